@@ -1,0 +1,227 @@
+"""The words of this program as values. AWS's dictionaries end in cloud/, pydantic's models in config/; from there on it is these.
+
+Money is Decimal US dollars; times are aware; sizes carry their unit in the name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+class Arch(StrEnum):
+    """A machine's architecture, in EC2's spelling."""
+
+    X86_64 = "x86_64"
+    ARM64 = "arm64"
+
+
+class Spread(StrEnum):
+    """What to do with the nodes that a region has no capacity for."""
+
+    FAILOVER = "failover"  # the other configured regions take them
+    STRICT = "strict"  # they stay missing, and the receipt says so
+
+
+class TlsMode(StrEnum):
+    """How a compute node speaks to the orchestrator (Bacalhau's NATS): see docs/configuration.md."""
+
+    NONE = "none"
+    NATIVE = "native"  # the orchestrator's own NATS has a certificate
+    PROXY = "proxy"  # something in front of it ends TLS: "TLS handshake first"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that never appears in a repr, a log or an event. `reveal()` marks each place that uses it."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The names and tags of everything we make. The five that the user is asked for come first."""
+
+    tag_key: str = "bacalhau-cluster"
+    tag_value: str = "bacalhau-aws-spot"
+    creator: str = "bacalhau-aws-spot-script"
+    resource_prefix: str = "bacalhau-"
+    vpc_name: str = "bacalhau-vpc"
+    extra_tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """Instance types by what they offer instead of by name; None means no bound."""
+
+    vcpus_min: int
+    memory_gib_min: Decimal
+    vcpus_max: int | None = None
+    memory_gib_max: Decimal | None = None
+    arch: Arch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSpec:
+    """One region of the cluster. `nodes` None: its share of the cluster's `nodes`."""
+
+    name: str
+    nodes: int | None = None
+    instance_types: tuple[str, ...] = ()  # empty: the cluster's
+    image: str | None = None  # None: the cluster's
+    vpc_id: str | None = None  # a VPC of the user's instead of ours; we then make nothing in it but a security group
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """A file of the user's, put on every node at first boot."""
+
+    path: str
+    content: str
+    mode: str = "0644"
+
+
+@dataclass(frozen=True, slots=True)
+class BacalhauSpec:
+    """What a node needs to join. `ca_pem` is the certificate's text, already read."""
+
+    orchestrators: tuple[str, ...] = ()
+    token: Secret | None = None
+    tls: TlsMode = TlsMode.NONE
+    ca_pem: str | None = None
+    version: str = "v1.9.3"
+    download_url: str | None = None  # None: Bacalhau's own release address; may contain {version} and {arch}
+    sha256: tuple[tuple[Arch, str], ...] = ()  # per architecture, of the archive
+    labels: tuple[tuple[str, str], ...] = ()
+    api_host: str | None = None  # the orchestrator's HTTP API, as URL or host
+    api_key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceSpec:
+    """What a node is beside its type."""
+
+    root_volume_gib: int = 20
+    additional_commands: str = ""  # shell, run last, as root
+    files: tuple[NodeFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each kind of wait may last, in seconds. Nothing waits for ever."""
+
+    api_s: int = 60  # one AWS call with its retries, lag included
+    fulfilment_s: int = 300  # from asking for an instance until it runs
+    join_s: int = 600  # from running until the orchestrator lists it
+    terminate_s: int = 600  # from asking for its end until it has ended
+
+
+# What `ssh_cidrs: caller` means until the address is known.
+CALLER = "caller"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSpec:
+    """What the user wants, complete: every default filled in, every file read."""
+
+    name: str
+    naming: Naming
+    regions: tuple[RegionSpec, ...]
+    nodes: int
+    instance_types: tuple[str, ...] = ()
+    requirements: Requirements | None = None
+    auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
+    max_price_usd_per_hour: Decimal | None = None  # per instance
+    spread: Spread = Spread.FAILOVER
+    image: str = "auto"  # auto | ami-… | ssm:/parameter/name
+    username: str = "bacalhau"
+    public_key: str | None = None  # the key's text
+    private_ssh_key_path: str | None = None
+    ssh_cidrs: tuple[str, ...] = (CALLER,)  # CIDRs, or CALLER; empty: no inbound port at all
+    bacalhau: BacalhauSpec = field(default_factory=BacalhauSpec)
+    instance: InstanceSpec = field(default_factory=InstanceSpec)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+class State(StrEnum):
+    """An instance's state, in EC2's words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SHUTTING_DOWN = "shutting-down"
+    TERMINATED = "terminated"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance as AWS shows it. `why_ended` is AWS's state reason, when there is one."""
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    state: State
+    launched_at: datetime
+    lifecycle: str = "spot"  # spot | on-demand
+    public_ip: str | None = None
+    private_ip: str | None = None
+    spot_request_id: str | None = None
+    subnet_id: str | None = None
+    vpc_id: str | None = None
+    image_id: str | None = None
+    why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def alive(self) -> bool:
+        """Counts as a node that we have or are about to have."""
+        return self.state in {State.PENDING, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A capacity pool: spot capacity is granted, refused and priced per instance type and availability zone."""
+
+    type: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A pool with its price. None: AWS gave no price for it."""
+
+    pool: Pool
+    usd_per_hour: Decimal | None
+    arch: Arch
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the credentials are."""
+
+    account_id: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region of the account; `enabled` is False when it must be opted into first."""
+
+    name: str
+    enabled: bool

@@ -1,0 +1,63 @@
+"""What a sandbox is right now: its clock, its switches, its random numbers. Everything else in this package reads it.
+
+Every behaviour that AWS has and moto lacks is a switch here, so that a newcomer gets a pleasant AWS, a test a precise one
+and a benchmark a slow one. Times are seconds.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+ACCOUNT_ID = "000000000000"  # no AWS account has this number: the sandbox is never taken for AWS
+ACCESS_KEY_ID = "AKIASANDBOXSANDBOXSB"
+SECRET_ACCESS_KEY = "sandbox-secret-access-key"  # noqa: S105 - opens nothing but the sandbox
+
+
+@dataclass
+class Settings:
+    """The switches. `sandbox set name=value` changes them while it runs; see docs/sandbox.md for the list."""
+
+    # Time
+    latency_s: float = 0.0  # every call takes this long, whichever process makes it
+    pending_s: float = 1.0  # an instance is `pending` this long
+    terminate_s: float = 1.0  # and `shutting-down` this long
+    forget_s: float = 3600.0  # a terminated instance stays listed this long
+    read_lag_s: float = 0.0  # reads lag writes by this long: what was made is not found, what was deleted is still listed
+    # Capacity. Keys are "region", "zone" or "zone/type" (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
+    capacity: dict[str, int] = field(default_factory=dict)  # how many instances a place has room for; absent: no limit
+    not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
+    # Limits
+    spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
+    quotas: dict[str, int] = field(default_factory=dict)  # e.g. {"vpcs": 5}: per region; absent: AWS's defaults
+    throttle: bool = False  # AWS's request-token buckets, per region
+    # The account
+    opted_in: list[str] = field(default_factory=list)  # opt-in regions that are enabled beside the default ones
+    credentials_expire_after_calls: int | None = None  # the so many-th call from now on answers ExpiredToken
+    credentials_expire_at: float | None = None  # by the sandbox's clock
+    deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
+    # Faults: {"match": "CreateSubnet" or "ec2:*", "region": "…" or absent, "code": …, "message": …, "status": 400,
+    #          "count": how often (absent: always), "after": let so many pass first}
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    price_factor: float = 1.0  # all spot prices times this
+
+    @classmethod
+    def names(cls) -> list[str]:
+        return [item.name for item in fields(cls)]
+
+
+@dataclass
+class World:
+    """One sandbox. `now` is injected so that tests need no real time; `sleep` likewise."""
+
+    settings: Settings = field(default_factory=Settings)
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+    seed: int = 7
+    calls: list[tuple[str, str, str]] = field(default_factory=list)  # (region, service:Action, outcome) of every call, in order
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one
