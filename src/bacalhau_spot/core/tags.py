@@ -1,0 +1,134 @@
+"""Names and tags of everything we make, and what counts as ours.
+
+Rules:
+1. Whatever carries the filter tag with exactly our value is ours; case matters, as it does to EC2.
+2. Every resource carries the filter tag, a creator and a name from the call that makes it.
+3. AWS's limits are checked before anything is created (EC2 user guide, "Tag restrictions"; launching.md for the 127).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.model import Naming
+
+CREATOR_KEY = "CreatedBy"
+NAME_KEY = "Name"
+
+# EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
+MAX_KEY = 127
+MAX_VALUE = 256
+MAX_TAGS = 50
+MAX_PREFIX = 32
+
+_ALLOWED = re.compile(r"[\w \t+\-=.:/@]*", re.UNICODE)
+# The prefix also begins Bacalhau's node names, which may not hold spaces, dots, `*` or `>`.
+_PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class TagProblem(NamedTuple):
+    """`field` is the configuration key below `cluster:`, `message` what is wrong and what is allowed."""
+
+    field: str
+    message: str
+
+
+def _key_problem(key: str) -> str | None:
+    if not key:
+        return "a tag key may not be empty"
+    if len(key) > MAX_KEY:
+        return f"a tag key may have at most {MAX_KEY} characters, this one has {len(key)}"
+    if key.lower().startswith("aws:"):
+        return "tag keys beginning with `aws:` are reserved for AWS"
+    if not _ALLOWED.fullmatch(key):
+        return "a tag key may hold letters, digits, spaces and + - = . _ : / @ only"
+    return None
+
+
+def _value_problem(value: str, *, required: bool) -> str | None:
+    if required and not value.strip():
+        return "the value may not be empty"
+    if len(value) > MAX_VALUE:
+        return f"a tag value may have at most {MAX_VALUE} characters, this one has {len(value)}"
+    if value.lower().startswith("aws:"):
+        return "tag values beginning with `aws:` are reserved for AWS"
+    if not _ALLOWED.fullmatch(value):
+        return "a tag value may hold letters, digits, spaces and + - = . _ : / @ only"
+    return None
+
+
+def problems(naming: Naming) -> tuple[TagProblem, ...]:
+    """Everything in the names and tags that AWS would refuse; empty when all is well."""
+    found: list[TagProblem] = []
+
+    def note(field: str, message: str | None) -> None:
+        if message is not None:
+            found.append(TagProblem(field, message))
+
+    note("tag_key", _key_problem(naming.tag_key))
+    if naming.tag_key in {CREATOR_KEY, NAME_KEY}:
+        note("tag_key", f"`{naming.tag_key}` is a tag that we set ourselves; choose another key")
+    note("tag_value", _value_problem(naming.tag_value, required=True))
+    note("creator", _value_problem(naming.creator, required=True))
+    note("vpc_name", _value_problem(naming.vpc_name, required=True))
+    if len(naming.resource_prefix) > MAX_PREFIX or not _PREFIX.fullmatch(naming.resource_prefix):
+        note(
+            "resource_prefix",
+            f"must begin with a letter or digit, then letters, digits, - and _ only, at most {MAX_PREFIX} characters",
+        )
+    taken = {CREATOR_KEY, NAME_KEY, naming.tag_key}
+    for key, value in naming.extra_tags:
+        field = f"tags.{key}"
+        note(field, _key_problem(key))
+        note(field, _value_problem(value, required=False))
+        if key in taken:
+            note(field, f"`{key}` is a tag that we set ourselves")
+    if len(naming.extra_tags) + len(taken) > MAX_TAGS:
+        allowed = MAX_TAGS - len(taken)
+        note("tags", f"a resource may carry {MAX_TAGS} tags; beside ours there is room for {allowed}")
+    return tuple(found)
+
+
+def tags_for(naming: Naming, name: str) -> dict[str, str]:
+    """The tags of one resource of ours, from birth."""
+    return {
+        **dict(naming.extra_tags),
+        naming.tag_key: naming.tag_value,
+        CREATOR_KEY: naming.creator,
+        NAME_KEY: name,
+    }
+
+
+def ours(tags: Mapping[str, str], *, key: str, value: str) -> bool:
+    return tags.get(key) == value
+
+
+def slug(naming: Naming) -> str:
+    """The cluster's name in the letters that every kind of AWS name takes, distinct for distinct clusters."""
+    plain = re.sub(r"[^a-z0-9]+", "-", naming.tag_value.lower()).strip("-")[:40]
+    mark = hashlib.sha256(f"{naming.tag_key}={naming.tag_value}".encode()).hexdigest()[:8]
+    return f"{plain}-{mark}" if plain else mark
+
+
+def node_name(naming: Naming) -> str:
+    """An instance's Name tag. AWS launches a whole fleet with the same tags, so it cannot hold the instance's id."""
+    return f"{naming.resource_prefix}node"
+
+
+def group_name(naming: Naming) -> str:
+    """A security group's name, which is unique per VPC."""
+    return f"{naming.resource_prefix}{slug(naming)}"
+
+
+def template_name(naming: Naming, content: str) -> str:
+    """A launch template's name: unique per region, and another one for other content, so that a template never changes.
+
+    Two creates at once collide on it, and the later one takes the earlier one's.
+    """
+    digest = hashlib.sha256(content.encode()).hexdigest()[:10]
+    return f"{naming.resource_prefix}{slug(naming)}-{digest}"
