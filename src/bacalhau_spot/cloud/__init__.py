@@ -1,0 +1,1 @@
+"""AWS. `port` says what the engine may ask of a cloud; `aws` and its siblings answer with boto3."""

@@ -6,13 +6,13 @@ Money is Decimal US dollars; times are aware; sizes carry their unit in the name
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from decimal import Decimal
 
 
 class Arch(StrEnum):
@@ -83,7 +83,9 @@ class RegionSpec:
     nodes: int | None = None
     instance_types: tuple[str, ...] = ()  # empty: the cluster's
     image: str | None = None  # None: the cluster's
-    vpc_id: str | None = None  # a VPC of the user's instead of ours; we then make nothing in it but a security group
+    vpc_id: str | None = (
+        None  # a VPC of the user's instead of ours; we then make nothing in it but a security group
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,3 +227,68 @@ class Region:
 
     name: str
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TypeInfo:
+    """What an instance type offers."""
+
+    name: str
+    archs: tuple[Arch, ...]
+    vcpus: int
+    memory_mib: int
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A machine image in one region. `root_device` is the name under which its root volume is mapped."""
+
+    id: str
+    arch: Arch
+    root_device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What one region has to offer: every pool of the acceptable types, cheapest first, and the image per architecture."""
+
+    region: str
+    offers: tuple[Offer, ...] = ()
+    images: Mapping[Arch, Image] = field(default_factory=dict)
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return tuple(sorted({offer.pool.zone for offer in self.offers}))
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a region's network has so far; None and empty: not made yet. A create that was cut short continues from here."""
+
+    vpc_id: str | None = None
+    gateway_id: str | None = None
+    gateway_attached: bool = False
+    route_table_id: str | None = None
+    has_default_route: bool = False
+    subnets: Mapping[str, str] = field(default_factory=dict)  # zone -> subnet id
+    associated: frozenset[str] = frozenset()  # subnets that use our route table
+    group_id: str | None = None
+    open_cidrs: frozenset[str] = frozenset()  # who may reach port 22
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One thing that AWS bills or limits, as AWS shows it now.
+
+    `kind` is EC2's name of its resource type (`vpc`, `launch-template` …). `attached_to` names what it hangs on where
+    that must be undone first: a gateway's VPC, a route table's associations.
+    """
+
+    kind: str
+    id: str
+    region: str
+    name: str = ""
+    state: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    attached_to: tuple[str, ...] = ()

@@ -1,0 +1,205 @@
+"""What the engine may ask of AWS. The docstrings are the contract.
+
+Every verb is one AWS call (or the pages of one), waits for nothing, decides nothing and retries nothing but what the
+transport lost. Reads may lag writes by seconds. Every verb raises `CloudError` and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+    from bacalhau_spot.core.model import (
+        Identity,
+        Image,
+        Instance,
+        Network,
+        Region,
+        Requirements,
+        Resource,
+        TypeInfo,
+    )
+    from bacalhau_spot.core.teardown import Kind
+
+
+class CloudError(Exception):
+    """AWS said no, or could not be reached. `code` is AWS's (or the transport's), `operation` the API action."""
+
+    def __init__(self, code: str, message: str, *, operation: str, region: str, request_id: str = "") -> None:
+        super().__init__(f"{operation} in {region}: {code}: {message}")
+        self.code = code
+        self.message = message
+        self.operation = operation
+        self.region = region
+        self.request_id = request_id
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateRequest:
+    """A launch template's content. Instances take their tags from `tags`, on every resource that is born with them."""
+
+    name: str
+    client_token: str
+    user_data: bytes
+    group_id: str
+    root_device: str
+    root_volume_gib: int
+    tags: Mapping[str, str]
+    template_tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPool:
+    """One override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
+
+    type: str
+    zone: str
+    subnet_id: str
+    image_id: str
+    max_usd_per_hour: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRequest:
+    """One launch of `count` spot instances over all `pools`. The same `client_token` never launches twice."""
+
+    template_id: str
+    pools: Sequence[FleetPool]
+    count: int
+    client_token: str
+    fleet_tags: Mapping[str, str]
+    instance_tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """An instance that AWS has begun to launch."""
+
+    id: str
+    type: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A pool that AWS could not use, or the whole fleet when type and zone are empty."""
+
+    type: str
+    zone: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetResult:
+    """AWS's answer to a launch. Refusals come beside successes: they say which pools had nothing, not that it failed."""
+
+    fleet_id: str
+    launched: tuple[Launched, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaggedId:
+    """A resource that carries a tag, as the tag index knows it: kind and id only."""
+
+    kind: str
+    id: str
+
+
+class Account(Protocol):
+    """Who we are and where we may go."""
+
+    async def identity(self) -> Identity:
+        """Whose credentials these are. The cheapest call that proves them."""
+
+    async def regions(self) -> tuple[Region, ...]:
+        """All regions there are, enabled or not, by name."""
+
+
+class MarketPlace(Protocol):
+    """What a region offers."""
+
+    async def pools(self, region: str, types: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        """(type, zone) of every pool among `types`. Types that the region does not have are simply absent."""
+
+    async def types(self, region: str, names: Sequence[str]) -> tuple[TypeInfo, ...]:
+        """The named types, those that the region has."""
+
+    async def matching_types(self, region: str, requirements: Requirements) -> tuple[str, ...]:
+        """Names of the types that meet `requirements`, current generations only."""
+
+    async def spot_prices(self, region: str, types: Sequence[str]) -> dict[tuple[str, str], Decimal]:
+        """Now's Linux price in USD per hour of each (type, zone) that has one."""
+
+    async def parameters(self, region: str, names: Sequence[str]) -> dict[str, str]:
+        """Values of public or own SSM parameters; unknown names are absent."""
+
+    async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
+        """The images by id. An unknown one raises InvalidAMIID.NotFound."""
+
+
+class Networking(Protocol):
+    """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
+
+    async def network(self, region: str, *, key: str, value: str) -> Network:
+        """What carries the tag of VPC, gateway, route table, subnets and group. With several VPCs: the most complete."""
+
+    async def foreign_network(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
+        """The subnets of a VPC of the user's, one per zone, and our group in it when there is one."""
+
+    async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str: ...
+    async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str: ...
+    async def attach_gateway(self, region: str, gateway_id: str, *, vpc_id: str) -> None: ...
+    async def create_route_table(self, region: str, *, vpc_id: str, tags: Mapping[str, str]) -> str: ...
+    async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None: ...
+    async def create_subnet(
+        self, region: str, *, vpc_id: str, zone: str, cidr: str, tags: Mapping[str, str]
+    ) -> str: ...
+    async def associate_route_table(self, region: str, table_id: str, *, subnet_id: str) -> None: ...
+    async def create_group(
+        self, region: str, *, vpc_id: str, name: str, description: str, tags: Mapping[str, str]
+    ) -> str: ...
+    async def allow_ssh(self, region: str, group_id: str, *, cidrs: Sequence[str]) -> None: ...
+
+
+class Compute(Protocol):
+    """Instances and what launches them."""
+
+    async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
+        """Every instance with the tag, ended ones too as long as AWS lists them."""
+
+    async def create_template(self, region: str, request: TemplateRequest) -> str:
+        """The new template's id. A name that exists raises InvalidLaunchTemplateName.AlreadyExistsException."""
+
+    async def template_id(self, region: str, name: str) -> str | None:
+        """The id of the template of this name, if there is one."""
+
+    async def launch(self, region: str, request: FleetRequest) -> FleetResult:
+        """Ask for instances over all pools at once; AWS chooses. Answers when AWS has granted or refused each."""
+
+    async def terminate(self, region: str, ids: Sequence[str]) -> None:
+        """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
+
+
+class Cleaning(Protocol):
+    """Finding and deleting by tag."""
+
+    async def tagged(self, region: str, *, key: str, value: str) -> tuple[TaggedId, ...]:
+        """Everything in the region that EC2's tag index shows with the tag, of every kind."""
+
+    async def find(
+        self, region: str, kind: Kind, *, key: str, value: str, ids: Sequence[str] = ()
+    ) -> tuple[Resource, ...]:
+        """The live resources of one kind that show the tag. `ids`: also look at these where AWS lists a kind only by id."""
+
+    async def delete(self, region: str, kind: Kind, resources: Sequence[Resource]) -> None:
+        """Begin to delete. What has gone already is no error; whatever AWS refuses raises, the first refusal."""
+
+
+class Cloud(Account, MarketPlace, Networking, Compute, Cleaning, Protocol):
+    """All of it."""

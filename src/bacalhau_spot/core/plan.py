@@ -1,0 +1,245 @@
+"""What to create: the difference between what the user wants and what AWS shows, and its price.
+
+Rules:
+1. The plan of a reached state is empty.
+2. A region's nodes count wherever they are: with `spread: failover` a node that moved to another region is not missing.
+3. Nothing is removed unless the caller allows it; what is too many is shown.
+4. Everything that can be refused is refused here, before anything is created.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.model import Arch, Offer, Pool, Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+
+HOURS_PER_MONTH = 730  # AWS's own figure in its price lists
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How many nodes each region lacks, and which instances are too many."""
+
+    wanted: Mapping[str, int]  # per configured region
+    present: Mapping[str, int]
+    launch: Mapping[str, int]  # only regions that are to launch
+    surplus: int  # how many instances there are too many in the configured regions
+    removable: tuple[
+        Instance, ...
+    ]  # those that would go: the newest of the fullest regions, and all outside the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """One region's part. `low` and `high` are the prices of its cheapest and dearest pool, in USD per instance-hour."""
+
+    region: str
+    wanted: int
+    present: int
+    launch: int
+    offers: tuple[Offer, ...] = ()
+    images: tuple[Image, ...] = ()
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return tuple(sorted({offer.pool.zone for offer in self.offers}))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(sorted({offer.pool.type for offer in self.offers}))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `create` will do. `remove` is empty unless removal was allowed; `surplus` counts what is too many either way."""
+
+    cluster: str
+    regions: tuple[RegionPlan, ...]
+    surplus: tuple[Instance, ...] = ()
+    remove: tuple[Instance, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def launch(self) -> int:
+        return sum(region.launch for region in self.regions)
+
+    @property
+    def wanted(self) -> int:
+        return sum(region.wanted for region in self.regions)
+
+    @property
+    def present(self) -> int:
+        return sum(region.present for region in self.regions)
+
+    @property
+    def empty(self) -> bool:
+        return self.launch == 0 and not self.remove
+
+    @property
+    def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
+        """From the cheapest to the dearest that the launches can come to; None while any price is unknown."""
+        low = high = Decimal(0)
+        for region in self.regions:
+            if region.launch == 0:
+                continue
+            if region.low is None or region.high is None:
+                return None
+            low += region.low * region.launch
+            high += region.high * region.launch
+        return low, high
+
+
+def shares(spec: ClusterSpec) -> dict[str, int]:
+    """How many nodes each region is to have: its own number, or an even share of what is left, the first ones one more."""
+    fixed = {region.name: region.nodes for region in spec.regions if region.nodes is not None}
+    sharing = [region.name for region in spec.regions if region.nodes is None]
+    left = max(0, spec.nodes - sum(fixed.values())) if sharing else 0
+    each, extra = divmod(left, len(sharing)) if sharing else (0, 0)
+    shared = {name: each + (1 if index < extra else 0) for index, name in enumerate(sharing)}
+    return {region.name: fixed.get(region.name, shared.get(region.name, 0)) for region in spec.regions}
+
+
+def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
+    """`count` dealt out one by one over the regions, each up to its room; regions that get none are left out."""
+    dealt = dict.fromkeys(rooms, 0)
+    while count > 0:
+        open_regions = [name for name, room in rooms.items() if dealt[name] < room]
+        if not open_regions:
+            break
+        for name in open_regions[:count]:
+            dealt[name] += 1
+        count -= min(count, len(open_regions))
+    return {name: number for name, number in dealt.items() if number}
+
+
+def demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
+    """What is missing and what is too many. `instances` are all that carry the cluster's tag, in any region and state."""
+    wanted = shares(spec)
+    alive = [instance for instance in instances if instance.alive]
+    present = {name: sum(1 for instance in alive if instance.region == name) for name in wanted}
+    lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
+    over = {name: max(0, present[name] - wanted[name]) for name in wanted}
+    if spec.spread is Spread.STRICT:
+        launch, surplus = {name: number for name, number in lacking.items() if number}, over
+    else:
+        balance = sum(wanted.values()) - sum(present.values())
+        launch = spread_over(max(0, balance), lacking)
+        surplus = spread_over(max(0, -balance), over)
+    return Demand(
+        wanted=wanted,
+        present=present,
+        launch=launch,
+        surplus=sum(surplus.values()),
+        removable=_removable(alive, surplus, configured=frozenset(wanted)),
+    )
+
+
+def _removable(
+    alive: Sequence[Instance], surplus: Mapping[str, int], *, configured: frozenset[str]
+) -> tuple[Instance, ...]:
+    """The newest go first: they have the least work to lose. Regions that the configuration no longer names go whole."""
+    gone = [instance for instance in alive if instance.region not in configured]
+    for region, number in surplus.items():
+        here = [instance for instance in alive if instance.region == region]
+        here.sort(key=lambda instance: (instance.launched_at, instance.id), reverse=True)
+        gone.extend(here[:number])
+    return tuple(sorted(gone, key=lambda instance: (instance.region, instance.id)))
+
+
+def plan(
+    spec: ClusterSpec,
+    wants: Demand,
+    markets: Mapping[str, Market],
+    *,
+    allow_removal: bool = False,
+    warnings: Sequence[str] = (),
+) -> Plan:
+    """The plan for `wants`. `markets` holds at least every region that launches."""
+    regions = tuple(_region_plan(name, wants, markets.get(name)) for name in wants.wanted)
+    return Plan(
+        cluster=spec.name,
+        regions=regions,
+        surplus=wants.removable,
+        remove=wants.removable if allow_removal else (),
+        warnings=(*warnings, *_price_warnings(spec, regions)),
+    )
+
+
+def _region_plan(name: str, wants: Demand, market: Market | None) -> RegionPlan:
+    offers = market.offers if market else ()
+    prices = [offer.usd_per_hour for offer in offers]
+    known = [price for price in prices if price is not None]
+    complete = bool(known) and len(known) == len(prices)
+    return RegionPlan(
+        region=name,
+        wanted=wants.wanted[name],
+        present=wants.present[name],
+        launch=wants.launch.get(name, 0),
+        offers=offers,
+        images=tuple(market.images[arch] for arch in sorted(market.images)) if market else (),
+        low=min(known) if complete else None,
+        high=max(known) if complete else None,
+    )
+
+
+def _price_warnings(spec: ClusterSpec, regions: Sequence[RegionPlan]) -> tuple[str, ...]:
+    limit = spec.max_price_usd_per_hour
+    if limit is None:
+        return ()
+    return tuple(
+        f"every pool in {region.region} costs more than max_price_usd_per_hour ({limit}); AWS will refuse them"
+        for region in regions
+        if region.launch and region.low is not None and region.low > limit
+    )
+
+
+def market_problems(market: Market, *, image: str, types: Sequence[str]) -> tuple[str, ...]:
+    """Why nothing could be launched in this region as configured; one sentence each."""
+    found: list[str] = []
+    if not market.offers:
+        found.append(f"{market.region} offers none of {', '.join(types)}")
+    lacking = sorted({offer.arch for offer in market.offers} - set(market.images))
+    for arch in lacking:
+        wrong = sorted({offer.pool.type for offer in market.offers if offer.arch is arch})
+        have = ", ".join(sorted(market.images)) or "no architecture"
+        found.append(
+            f"image {image} in {market.region} is for {have}, but {', '.join(wrong)} "
+            f"{'is' if len(wrong) == 1 else 'are'} {arch}"
+        )
+    return tuple(found)
+
+
+def offers_from(
+    pools: Sequence[tuple[str, str]],
+    archs: Mapping[str, Sequence[Arch]],
+    prices: Mapping[tuple[str, str], Decimal],
+) -> tuple[Offer, ...]:
+    """Pools (type, zone) joined with their prices, cheapest first; unknown prices last. Types of unknown architecture are x86_64."""
+    offers = [
+        Offer(
+            pool=Pool(type=type_name, zone=zone),
+            usd_per_hour=prices.get((type_name, zone)),
+            arch=(tuple(archs.get(type_name, ())) or (Arch.X86_64,))[0],
+        )
+        for type_name, zone in sorted(set(pools))
+    ]
+    return tuple(
+        sorted(
+            offers,
+            key=lambda offer: (
+                offer.usd_per_hour is None,
+                offer.usd_per_hour or 0,
+                offer.pool.zone,
+                offer.pool.type,
+            ),
+        )
+    )
