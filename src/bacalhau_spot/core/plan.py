@@ -223,7 +223,10 @@ def offers_from(
     archs: Mapping[str, Sequence[Arch]],
     prices: Mapping[tuple[str, str], Decimal],
 ) -> tuple[Offer, ...]:
-    """Pools (type, zone) joined with their prices, cheapest first; unknown prices last. Types of unknown architecture are x86_64."""
+    """Pools (type, zone) joined with their prices, cheapest first, unknown prices last.
+
+    A type of unknown architecture is taken for x86_64.
+    """
     offers = [
         Offer(
             pool=Pool(type=type_name, zone=zone),

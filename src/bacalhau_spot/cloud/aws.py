@@ -1,0 +1,20 @@
+"""AWS as the port describes it: translation only, no decisions, no waiting. The parts are in the sibling files."""
+
+from __future__ import annotations
+
+from bacalhau_spot.cloud.account import AwsAccount
+from bacalhau_spot.cloud.compute import AwsCompute
+from bacalhau_spot.cloud.kinds import AwsCleaning
+from bacalhau_spot.cloud.market import AwsMarketPlace
+from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.session import Access, Session
+
+
+class Aws(AwsAccount, AwsMarketPlace, AwsNetworking, AwsCompute, AwsCleaning):
+    """`port.Cloud` over boto3. `close()` when done."""
+
+    def __init__(self, access: Access) -> None:
+        self._session = Session(access)
+
+    def close(self) -> None:
+        self._session.close()

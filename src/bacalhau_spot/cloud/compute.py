@@ -1,0 +1,181 @@
+"""Instances, and the templates and fleets that launch them."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.cloud.port import CloudError, FleetResult, Launched, Refusal
+from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
+from bacalhau_spot.core.model import Instance, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cloud.port import FleetPool, FleetRequest, TemplateRequest
+    from bacalhau_spot.cloud.session import Session
+
+# What is born together with an instance and can carry tags (EC2 API reference, LaunchTemplateTagSpecificationRequest).
+_BORN_TOGETHER = ("instance", "volume", "network-interface", "spot-instances-request")
+
+
+class AwsCompute:
+    """`port.Compute` over boto3."""
+
+    _session: Session
+
+    async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
+        reservations = await self._session.pages(
+            "ec2", region, "describe_instances", "Reservations", Filters=tag_filter(key, value)
+        )
+        rows = [row for reservation in reservations for row in reservation["Instances"]]
+        return tuple(sorted((_instance(row, region) for row in rows), key=lambda instance: instance.id))
+
+    async def create_template(self, region: str, request: TemplateRequest) -> str:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_launch_template",
+            LaunchTemplateName=request.name,
+            ClientToken=request.client_token,
+            LaunchTemplateData=_template_data(request),
+            TagSpecifications=specification("launch-template", request.template_tags),
+        )
+        return str(reply["LaunchTemplate"]["LaunchTemplateId"])
+
+    async def template_id(self, region: str, name: str) -> str | None:
+        try:
+            reply = await self._session.call(
+                "ec2", region, "describe_launch_templates", LaunchTemplateNames=[name]
+            )
+        except CloudError as error:
+            if error.code.startswith("InvalidLaunchTemplateName.NotFound"):
+                return None
+            raise
+        rows = reply["LaunchTemplates"]
+        return str(rows[0]["LaunchTemplateId"]) if rows else None
+
+    async def launch(self, region: str, request: FleetRequest) -> FleetResult:
+        reply = await self._session.call("ec2", region, "create_fleet", **_fleet(request))
+        zones = {pool.subnet_id: pool.zone for pool in request.pools}
+        return FleetResult(
+            fleet_id=str(reply["FleetId"]),
+            launched=tuple(
+                Launched(id=instance_id, type=row["InstanceType"], zone=_zone(row, zones))
+                for row in reply.get("Instances", ())
+                for instance_id in row["InstanceIds"]
+            ),
+            refusals=tuple(
+                Refusal(
+                    type=_override(row).get("InstanceType", ""),
+                    zone=_zone(row, zones),
+                    code=row.get("ErrorCode", "Unknown"),
+                    message=row.get("ErrorMessage", ""),
+                )
+                for row in reply.get("Errors", ())
+            ),
+        )
+
+    async def terminate(self, region: str, ids: Sequence[str]) -> None:
+        await self._session.call("ec2", region, "terminate_instances", InstanceIds=list(ids))
+
+
+def _instance(row: dict[str, Any], region: str) -> Instance:
+    return Instance(
+        id=row["InstanceId"],
+        region=region,
+        zone=row.get("Placement", {}).get("AvailabilityZone", ""),
+        type=row["InstanceType"],
+        state=State(row["State"]["Name"]),
+        launched_at=row["LaunchTime"],
+        lifecycle=row.get("InstanceLifecycle", "on-demand"),
+        public_ip=row.get("PublicIpAddress") or None,
+        private_ip=row.get("PrivateIpAddress") or None,
+        spot_request_id=row.get("SpotInstanceRequestId") or None,
+        subnet_id=row.get("SubnetId") or None,
+        vpc_id=row.get("VpcId") or None,
+        image_id=row.get("ImageId") or None,
+        why_ended=row.get("StateReason", {}).get("Code") or None,
+        tags=tags_of(row),
+    )
+
+
+def _template_data(request: TemplateRequest) -> dict[str, Any]:
+    """No market options and no image: the fleet decides spot, and its overrides bring the image of each architecture."""
+    return {
+        "UserData": base64.b64encode(request.user_data).decode(),
+        "NetworkInterfaces": [
+            {
+                "DeviceIndex": 0,
+                "AssociatePublicIpAddress": True,
+                "DeleteOnTermination": True,
+                "Groups": [request.group_id],
+            }
+        ],
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": request.root_device,
+                "Ebs": {
+                    "VolumeSize": request.root_volume_gib,
+                    "VolumeType": "gp3",
+                    "Encrypted": True,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ],
+        "MetadataOptions": {
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+            "HttpEndpoint": "enabled",
+        },
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "TagSpecifications": [
+            {"ResourceType": kind, "Tags": tag_list(request.tags)} for kind in _BORN_TOGETHER
+        ],
+    }
+
+
+def _fleet(request: FleetRequest) -> dict[str, Any]:
+    return {
+        "Type": "instant",
+        "ClientToken": request.client_token,
+        "SpotOptions": {"AllocationStrategy": "price-capacity-optimized"},
+        "TargetCapacitySpecification": {
+            "TotalTargetCapacity": request.count,
+            "SpotTargetCapacity": request.count,
+            "OnDemandTargetCapacity": 0,
+            "DefaultTargetCapacityType": "spot",
+        },
+        "LaunchTemplateConfigs": [
+            {
+                "LaunchTemplateSpecification": {"LaunchTemplateId": request.template_id, "Version": "1"},
+                "Overrides": [_fleet_override(pool) for pool in request.pools],
+            }
+        ],
+        "TagSpecifications": [
+            {"ResourceType": "fleet", "Tags": tag_list(request.fleet_tags)},
+            {"ResourceType": "instance", "Tags": tag_list(request.instance_tags)},
+            {"ResourceType": "volume", "Tags": tag_list(request.instance_tags)},
+        ],
+    }
+
+
+def _fleet_override(pool: FleetPool) -> dict[str, Any]:
+    override: dict[str, Any] = {
+        "InstanceType": pool.type,
+        "SubnetId": pool.subnet_id,
+        "ImageId": pool.image_id,
+    }
+    if pool.max_usd_per_hour is not None:
+        override["MaxPrice"] = format(pool.max_usd_per_hour, "f")
+    return override
+
+
+def _override(row: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = row.get("LaunchTemplateAndOverrides", {}).get("Overrides", {})
+    return found
+
+
+def _zone(row: dict[str, Any], zones: dict[str, str]) -> str:
+    override = _override(row)
+    return str(override.get("AvailabilityZone") or zones.get(override.get("SubnetId", ""), ""))

@@ -1,0 +1,126 @@
+"""What a region offers: pools, types, prices, images."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.core.model import Arch, Image, TypeInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cloud.session import Session
+    from bacalhau_spot.core.model import Requirements
+
+# EC2 answers at most ten parameters a call (SSM API reference, GetParameters).
+_PARAMETERS_A_CALL = 10
+
+
+class AwsMarketPlace:
+    """`port.MarketPlace` over boto3."""
+
+    _session: Session
+
+    async def pools(self, region: str, types: Sequence[str]) -> tuple[tuple[str, str], ...]:
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "describe_instance_type_offerings",
+            "InstanceTypeOfferings",
+            LocationType="availability-zone",
+            Filters=[{"Name": "instance-type", "Values": list(types)}],
+        )
+        # Local and Wavelength Zones have longer names; only the region's own zones take our network.
+        plain = re.compile(re.escape(region) + r"[a-z]")
+        return tuple(
+            sorted((row["InstanceType"], row["Location"]) for row in rows if plain.fullmatch(row["Location"]))
+        )
+
+    async def types(self, region: str, names: Sequence[str]) -> tuple[TypeInfo, ...]:
+        # A filter, not `InstanceTypes`: one unknown name there fails the whole call.
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "describe_instance_types",
+            "InstanceTypes",
+            Filters=[{"Name": "instance-type", "Values": list(names)}],
+        )
+        return tuple(sorted((_type_info(row) for row in rows), key=lambda info: info.name))
+
+    async def matching_types(self, region: str, requirements: Requirements) -> tuple[str, ...]:
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "get_instance_types_from_instance_requirements",
+            "InstanceTypes",
+            ArchitectureTypes=[requirements.arch.value]
+            if requirements.arch
+            else [arch.value for arch in Arch],
+            VirtualizationTypes=["hvm"],
+            InstanceRequirements={
+                "VCpuCount": _bounds(requirements.vcpus_min, requirements.vcpus_max),
+                "MemoryMiB": _bounds(_mib(requirements.memory_gib_min), _mib(requirements.memory_gib_max)),
+                "InstanceGenerations": ["current"],
+                "BurstablePerformance": "included",
+                "BareMetal": "excluded",
+            },
+        )
+        return tuple(sorted(row["InstanceType"] for row in rows))
+
+    async def spot_prices(self, region: str, types: Sequence[str]) -> dict[tuple[str, str], Decimal]:
+        # A start in the future answers exactly the prices in force now (EC2 API reference, DescribeSpotPriceHistory).
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "describe_spot_price_history",
+            "SpotPriceHistory",
+            InstanceTypes=list(types),
+            ProductDescriptions=["Linux/UNIX"],
+            StartTime=datetime.now(UTC),
+        )
+        newest: dict[tuple[str, str], dict[str, Any]] = {}
+        for row in rows:
+            pool = (row["InstanceType"], row["AvailabilityZone"])
+            if pool not in newest or row["Timestamp"] > newest[pool]["Timestamp"]:
+                newest[pool] = row
+        return {pool: Decimal(row["SpotPrice"]) for pool, row in newest.items()}
+
+    async def parameters(self, region: str, names: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(names), _PARAMETERS_A_CALL):
+            batch = list(names[start : start + _PARAMETERS_A_CALL])
+            reply = await self._session.call("ssm", region, "get_parameters", Names=batch)
+            found.update({row["Name"]: row["Value"] for row in reply.get("Parameters", ())})
+        return found
+
+    async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
+        rows = await self._session.pages("ec2", region, "describe_images", "Images", ImageIds=list(ids))
+        return tuple(
+            Image(id=row["ImageId"], arch=Arch(row["Architecture"]), root_device=row["RootDeviceName"])
+            for row in rows
+            if row["Architecture"] in list(Arch)
+        )
+
+
+def _type_info(row: dict[str, Any]) -> TypeInfo:
+    archs = row.get("ProcessorInfo", {}).get("SupportedArchitectures", ())
+    return TypeInfo(
+        name=row["InstanceType"],
+        archs=tuple(Arch(arch) for arch in archs if arch in list(Arch)),
+        vcpus=row.get("VCpuInfo", {}).get("DefaultVCpus", 0),
+        memory_mib=row.get("MemoryInfo", {}).get("SizeInMiB", 0),
+    )
+
+
+def _mib(gib: Decimal | None) -> int | None:
+    return None if gib is None else int(gib * 1024)
+
+
+def _bounds(low: int | None, high: int | None) -> dict[str, int]:
+    bounds = {"Min": low or 0}
+    if high is not None:
+        bounds["Max"] = high
+    return bounds

@@ -1,0 +1,217 @@
+"""A region's network: VPC, gateway, route table, subnets, security group."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.cloud.shapes import specification, tag_filter
+from bacalhau_spot.core.model import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.cloud.session import Session
+
+SSH_PORT = 22
+_EVERYWHERE = "0.0.0.0/0"
+
+
+class AwsNetworking:
+    """`port.Networking` over boto3."""
+
+    _session: Session
+
+    async def network(self, region: str, *, key: str, value: str) -> Network:
+        filters = tag_filter(key, value)
+        vpcs, subnets, gateways, tables, groups = await asyncio.gather(
+            self._session.pages("ec2", region, "describe_vpcs", "Vpcs", Filters=filters),
+            self._session.pages("ec2", region, "describe_subnets", "Subnets", Filters=filters),
+            self._session.pages(
+                "ec2", region, "describe_internet_gateways", "InternetGateways", Filters=filters
+            ),
+            self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=filters),
+            self._session.pages("ec2", region, "describe_security_groups", "SecurityGroups", Filters=filters),
+        )
+        networks = [_network(vpc["VpcId"], subnets, gateways, tables, groups) for vpc in vpcs]
+        networks.sort(key=lambda found: (-_completeness(found), found.vpc_id or ""))
+        loose = next((row["InternetGatewayId"] for row in gateways if not row.get("Attachments")), None)
+        if not networks:
+            return Network(gateway_id=loose)
+        best = networks[0]
+        if best.gateway_id is None and loose is not None:
+            return _with_gateway(best, loose)
+        return best
+
+    async def foreign_network(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
+        subnets, groups = await asyncio.gather(
+            self._session.pages(
+                "ec2", region, "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}]
+            ),
+            self._session.pages(
+                "ec2",
+                region,
+                "describe_security_groups",
+                "SecurityGroups",
+                Filters=[*tag_filter(key, value), {"Name": "vpc-id", "Values": [vpc_id]}],
+            ),
+        )
+        # One subnet per zone, as a fleet wants it: the one with most free addresses.
+        roomiest = sorted(subnets, key=lambda row: (row.get("AvailableIpAddressCount", 0), row["SubnetId"]))
+        group = groups[0] if groups else None
+        return Network(
+            vpc_id=vpc_id,
+            subnets={row["AvailabilityZone"]: row["SubnetId"] for row in roomiest},
+            group_id=group["GroupId"] if group else None,
+            open_cidrs=_open_cidrs(group) if group else frozenset(),
+        )
+
+    async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str:
+        reply = await self._session.call(
+            "ec2", region, "create_vpc", CidrBlock=cidr, TagSpecifications=specification("vpc", tags)
+        )
+        return str(reply["Vpc"]["VpcId"])
+
+    async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_internet_gateway",
+            TagSpecifications=specification("internet-gateway", tags),
+        )
+        return str(reply["InternetGateway"]["InternetGatewayId"])
+
+    async def attach_gateway(self, region: str, gateway_id: str, *, vpc_id: str) -> None:
+        await self._session.call(
+            "ec2", region, "attach_internet_gateway", InternetGatewayId=gateway_id, VpcId=vpc_id
+        )
+
+    async def create_route_table(self, region: str, *, vpc_id: str, tags: Mapping[str, str]) -> str:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_route_table",
+            VpcId=vpc_id,
+            TagSpecifications=specification("route-table", tags),
+        )
+        return str(reply["RouteTable"]["RouteTableId"])
+
+    async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None:
+        await self._session.call(
+            "ec2",
+            region,
+            "create_route",
+            RouteTableId=table_id,
+            DestinationCidrBlock=_EVERYWHERE,
+            GatewayId=gateway_id,
+        )
+
+    async def create_subnet(
+        self, region: str, *, vpc_id: str, zone: str, cidr: str, tags: Mapping[str, str]
+    ) -> str:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_subnet",
+            VpcId=vpc_id,
+            AvailabilityZone=zone,
+            CidrBlock=cidr,
+            TagSpecifications=specification("subnet", tags),
+        )
+        return str(reply["Subnet"]["SubnetId"])
+
+    async def associate_route_table(self, region: str, table_id: str, *, subnet_id: str) -> None:
+        await self._session.call(
+            "ec2", region, "associate_route_table", RouteTableId=table_id, SubnetId=subnet_id
+        )
+
+    async def create_group(
+        self, region: str, *, vpc_id: str, name: str, description: str, tags: Mapping[str, str]
+    ) -> str:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_security_group",
+            VpcId=vpc_id,
+            GroupName=name,
+            Description=description,
+            TagSpecifications=specification("security-group", tags),
+        )
+        return str(reply["GroupId"])
+
+    async def allow_ssh(self, region: str, group_id: str, *, cidrs: Sequence[str]) -> None:
+        v4 = [{"CidrIp": cidr} for cidr in cidrs if ":" not in cidr]
+        v6 = [{"CidrIpv6": cidr} for cidr in cidrs if ":" in cidr]
+        permission: dict[str, Any] = {"IpProtocol": "tcp", "FromPort": SSH_PORT, "ToPort": SSH_PORT}
+        if v4:
+            permission["IpRanges"] = v4
+        if v6:
+            permission["Ipv6Ranges"] = v6
+        await self._session.call(
+            "ec2", region, "authorize_security_group_ingress", GroupId=group_id, IpPermissions=[permission]
+        )
+
+
+Rows = list[dict[str, Any]]
+
+
+def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:
+    """What belongs to one VPC, out of everything that carries the tag."""
+    gateway = next(
+        (row for row in gateways if any(to.get("VpcId") == vpc_id for to in row.get("Attachments", ()))), None
+    )
+    table = next((row for row in tables if row["VpcId"] == vpc_id), None)
+    group = next((row for row in groups if row["VpcId"] == vpc_id), None)
+    return Network(
+        vpc_id=vpc_id,
+        gateway_id=gateway["InternetGatewayId"] if gateway else None,
+        gateway_attached=gateway is not None,
+        route_table_id=table["RouteTableId"] if table else None,
+        has_default_route=any(
+            route.get("DestinationCidrBlock") == _EVERYWHERE for route in _of(table, "Routes")
+        ),
+        subnets={
+            row["AvailabilityZone"]: row["SubnetId"]
+            for row in sorted(subnets, key=lambda row: str(row["SubnetId"]))
+            if row["VpcId"] == vpc_id
+        },
+        associated=frozenset(row["SubnetId"] for row in _of(table, "Associations") if row.get("SubnetId")),
+        group_id=group["GroupId"] if group else None,
+        open_cidrs=_open_cidrs(group) if group else frozenset(),
+    )
+
+
+def _of(row: dict[str, Any] | None, key: str) -> Rows:
+    return list(row.get(key, ())) if row else []
+
+
+def _with_gateway(network: Network, gateway_id: str) -> Network:
+    """A create that was cut short between making the gateway and attaching it left a loose one."""
+    return Network(
+        vpc_id=network.vpc_id,
+        gateway_id=gateway_id,
+        gateway_attached=False,
+        route_table_id=network.route_table_id,
+        has_default_route=network.has_default_route,
+        subnets=network.subnets,
+        associated=network.associated,
+        group_id=network.group_id,
+        open_cidrs=network.open_cidrs,
+    )
+
+
+def _completeness(network: Network) -> int:
+    parts = (network.gateway_id, network.route_table_id, network.group_id)
+    return sum(part is not None for part in parts) + len(network.subnets)
+
+
+def _open_cidrs(group: dict[str, Any]) -> frozenset[str]:
+    return frozenset(
+        str(cidr)
+        for permission in group.get("IpPermissions", ())
+        if permission.get("FromPort") == SSH_PORT
+        for cidr in (
+            *(row["CidrIp"] for row in permission.get("IpRanges", ())),
+            *(row["CidrIpv6"] for row in permission.get("Ipv6Ranges", ())),
+        )
+    )

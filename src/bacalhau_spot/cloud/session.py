@@ -1,0 +1,121 @@
+"""The way to AWS: one boto3 session, one client per region and service, threads behind an async face."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bacalhau_spot.cloud.aws_errors import translate
+
+# Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
+FALLBACK_REGION = "us-east-1"
+
+_THREADS = 32  # asyncio's own pool would have six on two cores
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach AWS. All None: what the AWS CLI on this machine would use.
+
+    With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
+    """
+
+    profile: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+
+
+class Session:
+    """Makes AWS calls in threads and translates their errors. Safe to use from one event loop."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._session: boto3.Session | None = None
+
+    async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        """One API call. `region` None: wherever the user is at home. Raises CloudError."""
+        work = functools.partial(self._call, service, region, operation, kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def pages(
+        self, service: str, region: str | None, operation: str, key: str, **kwargs: Any
+    ) -> list[dict[str, Any]]:
+        """All items below `key` of a paginated call. AWS may answer an empty page with a further one behind it."""
+        items: list[dict[str, Any]] = []
+        token: str | None = None
+        while True:
+            more = {"NextToken": token} if token else {}
+            reply = await self.call(service, region, operation, **kwargs, **more)
+            items.extend(reply.get(key, ()))
+            token = reply.get("NextToken") or None
+            if token is None:
+                return items
+
+    def close(self) -> None:
+        """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _call(
+        self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        try:
+            client = self._client(service, region)
+            reply: dict[str, Any] = getattr(client, operation)(**kwargs)
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, operation=operation, region=region or "") from error
+        return reply
+
+    def _client(self, service: str, region: str | None) -> Any:
+        # A session is not thread safe and making a client takes 10 ms; clients may be used from any thread.
+        with self._lock:
+            if self._session is None:
+                self._session = _boto_session(self._access)
+            where = region or self._session.region_name or FALLBACK_REGION
+            client = self._clients.get((service, where))
+            if client is None:
+                client = self._session.client(
+                    service, region_name=where, endpoint_url=self._access.endpoint_url, config=_config()
+                )
+                self._clients[service, where] = client
+            return client
+
+
+def _config() -> Config:
+    return Config(
+        connect_timeout=5,
+        # An instant fleet answers only when every instance is granted or refused. A repeat carries the same client token.
+        read_timeout=45,
+        max_pool_connections=16,
+        # The engine retries, and nothing below it: it tells the user, keeps the deadline, and looks before it makes again
+        # what has no client token.
+        retries={"mode": "standard", "total_max_attempts": 1},
+        user_agent_extra="bacalhau-spot",
+    )
+
+
+def _boto_session(access: Access) -> boto3.Session:
+    if access.access_key_id is None:
+        return boto3.Session(profile_name=access.profile)
+    isolated = botocore.session.Session(
+        session_vars={
+            "profile": (None, None, None, None),
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    isolated.set_credentials(access.access_key_id, access.secret_access_key)
+    return boto3.Session(botocore_session=isolated)

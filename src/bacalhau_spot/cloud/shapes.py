@@ -1,0 +1,30 @@
+"""The shapes that EC2 wants tags and filters in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def tag_filter(key: str, value: str) -> list[dict[str, Any]]:
+    """Matches resources whose tag has exactly this value. EC2's filters know wildcards, so they are escaped."""
+    return [{"Name": f"tag:{key}", "Values": [escape(value)]}]
+
+
+def escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("*", "\\*").replace("?", "\\?")
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
+
+
+def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Tags for one create call, from birth."""
+    return [{"ResourceType": kind, "Tags": tag_list(tags)}]
+
+
+def tags_of(row: dict[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}
