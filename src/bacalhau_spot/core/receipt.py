@@ -1,0 +1,206 @@
+"""What a command leaves behind in the scrollback, as values: asked, launched, failed and why; found, deleted, left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.lifecycle import Phase, phase_of
+from bacalhau_spot.core.verdict import Fault, judge, worst
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.core.model import Instance, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error of AWS, where it happened. `code`, `message`, `operation` are AWS's words; core.verdict says what they mean."""
+
+    code: str
+    message: str
+    operation: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRefusal:
+    """A pool that AWS could not use."""
+
+    type: str
+    zone: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionReceipt:
+    """One region of a create.
+
+    `asked`: how many it was to launch at first. `extra`: how many more it took over from other regions. `moved_away`: how
+    many of its own others took over. `launched`: ids that AWS gave. `instances`: what they have become.
+    """
+
+    region: str
+    asked: int
+    extra: int = 0
+    moved_away: int = 0
+    launched: tuple[str, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    refusals: tuple[PoolRefusal, ...] = ()
+    problem: Problem | None = None
+
+    @property
+    def running(self) -> tuple[Instance, ...]:
+        return tuple(one for one in self.instances if phase_of(one) is Phase.RUNNING)
+
+    @property
+    def lost(self) -> tuple[Instance, ...]:
+        return tuple(
+            one for one in self.instances if phase_of(one) in {Phase.ENDING, Phase.ENDED, Phase.LOST}
+        )
+
+    @property
+    def unsettled(self) -> int:
+        """Launched, but neither running nor ended when the wait was over."""
+        return len(self.launched) - len(self.running) - len(self.lost)
+
+    @property
+    def short(self) -> int:
+        """How many of those it was to launch neither run here nor were taken over by another region."""
+        return max(0, self.asked + self.extra - self.moved_away - len(self.running))
+
+    @property
+    def zones(self) -> dict[str, int]:
+        """How many run per zone."""
+        return dict(sorted(Counter(one.zone for one in self.running).items()))
+
+    @property
+    def code(self) -> str | None:
+        """The code that explains what is missing here, by the order of faults; None when nothing is."""
+        if self.problem is not None:
+            return self.problem.code
+        if not self.refusals or (self.short == 0 and self.moved_away == 0):
+            return None
+        return worst(refusal.code for refusal in self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReceipt:
+    """The result of a create. `wanted`: nodes the cluster should have; `before`: how many there were."""
+
+    cluster: str
+    wanted: int
+    before: int
+    regions: tuple[RegionReceipt, ...] = ()
+    removed: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def launched(self) -> int:
+        return sum(len(region.launched) for region in self.regions)
+
+    @property
+    def running(self) -> int:
+        return sum(len(region.running) for region in self.regions)
+
+    @property
+    def asked(self) -> int:
+        return sum(region.asked for region in self.regions)
+
+    @property
+    def missing(self) -> int:
+        """Nodes that were asked for and do not run, in all."""
+        return max(0, self.asked - self.running)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(region.problem for region in self.regions if region.problem is not None)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        code = worst(problem.code for problem in self.problems)
+        if code is not None and judge(code).fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
+            return ExitCode.DENIED
+        return ExitCode.FAILED if self.missing or self.problems else ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What AWS has under the cluster's tag now. `unseen`: regions that could not be looked into, and why."""
+
+    cluster: str
+    instances: tuple[Instance, ...] = ()
+    looked_into: tuple[str, ...] = ()
+    unseen: tuple[Problem, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.BLIND if self.unseen else ExitCode.DONE
+
+
+class Fate:
+    """What became of a resource that was to go."""
+
+    DELETED = "deleted"
+    GONE = "already gone"
+    FAILED = "failed"
+    LEFT = "left"  # not reached: interrupted, or something before it did not go
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One resource and its fate; `problem` when AWS refused."""
+
+    resource: Resource
+    fate: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeardownReceipt:
+    """The result of a destroy. The verifying scan decides: `remaining` is what AWS still shows, whatever was asked of it."""
+
+    cluster: str
+    outcomes: tuple[Outcome, ...] = ()
+    remaining: tuple[Resource, ...] = ()
+    unknown: tuple[Resource, ...] = ()  # carries the tag, of a kind that we do not know how to delete
+    looked_into: tuple[str, ...] = ()
+    unseen: tuple[Problem, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def deleted(self) -> tuple[Outcome, ...]:
+        return tuple(one for one in self.outcomes if one.fate == Fate.DELETED)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        return tuple(
+            one.problem for one in self.outcomes if one.problem is not None and one.fate == Fate.FAILED
+        )
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        code = worst(problem.code for problem in (*self.problems, *self.unseen))
+        denied = code is not None and judge(code).fault in {Fault.CREDENTIALS, Fault.PERMISSION}
+        if self.remaining or self.unknown:
+            return ExitCode.DENIED if denied else ExitCode.FAILED
+        if self.unseen:
+            fault = judge(code).fault if code else Fault.UNKNOWN
+            return ExitCode.DENIED if fault is Fault.CREDENTIALS else ExitCode.BLIND
+        return ExitCode.DONE
+
+
+def by_region(resources: Iterable[Resource]) -> dict[str, tuple[Resource, ...]]:
+    """Grouped, in the regions' order."""
+    grouped: dict[str, list[Resource]] = {}
+    for resource in resources:
+        grouped.setdefault(resource.region, []).append(resource)
+    return {region: tuple(grouped[region]) for region in sorted(grouped)}
