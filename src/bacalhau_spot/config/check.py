@@ -1,0 +1,68 @@
+"""A file's text -> its checked shape, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from bacalhau_spot.config import older, rules, shape, wording
+from bacalhau_spot.config.document import Document, parse
+from bacalhau_spot.config.places import KeyPath, Note, Problem, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(slots=True)
+class Checked:
+    """`config` is None when the shape is wrong; `problems` says how. `data` is converted to the present form."""
+
+    document: Document
+    data: dict[str, Any]
+    conversion: older.Conversion
+    config: shape.Config | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, found: Iterable[tuple[KeyPath, bool, str]]) -> None:
+        """Problems by present path: they are told with the path and place that the file has."""
+        known = {problem.key for problem in self.problems}
+        for path, of_key, message in found:
+            written = self.conversion.origin(path)
+            if dotted(written) not in known:
+                self.problems.append(
+                    Problem(message, dotted(written), self.document.place(written, of_key=of_key))
+                )
+
+    def notes(self, file: str) -> tuple[Note, ...]:
+        """What the conversion of older keys has to say."""
+        return tuple(Note(text, self.where(file, path)) for path, text in self.conversion.notes)
+
+    def where(self, file: str, written: KeyPath) -> str:
+        """`config.yaml:5` for a path as the file has it."""
+        place = self.document.place(written, of_key=True)
+        return f"{file}:{place.line}" if place else file
+
+
+def check(text: str) -> Checked:
+    """Raises Unreadable when the text is no YAML. An empty text is a configuration of defaults."""
+    document = parse(text)
+    if document.data is None:
+        document.data = {}
+    if not isinstance(document.data, dict):
+        sort = wording.sort_of(document.data)
+        problem = Problem(
+            f"found {sort}; a configuration is a mapping of keys to values", place=document.values.get(())
+        )
+        return Checked(document, {}, older.Conversion(), None, [*document.problems, problem])
+    conversion = older.convert(older.PlainTree(document.data))
+    checked = Checked(document, document.data, conversion, problems=list(document.problems))
+    for path, message in conversion.problems:
+        checked.problems.append(Problem(message, dotted(path), document.place(path, of_key=True)))
+    try:
+        checked.config = shape.Config.model_validate(checked.data)
+    except ValidationError as error:
+        checked.add(wording.errors(error))
+    checked.add(rules.check(checked.data))
+    return checked

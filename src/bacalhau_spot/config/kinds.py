@@ -1,0 +1,376 @@
+"""The kinds of value a configuration holds: each with what is allowed, in words and as a check.
+
+A kind says what it allows once; every way of being wrong then reads "found …; must be <that>", unless the check knows
+a better sentence for a particular mistake.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from annotated_types import Ge, GroupedMetadata, Le
+from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationError, WithJsonSchema, WrapValidator
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The error types that these kinds raise; wording.py turns them into lines.
+MUST: Final = "must"  # "found …; must be <allowed>"
+SAY: Final = "say"  # the sentence as it stands
+
+DEFAULT_PORT: Final = 4222
+
+_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
+_ORCHESTRATOR = re.compile(rf"(?:(?P<scheme>nats|tls)://)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/?")
+_API_HOST = re.compile(rf"(?:https?://)?{_HOST}(?::[0-9]{{1,5}})?/?")
+_PLACEHOLDER = re.compile(r"<[^<>]*>")
+
+
+def must(allowed: str, *, secret: bool = False) -> WrapValidator:
+    """Whatever goes wrong inside is worded as `must be <allowed>`; a sentence of our own (SAY) passes unchanged."""
+
+    def check(value: object, handler: Any) -> object:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            if first["type"] == SAY:
+                raise PydanticCustomError("say", "{text}", first.get("ctx") or {}) from None
+            raise PydanticCustomError("must", "{allowed}", {"allowed": allowed, "secret": secret}) from None
+
+    return WrapValidator(check)
+
+
+def say(text: str) -> PydanticCustomError:
+    """A sentence for one particular mistake."""
+    return PydanticCustomError("say", "{text}", {"text": text})
+
+
+def _not_placeholder(value: str) -> str:
+    if _PLACEHOLDER.search(value):
+        raise say("is still the example's placeholder; put your own value in its place")
+    return value
+
+
+def matching(pattern: str) -> Any:
+    """Text that matches `pattern` as a whole."""
+    return Field(strict=True, pattern=f"^(?:{pattern})$")
+
+
+class Whole(GroupedMetadata):
+    """A whole number, both ends included."""
+
+    def __init__(self, least: int, most: int, unit: str = "") -> None:
+        self._least, self._most, self._unit = least, most, unit
+
+    def __iter__(self) -> Iterator[object]:
+        of = f" of {self._unit}" if self._unit else ""
+        yield Strict()
+        yield Ge(self._least)
+        yield Le(self._most)
+        yield must(f"a whole number{of} from {self._least} to {self._most}")
+
+
+def _region(value: str) -> str:
+    if re.fullmatch(r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+[a-z]", value):
+        raise say(f'"{value}" is an availability zone; name its region, {value[:-1]}')
+    if not re.fullmatch(REGION, value):
+        raise ValueError(value)
+    return value
+
+
+REGION: Final = r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+"
+RegionName = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_region),
+    must("a region's name such as us-east-1"),
+    WithJsonSchema({"type": "string", "pattern": f"^{REGION}$"}),
+]
+
+
+def _cidr(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value.strip()))
+    except ValueError:
+        pass
+    try:
+        around = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError(value) from None
+    raise say(f'"{value}" has bits set beyond its prefix; the network around it is {around}')
+
+
+Cidr = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_cidr),
+    must("an address range such as 203.0.113.7/32"),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _orchestrator(value: str) -> str:
+    _not_placeholder(value)
+    if "@" in value:
+        # Not repeated: what stands before the @ is a secret.
+        raise say("has a token in the address; the token belongs in bacalhau.token, token_file or token_env")
+    found = _ORCHESTRATOR.fullmatch(value)
+    if not found or not 1 <= int(found["port"] or DEFAULT_PORT) <= 65535:  # noqa: PLR2004 -- TCP's last port
+        raise ValueError(value)
+    return f"{found['scheme'] or 'nats'}://{found['host']}:{found['port'] or DEFAULT_PORT}"
+
+
+Orchestrator = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_orchestrator),
+    must("an address such as nats://orchestrator.example.com:4222"),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _api_host(value: str) -> str:
+    _not_placeholder(value)
+    if not _API_HOST.fullmatch(value):
+        raise ValueError(value)
+    return value.rstrip("/")
+
+
+ApiHost = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_api_host),
+    must("a host or an address such as http://orchestrator.example.com:1234"),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _token(value: SecretStr) -> SecretStr:
+    plain = value.get_secret_value()
+    _not_placeholder(plain)
+    if not plain or not plain.isprintable() or any(letter.isspace() for letter in plain):
+        raise ValueError
+    return value
+
+
+Token = Annotated[
+    SecretStr,
+    Field(strict=True),
+    AfterValidator(_token),
+    must("text without spaces", secret=True),
+    WithJsonSchema({"type": "string"}),
+]
+
+
+def _version(value: str) -> str:
+    if not re.fullmatch(VERSION, value):
+        raise ValueError(value)
+    return value if value.startswith("v") else f"v{value}"
+
+
+VERSION: Final = r"v?[0-9]+\.[0-9]+\.[0-9]+(?:-[0-9A-Za-z.-]+)?"
+Version = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_version),
+    must("a release such as v1.9.3"),
+    WithJsonSchema({"type": "string", "pattern": f"^{VERSION}$"}),
+]
+
+
+def _url(value: str) -> str:
+    _not_placeholder(value)
+    if not re.fullmatch(r"https?://[!-~]+", value):
+        raise ValueError(value)
+    unknown = set(re.findall(r"\{([^{}]*)\}", value)) - {"version", "arch"}
+    if unknown:
+        raise say(f"may contain {{version}} and {{arch}} only, not {{{min(unknown)}}}")
+    return value
+
+
+DownloadUrl = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_url),
+    must("an address beginning with https:// or http://"),
+    WithJsonSchema({"type": "string", "pattern": "^https?://"}),
+]
+
+_RESERVED_LABELS: Final = {"name", "os_type", "os_arch"}
+
+
+def _label_key(value: str) -> str:
+    if value in _RESERVED_LABELS:
+        raise say(f"`{value}` is a label that Bacalhau sets itself; choose another name")
+    if not re.fullmatch(LABEL_KEY, value):
+        raise ValueError(value)
+    return value
+
+
+LABEL_KEY: Final = r"[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+# Bacalhau lower-cases keys and breaks on dots; beyond that, job constraints match by Kubernetes' rules for labels.
+LabelKey = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_label_key),
+    must("lower-case letters, digits, - and _ (no dots), at most 63"),
+    WithJsonSchema({"type": "string", "pattern": f"^{LABEL_KEY}$"}),
+]
+LabelValue = Annotated[
+    str,
+    matching(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"),
+    must("letters, digits, - _ and ., at most 63, beginning and ending with a letter or digit"),
+]
+
+
+def _price(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(value)  # noqa: TRY004 -- pydantic collects ValueError only
+    price = Decimal(str(value))
+    if not price.is_finite() or not 0 < price <= MAX_PRICE:
+        raise ValueError(value)
+    return price
+
+
+MAX_PRICE: Final = 1000
+Price = Annotated[
+    Any,
+    AfterValidator(_price),
+    must(f"a price in US dollars an hour, above 0 and up to {MAX_PRICE}, such as 0.05"),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_PRICE}),
+]
+
+RANGE: Final = r"(?P<least>[0-9]{1,5}(?:\.[0-9]{1,3})?)(?P<to>\.\.(?P<most>[0-9]{1,5}(?:\.[0-9]{1,3})?)?)?"
+
+
+def bounds(value: float | str) -> tuple[Decimal, Decimal | None]:
+    """`2` -> exactly two, `"2.."` -> two or more, `"2..4"` -> from two to four. Raises ValueError for anything else."""
+    found = re.fullmatch(RANGE, str(value))
+    if isinstance(value, bool) or not found:
+        raise ValueError(value)
+    least = Decimal(found["least"])
+    most = Decimal(found["most"]) if found["most"] else None
+    return least, most if found["to"] else least
+
+
+def _span(value: object) -> object:
+    if not isinstance(value, int | float | str):
+        raise ValueError(value)  # noqa: TRY004 -- pydantic collects ValueError only
+    least, most = bounds(value)
+    if most is not None and most < least:
+        raise say(f"{value} ends before it begins; the smaller number comes first")
+    if not most and not least:
+        raise ValueError(value)
+    return value
+
+
+def _whole_span(value: object) -> object:
+    if "." in str(value).replace("..", ""):
+        raise ValueError(value)
+    return value
+
+
+_SPAN_SCHEMA: Final = {
+    "oneOf": [
+        {"type": "number", "minimum": 0},
+        {"type": "string", "pattern": r"^[0-9]{1,5}(\.[0-9]{1,3})?(\.\.([0-9]{1,5}(\.[0-9]{1,3})?)?)?$"},
+    ]
+}
+_SPAN_WORDS: Final = 'a number (exactly), "2.." (at least) or "2..4" (from, to)'
+Vcpus = Annotated[
+    Any,
+    AfterValidator(_span),
+    AfterValidator(_whole_span),
+    must(f"a whole-numbered range: {_SPAN_WORDS}"),
+    WithJsonSchema(_SPAN_SCHEMA),
+]
+MemoryGib = Annotated[
+    Any, AfterValidator(_span), must(f"a range in GiB: {_SPAN_WORDS}"), WithJsonSchema(_SPAN_SCHEMA)
+]
+
+
+def _not_built(value: object) -> object:
+    if value is None or value is False:
+        return value
+    raise say("is not built yet; leave the key out, or set it to false")
+
+
+NotBuilt = Annotated[Any, AfterValidator(_not_built), WithJsonSchema({"enum": [False, None]})]
+
+
+def _username(value: str) -> str:
+    if value == "root":
+        raise say("may not be root; name a user of its own, it gets sudo")
+    if not re.fullmatch(USERNAME, value):
+        raise ValueError(value)
+    return value
+
+
+USERNAME: Final = r"[a-z_][a-z0-9_-]{0,31}"
+Username = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_username),
+    must("a user name: lower-case letters, digits, - and _, beginning with a letter, at most 32"),
+    WithJsonSchema({"type": "string", "pattern": f"^{USERNAME}$"}),
+]
+
+
+def _node_path(value: str) -> str:
+    parts = value.split("/")
+    if not value.startswith("/") or value.endswith("/") or ".." in parts or not value.isprintable():
+        raise ValueError(value)
+    return value
+
+
+NodePath = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_node_path),
+    must("an absolute path of a file on the node, without `..`"),
+    WithJsonSchema({"type": "string", "pattern": "^/.*[^/]$"}),
+]
+
+
+def _local_path(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError(value)
+    return value
+
+
+LocalPath = Annotated[
+    str,
+    Field(strict=True),
+    AfterValidator(_local_path),
+    must("the path of a file"),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+
+AnyText = Annotated[str, Field(strict=True), must("text")]
+FileContent = Annotated[str, Field(strict=True), must("text", secret=True)]
+NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empty")]
+InstanceType = Annotated[
+    str, matching(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), must("an instance type such as t3.medium")
+]
+Image = Annotated[
+    str,
+    matching(r"auto|ami-[0-9a-f]{8,17}|ssm:/[A-Za-z0-9_./-]+"),
+    must("auto, an image's id (ami-…), or ssm:/ and a parameter's name"),
+]
+VpcId = Annotated[str, matching(r"vpc-[0-9a-f]{8,17}"), must("a VPC's id (vpc-…)")]
+EnvName = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*"), must("the name of an environment variable")]
+Sha256 = Annotated[str, matching(r"[0-9a-fA-F]{64}"), must("a SHA-256 sum: 64 hexadecimal digits")]
+Mode = Annotated[str, matching(r"0?[0-7]{3}"), must('permissions as octal text in quotes, such as "0644"')]
+Arch = Annotated[Literal["x86_64", "arm64"], must("x86_64 or arm64")]
+Tls = Annotated[Literal["none", "native", "proxy"], must("none, native or proxy")]
+Spread = Annotated[Literal["failover", "strict"], must("failover or strict")]
+NodeCount = Annotated[int, Whole(0, 10_000)]
+RegionCount = Annotated[int, Whole(1, 40)]
+VolumeGib = Annotated[int, Whole(8, 16384, "GiB")]
+CallSeconds = Annotated[int, Whole(5, 3600, "seconds")]
+WaitSeconds = Annotated[int, Whole(10, 86400, "seconds")]

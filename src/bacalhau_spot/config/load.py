@@ -1,0 +1,122 @@
+"""config.yaml -> ClusterSpec."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.config import kinds, reading, rules, shape
+from bacalhau_spot.config.build import build
+from bacalhau_spot.config.check import Checked, check
+from bacalhau_spot.config.document import Unreadable
+from bacalhau_spot.config.older import lookup
+from bacalhau_spot.config.places import KeyPath, Note, Problem, dotted, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, and where it came from. `sources`: of each key given in the file, `file:line`, or the
+    variable or file that it was taken from; what is not named is a default. `path` None: there is no file.
+    """
+
+    spec: ClusterSpec
+    notes: tuple[Note, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+
+
+def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = False) -> Loaded:
+    """Reads the configuration and all that it names.
+
+    Raises one UserError (exit code 2) with every problem, a line each, in `details`. With `lenient`, a named file or
+    variable that cannot be read is a note and counts as not given: for commands that only look or delete.
+    """
+    raw, failure = reading.read_bytes(path)
+    if failure:
+        raise refuse(path.name, [Problem(failure)], where=str(path))
+    try:
+        checked = check(_decode(raw))
+    except Unreadable as error:
+        raise refuse(path.name, [error.problem], where=str(path)) from None
+    materials = reading.read_all(checked.data, base=path.parent, home=home, environ=environ)
+    notes = list(checked.notes(path.name))
+    if lenient:
+        notes += [
+            Note(text, checked.where(path.name, checked.conversion.origin(key)))
+            for key, text in materials.failures
+        ]
+    else:
+        checked.add((key, False, text) for key, text in materials.failures)
+    if checked.problems or checked.config is None:
+        raise refuse(path.name, checked.problems, where=str(path))
+    spec = build(
+        checked.config,
+        materials.texts,
+        naming=rules.naming(checked.data.get("cluster")),
+        expand=lambda name: str(reading.expand(name, base=path.absolute().parent, home=home)),
+    )
+    notes += _remarks(checked, path.name)
+    return Loaded(spec, tuple(notes), _sources(checked, path.name), path)
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start].decode("utf-8", errors="replace")
+        line = before.count("\n") + 1
+        raise Unreadable(Problem(f"line {line} is not UTF-8 text")) from None
+
+
+def _remarks(checked: Checked, file: str) -> list[Note]:
+    """Things that are allowed and still worth a word."""
+    found: list[Note] = []
+
+    def remark(path: KeyPath, text: str) -> None:
+        found.append(Note(text, checked.where(file, checked.conversion.origin(path))))
+
+    cidrs = checked.data.get("ssh_cidrs")
+    for number, cidr in enumerate(cidrs if isinstance(cidrs, list) else ()):
+        if str(cidr).endswith("/0"):
+            remark(
+                ("ssh_cidrs", number),
+                f"{cidr} opens SSH to the whole internet; `caller` opens it to you only",
+            )
+    addresses = lookup(checked.data, ("bacalhau", "orchestrators"))
+    for number, address in enumerate(addresses if isinstance(addresses, list) else ()):
+        if not str(address).rstrip("/").rpartition(":")[2].isdigit():
+            remark(
+                ("bacalhau", "orchestrators", number), f"{address} has no port; {kinds.DEFAULT_PORT} is used"
+            )
+    return found
+
+
+def _sources(checked: Checked, file: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def walk(data: object, path: KeyPath) -> None:
+        for key, value in data.items() if isinstance(data, dict) else ():
+            here = (*path, key)
+            found[dotted(here)] = checked.where(file, checked.conversion.origin(here))
+            walk(value, here)
+
+    walk(checked.data, ())
+    for key, prefix in (("token_env", "$"), ("token_file", "token file ")):
+        name = lookup(checked.data, ("bacalhau", key))
+        if name is not None:
+            found["bacalhau.token"] = f"{prefix}{name}"
+    name = lookup(checked.data, ("bacalhau", "api", "key_env"))
+    if name is not None:
+        found["bacalhau.api.key"] = f"${name}"
+    return found
+
+
+def defaults() -> ClusterSpec:
+    """The configuration of a run without a file."""
+    return build(shape.Config(), {}, naming=rules.naming(None), expand=str)

@@ -1,0 +1,66 @@
+"""Where things stand in a file, and problems that say so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+from bacalhau_spot.errors import ExitCode, UserError
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+DOCS = "docs/configuration.md"
+
+
+class Place(NamedTuple):
+    """Line and column, both from 1, as editors count."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth saying about a configuration that is nevertheless good. `where` is `file:line`, or empty."""
+
+    text: str
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong. `key` is empty when it concerns the file as a whole."""
+
+    message: str
+    key: str = ""
+    place: Place | None = None
+
+    def line(self, file: str) -> str:
+        """`config.yaml:5:22  regions.us-east-1.nodes: found -1; must be …`"""
+        where = f"{file}:{self.place.line}:{self.place.column}" if self.place else file
+        return f"{where}  {self.key}: {self.message}" if self.key else f"{where}  {self.message}"
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as the user writes it: `bacalhau.orchestrators[0]`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def refuse(file: str, problems: list[Problem], *, where: str = "") -> UserError:
+    """All problems as one error, in the file's order. `where` is the file's whole path, when `file` is only its name."""
+    ordered = sorted(problems, key=lambda problem: (problem.place or Place(0, 0), problem.key))
+    lines = tuple(dict.fromkeys(problem.line(file) for problem in ordered))
+    count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
+    return UserError(
+        f"the configuration {where or file} has {count}",
+        hint="correct the lines named above; `bacalhau-spot config show` checks the file without changing anything",
+        docs=DOCS,
+        details=lines,
+        exit_code=ExitCode.USAGE,
+    )

@@ -1,0 +1,139 @@
+"""The files and environment variables that a configuration names.
+
+Which ones, what they must hold and what they are called is a table; reading never stops at the first that fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.config.keyfile import certificate_problem, public_key_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bacalhau_spot.config.places import KeyPath
+
+_MAX_BYTES: Final = 1 << 20
+
+
+def _token_problem(text: str) -> str | None:
+    plain = text.strip()
+    if not plain:
+        return "is empty; it must hold the token"
+    if not plain.isprintable() or any(letter.isspace() for letter in plain):
+        return "must hold the token and nothing else: one line, no spaces"
+    return None
+
+
+def _any_text(_text: str) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One key that names a file or an environment variable; `check` returns what is wrong with the text."""
+
+    path: KeyPath
+    check: Callable[[str], str | None]
+    variable: bool = False
+
+
+_SOURCES: Final = (
+    _Source(("public_ssh_key_path",), public_key_problem),
+    _Source(("bacalhau", "token_file"), _token_problem),
+    _Source(("bacalhau", "token_env"), _token_problem, variable=True),
+    _Source(("bacalhau", "ca_file"), certificate_problem),
+    _Source(("bacalhau", "api", "key_env"), _token_problem, variable=True),
+    _Source(("instance", "additional_commands_file"), _any_text),
+)
+
+
+@dataclass(slots=True)
+class Materials:
+    """What was read, by the path of the key that named it, and what could not be read."""
+
+    texts: dict[KeyPath, str] = field(default_factory=dict)
+    failures: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+
+def expand(path: str, *, base: Path, home: Path) -> Path:
+    """A path as the configuration means it: `~` is `home`, and what is relative starts at the file's own folder."""
+    if path == "~" or path.startswith("~/"):
+        return home / path[2:]
+    return base / path
+
+
+def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]) -> Materials:
+    """Reads everything that `data` names. Works on unchecked data, so that all problems come at once."""
+    materials = Materials()
+    for source in (*_SOURCES, *_files(data)):
+        name = _lookup(data, source.path)
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            continue  # absent, or of the wrong sort, which the shape's own check says
+        text, failure = (
+            _variable(name, environ) if source.variable else _file(expand(name, base=base, home=home))
+        )
+        failure = failure or _judge(text, source, name)
+        if failure:
+            materials.failures.append((source.path, failure))
+        else:
+            materials.texts[source.path] = text
+    return materials
+
+
+def _judge(text: str, source: _Source, name: str) -> str | None:
+    problem = source.check(text)
+    shown = f"${name}" if source.variable else name
+    return f"{shown} {problem}" if problem else None
+
+
+def _files(data: object) -> list[_Source]:
+    files = _lookup(data, ("instance", "files"))
+    count = len(files) if isinstance(files, list) else 0
+    return [_Source(("instance", "files", number, "source"), _any_text) for number in range(count)]
+
+
+def _lookup(data: object, path: KeyPath) -> object:
+    for part in path:
+        if isinstance(part, int):
+            data = data[part] if isinstance(data, list) and part < len(data) else None
+        else:
+            data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    if name not in environ:
+        return "", f"the environment variable {name} is not set"
+    return environ[name], None
+
+
+def _file(path: Path) -> tuple[str, str | None]:
+    raw, failure = read_bytes(path)
+    if failure:
+        return "", failure
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError:
+        return "", f"{path} is not text (UTF-8)"
+
+
+def read_bytes(path: Path) -> tuple[bytes, str | None]:
+    """A file's bytes, or a sentence saying why not. Never raises."""
+    try:
+        if path.is_dir():
+            return b"", f"{path} is a folder, not a file"
+        with path.open("rb") as file:
+            raw = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        return b"", f"there is no file {path}"
+    except PermissionError:
+        return b"", f"{path} may not be read by this user"
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return b"", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+    if len(raw) > _MAX_BYTES:
+        return b"", f"{path} is larger than {_MAX_BYTES >> 20} MiB"
+    return raw, None

@@ -1,0 +1,133 @@
+"""Rules between keys. They look at plain data, so that they speak even when single values are wrong as well."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bacalhau_spot.config.older import lookup
+from bacalhau_spot.config.places import KeyPath, dotted
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import problems as tag_problems
+
+Found = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
+
+# Of each group, at most one may be given.
+_EITHER: Final[tuple[tuple[KeyPath, ...], ...]] = (
+    (("instance_types",), ("requirements",)),
+    (("bacalhau", "token"), ("bacalhau", "token_file"), ("bacalhau", "token_env")),
+    (("instance", "additional_commands"), ("instance", "additional_commands_file")),
+)
+# Keys that may stand with nothing after their colon: sections whose keys are all commented out, and the reserved ones.
+_MAY_BE_EMPTY: Final = {
+    "cluster", "cluster.tags", "bacalhau", "bacalhau.sha256", "bacalhau.labels", "bacalhau.api", "instance",
+    "instance.files", "timeouts", "self_heal", "ttl",
+}  # fmt: skip
+
+
+def check(data: dict[str, Any]) -> Found:
+    """Everything that is wrong between keys."""
+    return [*_alternatives(data), *_file_sources(data), *_empty(data, ()), *_numbers(data), *_tags(data)]
+
+
+def _alternatives(data: dict[str, Any]) -> Found:
+    found: Found = []
+    for group in _EITHER:
+        given = [path for path in group if lookup(data, path) is not None]
+        found += [
+            (path, True, f"cannot stand beside `{dotted(given[0])}`; keep one of them") for path in given[1:]
+        ]
+    return found
+
+
+def _file_sources(data: dict[str, Any]) -> Found:
+    files = lookup(data, ("instance", "files"))
+    found: Found = []
+    for number, file in enumerate(files if isinstance(files, list) else ()):
+        if isinstance(file, dict):
+            given = [key for key in ("content", "source") if file.get(key) is not None]
+            here: KeyPath = ("instance", "files", number)
+            if not given:
+                found.append((here, False, "needs `content` or `source`"))
+            elif len(given) > 1:
+                found.append(((*here, "source"), True, "cannot stand beside `content`; keep one of them"))
+    return found
+
+
+def _empty(data: object, path: KeyPath) -> Found:
+    found: Found = []
+    if isinstance(data, dict):
+        for key, value in data.items():
+            here = (*path, key)
+            if value is not None:
+                found += _empty(value, here)
+            elif dotted(here) not in _MAY_BE_EMPTY and path != ("regions",):
+                found.append((here, True, "has no value; give it one, or leave the key out"))
+    elif isinstance(data, list):
+        for number, value in enumerate(data):
+            found += _empty(value, (*path, number))
+    return found
+
+
+def own_numbers(data: dict[str, Any]) -> list[int | None]:
+    """Each region's own number of nodes; None for one that shares. Empty when regions are not a mapping."""
+    regions = data.get("regions")
+    if not isinstance(regions, dict) or "auto" in regions:
+        return []
+    own = [region.get("nodes") if isinstance(region, dict) else None for region in regions.values()]
+    return [number if type(number) is int else None for number in own]
+
+
+def _numbers(data: dict[str, Any]) -> Found:
+    """`nodes` is the total; the regions' own numbers are part of it."""
+    own = own_numbers(data)
+    fixed = [number for number in own if number is not None]
+    nodes = data.get("nodes")
+    if not fixed or any(number < 0 for number in fixed):
+        return []
+    total = sum(fixed)
+    if nodes is None:
+        return [] if len(fixed) == len(own) else [_NODES_MISSING]
+    if type(nodes) is not int or nodes < 0:
+        return []
+    if total > nodes:
+        return [(("nodes",), False, f"found {nodes}; the regions' own numbers alone add up to {total}")]
+    if len(fixed) == len(own) and total != nodes:
+        message = f"found {nodes}; every region has a number of its own, and they add up to {total}"
+        return [(("nodes",), False, message)]
+    return []
+
+
+_NODES_MISSING: Final = (
+    ("nodes",),
+    True,
+    "is missing: some regions have a number of their own, the others share what is left of `nodes`",
+)
+
+
+def naming(cluster: object) -> Naming:
+    """The names and tags that a `cluster` section means; what is not text counts as not given."""
+    section = cluster if isinstance(cluster, dict) else {}
+    given = {
+        key: section[key]
+        for key in ("tag_key", "tag_value", "creator", "resource_prefix", "vpc_name")
+        if isinstance(section.get(key), str)
+    }
+    name = section.get("name")
+    if "tag_value" not in given and isinstance(name, str) and name:
+        given["tag_value"] = name
+    tags = section.get("tags")
+    extra = tags.items() if isinstance(tags, dict) else ()
+    return Naming(**given, extra_tags=tuple((key, value) for key, value in extra if isinstance(value, str)))
+
+
+def _tags(data: dict[str, Any]) -> Found:
+    """AWS's rules for tags, with the place of the key that breaks them."""
+    section = data.get("cluster")
+    found: Found = []
+    for problem in tag_problems(naming(section)):
+        head, _, key = problem.field.partition(".")
+        path: KeyPath = ("cluster", head, key) if key else ("cluster", head)
+        if head == "tag_value" and not (isinstance(section, dict) and "tag_value" in section):
+            path = ("cluster", "name")
+        found.append((path, False, problem.message))
+    return found

@@ -1,0 +1,302 @@
+"""The shape of config.yaml: every key, its kind, its default and its description.
+
+The published JSON Schema, the reference in docs/configuration.md and the template's completeness test come from here.
+Pydantic models end in this package: build.py turns them into core's values.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from bacalhau_spot.config import kinds
+from bacalhau_spot.core.model import BacalhauSpec, InstanceSpec, Naming, Timeouts
+
+DEFAULT_NODES: Final = 12
+DEFAULT_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
+DEFAULT_TYPES: Final = ("t3.medium", "t3a.medium", "c6a.large", "m6a.large")
+
+_NAMING = Naming()
+_BACALHAU = BacalhauSpec()
+_INSTANCE = InstanceSpec()
+_TIMEOUTS = Timeouts()
+
+# Marks of a union's branches. They show up in pydantic's error paths, are no keys of the file, and are taken out there.
+AS_LIST: Final = "<list>"
+AS_MAPPING: Final = "<mapping>"
+AS_AUTO: Final = "<auto>"
+AS_WORD: Final = "<word>"
+MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
+
+
+class _Section(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Cluster(_Section):
+    """How everything that is made is named and tagged. Later commands find a cluster by `tag_key` and `tag_value`."""
+
+    name: kinds.NameText | None = Field(
+        default=None, description="The cluster's name. Without it: the tag's value."
+    )
+    tag_key: kinds.AnyText = Field(
+        default=_NAMING.tag_key, description="Key of the tag that every resource carries."
+    )
+    tag_value: kinds.AnyText | None = Field(
+        default=None,
+        description=f"Value of that tag; tells clusters apart. Without it: `name`, or {_NAMING.tag_value}.",
+    )
+    creator: kinds.AnyText = Field(default=_NAMING.creator, description="Value of the `CreatedBy` tag.")
+    resource_prefix: kinds.AnyText = Field(
+        default=_NAMING.resource_prefix, description="What the names of all resources begin with."
+    )
+    vpc_name: kinds.AnyText = Field(
+        default=_NAMING.vpc_name, description="Name of the VPC made in each region."
+    )
+    tags: dict[str, kinds.AnyText] | None = Field(
+        default=None, description="Further tags for every resource, key: value."
+    )
+
+
+class Requirements(_Section):
+    """Instance types by what they offer instead of by name. AWS chooses the cheapest that fit."""
+
+    vcpus: kinds.Vcpus = Field(
+        description='Virtual CPUs: 2 (exactly), "2.." (at least) or "2..4" (from, to).'
+    )
+    memory_gib: kinds.MemoryGib = Field(
+        description='Memory in GiB: 4 (exactly), "4.." (at least) or "4..16" (from, to).'
+    )
+    arch: kinds.Arch | None = Field(
+        default=None, description="Architecture, x86_64 or arm64. Without it: either."
+    )
+
+
+class Region(_Section):
+    """What one region does differently."""
+
+    nodes: kinds.NodeCount | None = Field(
+        default=None,
+        description="This region's own number of nodes. Without it: a share of what the others leave.",
+    )
+    instance_types: list[kinds.InstanceType] | None = Field(
+        default=None, min_length=1, description="This region's own instance types. Without it: the cluster's."
+    )
+    image: kinds.Image | None = Field(
+        default=None, description="This region's own image. Without it: the cluster's."
+    )
+    vpc_id: kinds.VpcId | None = Field(
+        default=None,
+        description="A VPC of yours to use. Without it: a VPC is made, and deleted with the cluster.",
+    )
+
+
+class AutoChoice(_Section):
+    """How many regions to choose."""
+
+    count: kinds.RegionCount = Field(description="Choose this many regions, the cheapest ones.")
+
+
+class AutoRegions(_Section):
+    """Regions chosen by price."""
+
+    auto: AutoChoice = Field(description="Let the price choose the regions.")
+
+
+def _region_form(value: Any) -> str | None:
+    if isinstance(value, list):
+        return AS_LIST
+    if isinstance(value, dict):
+        return AS_AUTO if "auto" in value else AS_MAPPING
+    return None
+
+
+Regions = Annotated[
+    Annotated[list[kinds.RegionName], Field(min_length=1), Tag(AS_LIST)]
+    | Annotated[AutoRegions, Tag(AS_AUTO)]
+    | Annotated[dict[kinds.RegionName, Region | None], Field(min_length=1), Tag(AS_MAPPING)],
+    Discriminator(
+        _region_form,
+        custom_error_type=kinds.MUST,
+        custom_error_message="a list of regions, a mapping of regions to their differences, or `auto` with a count",
+    ),
+]
+
+
+def _ssh_form(value: Any) -> str | None:
+    if isinstance(value, list):
+        return AS_LIST
+    return AS_WORD if value in ("caller", "none") else None
+
+
+SshCidrs = Annotated[
+    Annotated[list[kinds.Cidr], Tag(AS_LIST)] | Annotated[Literal["caller", "none"], Tag(AS_WORD)],
+    Discriminator(
+        _ssh_form,
+        custom_error_type=kinds.MUST,
+        custom_error_message="caller, none, or a list of address ranges such as [203.0.113.7/32]",
+    ),
+]
+
+
+class Checksums(_Section):
+    """SHA-256 sums of the release archive, per architecture."""
+
+    x86_64: kinds.Sha256 | None = Field(
+        default=None, description="Sum of the archive for x86_64 (Bacalhau calls it amd64)."
+    )
+    arm64: kinds.Sha256 | None = Field(default=None, description="Sum of the archive for arm64.")
+
+
+class Api(_Section):
+    """The orchestrator's HTTP API. With it, commands show which nodes joined, and remove those that left."""
+
+    host: kinds.ApiHost | None = Field(
+        default=None, description="Host or address, such as http://orchestrator.example.com:1234."
+    )
+    key_env: kinds.EnvName | None = Field(
+        default=None, description="Environment variable that holds the API key."
+    )
+
+
+class Bacalhau(_Section):
+    """What the nodes run, and whom they join."""
+
+    orchestrators: list[kinds.Orchestrator] | None = Field(
+        default=None,
+        min_length=1,
+        description="Addresses of the orchestrators: nats://host:port, tls://… or host:port; the port is 4222 unless given.",
+    )
+    token: kinds.Token | None = Field(
+        default=None, description="The orchestrator's token. Better: `token_file` or `token_env`."
+    )
+    token_file: kinds.LocalPath | None = Field(default=None, description="File that holds the token.")
+    token_env: kinds.EnvName | None = Field(
+        default=None, description="Environment variable that holds the token."
+    )
+    tls: kinds.Tls = Field(
+        default=_BACALHAU.tls.value,
+        description=(
+            "How nodes speak to the orchestrator: `none`; `native`, the orchestrator has a certificate itself; "
+            "`proxy`, something in front of it ends TLS (hosted orchestrators too)."
+        ),
+    )
+    ca_file: kinds.LocalPath | None = Field(
+        default=None,
+        description="Certificate (PEM) of the authority that signed the orchestrator's, when it is a private one.",
+    )
+    version: kinds.Version = Field(default=_BACALHAU.version, description="Bacalhau's release.")
+    download_url: kinds.DownloadUrl | None = Field(
+        default=None,
+        description="Where nodes fetch the release archive; may hold {version} and {arch}. Without it: Bacalhau's own address.",
+    )
+    sha256: Checksums | None = Field(
+        default=None, description="Sums that the archive must have, per architecture."
+    )
+    labels: dict[kinds.LabelKey, kinds.LabelValue] | None = Field(
+        default=None,
+        description="Further labels of every node, for job constraints. Lower-case keys without dots.",
+    )
+    api: Api | None = Field(default=None, description="The orchestrator's HTTP API.")
+
+
+class File(_Section):
+    """One file on the node."""
+
+    path: kinds.NodePath = Field(description="Absolute path on the node.")
+    content: kinds.FileContent | None = Field(
+        default=None, description="The file's text. Either this or `source`."
+    )
+    source: kinds.LocalPath | None = Field(
+        default=None, description="A local file to copy (text). Either this or `content`."
+    )
+    mode: kinds.Mode = Field(default="0644", description='Permissions, octal, in quotes: "0644".')
+
+
+class Instance(_Section):
+    """What a node is beside its type."""
+
+    root_volume_gib: kinds.VolumeGib = Field(
+        default=_INSTANCE.root_volume_gib, description="Size of the encrypted root volume, in GiB."
+    )
+    additional_commands: kinds.AnyText | None = Field(
+        default=None, description="Shell commands for the end of first boot, as root."
+    )
+    additional_commands_file: kinds.LocalPath | None = Field(
+        default=None, description="The same from a file. Either this or `additional_commands`."
+    )
+    files: list[File] | None = Field(default=None, description="Files put on every node at first boot.")
+
+
+class Waits(_Section):
+    """How long each kind of wait may last. Nothing waits for ever."""
+
+    api_s: kinds.CallSeconds = Field(
+        default=_TIMEOUTS.api_s, description="One AWS call with its retries, in seconds."
+    )
+    fulfilment_s: kinds.WaitSeconds = Field(
+        default=_TIMEOUTS.fulfilment_s, description="From asking for an instance until it runs, in seconds."
+    )
+    join_s: kinds.WaitSeconds = Field(
+        default=_TIMEOUTS.join_s,
+        description="From running until the orchestrator lists the node, in seconds.",
+    )
+    terminate_s: kinds.WaitSeconds = Field(
+        default=_TIMEOUTS.terminate_s,
+        description="From asking for an instance's end until it has ended, in seconds.",
+    )
+
+
+class Config(_Section):
+    """A Bacalhau cluster on AWS spot instances."""
+
+    cluster: Cluster | None = Field(default=None, description="Names and tags.")
+    nodes: kinds.NodeCount | None = Field(
+        default=None, description=f"Number of nodes, over all regions. Without it: {DEFAULT_NODES}."
+    )
+    regions: Regions | None = Field(
+        default=None,
+        description=f"Where to run: a list, a mapping with differences per region, or `auto: {{count: 3}}`. "
+        f"Without it: {', '.join(DEFAULT_REGIONS)}.",
+    )
+    instance_types: list[kinds.InstanceType] | None = Field(
+        default=None,
+        min_length=1,
+        description=f"Acceptable instance types; the more, the likelier and cheaper. Without it: {', '.join(DEFAULT_TYPES)}.",
+    )
+    requirements: Requirements | None = Field(
+        default=None, description="Instance types by what they offer. Either this or `instance_types`."
+    )
+    max_price_usd_per_hour: kinds.Price | None = Field(
+        default=None,
+        description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
+    )
+    spread: kinds.Spread = Field(
+        default="failover",
+        description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",
+    )
+    self_heal: kinds.NotBuilt = Field(
+        default=None, description="Reserved; not built yet. Only false is accepted."
+    )
+    ttl: kinds.NotBuilt = Field(default=None, description="Reserved; not built yet. Only false is accepted.")
+    image: kinds.Image = Field(
+        default="auto",
+        description="Machine image: `auto` (current Ubuntu LTS), an id (ami-…), or ssm:/ and a public parameter's name.",
+    )
+    username: kinds.Username = Field(default="bacalhau", description="User that SSH logs in as.")
+    public_ssh_key_path: kinds.LocalPath | None = Field(
+        default=None, description="Public key for SSH, put on every node."
+    )
+    private_ssh_key_path: kinds.LocalPath | None = Field(
+        default=None, description="Private key that `ssh` uses; it stays here."
+    )
+    ssh_cidrs: SshCidrs = Field(
+        default="caller",
+        description="Who may reach port 22: `caller` (your address only), `none`, or a list of address ranges.",
+    )
+    bacalhau: Bacalhau | None = Field(default=None, description="What the nodes run, and whom they join.")
+    instance: Instance | None = Field(default=None, description="What a node is beside its type.")
+    timeouts: Waits | None = Field(default=None, description="How long each kind of wait may last.")
