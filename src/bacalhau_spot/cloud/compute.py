@@ -10,13 +10,16 @@ from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags
 from bacalhau_spot.core.model import Instance, State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import FleetPool, FleetRequest, TemplateRequest
+    from bacalhau_spot.cloud.port import FleetPool, FleetRequest, TemplateContent
     from bacalhau_spot.cloud.session import Session
 
 # What is born together with an instance and can carry tags (EC2 API reference, LaunchTemplateTagSpecificationRequest).
 _BORN_TOGETHER = ("instance", "volume", "network-interface", "spot-instances-request")
+
+# IMDSv2 only, and not through a container's bridge.
+_METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"}
 
 
 class AwsCompute:
@@ -31,17 +34,32 @@ class AwsCompute:
         rows = [row for reservation in reservations for row in reservation["Instances"]]
         return tuple(sorted((_instance(row, region) for row in rows), key=lambda instance: instance.id))
 
-    async def create_template(self, region: str, request: TemplateRequest) -> str:
+    async def create_template(
+        self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
+    ) -> str:
         reply = await self._session.call(
             "ec2",
             region,
             "create_launch_template",
-            LaunchTemplateName=request.name,
-            ClientToken=request.client_token,
-            LaunchTemplateData=_template_data(request),
-            TagSpecifications=specification("launch-template", request.template_tags),
+            LaunchTemplateName=name,
+            ClientToken=client_token,
+            LaunchTemplateData={"MetadataOptions": _METADATA},  # it may not be empty
+            TagSpecifications=specification("launch-template", tags),
         )
         return str(reply["LaunchTemplate"]["LaunchTemplateId"])
+
+    async def create_template_version(
+        self, region: str, template_id: str, *, content: TemplateContent, client_token: str
+    ) -> int:
+        reply = await self._session.call(
+            "ec2",
+            region,
+            "create_launch_template_version",
+            LaunchTemplateId=template_id,
+            ClientToken=client_token,
+            LaunchTemplateData=_template_data(content),
+        )
+        return int(reply["LaunchTemplateVersion"]["VersionNumber"])
 
     async def template_id(self, region: str, name: str) -> str | None:
         try:
@@ -100,23 +118,23 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
     )
 
 
-def _template_data(request: TemplateRequest) -> dict[str, Any]:
+def _template_data(content: TemplateContent) -> dict[str, Any]:
     """No market options and no image: the fleet decides spot, and its overrides bring the image of each architecture."""
     return {
-        "UserData": base64.b64encode(request.user_data).decode(),
+        "UserData": base64.b64encode(content.user_data).decode(),
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,
                 "AssociatePublicIpAddress": True,
                 "DeleteOnTermination": True,
-                "Groups": [request.group_id],
+                "Groups": [content.group_id],
             }
         ],
         "BlockDeviceMappings": [
             {
-                "DeviceName": request.root_device,
+                "DeviceName": content.root_device,
                 "Ebs": {
-                    "VolumeSize": request.root_volume_gib,
+                    "VolumeSize": content.root_volume_gib,
                     "VolumeType": "gp3",
                     "Encrypted": True,
                     "DeleteOnTermination": True,
@@ -130,7 +148,7 @@ def _template_data(request: TemplateRequest) -> dict[str, Any]:
         },
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
-            {"ResourceType": kind, "Tags": tag_list(request.tags)} for kind in _BORN_TOGETHER
+            {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _BORN_TOGETHER
         ],
     }
 
@@ -148,7 +166,10 @@ def _fleet(request: FleetRequest) -> dict[str, Any]:
         },
         "LaunchTemplateConfigs": [
             {
-                "LaunchTemplateSpecification": {"LaunchTemplateId": request.template_id, "Version": "1"},
+                "LaunchTemplateSpecification": {
+                    "LaunchTemplateId": request.template_id,
+                    "Version": str(request.template_version),
+                },
                 "Overrides": [_fleet_override(pool) for pool in request.pools],
             }
         ],

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import specification, tag_filter
 from bacalhau_spot.core.model import Network
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 SSH_PORT = 22
 _EVERYWHERE = "0.0.0.0/0"
+_MAIN = [{"Name": "association.main", "Values": ["true"]}]
 
 
 class AwsNetworking:
@@ -30,7 +33,7 @@ class AwsNetworking:
             self._session.pages(
                 "ec2", region, "describe_internet_gateways", "InternetGateways", Filters=filters
             ),
-            self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=filters),
+            self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=_MAIN),
             self._session.pages("ec2", region, "describe_security_groups", "SecurityGroups", Filters=filters),
         )
         networks = [_network(vpc["VpcId"], subnets, gateways, tables, groups) for vpc in vpcs]
@@ -40,7 +43,8 @@ class AwsNetworking:
             return Network(gateway_id=loose)
         best = networks[0]
         if best.gateway_id is None and loose is not None:
-            return _with_gateway(best, loose)
+            # A create that was cut short between making the gateway and attaching it left a loose one.
+            return replace(best, gateway_id=loose)
         return best
 
     async def foreign_network(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
@@ -86,15 +90,22 @@ class AwsNetworking:
             "ec2", region, "attach_internet_gateway", InternetGatewayId=gateway_id, VpcId=vpc_id
         )
 
-    async def create_route_table(self, region: str, *, vpc_id: str, tags: Mapping[str, str]) -> str:
-        reply = await self._session.call(
+    async def main_route_table(self, region: str, vpc_id: str) -> str:
+        rows = await self._session.pages(
             "ec2",
             region,
-            "create_route_table",
-            VpcId=vpc_id,
-            TagSpecifications=specification("route-table", tags),
+            "describe_route_tables",
+            "RouteTables",
+            Filters=[*_MAIN, {"Name": "vpc-id", "Values": [vpc_id]}],
         )
-        return str(reply["RouteTable"]["RouteTableId"])
+        if not rows:
+            raise CloudError(
+                "InvalidRouteTableID.NotFound",
+                f"the main route table of {vpc_id} is not shown yet",
+                operation="DescribeRouteTables",
+                region=region,
+            )
+        return str(rows[0]["RouteTableId"])
 
     async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None:
         await self._session.call(
@@ -119,11 +130,6 @@ class AwsNetworking:
             TagSpecifications=specification("subnet", tags),
         )
         return str(reply["Subnet"]["SubnetId"])
-
-    async def associate_route_table(self, region: str, table_id: str, *, subnet_id: str) -> None:
-        await self._session.call(
-            "ec2", region, "associate_route_table", RouteTableId=table_id, SubnetId=subnet_id
-        )
 
     async def create_group(
         self, region: str, *, vpc_id: str, name: str, description: str, tags: Mapping[str, str]
@@ -175,7 +181,6 @@ def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: R
             for row in sorted(subnets, key=lambda row: str(row["SubnetId"]))
             if row["VpcId"] == vpc_id
         },
-        associated=frozenset(row["SubnetId"] for row in _of(table, "Associations") if row.get("SubnetId")),
         group_id=group["GroupId"] if group else None,
         open_cidrs=_open_cidrs(group) if group else frozenset(),
     )
@@ -185,23 +190,8 @@ def _of(row: dict[str, Any] | None, key: str) -> Rows:
     return list(row.get(key, ())) if row else []
 
 
-def _with_gateway(network: Network, gateway_id: str) -> Network:
-    """A create that was cut short between making the gateway and attaching it left a loose one."""
-    return Network(
-        vpc_id=network.vpc_id,
-        gateway_id=gateway_id,
-        gateway_attached=False,
-        route_table_id=network.route_table_id,
-        has_default_route=network.has_default_route,
-        subnets=network.subnets,
-        associated=network.associated,
-        group_id=network.group_id,
-        open_cidrs=network.open_cidrs,
-    )
-
-
 def _completeness(network: Network) -> int:
-    parts = (network.gateway_id, network.route_table_id, network.group_id)
+    parts = (network.gateway_id, network.group_id)
     return sum(part is not None for part in parts) + len(network.subnets)
 
 

@@ -39,17 +39,14 @@ class CloudError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class TemplateRequest:
-    """A launch template's content. Instances take their tags from `tags`, on every resource that is born with them."""
+class TemplateContent:
+    """What a version of a launch template says. Everything that is born with an instance takes `tags`."""
 
-    name: str
-    client_token: str
     user_data: bytes
     group_id: str
     root_device: str
     root_volume_gib: int
     tags: Mapping[str, str]
-    template_tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,7 @@ class FleetRequest:
     """One launch of `count` spot instances over all `pools`. The same `client_token` never launches twice."""
 
     template_id: str
+    template_version: int
     pools: Sequence[FleetPool]
     count: int
     client_token: str
@@ -155,12 +153,13 @@ class Networking(Protocol):
     async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str: ...
     async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str: ...
     async def attach_gateway(self, region: str, gateway_id: str, *, vpc_id: str) -> None: ...
-    async def create_route_table(self, region: str, *, vpc_id: str, tags: Mapping[str, str]) -> str: ...
+    async def main_route_table(self, region: str, vpc_id: str) -> str:
+        """The route table that a VPC is born with. Not shown yet: InvalidRouteTableID.NotFound."""
+
     async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None: ...
     async def create_subnet(
         self, region: str, *, vpc_id: str, zone: str, cidr: str, tags: Mapping[str, str]
     ) -> str: ...
-    async def associate_route_table(self, region: str, table_id: str, *, subnet_id: str) -> None: ...
     async def create_group(
         self, region: str, *, vpc_id: str, name: str, description: str, tags: Mapping[str, str]
     ) -> str: ...
@@ -173,11 +172,18 @@ class Compute(Protocol):
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """Every instance with the tag, ended ones too as long as AWS lists them."""
 
-    async def create_template(self, region: str, request: TemplateRequest) -> str:
-        """The new template's id. A name that exists raises InvalidLaunchTemplateName.AlreadyExistsException."""
+    async def create_template(
+        self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
+    ) -> str:
+        """A template without content. A name that exists raises InvalidLaunchTemplateName.AlreadyExistsException."""
 
     async def template_id(self, region: str, name: str) -> str | None:
         """The id of the template of this name, if there is one."""
+
+    async def create_template_version(
+        self, region: str, template_id: str, *, content: TemplateContent, client_token: str
+    ) -> int:
+        """The number of a version with this content; the same token gives the same version."""
 
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
         """Ask for instances over all pools at once; AWS chooses. Answers when AWS has granted or refused each."""

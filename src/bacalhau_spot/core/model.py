@@ -268,10 +268,9 @@ class Network:
     vpc_id: str | None = None
     gateway_id: str | None = None
     gateway_attached: bool = False
-    route_table_id: str | None = None
+    route_table_id: str | None = None  # the VPC's main one, which serves all its subnets and dies with it
     has_default_route: bool = False
     subnets: Mapping[str, str] = field(default_factory=dict)  # zone -> subnet id
-    associated: frozenset[str] = frozenset()  # subnets that use our route table
     group_id: str | None = None
     open_cidrs: frozenset[str] = frozenset()  # who may reach port 22
 

@@ -127,7 +127,9 @@ class CreateReceipt:
         code = worst(problem.code for problem in self.problems)
         if code is not None and judge(code).fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
             return ExitCode.DENIED
-        return ExitCode.FAILED if self.missing or self.problems else ExitCode.DONE
+        # A region's problem that other regions made up for is told, and is no failure.
+        unsolved = any(region.problem is not None and region.short for region in self.regions)
+        return ExitCode.FAILED if self.missing or unsolved else ExitCode.DONE
 
 
 @dataclass(frozen=True, slots=True)

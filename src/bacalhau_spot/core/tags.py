@@ -125,10 +125,6 @@ def group_name(naming: Naming) -> str:
     return f"{naming.resource_prefix}{slug(naming)}"
 
 
-def template_name(naming: Naming, content: str) -> str:
-    """A launch template's name: unique per region, and another one for other content, so that a template never changes.
-
-    Two creates at once collide on it, and the later one takes the earlier one's.
-    """
-    digest = hashlib.sha256(content.encode()).hexdigest()[:10]
-    return f"{naming.resource_prefix}{slug(naming)}-{digest}"
+def template_name(naming: Naming) -> str:
+    """The launch template's name, unique per region: what two creates of one cluster at once collide on."""
+    return f"{naming.resource_prefix}{slug(naming)}"

@@ -185,6 +185,12 @@ _VERIFY = Verdict(
     "AWS is still verifying the account for {region}",
     "wait for AWS's e-mail (usually minutes, at most four hours), then run the same command again",
 )
+_OTHER_CREATE = Verdict(
+    Fault.CONFIG,
+    Action.STOP_REGION,
+    "another create of this cluster is at work in {region}, or was a moment ago",
+    "wait a minute, then run the same command again; it adds only what is missing",
+)
 _UNKNOWN = Verdict(
     Fault.UNKNOWN,
     Action.STOP_REGION,
@@ -225,10 +231,10 @@ TABLE: dict[str, Verdict] = {
     "InvalidUserData.Malformed": _BAD_REQUEST,
     "InvalidKeyPair.NotFound": _BAD_REQUEST,
     "InvalidVpcId.Malformed": _BAD_REQUEST,
-    "InvalidSubnet.Conflict": _BAD_REQUEST,
     "InvalidSubnet.Range": _BAD_REQUEST,
     "InvalidTagKey.Malformed": _BAD_REQUEST,
-    "IdempotentParameterMismatch": _BAD_REQUEST,
+    "IdempotentParameterMismatch": _OTHER_CREATE,
+    "InvalidLaunchTemplateName.AlreadyExistsException": _OTHER_CREATE,
     # Quota
     "MaxSpotInstanceCountExceeded": _SPOT_QUOTA,
     "VcpuLimitExceeded": _SPOT_QUOTA,
@@ -286,7 +292,7 @@ TABLE: dict[str, Verdict] = {
     "InvalidPermission.Duplicate": _EXISTS,
     "Resource.AlreadyAssociated": _EXISTS,
     "RouteAlreadyExists": _EXISTS,
-    "InvalidLaunchTemplateName.AlreadyExistsException": _EXISTS,
+    "InvalidSubnet.Conflict": _EXISTS,  # nobody but us makes subnets in our VPC
     "InvalidGroup.Duplicate": _EXISTS,
     "Gateway.NotAttached": _EXISTS,
 }

@@ -1,0 +1,181 @@
+"""One call to AWS, made well: within its rate, retried by the verdict table until its deadline, never begun after a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core import events
+from bacalhau_spot.core.backoff import Bucket, backoff_s
+from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.verdict import Action, Fault, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bacalhau_spot.cloud.port import Cloud
+    from bacalhau_spot.core.events import Event
+    from bacalhau_spot.engine.clock import Clock
+
+T = TypeVar("T")
+
+# Under AWS's request-token buckets per account and region (EC2 API throttling: reads 100 and 20/s, writes 50 and 5/s), so
+# that other programs of the account keep some.
+_READS = Bucket.full(burst=80, per_s=16)
+_WRITES = Bucket.full(burst=40, per_s=4)
+
+# Whether the call was carried out is not known: what has no client token must be looked for before it is made again.
+UNCERTAIN = frozenset({Fault.NETWORK, Fault.AWS})
+
+
+class Stopped(Exception):  # noqa: N818 - not an error: the user or a fatal refusal ended the work
+    """Nothing new is begun any more."""
+
+
+class Stop:
+    """Says that nothing new is to begin: the user pressed Ctrl-C, or AWS refused in a way that no other call can survive."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.by_user = False
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self, *, by_user: bool) -> None:
+        self.by_user = self.by_user or by_user
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class Calls:
+    """What every part of the engine works with: the cloud, the clock, the listeners, the brake."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        api_s: float,
+        jitter: Callable[[], float],
+        run_id: str,
+    ) -> None:
+        self.cloud = cloud
+        self.clock = clock
+        self.emit = emit
+        self.stop = Stop()
+        self._api_s = api_s
+        self._jitter = jitter
+        self._run_id = run_id
+        self._reads: dict[str, Bucket] = {}
+        self._writes: dict[str, Bucket] = {}
+
+    async def read(self, region: str, call: Callable[[], Awaitable[T]]) -> T:
+        """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help."""
+        await self._respect(region, self._reads, _READS)
+        return await self._attempt(region, call, careful=False, patient=True, brake=False)
+
+    async def write(
+        self,
+        region: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        careful: bool = False,
+        patient: bool = True,
+    ) -> T:
+        """A call that changes something; raises Stopped instead of beginning after a stop.
+
+        `careful`: doing it twice would make two. An answer that is lost then raises at once, for the caller to look.
+        `patient`: wait out what still depends on something else. Teardown does not: it has other things to do meanwhile.
+        """
+        if self.stop.is_set:
+            raise Stopped
+        await self._respect(region, self._writes, _WRITES)
+        return await self._attempt(region, call, careful=careful, patient=patient, brake=True)
+
+    def run_token(self, *parts: str) -> str:
+        """A client token that only this run uses: a repeat of its own call is known, another run's is not."""
+        return hashlib.sha256("\x1f".join((self._run_id, *parts)).encode()).hexdigest()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake up and raise Stopped when the work is stopped."""
+        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+        if self.stop.is_set:
+            raise Stopped
+
+    async def _attempt(
+        self,
+        region: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        careful: bool,
+        patient: bool,
+        brake: bool,
+    ) -> T:
+        deadline_s = self.clock.monotonic_s() + self._api_s
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except CloudError as error:
+                attempt += 1
+                wait_s = backoff_s(attempt, jitter=self._jitter())
+                if not self._worth_repeating(
+                    error, careful=careful, patient=patient, by_s=deadline_s - wait_s
+                ):
+                    raise
+                self.emit(
+                    events.Retrying(
+                        region=region,
+                        operation=error.operation,
+                        code=error.code,
+                        attempt=attempt,
+                        wait_s=wait_s,
+                    )
+                )
+            await (self.pause(wait_s) if brake else self.clock.sleep(wait_s))
+
+    def _worth_repeating(self, error: CloudError, *, careful: bool, patient: bool, by_s: float) -> bool:
+        verdict = judge(error.code)
+        if verdict.action is not Action.RETRY or (careful and verdict.fault in UNCERTAIN):
+            return False
+        if verdict.fault is Fault.BUSY and not patient:
+            return False
+        return self.clock.monotonic_s() < by_s
+
+    async def _respect(self, region: str, buckets: dict[str, Bucket], fresh: Bucket) -> None:
+        bucket, wait_s = buckets.get(region, fresh).take(self.clock.monotonic_s())
+        buckets[region] = bucket
+        if wait_s > 0:
+            await self.clock.sleep(wait_s)
+
+
+async def together(*parts: Awaitable[T]) -> list[T]:
+    """Run all to their ends, whatever becomes of one; then raise the first failure, if any.
+
+    Nothing is cancelled: a call whose answer is thrown away may have made something.
+    """
+    results = await asyncio.gather(*parts, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, Stopped):
+            raise failure
+    if failures:
+        raise failures[0]
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def problem_of(error: CloudError) -> Problem:
+    return Problem(code=error.code, message=error.message, operation=error.operation, region=error.region)

@@ -1,0 +1,349 @@
+"""Create: look, plan, launch in all regions at once, move what a region cannot take, follow everything to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core import events
+from bacalhau_spot.core.model import CALLER, Market, Spread
+from bacalhau_spot.core.plan import Plan, demand, market_problems, plan, spread_over
+from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
+from bacalhau_spot.core.verdict import Action, Fault, judge, worst
+from bacalhau_spot.engine.calls import Stopped, problem_of
+from bacalhau_spot.engine.follow import close_requests, follow
+from bacalhau_spot.engine.launch import Site, launch
+from bacalhau_spot.engine.market import markets
+from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.user_data import render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.engine.calls import Calls
+
+# Refusals after which another region may do better.
+_ELSEWHERE = frozenset({Fault.CAPACITY, Fault.QUOTA, Fault.PRICE})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A create that is planned and not yet begun. Nothing has been changed."""
+
+    spec: ClusterSpec
+    plan: Plan
+    standing: Standing
+    survey: Survey
+    markets: dict[str, Market] = field(default_factory=dict)
+    cidrs: tuple[str, ...] = ()
+
+
+async def prepare(
+    calls: Calls,
+    spec: ClusterSpec,
+    *,
+    caller_address: Callable[[], Awaitable[str | None]],
+    allow_removal: bool = False,
+) -> Prepared:
+    """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
+    for region in spec.regions:
+        render(spec, region=region.name)  # too long or unusable: said now
+    here = await standing(calls)
+    check_regions(spec, here.regions)
+    seen, address = await asyncio.gather(
+        survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
+    )
+    _check_seen(spec, seen)
+    wants = demand(spec, seen.instances)
+    found = await markets(calls, spec, regions=list(wants.launch))
+    _check_markets(spec, found)
+    warnings = (*_blind_spots(spec, seen), *_ssh_warning(spec, address), *_join_warning(spec))
+    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings)
+    cidrs = tuple(
+        f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
+    )
+    return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
+
+
+async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:
+    return await caller_address() if CALLER in spec.ssh_cidrs else None
+
+
+def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
+    """A configured region that cannot be looked into may hold nodes already: launching blindly could double them."""
+    configured = {region.name for region in spec.regions}
+    blind = [problem for problem in seen.unseen if problem.region in configured]
+    if blind:
+        code = worst(problem.code for problem in blind)
+        first = next(problem for problem in blind if problem.code == code)
+        raise CloudError(first.code, first.message, operation=first.operation, region=first.region)
+
+
+def _check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
+    named = {region.name: region for region in spec.regions}
+    problems: list[str] = []
+    for name, market in found.items():
+        region = named[name]
+        types = region.instance_types or spec.instance_types or ("types that meet the requirements",)
+        problems.extend(market_problems(market, image=region.image or spec.image, types=types))
+    if problems:
+        raise UserError(
+            "the configured instance types and images do not fit",
+            details=tuple(problems),
+            hint="change `instance_types` or `image`, for all regions or for one under `regions`",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _blind_spots(spec: ClusterSpec, seen: Survey) -> tuple[str, ...]:
+    configured = {region.name for region in spec.regions}
+    blind = sorted(problem.region for problem in seen.unseen if problem.region not in configured)
+    return (f"could not look into {', '.join(blind)}",) if blind else ()
+
+
+def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:
+    if CALLER not in spec.ssh_cidrs or address:
+        return ()
+    return ("your public address could not be found out, so SSH stays closed; set `ssh_cidrs` to open it",)
+
+
+def _join_warning(spec: ClusterSpec) -> tuple[str, ...]:
+    if spec.bacalhau.orchestrators:
+        return ()
+    return ("no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run but join nothing",)
+
+
+@dataclass
+class _Work:
+    """A create under way. Every region reads and writes only its own entries, but for the moves between them."""
+
+    calls: Calls
+    prepared: Prepared
+    sites: dict[str, Site] = field(default_factory=dict)
+    extra: dict[str, int] = field(default_factory=dict)
+    moved: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, Problem] = field(default_factory=dict)
+    instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> ClusterSpec:
+        return self.prepared.spec
+
+
+async def apply(calls: Calls, prepared: Prepared) -> CreateReceipt:
+    """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region."""
+    work = _Work(calls=calls, prepared=prepared)
+    removed = await _remove(work)
+    await _launch_rounds(work)
+    await _follow_all(work)
+    return CreateReceipt(
+        cluster=prepared.spec.name,
+        wanted=prepared.plan.wanted,
+        before=prepared.plan.present,
+        regions=tuple(_region_receipt(work, region.region) for region in prepared.plan.regions),
+        removed=removed,
+        interrupted=calls.stop.by_user,
+    )
+
+
+async def _remove(work: _Work) -> tuple[str, ...]:
+    """End what the plan removes."""
+    by_region: dict[str, list[str]] = {}
+    for instance in work.prepared.plan.remove:
+        by_region.setdefault(instance.region, []).append(instance.id)
+
+    async def one(region: str) -> tuple[str, ...]:
+        ids = by_region[region]
+        done = await _guarded(
+            work, region, lambda: work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
+        )
+        return tuple(ids) if done else ()
+
+    ended = await asyncio.gather(*(one(region) for region in by_region))
+    return tuple(instance_id for ids in ended for instance_id in ids)
+
+
+async def _guarded(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
+    """The boundary of a region: what goes wrong in one is told in its receipt and stops no other."""
+    try:
+        await part()
+    except CloudError as error:
+        _failed(work, region, problem_of(error))
+    except Stopped:
+        pass
+    except UserError as error:
+        _failed(work, region, Problem(code="Configuration", message=error.what, operation="", region=region))
+    else:
+        return True
+    return False
+
+
+def _failed(work: _Work, region: str, problem: Problem) -> None:
+    work.problems[region] = problem
+    work.calls.emit(
+        events.RegionFailed(
+            region=region, operation=problem.operation, code=problem.code, message=problem.message
+        )
+    )
+    if judge(problem.code).action is Action.STOP:
+        # No other call can survive this one's refusal: begin nothing more anywhere.
+        work.calls.stop.set(by_user=False)
+
+
+async def _launch_rounds(work: _Work) -> None:
+    """Launch everywhere at once; what a region cannot take goes to those that could, until none is left to ask."""
+    todo = {region.region: region.launch for region in work.prepared.plan.regions if region.launch}
+    refused: set[str] = set()
+    while todo and not work.calls.stop.is_set:
+        short = await _launch_round(work, todo)
+        refused |= set(short) | set(work.problems)
+        todo = await _move(work, short, refused)
+
+
+async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
+    """How many each region could not take, of those that another region may take."""
+
+    async def one(region: str) -> int:
+        count = todo[region]
+        work.calls.emit(events.RegionStarted(region=region, asked=count))
+        site = _site(work, region)
+        before = len(site.results)
+        await _guarded(
+            work, region, lambda: launch(work.calls, work.spec, site, count=count, cidrs=work.prepared.cidrs)
+        )
+        launched = sum(len(result.launched) for result in site.results[before:])
+        return count - launched
+
+    missing = await asyncio.gather(*(one(region) for region in todo))
+    return {
+        region: count
+        for region, count in zip(todo, missing, strict=True)
+        if count and _may_move(work, region)
+    }
+
+
+def _site(work: _Work, region: str) -> Site:
+    if region not in work.sites:
+        named = {one.name: one for one in work.spec.regions}
+        work.sites[region] = Site(
+            region=region,
+            market=work.prepared.markets[region],
+            tagged=work.prepared.survey.tagged.get(region, ()),
+            vpc_id=named[region].vpc_id,
+            user_data=render(work.spec, region=region),
+        )
+    return work.sites[region]
+
+
+def _may_move(work: _Work, region: str) -> bool:
+    """Whether what a region lacks is of a kind that another region may not lack. Configuration and permission never are."""
+    if work.spec.spread is Spread.STRICT:
+        return False
+    codes = [refusal.code for result in work.sites[region].results for refusal in result.refusals]
+    if region in work.problems:
+        codes.append(work.problems[region].code)
+    code = worst(codes)
+    return code is None or judge(code).fault in _ELSEWHERE
+
+
+async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[str, int]:
+    """Deal what is short out over the regions that have not refused yet."""
+    takers = [region.name for region in work.spec.regions if region.name not in refused]
+    if not short or not takers or work.calls.stop.is_set:
+        return {}
+    unknown = [name for name in takers if name not in work.prepared.markets]
+    if unknown:
+        found = await _markets_of(work, unknown)
+        work.prepared.markets.update(found)
+        takers = [name for name in takers if name in work.prepared.markets]
+    total = sum(short.values())
+    dealt = spread_over(total, dict.fromkeys(takers, total))
+    for name, count in dealt.items():
+        work.extra[name] = work.extra.get(name, 0) + count
+    _tell_moves(work, short, dealt)
+    return dealt
+
+
+async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
+    """The markets of regions that were not to launch anything; those without a usable one are left out."""
+    found: dict[str, Market] = {}
+
+    async def one(region: str) -> None:
+        found.update(await markets(work.calls, work.spec, regions=[region]))
+
+    await asyncio.gather(*(_guarded(work, region, partial(one, region)) for region in regions))
+    return {
+        name: market
+        for name, market in found.items()
+        if not market_problems(market, image=work.spec.image, types=work.spec.instance_types)
+    }
+
+
+def _tell_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:
+    """Say which region's nodes go where, first come first served."""
+    rooms = dict(dealt)
+    for region, count in short.items():
+        if not rooms:
+            return
+        to: dict[str, int] = {}
+        left = count
+        for name in list(rooms):
+            taken = min(left, rooms[name])
+            if taken:
+                to[name] = taken
+            left -= taken
+            rooms[name] -= taken
+            if rooms[name] == 0:
+                del rooms[name]
+        moved = count - left
+        if moved:
+            work.moved[region] = work.moved.get(region, 0) + moved
+            code = worst(_codes(work, region)) or "UnfulfillableCapacity"
+            work.calls.emit(events.Moved(region=region, count=moved, to=tuple(to.items()), code=code))
+
+
+def _codes(work: _Work, region: str) -> list[str]:
+    codes = [refusal.code for result in work.sites[region].results for refusal in result.refusals]
+    return codes + ([work.problems[region].code] if region in work.problems else [])
+
+
+async def _follow_all(work: _Work) -> None:
+    deadline_s = work.calls.clock.monotonic_s() + work.spec.timeouts.fulfilment_s
+
+    async def one(region: str, site: Site) -> None:
+        ids = [launched.id for result in site.results for launched in result.launched]
+        if ids:
+            work.instances[region] = await follow(
+                work.calls, work.spec.naming, region=region, ids=ids, deadline_s=deadline_s
+            )
+        if len(work.instances.get(region, ())) < sum(len(result.launched) for result in site.results):
+            await close_requests(work.calls, work.spec.naming, region=region)
+
+    await asyncio.gather(
+        *(_guarded(work, region, partial(one, region, site)) for region, site in work.sites.items())
+    )
+
+
+def _region_receipt(work: _Work, region: str) -> RegionReceipt:
+    planned = next(one for one in work.prepared.plan.regions if one.region == region)
+    site = work.sites.get(region)
+    results = site.results if site else []
+    return RegionReceipt(
+        region=region,
+        asked=planned.launch,
+        extra=work.extra.get(region, 0),
+        moved_away=work.moved.get(region, 0),
+        launched=tuple(launched.id for result in results for launched in result.launched),
+        instances=work.instances.get(region, ()),
+        refusals=tuple(
+            PoolRefusal(type=one.type, zone=one.zone, code=one.code, message=one.message)
+            for result in results
+            for one in result.refusals
+        ),
+        problem=work.problems.get(region),
+    )

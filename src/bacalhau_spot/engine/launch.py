@@ -1,0 +1,174 @@
+"""One region's launch: template, network, and one fleet over every capacity pool; AWS chooses among them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, TemplateContent
+from bacalhau_spot.core import events
+from bacalhau_spot.core.model import Network
+from bacalhau_spot.core.tags import node_name, tags_for, template_name
+from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.engine.network import NetworkBuilder
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.engine.calls import Calls
+
+_NETWORK_KINDS = frozenset({Kind.VPC, Kind.SUBNET, Kind.GATEWAY, Kind.GROUP})
+
+
+@dataclass
+class Site:
+    """One region during a create: what there was, what has been made, what AWS answered."""
+
+    region: str
+    market: Market
+    tagged: tuple[TaggedId, ...] = ()
+    vpc_id: str | None = None  # a VPC of the user's
+    user_data: bytes = b""
+    network: Network = field(default_factory=Network)
+    template: tuple[int, str] | None = None  # version and id
+    results: list[FleetResult] = field(default_factory=list)
+
+
+async def launch(
+    calls: Calls, spec: ClusterSpec, site: Site, *, count: int, cidrs: Sequence[str]
+) -> FleetResult:
+    """Make what the region lacks and ask for `count` instances. Raises CloudError, Stopped, UserError.
+
+    May be called again for the same site: what has been made stays made.
+    """
+    if site.template is None:
+        # The template comes first: its name is unique in the region, so two creates at once collide before either has made
+        # a network or launched anything.
+        template_id = await _template(calls, spec, site)
+        site.network = await _network(calls, spec, site, cidrs=cidrs)
+        site.template = (await _content(calls, spec, site, template_id), template_id)
+    result = await calls.write(
+        site.region, partial(calls.cloud.launch, site.region, _request(spec, site, count=count))
+    )
+    site.results.append(result)
+    refusals = tuple((one.type, one.zone, one.code) for one in result.refusals)
+    calls.emit(
+        events.FleetAnswered(
+            region=site.region,
+            fleet_id=result.fleet_id,
+            asked=count,
+            launched=len(result.launched),
+            refusals=refusals,
+        )
+    )
+    return result
+
+
+async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
+    name = template_name(spec.naming)
+    if any(found.kind == Kind.TEMPLATE for found in site.tagged):
+        known = await calls.read(site.region, partial(calls.cloud.template_id, site.region, name))
+        if known is not None:
+            return known
+    template_id = await calls.write(
+        site.region,
+        partial(
+            calls.cloud.create_template,
+            site.region,
+            name=name,
+            client_token=calls.run_token(site.region, name),
+            tags=tags_for(spec.naming, name),
+        ),
+    )
+    calls.emit(events.Made(region=site.region, kind=Kind.TEMPLATE, id=template_id))
+    return template_id
+
+
+async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequence[str]) -> Network:
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    zones = site.market.zones
+    start = Network()
+    if site.vpc_id is not None:
+        vpc_id = site.vpc_id
+        start = await calls.read(
+            site.region, lambda: calls.cloud.foreign_network(site.region, vpc_id, key=key, value=value)
+        )
+        zones = tuple(zone for zone in zones if zone in start.subnets)
+        if not zones:
+            raise UserError(
+                f"{vpc_id} has no subnet in {site.region} in a zone that offers the instance types",
+                hint=f"make one in {', '.join(site.market.zones)}, name another `vpc_id`, or leave it out to have a VPC made",
+                exit_code=ExitCode.USAGE,
+            )
+    elif any(found.kind in _NETWORK_KINDS for found in site.tagged):
+        start = await calls.read(site.region, lambda: calls.cloud.network(site.region, key=key, value=value))
+    builder = NetworkBuilder(calls, site.region, spec.naming, cidrs=cidrs, own=site.vpc_id is None)
+    return await builder.complete(start, zones=zones)
+
+
+async def _content(calls: Calls, spec: ClusterSpec, site: Site, template_id: str) -> int:
+    images = list(site.market.images.values())
+    content = TemplateContent(
+        user_data=site.user_data,
+        group_id=site.network.group_id or "",
+        root_device=images[0].root_device,
+        root_volume_gib=spec.instance.root_volume_gib,
+        tags=tags_for(spec.naming, node_name(spec.naming)),
+    )
+    token = _token("version", template_id, repr(content))
+    return await calls.write(
+        site.region,
+        partial(
+            calls.cloud.create_template_version,
+            site.region,
+            template_id,
+            content=content,
+            client_token=token,
+        ),
+    )
+
+
+def _request(spec: ClusterSpec, site: Site, *, count: int) -> FleetRequest:
+    if site.template is None:
+        raise AssertionError("a fleet needs its template")
+    version, template_id = site.template
+    pools = tuple(
+        FleetPool(
+            type=offer.pool.type,
+            zone=offer.pool.zone,
+            subnet_id=site.network.subnets[offer.pool.zone],
+            image_id=site.market.images[offer.arch].id,
+            max_usd_per_hour=spec.max_price_usd_per_hour,
+        )
+        # By name, not by price: the same request must look the same when it is repeated.
+        for offer in sorted(site.market.offers, key=lambda offer: (offer.pool.zone, offer.pool.type))
+        if offer.pool.zone in site.network.subnets
+    )
+    return FleetRequest(
+        template_id=template_id,
+        template_version=version,
+        pools=pools,
+        count=count,
+        client_token=_token("fleet", site.region, template_id, *_generation(site), str(count)),
+        fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
+        instance_tags=tags_for(spec.naming, node_name(spec.naming)),
+    )
+
+
+def _generation(site: Site) -> tuple[str, ...]:
+    """What tells one launch of this cluster from the next: the fleets and instances there were before it.
+
+    A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet.
+    """
+    before = [found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE}]
+    return (*sorted(before), *(result.fleet_id for result in site.results))
+
+
+def _token(*parts: str) -> str:
+    """A client token: at most 64 characters (EC2 API reference, "Ensuring idempotency")."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

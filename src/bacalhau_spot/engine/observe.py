@@ -1,0 +1,132 @@
+"""What AWS shows: who we are, which regions there are, what carries the cluster's tag."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.receipt import Listing
+from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.calls import Calls
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who the credentials are, and every region there is."""
+
+    identity: Identity
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What carries the cluster's tag, by region. `unseen`: regions that could not be looked into."""
+
+    tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
+    instances: tuple[Instance, ...] = ()
+    unseen: tuple[Problem, ...] = ()
+
+
+async def standing(calls: Calls) -> Standing:
+    """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
+    identity = await calls.read("", calls.cloud.identity)
+    return Standing(identity=identity, regions=await calls.read("", calls.cloud.regions))
+
+
+def enabled(regions: Sequence[Region]) -> tuple[str, ...]:
+    return tuple(region.name for region in regions if region.enabled)
+
+
+def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
+    """Raises UserError when the configuration names a region that does not exist or is not enabled; all of them at once."""
+    state = {region.name: region.enabled for region in regions}
+    unknown = [region.name for region in spec.regions if region.name not in state]
+    disabled = [region.name for region in spec.regions if state.get(region.name) is False]
+    if not unknown and not disabled:
+        return
+    lines = [f"{name}: there is no such region" for name in unknown]
+    lines += [f"{name}: not enabled in this account (OptInRequired)" for name in disabled]
+    hint = (
+        f"enable it with `aws account enable-region --region-name {disabled[0]}`, or take it out of `regions`"
+        if disabled
+        else "correct the name under `regions`; `aws account list-regions` lists them"
+    )
+    count = len(unknown) + len(disabled)
+    raise UserError(
+        f"{count} of the configured regions cannot be used"
+        if count > 1
+        else "a configured region cannot be used",
+        details=tuple(lines),
+        hint=hint,
+        exit_code=ExitCode.USAGE,
+    )
+
+
+async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+    """Everything with the cluster's tag in `regions`: one call a region, and one more where there are instances."""
+    key, value = naming.tag_key, naming.tag_value
+
+    async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
+        tagged = await calls.read(region, lambda: calls.cloud.tagged(region, key=key, value=value))
+        if not any(found.kind == Kind.INSTANCE for found in tagged):
+            return tagged, ()
+        return tagged, await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    answers, unseen = await everywhere(regions, one)
+    return Survey(
+        tagged={region: tagged for region, (tagged, _) in answers.items()},
+        instances=tuple(instance for _, instances in answers.values() for instance in instances),
+        unseen=unseen,
+    )
+
+
+async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:
+    """Every instance of the cluster, in all `regions`: one paginated describe a region."""
+    key, value = naming.tag_key, naming.tag_value
+
+    async def one(region: str) -> tuple[Instance, ...]:
+        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    answers, unseen = await everywhere(regions, one)
+    return Listing(
+        cluster=cluster,
+        instances=tuple(instance for instances in answers.values() for instance in instances),
+        looked_into=tuple(answers),
+        unseen=unseen,
+    )
+
+
+async def everywhere(
+    regions: Sequence[str], one: Callable[[str], Coroutine[object, object, T]]
+) -> tuple[dict[str, T], tuple[Problem, ...]]:
+    """`one` in all regions at once: the answers, and the regions that could not be looked into.
+
+    Credentials that are refused everywhere are not blindness everywhere: it is one error, and it is raised.
+    """
+    results = await asyncio.gather(*(one(region) for region in regions), return_exceptions=True)
+    answers: dict[str, T] = {}
+    errors: list[CloudError] = []
+    for region, result in zip(regions, results, strict=True):
+        if isinstance(result, CloudError):
+            errors.append(result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[region] = result
+    if errors and not answers and all(judge(error.code).fault is Fault.CREDENTIALS for error in errors):
+        raise errors[0]
+    return answers, tuple(problem_of(error) for error in errors)
