@@ -1,6 +1,26 @@
 """config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
 
+from bacalhau_spot.config.edit import set_values, write
+from bacalhau_spot.config.find import Found, find
 from bacalhau_spot.config.load import Loaded, defaults, load
 from bacalhau_spot.config.places import Note
+from bacalhau_spot.config.published import schema
+from bacalhau_spot.config.show import Shown, show
+from bacalhau_spot.config.template import template
+from bacalhau_spot.config.upgrade import upgrade
 
-__all__ = ["Loaded", "Note", "defaults", "load"]
+__all__ = [
+    "Found",
+    "Loaded",
+    "Note",
+    "Shown",
+    "defaults",
+    "find",
+    "load",
+    "schema",
+    "set_values",
+    "show",
+    "template",
+    "upgrade",
+    "write",
+]

@@ -24,6 +24,7 @@ class Checked:
     conversion: older.Conversion
     config: shape.Config | None = None
     problems: list[Problem] = field(default_factory=list)
+    structural: list[Problem] = field(default_factory=list)  # those that leave in doubt what belongs where
 
     def add(self, found: Iterable[tuple[KeyPath, bool, str]]) -> None:
         """Problems by present path: they are told with the path and place that the file has."""
@@ -55,11 +56,13 @@ def check(text: str) -> Checked:
         problem = Problem(
             f"found {sort}; a configuration is a mapping of keys to values", place=document.values.get(())
         )
-        return Checked(document, {}, older.Conversion(), None, [*document.problems, problem])
-    conversion = older.convert(older.PlainTree(document.data))
+        found = [*document.problems, problem]
+        return Checked(document, {}, older.Conversion(), problems=found, structural=found)
+    conversion = older.convert(document.data)
     checked = Checked(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:
         checked.problems.append(Problem(message, dotted(path), document.place(path, of_key=True)))
+    checked.structural = list(checked.problems)
     try:
         checked.config = shape.Config.model_validate(checked.data)
     except ValidationError as error:

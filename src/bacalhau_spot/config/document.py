@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from bacalhau_spot.config.places import KeyPath, Place, Problem, dotted
 
@@ -33,6 +33,16 @@ class Unreadable(Exception):  # noqa: N818 -- a signal to load(), which words th
         self.problem = problem
 
 
+class Span(NamedTuple):
+    """Where a value lies in the text, as offsets. `key_end` is where its key ends, or -1 for an item of a list."""
+
+    start: int
+    end: int
+    key_end: int
+    scalar: bool
+    flow: bool  # written in brackets or braces, or a scalar
+
+
 @dataclass(slots=True)
 class Document:
     """A file as plain data. `values` and `keys` hold the place of each path's value and of its key."""
@@ -41,6 +51,8 @@ class Document:
     values: dict[KeyPath, Place] = field(default_factory=dict)
     keys: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    spans: dict[KeyPath, Span] = field(default_factory=dict)
+    key_spans: list[tuple[int, int]] = field(default_factory=list)
 
     def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
         """The place of `path`, or of the nearest thing around it that the file holds."""
@@ -130,8 +142,11 @@ class _Reader:
         self._open: set[int] = set()  # the nodes around the present one: an alias to one of them is endless
         self._seen = 0
 
-    def value(self, node: Node, path: KeyPath) -> object:
+    def value(self, node: Node, path: KeyPath, *, key_end: int = -1) -> object:
         self._document.values[path] = _start(node)
+        scalar = isinstance(node, ScalarNode)
+        flow = scalar or (isinstance(node, CollectionNode) and bool(node.flow_style))
+        self._document.spans[path] = Span(node.start_mark.index, node.end_mark.index, key_end, scalar, flow)
         self._seen += 1
         if self._seen > _MAX_NODES:
             raise Unreadable(
@@ -179,7 +194,8 @@ class _Reader:
             self._problem(f"is given twice; the first one is in line {first}", here, key_node)
             return
         self._document.keys[here] = _start(key_node)
-        found[key] = self.value(value_node, here)
+        self._document.key_spans.append((key_node.start_mark.index, key_node.end_mark.index))
+        found[key] = self.value(value_node, here, key_end=key_node.end_mark.index)
 
     def _merge(self, found: dict[str, object], source: Node, path: KeyPath) -> None:
         """`<<: *anchor`: what the mapping does not have itself comes from the anchor."""

@@ -2,14 +2,13 @@
 
 Three forms exist in the wild: a flat one (`max_instances`, top-level `orchestrators`), a nested one (`aws:` beside
 `bacalhau:`), and regions as a list of one-key mappings. A file may mix them with each other and with the present form,
-so every old key is converted by itself. `Tree` is what is converted: plain data when loading, a commented document
-when rewriting (upgrade.py).
+so every old key is converted by itself. The result remembers where each value stood, for errors and for rewriting.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from bacalhau_spot.config.places import KeyPath, dotted
 
@@ -68,203 +67,8 @@ _TLS: Final = {
 }
 
 
-class Tree(Protocol):
-    """What can be converted: plain data, or a document with comments."""
-
-    data: dict[str, Any]
-
-    def move(self, old: KeyPath, new: KeyPath, value: object) -> None:
-        """Put `value` at `new` and take away `old`; the two may be the same."""
-
-    def drop(self, old: KeyPath) -> None:
-        """Take away what is at `old`."""
-
-    def regions(self, entries: list[tuple[KeyPath, str]]) -> None:
-        """Turn the list under `regions` into a mapping: each entry's old path and the name it gets."""
-
-
-@dataclass(slots=True)
-class Conversion:
-    """What was done. `moved` leads from a new path to the old one; notes and problems name old paths."""
-
-    moved: dict[KeyPath, KeyPath] = field(default_factory=dict)
-    notes: list[tuple[KeyPath, str]] = field(default_factory=list)
-    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
-
-    def origin(self, path: KeyPath) -> KeyPath:
-        """Where the value at `path` stands in the file as it is written."""
-        for length in range(len(path), 0, -1):
-            if path[:length] in self.moved:
-                return self.origin_rest(self.moved[path[:length]], path[length:])
-        return path
-
-    def origin_rest(self, start: KeyPath, rest: KeyPath) -> KeyPath:
-        # A machine type became a list of one: its first item is the old value itself.
-        return start if start and start[-1] == "machine_type" else (*start, *rest)
-
-    def note(self, path: KeyPath, text: str) -> None:
-        if text not in (known for _, known in self.notes):
-            self.notes.append((path, text))
-
-
-def convert(tree: Tree) -> Conversion:
-    """Convert every old key in `tree`, in place."""
-    done = Conversion()
-    for old, new in _MOVED.items():
-        _move(tree, done, old, new)
-    _sweep(tree, done)
-    _tls(tree, done)
-    _list_of_regions(tree, done)
-    _region_keys(tree, done)
-    _fixed_numbers(tree, done)
-    return done
-
-
-def lookup(data: object, path: KeyPath) -> object:
-    """The value at a path of plain data; None when there is none."""
-    for part in path:
-        if not isinstance(data, dict) or part not in data:
-            return None
-        data = data[part]
-    return data
-
-
-def _has(data: object, path: KeyPath) -> bool:
-    parent = lookup(data, path[:-1])
-    return isinstance(parent, dict) and path[-1] in parent
-
-
-def _room(data: dict[str, Any], path: KeyPath) -> bool:
-    """The section that `path` goes into is a section, or not there yet."""
-    return all(isinstance(lookup(data, path[:length]), dict | None) for length in range(1, len(path)))
-
-
-def _move(tree: Tree, done: Conversion, old: KeyPath, new: KeyPath) -> None:
-    if not _has(tree.data, old):
-        return
-    if _has(tree.data, new) or not _room(tree.data, new):
-        done.problems.append(
-            (old, f"is the old name of `{dotted(new)}`, which is given too; remove one of them")
-        )
-        tree.drop(old)
-        return
-    tree.move(old, new, lookup(tree.data, old))
-    done.moved[new] = old
-    done.note(old, f"`{dotted(old)}` is now `{dotted(new)}`")
-
-
-def _sweep(tree: Tree, done: Conversion) -> None:
-    """What is left of `aws:` and the keys that mean nothing any more."""
-    aws = tree.data.get("aws")
-    timeouts = aws.get("timeouts") if isinstance(aws, dict) else None
-    if isinstance(timeouts, dict):
-        for key in list(timeouts):
-            _forget(done, ("aws", "timeouts", key))
-    if isinstance(aws, dict):
-        for key in list(aws):
-            if key != "timeouts" or not isinstance(timeouts, dict):
-                _forget(done, ("aws", key))
-    if isinstance(aws, dict) or ("aws" in tree.data and aws is None):
-        tree.drop(("aws",))
-    for key in _GONE:
-        if key in tree.data:
-            _forget(done, (key,))
-            tree.drop((key,))
-
-
-def _forget(done: Conversion, path: KeyPath) -> None:
-    done.note(path, f"`{dotted(path)}` means nothing any more and is ignored")
-
-
-def _tls(tree: Tree, done: Conversion) -> None:
-    path = ("bacalhau", "tls")
-    value = lookup(tree.data, path)
-    if isinstance(value, bool):
-        word, text = _TLS[value]
-        tree.move(path, path, word)
-        done.note(done.origin(path), text)
-
-
-def _list_of_regions(tree: Tree, done: Conversion) -> None:
-    listed = tree.data.get("regions")
-    if not isinstance(listed, list) or not any(isinstance(item, dict) for item in listed):
-        return
-    start = done.origin(("regions",))
-    entries: list[tuple[KeyPath, str]] = []
-    for number, item in enumerate(listed):
-        names = list(item) if isinstance(item, dict) else [item]
-        for name in names:
-            old = (*start, number, name) if isinstance(item, dict) else (*start, number)
-            if not isinstance(name, str):
-                done.problems.append((old, "must be a region's name, with its differences below it"))
-            elif any(name == known for _, known in entries):
-                done.problems.append((old, "is given twice"))
-            else:
-                entries.append(
-                    (("regions", number, name) if isinstance(item, dict) else ("regions", number), name)
-                )
-                done.moved["regions", name] = old
-    tree.regions(entries)
-    done.note(start, "`regions` is now a mapping: the names, and below each what it does differently")
-
-
-def _region_keys(tree: Tree, done: Conversion) -> None:
-    regions = tree.data.get("regions")
-    if not isinstance(regions, dict):
-        return
-    for name, region in list(regions.items()):
-        if not isinstance(region, dict):
-            continue
-        for old_key, new_key in _IN_REGION.items():
-            if old_key in region:
-                _region_key(tree, done, (name, old_key, new_key))
-        if "architecture" in region:
-            old = done.origin(("regions", name, "architecture"))
-            done.note(
-                old, "a region's `architecture` means nothing any more: instance types say it themselves"
-            )
-            tree.drop(("regions", name, "architecture"))
-
-
-def _region_key(tree: Tree, done: Conversion, names: tuple[str, str, str]) -> None:
-    name, old_key, new_key = names
-    old: KeyPath = ("regions", name, old_key)
-    new: KeyPath = ("regions", name, new_key)
-    where = done.origin(old)
-    value = lookup(tree.data, old)
-    if _has(tree.data, new):
-        done.problems.append(
-            (where, f"is the old name of `{new_key}`, which is given too; remove one of them")
-        )
-        tree.drop(old)
-    elif old_key == "node_count" and value == "auto":
-        tree.drop(old)
-        done.note(where, "`node_count: auto` is what a region does by default; the key is not needed")
-    else:
-        tree.move(old, new, [value] if old_key == "machine_type" else value)
-        done.moved[new] = where
-        done.note(where, f"a region's `{old_key}` is now `{new_key}`")
-
-
-def _fixed_numbers(tree: Tree, done: Conversion) -> None:
-    """The old total was a ceiling; now it is the number. Where every region had its own number, their sum counts."""
-    old = done.moved.get(("nodes",))
-    regions = tree.data.get("regions")
-    total = tree.data.get("nodes")
-    if old is None or not isinstance(regions, dict) or type(total) is not int:
-        return
-    own = [region.get("nodes") if isinstance(region, dict) else None for region in regions.values()]
-    numbers = [number for number in own if type(number) is int]
-    if own and len(numbers) == len(own) and sum(numbers) < total:
-        tree.move(("nodes",), ("nodes",), sum(numbers))
-        done.note(
-            old,
-            f"`nodes` is {sum(numbers)}, the sum of the regions' own numbers: the old total was a ceiling",
-        )
-
-
-class PlainTree:
-    """Plain data as a Tree."""
+class _Tree:
+    """The data while it is converted, in place."""
 
     def __init__(self, data: dict[str, Any]) -> None:
         self.data = data
@@ -287,3 +91,182 @@ class PlainTree:
             item = listed[path[1]]
             mapping[name] = item[name] if isinstance(item, dict) else None
         self.data["regions"] = mapping
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What was done. `moved` leads from a new path to the old one; notes and problems name old paths."""
+
+    moved: dict[KeyPath, KeyPath] = field(default_factory=dict)
+    notes: list[tuple[KeyPath, str]] = field(default_factory=list)
+    problems: list[tuple[KeyPath, str]] = field(default_factory=list)
+    ignored: list[KeyPath] = field(default_factory=list)
+
+    def origin(self, path: KeyPath) -> KeyPath:
+        """Where the value at `path` stands in the file as it is written."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.moved:
+                start = self.moved[path[:length]]
+                # A machine type became a list of one: its first item is the old value itself.
+                return start if start[-1] == "machine_type" else (*start, *path[length:])
+        return path
+
+    def note(self, path: KeyPath, text: str) -> None:
+        if text not in (known for _, known in self.notes):
+            self.notes.append((path, text))
+
+
+def convert(data: dict[str, Any]) -> Conversion:
+    """Convert every old key in `data`, in place."""
+    tree = _Tree(data)
+    done = Conversion()
+    for old, new in _MOVED.items():
+        _move(tree, done, old, new)
+    _sweep(tree, done)
+    _tls(tree, done)
+    _list_of_regions(tree, done)
+    _region_keys(tree, done)
+    _fixed_numbers(tree, done)
+    if done.ignored:
+        names = ", ".join(f"`{dotted(path)}`" for path in done.ignored)
+        done.note(done.ignored[0], f"ignored, because it means nothing any more: {names}")
+    return done
+
+
+def lookup(data: object, path: KeyPath) -> object:
+    """The value at a path of plain data; None when there is none."""
+    for part in path:
+        if not isinstance(data, dict) or part not in data:
+            return None
+        data = data[part]
+    return data
+
+
+def _has(data: object, path: KeyPath) -> bool:
+    parent = lookup(data, path[:-1])
+    return isinstance(parent, dict) and path[-1] in parent
+
+
+def _room(data: dict[str, Any], path: KeyPath) -> bool:
+    """The section that `path` goes into is a section, or not there yet."""
+    return all(isinstance(lookup(data, path[:length]), dict | None) for length in range(1, len(path)))
+
+
+def _move(tree: _Tree, done: Conversion, old: KeyPath, new: KeyPath) -> None:
+    if not _has(tree.data, old):
+        return
+    if _has(tree.data, new) or not _room(tree.data, new):
+        done.problems.append(
+            (old, f"is the old name of `{dotted(new)}`, which is given too; remove one of them")
+        )
+        tree.drop(old)
+        return
+    tree.move(old, new, lookup(tree.data, old))
+    done.moved[new] = old
+    done.note(old, f"`{dotted(old)}` is now `{dotted(new)}`")
+
+
+def _sweep(tree: _Tree, done: Conversion) -> None:
+    """What is left of `aws:` and the keys that mean nothing any more."""
+    aws = tree.data.get("aws")
+    timeouts = aws.get("timeouts") if isinstance(aws, dict) else None
+    if isinstance(timeouts, dict):
+        for key in list(timeouts):
+            done.ignored.append(("aws", "timeouts", key))
+    if isinstance(aws, dict):
+        for key in list(aws):
+            if key != "timeouts" or not isinstance(timeouts, dict):
+                done.ignored.append(("aws", key))
+    if isinstance(aws, dict) or ("aws" in tree.data and aws is None):
+        tree.drop(("aws",))
+    for key in _GONE:
+        if key in tree.data:
+            done.ignored.append((key,))
+            tree.drop((key,))
+
+
+def _tls(tree: _Tree, done: Conversion) -> None:
+    path = ("bacalhau", "tls")
+    value = lookup(tree.data, path)
+    if isinstance(value, bool):
+        word, text = _TLS[value]
+        tree.move(path, path, word)
+        done.note(done.origin(path), text)
+
+
+def _list_of_regions(tree: _Tree, done: Conversion) -> None:
+    listed = tree.data.get("regions")
+    if not isinstance(listed, list) or not any(isinstance(item, dict) for item in listed):
+        return
+    start = done.origin(("regions",))
+    entries: list[tuple[KeyPath, str]] = []
+    for number, item in enumerate(listed):
+        names = list(item) if isinstance(item, dict) else [item]
+        for name in names:
+            old = (*start, number, name) if isinstance(item, dict) else (*start, number)
+            if not isinstance(name, str):
+                done.problems.append((old, "must be a region's name, with its differences below it"))
+            elif any(name == known for _, known in entries):
+                done.problems.append((old, "is given twice"))
+            else:
+                entries.append(
+                    (("regions", number, name) if isinstance(item, dict) else ("regions", number), name)
+                )
+                done.moved["regions", name] = old
+    tree.regions(entries)
+    done.note(start, "`regions` is now a mapping: the names, and below each what it does differently")
+
+
+def _region_keys(tree: _Tree, done: Conversion) -> None:
+    regions = tree.data.get("regions")
+    if not isinstance(regions, dict):
+        return
+    for name, region in list(regions.items()):
+        if not isinstance(region, dict):
+            continue
+        for old_key, new_key in _IN_REGION.items():
+            if old_key in region:
+                _region_key(tree, done, (name, old_key, new_key))
+        if "architecture" in region:
+            old = done.origin(("regions", name, "architecture"))
+            done.note(
+                old, "a region's `architecture` means nothing any more: instance types say it themselves"
+            )
+            tree.drop(("regions", name, "architecture"))
+
+
+def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> None:
+    name, old_key, new_key = names
+    old: KeyPath = ("regions", name, old_key)
+    new: KeyPath = ("regions", name, new_key)
+    where = done.origin(old)
+    value = lookup(tree.data, old)
+    if _has(tree.data, new):
+        done.problems.append(
+            (where, f"is the old name of `{new_key}`, which is given too; remove one of them")
+        )
+        tree.drop(old)
+    elif old_key == "node_count" and value == "auto":
+        tree.drop(old)
+        done.note(where, "`node_count: auto` is what a region does by default; the key is not needed")
+    else:
+        tree.move(old, new, [value] if old_key == "machine_type" else value)
+        done.moved[new] = where
+        done.note(where, f"a region's `{old_key}` is now `{new_key}`")
+
+
+def _fixed_numbers(tree: _Tree, done: Conversion) -> None:
+    """The old total was a ceiling; now it is the number. Where every region had its own number, their sum counts."""
+    old = done.moved.get(("nodes",))
+    regions = tree.data.get("regions")
+    total = tree.data.get("nodes")
+    if old is None or not isinstance(regions, dict) or type(total) is not int:
+        return
+    own = [region.get("nodes") if isinstance(region, dict) else None for region in regions.values()]
+    numbers = [number for number in own if type(number) is int]
+    if own and len(numbers) == len(own) and sum(numbers) < total:
+        tree.move(("nodes",), ("nodes",), sum(numbers))
+        done.note(
+            old,
+            f"`nodes` is {sum(numbers)}, the sum of the regions' own numbers: the old total was a ceiling",
+        )

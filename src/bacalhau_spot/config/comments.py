@@ -1,0 +1,83 @@
+"""The comments of a file, and which key each belongs to.
+
+A comment on its own line belongs to the key below it, one at the end of a line to the key on that line. YAML's rule
+for what a comment is: a `#` outside every value, at the beginning of a line or after a blank.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bacalhau_spot.config.document import Document
+    from bacalhau_spot.config.places import KeyPath
+
+_COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[^\n]*", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Comments:
+    """`above` and `beside` by the path that a comment belongs to; `head` and `tail` stand alone."""
+
+    head: list[str] = field(default_factory=list)
+    above: dict[KeyPath, list[str]] = field(default_factory=dict)
+    beside: dict[KeyPath, str] = field(default_factory=dict)
+    tail: list[str] = field(default_factory=list)
+
+
+def collect(text: str, document: Document, *, kept: Collection[KeyPath]) -> Comments:
+    """The comments of `text`. One that belongs to a path outside `kept` moves down to the next path inside it."""
+    comments = Comments()
+    starts = _starts(document, kept)
+    lines = sorted(starts)
+    found = _find(text, document)
+    if lines:
+        comments.head, found = _header(text, found, first=lines[0])
+    for line, comment, alone in found:
+        if not alone and line in starts:
+            comments.beside[starts[line]] = comment
+            continue
+        position = bisect.bisect_right(lines, line)
+        if position == len(lines):
+            comments.tail.append(comment)
+        else:
+            comments.above.setdefault(starts[lines[position]], []).append(comment)
+    return comments
+
+
+def _starts(document: Document, kept: Collection[KeyPath]) -> dict[int, KeyPath]:
+    """The first path that begins on each line."""
+    starts: dict[int, KeyPath] = {}
+    for path in sorted(kept, key=lambda path: (document.place(path, of_key=True) or (0, 0), len(path))):
+        place = document.keys.get(path) or document.values.get(path)
+        if place and path:
+            starts.setdefault(place.line, path)
+    return starts
+
+
+def _find(text: str, document: Document) -> list[tuple[int, str, bool]]:
+    """(line, comment, whether it has the line to itself)."""
+    values = [(span.start, span.end) for span in document.spans.values() if span.scalar]
+    spans = sorted([*values, *document.key_spans])
+    found: list[tuple[int, str, bool]] = []
+    for match in _COMMENT.finditer(text):
+        start = match.start()
+        if not any(begin <= start < end for begin, end in spans):
+            before = text[text.rfind("\n", 0, start) + 1 : start]
+            found.append((text.count("\n", 0, start) + 1, match.group().rstrip(), not before.strip()))
+    return found
+
+
+def _header(
+    text: str, found: list[tuple[int, str, bool]], *, first: int
+) -> tuple[list[str], list[tuple[int, str, bool]]]:
+    """What stands above the first key with a blank line between is about the file, not about the key."""
+    lines = text.splitlines()
+    blank = max((number for number in range(1, first) if not lines[number - 1].strip()), default=0)
+    head = [comment for line, comment, alone in found if alone and line < blank]
+    return head, [item for item in found if not (item[2] and item[0] < blank)]

@@ -1,0 +1,161 @@
+"""What a configuration comes to, key by key, and where each value is from. Secrets are never shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from decimal import Decimal
+
+    from bacalhau_spot.config.load import Loaded
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec, RegionSpec, Requirements, Secret
+
+HIDDEN: Final = "***"
+DEFAULT: Final = "default"
+
+
+class Shown(NamedTuple):
+    """`source` is `config.yaml:5`, `default`, `$VARIABLE` or `token file …`."""
+
+    key: str
+    value: str
+    source: str
+
+
+def show(loaded: Loaded) -> tuple[Shown, ...]:
+    """Every key of the configuration with its value as text, in the file's order of sections."""
+    spec = loaded.spec
+    rows = [*_cluster(spec), *_top(spec), *_bacalhau(spec.bacalhau), *_rest(spec)]
+    return tuple(Shown(key, value, _source(key, loaded.sources)) for key, value in rows)
+
+
+_Rows = list[tuple[str, str]]
+
+
+def _source(key: str, sources: Mapping[str, str]) -> str:
+    if key in sources:
+        return sources[key]
+    # A value that another key provides: `name` gives the tag's value, a file gives the commands, and so on.
+    for other in _PROVIDERS.get(key, ()):
+        if other in sources:
+            return sources[other]
+    return DEFAULT
+
+
+_PROVIDERS: Final = {
+    "cluster.name": ("cluster.tag_value",),
+    "cluster.tag_value": ("cluster.name",),
+    "instance.additional_commands": ("instance.additional_commands_file",),
+    "nodes": ("regions",),
+}
+
+
+def _cluster(spec: ClusterSpec) -> _Rows:
+    naming = spec.naming
+    return [
+        ("cluster.name", spec.name),
+        ("cluster.tag_key", naming.tag_key),
+        ("cluster.tag_value", naming.tag_value),
+        ("cluster.creator", naming.creator),
+        ("cluster.resource_prefix", naming.resource_prefix),
+        ("cluster.vpc_name", naming.vpc_name),
+        *((f"cluster.tags.{key}", value) for key, value in naming.extra_tags),
+    ]
+
+
+def _top(spec: ClusterSpec) -> _Rows:
+    places = (
+        f"the {spec.auto_regions} cheapest"
+        if spec.auto_regions
+        else _list(region.name for region in spec.regions)
+    )
+    price = spec.max_price_usd_per_hour
+    rows = [("nodes", str(spec.nodes)), ("regions", places)]
+    for region in spec.regions:
+        rows += _region(region)
+    rows += (
+        _requirements(spec.requirements)
+        if spec.requirements
+        else [("instance_types", _list(spec.instance_types))]
+    )
+    return [
+        *rows,
+        ("max_price_usd_per_hour", "none" if price is None else str(price)),
+        ("spread", spec.spread.value),
+        ("image", spec.image),
+        ("username", spec.username),
+        ("public_ssh_key_path", _key_name(spec.public_key)),
+        ("private_ssh_key_path", spec.private_ssh_key_path or "none"),
+        ("ssh_cidrs", _list(spec.ssh_cidrs)),
+    ]
+
+
+def _region(region: RegionSpec) -> _Rows:
+    given = (
+        ("nodes", None if region.nodes is None else str(region.nodes)),
+        ("instance_types", _list(region.instance_types) if region.instance_types else None),
+        ("image", region.image),
+        ("vpc_id", region.vpc_id),
+    )
+    return [(f"regions.{region.name}.{key}", value) for key, value in given if value is not None]
+
+
+def _requirements(needs: Requirements) -> _Rows:
+    return [
+        ("requirements.vcpus", _span(needs.vcpus_min, needs.vcpus_max)),
+        ("requirements.memory_gib", _span(needs.memory_gib_min, needs.memory_gib_max)),
+        ("requirements.arch", needs.arch.value if needs.arch else "any"),
+    ]
+
+
+def _bacalhau(spec: BacalhauSpec) -> _Rows:
+    return [
+        ("bacalhau.orchestrators", _list(spec.orchestrators)),
+        ("bacalhau.token", _hidden(spec.token)),
+        ("bacalhau.tls", spec.tls.value),
+        ("bacalhau.ca_file", "a certificate" if spec.ca_pem else "none"),
+        ("bacalhau.version", spec.version),
+        ("bacalhau.download_url", spec.download_url or "Bacalhau's own"),
+        *((f"bacalhau.sha256.{arch.value}", value) for arch, value in spec.sha256),
+        *((f"bacalhau.labels.{key}", value) for key, value in spec.labels),
+        ("bacalhau.api.host", spec.api_host or "none"),
+        ("bacalhau.api.key", _hidden(spec.api_key)),
+    ]
+
+
+def _rest(spec: ClusterSpec) -> _Rows:
+    commands = spec.instance.additional_commands
+    waits = spec.timeouts
+    return [
+        ("instance.root_volume_gib", str(spec.instance.root_volume_gib)),
+        # Their text may hold secrets of the user's; how much there is says enough.
+        ("instance.additional_commands", f"{len(commands.splitlines())} lines" if commands else "none"),
+        ("instance.files", _list(file.path for file in spec.instance.files)),
+        ("timeouts.api_s", str(waits.api_s)),
+        ("timeouts.fulfilment_s", str(waits.fulfilment_s)),
+        ("timeouts.join_s", str(waits.join_s)),
+        ("timeouts.terminate_s", str(waits.terminate_s)),
+    ]
+
+
+def _list(items: Iterable[str]) -> str:
+    return ", ".join(items) or "none"
+
+
+def _hidden(secret: Secret | None) -> str:
+    return HIDDEN if secret else "none"
+
+
+def _key_name(key: str | None) -> str:
+    """A public key by its type and comment; the rest tells a reader nothing."""
+    if not key:
+        return "none"
+    kind, _, rest = key.partition(" ")
+    return f"{kind} {rest.partition(' ')[2]}".strip()
+
+
+def _span(least: int | Decimal, most: int | Decimal | None) -> str:
+    if most is None:
+        return f"{least}.."
+    return str(least) if least == most else f"{least}..{most}"
