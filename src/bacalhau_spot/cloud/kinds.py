@@ -41,6 +41,9 @@ class Listing:
     # The parameter that takes ids, for kinds that EC2 lists by id only and does not filter by tag.
     only_by: str | None = None
 
+# Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
+_SPELLINGS = {"spot-instance-request": Kind.SPOT_REQUEST.value}
+
 
 class AwsCleaning:
     """`port.Cleaning` over boto3."""
@@ -56,7 +59,7 @@ class AwsCleaning:
             Filters=[{"Name": "key", "Values": [escape(key)]}, {"Name": "value", "Values": [escape(value)]}],
         )
         return tuple(
-            TaggedId(kind=row["ResourceType"], id=row["ResourceId"])
+            TaggedId(kind=_SPELLINGS.get(row["ResourceType"], row["ResourceType"]), id=row["ResourceId"])
             for row in rows
             if row["Key"] == key and row["Value"] == value
         )

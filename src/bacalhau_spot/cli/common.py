@@ -1,0 +1,38 @@
+"""The options that every command takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+Output = Literal["table", "wide", "json", "yaml", "ndjson"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options of every command."""
+
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None
+    """Configuration file; otherwise $BACALHAU_SPOT_CONFIG, then config.yaml here or in a folder above."""
+
+    profile: Annotated[str | None, Parameter(name="--profile")] = None
+    """AWS profile, as in ~/.aws/config; otherwise what the AWS CLI would use."""
+
+    sandbox: Annotated[bool, Parameter(name="--sandbox", negative="")] = False
+    """Use the AWS on this machine instead: nothing is launched, nothing costs money."""
+
+    output: Annotated[Output, Parameter(name=["--output", "-o", "--format"])] = "table"
+    """Form of the result on stdout."""
+
+    debug: Annotated[bool, Parameter(name="--debug", negative="")] = False
+    """Show the traceback of an unexpected failure, and every AWS call."""
+
+    no_color: Annotated[bool, Parameter(name="--no-color", negative="")] = False
+    """No colours; also $NO_COLOR."""
+
+
+Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]

@@ -1,0 +1,55 @@
+"""The world outside, handed in: environment, folders, streams, clock, chance. Tests hand in another."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from bacalhau_spot.engine.clock import Clock, RealClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a command may know of its surroundings."""
+
+    environ: Mapping[str, str]
+    cwd: Path
+    home: Path
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    clock: Clock = field(default_factory=RealClock)
+    jitter: Callable[[], float] = random.random
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    argv: tuple[str, ...] = ()
+
+    @classmethod
+    def real(cls, argv: tuple[str, ...]) -> Runtime:
+        return cls(
+            environ=os.environ,
+            cwd=Path.cwd(),
+            home=Path.home(),
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            argv=argv,
+        )
+
+    @property
+    def state_dir(self) -> Path:
+        """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
+        base = self.environ.get("XDG_STATE_HOME") or str(self.home / ".local" / "state")
+        return Path(base) / "bacalhau-spot"
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return self.stdin.isatty() and self.stderr.isatty()

@@ -1,0 +1,221 @@
+"""The tables: verdicts, phases, the deletion graph, tags, back-off."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bacalhau_spot.core.backoff import CAP_S, Bucket, backoff_s
+from bacalhau_spot.core.lifecycle import FINAL, MOVES, Phase, move, phase_of
+from bacalhau_spot.core.model import Instance, Naming, Resource, Secret, State
+from bacalhau_spot.core.tags import (
+    MAX_KEY,
+    MAX_TAGS,
+    group_name,
+    ours,
+    problems,
+    slug,
+    tags_for,
+    template_name,
+)
+from bacalhau_spot.core.teardown import TABLE as KINDS
+from bacalhau_spot.core.teardown import Kind, before, ready
+from bacalhau_spot.core.verdict import TABLE, Action, Fault, judge, worst
+from bacalhau_spot.errors import ExitCode
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        (["InsufficientInstanceCapacity", "UnauthorizedOperation"], "UnauthorizedOperation"),
+        (["InsufficientInstanceCapacity", "MaxSpotInstanceCountExceeded"], "MaxSpotInstanceCountExceeded"),
+        (["MaxSpotInstanceCountExceeded", "InvalidAMIID.NotFound"], "InvalidAMIID.NotFound"),
+        (["UnfulfillableCapacity", "SpotMaxPriceTooLow"], "SpotMaxPriceTooLow"),
+        (["InsufficientInstanceCapacity", "UnfulfillableCapacity"], "InsufficientInstanceCapacity"),
+        (["RequestExpired", "UnauthorizedOperation"], "RequestExpired"),
+    ],
+)
+def test_of_several_errors_the_worst_fault_is_told(codes: list[str], told: str) -> None:
+    """It is a capacity problem only if all of them are."""
+    assert worst(codes) == told
+    assert worst(reversed(codes)) == told
+
+
+def test_every_row_says_what_to_do() -> None:
+    """No sentence ends in a full stop, and whatever is the user's to solve has a hint."""
+    for code, verdict in TABLE.items():
+        assert verdict.sentence and not verdict.sentence.endswith("."), code
+        assert verdict.hint or verdict.action is Action.DONE, code
+        verdict.sentence.format(region="us-east-1")
+        verdict.hint.format(region="us-east-1")
+
+
+def test_unknown_codes_have_a_verdict_too() -> None:
+    """Families by their ending; the rest is shown as AWS says it and not repeated."""
+    assert judge("InvalidSubnetID.NotFound").fault is Fault.LAG
+    assert judge("SomethingNewLimitExceeded").fault is Fault.QUOTA
+    assert judge("Whatever").action is Action.STOP_REGION
+
+
+def test_credentials_and_permission_have_their_own_exit_code() -> None:
+    """Scripts tell them apart from everything that may be repeated."""
+    assert judge("ExpiredToken").exit_code is ExitCode.DENIED
+    assert judge("UnauthorizedOperation").exit_code is ExitCode.DENIED
+    assert judge("OptInRequired").exit_code is ExitCode.USAGE
+    assert judge("InsufficientInstanceCapacity").exit_code is ExitCode.FAILED
+
+
+def test_final_phases_are_never_left() -> None:
+    """A read that lags and shows an older state changes nothing."""
+    for phase in FINAL:
+        for seen in Phase:
+            assert move(phase, seen) is phase
+    assert move(Phase.RUNNING, Phase.STARTING) is Phase.RUNNING
+    assert {Phase.ENDED, Phase.LOST} == FINAL
+
+
+def test_every_phase_can_come_to_an_end() -> None:
+    """From each phase a final one is in reach."""
+    for phase, moves in MOVES.items():
+        assert phase in FINAL or moves & FINAL
+
+
+@pytest.mark.parametrize(
+    ("state", "address", "why", "phase"),
+    [
+        (State.PENDING, None, None, Phase.STARTING),
+        (State.RUNNING, None, None, Phase.STARTING),
+        (State.RUNNING, "10.0.0.1", None, Phase.RUNNING),
+        (State.SHUTTING_DOWN, None, None, Phase.ENDING),
+        (State.TERMINATED, None, "Client.UserInitiatedShutdown", Phase.ENDED),
+        (State.TERMINATED, None, "Server.SpotInstanceTermination", Phase.LOST),
+    ],
+)
+def test_a_phase_is_derived_from_what_aws_shows(
+    state: State, address: str | None, why: str | None, phase: Phase
+) -> None:
+    """Running counts only with an address; an end that AWS chose is a loss."""
+    instance = Instance(
+        id="i-1",
+        region="r",
+        zone="ra",
+        type="t",
+        state=state,
+        launched_at=datetime(2026, 1, 1, tzinfo=UTC),
+        private_ip=address,
+        why_ended=why,
+    )
+    assert phase_of(instance) is phase
+
+
+def test_the_deletion_graph_has_every_kind_once_and_no_cycle() -> None:
+    """`before` would not end if it had one."""
+    assert sorted(row.kind for row in KINDS) == sorted(Kind)
+    for kind in Kind:
+        assert kind not in before(kind)
+
+
+@given(st.sets(st.sampled_from(list(Kind)), min_size=1))
+def test_something_is_always_ready_and_never_too_early(kinds: set[Kind]) -> None:
+    """Whatever is left, a teardown can go on; and nothing is deleted before what must be gone first."""
+    left = [Resource(kind=kind, id=f"{kind}-1", region="r") for kind in kinds]
+    now = ready(left)
+    assert now
+    for resource in now:
+        assert not before(Kind(resource.kind)) & kinds
+
+
+def test_what_is_ending_is_not_asked_to_end_again() -> None:
+    """It still holds back what must come after it."""
+    left = [
+        Resource(kind=Kind.INSTANCE, id="i-1", region="r", state="shutting-down"),
+        Resource(kind=Kind.VPC, id="vpc-1", region="r"),
+    ]
+    assert ready(left) == ()
+
+
+def test_tags_name_the_cluster_the_creator_and_the_thing() -> None:
+    """Every resource carries all three, and the user's own."""
+    naming = Naming(extra_tags=(("team", "data"),))
+    assert tags_for(naming, "bacalhau-vpc") == {
+        "bacalhau-cluster": "bacalhau-aws-spot",
+        "CreatedBy": "bacalhau-aws-spot-script",
+        "Name": "bacalhau-vpc",
+        "team": "data",
+    }
+
+
+def test_ours_is_exact() -> None:
+    """Values that differ by case are somebody else's."""
+    assert ours({"k": "v"}, key="k", value="v")
+    assert not ours({"k": "V"}, key="k", value="v")
+    assert not ours({}, key="k", value="v")
+
+
+@pytest.mark.parametrize(
+    ("naming", "field"),
+    [
+        (Naming(tag_key="aws:mine"), "tag_key"),
+        (Naming(tag_key=""), "tag_key"),
+        (Naming(tag_key="k" * (MAX_KEY + 1)), "tag_key"),
+        (Naming(tag_key="Name"), "tag_key"),
+        (Naming(tag_value="  "), "tag_value"),
+        (Naming(tag_value="v" * 257), "tag_value"),
+        (Naming(creator="a\nb"), "creator"),
+        (Naming(vpc_name="semi;colon"), "vpc_name"),
+        (Naming(resource_prefix="has space"), "resource_prefix"),
+        (Naming(resource_prefix="dot."), "resource_prefix"),
+        (Naming(extra_tags=(("Name", "x"),)), "tags.Name"),
+        (Naming(extra_tags=(("AWS:x", "x"),)), "tags.AWS:x"),
+        (Naming(extra_tags=tuple((f"k{number}", "v") for number in range(MAX_TAGS))), "tags"),
+    ],
+)
+def test_what_aws_would_refuse_in_a_tag_is_told_beforehand(naming: Naming, field: str) -> None:
+    """Lengths, characters, `aws:`, fifty at most (EC2 user guide, "Tag restrictions")."""
+    assert [problem.field for problem in problems(naming)] == [field]
+
+
+def test_the_defaults_have_no_problem() -> None:
+    """A newcomer's names are fine as they are."""
+    assert problems(Naming()) == ()
+
+
+@given(st.text(min_size=1, max_size=256), st.text(min_size=1, max_size=127))
+def test_names_fit_every_kind_of_aws_name(value: str, key: str) -> None:
+    """A launch template's name has 128 characters at most, of a few kinds; a group's 255."""
+    naming = Naming(tag_key=key, tag_value=value)
+    for name in (template_name(naming), group_name(naming)):
+        assert 3 <= len(name) <= 128
+        assert all(letter.isascii() and (letter.isalnum() or letter in "-_") for letter in name)
+
+
+@given(st.text(max_size=64), st.text(max_size=64))
+def test_distinct_clusters_have_distinct_names(one: str, other: str) -> None:
+    """Even where their values look alike once only letters are left."""
+    assert (slug(Naming(tag_value=one)) == slug(Naming(tag_value=other))) == (one == other)
+
+
+@given(st.integers(1, 50), st.floats(0, 0.999))
+def test_backoff_grows_to_a_bound(attempt: int, jitter: float) -> None:
+    """Never more than the cap and a quarter, never nothing."""
+    assert 0 < backoff_s(attempt, jitter=jitter) <= CAP_S * 1.25
+
+
+def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
+    """Like AWS's, but below them."""
+    bucket = Bucket.full(burst=3, per_s=2)
+    waits = []
+    for _ in range(5):
+        bucket, wait_s = bucket.take(100.0)
+        waits.append(wait_s)
+    assert waits == [0.0, 0.0, 0.0, 0.5, 1.0]
+
+
+def test_a_secret_does_not_show() -> None:
+    """Neither printed, nor formatted, nor in a traceback's repr."""
+    secret = Secret("hunter2")
+    assert "hunter2" not in f"{secret} {secret!r} {[secret]}"
+    assert secret.reveal() == "hunter2"
