@@ -1,0 +1,157 @@
+"""EC2's query protocol in both directions, driven by the service model that clients use.
+
+With it every action here is written as AWS documents it: a dictionary in, a dictionary out, names as in boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+from moto.core.utils import get_service_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Writer = Callable[[Any, "list[str]"], None]
+NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+
+
+class Codec:
+    """Reads parameters and writes replies. Writers are compiled once per shape: describing thousands must be quick."""
+
+    def __init__(self) -> None:
+        self._model = get_service_model("ec2")
+        self._writers: dict[str, Writer] = {}
+
+    def parse(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
+        shape = self._model.operation_model(action).input_shape
+        if shape is None:
+            return {}
+        tree: dict[str, Any] = {}
+        for path, value in params.items():
+            _plant(tree, path.split("."), value)
+        return _structure(shape, tree)
+
+    def render(self, action: str, answer: Mapping[str, Any], *, request_id: str) -> bytes:
+        shape = self._model.operation_model(action).output_shape
+        out = [
+            f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="{NAMESPACE}">'
+            f"<requestId>{request_id}</requestId>"
+        ]
+        if shape is not None:
+            self._writer(shape)(answer, out)
+        if shape is None or not shape.members:  # actions that answer with nothing answer with `return`
+            out.append("<return>true</return>")
+        out.append(f"</{action}Response>")
+        return "".join(out).encode()
+
+    def _writer(self, shape: Any) -> Writer:
+        known = self._writers.get(shape.name)
+        if known is None:
+            # Shapes may contain themselves; the late look-up lets the inner one find the finished outer one.
+            self._writers[shape.name] = lambda value, out: self._writers[shape.name](value, out)
+            known = self._writers[shape.name] = self._compile(shape)
+        return known
+
+    def _compile(self, shape: Any) -> Writer:
+        if shape.type_name == "structure":
+            return self._structure_writer(shape)
+        if shape.type_name == "list":
+            return self._list_writer(shape)
+        return _scalar_writer(shape.type_name)
+
+    def _structure_writer(self, shape: Any) -> Writer:
+        members = [
+            (name, member.serialization.get("name", name), self._writer(member))
+            for name, member in shape.members.items()
+        ]
+
+        def write(value: Any, out: list[str]) -> None:
+            for name, tag, writer in members:
+                inner = value.get(name)
+                if inner is not None:
+                    out.append(f"<{tag}>")
+                    writer(inner, out)
+                    out.append(f"</{tag}>")
+
+        return write
+
+    def _list_writer(self, shape: Any) -> Writer:
+        tag = shape.member.serialization.get("name", "member")
+        writer = self._writer(shape.member)
+
+        def write(value: Any, out: list[str]) -> None:
+            for inner in value:
+                out.append(f"<{tag}>")
+                writer(inner, out)
+                out.append(f"</{tag}>")
+
+        return write
+
+
+def timestamp(value: Any) -> str:
+    """AWS's spelling of a time: of seconds since the epoch, or of a datetime (naive ones are UTC, as in moto)."""
+    moment = value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def _scalar_writer(type_name: str) -> Writer:
+    if type_name == "boolean":
+        return lambda value, out: out.append("true" if value in (True, "true") else "false")
+    if type_name == "timestamp":
+        return lambda value, out: out.append(timestamp(value))
+    return lambda value, out: out.append(escape(str(value)))
+
+
+def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
+    for step in path[:-1]:
+        inner = tree.setdefault(step, {})
+        if not isinstance(inner, dict):  # "Tag=1" and "Tag.1.Key=…" in one request: the longer one is meant
+            inner = tree[step] = {}
+        tree = inner
+    tree[path[-1]] = value
+
+
+def _wire_name(member: Any, name: str) -> str:
+    if "queryName" in member.serialization:
+        return str(member.serialization["queryName"])
+    spelled = str(member.serialization.get("name", name))
+    return spelled[0].upper() + spelled[1:]
+
+
+def _structure(shape: Any, tree: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, member in shape.members.items():
+        inner = tree.get(_wire_name(member, name))
+        if inner is not None:
+            found[name] = _value(member, inner)
+    return found
+
+
+def _value(shape: Any, tree: Any) -> Any:
+    if shape.type_name == "structure":
+        return _structure(shape, tree if isinstance(tree, dict) else {})
+    if shape.type_name == "list":
+        if not isinstance(tree, dict):
+            return []
+        return [_value(shape.member, tree[key]) for key in sorted(tree, key=_position)]
+    return _scalar(shape.type_name, tree)
+
+
+def _scalar(type_name: str, text: Any) -> Any:
+    if type_name == "boolean":
+        return str(text).lower() == "true"
+    if type_name in ("integer", "long"):
+        return int(text)
+    if type_name in ("float", "double"):
+        return float(text)
+    if type_name == "timestamp":
+        return datetime.fromisoformat(str(text)).timestamp()
+    return text
+
+
+def _position(key: str) -> int:
+    return int(key) if key.isdigit() else 0

@@ -1,0 +1,165 @@
+"""AWS's EC2 as far as create, list and destroy touch it: what is answered here, what is checked before moto answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import ServiceException
+
+from bacalhau_spot.sandbox.ec2 import (
+    catalog,
+    fleets,
+    images,
+    instances,
+    moto_repairs,
+    network,
+    places,
+    prices,
+    quotas,
+    spot,
+    tags,
+    templates,
+)
+from bacalhau_spot.sandbox.ec2.codec import Codec
+from bacalhau_spot.sandbox.ec2.region import Addresses, Region
+from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.sandbox.ec2.region import Action, Args, Check
+    from bacalhau_spot.sandbox.world import World
+
+OK = 200
+ANSWERS: Mapping[str, Action] = {
+    "AllocateAddress": network.allocate_address,
+    "CancelSpotInstanceRequests": spot.cancel_requests,
+    "CreateFleet": fleets.create_fleet,
+    "CreateLaunchTemplate": templates.create_template,
+    "CreateTags": tags.create_tags,
+    "DeleteFleets": fleets.delete_fleets,
+    "DeleteLaunchTemplate": templates.delete_template,
+    "DeleteTags": tags.delete_tags,
+    "DescribeFleetInstances": fleets.describe_fleet_instances,
+    "DescribeFleets": fleets.describe_fleets,
+    "DescribeImages": images.describe_images,
+    "DescribeInstanceStatus": instances.describe_status,
+    "DescribeInstanceTypeOfferings": catalog.describe_offerings,
+    "DescribeInstances": instances.describe_instances,
+    "DescribeLaunchTemplates": templates.describe_templates,
+    "DescribeRegions": places.describe_regions,
+    "DescribeSpotInstanceRequests": spot.describe_requests,
+    "DescribeSpotPriceHistory": prices.describe_history,
+    "DescribeTags": tags.describe_tags,
+    "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "RunInstances": instances.run_instances,
+    "TerminateInstances": instances.terminate_instances,
+}
+# Asked before moto is: they refuse, or make way
+CHECKS: Mapping[str, Check] = {
+    "CreateInternetGateway": quotas.guard("internet_gateways"),
+    "CreateLaunchTemplateVersion": templates.check_data,
+    "CreateSecurityGroup": quotas.guard("security_groups"),
+    "CreateSubnet": quotas.check_subnets,
+    "CreateVpc": quotas.guard("vpcs"),
+    "DeleteInternetGateway": network.check_gateway,
+    "DeleteNetworkInterface": network.check_interface,
+    "DeleteRouteTable": network.check_route_table,
+    "DeleteSecurityGroup": network.check_group,
+    "DeleteSubnet": network.check_subnet,
+    "DeleteVpc": network.check_vpc,
+    "DescribeInstanceTypes": catalog.check_types_exist_here,
+    "DetachInternetGateway": network.check_detach_gateway,
+}
+# What remains to be done when moto has said yes
+AFTERWARDS: Mapping[str, Check] = {"DeleteSubnet": network.forget_subnet}
+
+
+class Ec2:
+    """The last stage: every call that comes through the layer ends here or in moto."""
+
+    def __init__(self, world: World, moto: Handler) -> None:
+        self._world = world
+        self._moto = moto
+        self._codec = Codec()
+        self._regions: dict[str, Region] = {}
+        self._lock = threading.Lock()
+        self._addresses = Addresses()
+        self._requests = 0
+
+    def __call__(self, call: Call) -> Reply:
+        if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
+            return images.answer_parameters(call, self._moto)
+        if call.service != "ec2":
+            return self._moto(call)
+        region = self._region(call.region)
+        with region.lock:
+            region.advance()
+            return self._answer(region, call)
+
+    def reset(self) -> None:
+        """As new: no region remembers anything. moto's part of a region is emptied when it is next looked at."""
+        with self._lock:
+            self._regions.clear()
+            self._addresses = Addresses()
+
+    def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120) -> None:
+        """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
+        place = self._region(region)
+        with place.lock:
+            place.advance()
+            spot.interrupt(place, instance_id, notice_s=notice_s)
+
+    def _answer(self, region: Region, call: Call) -> Reply:
+        try:
+            args = self._codec.parse(call.action, call.params)
+            tags.check_all(args)
+            answer = self._own(region, call.action, args)
+            if answer is not None:
+                return Reply(self._codec.render(call.action, answer, request_id=self._request_id()))
+            if call.action in CHECKS:
+                CHECKS[call.action](region, args)
+        except ServiceException as refusal:  # moto's word for AWS's no
+            raise AwsError(refusal.code, str(refusal.message)) from refusal
+        reply = self._moto(call)
+        if reply.status == OK and call.action in AFTERWARDS:
+            AFTERWARDS[call.action](region, args)
+        return reply
+
+    def _own(self, region: Region, action: str, args: Args) -> dict[str, Any] | None:
+        if action == "DescribeInstanceAttribute":
+            return instances.describe_attribute(region, args)
+        own = ANSWERS.get(action)
+        return own(region, args) if own else None
+
+    def _region(self, name: str) -> Region:
+        with self._lock:
+            known = self._regions.get(name)
+            if known is None:
+                backend = moto_repairs.fresh_backend(name)
+                known = self._regions[name] = Region(
+                    name=name,
+                    world=self._world,
+                    backend=backend,
+                    addresses=self._addresses,
+                    parameter=self._parameter,
+                    images=images.published(name),
+                )
+            return known
+
+    def _parameter(self, region: str, name: str) -> str | None:
+        members = {"Name": name, "WithDecryption": True}
+        call = Call("ssm", region, "GetParameter", {"Name": name}, json.dumps(members).encode())
+        try:
+            reply = images.answer_parameters(call, self._moto)
+        except AwsError:
+            return None
+        if reply.status != OK:
+            return None
+        return str(json.loads(reply.body)["Parameter"]["Value"])
+
+    def _request_id(self) -> str:
+        self._requests += 1
+        return f"5a9d0000-0000-4000-8000-{self._requests:012x}"

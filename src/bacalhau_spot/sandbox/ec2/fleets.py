@@ -1,0 +1,376 @@
+"""EC2 Fleet: one call over many pools, and an error for each that could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.ec2 import (
+    capacity,
+    catalog,
+    filters,
+    launch,
+    machine,
+    paging,
+    prices,
+    request,
+    spot,
+    templates,
+)
+from bacalhau_spot.sandbox.wire import AwsError
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.machine import Machine
+    from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
+    from bacalhau_spot.sandbox.ec2.request import Launch
+
+INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
+INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
+UNFULFILLABLE = (
+    "Unable to fulfill capacity due to your request configuration. Please adjust your request and try again."
+)
+# The parameters of an override that change what is launched; the others steer the choice
+LAUNCH_KEYS = (
+    "InstanceType", "SubnetId", "AvailabilityZone", "ImageId", "BlockDeviceMappings", "KeyName",
+    "SecurityGroupIds", "MetadataOptions", "IamInstanceProfile",
+)  # fmt: skip
+
+
+@dataclass
+class Pool:
+    """An override: what it would launch, and what it granted or why it refused."""
+
+    shown: dict[str, Any]  # LaunchTemplateAndOverrides of the answer
+    weight: float
+    priority: float
+    launch: Launch | None = None
+    refusal: AwsError | None = None
+    price: float = 0.0
+    made: list[Machine] = field(default_factory=list)
+
+
+@dataclass
+class Fleet:
+    """A fleet, as DescribeFleets shows it."""
+
+    id: str
+    type: str
+    created: float
+    args: Args
+    pools: list[Pool]
+    spot: bool
+    state: str = "active"
+
+    @property
+    def instances(self) -> list[Machine]:
+        return [one for pool in self.pools for one in pool.made]
+
+
+def create_fleet(region: Region, args: Args) -> Answer:
+    """Grant what fits, from the cheapest pool with room on. Errors come only with a shortfall."""
+    kind = args.get("Type") or "maintain"
+    _check(args, kind)
+    is_spot = _is_spot(args)
+    pools = list(_pools(region, args, spot=is_spot))
+    fleet = Fleet(region.new_fleet_id(), kind, region.now(), args, pools, is_spot)
+    wanted = _capacity(args)
+    missing = _fill(region, fleet, wanted)
+    least = _options(args, spot=is_spot).get("MinTargetCapacity")
+    if least and wanted - missing < least:
+        _withdraw(region, fleet)
+    region.fleets[fleet.id] = fleet
+    region.set_tags(fleet.id, request.tags_by_kind(args.get("TagSpecifications")).get("fleet", {}))
+    answer: Answer = {"FleetId": fleet.id}
+    if kind == "instant":
+        answer["Instances"] = _granted(fleet)
+        answer["Errors"] = _refused(fleet) if missing > 0 else []
+    return answer
+
+
+def _check(args: Args, kind: str) -> None:
+    if kind not in ("instant", "request", "maintain"):
+        raise AwsError("InvalidParameterValue", f"Value ({kind}) for parameter Type is invalid.")
+    configs = args.get("LaunchTemplateConfigs") or ()
+    if not configs:
+        raise AwsError("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
+    if _capacity(args) < 0 or "TotalTargetCapacity" not in (args.get("TargetCapacitySpecification") or {}):
+        raise AwsError("InvalidFleetConfig", "The TotalTargetCapacity must be zero or a positive number.")
+    overrides = sum(len(config.get("Overrides") or ()) for config in configs)
+    if kind != "instant" and overrides > OVERRIDES_LIMIT:
+        raise AwsError("InvalidFleetConfig", f"The fleet may have at most {OVERRIDES_LIMIT} overrides.")
+    launch.check_kinds(
+        args.get("TagSpecifications"), INSTANT_KINDS if kind == "instant" else frozenset({"fleet"})
+    )
+
+
+def _capacity(args: Args) -> float:
+    return float((args.get("TargetCapacitySpecification") or {}).get("TotalTargetCapacity") or 0)
+
+
+def _is_spot(args: Args) -> bool:
+    target = args.get("TargetCapacitySpecification") or {}
+    if target.get("DefaultTargetCapacityType"):
+        return bool(target["DefaultTargetCapacityType"] == "spot")
+    return not target.get("OnDemandTargetCapacity") and bool(target.get("SpotTargetCapacity"))
+
+
+def _options(args: Args, *, spot: bool) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = args.get("SpotOptions" if spot else "OnDemandOptions") or {}
+    return found
+
+
+def _pools(region: Region, args: Args, *, spot: bool) -> Iterator[Pool]:
+    extra = {
+        "TagSpecifications": [
+            one for one in args.get("TagSpecifications") or () if one.get("ResourceType") != "fleet"
+        ]
+    }
+    for config in args["LaunchTemplateConfigs"]:
+        asked = config.get("LaunchTemplateSpecification") or {}
+        version = templates.version(region, asked)
+        data = request.merged(version.data, extra)
+        if asked.get("UserData"):
+            data["UserData"] = asked["UserData"]
+        named = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
+        for override in _expanded(region, config.get("Overrides") or [{}]):
+            pool = Pool(
+                shown={"LaunchTemplateSpecification": named, "Overrides": override},
+                weight=float(override.get("WeightedCapacity") or 1),
+                priority=float(override.get("Priority") or 0),
+            )
+            _resolve(region, pool, data, (version.template.id, version.number), spot=spot)
+            yield pool
+
+
+def _expanded(region: Region, overrides: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """An override by attributes stands for one of each type that has them."""
+    for override in overrides:
+        wanted = override.get("InstanceRequirements")
+        if not wanted:
+            yield override
+            continue
+        plain = {key: value for key, value in override.items() if key != "InstanceRequirements"}
+        zone = region.subnet(plain["SubnetId"]).availability_zone if plain.get("SubnetId") else None
+        offered = catalog.pools(region).get(zone or str(plain.get("AvailabilityZone")))
+        for name in catalog.matching(region, wanted, {}):
+            if offered is None or name in offered:
+                yield {**plain, "InstanceType": name}
+
+
+def _resolve(
+    region: Region, pool: Pool, data: Mapping[str, Any], template: tuple[str, int], *, spot: bool
+) -> None:
+    override = pool.shown["Overrides"]
+    changes = {key: override[key] for key in LAUNCH_KEYS if override.get(key)}
+    try:
+        pool.launch = request.resolve(
+            region,
+            request.merged(data, changes),
+            spot=spot,
+            template=template,
+            max_price=override.get("MaxPrice"),
+        )
+    except AwsError as refusal:
+        pool.refusal = refusal
+        return
+    pool.shown["Overrides"] = {
+        **override, "InstanceType": pool.launch.type, "SubnetId": pool.launch.subnet.id,
+        "AvailabilityZone": pool.launch.zone,
+    }  # fmt: skip
+    if spot:
+        pool.price = prices.current(region, pool.launch.zone, pool.launch.type)
+    else:
+        pool.price = prices.on_demand(region.name, pool.launch.type)
+
+
+def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
+    """What could not be granted. Every pool that gave less than was asked of it says why."""
+    missing = wanted
+    for pool in sorted(_usable(fleet), key=_order(fleet)):
+        if missing <= 0:
+            break
+        assert pool.launch is not None  # noqa: S101 - _usable leaves out the others
+        asked = -int(-missing // pool.weight)  # rounded up: AWS overshoots rather than falls short
+        room = capacity.room(region, pool.launch)
+        count = min(asked, room.count)
+        if count > 0:
+            pool.made = launch.create(region, pool.launch, count, fleet_id=fleet.id)
+        missing -= count * pool.weight
+        if count < asked:
+            pool.refusal = room.refusal
+    return missing
+
+
+def _usable(fleet: Fleet) -> list[Pool]:
+    return [pool for pool in fleet.pools if pool.launch is not None]
+
+
+def _order(fleet: Fleet) -> Any:
+    strategy = _options(fleet.args, spot=fleet.spot).get("AllocationStrategy") or "lowestPrice"
+    if strategy in ("prioritized", "capacityOptimizedPrioritized", "capacity-optimized-prioritized"):
+        return lambda pool: (pool.priority, pool.price / pool.weight)
+    return lambda pool: pool.price / pool.weight
+
+
+def _withdraw(region: Region, fleet: Fleet) -> None:
+    """MinTargetCapacity could not be met: nothing is launched at all."""
+    for pool in fleet.pools:
+        for one in pool.made:
+            machine.discard(region, one)
+        pool.made = []
+        pool.refusal = pool.refusal or AwsError("UnfulfillableCapacity", UNFULFILLABLE)
+
+
+def _granted(fleet: Fleet) -> list[dict[str, Any]]:
+    return [
+        {
+            "LaunchTemplateAndOverrides": pool.shown,
+            "Lifecycle": _lifecycle(fleet),
+            "InstanceIds": [one.id for one in pool.made],
+            "InstanceType": pool.made[0].type,
+        }
+        for pool in fleet.pools
+        if pool.made
+    ]
+
+
+def _refused(fleet: Fleet) -> list[dict[str, Any]]:
+    return [
+        {
+            "LaunchTemplateAndOverrides": pool.shown,
+            "Lifecycle": _lifecycle(fleet),
+            "ErrorCode": pool.refusal.code,
+            "ErrorMessage": pool.refusal.message,
+        }
+        for pool in fleet.pools
+        if pool.refusal is not None
+    ]
+
+
+def _lifecycle(fleet: Fleet) -> str:
+    return "spot" if fleet.spot else "on-demand"
+
+
+FILTERS: dict[str, filters.Getter[Fleet]] = {
+    "fleet-state": lambda fleet: fleet.state,
+    "type": lambda fleet: fleet.type,
+    "activity-status": lambda fleet: "fulfilled",
+    "excess-capacity-termination-policy": lambda _: "termination",
+    "replace-unhealthy-instances": lambda _: False,
+}
+
+
+def find(region: Region, fleet_id: str) -> Fleet:
+    fleet = region.fleets.get(fleet_id)
+    if fleet is None:
+        raise AwsError("InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist")
+    return fleet
+
+
+def describe_fleets(region: Region, args: Args) -> Answer:
+    """An instant fleet is shown only to those who name it."""
+    if args.get("FleetIds"):
+        found = [find(region, fleet_id) for fleet_id in args["FleetIds"]]
+    else:
+        found = [fleet for fleet in region.fleets.values() if fleet.type != "instant"]
+    found = filters.select(found, args.get("Filters"), FILTERS, lambda fleet: region.tags(fleet.id))
+    shown, token = paging.page(found, args)
+    return {"Fleets": [_described(region, fleet) for fleet in shown], "NextToken": token}
+
+
+def _described(region: Region, fleet: Fleet) -> dict[str, Any]:
+    target = dict(fleet.args.get("TargetCapacitySpecification") or {})
+    target["DefaultTargetCapacityType"] = _lifecycle(fleet)
+    fulfilled = sum(pool.weight * len([one for one in pool.made if one.alive]) for pool in fleet.pools)
+    answer = {
+        "FleetId": fleet.id,
+        "FleetState": fleet.state,
+        "ActivityStatus": "fulfilled" if fulfilled >= _capacity(fleet.args) else "pending_fulfillment",
+        "CreateTime": fleet.created,
+        "Type": fleet.type,
+        "TargetCapacitySpecification": target,
+        "FulfilledCapacity": fulfilled,
+        "FulfilledOnDemandCapacity": 0.0 if fleet.spot else fulfilled,
+        "LaunchTemplateConfigs": fleet.args.get("LaunchTemplateConfigs"),
+        "SpotOptions": fleet.args.get("SpotOptions"),
+        "OnDemandOptions": fleet.args.get("OnDemandOptions"),
+        "ClientToken": fleet.args.get("ClientToken"),
+        "ReplaceUnhealthyInstances": False,
+        "TerminateInstancesWithExpiration": False,
+        "ExcessCapacityTerminationPolicy": "termination",
+        "Tags": region.tag_set(fleet.id) or None,
+    }
+    if fleet.type == "instant":
+        answer |= {"Instances": _granted(fleet), "Errors": _refused(fleet)}
+    return answer
+
+
+def describe_fleet_instances(region: Region, args: Args) -> Answer:
+    fleet = find(region, str(args.get("FleetId")))
+    if fleet.type == "instant":
+        raise AwsError(
+            "InvalidParameterValue", "DescribeFleetInstances does not support fleets of type instant."
+        )
+    rows = [
+        {
+            "InstanceId": one.id,
+            "InstanceType": one.type,
+            "SpotInstanceRequestId": one.spot_request_id or None,
+            "InstanceHealth": "healthy",
+        }
+        for one in fleet.instances
+        if one.state in (machine.PENDING, machine.RUNNING)
+    ]
+    shown, token = paging.page(rows, args)
+    return {"ActiveInstances": shown, "FleetId": fleet.id, "NextToken": token}
+
+
+def delete_fleets(region: Region, args: Args) -> Answer:
+    """Each by itself: the answer is a success even when none was deleted."""
+    ids, ends = args.get("FleetIds") or [], bool(args.get("TerminateInstances"))
+    instant = sum(region.fleets[one].type == "instant" for one in ids if one in region.fleets)
+    if instant > INSTANT_LIMIT or len(ids) > OTHER_LIMIT:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"You can delete up to {INSTANT_LIMIT} fleets of type instant, or {OTHER_LIMIT} others, in one request.",
+        )
+    done, failed = [], []
+    for fleet_id in ids:
+        refusal = _why_not(region, fleet_id, ends=ends)
+        if refusal is None:
+            done.append(_delete(region, region.fleets[fleet_id], ends=ends))
+        else:
+            failed.append({"FleetId": fleet_id, "Error": {"Code": refusal[0], "Message": refusal[1]}})
+    return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
+
+
+def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | None:
+    fleet = region.fleets.get(fleet_id)
+    if not fleet_id.startswith("fleet-"):
+        return "fleetIdMalformed", f"The fleet ID '{fleet_id}' is malformed"
+    if fleet is None:
+        return "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"
+    if fleet.type == "instant" and not ends:
+        return "unexpectedError", "A fleet of type instant can only be deleted together with its instances."
+    return None
+
+
+def _delete(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
+    before = fleet.state
+    alive = [one for one in fleet.instances if one.alive]
+    if ends:
+        for one in alive:
+            machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
+            spot.close(region, one, status="instance-terminated-by-user")
+        fleet.state = "deleted_terminating"
+    else:
+        fleet.state = "deleted_running"
+    region.forget_tags(fleet.id)
+    region.later(region.world.settings.terminate_s if ends else 0, lambda: _settle(fleet))
+    return {"FleetId": fleet.id, "PreviousFleetState": before, "CurrentFleetState": fleet.state}
+
+
+def _settle(fleet: Fleet) -> None:
+    if not any(one.alive for one in fleet.instances):
+        fleet.state = "deleted"

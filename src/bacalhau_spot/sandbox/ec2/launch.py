@@ -1,0 +1,195 @@
+"""The one way instances come to be, for RunInstances and CreateFleet alike."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from moto.core.types import Base64EncodedString
+from moto.ec2.models.instances import Instance, Reservation
+from moto.ec2.utils import random_reservation_id
+
+from bacalhau_spot.sandbox.ec2 import capacity, prices, request, spot, templates
+from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine
+from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.world import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.region import Args, Region
+    from bacalhau_spot.sandbox.ec2.request import Launch
+
+LAUNCH_KINDS = frozenset(
+    {"instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu", "elastic-inference"}
+)
+
+
+def run_instances(region: Region, args: Args) -> list[Machine]:
+    """RunInstances: as many as fit between MinCount and MaxCount, or none and the reason."""
+    template = None
+    data: dict[str, Any] = {}
+    if args.get("LaunchTemplate"):
+        version = templates.version(region, args["LaunchTemplate"])
+        template, data = (version.template.id, version.number), version.data
+    if args.get("NetworkInterfaces") and args.get("SubnetId"):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "Network interfaces and an instance-level subnet ID may not be specified on the same request",
+        )
+    check_kinds(args.get("TagSpecifications"))
+    market = (args.get("InstanceMarketOptions") or data.get("InstanceMarketOptions")) or {}
+    launch = request.resolve(
+        region,
+        request.merged(data, args),
+        spot=market.get("MarketType") == "spot",
+        template=template,
+        max_price=(market.get("SpotOptions") or {}).get("MaxPrice"),
+    )
+    least, most = int(args.get("MinCount") or 1), int(args.get("MaxCount") or 1)
+    if not 1 <= least <= most:
+        raise AwsError("InvalidParameterValue", f"Invalid value '{least}' for min instances")
+    room = capacity.room(region, launch)
+    if room.count < least:
+        raise room.refusal
+    return create(region, launch, min(most, room.count), client_token=args.get("ClientToken") or "")
+
+
+def check_kinds(specifications: list[dict[str, Any]] | None, kinds: frozenset[str] = LAUNCH_KINDS) -> None:
+    for specification in specifications or ():
+        kind = specification.get("ResourceType")
+        if kind not in kinds:
+            raise AwsError(
+                "InvalidParameterValue", f"'{kind}' is not a valid taggable resource type for this operation."
+            )
+
+
+def create(
+    region: Region, launch: Launch, count: int, *, client_token: str = "", fleet_id: str = ""
+) -> list[Machine]:
+    """The instances, pending, with their disks, interfaces, spot requests and all tags, in one reservation."""
+    profile = _profile(launch.data.get("IamInstanceProfile"))
+    reservation = Reservation(random_reservation_id(), owner_id=ACCOUNT_ID)
+    region.backend.reservations[reservation.id] = reservation
+    made = []
+    for index in range(count):
+        instance = _instance(region, launch, index, client_token)
+        reservation.instances.append(instance)
+        machine = Machine(
+            moto=instance,
+            reservation_id=reservation.id,
+            launched_at=region.now(),
+            order=region.turn(),
+            spot=launch.spot,
+            fleet_id=fleet_id,
+            client_token=client_token,
+            profile=profile,
+        )
+        region.machines[machine.id] = machine
+        _equip(region, machine, launch)
+        made.append(machine)
+    return made
+
+
+def _instance(region: Region, launch: Launch, index: int, client_token: str) -> Any:
+    data = launch.data
+    user_data = data.get("UserData")
+    instance = Instance(
+        region.backend,
+        launch.image.id,
+        Base64EncodedString(str(user_data)) if user_data else None,
+        list(launch.groups),
+        instance_type=launch.type,
+        region_name=region.name,
+        subnet_id=launch.subnet.id,
+        key_name=data.get("KeyName"),
+        ebs_optimized=bool(data.get("EbsOptimized")),
+        monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
+        ami_launch_index=index,
+        disable_api_termination=bool(data.get("DisableApiTermination")) and not launch.spot,
+        instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
+        associate_public_ip=False,
+        private_ip=launch.interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
+        metadata_options=data.get("MetadataOptions") or {},
+        lifecycle="spot" if launch.spot else None,
+        client_token=client_token,
+    )
+    instance.architecture = launch.image.architecture
+    instance.virtualization_type = launch.image.virtualization
+    instance.root_device_name = launch.image.root_device
+    instance.launch_time = region.moment()
+    return instance
+
+
+def _equip(region: Region, machine: Machine, launch: Launch) -> None:
+    machine.set_state(PENDING)
+    region.later(region.world.settings.pending_s, lambda: _start(machine))
+    _set_instance_tags(region, machine, launch)
+    for eni in machine.moto.nics.values():
+        _set_up_interface(region, eni, launch)
+    for device in launch.devices:
+        _attach_disk(region, machine, device, launch.tags.get("volume", {}))
+    if launch.spot:
+        machine.spot_request_id = _request_id(region)
+        price = launch.max_price or prices.on_demand(region.name, launch.type)
+        spot.record(region, machine, launch, price=prices.spelled(price))
+
+
+def _start(machine: Machine) -> None:
+    if machine.state == PENDING:
+        machine.set_state(RUNNING)
+
+
+def _set_instance_tags(region: Region, machine: Machine, launch: Launch) -> None:
+    region.set_tags(machine.id, launch.tags.get("instance", {}))
+    if machine.fleet_id:
+        region.set_tags(machine.id, {"aws:ec2:fleet-id": machine.fleet_id})
+    if launch.template:
+        template_id, version = launch.template
+        region.set_tags(
+            machine.id,
+            {"aws:ec2launchtemplate:id": template_id, "aws:ec2launchtemplate:version": str(version)},
+        )
+
+
+def _set_up_interface(region: Region, eni: Any, launch: Launch) -> None:
+    eni.delete_on_termination = launch.interface.get("DeleteOnTermination", True)
+    eni.description = launch.interface.get("Description") or ""
+    eni.attach_time = region.moment()
+    if launch.public_ip:
+        # the flag stays off: moto would draw one of the world's real addresses for it
+        eni.public_ip = region.addresses.next()
+    region.set_tags(eni.id, launch.tags.get("network-interface", {}))
+
+
+def _attach_disk(region: Region, machine: Machine, device: Any, tags: dict[str, str]) -> None:
+    backend = region.backend
+    kind = device.get("VolumeType")
+    volume = backend.create_volume(
+        size=int(device["VolumeSize"]),
+        zone_name=machine.zone,
+        encrypted=bool(device.get("Encrypted")),
+        kms_key_id=device.get("KmsKeyId"),
+        volume_type=kind,
+        iops=device.get("Iops"),
+        throughput=device.get("Throughput"),
+    )
+    volume.snapshot_id = device.get("SnapshotId")
+    volume.create_time = region.moment()
+    backend.attach_volume(
+        volume.id, machine.id, device["DeviceName"], bool(device.get("DeleteOnTermination", True))
+    )
+    machine.moto.block_device_mapping[device["DeviceName"]].attach_time = region.moment()
+    volume.attachment.attach_time = region.moment()
+    region.set_tags(volume.id, tags)
+
+
+def _profile(asked: dict[str, str] | None) -> dict[str, str]:
+    """The instance profile as instances show it."""
+    if not asked:
+        return {}
+    name = asked.get("Name") or str(asked.get("Arn", "")).rpartition("/")[2]
+    arn = asked.get("Arn") or f"arn:aws:iam::{ACCOUNT_ID}:instance-profile/{name}"
+    return {"Arn": arn, "Id": "AIPA" + hashlib.sha256(arn.encode()).hexdigest()[:17].upper()}
+
+
+def _request_id(region: Region) -> str:
+    return "sir-" + "".join(region.world.random.choices("abcdefghijkmnpqrstuvwxyz0123456789", k=8))

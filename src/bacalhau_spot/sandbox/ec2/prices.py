@@ -1,0 +1,155 @@
+"""Spot prices that look like prices: by zone and type, with a history, the same in every sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.ec2 import catalog, filters, paging
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
+
+DAY = 86400
+HISTORY_S = 90 * DAY
+HOUR = 3600
+# On-demand prices as a sum of what a type consists of: USD per hour in the cheapest regions. Fitted to AWS's m5, c5, r5.
+USD_PER_VCPU, USD_PER_GIB, USD_PER_GPU_GIB = 0.033, 0.00375, 0.022
+CHEAP_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
+DEAR_REGIONS = {
+    "sa-east-1": 1.55,
+    "af-south-1": 1.3,
+    "ap-east-1": 1.35,
+    "me-south-1": 1.22,
+    "eu-central-2": 1.26,
+}
+# Linux is the base; the others add their licence, USD per vCPU and hour.
+LICENCES = {"Linux/UNIX": 0.0, "Red Hat Enterprise Linux": 0.0144, "SUSE Linux": 0.0025, "Windows": 0.046}
+FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
+    "availability-zone": lambda row: row["AvailabilityZone"],
+    "instance-type": lambda row: row["InstanceType"],
+    "product-description": lambda row: row["ProductDescription"],
+    "spot-price": lambda row: row["SpotPrice"],
+}
+
+
+def _chance(*parts: object) -> float:
+    """A number in [0, 1) that depends on nothing but its arguments."""
+    digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
+
+
+def on_demand(region: str, name: str) -> float:
+    """A plausible USD per hour for the type in the region."""
+    info = catalog.type_info(name) or {}
+    gpu_gib = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB", 0) / 1024
+    usd = USD_PER_VCPU * catalog.vcpus(name) + USD_PER_GIB * catalog.memory_mib(name) / 1024
+    usd += USD_PER_GPU_GIB * gpu_gib
+    return usd * _family(name, info) * _place(region)
+
+
+def _family(name: str, info: Mapping[str, Any]) -> float:
+    family = name.partition(".")[0]
+    factor = 0.51 if info.get("BurstablePerformanceSupported") else 1.0
+    if "arm64" in catalog.architectures(name):
+        factor *= 0.8
+    elif "a" in family[2:]:  # t3a, m6a: AMD
+        factor *= 0.9
+    return factor * (1.12 if "d" in family[2:] else 1.0)  # local disks
+
+
+def _place(region: str) -> float:
+    if region in CHEAP_REGIONS:
+        return 1.0
+    return DEAR_REGIONS.get(region) or 1.04 + 0.2 * _chance("region", region)
+
+
+def spot_at(region: Region, zone: str, name: str, moment: float) -> float:
+    """The Linux spot price of a pool at a moment."""
+    return _base(region, zone, name) * _wobble(zone, name, _change(zone, name, moment))
+
+
+def current(region: Region, zone: str, name: str) -> float:
+    return spot_at(region, zone, name, region.now())
+
+
+def _base(region: Region, zone: str, name: str) -> float:
+    share = 0.32 + 0.10 * _chance("type", region.name, name) + 0.03 * _chance("zone", zone, name)
+    return on_demand(region.name, name) * share * region.world.settings.price_factor
+
+
+def _wobble(zone: str, name: str, change: int) -> float:
+    return 0.98 + 0.04 * _chance("when", zone, name, change)
+
+
+def _period(zone: str, name: str) -> tuple[int, int]:
+    """How often the pool's price changes, and when first: every four to nine hours. Whole seconds, so that sums are exact."""
+    step = int((4 + 5 * _chance("step", zone, name)) * HOUR)
+    return step, int(step * _chance("offset", zone, name))
+
+
+def _change(zone: str, name: str, moment: float) -> int:
+    """When the price that holds at the moment came to hold."""
+    step, offset = _period(zone, name)
+    return int(moment - offset) // step * step + offset
+
+
+def spelled(usd: float) -> str:
+    return str(Decimal(usd).quantize(Decimal("0.000001")))
+
+
+def describe_history(region: Region, args: Args) -> Answer:
+    """Newest first within a pool. The price that held at StartTime is included, with the time it came to hold."""
+    found = _rows(region, args)
+    if args.get("Filters"):
+        found = iter(filters.select(found, args["Filters"], FILTERS))
+    # Ninety days of everything are a million rows: only as many are made as the page needs.
+    size = min(args.get("MaxResults") or 1000, 1000)
+    start = paging.offset(args.get("NextToken"))
+    rows = list(islice(found, start, start + size + 1))
+    token = paging.token(start + size) if len(rows) > size else ""
+    return {"SpotPriceHistory": rows[:size], "NextToken": token}
+
+
+def _rows(region: Region, args: Args) -> Iterator[dict[str, Any]]:
+    now = region.now()
+    end = min(args.get("EndTime") or now, now)
+    start = max(args.get("StartTime") or 0.0, now - HISTORY_S)
+    wanted = set(args.get("InstanceTypes") or ())
+    products = _products(args.get("ProductDescriptions"))
+    for zone, names in sorted(catalog.pools(region).items()):
+        if args.get("AvailabilityZone") not in (None, zone):
+            continue
+        for name in sorted(names & wanted if wanted else names):
+            yield from _pool_rows(region, zone, name, products, min(start, end), end)
+
+
+def _products(asked: list[str] | None) -> list[str]:
+    # "Linux/UNIX (Amazon VPC)" is the same thing by its old name
+    names = [name.removesuffix(" (Amazon VPC)") for name in asked or LICENCES]
+    return [name for name in dict.fromkeys(names) if name in LICENCES]
+
+
+def _pool_rows(
+    region: Region, zone: str, name: str, products: list[str], start: float, end: float
+) -> Iterator[dict[str, Any]]:
+    step, _ = _period(zone, name)
+    base, moment = _base(region, zone, name), _change(zone, name, end)
+    while True:
+        usd = base * _wobble(zone, name, moment)
+        for product in products:
+            yield {
+                "AvailabilityZone": zone,
+                "InstanceType": name,
+                "ProductDescription": product,
+                "SpotPrice": spelled(usd + LICENCES[product] * catalog.vcpus(name)),
+                "Timestamp": moment,
+            }
+        if moment <= start:
+            return
+        moment -= step

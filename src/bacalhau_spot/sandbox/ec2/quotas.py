@@ -1,0 +1,62 @@
+"""AWS's default quotas per region, for what a cluster makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.wire import AwsError
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.region import Args, Check, Region
+
+# name -> (AWS's default, what counts, AWS's refusal)
+QUOTAS: dict[str, tuple[int, Callable[[Any], int], str, str]] = {
+    "vpcs": (
+        5,
+        lambda backend: len(backend.vpcs),
+        "VpcLimitExceeded",
+        "The maximum number of VPCs has been reached.",
+    ),
+    "internet_gateways": (
+        5,
+        lambda backend: len(backend.internet_gateways),
+        "InternetGatewayLimitExceeded",
+        "The maximum number of internet gateways has been reached.",
+    ),
+    "elastic_ips": (
+        5,
+        lambda backend: len(backend.addresses),
+        "AddressLimitExceeded",
+        "The maximum number of addresses has been reached.",
+    ),
+    "security_groups": (
+        2500,
+        lambda backend: sum(map(len, backend.groups.values())),
+        "SecurityGroupLimitExceeded",
+        "The maximum number of security groups for this VPC has been reached.",
+    ),
+    "launch_templates": (
+        5000,
+        lambda backend: len(backend.launch_templates),
+        "LaunchTemplateLimitExceeded",
+        "The maximum number of launch templates has been reached.",
+    ),
+}
+SUBNETS_PER_VPC = 200
+
+
+def check(region: Region, name: str) -> None:
+    default, count, code, message = QUOTAS[name]
+    if count(region.backend) >= region.world.settings.quotas.get(name, default):
+        raise AwsError(code, message)
+
+
+def guard(name: str) -> Check:
+    return lambda region, _args: check(region, name)
+
+
+def check_subnets(region: Region, args: Args) -> None:
+    mine = sum(subnet.vpc_id == args.get("VpcId") for subnet in region.subnets())
+    if mine >= region.world.settings.quotas.get("subnets_per_vpc", SUBNETS_PER_VPC):
+        raise AwsError("SubnetLimitExceeded", "The maximum number of subnets has been reached.")

@@ -1,0 +1,163 @@
+"""Spot instance requests: what a spot launch leaves behind, its states, and the interruption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.ec2 import filters, machine, paging
+from bacalhau_spot.sandbox.wire import AwsError
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.machine import Machine
+    from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
+    from bacalhau_spot.sandbox.ec2.request import Launch
+
+MESSAGES = {
+    "fulfilled": "Your Spot request is fulfilled.",
+    "request-canceled-and-instance-running": (
+        "Your Spot request is canceled, but your Spot instance is still running."
+    ),
+    "instance-terminated-by-user": "Spot instance terminated due to user-initiated termination.",
+    "marked-for-termination": "Spot instance marked for termination.",
+    "instance-terminated-no-capacity": "Spot instance terminated because there is no capacity to fulfill the request.",
+}
+
+
+@dataclass
+class SpotRequest:
+    """A request that was fulfilled at once: this sandbox grants or refuses, nothing stays open."""
+
+    id: str
+    instance_id: str
+    created: float
+    price: str
+    launch: Launch
+    state: str = "active"
+    status: str = "fulfilled"
+    updated: float = 0.0
+
+    def move(self, *, status: str, now: float, state: str = "") -> None:
+        self.state, self.status, self.updated = state or self.state, status, now
+
+
+def record(region: Region, machine: Machine, launch: Launch, *, price: str) -> SpotRequest:
+    request = SpotRequest(
+        id=machine.spot_request_id,
+        instance_id=machine.id,
+        created=machine.launched_at,
+        price=price,
+        launch=launch,
+        updated=machine.launched_at,
+    )
+    region.spot_requests[request.id] = request
+    region.set_tags(request.id, launch.tags.get("spot-instances-request", {}))
+    return request
+
+
+def close(region: Region, machine: Machine, *, status: str) -> None:
+    """The instance ends, and with it the request. A cancelled one stays cancelled."""
+    request = region.spot_requests.get(machine.spot_request_id)
+    if request is not None and request.state == "active":
+        request.move(state="closed", status=status, now=region.now())
+
+
+def interrupt(region: Region, instance_id: str, *, notice_s: float) -> None:
+    """AWS takes the instance back: a notice first, then it shuts down whatever anyone does."""
+    victim = region.machines.get(instance_id)
+    if victim is None or not victim.spot:
+        raise AwsError(
+            "InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' is no spot instance here"
+        )
+    if victim.state not in (machine.PENDING, machine.RUNNING) or victim.notice_at is not None:
+        return
+    victim.notice_at = region.now()
+    request = region.spot_requests.get(victim.spot_request_id)
+    if request is not None and request.state == "active":
+        request.move(status="marked-for-termination", now=region.now())
+
+    def take() -> None:
+        close(region, victim, status="instance-terminated-no-capacity")
+        machine.shut_down(region, victim, code=machine.SPOT_SHUTDOWN, by_user=False)
+
+    region.later(notice_s, take)
+
+
+FILTERS: dict[str, filters.Getter[SpotRequest]] = {
+    "spot-instance-request-id": lambda request: request.id,
+    "instance-id": lambda request: request.instance_id,
+    "state": lambda request: request.state,
+    "status-code": lambda request: request.status,
+    "type": lambda _: "one-time",
+    "launched-availability-zone": lambda request: request.launch.zone,
+    "launch.instance-type": lambda request: request.launch.type,
+    "launch.image-id": lambda request: request.launch.image.id,
+    "launch.key-name": lambda request: request.launch.data.get("KeyName"),
+    "launch.group-id": lambda request: [group.id for group in request.launch.groups],
+    "network-interface.subnet-id": lambda request: request.launch.subnet.id,
+    "product-description": lambda _: "Linux/UNIX",
+    "spot-price": lambda request: request.price,
+}
+
+
+def find(region: Region, request_id: str) -> SpotRequest:
+    request = region.spot_requests.get(request_id)
+    if request is None:
+        raise AwsError(
+            "InvalidSpotInstanceRequestID.NotFound",
+            f"The spot instance request ID '{request_id}' does not exist",
+        )
+    return request
+
+
+def describe_requests(region: Region, args: Args) -> Answer:
+    if args.get("SpotInstanceRequestIds"):
+        found = [find(region, request_id) for request_id in args["SpotInstanceRequestIds"]]
+    else:
+        found = list(region.spot_requests.values())
+    found = filters.select(found, args.get("Filters"), FILTERS, lambda request: region.tags(request.id))
+    shown, token = paging.page(found, args, smallest=5)
+    return {
+        "SpotInstanceRequests": [_described(region, request) for request in shown],
+        "NextToken": token or "",
+    }
+
+
+def cancel_requests(region: Region, args: Args) -> Answer:
+    """Cancelling does not end the instance; a closed request stays closed."""
+    found = [find(region, request_id) for request_id in args.get("SpotInstanceRequestIds") or ()]
+    for request in found:
+        if request.state == "active":
+            request.move(state="cancelled", status="request-canceled-and-instance-running", now=region.now())
+    states = [{"SpotInstanceRequestId": request.id, "State": request.state} for request in found]
+    return {"CancelledSpotInstanceRequests": states}
+
+
+def _described(region: Region, request: SpotRequest) -> dict[str, Any]:
+    launch = request.launch
+    return {
+        "SpotInstanceRequestId": request.id,
+        "InstanceId": request.instance_id,
+        "State": request.state,
+        "Status": {
+            "Code": request.status,
+            "Message": MESSAGES[request.status],
+            "UpdateTime": request.updated,
+        },
+        "Type": "one-time",
+        "InstanceInterruptionBehavior": "terminate",
+        "CreateTime": request.created,
+        "SpotPrice": request.price,
+        "ProductDescription": "Linux/UNIX",
+        "LaunchedAvailabilityZone": launch.zone,
+        "LaunchSpecification": {
+            "ImageId": launch.image.id,
+            "InstanceType": launch.type,
+            "KeyName": launch.data.get("KeyName"),
+            "SubnetId": launch.subnet.id,
+            "SecurityGroups": [{"GroupId": group.id, "GroupName": group.name} for group in launch.groups],
+            "Placement": {"AvailabilityZone": launch.zone},
+            "Monitoring": {"Enabled": bool((launch.data.get("Monitoring") or {}).get("Enabled"))},
+        },
+        "Tags": region.tag_set(request.id) or None,
+    }
