@@ -28,13 +28,15 @@ class Checked:
 
     def add(self, found: Iterable[tuple[KeyPath, bool, str]]) -> None:
         """Problems by present path: they are told with the path and place that the file has."""
-        known = {problem.key for problem in self.problems}
+        # The shape's errors come first; a rule that looks at the same key adds nothing to them, nor either to what the
+        # reading of the same place said.
+        known = {problem.key for problem in self.problems[len(self.structural) :]}
+        read = {(problem.key, problem.place) for problem in self.structural}
         for path, of_key, message in found:
             written = self.conversion.origin(path)
-            if dotted(written) not in known:
-                self.problems.append(
-                    Problem(message, dotted(written), self.document.place(written, of_key=of_key))
-                )
+            problem = Problem(message, dotted(written), self.document.place(written, of_key=of_key))
+            if problem.key not in known and (problem.key, problem.place) not in read:
+                self.problems.append(problem)
 
     def notes(self, file: str) -> tuple[Note, ...]:
         """What the conversion of older keys has to say."""
