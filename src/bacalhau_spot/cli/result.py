@@ -1,0 +1,25 @@
+"""What a command returns. It never decides how that is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bacalhau_spot.errors import UserError
+
+
+@dataclass(frozen=True)
+class Result:
+    """`view` is for people and goes to stdout, `data` is the same for programs; `errors` are told on stderr, or in the JSON."""
+
+    command: str
+    view: RenderableType | None = None
+    data: dict[str, Any] | None = None
+    exit_code: ExitCode = ExitCode.DONE
+    errors: tuple[UserError, ...] = ()
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,123 @@
+"""Running the engine from a command: the event loop, Ctrl-C, the listeners, the connection to AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.core import events
+from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.cloud.session import Access
+    from bacalhau_spot.core.events import Event
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Screen(Protocol):
+    """Something that shows events as they come."""
+
+    def emit(self, event: Event) -> None: ...
+    def close(self) -> None:
+        """Give the terminal back."""
+
+
+class Silent:
+    """A screen that shows nothing: for JSON, and for looks that take a second."""
+
+    def emit(self, event: Event) -> None: ...
+    def close(self) -> None: ...
+
+
+class Engine:
+    """One event loop and one connection to AWS for the length of a command.
+
+    `look` runs something that changes nothing: Ctrl-C ends it at once. `work` runs something that changes things: the first
+    Ctrl-C lets calls in flight finish and begins nothing new, the second leaves at once; the terminal is whole either way.
+    """
+
+    def __init__(self, runtime: Runtime, access: Access, *, api_s: float) -> None:
+        self._runtime = runtime
+        self._cloud = Aws(access)
+        self._runner = asyncio.Runner()
+        self._screen: Screen = Silent()
+        self.calls = Calls(
+            self._cloud,
+            clock=runtime.clock,
+            emit=self._emit,
+            api_s=api_s,
+            jitter=runtime.jitter,
+            run_id=runtime.run_id,
+        )
+        self.log: list[Event] = []
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen.close()
+        self._runner.close()
+        if kind is None:
+            self._cloud.close()
+
+    def look(self, part: Coroutine[object, object, T]) -> T:
+        """Run `part`. Raises KeyboardInterrupt on Ctrl-C."""
+        # asyncio's own way with Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
+        return self._runner.run(part)
+
+    def work(self, part: Coroutine[object, object, T], *, screen: Screen) -> T:
+        """Run `part` with `screen` showing what happens."""
+        self._screen = screen
+        try:
+            return self._runner.run(self._braked(part))
+        finally:
+            screen.close()
+            self._screen = Silent()
+
+    async def _braked(self, part: Coroutine[object, object, T]) -> T:
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            for number in _SIGNALS:
+                # Not on the main thread (a test) there are no signals to listen to.
+                with contextlib.suppress(ValueError, RuntimeError):
+                    loop.add_signal_handler(number, self._interrupted)
+                    stack.callback(loop.remove_signal_handler, number)
+            return await part
+
+    def _interrupted(self) -> None:
+        if self.calls.stop.is_set:
+            self._screen.close()
+            self._runtime.stderr.write("left at once; `bacalhau-spot list` shows what there is\n")
+            self._runtime.stderr.flush()
+            os._exit(ExitCode.INTERRUPTED)
+        self.calls.stop.set(by_user=True)
+        self._emit(events.Stopping())
+
+    def _emit(self, event: Event) -> None:
+        self.log.append(event)
+        self._screen.emit(event)
+
+
+def ticking(every_s: float, tick: Callable[[], None]) -> Callable[[], Coroutine[object, object, None]]:
+    """A coroutine that calls `tick` every so often, for as long as it runs."""
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(every_s)
+            tick()
+
+    return run
