@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import traceback
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -19,6 +18,9 @@ from werkzeug.wrappers import Request, Response
 
 from bacalhau_spot.sandbox.wire import AwsError, Call, Reply
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY, Settings, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
@@ -11,6 +10,8 @@ from bacalhau_spot.sandbox.ec2 import filters, paging
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
 # What a region offers that moto has no data for: the general purpose families that AWS opens regions with.
@@ -45,7 +46,14 @@ def architectures(name: str) -> list[str]:
 
 
 def pools(region: Region) -> dict[str, set[str]]:
-    """The types that each zone offers."""
+    """The types that each zone offers. Kept, as every pool of every launch asks."""
+    refused = tuple(region.world.settings.not_offered)
+    if refused not in region.offers:
+        region.offers = {refused: _pools(region, refused)}
+    return region.offers[refused]
+
+
+def _pools(region: Region, refused: tuple[str, ...]) -> dict[str, set[str]]:
     known = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(region.name)
     offered: dict[str, set[str]] = {zone: set() for zone in region.zones()}
     if known:
@@ -54,8 +62,8 @@ def pools(region: Region) -> dict[str, set[str]]:
     else:
         general = {name for name in INSTANCE_TYPES if name.partition(".")[0] in FAMILIES_EVERYWHERE}
         offered = {zone: set(general) for zone in offered}
-    for refused in region.world.settings.not_offered:
-        zone, _, name = refused.partition("/")
+    for pool in refused:
+        zone, _, name = pool.partition("/")
         if zone in offered:
             offered[zone].discard(name)
     return offered

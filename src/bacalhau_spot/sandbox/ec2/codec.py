@@ -38,8 +38,10 @@ class Codec:
     def render(self, action: str, answer: Mapping[str, Any], *, request_id: str) -> bytes:
         shape = self._model.operation_model(action).output_shape
         out = [
-            f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="{NAMESPACE}">'
-            f"<requestId>{request_id}</requestId>"
+            (
+                f'<?xml version="1.0" encoding="UTF-8"?>\n<{action}Response xmlns="{NAMESPACE}">'
+                f"<requestId>{request_id}</requestId>"
+            )
         ]
         if shape is not None:
             self._writer(shape)(answer, out)
@@ -49,12 +51,16 @@ class Codec:
         return "".join(out).encode()
 
     def _writer(self, shape: Any) -> Writer:
-        known = self._writers.get(shape.name)
-        if known is None:
-            # Shapes may contain themselves; the late look-up lets the inner one find the finished outer one.
-            self._writers[shape.name] = lambda value, out: self._writers[shape.name](value, out)
-            known = self._writers[shape.name] = self._compile(shape)
-        return known
+        name = str(shape.name)
+
+        def finished(value: Any, out: list[str]) -> None:
+            self._writers[name](value, out)
+
+        if name not in self._writers:
+            # Shapes may contain themselves: while one is compiled, its inner self goes to the finished one later.
+            self._writers[name] = finished
+            self._writers[name] = self._compile(shape)
+        return self._writers[name]
 
     def _compile(self, shape: Any) -> Writer:
         if shape.type_name == "structure":

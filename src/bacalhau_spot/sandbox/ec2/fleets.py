@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,8 @@ from bacalhau_spot.sandbox.ec2 import (
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
     from bacalhau_spot.sandbox.ec2.request import Launch
@@ -173,6 +174,7 @@ def _resolve(
         )
     except AwsError as refusal:
         pool.refusal = refusal
+        pool.shown["Overrides"] = {**override, "AvailabilityZone": _zone(region, override)}
         return
     pool.shown["Overrides"] = {
         **override, "InstanceType": pool.launch.type, "SubnetId": pool.launch.subnet.id,
@@ -182,6 +184,12 @@ def _resolve(
         pool.price = prices.current(region, pool.launch.zone, pool.launch.type)
     else:
         pool.price = prices.on_demand(region.name, pool.launch.type)
+
+
+def _zone(region: Region, override: Mapping[str, Any]) -> str | None:
+    """The zone is shown with a refusal too, when the subnet tells it."""
+    known = [one for one in region.subnets() if one.id == override.get("SubnetId")]
+    return str(known[0].availability_zone) if known else override.get("AvailabilityZone")
 
 
 def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
@@ -252,10 +260,18 @@ def _lifecycle(fleet: Fleet) -> str:
     return "spot" if fleet.spot else "on-demand"
 
 
+def _fulfilled(fleet: Fleet) -> float:
+    return sum(pool.weight * sum(one.alive for one in pool.made) for pool in fleet.pools)
+
+
+def _activity(fleet: Fleet) -> str:
+    return "fulfilled" if _fulfilled(fleet) >= _capacity(fleet.args) else "pending_fulfillment"
+
+
 FILTERS: dict[str, filters.Getter[Fleet]] = {
     "fleet-state": lambda fleet: fleet.state,
     "type": lambda fleet: fleet.type,
-    "activity-status": lambda fleet: "fulfilled",
+    "activity-status": _activity,
     "excess-capacity-termination-policy": lambda _: "termination",
     "replace-unhealthy-instances": lambda _: False,
 }
@@ -282,11 +298,11 @@ def describe_fleets(region: Region, args: Args) -> Answer:
 def _described(region: Region, fleet: Fleet) -> dict[str, Any]:
     target = dict(fleet.args.get("TargetCapacitySpecification") or {})
     target["DefaultTargetCapacityType"] = _lifecycle(fleet)
-    fulfilled = sum(pool.weight * len([one for one in pool.made if one.alive]) for pool in fleet.pools)
+    fulfilled = _fulfilled(fleet)
     answer = {
         "FleetId": fleet.id,
         "FleetState": fleet.state,
-        "ActivityStatus": "fulfilled" if fulfilled >= _capacity(fleet.args) else "pending_fulfillment",
+        "ActivityStatus": _activity(fleet),
         "CreateTime": fleet.created,
         "Type": fleet.type,
         "TargetCapacitySpecification": target,

@@ -112,8 +112,8 @@ def published(region: str) -> dict[str, Image]:
 
 def public_parameter(region: str, name: str) -> str | None:
     for series in SERIES:
-        for arch in EC2_ARCHITECTURE:
-            if name == series.parameter.format(arch=arch, ec2_arch=EC2_ARCHITECTURE[arch]):
+        for arch, ec2_arch in EC2_ARCHITECTURE.items():
+            if name == series.parameter.format(arch=arch, ec2_arch=ec2_arch):
                 return _image(region, series, arch, series.serials[-1]).id
     return None
 

@@ -11,7 +11,7 @@ from bacalhau_spot.sandbox.wire import AwsError
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
@@ -25,12 +25,67 @@ def _first(one: Machine, name: str) -> Any:
     return getattr(interfaces[0], name) if interfaces else None
 
 
+def find(region: Region, ids: Iterable[str]) -> list[Machine]:
+    """The named instances, or AWS's refusal of the unknown ones."""
+    wanted = list(dict.fromkeys(ids))
+    missing = [instance_id for instance_id in wanted if instance_id not in region.machines]
+    if missing:
+        text = f"ID '{missing[0]}' does" if len(missing) == 1 else f"IDs '{', '.join(missing)}' do"
+        raise AwsError("InvalidInstanceID.NotFound", f"The instance {text} not exist")
+    return [region.machines[instance_id] for instance_id in wanted]
+
+
+def _selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
+    machine.adopt(region)
+    ids = args.get("InstanceIds")
+    found = find(region, ids) if ids else list(region.machines.values())
+    return filters.select(found, args.get("Filters"), getters, lambda one: region.tags(one.id))
+
+
+def describe_instances(region: Region, args: Args) -> Answer:
+    if args.get("InstanceIds") and args.get("MaxResults"):
+        raise AwsError(
+            "InvalidParameterCombination",
+            "The parameter instancesSet cannot be used with the parameter maxResults",
+        )
+    found = sorted(_selected(region, args, FILTERS), key=lambda one: one.order)
+    largest = max(1000, len(found)) if args.get("InstanceIds") else 1000
+    shown, token = paging.page(found, args, largest=largest, smallest=5)
+    return {"Reservations": reservations(region, shown), "NextToken": token}
+
+
+def reservations(region: Region, shown: Iterable[Machine]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for one in shown:
+        fresh = {"ReservationId": one.reservation_id, "OwnerId": ACCOUNT_ID, "Groups": [], "Instances": []}
+        found.setdefault(one.reservation_id, fresh)["Instances"].append(described(region, one))
+    return list(found.values())
+
+
+def run_instances(region: Region, args: Args) -> Answer:
+    made = launch.run_instances(region, args)
+    return reservations(region, made)[0]
+
+
+def _groups(one: Machine) -> list[dict[str, str]]:
+    interfaces = _interfaces(one)
+    if not interfaces:
+        return []
+    groups = {group.id: group for group in interfaces[0].group_set}
+    return [{"GroupId": group.id, "GroupName": group.name} for group in groups.values()]
+
+
+def _public_name(one: Machine) -> str:
+    address = _first(one, "public_ip")
+    return f"ec2-{address.replace('.', '-')}.{one.moto.region_name}.compute.amazonaws.com" if address else ""
+
+
 FILTERS: dict[str, filters.Getter[Machine]] = {
     "affinity": lambda _: None,
     "architecture": lambda one: one.moto.architecture,
     "availability-zone": lambda one: one.zone,
     "client-token": lambda one: one.client_token,
-    "dns-name": lambda one: _public_name(one),
+    "dns-name": _public_name,
     "hypervisor": lambda _: "xen",
     "iam-instance-profile.arn": lambda one: one.profile.get("Arn"),
     "image-id": lambda one: one.moto.image_id,
@@ -64,63 +119,6 @@ FILTERS: dict[str, filters.Getter[Machine]] = {
         disk.volume_id for disk in one.moto.block_device_mapping.values()
     ],
 }
-
-
-def find(region: Region, ids: Iterable[str]) -> list[Machine]:
-    """The named instances, or AWS's refusal of the unknown ones."""
-    wanted = list(dict.fromkeys(ids))
-    missing = [instance_id for instance_id in wanted if instance_id not in region.machines]
-    if missing:
-        text = f"ID '{missing[0]}' does" if len(missing) == 1 else f"IDs '{', '.join(missing)}' do"
-        raise AwsError("InvalidInstanceID.NotFound", f"The instance {text} not exist")
-    return [region.machines[instance_id] for instance_id in wanted]
-
-
-def _selected(region: Region, args: Args) -> list[Machine]:
-    machine.adopt(region)
-    if args.get("InstanceIds"):
-        found = find(region, args["InstanceIds"])
-    else:
-        found = list(region.machines.values())
-    return filters.select(found, args.get("Filters"), FILTERS, lambda one: region.tags(one.id))
-
-
-def describe_instances(region: Region, args: Args) -> Answer:
-    if args.get("InstanceIds") and args.get("MaxResults"):
-        raise AwsError(
-            "InvalidParameterCombination",
-            "The parameter instancesSet cannot be used with the parameter maxResults",
-        )
-    found = sorted(_selected(region, args), key=lambda one: one.order)
-    largest = max(1000, len(found)) if args.get("InstanceIds") else 1000
-    shown, token = paging.page(found, args, largest=largest, smallest=5)
-    return {"Reservations": reservations(region, shown), "NextToken": token}
-
-
-def reservations(region: Region, shown: Iterable[Machine]) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for one in shown:
-        fresh = {"ReservationId": one.reservation_id, "OwnerId": ACCOUNT_ID, "Groups": [], "Instances": []}
-        found.setdefault(one.reservation_id, fresh)["Instances"].append(described(region, one))
-    return list(found.values())
-
-
-def run_instances(region: Region, args: Args) -> Answer:
-    made = launch.run_instances(region, args)
-    return reservations(region, made)[0]
-
-
-def _groups(one: Machine) -> list[dict[str, str]]:
-    interfaces = _interfaces(one)
-    if not interfaces:
-        return []
-    groups = {group.id: group for group in interfaces[0].group_set}
-    return [{"GroupId": group.id, "GroupName": group.name} for group in groups.values()]
-
-
-def _public_name(one: Machine) -> str:
-    address = _first(one, "public_ip")
-    return f"ec2-{address.replace('.', '-')}.{one.moto.region_name}.compute.amazonaws.com" if address else ""
 
 
 def described(region: Region, one: Machine) -> dict[str, Any]:
@@ -248,37 +246,28 @@ def _disks(one: Machine) -> list[dict[str, Any]]:
 
 
 def describe_status(region: Region, args: Args) -> Answer:
-    """Running instances only, unless all are asked for. Checks of a fresh one are still initializing."""
-    found = _selected_for_status(region, args)
+    """Running instances only, unless all are asked for. Here a running one has passed its checks."""
+    found = _selected(region, args, STATUS_FILTERS)
     if not args.get("IncludeAllInstances"):
         found = [one for one in found if one.state == machine.RUNNING]
     shown, token = paging.page(found, args, smallest=5)
-    return {"InstanceStatuses": [_status(region, one) for one in shown], "NextToken": token}
-
-
-def _selected_for_status(region: Region, args: Args) -> list[Machine]:
-    machine.adopt(region)
-    if args.get("InstanceIds"):
-        found = find(region, args["InstanceIds"])
-    else:
-        found = list(region.machines.values())
-    return filters.select(found, args.get("Filters"), STATUS_FILTERS, lambda one: region.tags(one.id))
-
-
-STATUS_FILTERS: dict[str, filters.Getter[Machine]] = {
-    "availability-zone": FILTERS["availability-zone"],
-    "instance-state-code": FILTERS["instance-state-code"],
-    "instance-state-name": FILTERS["instance-state-name"],
-    "instance-status.status": lambda one: _check(one),
-    "system-status.status": lambda one: _check(one),
-}
+    return {"InstanceStatuses": [_status(one) for one in shown], "NextToken": token}
 
 
 def _check(one: Machine) -> str:
     return "ok" if one.state == machine.RUNNING else "not-applicable"
 
 
-def _status(region: Region, one: Machine) -> dict[str, Any]:
+STATUS_FILTERS: dict[str, filters.Getter[Machine]] = {
+    "availability-zone": FILTERS["availability-zone"],
+    "instance-state-code": FILTERS["instance-state-code"],
+    "instance-state-name": FILTERS["instance-state-name"],
+    "instance-status.status": _check,
+    "system-status.status": _check,
+}
+
+
+def _status(one: Machine) -> dict[str, Any]:
     status = _check(one)
     passed = [{"Name": "reachability", "Status": "passed"}] if status == "ok" else None
     summary = {"Status": status, "Details": passed}

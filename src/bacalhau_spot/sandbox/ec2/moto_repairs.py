@@ -14,7 +14,7 @@ DEFAULT_KEY = "arn:aws:kms:{region}:{account}:key/00000000-0000-0000-0000-000000
 
 
 def fresh_backend(region: str) -> Any:
-    """moto's backend of the region, emptied: moto keeps one per process, whatever sandbox used it before."""
+    """Moto's backend of the region, emptied: moto keeps one per process, whatever sandbox used it before."""
     # Thirteen hundred old images take moto longer to make than everything else of a region: images come from here.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     backend = get_backend("ec2")[ACCOUNT_ID][region]
@@ -27,7 +27,7 @@ def fresh_backend(region: str) -> Any:
 
 
 def _quick_tags(backend: Any) -> None:
-    """moto finds one resource's tags by trying a pattern on every tag of the region: quadratic, and soon seconds."""
+    """Moto finds one resource's tags by trying a pattern on every tag of the region: quadratic, and soon seconds."""
     slow = backend.describe_tags
 
     def describe_tags(filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bacalhau_spot.sandbox.wire import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 Item = TypeVar("Item")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.sandbox.ec2 import catalog, filters, paging
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
@@ -49,7 +48,7 @@ def on_demand(region: str, name: str) -> float:
     info = catalog.type_info(name) or {}
     gpu_gib = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB", 0) / 1024
     usd = USD_PER_VCPU * catalog.vcpus(name) + USD_PER_GIB * catalog.memory_mib(name) / 1024
-    usd += USD_PER_GPU_GIB * gpu_gib
+    usd = float(usd + USD_PER_GPU_GIB * gpu_gib)
     return usd * _family(name, info) * _place(region)
 
 

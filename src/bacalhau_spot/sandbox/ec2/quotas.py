@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bacalhau_spot.sandbox.ec2.region import Args, Check, Region
 
 # name -> (AWS's default, what counts, AWS's refusal)

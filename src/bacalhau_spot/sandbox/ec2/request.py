@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from bacalhau_spot.sandbox.ec2 import catalog, images, templates
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from bacalhau_spot.sandbox.ec2.region import Region
 
 TagsByKind = dict[str, dict[str, str]]
@@ -181,8 +182,7 @@ def _groups(
 ) -> tuple[Any, ...]:
     ids = list(interface.get("Groups") or data.get("SecurityGroupIds") or ())
     found = [region.group(group_id) for group_id in ids]
-    for name in data.get("SecurityGroups") or ():
-        found.append(_group_named(region, name, subnet.vpc_id))
+    found += [_group_named(region, name, subnet.vpc_id) for name in data.get("SecurityGroups") or ()]
     for group in found:
         if group.vpc_id != subnet.vpc_id:
             raise AwsError(
@@ -210,7 +210,8 @@ def _check_offered(region: Region, name: str, zone: str) -> None:
     if not zones:
         raise AwsError(
             "Unsupported",
-            "The requested configuration is currently not supported. Please check the documentation for supported configurations.",
+            "The requested configuration is currently not supported. Please check the documentation for supported "
+            "configurations.",
         )
     raise AwsError(
         "Unsupported",

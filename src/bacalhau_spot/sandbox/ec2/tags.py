@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import filters, paging
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
 KEY_LIMIT, VALUE_LIMIT, COUNT_LIMIT = 127, 256, 50

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from moto.core.types import Base64EncodedString
@@ -15,6 +14,8 @@ from bacalhau_spot.sandbox.wire import AwsError
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
 USER_DATA_LIMIT = 16384
@@ -36,7 +37,7 @@ def check_user_data(text: str | None, *, code: str = "InvalidUserData.Malformed"
 
 
 def create_template(region: Region, args: Args) -> Answer:
-    """moto would list the template's own tags among those of its instances, and read user data as text."""
+    """Moto would list the template's own tags among those of its instances, and read user data as text."""
     quotas.check(region, "launch_templates")
     name = str(args.get("LaunchTemplateName") or "")
     if name in region.backend.launch_template_name_to_ids:
@@ -101,7 +102,7 @@ def version(region: Region, asked: Mapping[str, Any]) -> Any:
 
 
 def describe_templates(region: Region, args: Args) -> Answer:
-    """moto stops silently after fifteen templates and does not show tags made later; AWS pages by 200."""
+    """Moto stops silently after fifteen templates and does not show tags made later; AWS pages by 200."""
     backend = region.backend
     if args.get("LaunchTemplateIds") or args.get("LaunchTemplateNames"):
         found = [find(region, {"LaunchTemplateId": one}) for one in args.get("LaunchTemplateIds") or ()]

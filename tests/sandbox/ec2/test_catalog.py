@@ -1,0 +1,95 @@
+"""Regions, instance types, where they are offered. Source: EC2 API reference, the actions named in the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def names(answer: Any) -> list[str]:
+    return [one["InstanceType"] for one in answer["InstanceTypes"]]
+
+
+def offerings(ec2: Any, **query: Any) -> set[tuple[str, str]]:
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(**query)
+    return {(one["Location"], one["InstanceType"]) for page in pages for one in page["InstanceTypeOfferings"]}
+
+
+def test_enabled_regions_only_unless_all_are_asked_for(sandbox: Any) -> None:
+    """DescribeRegions: "If you don't specify AllRegions, only enabled regions are returned"."""
+    sandbox.world.settings.opted_in = ["me-south-1"]
+    ec2 = sandbox.client()
+    enabled = {one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions()["Regions"]}
+    assert enabled["us-east-1"] == "opt-in-not-required"
+    assert enabled["me-south-1"] == "opted-in"
+    assert "ap-east-1" not in enabled
+    everything = {one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions(AllRegions=True)["Regions"]}
+    assert everything["ap-east-1"] == "not-opted-in"
+    closed = ec2.describe_regions(AllRegions=True, Filters=[{"Name": "opt-in-status", "Values": ["not-opted-in"]}])
+    assert "us-east-1" not in {one["RegionName"] for one in closed["Regions"]}
+    assert [one["RegionName"] for one in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]] == ["eu-west-1"]
+    with pytest.raises(ClientError, match="InvalidParameterValue"):
+        ec2.describe_regions(RegionNames=["mars-1"])
+
+
+def test_offerings_by_zone_leave_out_what_is_switched_off(sandbox: Any) -> None:
+    """DescribeInstanceTypeOfferings with LocationType=availability-zone is the list of pools."""
+    sandbox.world.settings.not_offered = ["us-east-1a/t3.medium"]
+    query = {
+        "LocationType": "availability-zone",
+        "Filters": [{"Name": "instance-type", "Values": ["t3.medium"]}],
+    }
+    found = {zone for zone, _ in offerings(sandbox.client(), **query)}
+    assert "us-east-1b" in found
+    assert "us-east-1a" not in found
+
+
+def test_offerings_come_in_pages(sandbox: Any) -> None:
+    """At most 1,000 rows and a token; without pages a tool would see a part of the region."""
+    ec2 = sandbox.client()
+    first = ec2.describe_instance_type_offerings(LocationType="availability-zone")
+    assert len(first["InstanceTypeOfferings"]) == 1000
+    assert first["NextToken"]
+    assert len(offerings(ec2, LocationType="availability-zone")) > 2000
+    assert ("us-east-1", "m5.large") in offerings(ec2)
+
+
+def test_a_region_without_data_offers_the_general_families(sandbox: Any) -> None:
+    """Every AWS region has t3, m5 and the like."""
+    found = offerings(sandbox.client(region="mx-central-1"), LocationType="availability-zone")
+    assert ("mx-central-1a", "t3.medium") in found
+    assert ("mx-central-1c", "m6g.large") in found
+
+
+def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
+    """DescribeInstanceTypes answers InvalidInstanceType for the unknown and for what other regions have."""
+    ec2 = sandbox.client()
+    answer = ec2.describe_instance_types(InstanceTypes=["t3.medium"])["InstanceTypes"]
+    assert answer[0]["VCpuInfo"]["DefaultVCpus"] == 2
+    with pytest.raises(ClientError, match="InvalidInstanceType"):
+        ec2.describe_instance_types(InstanceTypes=["t3.enormous"])
+
+
+def test_types_by_attributes(sandbox: Any) -> None:
+    """GetInstanceTypesFromInstanceRequirements: what has the vCPUs, the memory and the architecture; no burstable ones
+    unless they are included (the default is `excluded`)."""
+    ec2 = sandbox.client()
+    wanted = {"VCpuCount": {"Min": 2, "Max": 2}, "MemoryMiB": {"Min": 8192, "Max": 8192}}
+    query = {"ArchitectureTypes": ["x86_64"], "VirtualizationTypes": ["hvm"], "InstanceRequirements": wanted}
+    found = names(ec2.get_instance_types_from_instance_requirements(**query))
+    assert "m5.large" in found
+    assert "m6g.large" not in found
+    assert "t3.large" not in found
+    wanted["BurstablePerformance"] = "included"  # type: ignore[assignment]
+    wanted["ExcludedInstanceTypes"] = ["m5*"]  # type: ignore[assignment]
+    found = names(ec2.get_instance_types_from_instance_requirements(**query))
+    assert "t3.large" in found
+    assert "m5.large" not in found
+
+
+def test_zones_of_a_region(sandbox: Any) -> None:
+    """DescribeAvailabilityZones: names and zone ids."""
+    zones = sandbox.client(region="eu-west-1").describe_availability_zones()["AvailabilityZones"]
+    assert [zone["ZoneName"] for zone in zones] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]

@@ -1,0 +1,79 @@
+"""Spot price history. Source: EC2 API reference, DescribeSpotPriceHistory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+LINUX = ["Linux/UNIX"]
+
+
+def history(sandbox: Any, region: str = "us-east-1", **query: Any) -> list[Any]:
+    pages = sandbox.client(region=region).get_paginator("describe_spot_price_history").paginate(**query)
+    return [row for page in pages for row in page["SpotPriceHistory"]]
+
+
+def now(sandbox: Any) -> datetime:
+    return datetime.fromtimestamp(sandbox.clock, UTC)
+
+
+def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:
+    """"If you specify the current time as start, the current price": one row for each zone and type."""
+    rows = history(sandbox, InstanceTypes=["t3.medium", "m5.large"], ProductDescriptions=LINUX, StartTime=now(sandbox))
+    pools = [(row["AvailabilityZone"], row["InstanceType"]) for row in rows]
+    assert len(pools) == len(set(pools))
+    assert ("us-east-1a", "t3.medium") in pools
+    assert all(row["Timestamp"] <= now(sandbox) for row in rows)
+
+
+def test_prices_look_like_prices(sandbox: Any) -> None:
+    """A spot t3.medium costs about a third of its 0.0416 on demand, a little more or less in each zone."""
+    query = {"ProductDescriptions": LINUX, "StartTime": now(sandbox)}
+    small = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["t3.medium"], **query)]
+    large = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["m5.4xlarge"], **query)]
+    assert all(0.010 < price < 0.022 for price in small)
+    assert len(set(small)) == len(small)
+    assert min(large) > 5 * max(small)
+    elsewhere = history(sandbox, "sa-east-1", InstanceTypes=["t3.medium"], **query)
+    assert float(elsewhere[0]["SpotPrice"]) > max(small)
+
+
+def test_prices_are_the_same_every_time_and_follow_the_factor(sandbox: Any) -> None:
+    query = {"InstanceTypes": ["t3.medium"], "ProductDescriptions": LINUX, "StartTime": now(sandbox)}
+    before = history(sandbox, **query)
+    assert history(sandbox, **query) == before
+    sandbox.world.settings.price_factor = 2.0
+    doubled = history(sandbox, **query)
+    assert abs(float(doubled[0]["SpotPrice"]) - 2 * float(before[0]["SpotPrice"])) < 1e-5
+
+
+def test_history_covers_ninety_days_and_the_asked_span(sandbox: Any) -> None:
+    """Up to 90 days back; the price that held at StartTime is included with its own, earlier time."""
+    query = {"InstanceTypes": ["t3.medium"], "ProductDescriptions": LINUX, "AvailabilityZone": "us-east-1a"}
+    rows = history(sandbox, **query)
+    assert rows[-1]["Timestamp"] <= now(sandbox) - timedelta(days=90)
+    assert 200 < len(rows) < 600
+    start, end = now(sandbox) - timedelta(days=2), now(sandbox) - timedelta(days=1)
+    some = history(sandbox, StartTime=start, EndTime=end, **query)
+    assert all(row["Timestamp"] <= end for row in some)
+    assert [row["Timestamp"] <= start for row in some].count(True) == 1
+    later = history(sandbox, StartTime=end, EndTime=end, **query)
+    assert later[0] == some[0]
+
+
+def test_products_are_told_apart(sandbox: Any) -> None:
+    """Without a product filter there are several prices for a pool; Windows includes its licence."""
+    query = {"InstanceTypes": ["m5.large"], "AvailabilityZone": "us-east-1a", "StartTime": now(sandbox)}
+    by_product = {row["ProductDescription"]: float(row["SpotPrice"]) for row in history(sandbox, **query)}
+    assert by_product["Windows"] > by_product["Linux/UNIX"]
+    filtered = history(sandbox, Filters=[{"Name": "product-description", "Values": LINUX}], **query)
+    assert [row["ProductDescription"] for row in filtered] == LINUX
+
+
+def test_pages_hold_a_thousand(sandbox: Any) -> None:
+    ec2 = sandbox.client()
+    first = ec2.describe_spot_price_history(StartTime=now(sandbox), ProductDescriptions=LINUX)
+    assert len(first["SpotPriceHistory"]) == 1000
+    assert first["NextToken"]
+    last = ec2.describe_spot_price_history(StartTime=now(sandbox), InstanceTypes=["t3.medium"], ProductDescriptions=LINUX)
+    assert last["NextToken"] == ""
