@@ -25,11 +25,17 @@ def test_enabled_regions_only_unless_all_are_asked_for(sandbox: Any) -> None:
     assert enabled["us-east-1"] == "opt-in-not-required"
     assert enabled["me-south-1"] == "opted-in"
     assert "ap-east-1" not in enabled
-    everything = {one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions(AllRegions=True)["Regions"]}
+    everything = {
+        one["RegionName"]: one["OptInStatus"] for one in ec2.describe_regions(AllRegions=True)["Regions"]
+    }
     assert everything["ap-east-1"] == "not-opted-in"
-    closed = ec2.describe_regions(AllRegions=True, Filters=[{"Name": "opt-in-status", "Values": ["not-opted-in"]}])
+    closed = ec2.describe_regions(
+        AllRegions=True, Filters=[{"Name": "opt-in-status", "Values": ["not-opted-in"]}]
+    )
     assert "us-east-1" not in {one["RegionName"] for one in closed["Regions"]}
-    assert [one["RegionName"] for one in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]] == ["eu-west-1"]
+    assert [one["RegionName"] for one in ec2.describe_regions(RegionNames=["eu-west-1"])["Regions"]] == [
+        "eu-west-1"
+    ]
     with pytest.raises(ClientError, match="InvalidParameterValue"):
         ec2.describe_regions(RegionNames=["mars-1"])
 

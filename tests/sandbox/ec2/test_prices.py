@@ -18,8 +18,10 @@ def now(sandbox: Any) -> datetime:
 
 
 def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:
-    """"If you specify the current time as start, the current price": one row for each zone and type."""
-    rows = history(sandbox, InstanceTypes=["t3.medium", "m5.large"], ProductDescriptions=LINUX, StartTime=now(sandbox))
+    """ "If you specify the current time as start, the current price": one row for each zone and type."""
+    rows = history(
+        sandbox, InstanceTypes=["t3.medium", "m5.large"], ProductDescriptions=LINUX, StartTime=now(sandbox)
+    )
     pools = [(row["AvailabilityZone"], row["InstanceType"]) for row in rows]
     assert len(pools) == len(set(pools))
     assert ("us-east-1a", "t3.medium") in pools
@@ -75,5 +77,7 @@ def test_pages_hold_a_thousand(sandbox: Any) -> None:
     first = ec2.describe_spot_price_history(StartTime=now(sandbox), ProductDescriptions=LINUX)
     assert len(first["SpotPriceHistory"]) == 1000
     assert first["NextToken"]
-    last = ec2.describe_spot_price_history(StartTime=now(sandbox), InstanceTypes=["t3.medium"], ProductDescriptions=LINUX)
+    last = ec2.describe_spot_price_history(
+        StartTime=now(sandbox), InstanceTypes=["t3.medium"], ProductDescriptions=LINUX
+    )
     assert last["NextToken"] == ""

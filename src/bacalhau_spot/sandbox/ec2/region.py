@@ -53,7 +53,9 @@ class Region:
     spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
     fleets: dict[str, Fleet] = field(default_factory=dict)
     images: dict[str, Image] = field(default_factory=dict)  # the public ones that moto does not know
-    offers: dict[tuple[str, ...], dict[str, set[str]]] = field(default_factory=dict)  # pools, by what is switched off
+    offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
+        default_factory=dict
+    )  # pools, by what is switched off
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _turns: Iterator[int] = field(default_factory=itertools.count)
