@@ -1,0 +1,58 @@
+"""The command line: one verb, one file. `main` is the only place where exceptions become words and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime import Runtime
+
+
+def main() -> NoReturn:
+    """The console script."""
+    code = run(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == ExitCode.INTERRUPTED:
+        # A call may still hang in a thread, and Python would wait for it.
+        os._exit(code)
+    sys.exit(code)
+
+
+def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
+    """Run one command line; the exit code. `runtime` is the world outside, another one in tests."""
+    # Imported here: these lines run before the first word on the screen, and on every completion and --help.
+    from cyclopts import CycloptsError  # noqa: PLC0415
+
+    from bacalhau_spot.cli import app as tree  # noqa: PLC0415
+    from bacalhau_spot.cli import ending  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime import Runtime as World  # noqa: PLC0415
+
+    world = runtime or World.real(tuple(argv))
+    try:
+        command, bound, extra = tree.build().parse_args(argv, exit_on_error=False, print_error=False)
+        if "runtime" not in extra:
+            command(*bound.args, **bound.kwargs)
+            return ExitCode.DONE
+        result = command(*bound.args, **bound.kwargs, runtime=world)
+        return ending.show(result, argv, world)
+    except CycloptsError as error:
+        return ending.fail(
+            UserError(
+                tree.usage_message(error),
+                hint=f"`bacalhau-spot {tree.nearest_help(argv)}--help` lists what there is",
+                exit_code=ExitCode.USAGE,
+            ),
+            argv,
+            world,
+        )
+    except UserError as error:
+        return ending.fail(error, argv, world)
+    except KeyboardInterrupt:
+        return ending.fail(ending.interrupted(), argv, world)
+    except Exception as error:  # noqa: BLE001 - the one boundary where anything becomes words instead of a traceback
+        return ending.fail(ending.unexpected(error, argv, world), argv, world)

@@ -64,3 +64,15 @@ def usage_message(error: CycloptsError) -> str:
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)
     return text[:1].lower() + text[1:]
+
+
+def nearest_help(argv: list[str]) -> str:
+    """The command whose help page fits a command line that could not be understood, with a space behind it, or nothing."""
+    if not argv:
+        return ""
+    if argv[0] in COMMANDS:
+        return f"{argv[0]} "
+    if argv[0] in GROUPS:
+        inner = argv[1] if len(argv) > 1 and argv[1] in GROUPS[argv[0]][1] else ""
+        return f"{argv[0]} {inner} " if inner else f"{argv[0]} "
+    return ""

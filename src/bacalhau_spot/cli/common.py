@@ -35,4 +35,8 @@ class Common:
     """No colours; also $NO_COLOR."""
 
 
+# What a command gets when none of these options is given.
+NOTHING_SAID = Common()
+
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
+Cluster = Annotated[str | None, Parameter(name="--cluster")]

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core import events
@@ -14,7 +14,7 @@ from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
     from types import TracebackType
 
     from bacalhau_spot.cli.runtime import Runtime
@@ -63,7 +63,7 @@ class Engine:
         )
         self.log: list[Event] = []
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -110,14 +110,3 @@ class Engine:
     def _emit(self, event: Event) -> None:
         self.log.append(event)
         self._screen.emit(event)
-
-
-def ticking(every_s: float, tick: Callable[[], None]) -> Callable[[], Coroutine[object, object, None]]:
-    """A coroutine that calls `tick` every so often, for as long as it runs."""
-
-    async def run() -> None:
-        while True:
-            await asyncio.sleep(every_s)
-            tick()
-
-    return run

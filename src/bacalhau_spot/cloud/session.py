@@ -15,6 +15,7 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from bacalhau_spot.cloud.address import CHECKIP_URL
 from bacalhau_spot.cloud.aws_errors import translate
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
@@ -34,6 +35,7 @@ class Access:
     endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    checkip_url: str = CHECKIP_URL
 
 
 class Session:

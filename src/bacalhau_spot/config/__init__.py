@@ -1,7 +1,7 @@
 """config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
 
 from bacalhau_spot.config.edit import set_values, write
-from bacalhau_spot.config.find import Found, find
+from bacalhau_spot.config.find import NAME, Found, find
 from bacalhau_spot.config.load import Loaded, defaults, load
 from bacalhau_spot.config.places import Note
 from bacalhau_spot.config.published import schema
@@ -10,6 +10,7 @@ from bacalhau_spot.config.template import template
 from bacalhau_spot.config.upgrade import upgrade
 
 __all__ = [
+    "NAME",
     "Found",
     "Loaded",
     "Note",

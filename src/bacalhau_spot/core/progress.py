@@ -79,7 +79,7 @@ def _seen(region: RegionProgress, before: Phase | None, event: events.InstanceSe
     return replace(region, running=running, lost=fallen, done=done, doing=doing)
 
 
-def _step(region: RegionProgress, event: Event) -> RegionProgress:  # noqa: PLR0911 - one line an event
+def _step(region: RegionProgress, event: Event) -> RegionProgress:
     match event:
         case events.RegionStarted(asked=asked):
             return replace(region, asked=region.asked + asked, doing="preparing", done=False)

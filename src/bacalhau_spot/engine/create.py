@@ -135,12 +135,15 @@ class _Work:
         return self.prepared.spec
 
 
-async def apply(calls: Calls, prepared: Prepared) -> CreateReceipt:
-    """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region."""
+async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> CreateReceipt:
+    """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region.
+
+    Without `wait` each instance is looked at once; what has not started by then is told as such.
+    """
     work = _Work(calls=calls, prepared=prepared)
     removed = await _remove(work)
     await _launch_rounds(work)
-    await _follow_all(work)
+    await _follow_all(work, timeout_s=prepared.spec.timeouts.fulfilment_s if wait else 0)
     return CreateReceipt(
         cluster=prepared.spec.name,
         wanted=prepared.plan.wanted,
@@ -312,8 +315,8 @@ def _codes(work: _Work, region: str) -> list[str]:
     return codes + ([work.problems[region].code] if region in work.problems else [])
 
 
-async def _follow_all(work: _Work) -> None:
-    deadline_s = work.calls.clock.monotonic_s() + work.spec.timeouts.fulfilment_s
+async def _follow_all(work: _Work, *, timeout_s: int) -> None:
+    deadline_s = work.calls.clock.monotonic_s() + timeout_s
 
     async def one(region: str, site: Site) -> None:
         ids = [launched.id for result in site.results for launched in result.launched]

@@ -65,6 +65,11 @@ class Sights:
     def unknown(self) -> tuple[Resource, ...]:
         return tuple(one for sight in self.by_region.values() for one in sight.unknown)
 
+    @property
+    def busy(self) -> tuple[str, ...]:
+        """Regions in which there is something to delete."""
+        return tuple(region for region, sight in self.by_region.items() if sight.known)
+
 
 async def look(calls: Calls, naming: Naming, *, regions: Sequence[str], closely: frozenset[str]) -> Sights:
     """Find everything with the cluster's tag. Regions in `closely` are searched kind by kind, whatever the tag index says.

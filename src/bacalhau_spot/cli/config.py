@@ -1,0 +1,91 @@
+"""`config show|upgrade|schema`: what is in force and why, older files made new, the schema for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import views
+
+
+def show(
+    *,
+    sources: Annotated[bool, Parameter(name="--sources", negative="")] = False,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Check the configuration and show what is in force.
+
+    Parameters
+    ----------
+    sources
+        Also where each value comes from: file and line, variable, or default.
+    """
+    call = Invocation("config show", common, runtime)
+    loaded = call.loaded()
+    rows = [(one.key, one.value, one.source) for one in configuration.show(loaded)]
+    data = {
+        "path": str(loaded.path) if loaded.path else None,
+        "values": {key: {"value": value, "source": source} for key, value, source in rows},
+    }
+    return Result("config show", view=views.config_view(rows, sources=sources), data=data)
+
+
+def upgrade(
+    *,
+    write: Annotated[bool, Parameter(name="--write", negative="")] = False,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Rewrite a configuration of an older tool in the present form, comments kept.
+
+    Parameters
+    ----------
+    write
+        Change the file instead of printing the result; the old one is kept beside it as FILE.old.
+    """
+    call = Invocation("config upgrade", common, runtime)
+    path = call.config_path()
+    old = _read(path)
+    new = configuration.upgrade(old, file=path.name)
+    if not write or new == old:
+        return Result("config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new})
+    backup = path.with_name(f"{path.name}.old")
+    configuration.write(backup, old)
+    configuration.write(path, new, overwrite=True)
+    return Result(
+        "config upgrade",
+        view=views.sentence(f"{path} is in the present form; the old one is {backup}"),
+        data={"path": str(path), "backup": str(backup), "text": new},
+    )
+
+
+def schema(
+    *,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print the configuration's JSON Schema."""
+    del common, runtime
+    published = configuration.schema()
+    return Result("config schema", view=views.json_text(published), data=published)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path} cannot be read",
+            why=str(error),
+            hint="name a readable file with --config",
+            exit_code=ExitCode.USAGE,
+        ) from error

@@ -1,0 +1,117 @@
+"""`configure`: write a commented configuration, and ask for the five names that everything of ours carries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import problems
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import prompts, views
+
+# The seed's five questions, in its order: configuration key, what is asked, the default.
+_DEFAULTS = Naming()
+QUESTIONS = (
+    ("cluster.tag_key", "Filter tag's key", _DEFAULTS.tag_key),
+    ("cluster.tag_value", "Filter tag's value, which names the cluster", _DEFAULTS.tag_value),
+    ("cluster.creator", "Creator (tag CreatedBy)", _DEFAULTS.creator),
+    ("cluster.resource_prefix", "Prefix of all names", _DEFAULTS.resource_prefix),
+    ("cluster.vpc_name", "Name of the VPCs", _DEFAULTS.vpc_name),
+)
+
+
+def configure(
+    *,
+    defaults: Annotated[bool, Parameter(name="--defaults", negative="")] = False,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    overwrite: Annotated[bool, Parameter(name="--overwrite", negative="")] = False,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Write a commented config.yaml, or change keys of the one that there is.
+
+    Asks for the tags and names that everything carries; later commands find by them what earlier ones made.
+
+    Parameters
+    ----------
+    defaults
+        Ask nothing.
+    set_
+        key=value, e.g. nodes=6 or cluster.tag_value=blue; may be repeated. Changes an existing file and asks nothing.
+    overwrite
+        Write a new file over an existing one.
+    """
+    call = Invocation("configure", common, runtime)
+    values = _pairs(set_ or [])
+    path = call.config_path_or_default()
+    exists = path.exists()
+    if exists and not overwrite:
+        if not values:
+            raise UserError(
+                f"{path} exists",
+                hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
+                exit_code=ExitCode.USAGE,
+            )
+        text = path.read_text(encoding="utf-8")
+    else:
+        text = configuration.template({} if defaults or values else configure_tags_and_names(call))
+    text = configuration.set_values(text, values, file=path.name) if values else text
+    configuration.write(path, text, overwrite=exists)
+    return Result(
+        "configure",
+        view=views.sentence(
+            f"{'changed' if exists and not overwrite else 'wrote'} {path}",
+            after=("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",),
+        ),
+        data={"path": str(path), "changed": sorted(values)},
+    )
+
+
+def configure_tags_and_names(call: Invocation) -> dict[str, str]:
+    """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
+    if not call.runtime.interactive:
+        raise UserError(
+            "there is no terminal to ask on",
+            hint="add --defaults, or --set key=value for each of "
+            + ", ".join(key for key, _, _ in QUESTIONS),
+            exit_code=ExitCode.DECLINED,
+        )
+    answers = {
+        key: prompts.ask_text(
+            question,
+            default=default,
+            console=call.err,
+            stdin=call.runtime.stdin,
+            check=lambda answer, key=key: _problem(key, answer),
+        )
+        for key, question, default in QUESTIONS
+    }
+    return {key: answers[key] for key, _, default in QUESTIONS if answers[key] != default}
+
+
+def _problem(key: str, answer: str) -> str | None:
+    """What AWS would not take in this answer."""
+    field = key.removeprefix("cluster.")
+    values = {name.removeprefix("cluster."): default for name, _, default in QUESTIONS} | {field: answer}
+    return next((one.message for one in problems(Naming(**values)) if one.field == field), None)
+
+
+def _pairs(texts: list[str]) -> dict[str, object]:
+    pairs: dict[str, object] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise UserError(
+                f"--set {text}: that is not key=value",
+                hint="for example --set nodes=6",
+                exit_code=ExitCode.USAGE,
+            )
+        pairs[key.strip()] = value
+    return pairs

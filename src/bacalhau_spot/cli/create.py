@@ -1,0 +1,89 @@
+"""`create`: spot nodes in every configured region."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud.address import caller_address
+from bacalhau_spot.engine import create as engine
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.prompts import Danger
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.plan import Plan
+
+
+def create(
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    allow_removal: Annotated[bool, Parameter(negative="")] = False,
+    wait: Literal["running", "none"] = "running",
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Launch what the configuration asks for and is not there yet.
+
+    Shows the plan with its price and asks. Running it again adds only what is missing.
+
+    Parameters
+    ----------
+    yes
+        Do not ask before launching.
+    dry_run
+        Show the plan and stop; nothing is changed.
+    allow_removal
+        Also end the nodes that are more than the configuration asks for.
+    wait
+        `running`: until every instance runs. `none`: until AWS has granted or refused each.
+    """
+    call = Invocation("create", common, runtime)
+    call.announce()
+    spec = call.spec(offer_to_write=not (yes or dry_run))
+    with call.engine(spec) as running:
+        address = partial(caller_address, call.access.checkip_url)
+        prepared = running.look(
+            engine.prepare(running.calls, spec, caller_address=address, allow_removal=allow_removal)
+        )
+        plan = prepared.plan
+        shown = views.plan_view(plan, identity=prepared.standing.identity)
+        if dry_run or plan.empty:
+            return Result(
+                "create", view=shown, data={"plan": jsonout.plan_data(plan)}, warnings=plan.warnings
+            )
+        call.talk(shown)
+        call.confirm(_question(plan), danger=_danger(plan), agreed=yes)
+        regions = [region.region for region in plan.regions]
+        receipt = running.work(
+            engine.apply(running.calls, prepared, wait=wait == "running"),
+            screen=call.screen(regions, title=f"creating {spec.name}"),
+        )
+    return Result(
+        "create",
+        view=views.create_receipt_view(receipt),
+        data={"plan": jsonout.plan_data(plan), "receipt": jsonout.create_data(receipt)},
+        exit_code=receipt.exit_code,
+        errors=call.errors_of(receipt.problems, exit_code=receipt.exit_code),
+        warnings=plan.warnings,
+    )
+
+
+def _danger(plan: Plan) -> Danger:
+    return Danger.REMOVES if plan.remove else Danger.ADDS
+
+
+def _question(plan: Plan) -> str:
+    parts = []
+    if plan.launch:
+        parts.append(f"launch {plan.launch} {'instance' if plan.launch == 1 else 'instances'}")
+    if plan.remove:
+        parts.append(f"end {len(plan.remove)}")
+    text = " and ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}?"

@@ -1,0 +1,106 @@
+"""`destroy`: this cluster gone, in one run, verified."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common, Yes
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.engine import observe, teardown
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.prompts import Danger
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.observe import Standing
+    from bacalhau_spot.engine.teardown import Sights
+
+# Deleting takes as long as instances take to end, and then a little; doubled.
+_BESIDE_INSTANCES_S = 300
+
+
+def destroy(
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    cluster: Cluster = None,
+    timeout: Annotated[int | None, Parameter(name="--timeout")] = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Delete everything of this cluster, in every region, and verify that it is gone.
+
+    Shows what it found and asks. Whatever does not carry the cluster's tag is not touched.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    dry_run
+        Show what would be deleted and stop.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    timeout
+        Seconds after which it gives up and says what is left.
+    """
+    call = Invocation("destroy", common, runtime)
+    call.announce()
+    spec = call.spec(lenient=True)
+    naming = call.naming(cluster)
+    configured = frozenset(region.name for region in spec.regions)
+    with call.engine(spec) as running:
+        here, sights = running.look(_look(running.calls, naming, configured))
+        preview = views.teardown_preview_view(
+            sights.known, unknown=sights.unknown, identity=here.identity, cluster=naming.tag_value
+        )
+        if dry_run:
+            data = {
+                "found": jsonout.resources_data(sights.known),
+                "unknown": jsonout.resources_data(sights.unknown),
+            }
+            return Result(
+                "destroy",
+                view=preview,
+                data=data,
+                errors=call.errors_of(sights.unseen),
+                exit_code=call.blind(sights.unseen),
+            )
+        if sights.known:
+            call.talk(preview)
+            count = len(sights.known)
+            call.confirm(
+                f"Delete {count} {'resource' if count == 1 else 'resources'}?",
+                danger=Danger.DESTROYS,
+                agreed=yes,
+            )
+        enabled = frozenset(observe.enabled(here.regions))
+        receipt = running.work(
+            teardown.teardown(
+                running.calls,
+                naming,
+                cluster=naming.tag_value,
+                sights=sights,
+                closely=configured & enabled,
+                timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
+            ),
+            screen=call.screen(sorted(sights.busy), title=f"destroying {naming.tag_value}"),
+        )
+    return Result(
+        "destroy",
+        view=views.teardown_receipt_view(receipt, naming=naming),
+        data=jsonout.teardown_data(receipt),
+        exit_code=receipt.exit_code,
+        errors=call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
+    )
+
+
+async def _look(calls: Calls, naming: Naming, configured: frozenset[str]) -> tuple[Standing, Sights]:
+    here = await observe.standing(calls)
+    enabled = observe.enabled(here.regions)
+    closely = configured & frozenset(enabled)
+    return here, await teardown.look(calls, naming, regions=enabled, closely=closely)

@@ -1,0 +1,83 @@
+"""How a command ends: its result or its error on the right stream in the asked form, and the exit code."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cli.options import chosen_output, wants
+from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import console, jsonout, views
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.result import Result
+    from bacalhau_spot.cli.runtime import Runtime
+
+_FOR_PEOPLE = ("table", "wide")
+
+
+def show(result: Result, argv: list[str], world: Runtime) -> int:
+    """Print a command's result; its exit code."""
+    output = chosen_output(argv)
+    if output in _FOR_PEOPLE:
+        plain = wants(argv, "--no-color")
+        if result.view is not None:
+            console.data(world.stdout, environ=world.environ, no_color=plain).print(result.view)
+        talk = console.talk(world.stderr, environ=world.environ, no_color=plain)
+        for error in result.errors:
+            talk.print(views.error_view(error))
+    else:
+        envelope = jsonout.envelope(
+            command=result.command,
+            data=result.data,
+            exit_code=result.exit_code,
+            errors=result.errors,
+            warnings=result.warnings,
+        )
+        world.stdout.write(jsonout.text(envelope, form=output))
+    return int(result.exit_code)
+
+
+def fail(error: UserError, argv: list[str], world: Runtime) -> int:
+    """Tell an error that ended the command; its exit code."""
+    output = chosen_output(argv)
+    if output in _FOR_PEOPLE:
+        talk = console.talk(world.stderr, environ=world.environ, no_color=wants(argv, "--no-color"))
+        talk.print(views.error_view(error))
+    else:
+        command = argv[0] if argv and not argv[0].startswith("-") else ""
+        envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))
+        world.stdout.write(jsonout.text(envelope, form=output))
+    return int(error.exit_code)
+
+
+def interrupted() -> UserError:
+    return UserError("interrupted; nothing was changed", exit_code=ExitCode.INTERRUPTED)
+
+
+def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
+    """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
+    from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
+
+    if isinstance(error, CloudError):
+        problem = Problem(
+            code=error.code, message=error.message, operation=error.operation, region=error.region
+        )
+        return views.from_problems([problem])
+    text = "".join(traceback.format_exception(error))
+    if wants(argv, "--debug"):
+        world.stderr.write(text)
+    folder = world.state_dir
+    log = folder / f"error-{world.run_id[:8]}.log"
+    hint = f"please report it with the file {log}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, encoding="utf-8")
+    except OSError:
+        hint = "run the command again with --debug and please report what it prints"
+    return UserError(
+        "sorry, that is a mistake in this program",
+        why=f"{type(error).__name__}: {error}",
+        hint=f"{hint}; `bacalhau-spot list` shows what exists",
+    )

@@ -1,0 +1,154 @@
+"""One run of a command: its configuration, its way to AWS, its words on the terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.running import Engine, Screen, Silent
+from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import console, prompts, views
+from bacalhau_spot.ui.jsonout import Ndjson
+from bacalhau_spot.ui.live import LiveScreen
+from bacalhau_spot.ui.plain import PlainScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.common import Common
+    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.receipt import Problem
+
+# How long one AWS call with its repeats may take in commands that only look.
+_LOOK_S = 30
+
+
+class Invocation:
+    """What the commands share. Raises UserError for whatever the user can mend."""
+
+    def __init__(self, command: str, common: Common, runtime: Runtime) -> None:
+        self.command = command
+        self.common = common
+        self.runtime = runtime
+        self.err = console.talk(runtime.stderr, environ=runtime.environ, no_color=common.no_color)
+        self._loaded: configuration.Loaded | None = None
+        self._access: Access | None = None
+
+    # Words
+
+    @property
+    def for_people(self) -> bool:
+        return self.common.output in {"table", "wide"}
+
+    def announce(self) -> None:
+        """First words, before anything slow."""
+        if self.for_people:
+            where = "sandbox: nothing here is AWS" if self.common.sandbox else "AWS"
+            self.err.print(f"bacalhau-spot {self.command} · {where}", highlight=False)
+
+    def talk(self, shown: RenderableType) -> None:
+        if self.for_people:
+            self.err.print(shown)
+
+    def confirm(self, question: str, *, danger: prompts.Danger, agreed: bool) -> None:
+        """Raises UserError (exit code 3) unless the user agrees."""
+        decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
+        prompts.settle(
+            decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin
+        )
+
+    def screen(self, regions: Sequence[str], *, title: str) -> Screen:
+        """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
+        if self.common.output == "ndjson":
+            return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
+        if not self.for_people:
+            return Silent()
+        if self.err.is_terminal:
+            return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
+        return PlainScreen(self.err, clock=self.runtime.clock)
+
+    def errors_of(
+        self, problems: Sequence[Problem], *, exit_code: ExitCode = ExitCode.FAILED
+    ) -> tuple[UserError, ...]:
+        return (views.from_problems(problems, exit_code=exit_code),) if problems else ()
+
+    @staticmethod
+    def blind(unseen: Sequence[Problem]) -> ExitCode:
+        return ExitCode.BLIND if unseen else ExitCode.DONE
+
+    # Configuration
+
+    def config_path(self) -> Path:
+        """The file in force. Raises UserError when there is none."""
+        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        if found is None:
+            raise UserError(
+                "there is no config.yaml here or in a folder above",
+                hint="`bacalhau-spot configure` writes one; `--sandbox` works without",
+                exit_code=ExitCode.USAGE,
+            )
+        return found.path
+
+    def config_path_or_default(self) -> Path:
+        """The file in force, or where one would be written."""
+        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        return found.path if found else self.runtime.cwd / configuration.NAME
+
+    def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
+        """The configuration; the default one where there is no file and none is needed."""
+        if self._loaded is None:
+            found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+            if found is not None:
+                self._loaded = configuration.load(
+                    found.path, environ=self.runtime.environ, home=self.runtime.home, lenient=lenient
+                )
+            elif self.common.sandbox or lenient:
+                self._loaded = configuration.Loaded(configuration.defaults())
+            else:
+                self.config_path()
+                raise AssertionError("no file was found, and then one was")
+            self._tell_notes(self._loaded)
+        return self._loaded
+
+    def spec(self, *, lenient: bool = False) -> ClusterSpec:
+        """`lenient`: for commands that only look or delete; a missing file or key file does not keep them from it."""
+        return self.loaded(lenient=lenient).spec
+
+    def naming(self, cluster: str | None = None) -> Naming:
+        """The cluster's names and tags; `cluster` names another one by its tag's value."""
+        naming = self.spec(lenient=True).naming
+        return replace(naming, tag_value=cluster) if cluster else naming
+
+    def _tell_notes(self, loaded: configuration.Loaded) -> None:
+        if not self.for_people:
+            return
+        for note in loaded.notes:
+            where = f"{note.where}  " if note.where else ""
+            self.err.print(f"note: {where}{note.text}", highlight=False, soft_wrap=True)
+        if loaded.path is None:
+            self.err.print("no config.yaml found: using the default configuration", highlight=False)
+
+    # AWS
+
+    @property
+    def access(self) -> Access:
+        if self._access is None:
+            if self.common.sandbox:
+                # Through its one door, and only when asked for: nothing else of the program knows the sandbox.
+                from bacalhau_spot.cli.sandbox import connect  # noqa: PLC0415 - moto takes seconds to import
+
+                self._access = connect(self.runtime)
+            else:
+                self._access = Access(profile=self.common.profile)
+        return self._access
+
+    def engine(self, spec: ClusterSpec | None = None) -> Engine:
+        api_s = spec.timeouts.api_s if spec else _LOOK_S
+        return Engine(self.runtime, self.access, api_s=api_s)

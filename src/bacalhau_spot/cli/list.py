@@ -1,0 +1,82 @@
+"""`list`: what AWS has under the cluster's tag now, in every region."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.model import State
+from bacalhau_spot.engine import observe
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout, views
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.receipt import Listing
+    from bacalhau_spot.engine.calls import Calls
+
+
+def list_(
+    *,
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    state: Annotated[list[State] | None, Parameter(name=["--state", "-s"], negative="")] = None,
+    show_all: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """List the cluster's instances: what AWS has now, in all regions, not what a file remembers.
+
+    Parameters
+    ----------
+    region
+        Only this region; may be repeated.
+    state
+        Only instances in this state; may be repeated.
+    show_all
+        Ended instances too, as long as AWS shows them.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("list", common, runtime)
+    naming = call.naming(cluster)
+    with call.engine() as running:
+        found = running.look(_listing(running.calls, naming, regions=region))
+    chosen = _filtered(found, states=state, show_all=show_all)
+    return Result(
+        "list",
+        view=views.listing_view(chosen, wide=common.output == "wide", now=runtime.clock.now()),
+        data=jsonout.listing_data(chosen),
+        exit_code=found.exit_code,
+        errors=call.errors_of(found.unseen, exit_code=found.exit_code),
+    )
+
+
+async def _listing(calls: Calls, naming: Naming, *, regions: list[str] | None) -> Listing:
+    here = await observe.standing(calls)
+    reachable = observe.enabled(here.regions)
+    unknown = sorted(set(regions or ()) - set(reachable))
+    if unknown:
+        raise UserError(
+            f"{', '.join(unknown)} is not an enabled region of this account",
+            hint=f"the enabled ones are {', '.join(reachable)}",
+            exit_code=ExitCode.USAGE,
+        )
+    return await observe.cluster_listing(
+        calls, naming, cluster=naming.tag_value, regions=tuple(regions) if regions else reachable
+    )
+
+
+def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:
+    def wanted(state: State) -> bool:
+        if states:
+            return state in states
+        return show_all or state is not State.TERMINATED
+
+    return replace(listing, instances=tuple(one for one in listing.instances if wanted(one.state)))

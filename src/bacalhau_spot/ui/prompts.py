@@ -1,0 +1,85 @@
+"""Asking before acting: how grave an action is, who may agree to it, and the questions themselves."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, TextIO
+
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+
+class Danger(Enum):
+    """What an action does to what is there."""
+
+    ADDS = "adds"
+    REMOVES = "removes"
+    DESTROYS = "destroys"
+
+
+# The flags with which a script agrees beforehand.
+FLAGS = {Danger.ADDS: "--yes", Danger.REMOVES: "--allow-removal --yes", Danger.DESTROYS: "--yes"}
+
+
+class Decision(Enum):
+    """What to do about a question."""
+
+    PROCEED = "proceed"
+    ASK = "ask"
+    REFUSE = "refuse"
+
+
+def decide(*, tty: bool, yes: bool) -> Decision:
+    """Whether to go on, to ask, or, where nobody can be asked, to refuse."""
+    if yes:
+        return Decision.PROCEED
+    return Decision.ASK if tty else Decision.REFUSE
+
+
+def settle(decision: Decision, *, danger: Danger, question: str, console: Console, stdin: TextIO) -> None:
+    """Returns when the answer is yes; raises UserError (exit code 3) when it is not."""
+    if decision is Decision.PROCEED:
+        return
+    if decision is Decision.REFUSE:
+        raise UserError(
+            "nothing was changed: there is no terminal to confirm on",
+            hint=f"add {FLAGS[danger]} to agree beforehand, or --dry-run to look only",
+            exit_code=ExitCode.DECLINED,
+        )
+    answer = _line(f"{question} [y/N] ", console=console, stdin=stdin)
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
+
+
+def ask_text(
+    question: str,
+    *,
+    default: str,
+    console: Console,
+    stdin: TextIO,
+    check: Callable[[str], str | None],
+) -> str:
+    """A line of text; an empty one is the default. Asks again while `check` finds something wrong with it."""
+    while True:
+        answer = _line(f"{question} [{default}]: ", console=console, stdin=stdin).strip() or default
+        problem = check(answer)
+        if problem is None:
+            return answer
+        console.print(f"  {problem}")
+
+
+def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
+    """One line from the user. The end of input, and Ctrl-C, mean that nothing is to be done."""
+    console.print(prompt, end="")
+    try:
+        answer = stdin.readline()
+    except KeyboardInterrupt:
+        answer = ""
+    if not answer:
+        console.print()
+        raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
+    return answer
