@@ -79,8 +79,7 @@ def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
 
 
 def test_types_by_attributes(sandbox: Any) -> None:
-    """GetInstanceTypesFromInstanceRequirements: what has the vCPUs, the memory and the architecture; no burstable ones
-    unless they are included (the default is `excluded`)."""
+    """GetInstanceTypesFromInstanceRequirements: vCPUs, memory, architecture; burstable ones only if included."""
     ec2 = sandbox.client()
     wanted = {"VCpuCount": {"Min": 2, "Max": 2}, "MemoryMiB": {"Min": 8192, "Max": 8192}}
     query = {"ArchitectureTypes": ["x86_64"], "VirtualizationTypes": ["hvm"], "InstanceRequirements": wanted}

@@ -18,7 +18,7 @@ def now(sandbox: Any) -> datetime:
 
 
 def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:
-    """ "If you specify the current time as start, the current price": one row for each zone and type."""
+    """The current time as StartTime gives the current prices: one row for each zone and type."""
     rows = history(
         sandbox, InstanceTypes=["t3.medium", "m5.large"], ProductDescriptions=LINUX, StartTime=now(sandbox)
     )
@@ -30,7 +30,7 @@ def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:
 
 def test_prices_look_like_prices(sandbox: Any) -> None:
     """A spot t3.medium costs about a third of its 0.0416 on demand, a little more or less in each zone."""
-    query = {"ProductDescriptions": LINUX, "StartTime": now(sandbox)}
+    query: dict[str, Any] = {"ProductDescriptions": LINUX, "StartTime": now(sandbox)}
     small = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["t3.medium"], **query)]
     large = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["m5.4xlarge"], **query)]
     assert all(0.010 < price < 0.022 for price in small)
@@ -41,7 +41,11 @@ def test_prices_look_like_prices(sandbox: Any) -> None:
 
 
 def test_prices_are_the_same_every_time_and_follow_the_factor(sandbox: Any) -> None:
-    query = {"InstanceTypes": ["t3.medium"], "ProductDescriptions": LINUX, "StartTime": now(sandbox)}
+    query: dict[str, Any] = {
+        "InstanceTypes": ["t3.medium"],
+        "ProductDescriptions": LINUX,
+        "StartTime": now(sandbox),
+    }
     before = history(sandbox, **query)
     assert history(sandbox, **query) == before
     sandbox.world.settings.price_factor = 2.0
@@ -51,7 +55,11 @@ def test_prices_are_the_same_every_time_and_follow_the_factor(sandbox: Any) -> N
 
 def test_history_covers_ninety_days_and_the_asked_span(sandbox: Any) -> None:
     """Up to 90 days back; the price that held at StartTime is included with its own, earlier time."""
-    query = {"InstanceTypes": ["t3.medium"], "ProductDescriptions": LINUX, "AvailabilityZone": "us-east-1a"}
+    query: dict[str, Any] = {
+        "InstanceTypes": ["t3.medium"],
+        "ProductDescriptions": LINUX,
+        "AvailabilityZone": "us-east-1a",
+    }
     rows = history(sandbox, **query)
     assert rows[-1]["Timestamp"] <= now(sandbox) - timedelta(days=90)
     assert 200 < len(rows) < 600
@@ -65,7 +73,11 @@ def test_history_covers_ninety_days_and_the_asked_span(sandbox: Any) -> None:
 
 def test_products_are_told_apart(sandbox: Any) -> None:
     """Without a product filter there are several prices for a pool; Windows includes its licence."""
-    query = {"InstanceTypes": ["m5.large"], "AvailabilityZone": "us-east-1a", "StartTime": now(sandbox)}
+    query: dict[str, Any] = {
+        "InstanceTypes": ["m5.large"],
+        "AvailabilityZone": "us-east-1a",
+        "StartTime": now(sandbox),
+    }
     by_product = {row["ProductDescription"]: float(row["SpotPrice"]) for row in history(sandbox, **query)}
     assert by_product["Windows"] > by_product["Linux/UNIX"]
     filtered = history(sandbox, Filters=[{"Name": "product-description", "Values": LINUX}], **query)

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 import pytest
+
 from sandbox.ec2.clusters import (
     BORN_WITH_AN_INSTANCE,
     TAGS,
@@ -139,7 +140,7 @@ def test_the_interface_block_decides_network_groups_and_address(sandbox: Any) ->
 
 
 def test_a_template_gives_what_the_call_leaves_open(sandbox: Any) -> None:
-    """ "Parameters in the request override those of the launch template"; market options come along."""
+    """Parameters of the request override those of the template; market options come along."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     data = {"InstanceType": "t3.small", "ImageId": image(ec2), "InstanceMarketOptions": SPOT}

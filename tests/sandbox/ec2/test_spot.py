@@ -1,0 +1,110 @@
+"""Spot requests and interruptions. Source: EC2 user guide, "Spot request status", "Spot Instance interruptions"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.ec2.clusters import image, instances, refused, spec, states
+
+
+def launch(ec2: Any, count: int = 1) -> list[Any]:
+    made = ec2.run_instances(
+        ImageId=image(ec2),
+        InstanceType="t3.micro",
+        MinCount=count,
+        MaxCount=count,
+        InstanceMarketOptions={"MarketType": "spot"},
+        TagSpecifications=spec("spot-instances-request"),
+    )["Instances"]
+    return list(made)
+
+
+def requests(ec2: Any, **query: Any) -> list[Any]:
+    return list(ec2.describe_spot_instance_requests(**query)["SpotInstanceRequests"])
+
+
+def summary(ec2: Any) -> tuple[str, str]:
+    one = requests(ec2)[0]
+    return one["State"], one["Status"]["Code"]
+
+
+def test_a_fulfilled_request(sandbox: Any) -> None:
+    """A running spot instance has an active request, status fulfilled, that names it."""
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    request = requests(ec2, SpotInstanceRequestIds=[one["SpotInstanceRequestId"]])[0]
+    assert (request["State"], request["Status"]["Code"]) == ("active", "fulfilled")
+    assert request["InstanceId"] == one["InstanceId"]
+    assert request["Type"] == "one-time"
+    assert request["LaunchSpecification"]["InstanceType"] == "t3.micro"
+    assert request["LaunchedAvailabilityZone"] == one["Placement"]["AvailabilityZone"]
+
+
+def test_requests_are_filtered(sandbox: Any) -> None:
+    """By tag, state and id; an unknown id is InvalidSpotInstanceRequestID.NotFound."""
+    ec2 = sandbox.client()
+    first, second = launch(ec2, 2)
+    ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[second["SpotInstanceRequestId"]])
+    active = requests(ec2, Filters=[{"Name": "state", "Values": ["active", "open"]}])
+    assert [one["InstanceId"] for one in active] == [first["InstanceId"]]
+    assert len(requests(ec2, Filters=[{"Name": "tag:bacalhau-cluster", "Values": ["on?"]}])) == 2
+    assert requests(ec2, Filters=[{"Name": "tag-key", "Values": ["other"]}]) == []
+    with refused("InvalidSpotInstanceRequestID.NotFound"):
+        requests(ec2, SpotInstanceRequestIds=["sir-00000000"])
+
+
+def test_cancelling_does_not_end_the_instance(sandbox: Any) -> None:
+    """CancelSpotInstanceRequests: "does not terminate running Spot Instances"; the request stays listed."""
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    ids = [one["SpotInstanceRequestId"]]
+    answer = ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=ids)["CancelledSpotInstanceRequests"]
+    assert answer == [{"SpotInstanceRequestId": ids[0], "State": "cancelled"}]
+    assert summary(ec2) == ("cancelled", "request-canceled-and-instance-running")
+    sandbox.clock += 5
+    assert states(ec2, [one["InstanceId"]]) == {"running"}
+    ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
+    assert summary(ec2)[0] == "cancelled"
+    with refused("InvalidSpotInstanceRequestID.NotFound"):
+        ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[*ids, "sir-00000000"])
+
+
+def test_terminating_closes_the_request(sandbox: Any) -> None:
+    """State closed, status instance-terminated-by-user; cancelling it then changes nothing."""
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
+    assert summary(ec2) == ("closed", "instance-terminated-by-user")
+    ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[one["SpotInstanceRequestId"]])
+    assert summary(ec2) == ("closed", "instance-terminated-by-user")
+
+
+def test_an_interruption_gives_notice_then_ends_the_instance(sandbox: Any) -> None:
+    """Two minutes marked-for-termination, then shutting down with Server.SpotInstanceTermination, then closed."""
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    sandbox.clock += 5
+    sandbox.ec2.interrupt("us-east-1", one["InstanceId"], notice_s=120)
+    assert summary(ec2) == ("active", "marked-for-termination")
+    sandbox.clock += 119
+    assert states(ec2, [one["InstanceId"]]) == {"running"}
+    sandbox.clock += 1
+    assert states(ec2, [one["InstanceId"]]) == {"shutting-down"}
+    assert summary(ec2) == ("closed", "instance-terminated-no-capacity")
+    sandbox.clock += 5
+    ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
+    assert ended["State"]["Name"] == "terminated"
+    assert ended["StateReason"]["Code"] == "Server.SpotInstanceTermination"
+    assert ended["StateTransitionReason"].startswith("Service initiated (")
+
+
+def test_terminating_during_the_notice_is_the_users_doing(sandbox: Any) -> None:
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    sandbox.clock += 5
+    sandbox.ec2.interrupt("us-east-1", one["InstanceId"])
+    ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
+    sandbox.clock += 300
+    assert summary(ec2) == ("closed", "instance-terminated-by-user")
+    ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
+    assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"

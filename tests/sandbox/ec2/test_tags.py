@@ -1,0 +1,109 @@
+"""Tags and their index. Source: EC2 user guide, "Tag restrictions"; API reference, CreateTags, DescribeTags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.ec2.clusters import build_network, build_template, refused
+
+VPC = "vpc"
+
+
+def make(ec2: Any, *tags: tuple[str, str]) -> str:
+    pairs = [{"Key": key, "Value": value} for key, value in tags]
+    made = ec2.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=[{"ResourceType": VPC, "Tags": pairs}])
+    return str(made["Vpc"]["VpcId"])
+
+
+def rows(ec2: Any, *filters: tuple[str, str]) -> list[Any]:
+    asked = [{"Name": name, "Values": [value]} for name, value in filters]
+    pages = ec2.get_paginator("describe_tags").paginate(Filters=asked)
+    return [row for page in pages for row in page["Tags"]]
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ((("aws:mine", "x"),), "InvalidParameterValue"),
+        ((("k" * 128, "x"),), "InvalidParameterValue"),
+        ((("k", "v" * 257),), "InvalidParameterValue"),
+        ((("k", "1"), ("k", "2")), "InvalidParameterValue"),
+        (tuple((f"k{index}", "x") for index in range(51)), "TagLimitExceeded"),
+    ],
+)
+def test_what_no_tag_may_be(sandbox: Any, tags: tuple[tuple[str, str], ...], code: str) -> None:
+    """Reserved prefix, 127 and 256 characters, no key twice, fifty tags. Nothing is made."""
+    ec2 = sandbox.client()
+    with refused(code):
+        make(ec2, *tags)
+    assert len(ec2.describe_vpcs()["Vpcs"]) == 1
+    vpc = make(ec2)
+    with refused(code):
+        ec2.create_tags(Resources=[vpc], Tags=[{"Key": key, "Value": value} for key, value in tags])
+
+
+def test_a_templates_tags_are_checked_too(sandbox: Any) -> None:
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    bad = [{"ResourceType": "instance", "Tags": [{"Key": "aws:x", "Value": "y"}]}]
+    with refused("InvalidParameterValue"):
+        build_template(ec2, net["group"], TagSpecifications=bad)
+
+
+def test_fifty_tags_in_all(sandbox: Any) -> None:
+    ec2 = sandbox.client()
+    vpc = make(ec2, *((f"k{index}", "x") for index in range(50)))
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "k1", "Value": "other"}])
+    with refused("TagLimitExceeded"):
+        ec2.create_tags(Resources=[vpc], Tags=[{"Key": "more", "Value": "x"}])
+
+
+def test_the_index_is_filtered(sandbox: Any) -> None:
+    """By key, value, resource type and id, or by `tag:key`."""
+    ec2 = sandbox.client()
+    vpc = make(ec2, ("cluster", "one"), ("Name", "x"))
+    net = build_network(ec2)
+    assert {row["ResourceId"] for row in rows(ec2, ("key", "cluster"))} == {vpc}
+    assert {row["ResourceType"] for row in rows(ec2, ("resource-type", "subnet"))} == {"subnet"}
+    assert len(rows(ec2, ("resource-id", net["group"]))) == 2
+    assert rows(ec2, ("tag:cluster", "one"))[0]["ResourceId"] == vpc
+    assert rows(ec2, ("key", "cluster"), ("value", "two")) == []
+    assert rows(ec2, ("key", "clus*"), ("value", "on?")) != []
+
+
+def test_a_wildcard_can_be_meant_literally(sandbox: Any) -> None:
+    r"""A backslash takes the meaning from `*`, `?` and `\` (EC2 user guide, "Filter your resources")."""
+    ec2 = sandbox.client()
+    make(ec2, ("cluster", "a*"))
+    make(ec2, ("cluster", "abc"))
+    assert len(rows(ec2, ("value", "a*"))) == 2
+    assert [row["Value"] for row in rows(ec2, ("value", r"a\*"))] == ["a*"]
+
+
+def test_what_is_deleted_leaves_the_index(sandbox: Any) -> None:
+    ec2 = sandbox.client()
+    vpc = make(ec2, ("cluster", "one"))
+    group = ec2.create_security_group(
+        GroupName="g",
+        Description="g",
+        VpcId=vpc,
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": [{"Key": "cluster", "Value": "one"}]}],
+    )["GroupId"]
+    assert len(rows(ec2, ("key", "cluster"))) == 2
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_vpc(VpcId=vpc)
+    assert rows(ec2, ("key", "cluster")) == []
+
+
+def test_tags_come_and_go(sandbox: Any) -> None:
+    """DeleteTags with a value removes only that value; what does not exist cannot be tagged."""
+    ec2 = sandbox.client()
+    vpc = make(ec2, ("a", "1"), ("b", "2"))
+    ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])
+    assert [(row["Key"], row["Value"]) for row in rows(ec2, ("resource-id", vpc))] == [("a", "1")]
+    with refused("InvalidVpcID.NotFound"):
+        ec2.create_tags(Resources=["vpc-00000000000000000"], Tags=[{"Key": "a", "Value": "1"}])
+    with refused("InvalidID"):
+        ec2.create_tags(Resources=["nonsense-1"], Tags=[{"Key": "a", "Value": "1"}])
