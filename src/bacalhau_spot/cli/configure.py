@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -83,24 +84,43 @@ def configure_tags_and_names(call: Invocation) -> dict[str, str]:
             + ", ".join(key for key, _, _ in QUESTIONS),
             exit_code=ExitCode.DECLINED,
         )
-    answers = {
-        key: prompts.ask_text(
+    answers: dict[str, str] = {}
+    for key, question, default in QUESTIONS:
+        answer = prompts.ask_text(
             question,
             default=default,
             console=call.err,
             stdin=call.runtime.stdin,
-            check=lambda answer, key=key: _problem(key, answer),
+            check=partial(_problem, key),
         )
-        for key, question, default in QUESTIONS
-    }
-    return {key: answers[key] for key, _, default in QUESTIONS if answers[key] != default}
+        if answer != default:
+            answers[key] = answer
+    return answers
+
+
+def write_first(call: Invocation) -> None:
+    """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
+    path = call.config_path_or_default()
+    call.talk(f"There is no configuration yet. {path} will hold your answers; Enter takes the default.")
+    configuration.write(path, configuration.template(configure_tags_and_names(call)))
+    call.talk(f"wrote {path}; regions, instance types and the orchestrator are set there")
 
 
 def _problem(key: str, answer: str) -> str | None:
     """What AWS would not take in this answer."""
     field = key.removeprefix("cluster.")
-    values = {name.removeprefix("cluster."): default for name, _, default in QUESTIONS} | {field: answer}
-    return next((one.message for one in problems(Naming(**values)) if one.field == field), None)
+    return next((one.message for one in problems(_naming(field, answer)) if one.field == field), None)
+
+
+def _naming(field: str, answer: str) -> Naming:
+    given = {field: answer}
+    return Naming(
+        tag_key=given.get("tag_key", _DEFAULTS.tag_key),
+        tag_value=given.get("tag_value", _DEFAULTS.tag_value),
+        creator=given.get("creator", _DEFAULTS.creator),
+        resource_prefix=given.get("resource_prefix", _DEFAULTS.resource_prefix),
+        vpc_name=given.get("vpc_name", _DEFAULTS.vpc_name),
+    )
 
 
 def _pairs(texts: list[str]) -> dict[str, object]:

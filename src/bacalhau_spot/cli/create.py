@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
+from bacalhau_spot.cli.configure import write_first
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
@@ -46,7 +47,9 @@ def create(
     """
     call = Invocation("create", common, runtime)
     call.announce()
-    spec = call.spec(offer_to_write=not (yes or dry_run))
+    if call.first_time and runtime.interactive and not yes and call.for_people:
+        write_first(call)
+    spec = call.spec()
     with call.engine(spec) as running:
         address = partial(caller_address, call.access.checkip_url)
         prepared = running.look(

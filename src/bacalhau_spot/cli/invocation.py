@@ -60,9 +60,7 @@ class Invocation:
     def confirm(self, question: str, *, danger: prompts.Danger, agreed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
-        prompts.settle(
-            decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin
-        )
+        prompts.settle(decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin)
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
@@ -100,6 +98,12 @@ class Invocation:
         """The file in force, or where one would be written."""
         found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
         return found.path if found else self.runtime.cwd / configuration.NAME
+
+    @property
+    def first_time(self) -> bool:
+        """There is no configuration, and this is about AWS."""
+        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        return found is None and not self.common.sandbox
 
     def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
         """The configuration; the default one where there is no file and none is needed."""

@@ -1,0 +1,50 @@
+"""Progress: the same events always give the same screen."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core import events
+from bacalhau_spot.core.progress import Progress, fold
+from support.story import CREATE
+
+
+def folded(story: tuple[events.Event, ...]) -> Progress:
+    state = Progress()
+    for event in story:
+        state = fold(state, event)
+    return state
+
+
+def test_a_create_adds_up() -> None:
+    """What moved counts where it went; what AWS took back counts as lost; the region is done when all have settled."""
+    state = folded(CREATE)
+    east, west = state.regions["us-east-1"], state.regions["eu-west-1"]
+    assert (east.asked, east.launched, east.running, east.lost, east.done) == (4, 4, 3, 1, True)
+    assert (west.asked, west.done, west.doing) == (0, True, "2 moved on")
+    assert (state.asked, state.running) == (4, 3)
+
+
+def test_seeing_an_instance_again_changes_no_count() -> None:
+    """A phase that is told twice is one instance still."""
+    again = (*CREATE, *CREATE[-4:])
+    assert folded(again).regions["us-east-1"].running == 3
+
+
+def test_a_teardown_counts_what_is_gone() -> None:
+    """Found and deleted; done when nothing found is left."""
+    story = (
+        events.Found("r", "vpc", "vpc-1"),
+        events.Found("r", "subnet", "subnet-1"),
+        events.Waiting("r", "deleting vpc", 2),
+        events.Deleted("r", "subnet", "subnet-1"),
+        events.Deleted("r", "vpc", "vpc-1"),
+    )
+    assert not folded(story[:4]).regions["r"].done
+    assert folded(story).regions["r"].done
+    assert (folded(story).deleted, folded(story).found) == (2, 2)
+
+
+def test_a_failure_and_a_stop_are_kept() -> None:
+    """They are what the user looks for at the end."""
+    state = folded((events.RegionFailed("r", "CreateVpc", "VpcLimitExceeded", "…"), events.Stopping()))
+    assert state.regions["r"].failed == "VpcLimitExceeded"
+    assert state.stopping

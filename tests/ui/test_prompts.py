@@ -1,0 +1,84 @@
+"""Asking: who may agree to what, and what silence means."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.prompts import Danger, Decision, ask_text, decide, settle
+
+
+def console() -> Console:
+    return Console(file=StringIO(), width=100, markup=False)
+
+
+@pytest.mark.parametrize(
+    ("tty", "yes", "decision"),
+    [
+        (True, True, Decision.PROCEED),
+        (False, True, Decision.PROCEED),
+        (True, False, Decision.ASK),
+        (False, False, Decision.REFUSE),
+    ],
+)
+def test_whether_to_ask(tty: bool, yes: bool, decision: Decision) -> None:
+    """The flag agrees beforehand; without it somebody must be there."""
+    assert decide(tty=tty, yes=yes) is decision
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "yes please\n", "", "Y E S\n"])
+def test_everything_but_yes_is_no(answer: str) -> None:
+    """No is the default, and the end of input is no."""
+    with pytest.raises(UserError) as caught:
+        settle(
+            Decision.ASK, danger=Danger.ADDS, question="Launch?", console=console(), stdin=StringIO(answer)
+        )
+    assert caught.value.exit_code is ExitCode.DECLINED
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n", " yes \n"])
+def test_yes_goes_on(answer: str) -> None:
+    """In any case, with blanks around it."""
+    settle(Decision.ASK, danger=Danger.ADDS, question="Launch?", console=console(), stdin=StringIO(answer))
+
+
+@pytest.mark.parametrize(
+    ("danger", "flag"),
+    [(Danger.ADDS, "--yes"), (Danger.REMOVES, "--allow-removal --yes"), (Danger.DESTROYS, "--yes")],
+)
+def test_a_refusal_names_the_flag(danger: Danger, flag: str) -> None:
+    """Whoever reads a build log must know what to add."""
+    with pytest.raises(UserError) as caught:
+        settle(Decision.REFUSE, danger=danger, question="?", console=console(), stdin=StringIO())
+    assert f"add {flag} to agree" in caught.value.hint
+    assert caught.value.exit_code is ExitCode.DECLINED
+
+
+class Interrupting(StringIO):
+    """A terminal on which the user presses Ctrl-C."""
+
+    def readline(self, *_: object) -> str:  # type: ignore[override]  # it never reads
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_at_a_question_changes_nothing() -> None:
+    """It is a no, told as one."""
+    with pytest.raises(UserError, match="nothing was changed"):
+        settle(Decision.ASK, danger=Danger.ADDS, question="?", console=console(), stdin=Interrupting())
+
+
+def test_a_text_is_asked_for_until_it_is_good() -> None:
+    """What is wrong is said, and the default is offered again."""
+    talk = console()
+    answer = ask_text(
+        "Key",
+        default="good",
+        console=talk,
+        stdin=StringIO("bad\n\n"),
+        check=lambda text: "that is bad" if text == "bad" else None,
+    )
+    assert answer == "good"
+    assert talk.file.getvalue() == "Key [good]:   that is bad\nKey [good]: "  # type: ignore[attr-defined]  # a StringIO
