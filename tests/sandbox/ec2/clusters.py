@@ -36,7 +36,10 @@ def build_network(ec2: Any, zones: tuple[str, ...] = ("us-east-1a", "us-east-1b"
     subnets = {}
     for index, zone in enumerate(zones):
         subnet = ec2.create_subnet(
-            VpcId=vpc, CidrBlock=f"10.0.{index}.0/24", AvailabilityZone=zone, TagSpecifications=spec("subnet")
+            VpcId=vpc,
+            CidrBlock=f"10.0.{index * 16}.0/20",
+            AvailabilityZone=zone,
+            TagSpecifications=spec("subnet"),
         )
         subnets[zone] = subnet["Subnet"]["SubnetId"]
         ec2.associate_route_table(RouteTableId=table, SubnetId=subnets[zone])

@@ -227,3 +227,18 @@ def test_weights_count_capacity(sandbox: Any) -> None:
     ec2, net, template = prepare(sandbox)
     pools = [pool | {"WeightedCapacity": 2.0} for pool in overrides(net["subnets"])]
     assert len(fleet_ids(build_fleet(ec2, template, pools, 5))) == 3
+
+
+def test_a_subnet_runs_out_of_addresses(sandbox: Any) -> None:
+    """A /28 has eleven: five of sixteen are AWS's (VPC user guide, "Subnet sizing"); the rest goes elsewhere or nowhere."""
+    ec2, net, template = prepare(sandbox)
+    subnet = ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.200.0/28", AvailabilityZone="us-east-1a")[
+        "Subnet"
+    ]
+    pools = overrides({"us-east-1a": subnet["SubnetId"]})
+    fleet = build_fleet(ec2, template, pools, 12)
+    assert len(fleet_ids(fleet)) == 11
+    assert codes(fleet) == {"InsufficientFreeAddressesInSubnet"}
+    ec2.terminate_instances(InstanceIds=fleet_ids(fleet))
+    sandbox.clock += 5
+    assert len(fleet_ids(build_fleet(ec2, template, pools, 11))) == 11

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -165,3 +166,41 @@ def test_fleets_instances_are_ordinary_ones(sandbox: Any) -> None:
     sandbox.clock += 5
     assert states(ec2, fleet_ids(fleet)) == {"terminated"}
     assert ec2.describe_fleets(FleetIds=[fleet["FleetId"]])["Fleets"][0]["FulfilledCapacity"] == 0.0
+
+
+def test_a_one_time_spot_instance_is_not_stopped(sandbox: Any) -> None:
+    """StopInstances: UnsupportedOperation for spot, the ordinary way for on-demand."""
+    ec2 = sandbox.client()
+    with refused("UnsupportedOperation"):
+        ec2.stop_instances(InstanceIds=launch(ec2, InstanceMarketOptions={"MarketType": "spot"}))
+    ids = launch(ec2)
+    sandbox.clock += 5
+    ec2.stop_instances(InstanceIds=ids)
+    assert states(ec2, ids) == {"stopped"}
+
+
+def test_an_elastic_address_outlives_its_instance(sandbox: Any) -> None:
+    """The association goes with the instance, the address stays."""
+    ec2 = sandbox.client()
+    ids = launch(ec2)
+    address = ec2.allocate_address(Domain="vpc")
+    ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=ids[0])
+    assert instances(ec2, InstanceIds=ids)[0]["PublicIpAddress"] == address["PublicIp"]
+    ec2.terminate_instances(InstanceIds=ids)
+    sandbox.clock += 5
+    assert not ec2.describe_addresses()["Addresses"][0].get("InstanceId")
+    ec2.release_address(AllocationId=address["AllocationId"])
+
+
+def test_many_callers_never_get_more_than_there_is(sandbox: Any) -> None:
+    """Room is granted once, whoever asks at the same time."""
+    sandbox.world.settings.capacity = {"us-east-1": 10}
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    template, pools = build_template(ec2, net["group"]), overrides(net["subnets"])
+    with ThreadPoolExecutor(8) as threads:
+        fleets = list(threads.map(lambda _: build_fleet(ec2, template, pools, 3), range(8)))
+    ids = [one for fleet in fleets for one in fleet_ids(fleet)]
+    assert len(ids) == len(set(ids)) == 10
+    addresses = {one["PublicIpAddress"] for one in instances(ec2, InstanceIds=ids)}
+    assert len(addresses) == 10

@@ -37,7 +37,7 @@ def test_groups_subnets_and_templates(sandbox: Any) -> None:
     build_template(ec2, net["group"])
     sandbox.world.settings.quotas = {"subnets_per_vpc": 2, "security_groups": 3, "launch_templates": 1}
     with refused("SubnetLimitExceeded"):
-        ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.9.0/24", AvailabilityZone="us-east-1c")
+        ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.240.0/24", AvailabilityZone="us-east-1c")
     with refused("SecurityGroupLimitExceeded"):
         ec2.create_security_group(GroupName="more", Description="more", VpcId=net["vpc"])
     with refused("LaunchTemplateLimitExceeded"):
@@ -64,3 +64,12 @@ def test_groups_and_rules_are_made_once(sandbox: Any) -> None:
     ec2.authorize_security_group_ingress(GroupId=net["group"], IpPermissions=rule)
     with refused("InvalidPermission.Duplicate"):
         ec2.authorize_security_group_ingress(GroupId=net["group"], IpPermissions=rule)
+
+
+def test_group_texts_know_few_characters(sandbox: Any) -> None:
+    """CreateSecurityGroup: letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*; a name does not start with sg-."""
+    ec2 = sandbox.client()
+    for name, text in (("sg-mine", "fine"), ("fine", "nobody's"), ("fine", "nœud")):
+        with refused("InvalidParameterValue"):
+            ec2.create_security_group(GroupName=name, Description=text)
+    ec2.create_security_group(GroupName="fine (1)", Description="nodes, all of them")

@@ -18,6 +18,13 @@ def test_a_name_is_unique_in_a_region(sandbox: Any) -> None:
     build_template(sandbox.client(region="eu-west-1"), "sg-elsewhere")
 
 
+def test_names_are_short_and_plain(sandbox: Any) -> None:
+    """InvalidLaunchTemplateName.MalformedException: 3 to 128 characters, letters, digits and `-()./_`."""
+    for name in ("ab", "x" * 129, "with space", "ümlaut"):
+        with refused("InvalidLaunchTemplateName.MalformedException"):
+            build_template(sandbox.client(), "sg-any", name)
+
+
 def test_user_data_is_at_most_sixteen_kibibytes_raw(sandbox: Any) -> None:
     """InvalidUserData.Malformed: "User data is limited to 16384 bytes" (terraform-aws-github-runner issue 3700)."""
     ec2 = sandbox.client()
@@ -32,7 +39,7 @@ def test_user_data_is_at_most_sixteen_kibibytes_raw(sandbox: Any) -> None:
 def test_more_than_fifteen_are_all_listed(sandbox: Any) -> None:
     """DescribeLaunchTemplates pages by up to 200; moto stops silently at fifteen."""
     ec2 = sandbox.client()
-    ids = [build_template(ec2, "sg-any", f"t{index}") for index in range(17)]
+    ids = [build_template(ec2, "sg-any", f"many-{index}") for index in range(17)]
     pages = ec2.get_paginator("describe_launch_templates").paginate(PaginationConfig={"PageSize": 7})
     assert [one["LaunchTemplateId"] for page in pages for one in page["LaunchTemplates"]] == ids
     assert len(ec2.describe_launch_templates()["LaunchTemplates"]) == 17

@@ -20,6 +20,11 @@ NO_ON_DEMAND = (
     "Availability Zone in your request."
 )
 
+NO_ADDRESSES = (
+    "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances."
+)
+RESERVED_ADDRESSES = 5  # the first four of a subnet and its last are AWS's
+
 
 @dataclass(frozen=True)
 class Room:
@@ -30,12 +35,17 @@ class Room:
 
 
 def room(region: Region, launch: Launch) -> Room:
-    """The tightest of price, quota and capacity for this launch, now."""
+    """The tightest of price, quota, capacity and free addresses for this launch, now."""
     price = _price_refusal(region, launch)
     if price is not None:
         return Room(0, price)
     quota = _quota_room(region, launch)
     places = _capacity_room(region, launch)
+    addresses = _address_room(region, launch)
+    if addresses < min(quota, places):
+        return Room(
+            addresses, AwsError("InsufficientFreeAddressesInSubnet", NO_ADDRESSES.format(launch.subnet.id))
+        )
     if quota < places:
         return Room(quota, AwsError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"))
     text = NO_SPOT if launch.spot else NO_ON_DEMAND.format(type=launch.type, zone=launch.zone)
@@ -80,3 +90,11 @@ def _capacity_room(region: Region, launch: Launch) -> int:
     if region.name in limits:
         return max(0, limits[region.name] - len(alive))
     return NO_LIMIT
+
+
+def _address_room(region: Region, launch: Launch) -> int:
+    subnet_id = launch.subnet.id
+    used = sum(
+        len(eni.private_ip_addresses) for eni in region.backend.enis.values() if eni.subnet.id == subnet_id
+    )
+    return max(0, int(launch.subnet.cidr.num_addresses) - RESERVED_ADDRESSES - used)

@@ -26,6 +26,9 @@ class Codec:
         self._model = get_service_model("ec2")
         self._writers: dict[str, Writer] = {}
 
+    def knows(self, action: str) -> bool:
+        return action in self._model.operation_names
+
     def parse(self, action: str, params: Mapping[str, str]) -> dict[str, Any]:
         shape = self._model.operation_model(action).input_shape
         if shape is None:

@@ -61,7 +61,7 @@ ANSWERS: Mapping[str, Action] = {
 CHECKS: Mapping[str, Check] = {
     "CreateInternetGateway": quotas.guard("internet_gateways"),
     "CreateLaunchTemplateVersion": templates.check_data,
-    "CreateSecurityGroup": quotas.guard("security_groups"),
+    "CreateSecurityGroup": network.check_new_group,
     "CreateSubnet": quotas.check_subnets,
     "CreateVpc": quotas.guard("vpcs"),
     "DeleteInternetGateway": network.check_gateway,
@@ -72,6 +72,7 @@ CHECKS: Mapping[str, Check] = {
     "DeleteVpc": network.check_vpc,
     "DescribeInstanceTypes": catalog.check_types_exist_here,
     "DetachInternetGateway": network.check_detach_gateway,
+    "StopInstances": instances.check_stop,
 }
 # What remains to be done when moto has said yes
 AFTERWARDS: Mapping[str, Check] = {"DeleteSubnet": network.forget_subnet}
@@ -113,6 +114,8 @@ class Ec2:
             spot.interrupt(place, instance_id, notice_s=notice_s)
 
     def _answer(self, region: Region, call: Call) -> Reply:
+        if not self._codec.knows(call.action):
+            return self._moto(call)
         try:
             args = self._codec.parse(call.action, call.params)
             tags.check_all(args)

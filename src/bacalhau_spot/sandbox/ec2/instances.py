@@ -320,3 +320,14 @@ def _terminate(region: Region, one: Machine) -> dict[str, Any]:
     spot.close(region, one, status="instance-terminated-by-user")
     after = {"Code": one.state, "Name": STATES[one.state]}
     return {"InstanceId": one.id, "PreviousState": before, "CurrentState": after}
+
+
+def check_stop(region: Region, args: Args) -> None:
+    """A spot instance of a one-time request can be ended, not stopped."""
+    for one in find(region, args.get("InstanceIds") or ()):
+        if one.spot:
+            raise AwsError(
+                "UnsupportedOperation",
+                f"You can't stop the Spot Instance '{one.id}' because it is associated with a one-time Spot Instance "
+                "request. You can only stop Spot Instances associated with persistent Spot Instance requests.",
+            )

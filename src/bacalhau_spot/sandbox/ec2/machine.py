@@ -95,8 +95,10 @@ def _release(region: Region, instance: Any, eni: Any) -> None:
     deletes = str(eni.delete_on_termination).lower() == "true"
     for address in eni.private_ip_addresses:
         eni.subnet.del_subnet_ip(address.get("PrivateIpAddress"))
-    if eni.public_ip and not region.backend.address_by_ip([eni.public_ip], fail_if_not_found=False):
-        eni.public_ip = None
+    eni.public_ip = None
+    for address in region.backend.addresses:  # an Elastic IP outlives the instance, its association does not
+        if address.eni is eni or address.instance is instance:
+            address.eni = address.instance = address.association_id = None
     instance.detach_eni(eni)
     instance.nics.clear()
     if deletes:

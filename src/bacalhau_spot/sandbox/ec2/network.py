@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import quotas
@@ -11,9 +12,20 @@ from bacalhau_spot.sandbox.wire import AwsError
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
+GROUP_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
 
 def _in_use(message: str) -> AwsError:
     return AwsError("DependencyViolation", message)
+
+
+def check_new_group(region: Region, args: Args) -> None:
+    """Names and descriptions of groups know few characters: no apostrophe, nothing beyond ASCII."""
+    quotas.check(region, "security_groups")
+    for parameter in ("GroupName", "Description"):
+        text = str(args.get(parameter) or "")
+        if not GROUP_TEXT.fullmatch(text) or (parameter == "GroupName" and text.startswith("sg-")):
+            raise AwsError("InvalidParameterValue", f"Value ({text}) for parameter {parameter} is invalid.")
 
 
 def check_group(region: Region, args: Args) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import filters
+from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
 
 def describe_regions(region: Region, args: Args) -> Answer:
     """The enabled ones; all only when AllRegions says so. A region that is not enabled can still be asked for by name."""
-    from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN  # noqa: PLC0415
-
     opted_in = region.world.settings.opted_in
     status = dict.fromkeys(ENABLED_BY_DEFAULT, "opt-in-not-required")
     status |= {name: "opted-in" if name in opted_in else "not-opted-in" for name in OPT_IN}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Any
 
 from moto.core.types import Base64EncodedString
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
 
 USER_DATA_LIMIT = 16384
+NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
 FILTERS: dict[str, filters.Getter[Any]] = {
     "launch-template-name": lambda template: template.name,
     "create-time": lambda template: template.create_time.isoformat(),
@@ -40,6 +42,12 @@ def create_template(region: Region, args: Args) -> Answer:
     """Moto would list the template's own tags among those of its instances, and read user data as text."""
     quotas.check(region, "launch_templates")
     name = str(args.get("LaunchTemplateName") or "")
+    if not NAME.fullmatch(name):
+        raise AwsError(
+            "InvalidLaunchTemplateName.MalformedException",
+            "Launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the "
+            "following characters: - ( ) . / _",
+        )
     if name in region.backend.launch_template_name_to_ids:
         raise AwsError(
             "InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use."
