@@ -168,8 +168,8 @@ def test_which_kinds_a_fleet_tags(sandbox: Any) -> None:
             build_fleet(
                 ec2, template, overrides(net["subnets"]), 1, TagSpecifications=spec(*kinds), **options
             )
-    kinds = spec("fleet", "instance", "volume", "network-interface")
-    build_fleet(ec2, template, overrides(net["subnets"]), 1, TagSpecifications=kinds)
+    allowed = spec("fleet", "instance", "volume", "network-interface")
+    build_fleet(ec2, template, overrides(net["subnets"]), 1, TagSpecifications=allowed)
 
 
 def test_an_instant_fleet_is_shown_only_by_id(sandbox: Any) -> None:

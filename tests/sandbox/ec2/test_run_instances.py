@@ -143,7 +143,7 @@ def test_a_template_gives_what_the_call_leaves_open(sandbox: Any) -> None:
     """Parameters of the request override those of the template; market options come along."""
     ec2 = sandbox.client()
     net = build_network(ec2)
-    data = {"InstanceType": "t3.small", "ImageId": image(ec2), "InstanceMarketOptions": SPOT}
+    data: dict[str, Any] = {"InstanceType": "t3.small", "ImageId": image(ec2), "InstanceMarketOptions": SPOT}
     template = build_template(ec2, net["group"], **data)
     network = [{"DeviceIndex": 0, "SubnetId": net["subnets"]["us-east-1a"], "Groups": [net["group"]]}]
     which = {"LaunchTemplateId": template, "Version": "$Default"}

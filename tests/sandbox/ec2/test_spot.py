@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.ec2.clusters import image, instances, refused, spec, states
+from sandbox.ec2.clusters import build_network, image, instances, refused, spec, states
 
 
 def launch(ec2: Any, count: int = 1) -> list[Any]:
@@ -108,3 +108,30 @@ def test_terminating_during_the_notice_is_the_users_doing(sandbox: Any) -> None:
     assert summary(ec2) == ("closed", "instance-terminated-by-user")
     ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
     assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+
+
+def test_the_legacy_request_waits_for_room(sandbox: Any) -> None:
+    """RequestSpotInstances: one request each; those without room stay open; the instances are born untagged."""
+    sandbox.world.settings.capacity = {"us-east-1": 1}
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    network = {"DeviceIndex": 0, "SubnetId": net["subnets"]["us-east-1a"], "Groups": [net["group"]]}
+    made = ec2.request_spot_instances(
+        InstanceCount=2,
+        LaunchSpecification={
+            "ImageId": image(ec2),
+            "InstanceType": "t3.micro",
+            "NetworkInterfaces": [network | {"AssociatePublicIpAddress": True}],
+        },
+        TagSpecifications=spec("spot-instances-request"),
+    )["SpotInstanceRequests"]
+    assert [one["State"] for one in made] == ["active", "open"]
+    assert made[1]["Status"]["Code"] == "capacity-not-available"
+    one = instances(ec2, InstanceIds=[made[0]["InstanceId"]])[0]
+    assert one["VpcId"] == net["vpc"]
+    assert "Tags" not in one
+    ids = [request["SpotInstanceRequestId"] for request in made]
+    answer = ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=ids)["CancelledSpotInstanceRequests"]
+    assert {request["State"] for request in answer} == {"cancelled"}
+    waiting = requests(ec2, SpotInstanceRequestIds=ids[1:])[0]
+    assert waiting["Status"]["Code"] == "canceled-before-fulfillment"

@@ -13,6 +13,7 @@ from bacalhau_spot.sandbox.ec2 import (
     fleets,
     images,
     instances,
+    legacy,
     moto_repairs,
     network,
     places,
@@ -54,6 +55,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "RequestSpotInstances": legacy.request_spot_instances,
     "RunInstances": instances.run_instances,
     "TerminateInstances": instances.terminate_instances,
 }

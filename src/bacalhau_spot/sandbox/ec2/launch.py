@@ -128,7 +128,7 @@ def _equip(region: Region, machine: Machine, launch: Launch) -> None:
     for device in launch.devices:
         _attach_disk(region, machine, device, launch.tags.get("volume", {}))
     if launch.spot:
-        machine.spot_request_id = _request_id(region)
+        machine.spot_request_id = new_request_id(region)
         price = launch.max_price or prices.on_demand(region.name, launch.type)
         spot.record(region, machine, launch, price=prices.spelled(price))
 
@@ -191,5 +191,5 @@ def _profile(asked: dict[str, str] | None) -> dict[str, str]:
     return {"Arn": arn, "Id": "AIPA" + hashlib.sha256(arn.encode()).hexdigest()[:17].upper()}
 
 
-def _request_id(region: Region) -> str:
+def new_request_id(region: Region) -> str:
     return "sir-" + "".join(region.world.random.choices("abcdefghijkmnpqrstuvwxyz0123456789", k=8))

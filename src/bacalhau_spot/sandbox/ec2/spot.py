@@ -18,6 +18,9 @@ MESSAGES = {
     "request-canceled-and-instance-running": (
         "Your Spot request is canceled, but your Spot instance is still running."
     ),
+    "capacity-not-available": "There is no Spot capacity available that matches your request.",
+    "price-too-low": "The request cannot be fulfilled because its price is below the minimum.",
+    "canceled-before-fulfillment": "Your Spot request is canceled before it was fulfilled.",
     "instance-terminated-by-user": "Spot instance terminated due to user-initiated termination.",
     "marked-for-termination": "Spot instance marked for termination.",
     "instance-terminated-no-capacity": "Spot instance terminated because there is no capacity to fulfill the request.",
@@ -26,7 +29,7 @@ MESSAGES = {
 
 @dataclass
 class SpotRequest:
-    """A request that was fulfilled at once: this sandbox grants or refuses, nothing stays open."""
+    """A request: of a launch that was granted, or one by itself that waits for room until it is cancelled."""
 
     id: str
     instance_id: str
@@ -50,8 +53,12 @@ def record(region: Region, machine: Machine, launch: Launch, *, price: str) -> S
         launch=launch,
         updated=machine.launched_at,
     )
+    return keep(region, request)
+
+
+def keep(region: Region, request: SpotRequest) -> SpotRequest:
     region.spot_requests[request.id] = request
-    region.set_tags(request.id, launch.tags.get("spot-instances-request", {}))
+    region.set_tags(request.id, request.launch.tags.get("spot-instances-request", {}))
     return request
 
 
@@ -118,7 +125,7 @@ def describe_requests(region: Region, args: Args) -> Answer:
     found = filters.select(found, args.get("Filters"), FILTERS, lambda request: region.tags(request.id))
     shown, token = paging.page(found, args, smallest=5)
     return {
-        "SpotInstanceRequests": [_described(region, request) for request in shown],
+        "SpotInstanceRequests": [described(region, request) for request in shown],
         "NextToken": token or "",
     }
 
@@ -129,15 +136,17 @@ def cancel_requests(region: Region, args: Args) -> Answer:
     for request in found:
         if request.state == "active":
             request.move(state="cancelled", status="request-canceled-and-instance-running", now=region.now())
+        elif request.state == "open":
+            request.move(state="cancelled", status="canceled-before-fulfillment", now=region.now())
     states = [{"SpotInstanceRequestId": request.id, "State": request.state} for request in found]
     return {"CancelledSpotInstanceRequests": states}
 
 
-def _described(region: Region, request: SpotRequest) -> dict[str, Any]:
+def described(region: Region, request: SpotRequest) -> dict[str, Any]:
     launch = request.launch
     return {
         "SpotInstanceRequestId": request.id,
-        "InstanceId": request.instance_id,
+        "InstanceId": request.instance_id or None,
         "State": request.state,
         "Status": {
             "Code": request.status,
@@ -149,7 +158,7 @@ def _described(region: Region, request: SpotRequest) -> dict[str, Any]:
         "CreateTime": request.created,
         "SpotPrice": request.price,
         "ProductDescription": "Linux/UNIX",
-        "LaunchedAvailabilityZone": launch.zone,
+        "LaunchedAvailabilityZone": launch.zone if request.instance_id else None,
         "LaunchSpecification": {
             "ImageId": launch.image.id,
             "InstanceType": launch.type,
