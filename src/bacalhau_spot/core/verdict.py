@@ -81,6 +81,36 @@ _WRONG_KEY = Verdict(
     "AWS does not accept these credentials",
     "check which ones are in use with `aws sts get-caller-identity`; set AWS_PROFILE or run `aws configure`",
 )
+_NO_KEY = Verdict(
+    Fault.CREDENTIALS,
+    Action.STOP,
+    "no AWS credentials were found",
+    "sign in with `aws sso login` or `aws configure`, or set AWS_PROFILE; to try without an account, add --sandbox",
+)
+_HALF_KEY = Verdict(
+    Fault.CREDENTIALS,
+    Action.STOP,
+    "the AWS credentials are incomplete",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both, or neither and AWS_PROFILE",
+)
+_NO_PROFILE = Verdict(
+    Fault.CREDENTIALS,
+    Action.STOP,
+    "there is no AWS profile of that name",
+    "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
+)
+_SIGN_IN = Verdict(
+    Fault.CREDENTIALS,
+    Action.STOP,
+    "you are not signed in to AWS, or no longer",
+    "run `aws sso login`, with --profile NAME if you use one, then the same command again",
+)
+_BAD_AWS_CONFIG = Verdict(
+    Fault.CREDENTIALS,
+    Action.STOP,
+    "the AWS configuration of this machine cannot be read",
+    "correct ~/.aws/config or ~/.aws/credentials; `aws configure list` reads the same files",
+)
 _CLOCK = Verdict(
     Fault.CREDENTIALS,
     Action.STOP,
@@ -212,6 +242,21 @@ TABLE: dict[str, Verdict] = {
     "SignatureDoesNotMatch": _CLOCK,
     "InvalidSignatureException": _CLOCK,
     "RequestTimeTooSkewed": _CLOCK,
+    # Credentials that never reached AWS (our adapter's codes: the names of botocore's exceptions)
+    "NoCredentialsError": _NO_KEY,
+    "PartialCredentialsError": _HALF_KEY,
+    "ProfileNotFound": _NO_PROFILE,
+    "SSOError": _SIGN_IN,
+    "SSOTokenLoadError": _SIGN_IN,
+    "UnauthorizedSSOTokenError": _SIGN_IN,
+    "TokenRetrievalError": _SIGN_IN,
+    "NoAuthTokenError": _SIGN_IN,
+    "PendingAuthorizationExpiredError": _SIGN_IN,
+    "CredentialRetrievalError": _SIGN_IN,
+    "RefreshWithMFAUnsupportedError": _SIGN_IN,
+    "ConfigParseError": _BAD_AWS_CONFIG,
+    "InvalidConfigError": _BAD_AWS_CONFIG,
+    "ConfigNotFound": _BAD_AWS_CONFIG,
     # Permission
     "UnauthorizedOperation": _NOT_ALLOWED,
     "AccessDenied": _NOT_ALLOWED,

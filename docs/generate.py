@@ -1,0 +1,108 @@
+"""Writes what is generated: the command reference, the tables in the documentation, the pinned versions in pyproject.toml.
+
+    uv run python docs/generate.py           write
+    uv run python docs/generate.py --check   exit 1 when a file would change
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from bacalhau_spot.cli.app import build
+from bacalhau_spot.core.lifecycle import MOVES
+from bacalhau_spot.core.teardown import TABLE as KINDS
+from bacalhau_spot.core.verdict import TABLE as VERDICTS
+from bacalhau_spot.errors import ExitCode
+
+ROOT = Path(__file__).resolve().parent.parent
+
+EXIT_CODES = {
+    ExitCode.DONE: "done, or nothing to do",
+    ExitCode.FAILED: "failed, partly failed, or something remains",
+    ExitCode.USAGE: "the command line or the configuration is wrong",
+    ExitCode.DECLINED: "declined, or nobody was there to confirm",
+    ExitCode.DENIED: "credentials or permission",
+    ExitCode.BLIND: "could not look everywhere",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+def exit_codes() -> str:
+    rows = [f"| {int(code)} | {EXIT_CODES[code]} |" for code in ExitCode]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+def lifecycle() -> str:
+    lines = [f"    {phase} --> {to}" for phase, moves in MOVES.items() for to in sorted(moves)]
+    return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> asked", *lines, "```"])
+
+
+def kinds() -> str:
+    rows = [
+        f"| {row.kind} | {', '.join(sorted(row.after)) or '–'} | {'yes' if row.derived else ''} |" for row in KINDS
+    ]
+    return "\n".join(["| kind | after | normally dies with its owner |", "|---|---|---|", *rows])
+
+
+def errors() -> str:
+    def shown(text: str) -> str:
+        return text.format(region="REGION").replace("|", "\\|")
+
+    rows = [
+        f"| `{code}` | {verdict.fault.name.lower()} | {shown(verdict.sentence)} | {shown(verdict.hint)} |"
+        for code, verdict in sorted(VERDICTS.items(), key=lambda item: (item[1].fault, item[0]))
+    ]
+    return "\n".join(["| AWS's code | whose | what it means | what to do |", "|---|---|---|---|", *rows])
+
+
+def constraints() -> str:
+    """The versions of requirements.lock, in the form of pyproject.toml."""
+    pins = re.findall(r"^([A-Za-z0-9_.-]+==[^ \\\n;]+)", (ROOT / "requirements.lock").read_text(), re.M)
+    return "\n".join(["constraint-dependencies = [", *(f'  "{pin}",' for pin in sorted(set(pins))), "]"])
+
+
+SECTIONS = {
+    "README.md": {"exit codes": exit_codes},
+    "docs/architecture.md": {"lifecycle": lifecycle, "kinds": kinds},
+    "docs/errors.md": {"errors": errors},
+    "pyproject.toml": {"pins": constraints},
+}
+
+
+def marked(text: str, name: str, content: str, *, comment: tuple[str, str]) -> str:
+    """`text` with what stands between a section's marks replaced."""
+    before, after = (f"{comment[0]}{word} generated: {name}{comment[1]}" for word in ("begin", "end"))
+    start, end = text.index(before) + len(before), text.index(after)
+    return f"{text[:start]}\n{content}\n{text[end:]}"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated file as it should be."""
+    app = build()
+    reference = app.generate_docs(heading_level=1, recursive=True, include_hidden=False)
+    result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
+    for file, sections in SECTIONS.items():
+        path = ROOT / file
+        comment = ("# ", "") if file.endswith(".toml") else ("<!-- ", " -->")
+        text = path.read_text()
+        for name, make in sections.items():
+            text = marked(text, name, make(), comment=comment)
+        result[path] = text
+    return result
+
+
+def main() -> int:
+    check = "--check" in sys.argv[1:]
+    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
+    for path in stale:
+        if check:
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not what the tables say; run `make docs`\n")
+        else:
+            path.write_text(pages()[path])
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

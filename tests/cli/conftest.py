@@ -1,0 +1,31 @@
+"""The program against the sandbox, which it takes for AWS: an endpoint and credentials in the environment, no more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.program import Program
+
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+
+pytest_plugins = ["support.sandbox"]
+
+
+@pytest.fixture
+def program(sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """A user with a configuration of twelve nodes over four regions."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": sandbox.url,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    user = Program(folder=tmp_path, clock=sandbox.clock)
+    user.configure()
+    return user

@@ -1,0 +1,72 @@
+"""The seed's four command lines, the command line's mistakes, and what the help costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from support.program import Program
+
+
+def test_the_four_lines(program: Program) -> None:
+    """create, list, destroy do it; nuke says honestly that it is not built, with exit 1."""
+    assert program("create", "--yes").code == 0
+    assert program("list").code == 0
+    assert program("destroy", "--yes").code == 0
+    for line in (["nuke"], ["nuke", "--force"]):
+        done = program(*line)
+        assert done.code == 1
+        assert "not built yet" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (["creat"], "create"),
+        (["create", "--bogus"], "--bogus"),
+        (["list", "-o", "xml"], "xml"),
+        (["sandbox", "fly"], "fly"),
+    ],
+)
+def test_a_mistake_in_the_command_line(program: Program, line: list[str], word: str) -> None:
+    """Exit 2, one sentence, and where to look; never a traceback."""
+    done = program(*line)
+    assert done.code == 2
+    assert word in done.stderr
+    assert "hint:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("line", [["create", "--hep"], ["create", "--ye"], ["nuke", "--forc"], ["create", "--es"]])
+def test_a_typo_is_never_taken_for_agreement(program: Program, line: list[str]) -> None:
+    """No suggestion points at a flag that agrees to something."""
+    done = program(*line)
+    assert done.code == 2
+    assert "Did you mean --yes" not in done.stderr
+    assert "Did you mean --force" not in done.stderr
+
+
+def test_json_speaks_on_failure_too(program: Program) -> None:
+    """A usage error and a configuration error have the envelope as well, and stderr is silent."""
+    for line in (["create", "--bogus", "-o", "json"], ["create", "--config", "nowhere.yaml", "-o", "json"]):
+        done = program(*line)
+        assert done.code == 2
+        assert done.envelope["status"] == "error"
+        assert done.envelope["exit_code"] == 2
+        assert done.envelope["errors"][0]["what"]
+        assert done.stderr == ""
+
+
+def test_help_waits_for_nothing_slow() -> None:
+    """--help and --version import neither boto3 nor pydantic nor moto."""
+    for flag in ("--help", "--version"):
+        code = (
+            "import sys; from bacalhau_spot.cli import run; run(sys.argv[1:]);"
+            "slow = {'boto3', 'botocore', 'pydantic', 'moto', 'ruamel.yaml'} & set(sys.modules);"
+            "sys.exit(repr(slow) if slow else 0)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, flag], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
