@@ -74,8 +74,26 @@ def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
     ec2 = sandbox.client()
     answer = ec2.describe_instance_types(InstanceTypes=["t3.medium"])["InstanceTypes"]
     assert answer[0]["VCpuInfo"]["DefaultVCpus"] == 2
+    assert answer[0]["MemoryInfo"]["SizeInMiB"] == 4096
+    assert answer[0]["ProcessorInfo"]["SupportedArchitectures"] == ["x86_64"]
     with pytest.raises(ClientError, match="InvalidInstanceType"):
         ec2.describe_instance_types(InstanceTypes=["t3.enormous"])
+
+
+def test_types_are_filtered_and_paged(sandbox: Any) -> None:
+    """A filter leaves the unknown out instead of refusing; pages hold 100 types."""
+    ec2 = sandbox.client()
+    wanted = [{"Name": "instance-type", "Values": ["t3.*", "t3.enormous"]}]
+    found = names(ec2.describe_instance_types(Filters=wanted))
+    assert {"t3.medium", "t3.large"} <= set(found)
+    wanted = [
+        {"Name": "vcpu-info.default-vcpus", "Values": ["2"]},
+        {"Name": "bare-metal", "Values": ["false"]},
+    ]
+    assert len(names(ec2.describe_instance_types(Filters=wanted))) > 50
+    first = ec2.describe_instance_types()
+    assert len(first["InstanceTypes"]) == 100
+    assert first["NextToken"]
 
 
 def test_types_by_attributes(sandbox: Any) -> None:

@@ -80,6 +80,8 @@ def test_a_wildcard_can_be_meant_literally(sandbox: Any) -> None:
     make(ec2, ("cluster", "abc"))
     assert len(rows(ec2, ("value", "a*"))) == 2
     assert [row["Value"] for row in rows(ec2, ("value", r"a\*"))] == ["a*"]
+    found = ec2.describe_vpcs(Filters=[{"Name": "tag:cluster", "Values": [r"a\*"]}])["Vpcs"]
+    assert {"Key": "cluster", "Value": "a*"} in [tag for vpc in found for tag in vpc["Tags"]]
 
 
 def test_what_is_deleted_leaves_the_index(sandbox: Any) -> None:

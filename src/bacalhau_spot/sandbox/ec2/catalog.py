@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
+from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
 
 from bacalhau_spot.sandbox.ec2 import filters, paging
 from bacalhau_spot.sandbox.wire import AwsError
@@ -103,15 +103,32 @@ def describe_offerings(region: Region, args: Args) -> Answer:
     return {"InstanceTypeOfferings": shown, "NextToken": token}
 
 
-def check_types_exist_here(region: Region, args: Args) -> None:
-    """DescribeInstanceTypes: a type that the region does not have does not exist, as far as the region is concerned."""
-    asked = args.get("InstanceTypes") or []
-    missing = sorted(set(asked) - types_offered(region)) if asked else []
+def describe_types(region: Region, args: Args) -> Answer:
+    """What the region offers, by 100 a page. A type that other regions have does not exist here: InvalidInstanceType."""
+    offered, asked = types_offered(region), args.get("InstanceTypes")
+    missing = sorted(set(asked or ()) - offered)
     if missing:
         raise AwsError(
             "InvalidInstanceType",
             f"The following supplied instance types do not exist: [{', '.join(missing)}]",
         )
+    rows = [INSTANCE_TYPES[name] for name in sorted(asked or offered) if name in INSTANCE_TYPES]
+    shown, token = paging.page(filters.select(rows, args.get("Filters"), TYPE_FILTERS), args, largest=100)
+    return {"InstanceTypes": shown, "NextToken": token}
+
+
+def _attribute(path: list[str]) -> filters.Getter[dict[str, Any]]:
+    def get(row: dict[str, Any]) -> Any:
+        value: Any = row
+        for key in path:
+            value = (value or {}).get(key)
+        return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+    return get
+
+
+# moto knows where each filter's value is; it would apply them one by one to every type there is
+TYPE_FILTERS = {name: _attribute(path) for name, path in InstanceType._filter_attributes.items()}  # noqa: SLF001 - as said
 
 
 def matching(region: Region, requirements: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

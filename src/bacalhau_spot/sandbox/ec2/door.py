@@ -48,6 +48,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeImages": images.describe_images,
     "DescribeInstanceStatus": instances.describe_status,
     "DescribeInstanceTypeOfferings": catalog.describe_offerings,
+    "DescribeInstanceTypes": catalog.describe_types,
     "DescribeInstances": instances.describe_instances,
     "DescribeLaunchTemplates": templates.describe_templates,
     "DescribeRegions": places.describe_regions,
@@ -72,7 +73,6 @@ CHECKS: Mapping[str, Check] = {
     "DeleteSecurityGroup": network.check_group,
     "DeleteSubnet": network.check_subnet,
     "DeleteVpc": network.check_vpc,
-    "DescribeInstanceTypes": catalog.check_types_exist_here,
     "DetachInternetGateway": network.check_detach_gateway,
     "StopInstances": instances.check_stop,
 }
@@ -128,7 +128,7 @@ class Ec2:
                 CHECKS[call.action](region, args)
         except ServiceException as refusal:  # moto's word for AWS's no
             raise AwsError(refusal.code, str(refusal.message)) from refusal
-        reply = self._moto(call)
+        reply = self._moto(moto_repairs.plain_filters(call))
         if reply.status == OK and call.action in AFTERWARDS:
             AFTERWARDS[call.action](region, args)
         return reply

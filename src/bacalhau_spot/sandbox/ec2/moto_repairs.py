@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from moto.backends import get_backend
 
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.wire import Call
 
 # An alias that no key service has to answer for: moto would otherwise create a KMS key for the first encrypted volume.
 DEFAULT_KEY = "arn:aws:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"
@@ -72,3 +78,14 @@ def _public_gateway(backend: Any) -> None:
     for table in backend.route_tables.values():
         if table.vpc_id == vpc.id:
             backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+
+
+def plain_filters(call: Call) -> Call:
+    r"""moto finds nothing for a filter like `a\*b`, which means a star. Without the backslash it finds that, and more."""
+    if not any("\\" in value and name.startswith("Filter.") for name, value in call.params.items()):
+        return call
+    params = {
+        name: re.sub(r"\\(.)", r"\1", value) if name.startswith("Filter.") else value
+        for name, value in call.params.items()
+    }
+    return replace(call, params=params, body=urlencode(params).encode())
