@@ -81,7 +81,7 @@ def _public_gateway(backend: Any) -> None:
 
 
 def plain_filters(call: Call) -> Call:
-    r"""moto finds nothing for a filter like `a\*b`, which means a star. Without the backslash it finds that, and more."""
+    r"""A filter like `a\*b` means a star; moto then finds nothing. Without the backslash it finds that, and more."""
     if not any("\\" in value and name.startswith("Filter.") for name, value in call.params.items()):
         return call
     params = {
