@@ -1,0 +1,23 @@
+"""What is shown: values in, renderables out. Nothing here prints."""
+
+from bacalhau_spot.ui.views.errors import error_view, from_problems
+from bacalhau_spot.ui.views.listing import listing_view
+from bacalhau_spot.ui.views.plan import plan_view
+from bacalhau_spot.ui.views.receipt import create_receipt_view
+from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
+from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
+
+__all__ = [
+    "config_view",
+    "create_receipt_view",
+    "error_view",
+    "from_problems",
+    "json_text",
+    "listing_view",
+    "plan_view",
+    "sentence",
+    "teardown_preview_view",
+    "teardown_receipt_view",
+    "tree_view",
+    "verbatim",
+]

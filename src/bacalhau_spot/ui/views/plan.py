@@ -1,0 +1,87 @@
+"""The plan: what will be launched where, and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.plan import HOURS_PER_MONTH
+from bacalhau_spot.ui.views.text import next_commands, table
+from bacalhau_spot.ui.words import plural, usd_range
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.plan import Plan, RegionPlan
+
+_UNKNOWN_PRICE = "unknown"
+
+
+def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
+    """A row a region, the totals with their price, warnings, and what is too many."""
+    parts: list[RenderableType] = []
+    if identity is not None:
+        parts.append(Text(f"account {identity.account_id} as {identity.arn}", style="dim"))
+    parts.extend(Text.assemble(("warning: ", "yellow"), warning) for warning in plan.warnings)
+    if plan.launch:
+        parts += [_regions(plan), *_totals(plan)]
+    elif not plan.remove:
+        there = f"{plan.present} of {plural(plan.wanted, 'node')}"
+        parts.append(Text(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
+    parts.extend(_surplus(plan))
+    if plan.empty:
+        parts.extend(next_commands(("bacalhau-spot list",)))
+    return Group(*parts)
+
+
+def _regions(plan: Plan) -> RenderableType:
+    numbers = ("have", "want", "launch")
+    shown = table("region", *numbers, "zones", "instance types", "USD per node-hour", right=numbers)
+    for region in plan.regions:
+        shown.add_row(
+            region.region,
+            str(region.present),
+            str(region.wanted),
+            str(region.launch),
+            " ".join(zone.removeprefix(region.region) for zone in region.zones) if region.launch else "",
+            ", ".join(region.types) if region.launch else "",
+            _price(region) if region.launch else "",
+        )
+    return shown
+
+
+def _price(region: RegionPlan) -> str:
+    if region.low is None or region.high is None:
+        return _UNKNOWN_PRICE
+    return usd_range(region.low, region.high)
+
+
+def _totals(plan: Plan) -> list[Text]:
+    price = plan.usd_per_hour
+    if price is None:
+        cost = "the price is unknown: AWS shows none for some pool"
+    else:
+        low, high = price
+        month = usd_range(low * HOURS_PER_MONTH, high * HOURS_PER_MONTH)
+        cost = f"{usd_range(low, high)} an hour, {month} a month, for the instances at today's spot prices"
+    return [Text(f"launch {plural(plan.launch, 'instance')}: {cost}", style="bold")]
+
+
+def _surplus(plan: Plan) -> list[Text]:
+    if not plan.surplus:
+        return []
+    count = plural(len(plan.surplus), "instance")
+    if not plan.remove:
+        return [
+            Text(
+                f"{count} more than the configuration asks for; they stay unless you pass --allow-removal",
+                "yellow",
+            )
+        ]
+    return [
+        Text(f"end {count}:", style="bold"),
+        *(Text(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
+    ]

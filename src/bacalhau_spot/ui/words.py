@@ -1,0 +1,66 @@
+"""Numbers and names as people read them: one place for each."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+# From here on fractions of a cent are noise.
+_CENTS_FROM = Decimal(1)
+
+# EC2's names of kinds, where the plural is not just an s.
+_PLURALS = {"spot-instances-request": "spot requests", "internet-gateway": "internet gateways"}
+_SINGULARS = {"spot-instances-request": "spot request"}
+
+
+def usd(amount: Decimal) -> str:
+    """`$0.0131`, `$1.52`: four digits below a dollar, cents above."""
+    step = Decimal("0.01") if amount >= _CENTS_FROM else Decimal("0.0001")
+    return f"${amount.quantize(step, rounding=ROUND_HALF_UP)}"
+
+
+def usd_range(low: Decimal, high: Decimal) -> str:
+    return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
+
+
+def age(span: timedelta) -> str:
+    """`45 s`, `3 min`, `2 h 5 min`, `4 d 1 h`."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        hours, rest = divmod(seconds, _HOUR)
+        return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"
+    days, rest = divmod(seconds, _DAY)
+    return f"{days} d {rest // _HOUR} h" if rest >= _HOUR else f"{days} d"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 instance`, `3 instances`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def kind(count: int, name: str) -> str:
+    """`1 spot request`, `3 security groups`: a kind of resource, counted."""
+    if count == 1:
+        return f"1 {_SINGULARS.get(name, name.replace('-', ' '))}"
+    return f"{count} {_PLURALS.get(name, name.replace('-', ' ') + 's')}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    if len(names) < 2:  # noqa: PLR2004 - "and" needs two
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def sentence(text: str) -> str:
+    """With a capital letter, whatever the rest is."""
+    return text[:1].upper() + text[1:]

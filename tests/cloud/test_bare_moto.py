@@ -1,0 +1,73 @@
+"""The whole life against a plain emulator that is not ours: the product leans on AWS's API and not on the sandbox.
+
+The endpoint comes from the environment (`AWS_ENDPOINT_URL`), as it would for any other AWS program; nothing else is said.
+It runs in a process of its own, because an emulator keeps its world in module state, and so does the sandbox.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from support.program import Program
+
+# Plain moto knows no Canonical parameters; it does know Amazon's.
+IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+SERVER = """
+import sys
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+import logging
+logging.getLogger("werkzeug").disabled = True
+server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
+print(server.port, flush=True)
+server.serve_forever()
+"""
+
+
+@pytest.fixture
+def moto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+    for name, value in {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    yield url
+    process.terminate()
+    process.wait(timeout=20)
+
+
+def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
+    """create, list, create again, destroy: the same words and exit codes, and nothing of ours is left."""
+    program = Program(folder=tmp_path)
+    program.configure(nodes=4, regions="[us-east-1, eu-west-1]", more=f'image: "{IMAGE}"\n')
+    created = program("create", "--yes", "-o", "json")
+    assert created.code == 0, created.stdout
+    listed = program("list", "-o", "json")
+    assert [one["state"] for one in listed.data["instances"]] == ["running"] * 4
+    again = program("create", "--yes", "-o", "json")
+    assert again.data["plan"]["launch"] == 0
+    destroyed = program("destroy", "--yes", "-o", "json")
+    assert destroyed.code == 0, destroyed.stdout
+    for region in ("us-east-1", "eu-west-1"):
+        ec2 = boto3.client("ec2", region_name=region, endpoint_url=moto)
+        mine = [{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
+        assert ec2.describe_vpcs(Filters=mine)["Vpcs"] == []
+        assert ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"] == []
+        states = [
+            one["State"]["Name"]
+            for reservation in ec2.describe_instances(Filters=mine)["Reservations"]
+            for one in reservation["Instances"]
+        ]
+        assert set(states) <= {"terminated"}

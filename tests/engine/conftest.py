@@ -1,0 +1,3 @@
+"""The engine against the sandbox, with the sandbox's clock."""
+
+pytest_plugins = ["support.sandbox"]
