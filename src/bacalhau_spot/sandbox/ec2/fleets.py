@@ -326,7 +326,8 @@ def describe_fleet_instances(region: Region, args: Args) -> Answer:
     fleet = find(region, str(args.get("FleetId")))
     if fleet.type == "instant":
         raise AwsError(
-            "InvalidParameterValue", "DescribeFleetInstances does not support fleets of type instant."
+            "Unsupported",
+            f"Fleet {fleet.id} is instant fleet. Describe fleet instances is not supported by this type of fleet",
         )
     rows = [
         {
