@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -265,15 +265,7 @@ def answer_parameters(call: Call, moto: Handler) -> Reply:
 
 
 def _with_names(call: Call, asked: Mapping[str, Any], names: Iterable[str]) -> Call:
-    members = {**asked, "Names": list(names)}
-    return Call(
-        service=call.service,
-        region=call.region,
-        action=call.action,
-        params=members,
-        body=json.dumps(members).encode(),
-        access_key_id=call.access_key_id,
-    )
+    return replace(call, body=json.dumps({**asked, "Names": list(names)}).encode())
 
 
 def _parameter(region: str, name: str, value: str) -> dict[str, Any]:

@@ -88,4 +88,4 @@ def plain_filters(call: Call) -> Call:
         name: re.sub(r"\\(.)", r"\1", value) if name.startswith("Filter.") else value
         for name, value in call.params.items()
     }
-    return replace(call, params=params, body=urlencode(params).encode())
+    return replace(call, params=params, body=urlencode({"Action": call.action, **params}).encode())
