@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cli.options import chosen_output, wants
+from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import console, jsonout, views
@@ -17,14 +17,22 @@ if TYPE_CHECKING:
 _FOR_PEOPLE = ("table", "wide")
 
 
+def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console.Terminal]:
+    """Stdout's and stderr's, which know how this program was called."""
+    plain, flags = wants(argv, "--no-color"), kept_flags(argv)
+    return (
+        console.data(world.stdout, environ=world.environ, no_color=plain, program=world.program, flags=flags),
+        console.talk(world.stderr, environ=world.environ, no_color=plain, program=world.program, flags=flags),
+    )
+
+
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
-        plain = wants(argv, "--no-color")
+        out, talk = consoles(argv, world)
         if result.view is not None:
-            console.data(world.stdout, environ=world.environ, no_color=plain).print(result.view)
-        talk = console.talk(world.stderr, environ=world.environ, no_color=plain)
+            out.print(result.view)
         for error in result.errors:
             talk.print(views.error_view(error))
     else:
@@ -43,7 +51,7 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     """Tell an error that ended the command; its exit code."""
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
-        talk = console.talk(world.stderr, environ=world.environ, no_color=wants(argv, "--no-color"))
+        _, talk = consoles(argv, world)
         talk.print(views.error_view(error))
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""

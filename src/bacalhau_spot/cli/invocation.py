@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import console, prompts, views
+from bacalhau_spot.ui import prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
 from bacalhau_spot.ui.live import LiveScreen
 from bacalhau_spot.ui.plain import PlainScreen
@@ -37,7 +38,7 @@ class Invocation:
         self.command = command
         self.common = common
         self.runtime = runtime
-        self.err = console.talk(runtime.stderr, environ=runtime.environ, no_color=common.no_color)
+        _, self.err = consoles(list(runtime.argv), runtime)
         self._loaded: configuration.Loaded | None = None
         self._access: Access | None = None
 

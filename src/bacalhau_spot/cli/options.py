@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 _OUTPUT = ("-o", "--output", "--format")
 _FORMS = ("table", "wide", "json", "yaml", "ndjson")
 
@@ -22,3 +24,17 @@ def chosen_output(argv: list[str]) -> str:
 
 def wants(argv: list[str], flag: str) -> bool:
     return flag in argv
+
+
+# Options that decide which cluster is meant: the commands that we suggest need them too.
+_KEPT = ("--config", "-c", "--profile", "--cluster")
+
+
+def kept_flags(argv: list[str]) -> str:
+    """The options of this command line that the next one needs as well, with a space before each."""
+    kept = ["--sandbox"] if "--sandbox" in argv else []
+    for index, word in enumerate(argv):
+        name, sign, _ = word.partition("=")
+        if name in _KEPT:
+            kept.append(word if sign else shlex.join(argv[index : index + 2]))
+    return "".join(f" {flag}" for flag in kept)

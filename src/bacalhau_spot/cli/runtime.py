@@ -30,6 +30,7 @@ class Runtime:
     jitter: Callable[[], float] = random.random
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     argv: tuple[str, ...] = ()
+    program: str = "bacalhau-spot"  # what the user types to call us
 
     @classmethod
     def real(cls, argv: tuple[str, ...]) -> Runtime:
@@ -41,6 +42,9 @@ class Runtime:
             stdout=sys.stdout,
             stderr=sys.stderr,
             argv=argv,
+            program="uv run -s deploy_spot.py"
+            if Path(sys.argv[0]).name == "deploy_spot.py"
+            else "bacalhau-spot",
         )
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TextIO
+import re
+from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
 
@@ -13,21 +14,56 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 140
 
 
-def talk(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Console:
+# Commands of ours in a sentence. What is meant for the cluster takes the options that this run was given; the rest does not.
+_OURS: Final = re.compile(r"\bbacalhau-spot ((?:sandbox|config) [a-z]+|[a-z]+)")
+_ABOUT_THE_CLUSTER: Final = frozenset(
+    {"create", "list", "destroy", "nuke", "status", "cost", "offers", "ssh", "doctor"}
+)
+
+
+class Terminal(Console):
+    """A console that knows how this program was called, so that every command it prints can be copied and run."""
+
+    program: str = "bacalhau-spot"
+    flags: str = ""
+
+    def spoken(self, text: str) -> str:
+        """`text` with its `bacalhau-spot …` as the user would have to type them here."""
+
+        def said(found: re.Match[str]) -> str:
+            verb = found[1]
+            flags = self.flags if verb in _ABOUT_THE_CLUSTER else ""
+            return f"{self.program} {verb}{flags}"
+
+        return _OURS.sub(said, text)
+
+
+def spoken(console: Console, text: str) -> str:
+    """As `Terminal.spoken`; on any other console the text as it is."""
+    return console.spoken(text) if isinstance(console, Terminal) else text
+
+
+def talk(
+    stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False, program: str = "", flags: str = ""
+) -> Terminal:
     """The console for messages, prompts and progress (stderr)."""
-    return _console(stream, environ=environ, no_color=no_color)
+    return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
-def data(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Console:
+def data(
+    stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False, program: str = "", flags: str = ""
+) -> Terminal:
     """The console for results (stdout)."""
-    return _console(stream, environ=environ, no_color=no_color)
+    return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
-def _console(stream: TextIO, *, environ: Mapping[str, str], no_color: bool) -> Console:
+def _console(
+    stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: str
+) -> Terminal:
     terminal = stream.isatty()
     dumb = environ.get("TERM", "") in {"dumb", "unknown"}
     plain = no_color or dumb or bool(environ.get("NO_COLOR"))
-    return Console(
+    made = Terminal(
         file=stream,
         # Rich would take FORCE_COLOR for a terminal and animate into a log file.
         force_terminal=terminal,
@@ -39,3 +75,6 @@ def _console(stream: TextIO, *, environ: Mapping[str, str], no_color: bool) -> C
         emoji=False,
         highlight=False,
     )
+    made.program = program or Terminal.program
+    made.flags = flags
+    return made

@@ -9,10 +9,13 @@ from rich.text import Text
 
 from bacalhau_spot.core.verdict import Fault, judge, worst
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.views.text import Said
 from bacalhau_spot.ui.words import listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import RenderableType
 
     from bacalhau_spot.core.receipt import Problem
 
@@ -23,14 +26,14 @@ _HERE = "this account"
 
 def error_view(error: UserError) -> Group:
     """`error: …`, why, details, a blank line, `hint: …`, `docs: …`. Readable without colour; nothing is folded badly."""
-    parts: list[Text] = [Text.assemble(("error: ", "bold red"), error.what)]
+    parts: list[RenderableType] = [Text.assemble(("error: ", "bold red"), error.what)]
     if error.why:
         parts.append(Text(f"  {error.why}"))
     parts.extend(Text(f"  {detail}") for detail in error.details)
     if error.hint or error.docs:
         parts.append(Text(""))
     if error.hint:
-        parts.append(Text.assemble(("hint: ", "bold"), error.hint))
+        parts.append(Said(error.hint, prefix="hint: "))
     if error.docs:
         parts.append(Text(f"docs: {error.docs}"))
     return Group(*parts)

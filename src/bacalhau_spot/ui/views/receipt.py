@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.verdict import judge
-from bacalhau_spot.ui.views.text import next_commands, table
+from bacalhau_spot.ui.views.text import Said, next_commands, table
 from bacalhau_spot.ui.words import listed, plural
 
 if TYPE_CHECKING:
@@ -59,20 +59,20 @@ def _remark(region: RegionReceipt) -> str:
     return ", ".join(remarks)
 
 
-def _reasons(receipt: CreateReceipt) -> list[Text]:
+def _reasons(receipt: CreateReceipt) -> list[RenderableType]:
     """Why regions could not do what was asked, each reason once. Problems that end the command are told as errors."""
     by_code: dict[str, list[str]] = {}
     for region in receipt.regions:
         if region.code is not None and (region.moved_away or region.problem is None):
             by_code.setdefault(region.code, []).append(region.region)
-    lines: list[Text] = []
+    lines: list[RenderableType] = []
     for code, regions in sorted(by_code.items()):
         verdict = judge(code)
         lines.append(
             Text(f"{verdict.sentence.format(region=listed(sorted(regions)))} ({code})", style="yellow")
         )
         if verdict.hint:
-            lines.append(Text(f"  hint: {verdict.hint.format(region=min(regions))}"))
+            lines.append(Said(verdict.hint.format(region=min(regions)), prefix="  hint: "))
     return lines
 
 

@@ -80,7 +80,7 @@ def _left(receipt: TeardownReceipt) -> list[Text]:
     ]
 
 
-def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[Text]:
+def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[RenderableType]:
     tag = f"{naming.tag_key}={naming.tag_value}"
     where = plural(len(receipt.looked_into), "region")
     if receipt.interrupted or receipt.remaining:

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from bacalhau_spot.ui.console import spoken
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderResult
 
 
-def line(text: str, *, style: str = "") -> Text:
-    return Text(text, style=style)
+@dataclass(frozen=True)
+class Said:
+    """A sentence of ours with commands in it, told as they have to be typed here."""
+
+    text: str
+    style: str = ""
+    prefix: str = ""
+    whole: bool = False  # on one line, however long: it is there to be copied
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        words = Text.assemble((self.prefix, "bold"), (spoken(console, self.text), self.style))
+        if self.whole:
+            words.no_wrap, words.overflow = True, "ignore"
+        yield words
 
 
 def verbatim(text: str) -> Text:
@@ -24,18 +39,14 @@ def verbatim(text: str) -> Text:
     return Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")
 
 
-def lines(parts: Sequence[RenderableType]) -> Group:
-    return Group(*parts)
-
-
-def next_commands(commands: Sequence[str]) -> list[Text]:
-    """`next: …`, one a line, whole: they are there to be copied."""
-    return [Text(f"next: {command}", no_wrap=True, overflow="ignore", style="cyan") for command in commands]
+def next_commands(commands: Sequence[str]) -> list[Said]:
+    """`next: …`, one a line."""
+    return [Said(command, style="cyan", prefix="next: ", whole=True) for command in commands]
 
 
 def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
     """What was done, and what one does after it."""
-    return Group(Text(text), *next_commands(after))
+    return Group(Said(text), *next_commands(after))
 
 
 def table(*columns: str, right: Sequence[str] = ()) -> Table:
