@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support.program import Program
 
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.program import Program
 
 pytest_plugins = ["support.sandbox"]
 
 
 @pytest.fixture
-def program(sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     """A user with a configuration of twelve nodes over four regions."""
     for name, value in {
         "AWS_ENDPOINT_URL": sandbox.url,

@@ -6,11 +6,22 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from support.program import Done, Program
 
 from bacalhau_spot.sandbox.world import World
+from support.program import Done, Program
 
-MUTATING = ("Create", "Attach", "Associate", "Authorize", "Run", "Terminate", "Delete", "Modify", "Cancel", "Request")
+MUTATING = (
+    "Create",
+    "Attach",
+    "Associate",
+    "Authorize",
+    "Run",
+    "Terminate",
+    "Delete",
+    "Modify",
+    "Cancel",
+    "Request",
+)
 POLLS = ("ec2:DescribeInstances",)
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
 
@@ -27,7 +38,7 @@ def calls_since(world: World, start: int) -> Counter[tuple[str, str]]:
     return Counter((region, action) for region, action, _ in world.calls[start:])
 
 
-def test_the_main_job(sandbox, program: Program) -> None:
+def test_the_main_job(sandbox: Any, program: Program) -> None:
     """Twelve nodes over four regions; the same twelve listed; again changes nothing; destroyed, nothing is left."""
     before = sandbox.leftovers()
     created = program("create", "--yes", "-o", "json")
@@ -43,7 +54,9 @@ def test_the_main_job(sandbox, program: Program) -> None:
     start = len(sandbox.world.calls)
     again = program("create", "--yes", "-o", "json")
     assert again.code == 0
-    made = [action for _, action in calls_since(sandbox.world, start) if action.split(":")[1].startswith(MUTATING)]
+    made = [
+        action for _, action in calls_since(sandbox.world, start) if action.split(":")[1].startswith(MUTATING)
+    ]
     assert made == []
 
     destroyed = program("destroy", "--yes", "-o", "json")
@@ -51,7 +64,7 @@ def test_the_main_job(sandbox, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_few_calls(sandbox, program: Program) -> None:
+def test_few_calls(sandbox: Any, program: Program) -> None:
     """At most twenty AWS calls a region with three zones, none per node, polls not counted; one launch call a region."""
     program.configure(nodes=12, regions="[us-west-1, us-east-2, eu-west-1, ap-southeast-1]")
     assert program("create", "--yes").code == 0
@@ -68,7 +81,7 @@ def test_few_calls(sandbox, program: Program) -> None:
     assert sum(count for (_, action), count in more.items() if action not in POLLS) <= sum(few.values())
 
 
-def test_every_pool_is_offered_to_aws(sandbox, program: Program) -> None:
+def test_every_pool_is_offered_to_aws(sandbox: Any, program: Program) -> None:
     """The fleet has an override for every zone and type that the region offers; AWS chooses among them."""
     assert program("create", "--yes").code == 0
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -91,7 +104,7 @@ def test_every_pool_is_offered_to_aws(sandbox, program: Program) -> None:
     assert overrides == offered
 
 
-def test_everything_is_born_tagged(sandbox, program: Program) -> None:
+def test_everything_is_born_tagged(sandbox: Any, program: Program) -> None:
     """No second call tags anything, and everything that the create made carries the tag."""
     before = set(sandbox.leftovers())
     assert program("create", "--yes").code == 0
@@ -102,7 +115,9 @@ def test_everything_is_born_tagged(sandbox, program: Program) -> None:
             Filters=[{"Name": "tag:bacalhau-cluster", "Values": ["bacalhau-aws-spot"]}]
         )
         tagged = {row["ResourceId"] for page in pages for row in page["Tags"]}
-        made = {line.split()[2] for line in set(sandbox.leftovers()) - before if line.startswith(f"{region} ")}
+        made = {
+            line.split()[2] for line in set(sandbox.leftovers()) - before if line.startswith(f"{region} ")
+        }
         # The VPC brings its main route table and default group along; they die with it.
         untagged = made - tagged
         assert {one.split("-")[0] for one in untagged} <= {"rtb", "sg", "acl"}, untagged
@@ -129,7 +144,7 @@ def test_a_bigger_number_adds_only_what_is_missing(program: Program) -> None:
     assert len(running(program("list", "-o", "json"))) == 4
 
 
-def test_a_region_without_capacity(sandbox, program: Program) -> None:
+def test_a_region_without_capacity(sandbox: Any, program: Program) -> None:
     """Its nodes move to the others, the receipt says so, and the cluster is complete: exit 0."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
     done = program("create", "--yes")
@@ -143,7 +158,7 @@ def test_a_region_without_capacity(sandbox, program: Program) -> None:
     assert again.data["plan"]["launch"] == 0, "nodes that moved are not missing"
 
 
-def test_a_region_without_capacity_when_nodes_may_not_move(sandbox, program: Program) -> None:
+def test_a_region_without_capacity_when_nodes_may_not_move(sandbox: Any, program: Program) -> None:
     """With `spread: strict` they stay missing: exit 1, and the receipt says why."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
     program.configure(more="spread: strict\n")
@@ -153,7 +168,7 @@ def test_a_region_without_capacity_when_nodes_may_not_move(sandbox, program: Pro
     assert per_region(program("list", "-o", "json")) == {"us-east-1": 3, "eu-west-1": 3, "ap-southeast-1": 3}
 
 
-def test_no_capacity_anywhere(sandbox, program: Program) -> None:
+def test_no_capacity_anywhere(sandbox: Any, program: Program) -> None:
     """Nothing waits for ever: exit 1, told once for all regions, and destroy removes what was made."""
     before = sandbox.leftovers()
     sandbox.world.settings.capacity = dict.fromkeys(REGIONS, 0)
@@ -164,7 +179,7 @@ def test_no_capacity_anywhere(sandbox, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_a_zone_without_capacity(sandbox, program: Program) -> None:
+def test_a_zone_without_capacity(sandbox: Any, program: Program) -> None:
     """AWS takes another zone of the same region; nothing moves, nothing is missing."""
     sandbox.world.settings.capacity = {f"{region}a": 0 for region in REGIONS}
     done = program("create", "--yes", "-o", "json")
@@ -174,7 +189,7 @@ def test_a_zone_without_capacity(sandbox, program: Program) -> None:
     assert not any(one["zone"].endswith("a") for one in running(listed))
 
 
-def test_a_quota(sandbox, program: Program) -> None:
+def test_a_quota(sandbox: Any, program: Program) -> None:
     """Quota is told as quota, with the link to raise it, and never as capacity; other regions take the nodes."""
     sandbox.world.settings.spot_vcpu_quota = {"eu-west-1": 0}
     done = program("create", "--yes")
@@ -190,7 +205,7 @@ def test_a_quota(sandbox, program: Program) -> None:
     assert "servicequotas" in short.stdout + short.stderr
 
 
-def test_no_room_for_a_vpc(sandbox, program: Program) -> None:
+def test_no_room_for_a_vpc(sandbox: Any, program: Program) -> None:
     """Another quota that nobody handles: the region's nodes move, and its words name the way out."""
     sandbox.world.settings.quotas = {"vpcs": 1}
     done = program("create", "--yes")
@@ -199,7 +214,7 @@ def test_no_room_for_a_vpc(sandbox, program: Program) -> None:
     assert "vpc_id" in done.stderr + done.stdout
 
 
-def test_a_region_that_is_not_enabled(sandbox, program: Program) -> None:
+def test_a_region_that_is_not_enabled(sandbox: Any, program: Program) -> None:
     """Refused before anything is made: exit 2, with the command that enables it."""
     before = sandbox.leftovers()
     program.configure(regions="[us-east-1, af-south-1, eu-wets-1]")
@@ -210,7 +225,7 @@ def test_a_region_that_is_not_enabled(sandbox, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_reads_that_lag(sandbox, program: Program) -> None:
+def test_reads_that_lag(sandbox: Any, program: Program) -> None:
     """Two seconds behind: everything is still made once, found, and removed."""
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = 2.0
@@ -224,7 +239,7 @@ def test_reads_that_lag(sandbox, program: Program) -> None:
 
 
 @pytest.mark.parametrize("calls", [1, 12, 25, 45, 60, 85])
-def test_credentials_that_expire_in_the_middle(sandbox, program: Program, calls: int) -> None:
+def test_credentials_that_expire_in_the_middle(sandbox: Any, program: Program, calls: int) -> None:
     """Exit 4, words that say what to do; after renewing them destroy removes whatever there is."""
     before = sandbox.leftovers()
     sandbox.world.settings.credentials_expire_after_calls = calls
@@ -256,7 +271,7 @@ def test_no_credentials(program: Program, monkeypatch: pytest.MonkeyPatch) -> No
     assert "hint:" in done.stderr
 
 
-def test_a_denied_action(sandbox, program: Program) -> None:
+def test_a_denied_action(sandbox: Any, program: Program) -> None:
     """Permission is not capacity: exit 4, AWS's words name the action, and nothing moves."""
     before = sandbox.leftovers()
     sandbox.world.settings.deny = ["ec2:CreateFleet"]
@@ -269,9 +284,17 @@ def test_a_denied_action(sandbox, program: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    "action", ["CreateVpc", "CreateSubnet", "CreateLaunchTemplate", "CreateSecurityGroup", "CreateFleet", "CreateRoute"]
+    "action",
+    [
+        "CreateVpc",
+        "CreateSubnet",
+        "CreateLaunchTemplate",
+        "CreateSecurityGroup",
+        "CreateFleet",
+        "CreateRoute",
+    ],
 )
-def test_a_lost_answer_makes_nothing_twice(sandbox, program: Program, action: str) -> None:
+def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: Program, action: str) -> None:
     """The call was carried out and its answer lost: the region is looked at, or the token repeated, and one is made."""
     sandbox.world.settings.faults = [
         {"match": action, "region": "us-east-1", "code": "ConnectionReset", "when": "after", "count": 1}
@@ -279,16 +302,20 @@ def test_a_lost_answer_makes_nothing_twice(sandbox, program: Program, action: st
     before = sandbox.leftovers()
     done = program("create", "--yes", "-o", "json")
     assert done.code == 0, done.stdout
-    made = Counter(line.split()[1] for line in set(sandbox.leftovers()) - set(before) if line.startswith("us-east-1 "))
+    made = Counter(
+        line.split()[1] for line in set(sandbox.leftovers()) - set(before) if line.startswith("us-east-1 ")
+    )
     assert made["vpc"] == 1
     assert made["instance"] == 3
     assert program("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before
 
 
-def test_throttling_is_waited_out(sandbox, program: Program) -> None:
+def test_throttling_is_waited_out(sandbox: Any, program: Program) -> None:
     """AWS says slow down, the engine does, and says so."""
-    sandbox.world.settings.faults = [{"match": "Create*", "code": "RequestLimitExceeded", "count": 6, "status": 503}]
+    sandbox.world.settings.faults = [
+        {"match": "Create*", "code": "RequestLimitExceeded", "count": 6, "status": 503}
+    ]
     done = program("create", "--yes")
     assert done.code == 0
     assert "RequestLimitExceeded; again in" in done.stderr
@@ -303,7 +330,7 @@ def test_a_price_above_the_limit(program: Program) -> None:
     assert "SpotMaxPriceTooLow" in done.stderr + done.stdout
 
 
-def test_an_image_of_the_wrong_architecture(sandbox, program: Program) -> None:
+def test_an_image_of_the_wrong_architecture(sandbox: Any, program: Program) -> None:
     """An arm64 type with an x86_64 image: refused before anything is made."""
     before = sandbox.leftovers()
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -326,7 +353,7 @@ def test_both_architectures_at_once(program: Program) -> None:
     assert program("create", "--yes").code == 0
 
 
-def test_a_vpc_of_the_users(sandbox, program: Program) -> None:
+def test_a_vpc_of_the_users(sandbox: Any, program: Program) -> None:
     """Named in the configuration: nothing is made in it but a security group, and it stays when the cluster goes."""
     before = sandbox.leftovers()
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -340,7 +367,7 @@ def test_a_vpc_of_the_users(sandbox, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_another_cluster_is_not_touched(sandbox, program: Program) -> None:
+def test_another_cluster_is_not_touched(sandbox: Any, program: Program) -> None:
     """Two clusters by two tag values in the same regions: each is listed, grown and destroyed alone."""
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: blue}\n")
     assert program("create", "--yes").code == 0
@@ -354,7 +381,7 @@ def test_another_cluster_is_not_touched(sandbox, program: Program) -> None:
     assert program("destroy", "--cluster", "blue", "--yes").code == 0
 
 
-def test_destroy_needs_no_matching_configuration(sandbox, program: Program) -> None:
+def test_destroy_needs_no_matching_configuration(sandbox: Any, program: Program) -> None:
     """Regions that the configuration no longer names are found by the tag."""
     before = sandbox.leftovers()
     assert program("create", "--yes").code == 0
@@ -363,7 +390,7 @@ def test_destroy_needs_no_matching_configuration(sandbox, program: Program) -> N
     assert sandbox.leftovers() == before
 
 
-def test_a_dry_run_changes_nothing(sandbox, program: Program) -> None:
+def test_a_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
     """The plan with its price, on stdout, and not one call that changes anything."""
     done = program("create", "--dry-run", "-o", "json")
     assert done.code == 0
@@ -373,7 +400,7 @@ def test_a_dry_run_changes_nothing(sandbox, program: Program) -> None:
     assert program("destroy", "--dry-run").code == 0
 
 
-def test_nobody_to_confirm(program: Program, sandbox) -> None:
+def test_nobody_to_confirm(program: Program, sandbox: Any) -> None:
     """Without a terminal and without the flag: refused with exit 3, the flag named, nothing made."""
     done = program("create")
     assert done.code == 3
@@ -393,7 +420,7 @@ def test_no_at_the_question(program: Program) -> None:
     assert len(running(program("list", "-o", "json"))) == 12
 
 
-def test_a_cluster_that_cannot_be_seen_whole(sandbox, program: Program) -> None:
+def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: Program) -> None:
     """One region answers nothing: the others are listed, and exit 5 says that it was not everywhere."""
     assert program("create", "--yes").code == 0
     sandbox.world.settings.faults = [

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from support.program import Program
 
 
@@ -38,7 +39,9 @@ def test_a_mistake_in_the_command_line(program: Program, line: list[str], word: 
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("line", [["create", "--hep"], ["create", "--ye"], ["nuke", "--forc"], ["create", "--es"]])
+@pytest.mark.parametrize(
+    "line", [["create", "--hep"], ["create", "--ye"], ["nuke", "--forc"], ["create", "--es"]]
+)
 def test_a_typo_is_never_taken_for_agreement(program: Program, line: list[str]) -> None:
     """No suggestion points at a flag that agrees to something."""
     done = program(*line)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+
 from support.program import Program
 
 # Plain moto knows no Canonical parameters; it does know Amazon's.

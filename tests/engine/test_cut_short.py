@@ -102,7 +102,9 @@ def test_killed_at_every_change(sandbox: Any, at: int, answered: bool) -> None:
         receipt = asyncio.run(created(calls_of(cloud, sandbox)))
         assert receipt.exit_code is ExitCode.DONE
         new = [line.split()[:2] for line in sandbox.leftovers() if line not in before]
-        assert [kind for _, kind in new].count("instance") == 4, "killed and repeated, still not one node too many"
+        assert [kind for _, kind in new].count("instance") == 4, (
+            "killed and repeated, still not one node too many"
+        )
         gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
@@ -142,13 +144,22 @@ def test_two_creates_at_once_make_one_cluster(sandbox: Any) -> None:
     async def both() -> list[CreateReceipt]:
         clouds = [Aws(access(sandbox)) for _ in range(2)]
         runs = [
-            Calls(cloud, clock=sandbox.clock, emit=lambda _: None, api_s=60, jitter=lambda: 0.5, run_id=f"run-{number}")
+            Calls(
+                cloud,
+                clock=sandbox.clock,
+                emit=lambda _: None,
+                api_s=60,
+                jitter=lambda: 0.5,
+                run_id=f"run-{number}",
+            )
             for number, cloud in enumerate(clouds)
         ]
         try:
             prepared = [await create.prepare(calls, SPEC, caller_address=nobody) for calls in runs]
             return list(
-                await asyncio.gather(*(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True)))
+                await asyncio.gather(
+                    *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))
+                )
             )
         finally:
             for cloud in clouds:

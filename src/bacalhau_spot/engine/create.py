@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
-from bacalhau_spot.core.model import CALLER, Market, Spread
+from bacalhau_spot.core.choose import choose
+from bacalhau_spot.core.model import CALLER, Market, RegionSpec, Spread
 from bacalhau_spot.core.plan import Plan, demand, market_problems, plan, spread_over
 from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
 from bacalhau_spot.core.verdict import Action, Fault, judge, worst
 from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.follow import close_requests, follow
 from bacalhau_spot.engine.launch import Site, launch
-from bacalhau_spot.engine.market import markets
+from bacalhau_spot.engine.market import markets, price_lists
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.user_data import render
@@ -51,13 +52,15 @@ async def prepare(
     allow_removal: bool = False,
 ) -> Prepared:
     """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
-    for region in spec.regions:
-        render(spec, region=region.name)  # too long or unusable: said now
     here = await standing(calls)
     check_regions(spec, here.regions)
     seen, address = await asyncio.gather(
         survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
     )
+    if spec.auto_regions is not None:
+        spec = await _with_regions(calls, spec, here, seen)
+    for region in spec.regions:
+        render(spec, region=region.name)  # too long or unusable: said now
     _check_seen(spec, seen)
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
@@ -68,6 +71,24 @@ async def prepare(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
     return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
+
+
+async def _with_regions(calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey) -> ClusterSpec:
+    """The regions that `auto` stands for now."""
+    count = spec.auto_regions or 0
+    present = {instance.region for instance in seen.instances if instance.alive}
+    reachable = [name for name in enabled(here.regions) if name in seen.tagged]
+    names = sorted(present)[:count]
+    if len(present) < count:
+        prices = await price_lists(calls, spec, regions=reachable)
+        names = list(choose(count, present=present, prices=prices))
+    if not names:
+        raise UserError(
+            "no enabled region offers the configured instance types",
+            hint="change `instance_types`, or name the regions under `regions`",
+            exit_code=ExitCode.USAGE,
+        )
+    return replace(spec, regions=tuple(RegionSpec(name) for name in names))
 
 
 async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:

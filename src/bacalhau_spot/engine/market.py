@@ -12,6 +12,7 @@ from bacalhau_spot.engine.calls import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from decimal import Decimal
 
     from bacalhau_spot.core.model import ClusterSpec, Offer, RegionSpec, TypeInfo
     from bacalhau_spot.engine.calls import Calls
@@ -39,6 +40,18 @@ async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) ->
         *(_market(calls, spec, named.get(name), name, wanted[name], infos) for name in regions)
     )
     return {market.region: market for market in found}
+
+
+async def price_lists(
+    calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]
+) -> dict[str, dict[tuple[str, str], Decimal]]:
+    """Now's spot price of every pool of the acceptable types, by region: one call a region."""
+
+    async def one(name: str) -> dict[tuple[str, str], Decimal]:
+        types = await _wanted_types(calls, spec, None, name)
+        return await calls.read(name, partial(calls.cloud.spot_prices, name, types))
+
+    return dict(zip(regions, await together(*(one(name) for name in regions)), strict=True))
 
 
 async def _wanted_types(
