@@ -64,6 +64,7 @@ def test_offerings_come_in_pages(sandbox: Any) -> None:
 
 def test_a_region_without_data_offers_the_general_families(sandbox: Any) -> None:
     """Every AWS region has t3, m5 and the like."""
+    sandbox.world.settings.opted_in = ["mx-central-1"]
     found = offerings(sandbox.client(region="mx-central-1"), LocationType="availability-zone")
     assert ("mx-central-1a", "t3.medium") in found
     assert ("mx-central-1c", "m6g.large") in found

@@ -79,7 +79,7 @@ def test_room_comes_back_when_instances_end(sandbox: Any) -> None:
     assert len(fleet_ids(first)) == 2
     ec2.terminate_instances(InstanceIds=fleet_ids(first))
     assert fleet_ids(build_fleet(ec2, template, overrides(net["subnets"]), 1)) == []
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert len(fleet_ids(build_fleet(ec2, template, overrides(net["subnets"]), 2))) == 2
 
 
@@ -210,7 +210,7 @@ def test_deleting_an_instant_fleet_ends_its_instances(sandbox: Any) -> None:
     assert answer["SuccessfulFleetDeletions"][0]["CurrentFleetState"] == "deleted_terminating"
     assert states(ec2, fleet_ids(fleet)) == {"shutting-down"}
     assert ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": ["fleet"]}])["Tags"] == []
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert ec2.describe_fleets(FleetIds=[fleet["FleetId"]])["Fleets"][0]["FleetState"] == "deleted"
 
 
@@ -242,5 +242,5 @@ def test_a_subnet_runs_out_of_addresses(sandbox: Any) -> None:
     assert len(fleet_ids(fleet)) == 11
     assert codes(fleet) == {"InsufficientFreeAddressesInSubnet"}
     ec2.terminate_instances(InstanceIds=fleet_ids(fleet))
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert len(fleet_ids(build_fleet(ec2, template, pools, 11))) == 11

@@ -35,12 +35,12 @@ def test_pending_takes_its_time(sandbox: Any) -> None:
     sandbox.world.settings.pending_s = 30
     ec2 = sandbox.client()
     ids = launch(ec2)
-    sandbox.clock += 29
+    sandbox.clock.advance(29)
     assert states(ec2, ids) == {"pending"}
     assert ec2.describe_instance_status(InstanceIds=ids)["InstanceStatuses"] == []
     everything = ec2.describe_instance_status(InstanceIds=ids, IncludeAllInstances=True)["InstanceStatuses"]
     assert everything[0]["InstanceState"]["Name"] == "pending"
-    sandbox.clock += 1
+    sandbox.clock.advance(1)
     assert states(ec2, ids) == {"running"}
     assert (
         ec2.describe_instance_status(InstanceIds=ids)["InstanceStatuses"][0]["InstanceStatus"]["Status"]
@@ -53,14 +53,14 @@ def test_ending_takes_its_time_and_leaves_a_row_for_an_hour(sandbox: Any) -> Non
     sandbox.world.settings.terminate_s = 60
     ec2 = sandbox.client()
     ids = launch(ec2)
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     answer = ec2.terminate_instances(InstanceIds=ids)["TerminatingInstances"][0]
     assert (answer["PreviousState"]["Name"], answer["CurrentState"]["Name"]) == ("running", "shutting-down")
-    sandbox.clock += 59
+    sandbox.clock.advance(59)
     ending = instances(ec2, InstanceIds=ids)[0]
     assert ending["State"]["Name"] == "shutting-down"
     assert ending["NetworkInterfaces"]
-    sandbox.clock += 1
+    sandbox.clock.advance(1)
     ended = instances(ec2, InstanceIds=ids)[0]
     assert ended["State"] == {"Code": 48, "Name": "terminated"}
     assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
@@ -70,7 +70,7 @@ def test_ending_takes_its_time_and_leaves_a_row_for_an_hour(sandbox: Any) -> Non
     assert ended["NetworkInterfaces"] == ended["BlockDeviceMappings"] == []
     assert ec2.describe_volumes()["Volumes"] == []
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
-    sandbox.clock += 3600
+    sandbox.clock.advance(3600)
     with refused("InvalidInstanceID.NotFound"):
         instances(ec2, InstanceIds=ids)
 
@@ -81,10 +81,10 @@ def test_one_unknown_id_and_none_ends(sandbox: Any) -> None:
     ids = launch(ec2)
     with refused("InvalidInstanceID.NotFound"):
         ec2.terminate_instances(InstanceIds=[*ids, "i-00000000000000000"])
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert states(ec2, ids) == {"running"}
     ec2.terminate_instances(InstanceIds=ids)
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     answer = ec2.terminate_instances(InstanceIds=ids)["TerminatingInstances"][0]
     assert (answer["PreviousState"]["Name"], answer["CurrentState"]["Name"]) == ("terminated", "terminated")
 
@@ -106,7 +106,7 @@ def test_a_disk_that_is_not_deleted_stays(sandbox: Any) -> None:
     ids = launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": disk}])
     assert len(ec2.describe_volumes()["Volumes"]) == 2
     ec2.terminate_instances(InstanceIds=ids)
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     left = ec2.describe_volumes()["Volumes"]
     assert [(one["Size"], one["State"]) for one in left] == [(30, "available")]
     ec2.delete_volume(VolumeId=left[0]["VolumeId"])
@@ -163,7 +163,7 @@ def test_fleets_instances_are_ordinary_ones(sandbox: Any) -> None:
     net = build_network(ec2)
     fleet = build_fleet(ec2, build_template(ec2, net["group"]), overrides(net["subnets"]), 2)
     ec2.terminate_instances(InstanceIds=fleet_ids(fleet))
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert states(ec2, fleet_ids(fleet)) == {"terminated"}
     assert ec2.describe_fleets(FleetIds=[fleet["FleetId"]])["Fleets"][0]["FulfilledCapacity"] == 0.0
 
@@ -174,7 +174,7 @@ def test_a_one_time_spot_instance_is_not_stopped(sandbox: Any) -> None:
     with refused("UnsupportedOperation"):
         ec2.stop_instances(InstanceIds=launch(ec2, InstanceMarketOptions={"MarketType": "spot"}))
     ids = launch(ec2)
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     ec2.stop_instances(InstanceIds=ids)
     assert states(ec2, ids) == {"stopped"}
 
@@ -187,7 +187,7 @@ def test_an_elastic_address_outlives_its_instance(sandbox: Any) -> None:
     ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=ids[0])
     assert instances(ec2, InstanceIds=ids)[0]["PublicIpAddress"] == address["PublicIp"]
     ec2.terminate_instances(InstanceIds=ids)
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert not ec2.describe_addresses()["Addresses"][0].get("InstanceId")
     ec2.release_address(AllocationId=address["AllocationId"])
 

@@ -56,7 +56,7 @@ def test_a_cluster_from_nothing_to_nothing(sandbox: Any) -> None:
     assert len(ids) == 3
     assert not fleet["Errors"]
     assert states(ec2, ids) == {"pending"}
-    sandbox.clock += 2
+    sandbox.clock.advance(2)
     assert states(ec2, ids) == {"running"}
     tagged = ec2.describe_tags(Filters=MINE)["Tags"]
     assert sorted({tag["ResourceType"] for tag in tagged}) == KINDS
@@ -66,11 +66,11 @@ def test_a_cluster_from_nothing_to_nothing(sandbox: Any) -> None:
     ec2.terminate_instances(InstanceIds=ids)
     assert states(ec2, ids) == {"shutting-down"}
     check_blocked(ec2, net, instances(ec2, InstanceIds=ids)[0]["SubnetId"])
-    sandbox.clock += 2
+    sandbox.clock.advance(2)
     assert states(ec2, ids) == {"terminated"}
     ec2.delete_launch_template(LaunchTemplateId=template)
     remove_network(ec2, net)
-    sandbox.clock += 4000
+    sandbox.clock.advance(4000)
     assert ec2.describe_tags(Filters=MINE)["Tags"] == []
     assert instances(ec2) == []
 

@@ -14,7 +14,7 @@ def history(sandbox: Any, region: str = "us-east-1", **query: Any) -> list[Any]:
 
 
 def now(sandbox: Any) -> datetime:
-    return datetime.fromtimestamp(sandbox.clock, UTC)
+    return datetime.fromtimestamp(sandbox.clock.now(), UTC)
 
 
 def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:

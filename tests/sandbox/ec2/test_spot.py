@@ -61,7 +61,7 @@ def test_cancelling_does_not_end_the_instance(sandbox: Any) -> None:
     answer = ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=ids)["CancelledSpotInstanceRequests"]
     assert answer == [{"SpotInstanceRequestId": ids[0], "State": "cancelled"}]
     assert summary(ec2) == ("cancelled", "request-canceled-and-instance-running")
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     assert states(ec2, [one["InstanceId"]]) == {"running"}
     ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
     assert summary(ec2)[0] == "cancelled"
@@ -83,15 +83,15 @@ def test_an_interruption_gives_notice_then_ends_the_instance(sandbox: Any) -> No
     """Two minutes marked-for-termination, then shutting down with Server.SpotInstanceTermination, then closed."""
     ec2 = sandbox.client()
     one = launch(ec2)[0]
-    sandbox.clock += 5
-    sandbox.ec2.interrupt("us-east-1", one["InstanceId"], notice_s=120)
+    sandbox.clock.advance(5)
+    sandbox.server.interrupt("us-east-1", one["InstanceId"], notice_s=120)
     assert summary(ec2) == ("active", "marked-for-termination")
-    sandbox.clock += 119
+    sandbox.clock.advance(119)
     assert states(ec2, [one["InstanceId"]]) == {"running"}
-    sandbox.clock += 1
+    sandbox.clock.advance(1)
     assert states(ec2, [one["InstanceId"]]) == {"shutting-down"}
     assert summary(ec2) == ("closed", "instance-terminated-no-capacity")
-    sandbox.clock += 5
+    sandbox.clock.advance(5)
     ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
     assert ended["State"]["Name"] == "terminated"
     assert ended["StateReason"]["Code"] == "Server.SpotInstanceTermination"
@@ -101,10 +101,10 @@ def test_an_interruption_gives_notice_then_ends_the_instance(sandbox: Any) -> No
 def test_terminating_during_the_notice_is_the_users_doing(sandbox: Any) -> None:
     ec2 = sandbox.client()
     one = launch(ec2)[0]
-    sandbox.clock += 5
-    sandbox.ec2.interrupt("us-east-1", one["InstanceId"])
+    sandbox.clock.advance(5)
+    sandbox.server.interrupt("us-east-1", one["InstanceId"])
     ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
-    sandbox.clock += 300
+    sandbox.clock.advance(300)
     assert summary(ec2) == ("closed", "instance-terminated-by-user")
     ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
     assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
