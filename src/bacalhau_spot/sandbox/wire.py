@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Http:
+    """The request a call came in, for what the call's other fields do not say: REST paths, protocols, signatures."""
+
+    method: str = "POST"
+    path: str = "/"  # as sent: not unquoted
+    query: str = ""
+    headers: Mapping[str, str] = field(
+        default_factory=dict
+    )  # names in lower case; empty: made inside the sandbox
 
 
 @dataclass(frozen=True)
@@ -16,6 +31,12 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     access_key_id: str = ""
+    http: Http = field(default_factory=Http)
+
+    @property
+    def name(self) -> str:
+        """As policies spell it: ec2:CreateVpc."""
+        return f"{self.service}:{self.action}"
 
     @property
     def mutates(self) -> bool:
@@ -39,6 +60,10 @@ class AwsError(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+class ConnectionLost(Exception):  # noqa: N818 - it happens, it is not raised in anger
+    """The connection ends without an answer, whatever has been done by then."""
 
 
 class Handler(Protocol):

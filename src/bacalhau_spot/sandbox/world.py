@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACCOUNT_ID = "000000000000"  # no AWS account has this number: the sandbox is never taken for AWS
 ACCESS_KEY_ID = "AKIASANDBOXSANDBOXSB"
@@ -26,21 +28,32 @@ class Settings:
     pending_s: float = 1.0  # an instance is `pending` this long
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
-    read_lag_s: float = 0.0  # reads lag writes by this long: what was made is not found, what was deleted is still listed
+    read_lag_s: float = (
+        0.0  # reads lag writes by this long: what was made is not found, what was deleted is still listed
+    )
     # Capacity. Keys are "region", "zone" or "zone/type" (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
-    capacity: dict[str, int] = field(default_factory=dict)  # how many instances a place has room for; absent: no limit
+    capacity: dict[str, int] = field(
+        default_factory=dict
+    )  # how many instances a place has room for; absent: no limit
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
     # Limits
     spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
-    quotas: dict[str, int] = field(default_factory=dict)  # e.g. {"vpcs": 5}: per region; absent: AWS's defaults
+    quotas: dict[str, int] = field(
+        default_factory=dict
+    )  # e.g. {"vpcs": 5}: per region; absent: AWS's defaults
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
-    opted_in: list[str] = field(default_factory=list)  # opt-in regions that are enabled beside the default ones
-    credentials_expire_after_calls: int | None = None  # the so many-th call from now on answers ExpiredToken
+    opted_in: list[str] = field(
+        default_factory=list
+    )  # opt-in regions that are enabled beside the default ones
+    credentials_expire_after_calls: int | None = (
+        None  # so many more calls are answered, then they have expired
+    )
     credentials_expire_at: float | None = None  # by the sandbox's clock
     deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
-    # Faults: {"match": "CreateSubnet" or "ec2:*", "region": "…" or absent, "code": …, "message": …, "status": 400,
-    #          "count": how often (absent: always), "after": let so many pass first}
+    # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
+    # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
+    # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
     price_factor: float = 1.0  # all spot prices times this
 
@@ -57,7 +70,9 @@ class World:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7
-    calls: list[tuple[str, str, str]] = field(default_factory=list)  # (region, service:Action, outcome) of every call, in order
+    calls: list[tuple[str, str, str]] = field(
+        default_factory=list
+    )  # (region, service:Action, outcome) of every call, in order
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one

@@ -1,0 +1,131 @@
+"""The sandbox's own switches over HTTP, on the same port under /_sandbox/. For this machine's programs, not for browsers."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections import Counter
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from bacalhau_spot import __version__
+from bacalhau_spot.sandbox import switches
+from bacalhau_spot.sandbox.wire import AwsError, Reply
+from bacalhau_spot.sandbox.world import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bacalhau_spot.sandbox.server import Sandbox
+    from bacalhau_spot.sandbox.wire import Http
+
+PREFIX = "/_sandbox/"
+_HOSTS = ("127.0.0.1", "localhost")
+
+
+class Admin:
+    def __init__(self, sandbox: Sandbox, on_stop: Callable[[], None]) -> None:
+        self._sandbox = sandbox
+        self._on_stop = on_stop
+        self._started = time.monotonic()
+        self._verbs: Mapping[tuple[str, str], Callable[[Http, Any], Any]] = {
+            ("GET", "ping"): self._ping,
+            ("GET", "status"): self._status,
+            ("GET", "calls"): self._calls,
+            ("GET", "leftovers"): self._leftovers,
+            ("POST", "set"): self._set,
+            ("POST", "reset"): self._reset,
+            ("POST", "interrupt"): self._interrupt,
+            ("POST", "stop"): self._stop,
+        }
+
+    def __call__(self, http: Http, body: bytes) -> Reply:
+        # A web page can make a browser knock here; its requests carry an Origin, or a name that is not this machine's.
+        host = http.headers.get("host", "").partition(":")[0]
+        if "origin" in http.headers or host not in _HOSTS:
+            return _error(HTTPStatus.FORBIDDEN, "the sandbox does not talk to web pages")
+        verb = http.path.removeprefix(PREFIX)
+        if (http.method, verb) == ("GET", "address"):
+            return Reply(b"127.0.0.1\n", content_type="text/plain")  # whoever asks is on this machine
+        answer = self._verbs.get((http.method, verb))
+        if answer is None:
+            known = ", ".join(f"{method} {name}" for method, name in self._verbs)
+            return _error(HTTPStatus.NOT_FOUND, f"there is no {http.method} {verb}; there are {known}")
+        try:
+            return _reply(answer(http, json.loads(body) if body else {}))
+        except (KeyError, TypeError, ValueError, AwsError) as wrong:
+            text = f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
+            return _error(HTTPStatus.BAD_REQUEST, text)
+
+    def _ping(self, _http: Http, _body: Any) -> dict[str, Any]:
+        return {"pid": os.getpid(), "version": __version__, "account_id": ACCOUNT_ID}
+
+    def _status(self, http: Http, body: Any) -> dict[str, Any]:
+        sandbox = self._sandbox
+        calls = list(sandbox.world.calls)
+        instances = [(thing.region, thing.state) for thing in sandbox.things() if thing.kind == "instance"]
+        return {
+            **self._ping(http, body),
+            "url": sandbox.url,
+            "uptime_s": round(time.monotonic() - self._started, 1),
+            "settings": asdict(sandbox.world.settings),
+            "instances": _nested(instances),
+            "calls": _nested((region, name) for region, name, _ in calls),
+            "refusals": _count(outcome for _, _, outcome in calls if outcome != "ok"),
+        }
+
+    def _calls(self, _http: Http, _body: Any) -> list[list[str]]:
+        return [list(call) for call in self._sandbox.world.calls]
+
+    def _leftovers(self, http: Http, _body: Any) -> list[str]:
+        return self._sandbox.leftovers(defaults=parse_qs(http.query).get("defaults") == ["1"])
+
+    def _set(self, _http: Http, body: Any) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise TypeError("a mapping from switches to values is expected")
+        switches.apply(self._sandbox.world.settings, body)
+        return asdict(self._sandbox.world.settings)
+
+    def _reset(self, _http: Http, _body: Any) -> dict[str, Any]:
+        self._sandbox.reset()
+        return {}
+
+    def _interrupt(self, _http: Http, body: Any) -> dict[str, Any]:
+        instance_id, notice_s = str(body["instance_id"]), float(body.get("notice_s", 120))
+        region = body.get("region") or self._region_of(instance_id)
+        self._sandbox.interrupt(region, instance_id, notice_s=notice_s)
+        return {"region": region, "instance_id": instance_id, "notice_s": notice_s}
+
+    def _region_of(self, instance_id: str) -> str:
+        for thing in self._sandbox.things():
+            if thing.kind == "instance" and thing.id == instance_id:
+                return thing.region
+        raise ValueError(f"no instance {instance_id} is in the sandbox")
+
+    def _stop(self, _http: Http, _body: Any) -> dict[str, Any]:
+        # From another thread, and after the answer has left: stopping hangs up on everybody, us included.
+        threading.Timer(0.1, self._on_stop).start()
+        return {}
+
+
+def _reply(answer: object, status: int = HTTPStatus.OK) -> Reply:
+    return Reply(json.dumps(answer).encode(), status, "application/json")
+
+
+def _error(status: int, message: str) -> Reply:
+    return _reply({"error": message}, status)
+
+
+def _count(words: Any) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _nested(pairs: Any) -> dict[str, dict[str, int]]:
+    nested: dict[str, dict[str, int]] = {}
+    for (outer, inner), count in sorted(Counter(pairs).items()):
+        nested.setdefault(outer, {})[inner] = count
+    return nested

@@ -1,0 +1,50 @@
+"""What AWS does to every call before a service sees it, one stage a file. Each is switched by `World.settings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.sandbox.layer.client_token import ClientToken
+from bacalhau_spot.sandbox.layer.credentials import Credentials
+from bacalhau_spot.sandbox.layer.deny import Deny
+from bacalhau_spot.sandbox.layer.dry_run import DryRun
+from bacalhau_spot.sandbox.layer.faults import Faults
+from bacalhau_spot.sandbox.layer.identity import Identity
+from bacalhau_spot.sandbox.layer.latency import Latency
+from bacalhau_spot.sandbox.layer.opt_in import OptIn
+from bacalhau_spot.sandbox.layer.read_lag import ReadLag
+from bacalhau_spot.sandbox.layer.record import Record
+from bacalhau_spot.sandbox.layer.throttle import Throttle
+from bacalhau_spot.sandbox.wire import ConnectionLost as DropConnection
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.wire import Handler
+    from bacalhau_spot.sandbox.world import World
+
+__all__ = ["STAGES", "DropConnection", "build", "layer"]
+
+# In the order in which a call meets them
+STAGES = (
+    Record,
+    Latency,
+    Credentials,
+    OptIn,
+    Deny,
+    Throttle,
+    Faults,
+    DryRun,
+    ClientToken,
+    ReadLag,
+    Identity,
+)
+
+
+def layer(world: World, inner: Handler) -> Handler:
+    """All stages before `inner`, as one Handler. Stages remember: a new world needs a new layer."""
+    handler = inner
+    for stage in reversed(STAGES):
+        handler = stage(world, handler)
+    return handler
+
+
+build = layer  # as in `layer.build(world, services)`, where the module is what is imported

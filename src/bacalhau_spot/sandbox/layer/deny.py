@@ -1,0 +1,41 @@
+"""What the caller's policy does not allow. Everything is allowed that `settings.deny` does not name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.sandbox.layer import refusals
+from bacalhau_spot.sandbox.layer.identity import USER_ARN, WHO_AM_I
+from bacalhau_spot.sandbox.world import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.world import World
+
+
+class Deny:
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+
+    def __call__(self, call: Call) -> Reply:
+        denied = any(fnmatchcase(call.name, pattern) for pattern in self._world.settings.deny)
+        # AWS: STS API Reference, GetCallerIdentity: no policy can take this one away
+        if denied and call.name != WHO_AM_I:
+            raise refusals.denied(call, user_arn=USER_ARN, resource=_resource(call), proof=_proof(call))
+        return self._inner(call)
+
+
+def _resource(call: Call) -> str:
+    if call.service != "ec2" or not call.mutates:
+        return "*"
+    return f"arn:aws:ec2:{call.region}:{ACCOUNT_ID}:*/*"
+
+
+def _proof(call: Call) -> str:
+    """Stands where AWS puts what `sts decode-authorization-message` explains: long, and the same for the same call."""
+    digest = hashlib.sha512(f"{call.region} {call.name}".encode()).digest()
+    return base64.urlsafe_b64encode(digest * 4).decode().rstrip("=")

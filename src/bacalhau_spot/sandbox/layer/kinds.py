@@ -1,0 +1,96 @@
+"""How EC2 spells the things that are made, listed and deleted, as far as reads that lag must recognise them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What a creating action makes, by the prefix of the id. Its answer names other things too (a default VPC's), which are old.
+MAKES: Mapping[str, tuple[str, ...]] = {
+    "AllocateAddress": ("eipalloc",),
+    "CreateFleet": ("fleet", "i"),
+    "CreateInternetGateway": ("igw",),
+    "CreateKeyPair": ("key",),
+    "CreateLaunchTemplate": ("lt",),
+    "CreateNatGateway": ("nat",),
+    "CreateNetworkInterface": ("eni",),
+    "CreateRouteTable": ("rtb",),
+    "CreateSecurityGroup": ("sg",),
+    "CreateSnapshot": ("snap",),
+    "CreateSubnet": ("subnet",),
+    "CreateVolume": ("vol",),
+    "CreateVpc": ("vpc",),
+    "CreateVpcEndpoint": ("vpce",),
+    "ImportKeyPair": ("key",),
+    "RequestSpotInstances": ("sir", "i"),
+    "RunInstances": ("i", "eni", "vol", "sir"),
+}
+
+# Under which name an item of a list carries its own id
+OWN_ID: Mapping[str, str] = {
+    "DescribeAddresses": "allocationId",
+    "DescribeFleetInstances": "instanceId",
+    "DescribeFleets": "fleetId",
+    "DescribeInstanceStatus": "instanceId",
+    "DescribeInstances": "instanceId",
+    "DescribeInternetGateways": "internetGatewayId",
+    "DescribeKeyPairs": "keyPairId",
+    "DescribeLaunchTemplates": "launchTemplateId",
+    "DescribeLaunchTemplateVersions": "launchTemplateId",
+    "DescribeNatGateways": "natGatewayId",
+    "DescribeNetworkInterfaces": "networkInterfaceId",
+    "DescribeRouteTables": "routeTableId",
+    "DescribeSecurityGroups": "groupId",
+    "DescribeSnapshots": "snapshotId",
+    "DescribeSpotInstanceRequests": "spotInstanceRequestId",
+    "DescribeSubnets": "subnetId",
+    "DescribeTags": "resourceId",
+    "DescribeVolumes": "volumeId",
+    "DescribeVpcEndpoints": "vpcEndpointId",
+    "DescribeVpcs": "vpcId",
+}
+
+# AWS: EC2 API Reference, "Error codes"
+NOT_FOUND: Mapping[str, tuple[str, str]] = {
+    "eipalloc": ("InvalidAllocationID.NotFound", "The allocation ID '{}' does not exist"),
+    "eni": ("InvalidNetworkInterfaceID.NotFound", "The networkInterface ID '{}' does not exist"),
+    "fleet": ("InvalidFleetId.NotFound", "The fleet ID '{}' does not exist"),
+    "i": ("InvalidInstanceID.NotFound", "The instance ID '{}' does not exist"),
+    "igw": ("InvalidInternetGatewayID.NotFound", "The internetGateway ID '{}' does not exist"),
+    "key": ("InvalidKeyPair.NotFound", "The key pair '{}' does not exist"),
+    "lt": (
+        "InvalidLaunchTemplateId.NotFound",
+        "The specified launch template, with template ID {}, does not exist.",
+    ),
+    "nat": ("NatGatewayNotFound", "The Nat Gateway {} was not found"),
+    "rtb": ("InvalidRouteTableID.NotFound", "The routeTable ID '{}' does not exist"),
+    "sg": ("InvalidGroup.NotFound", "The security group '{}' does not exist"),
+    "sir": ("InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '{}' does not exist"),
+    "snap": ("InvalidSnapshot.NotFound", "The snapshot '{}' does not exist."),
+    "subnet": ("InvalidSubnetID.NotFound", "The subnet ID '{}' does not exist"),
+    "vol": ("InvalidVolume.NotFound", "The volume '{}' does not exist."),
+    "vpc": ("InvalidVpcID.NotFound", "The vpc ID '{}' does not exist"),
+    "vpce": ("InvalidVpcEndpointId.NotFound", "The Vpc Endpoint Id '{}' does not exist"),
+}
+NAME_NOT_FOUND = (
+    "InvalidLaunchTemplateName.NotFoundException",
+    "The specified launch template, with template name {}, does not exist.",
+)
+
+_ID = re.compile(rb"\b([a-z]+)-[0-9a-f]{8}[0-9a-f-]*")
+
+
+def made_by(action: str, body: bytes) -> set[str]:
+    """The ids of what a creating action's answer says it made."""
+    prefixes = MAKES.get(action, ())
+    return {found[0].decode() for found in _ID.finditer(body) if found[1].decode() in prefixes}
+
+
+def not_found(name: str) -> tuple[str, str]:
+    """Code and message for an id; whatever has no id's form is a launch template's name."""
+    prefix = name.partition("-")[0]
+    code, message = NOT_FOUND[prefix] if _ID.fullmatch(name.encode()) else NAME_NOT_FOUND
+    return code, message.format(name)

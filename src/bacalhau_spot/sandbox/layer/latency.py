@@ -1,0 +1,20 @@
+"""Every call takes a while, whichever process makes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.world import World
+
+
+class Latency:
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+
+    def __call__(self, call: Call) -> Reply:
+        if self._world.settings.latency_s > 0:
+            self._world.sleep(self._world.settings.latency_s)
+        return self._inner(call)

@@ -1,0 +1,23 @@
+"""A region that the account has not enabled knows nobody (AWS: Account Management, "Enable or disable AWS Regions")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.sandbox.layer import refusals
+from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
+
+if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.world import World
+
+
+class OptIn:
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+
+    def __call__(self, call: Call) -> Reply:
+        if call.region not in ENABLED_BY_DEFAULT and call.region not in self._world.settings.opted_in:
+            raise refusals.unknown_key(call)
+        return self._inner(call)

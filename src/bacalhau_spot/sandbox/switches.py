@@ -1,0 +1,80 @@
+"""Settings from outside: names and values checked against the dataclass before any of them takes effect."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.world import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FAULT_NEEDS = {"match", "code"}
+_FAULT_MAY = _FAULT_NEEDS | {"region", "message", "status", "count", "after", "when"}
+
+
+class BadSwitch(ValueError):  # noqa: N818 - what it is called in the message
+    """A switch that does not exist, or a value it cannot have; the text is for the user."""
+
+
+def apply(settings: Settings, values: Mapping[str, Any]) -> None:
+    """All of them, or none. Raises BadSwitch."""
+    kinds = typing.get_type_hints(Settings)
+    checked: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in kinds:
+            raise BadSwitch(f"there is no switch {name!r}; there are {', '.join(Settings.names())}")
+        if not _fits(value, kinds[name]):
+            raise BadSwitch(f"{name} is {_spell(kinds[name])}, not {value!r}")
+        checked[name] = float(value) if kinds[name] is float else value
+    for fault in checked.get("faults", ()):
+        _check_fault(fault)
+    for name, value in checked.items():
+        setattr(settings, name, value)
+
+
+def _check_fault(fault: Mapping[str, Any]) -> None:
+    missing, unknown = _FAULT_NEEDS - set(fault), set(fault) - _FAULT_MAY
+    if missing:
+        raise BadSwitch(f"a fault needs {' and '.join(sorted(missing))}: {fault!r}")
+    if unknown:
+        raise BadSwitch(f"a fault has no {', '.join(sorted(unknown))}: {fault!r}")
+
+
+def _fits(value: object, kind: Any) -> bool:
+    if kind is Any:
+        return True
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return any(_fits(value, one) for one in inner)
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _fits(name, inner[0]) and _fits(one, inner[1]) for name, one in value.items()
+        )
+    if origin is list:
+        return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
+    if isinstance(value, bool) or kind is bool:  # Python's booleans are integers; ours are not
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+
+
+def _spell(kind: Any) -> str:
+    words = {
+        float: "a number",
+        int: "a whole number",
+        str: "a text",
+        bool: "true or false",
+        type(None): "null",
+    }
+    if kind in words:
+        return words[kind]
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:
+        return " or ".join(_spell(one) for one in inner)
+    if origin is list:
+        return f"a list, each entry {_spell(inner[0])}"
+    if origin is dict:
+        return f"a mapping from a name to {_spell(inner[1])}"
+    return "anything"
