@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+# Where the pages that errors name are read.
+DOCS_URL = "https://github.com/bacalhau-project/bacalhau-spot/blob/main"
+
 
 class ExitCode(IntEnum):
     """How the program ends. The documentation's table is generated from here."""
@@ -24,7 +27,7 @@ class UserError(Exception):
     """Something that the user can act on: what happened, why, what to do next.
 
     `what` is one sentence without a full stop; `why` carries AWS's code, once; `hint` is a command or an instruction
-    that can be followed as it stands; `docs` a page of ours; `details` further lines, one problem each.
+    that can be followed as it stands; `docs` the path of a page of ours; `details` further lines, one problem each.
     """
 
     def __init__(

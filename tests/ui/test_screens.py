@@ -25,7 +25,8 @@ def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east
     for event in CREATE:
         frame.progress = fold(frame.progress, event)
     console.print(frame)
-    return console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    return text
 
 
 @pytest.mark.parametrize("width", [40, 60, 100])

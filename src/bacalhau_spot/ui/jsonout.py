@@ -66,7 +66,7 @@ def text(result: Data, *, form: str) -> str:
     if form == "yaml":
         return "".join(f"{row}\n" for row in _yaml(result, 0))
     if form == "ndjson":
-        return json.dumps({"type": "result", **result}, ensure_ascii=False) + "\n"
+        return json.dumps({"event": "result", **result}, ensure_ascii=False) + "\n"
     return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -76,13 +76,22 @@ def _yaml(value: Any, depth: int) -> list[str]:
     rows: list[str] = []
     pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
     for key, inner in pairs:
-        head = f"{indent}{json.dumps(key, ensure_ascii=False)}:" if key is not None else f"{indent}-"
+        head = f"{indent}{_scalar(key)}:" if key is not None else f"{indent}-"
         if isinstance(inner, dict | list) and inner:
             rows.append(head)
             rows.extend(_yaml(inner, depth + 1))
         else:
-            rows.append(f"{head} {json.dumps(inner, ensure_ascii=False)}")
+            rows.append(f"{head} {_scalar(inner)}")
     return rows
+
+
+# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set").
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def _scalar(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def time_text(moment: datetime) -> str:
@@ -226,7 +235,7 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
 
 
 class Ndjson:
-    """A screen for programs: each event one JSON object on a line, `type` first."""
+    """A screen for programs: each event one JSON object on a line, its name first."""
 
     def __init__(self, stream: TextIO, *, now: Callable[[], datetime]) -> None:
         self._stream = stream
@@ -235,7 +244,7 @@ class Ndjson:
     def emit(self, event: Event) -> None:
         name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
         values = {item.name: getattr(event, item.name) for item in fields(event)}
-        row = {"type": name, "at": time_text(self._now()), **values}
+        row = {"event": name, "at": time_text(self._now()), **values}
         self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._stream.flush()
 

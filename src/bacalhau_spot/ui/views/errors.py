@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.verdict import Fault, judge, worst
-from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.errors import DOCS_URL, ExitCode, UserError
 from bacalhau_spot.ui.views.text import Said
 from bacalhau_spot.ui.words import listed
 
@@ -35,7 +35,7 @@ def error_view(error: UserError) -> Group:
     if error.hint:
         parts.append(Said(error.hint, prefix="hint: "))
     if error.docs:
-        parts.append(Text(f"docs: {error.docs}"))
+        parts.append(Said(f"{DOCS_URL}/{error.docs}", prefix="docs: ", whole=True))
     return Group(*parts)
 
 

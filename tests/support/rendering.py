@@ -1,0 +1,20 @@
+"""Renderables as text: a console of fixed width, without colour."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+from rich.console import RenderableType
+
+from bacalhau_spot.ui.console import Terminal
+
+
+def rendered(
+    shown: RenderableType, *, width: int = 100, program: str = "bacalhau-spot", flags: str = ""
+) -> str:
+    """What `shown` looks like; blanks at line ends are left out, as no eye sees them."""
+    stream = StringIO()
+    console = Terminal(file=stream, width=width, no_color=True, markup=False, emoji=False, highlight=False)
+    console.program, console.flags = program, flags
+    console.print(shown)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

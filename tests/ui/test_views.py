@@ -1,0 +1,279 @@
+"""What the user reads, at three widths."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from rich.console import RenderableType
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Naming, Offer, Pool, Resource, State
+from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.receipt import (
+    CreateReceipt,
+    Fate,
+    Listing,
+    Outcome,
+    PoolRefusal,
+    Problem,
+    RegionReceipt,
+    TeardownReceipt,
+)
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import views, words
+from support.rendering import rendered
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ME = Identity("000000000000", "arn:aws:iam::000000000000:user/sandbox")
+NAMING = Naming()
+TWELVE = tuple(f"region-{number}" for number in range(12))
+
+
+def instance(number: int, region: str, *, state: State = State.RUNNING, why: str | None = None) -> Instance:
+    return Instance(
+        id=f"i-{number:017x}",
+        region=region,
+        zone=f"{region}{'abc'[number % 3]}",
+        type="t3.medium",
+        state=state,
+        launched_at=NOW - timedelta(minutes=7 * number),
+        public_ip=f"127.0.1.{number}" if state is State.RUNNING else None,
+        private_ip=f"10.0.0.{number}",
+        spot_request_id=f"sir-{number:08}",
+        subnet_id="subnet-1",
+        image_id="ami-1",
+        why_ended=why,
+    )
+
+
+def region_plan(region: str, *, present: int = 0, launch: int = 3) -> RegionPlan:
+    offers = tuple(
+        Offer(Pool(type_name, f"{region}{zone}"), Decimal("0.0131"), Arch.X86_64)
+        for type_name in ("t3.medium", "t3a.medium")
+        for zone in "abc"
+    )
+    image = Image("ami-1", Arch.X86_64, "/dev/sda1")
+    return RegionPlan(region, 3, present, launch, offers, (image,), Decimal("0.0125"), Decimal("0.0151"))
+
+
+def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) -> RegionReceipt:
+    return RegionReceipt(
+        region,
+        asked=3,
+        moved_away=moved,
+        refusals=() if problem else (PoolRefusal("t3.medium", f"{region}a", code, "no"),),
+        problem=Problem(code, "AWS's own words [with brackets].", "CreateVpc", region) if problem else None,
+    )
+
+
+def succeeded(region: str, *, extra: int = 0) -> RegionReceipt:
+    made = tuple(instance(number, region) for number in range(3 + extra))
+    return RegionReceipt(region, asked=3, extra=extra, launched=tuple(one.id for one in made), instances=made)
+
+
+def resource(kind: str, number: int, region: str = "us-east-1") -> Resource:
+    return Resource(kind=kind, id=f"{kind}-{number}", region=region)
+
+
+VIEWS: dict[str, RenderableType] = {
+    "plan": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1"), region_plan("eu-west-1", present=2, launch=1)),
+            warnings=("beware",),
+        ),
+        identity=ME,
+    ),
+    "plan, nothing to do": views.plan_view(Plan("c", (region_plan("us-east-1", present=3, launch=0),))),
+    "plan, too many": views.plan_view(
+        Plan("c", (region_plan("us-east-1", present=3, launch=0),), surplus=(instance(1, "us-east-1"),))
+    ),
+    "plan, removal": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1", present=3, launch=0),),
+            surplus=(instance(1, "us-east-1"),),
+            remove=(instance(1, "us-east-1"),),
+        )
+    ),
+    "receipt": views.create_receipt_view(
+        CreateReceipt("c", 6, 0, (succeeded("us-east-1"), succeeded("eu-west-1")))
+    ),
+    "receipt, moved": views.create_receipt_view(
+        CreateReceipt(
+            "c",
+            6,
+            0,
+            (succeeded("us-east-1", extra=3), refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)),
+        )
+    ),
+    "receipt, quota in twelve regions": views.create_receipt_view(
+        CreateReceipt("c", 36, 0, tuple(refused(region, "MaxSpotInstanceCountExceeded") for region in TWELVE))
+    ),
+    "receipt, interrupted": views.create_receipt_view(
+        CreateReceipt(
+            "c", 6, 0, (succeeded("us-east-1"), RegionReceipt("eu-west-1", asked=3)), interrupted=True
+        )
+    ),
+    "receipt, lost": views.create_receipt_view(
+        CreateReceipt(
+            "c",
+            1,
+            0,
+            (
+                RegionReceipt(
+                    "us-east-1",
+                    asked=1,
+                    launched=("i-1",),
+                    instances=(
+                        instance(
+                            1, "us-east-1", state=State.TERMINATED, why="Server.SpotInstanceTermination"
+                        ),
+                    ),
+                ),
+            ),
+        )
+    ),
+    "list": views.listing_view(
+        Listing("c", tuple(instance(n, "us-east-1") for n in range(4)), ("us-east-1",)), wide=False, now=NOW
+    ),
+    "list, wide": views.listing_view(
+        Listing("c", (instance(1, "us-east-1"),), ("us-east-1",)), wide=True, now=NOW
+    ),
+    "list, nothing": views.listing_view(Listing("c", (), TWELVE), wide=False, now=NOW),
+    "list, not everywhere": views.listing_view(
+        Listing("c", (), ("us-east-1",), (Problem("X", "m", "o", "eu-west-1"),)), wide=False, now=NOW
+    ),
+    "destroy, preview": views.teardown_preview_view(
+        [resource("instance", 1), resource("instance", 2), resource("vpc", 1, "eu-west-1")],
+        unknown=[resource("natgateway", 1)],
+        identity=ME,
+        cluster="c",
+    ),
+    "destroyed": views.teardown_receipt_view(
+        TeardownReceipt(
+            "c",
+            tuple(
+                Outcome(resource(kind, 1), Fate.DELETED)
+                for kind in ("vpc", "spot-instances-request", "subnet")
+            ),
+            looked_into=TWELVE,
+        ),
+        naming=NAMING,
+    ),
+    "destroyed, nothing": views.teardown_receipt_view(
+        TeardownReceipt("c", looked_into=TWELVE), naming=NAMING
+    ),
+    "destroyed, something left": views.teardown_receipt_view(
+        TeardownReceipt(
+            "c",
+            (
+                Outcome(resource("instance", 1), Fate.DELETED),
+                Outcome(
+                    resource("vpc", 1),
+                    Fate.FAILED,
+                    Problem("DependencyViolation", "m", "DeleteVpc", "us-east-1"),
+                ),
+            ),
+            remaining=(resource("vpc", 1),),
+            unknown=(resource("natgateway", 1),),
+            looked_into=TWELVE,
+            unseen=(Problem("UnauthorizedOperation", "m", "DescribeTags", "me-south-1"),),
+        ),
+        naming=NAMING,
+    ),
+    "error": views.error_view(
+        UserError(
+            "the configuration has 2 problems",
+            details=("config.yaml:2:7  nodes: found -1", "config.yaml:5:1  regoins: unknown"),
+            hint="did you mean `regions`?",
+            docs="docs/configuration.md",
+        )
+    ),
+    "error of AWS in two regions, and another": views.error_view(
+        views.from_problems(
+            [
+                Problem(
+                    "VpcLimitExceeded",
+                    "The maximum number of VPCs has been reached.",
+                    "CreateVpc",
+                    "eu-west-1",
+                ),
+                Problem(
+                    "VpcLimitExceeded",
+                    "The maximum number of VPCs has been reached.",
+                    "CreateVpc",
+                    "us-east-1",
+                ),
+                Problem("InsufficientInstanceCapacity", "no", "CreateFleet", "us-west-2"),
+            ]
+        )
+    ),
+    "sentence": views.sentence("done", after=("bacalhau-spot list",)),
+}
+
+
+@pytest.mark.parametrize("width", [60, 100, 140])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> None:
+    """Every sentence and table, as it stands on the screen."""
+    assert rendered(VIEWS[name], width=width) == snapshot
+
+
+def test_the_same_error_in_twelve_regions_is_one() -> None:
+    """With all regions named, and AWS's code once."""
+    text = rendered(VIEWS["receipt, quota in twelve regions"], width=400)
+    assert text.count("MaxSpotInstanceCountExceeded") == 1
+    assert all(region in text for region in TWELVE)
+
+
+def test_brackets_of_aws_are_brackets() -> None:
+    """AWS's messages are not markup."""
+    problem = Problem("Whatever", "the parameter [GroupId] is [/wrong]", "CreateVpc", "us-east-1")
+    assert "[GroupId] is [/wrong]" in rendered(views.error_view(views.from_problems([problem])))
+
+
+def test_commands_are_printed_as_they_must_be_typed() -> None:
+    """In the sandbox, by the script, with another configuration: what is copied works."""
+    view = views.create_receipt_view(CreateReceipt("c", 3, 0, (succeeded("us-east-1"),)))
+    text = rendered(view, program="uv run -s deploy_spot.py", flags=" --sandbox")
+    assert "next: uv run -s deploy_spot.py list --sandbox" in text
+    text = rendered(views.sentence("gone", after=("bacalhau-spot sandbox stop",)), flags=" --sandbox")
+    assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
+
+
+def test_an_errors_exit_code_follows_its_worst_fault() -> None:
+    """Denied wins over capacity; the command may know better."""
+    problems = [
+        Problem("InsufficientInstanceCapacity", "", "CreateFleet", "a"),
+        Problem("UnauthorizedOperation", "", "CreateFleet", "b"),
+    ]
+    assert views.from_problems(problems).exit_code is ExitCode.DENIED
+    assert views.from_problems(problems, exit_code=ExitCode.BLIND).exit_code is ExitCode.BLIND
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"), [("0.01311", "$0.0131"), ("1.525", "$1.53"), ("0", "$0.0000"), ("999", "$999.00")]
+)
+def test_money(amount: str, text: str) -> None:
+    """Fractions of a cent below a dollar, cents above."""
+    assert words.usd(Decimal(amount)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (7500, "2 h 5 min"),
+        (7200, "2 h"),
+        (90000, "1 d 1 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_ages(seconds: int, text: str) -> None:
+    """Two units at most."""
+    assert words.age(timedelta(seconds=seconds)) == text
