@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # What a creating action makes, by the prefix of the id. Its answer names other things too (a default VPC's), which are old.
 MAKES: Mapping[str, tuple[str, ...]] = {
@@ -89,8 +89,19 @@ def made_by(action: str, body: bytes) -> set[str]:
     return {found[0].decode() for found in _ID.finditer(body) if found[1].decode() in prefixes}
 
 
-def not_found(name: str) -> tuple[str, str]:
-    """Code and message for an id; whatever has no id's form is a launch template's name."""
-    prefix = name.partition("-")[0]
-    code, message = NOT_FOUND[prefix] if _ID.fullmatch(name.encode()) else NAME_NOT_FOUND
-    return code, message.format(name)
+def is_id(value: str) -> bool:
+    found = _ID.fullmatch(value.encode())
+    return found is not None and found[1].decode() in NOT_FOUND
+
+
+def not_found(names: Sequence[str]) -> tuple[str, str]:
+    """Code and message for ids; whatever has no id's form is a launch template's name. Only instances are all named."""
+    first = names[0]
+    if not is_id(first):
+        code, message = NAME_NOT_FOUND
+        return code, message.format(first)
+    code, message = NOT_FOUND[first.partition("-")[0]]
+    instances = [name for name in names if name.startswith("i-")]
+    if first in instances and len(instances) > 1:
+        return code, f"The instance IDs '{', '.join(instances)}' do not exist"
+    return code, message.format(first)

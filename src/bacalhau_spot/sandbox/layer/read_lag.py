@@ -88,9 +88,9 @@ class ReadLag:
 
 
 def _references(call: Call) -> Iterator[str]:
+    """The ids that a call names, and the names of launch templates: any other name may be a template's by chance."""
     for name, value in call.params.items():
         if _NO_REFERENCE.search(name):
             continue
-        if call.action == "CreateLaunchTemplate" and name == "LaunchTemplateName":
-            continue  # the name that is being taken
-        yield value
+        if kinds.is_id(value) or (_TEMPLATE_NAME.fullmatch(name) and call.action != "CreateLaunchTemplate"):
+            yield value
