@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.engine_clock import EngineClock
 from support.program import Program
+from support.sandbox import sandbox, sandbox_server
 
-pytest_plugins = ["support.sandbox"]
+__all__ = ["program", "sandbox", "sandbox_server"]
 
 
 @pytest.fixture
@@ -27,6 +29,6 @@ def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
-    user = Program(folder=tmp_path, clock=sandbox.clock)
+    user = Program(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
     return user

@@ -1,3 +1,5 @@
 """The engine against the sandbox, with the sandbox's clock."""
 
-pytest_plugins = ["support.sandbox"]
+from support.sandbox import sandbox, sandbox_server
+
+__all__ = ["sandbox", "sandbox_server"]

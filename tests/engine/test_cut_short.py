@@ -16,6 +16,7 @@ from bacalhau_spot.engine import create, observe, teardown
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.engine_clock import EngineClock
 
 SPEC = ClusterSpec(
     name="c",
@@ -54,7 +55,7 @@ class Fragile(Aws):
 
 
 def calls_of(cloud: Aws, sandbox: Any) -> Calls:
-    return Calls(cloud, clock=sandbox.clock, emit=lambda _: None, api_s=60, jitter=lambda: 0.5, run_id="run")
+    return Calls(cloud, clock=EngineClock(sandbox.clock), emit=lambda _: None, api_s=60, jitter=lambda: 0.5, run_id="run")
 
 
 def access(sandbox: Any) -> Access:
@@ -146,7 +147,7 @@ def test_two_creates_at_once_make_one_cluster(sandbox: Any) -> None:
         runs = [
             Calls(
                 cloud,
-                clock=sandbox.clock,
+                clock=EngineClock(sandbox.clock),
                 emit=lambda _: None,
                 api_s=60,
                 jitter=lambda: 0.5,

@@ -5,6 +5,7 @@ With it every action here is written as AWS documents it: a dictionary in, a dic
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ class Codec:
     def __init__(self) -> None:
         self._model = get_service_model("ec2")
         self._writers: dict[str, Writer] = {}
+        # Regions answer in threads: none may meet a writer that another is still compiling.
+        self._compiling = threading.RLock()
 
     def knows(self, action: str) -> bool:
         return action in self._model.operation_names
@@ -47,7 +50,9 @@ class Codec:
             )
         ]
         if shape is not None:
-            self._writer(shape)(answer, out)
+            with self._compiling:
+                writer = self._writer(shape)
+            writer(answer, out)
         if shape is None or not shape.members:  # actions that answer with nothing answer with `return`
             out.append("<return>true</return>")
         out.append(f"</{action}Response>")
