@@ -1,0 +1,111 @@
+"""A spec -> the user-data that EC2 hands to every node of a region. Pure, and the same bytes for the same input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.core.model import TlsMode
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance import bacalhau_config, yamltext
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.instance.yamltext import Value
+
+# EC2's limit for what it is sent, before base64.
+MAX_BYTES: Final = 16384
+TEMPLATE: Final = "cloud-init/init-vm-template.yml"
+# The release's own address; GitHub holds no archives of current releases.
+DOWNLOAD_URL: Final = (
+    "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_linux_{arch}.tar.gz"
+)
+
+# `key: ${name}`, wherever in a line, or a line that is `${name}` alone.
+_VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}$", re.MULTILINE)
+_LINES: Final = re.compile(r"^\$\{(?P<name>user_files)\}\n", re.MULTILINE)
+
+
+def render(spec: ClusterSpec, *, region: str) -> bytes:
+    """The user-data as it is sent. UserError when it is more than EC2 takes."""
+    text = cloud_config(spec, region=region).encode()
+    # Level and time fixed: the same input gives the same bytes, and so the same launch template.
+    data = gzip.compress(text, compresslevel=9, mtime=0)
+    if len(data) > MAX_BYTES:
+        raise _too_big(spec, size=len(data))
+    return data
+
+
+def cloud_config(spec: ClusterSpec, *, region: str) -> str:
+    """The user-data as cloud-init reads it."""
+    values = _values(spec, region=region)
+
+    def value(found: re.Match[str]) -> str:
+        inside = values[found["name"]] if found["name"] in values else _packaged(found["name"])
+        column = len(found["before"])
+        return found["before"] + yamltext.entry(found["key"], inside, indent=column).removesuffix("\n")
+
+    # One pass: what is put in is never looked at again, so a `${…}` of the user's stays as it is.
+    return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
+
+
+def _packaged(name: str) -> str:
+    return resources.files(__package__).joinpath(*name.split("/")).read_text("utf-8")
+
+
+def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
+    token = spec.bacalhau.token
+    config = bacalhau_config.checked(bacalhau_config.compute(spec, region=region))
+    return {
+        "username": spec.username,
+        "public_keys": [spec.public_key] if spec.public_key else [],
+        "node_json": json.dumps(node_facts(spec), indent=1, sort_keys=True) + "\n",
+        "config_yaml": yamltext.block(config),
+        "token_env": f"BACALHAU_COMPUTE_AUTH_TOKEN={_env_quoted(token.reveal())}\n" if token else "",
+        "ca_pem": (spec.bacalhau.ca_pem or "") if spec.bacalhau.tls is not TlsMode.NONE else "",
+        "additional_commands": spec.instance.additional_commands,
+    }
+
+
+def node_facts(spec: ClusterSpec) -> dict[str, object]:
+    """What the programs on the node need to know. World-readable there: no secrets."""
+    bacalhau = spec.bacalhau
+    return {
+        "name_prefix": spec.naming.resource_prefix,
+        "orchestrators": list(bacalhau.orchestrators),
+        "version": bacalhau.version,
+        "download_url": bacalhau.download_url or DOWNLOAD_URL,
+        "sha256": {arch.value: digest for arch, digest in bacalhau.sha256},
+        "join_s": spec.timeouts.join_s,
+    }
+
+
+def _env_quoted(text: str) -> str:
+    """A value in systemd's EnvironmentFile: single quotes, in which only a backslash and the quote mean something."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _user_files(spec: ClusterSpec) -> str:
+    files = [
+        {"path": file.path, "permissions": file.mode, "content": file.content} for file in spec.instance.files
+    ]
+    return yamltext.block(files, indent=2)
+
+
+def _too_big(spec: ClusterSpec, *, size: int) -> UserError:
+    parts = {f"the file {file.path}": file.content for file in spec.instance.files}
+    parts["instance.additional_commands"] = spec.instance.additional_commands
+    parts["the certificate in bacalhau.ca_file"] = spec.bacalhau.ca_pem or ""
+    sizes = sorted(
+        ((len(gzip.compress(text.encode())), name) for name, text in parts.items() if text), reverse=True
+    )
+    return UserError(
+        f"what the nodes are told at first boot is too long: {size} bytes compressed, EC2 takes {MAX_BYTES}",
+        details=tuple(f"{name}: {count} bytes compressed" for count, name in sizes[:5]),
+        hint="make the largest smaller, or let `instance.additional_commands` fetch it",
+        docs="docs/nodes.md",
+        exit_code=ExitCode.USAGE,
+    )

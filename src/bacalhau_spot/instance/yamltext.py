@@ -1,0 +1,82 @@
+"""Values -> YAML text that reads back as exactly these values, whatever they hold.
+
+Two forms only. A text of several plain lines is a literal block, which people can read; everything else is double-quoted
+with everything outside ASCII escaped, which no YAML reader gets wrong: not the 1.1 of cloud-init, not the 1.2 of Bacalhau.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Value = str | int | bool | Sequence["Value"] | Mapping[str, "Value"]
+
+_SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_SPECIAL: Final = re.compile(r"[^ !#-\[\]-~]")
+# Printable ASCII lines, of which the first is not empty: a block may not begin with an empty line that looks like indentation.
+_BLOCK: Final = re.compile(r"[!-~][ -~\t]*(?:\n[ -~\t]*)+")
+STEP: Final = 2
+
+
+def _escape(found: re.Match[str]) -> str:
+    letter = found[0]
+    code = ord(letter)
+    if letter in _SHORT:
+        return _SHORT[letter]
+    if code <= 0xFF:  # noqa: PLR2004 -- what two hexadecimal digits hold
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 -- what four hold
+
+
+def quoted(text: str) -> str:
+    return f'"{_SPECIAL.sub(_escape, text)}"'
+
+
+def scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT001 -- a boolean is a value here, not a switch
+    """What stands after `key: ` or `- `, when the key stands at column `indent`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if not _BLOCK.fullmatch(value):
+        return quoted(value)
+    margin = " " * (indent + STEP)
+    lines = value.removesuffix("\n").split("\n")
+    # "+" keeps every newline at the end; the digit says where lines begin, so that they may begin with spaces.
+    keep = "+" if value.endswith("\n") else "-"
+    return "\n".join([f"|{STEP}{keep}", *(f"{margin}{line}" if line else "" for line in lines)])
+
+
+def block(value: Value, *, indent: int = 0) -> str:
+    """A mapping or list as a block whose lines all begin at column `indent`; ends with a newline unless it is empty."""
+    margin = " " * indent
+    if isinstance(value, str | int):
+        raise TypeError(value)
+    if hasattr(value, "items"):
+        return "".join(margin + entry(key, inside, indent=indent) for key, inside in value.items())
+    return "".join(f"{margin}-{_after(inside, indent=indent)}" for inside in value)
+
+
+def entry(key: str, value: Value, *, indent: int) -> str:
+    """`key: value` for a mapping whose keys stand at column `indent`; the first line without its margin."""
+    return f"{_key(key)}:{_after(value, indent=indent)}"
+
+
+def _key(key: str) -> str:
+    plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", key) and key.lower() not in _WORDS
+    return key if plain else quoted(key)
+
+
+# What YAML 1.1 takes for something other than text.
+_WORDS: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
+
+
+def _after(value: Value, *, indent: int) -> str:
+    if isinstance(value, str | int):
+        return f" {scalar(value, indent=indent)}\n"
+    if not value:
+        return " {}\n" if hasattr(value, "items") else " []\n"
+    return "\n" + block(value, indent=indent + STEP)
