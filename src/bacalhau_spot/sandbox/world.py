@@ -28,27 +28,18 @@ class Settings:
     pending_s: float = 1.0  # an instance is `pending` this long
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
-    read_lag_s: float = (
-        0.0  # reads lag writes by this long: what was made is not found, what was deleted is still listed
-    )
-    # Capacity. Keys are "region", "zone" or "zone/type" (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
-    capacity: dict[str, int] = field(
-        default_factory=dict
-    )  # how many instances a place has room for; absent: no limit
+    read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
+    # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
+    # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
+    capacity: dict[str, int] = field(default_factory=dict)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
     # Limits
     spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
-    quotas: dict[str, int] = field(
-        default_factory=dict
-    )  # e.g. {"vpcs": 5}: per region; absent: AWS's defaults
+    quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
-    opted_in: list[str] = field(
-        default_factory=list
-    )  # opt-in regions that are enabled beside the default ones
-    credentials_expire_after_calls: int | None = (
-        None  # so many more calls are answered, then they have expired
-    )
+    opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
+    credentials_expire_after_calls: int | None = None  # so many more calls are answered
     credentials_expire_at: float | None = None  # by the sandbox's clock
     deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
     # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
@@ -70,9 +61,8 @@ class World:
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7
-    calls: list[tuple[str, str, str]] = field(
-        default_factory=list
-    )  # (region, service:Action, outcome) of every call, in order
+    # (region, service:Action, outcome) of every call, in the order of their answers
+    calls: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one

@@ -1,0 +1,41 @@
+"""A question to a running sandbox's own switches (admin.py), over HTTP on loopback."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+_TIMEOUT_S = 10.0
+# Loopback is never reached through a proxy, whatever the environment says
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Unreachable(Exception):  # noqa: N818 - as one says it
+    """Nobody answers there, or somebody who is no sandbox."""
+
+
+class Refused(Exception):  # noqa: N818 - as one says it
+    """The sandbox says no; the text says why."""
+
+
+def ask(url: str, method: str, verb: str, body: Any = None) -> Any:
+    """Raises Unreachable or Refused."""
+    data = json.dumps(body).encode() if body is not None else (b"" if method == "POST" else None)
+    request = urllib.request.Request(f"{url}/_sandbox/{verb}", data=data, method=method)  # noqa: S310 - loopback
+    try:
+        with _OPENER.open(request, timeout=_TIMEOUT_S) as reply:
+            return json.loads(reply.read())
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            raise Refused(_why(refusal.read())) from refusal
+    except (OSError, ValueError, EOFError) as error:
+        raise Unreachable(str(error)) from error
+
+
+def _why(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode(errors="replace")[:200]
