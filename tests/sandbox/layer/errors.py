@@ -1,0 +1,25 @@
+"""What a call was refused with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
+    """Its code and its HTTP status."""
+    code, status, _ = refusal_in_full(call, **arguments)
+    return code, status
+
+
+def refusal_in_full(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
+    """Likewise, with its message."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    said = caught.value.response
+    return said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"], said["Error"]["Message"]
