@@ -75,15 +75,17 @@ def before(kind: Kind) -> frozenset[Kind]:
     return direct.union(*(before(other) for other in direct)) if direct else direct
 
 
+def in_turn(left: Iterable[Resource]) -> frozenset[Kind]:
+    """The kinds among what is left in one region that wait for no other kind that is left."""
+    present = {Kind(resource.kind) for resource in left if known(resource.kind)}
+    return frozenset(kind for kind in present if not before(kind) & present)
+
+
 def ready(left: Iterable[Resource]) -> tuple[Resource, ...]:
     """Which of the resources left in one region may be deleted now: those that wait for nothing that is left."""
     resources = tuple(left)
-    present = {Kind(resource.kind) for resource in resources if known(resource.kind)}
-    return tuple(
-        resource
-        for resource in resources
-        if known(resource.kind) and not (before(Kind(resource.kind)) & present) and not ending(resource)
-    )
+    turn = in_turn(resources)
+    return tuple(one for one in resources if one.kind in turn and not ending(one))
 
 
 # States in which AWS is already removing the thing: asking again does nothing.

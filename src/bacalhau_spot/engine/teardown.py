@@ -14,13 +14,13 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.receipt import Fate, Outcome, Problem, TeardownReceipt
-from bacalhau_spot.core.teardown import ROWS, TABLE, Kind, known, ready
+from bacalhau_spot.core.teardown import ROWS, TABLE, Kind, in_turn, known, ready
 from bacalhau_spot.core.verdict import Action, Fault, judge
 from bacalhau_spot.engine.calls import Stopped, problem_of, together
 from bacalhau_spot.engine.observe import everywhere
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.calls import Calls
@@ -84,26 +84,24 @@ async def look(calls: Calls, naming: Naming, *, regions: Sequence[str], closely:
     return Sights(by_region=sights, unseen=unseen)
 
 
-async def _look_into(
-    calls: Calls, naming: Naming, region: str, *, closely: bool, kinds: Iterable[Kind] = ()
-) -> Sight:
+async def _look_into(calls: Calls, naming: Naming, region: str, *, closely: bool) -> Sight:
     key, value = naming.tag_key, naming.tag_value
     tagged = await calls.read(region, lambda: calls.cloud.tagged(region, key=key, value=value))
     if not tagged and not closely:
         return Sight()
     fleets = [one.id for one in tagged if one.kind == Kind.FLEET]
-    found = await together(
-        *(
-            _find(calls, naming, region, row.kind, ids=fleets)
-            for row in TABLE
-            if not kinds or row.kind in kinds
-        )
-    )
-    resources = tuple(one for group in found for one in group)
+    resources = await _find_all(calls, naming, region, [row.kind for row in TABLE], fleets=fleets)
     unknown = tuple(
         Resource(kind=one.kind, id=one.id, region=region) for one in tagged if not known(one.kind)
     )
     return Sight(known=resources, unknown=unknown)
+
+
+async def _find_all(
+    calls: Calls, naming: Naming, region: str, kinds: Sequence[Kind], *, fleets: Sequence[str]
+) -> tuple[Resource, ...]:
+    found = await together(*(_find(calls, naming, region, kind, ids=fleets) for kind in kinds))
+    return tuple(one for group in found for one in group)
 
 
 async def _find(
@@ -187,12 +185,21 @@ async def _delete_until_still(calls: Calls, naming: Naming, region: _Region, *, 
     while region.left and idle < IDLE_LOOKS and calls.clock.monotonic_s() < deadline_s:
         before = set(region.left)
         await _delete_ready(calls, region)
-        kinds = {Kind(resource.kind) for resource in region.left.values()}
-        _note(calls, region, await _look_into(calls, naming, region.name, closely=True, kinds=kinds))
+        await _look_again(calls, naming, region)
         idle = 0 if set(region.left) != before else idle + 1
         if region.left and idle:
             calls.emit(events.Waiting(region=region.name, what=_what(region), left=len(region.left)))
             await calls.pause(POLL_S)
+
+
+async def _look_again(calls: Calls, naming: Naming, region: _Region) -> None:
+    """Find again what may have moved: the kinds whose turn it is. What waits behind them is as it was."""
+    left = region.left.values()
+    moving = [row.kind for row in TABLE if row.kind in in_turn(left)]
+    fleets = [one.id for one in left if one.kind == Kind.FLEET]
+    found = await _find_all(calls, naming, region.name, moving, fleets=fleets)
+    waiting = tuple(one for one in left if one.kind not in moving)
+    _note(calls, region, Sight(known=(*waiting, *found), unknown=region.unknown))
 
 
 def _what(region: _Region) -> str:
