@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FAULT_NEEDS = {"match", "code"}
-_FAULT_MAY = _FAULT_NEEDS | {"region", "message", "status", "count", "after", "when"}
+_FAULT: Mapping[str, type] = {
+    "match": str,
+    "code": str,
+    "region": str,
+    "message": str,
+    "when": str,
+    "status": int,
+    "count": int,
+    "after": int,
+}
 
 
 class BadSwitch(ValueError):  # noqa: N818 - what it is called in the message
@@ -36,11 +45,16 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> None:
 
 
 def _check_fault(fault: Mapping[str, Any]) -> None:
-    missing, unknown = _FAULT_NEEDS - set(fault), set(fault) - _FAULT_MAY
+    missing, unknown = _FAULT_NEEDS - set(fault), set(fault) - set(_FAULT)
     if missing:
         raise BadSwitch(f"a fault needs {' and '.join(sorted(missing))}: {fault!r}")
     if unknown:
         raise BadSwitch(f"a fault has no {', '.join(sorted(unknown))}: {fault!r}")
+    for name, value in fault.items():
+        if not _fits(value, _FAULT[name]):
+            raise BadSwitch(f"a fault's {name} is {_spell(_FAULT[name])}, not {value!r}")
+    if fault.get("when", "before") not in {"before", "after"}:
+        raise BadSwitch(f"a fault's when is 'before' or 'after', not {fault['when']!r}")
 
 
 def _fits(value: object, kind: Any) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bacalhau_spot.sandbox.layer import layer
+from bacalhau_spot.sandbox.layer import build
 from bacalhau_spot.sandbox.wire import AwsError, Call, Http, Reply
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, Settings, World
 from support.clock import FakeClock
@@ -31,7 +31,7 @@ class Harness:
         self.world = World(now=self.clock.now, sleep=self.clock.sleep)
         self.reached: list[Call] = []
         self.services: Callable[[Call], Reply] = lambda call: xml(f"<done>{call.action}</done>")
-        self.call: Handler = layer(self.world, self._inner)
+        self.call: Handler = build(self.world, self._inner)
 
     @property
     def settings(self) -> Settings:

@@ -30,6 +30,14 @@ def test_setting_a_switch(sandbox: Any) -> None:
         ({"credentials_expire_at": "soon"}, "credentials_expire_at is a number or null, not 'soon'"),
         ({"faults": [{"match": "CreateVpc"}]}, "a fault needs code: "),
         ({"faults": [{"match": "x", "code": "y", "times": 1}]}, "a fault has no times: "),
+        (
+            {"faults": [{"match": "x", "code": "y", "count": "2"}]},
+            "a fault's count is a whole number, not '2'",
+        ),
+        (
+            {"faults": [{"match": "x", "code": "y", "when": "now"}]},
+            "a fault's when is 'before' or 'after', not 'now'",
+        ),
         ([], "a mapping from switches to values is expected"),
     ],
 )

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from bacalhau_spot.sandbox.layer.client_token import ClientToken
-from bacalhau_spot.sandbox.wire import Call, Reply
-from bacalhau_spot.sandbox.world import World
 from sandbox.layer.errors import refusal
 
 MISMATCH = ("IdempotentParameterMismatch", 400)
@@ -64,22 +59,3 @@ def test_a_lost_answer_and_a_token(sandbox: Any) -> None:
     assert (
         ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"] == made["LaunchTemplateId"]
     )
-
-
-def test_two_at_once(sandbox: Any) -> None:
-    """The second one waits for the first one's answer: it is never done twice."""
-    done: list[str] = []
-    both_asked = threading.Event()
-
-    def slow(call: Call) -> Reply:
-        both_asked.wait(timeout=10)
-        done.append(call.action)
-        return Reply(b"the answer")
-
-    stage = ClientToken(World(), slow)
-    call = Call("ec2", "us-east-1", "RunInstances", {"ClientToken": "t", "MaxCount": "1"})
-    with ThreadPoolExecutor(2) as pool:
-        answers = [pool.submit(stage, call) for _ in range(2)]
-        both_asked.set()
-        assert [answer.result(timeout=10).body for answer in answers] == [b"the answer"] * 2
-    assert done == ["RunInstances"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bacalhau_spot.sandbox.layer import DropConnection
-from bacalhau_spot.sandbox.wire import AwsError, Reply
+from bacalhau_spot.sandbox.wire import AwsError, ConnectionLost, Reply
 from sandbox.layer.harness import Harness
 
 
@@ -50,7 +49,7 @@ def test_errors_raised_below_and_lost_connections_are_recorded(harness: Harness)
     harness.services = refuse
     harness.refusal("DeleteVpc")
     harness.settings.faults = [{"match": "*", "code": "ConnectionReset"}]
-    with pytest.raises(DropConnection):
+    with pytest.raises(ConnectionLost):
         harness.ask("DeleteVpc")
     assert harness.outcomes == ["DependencyViolation", "ConnectionReset"]
 

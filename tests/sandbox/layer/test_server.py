@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import http.client
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.world import World
+from bacalhau_spot.sandbox.regions import OPT_IN
+from bacalhau_spot.sandbox.world import Settings, World
 from sandbox.layer.errors import refusal, refusal_in_full
 
 
@@ -99,3 +101,19 @@ def test_leftovers(sandbox: Any) -> None:
     ec2.delete_volume(VolumeId=volume)
     ec2.delete_vpc(VpcId=vpc)
     assert sandbox.leftovers() == []
+
+
+@pytest.mark.parametrize("switch", Settings.names())
+def test_every_switch_is_documented(switch: str) -> None:
+    """docs/sandbox.md has a row for each, or a section."""
+    page = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text()
+    assert f"| `{switch}` |" in page or f"`{switch}` is a list" in page
+
+
+@pytest.mark.parametrize("region", OPT_IN)
+def test_regions_that_are_opted_in_work(sandbox: Any, region: str) -> None:
+    """Even those that moto may not know yet. AWS: General Reference, "Amazon EC2 endpoints and quotas"."""
+    sandbox.settings.opted_in = [region]
+    ec2 = sandbox.client("ec2", region)
+    assert ec2.describe_availability_zones()["AvailabilityZones"]
+    assert ec2.describe_vpcs()["Vpcs"]

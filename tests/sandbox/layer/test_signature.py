@@ -7,7 +7,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from bacalhau_spot.sandbox.layer import layer
+from bacalhau_spot.sandbox.layer import build
 from bacalhau_spot.sandbox.protocol import take_apart
 from bacalhau_spot.sandbox.wire import AwsError, Call, Http
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY, World
@@ -26,7 +26,7 @@ def signed(secret: str, body: bytes = BODY) -> Call:
 def test_a_request_signed_with_the_sandboxs_secret_passes() -> None:
     """IAM User Guide, "Create a signed AWS API request"."""
     world = World()
-    layer(world, lambda _call: xml(""))(signed(SECRET_ACCESS_KEY))
+    build(world, lambda _call: xml(""))(signed(SECRET_ACCESS_KEY))
     assert world.calls == [("eu-west-1", "ec2:DescribeVpcs", "ok")]
 
 
@@ -40,4 +40,4 @@ def test_another_secret_and_a_changed_body_are_refused(call: Call) -> None:
     with pytest.raises(
         AwsError, match="AuthFailure: AWS was not able to validate the provided access credentials"
     ):
-        layer(World(), lambda _call: xml(""))(call)
+        build(World(), lambda _call: xml(""))(call)

@@ -15,13 +15,10 @@ from bacalhau_spot.sandbox.layer.opt_in import OptIn
 from bacalhau_spot.sandbox.layer.read_lag import ReadLag
 from bacalhau_spot.sandbox.layer.record import Record
 from bacalhau_spot.sandbox.layer.throttle import Throttle
-from bacalhau_spot.sandbox.wire import ConnectionLost as DropConnection
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.wire import Handler
     from bacalhau_spot.sandbox.world import World
-
-__all__ = ["STAGES", "DropConnection", "build", "layer"]
 
 # In the order in which a call meets them
 STAGES = (
@@ -39,12 +36,9 @@ STAGES = (
 )
 
 
-def layer(world: World, inner: Handler) -> Handler:
+def build(world: World, inner: Handler) -> Handler:
     """All stages before `inner`, as one Handler. Stages remember: a new world needs a new layer."""
     handler = inner
     for stage in reversed(STAGES):
         handler = stage(world, handler)
     return handler
-
-
-build = layer  # as in `layer.build(world, services)`, where the module is what is imported
