@@ -6,6 +6,7 @@ It runs in a process of its own, because an emulator keeps its world in module s
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,9 @@ server.serve_forever()
 
 @pytest.fixture
 def moto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True)
+    # The sandbox sets some of moto's switches for the process that it lives in.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("MOTO_")}
+    process = subprocess.Popen([sys.executable, "-c", SERVER], stdout=subprocess.PIPE, text=True, env=environ)
     assert process.stdout is not None
     url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
     for name, value in {

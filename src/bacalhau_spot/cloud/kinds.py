@@ -41,6 +41,7 @@ class Listing:
     # The parameter that takes ids, for kinds that EC2 lists by id only and does not filter by tag.
     only_by: str | None = None
 
+
 # Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
 _SPELLINGS = {"spot-instance-request": Kind.SPOT_REQUEST.value}
 

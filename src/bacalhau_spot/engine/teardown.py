@@ -185,7 +185,11 @@ async def _delete_until_still(calls: Calls, naming: Naming, region: _Region, *, 
     while region.left and idle < IDLE_LOOKS and calls.clock.monotonic_s() < deadline_s:
         before = set(region.left)
         await _delete_ready(calls, region)
-        await _look_again(calls, naming, region)
+        if region.problems:
+            # Something depends on what we know that we do not know: made moments ago, it was not shown before.
+            _note(calls, region, await _look_into(calls, naming, region.name, closely=True))
+        else:
+            await _look_again(calls, naming, region)
         idle = 0 if set(region.left) != before else idle + 1
         if region.left and idle:
             calls.emit(events.Waiting(region=region.name, what=_what(region), left=len(region.left)))
