@@ -1,0 +1,131 @@
+"""From a fresh machine to a node that has joined. Each phase is a line on the console; so is the reason why one failed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import docker, download, joined
+from .console import LOG, Console, write
+from .metadata import Metadata
+from .node import Node
+from .shell import Failed, output, run
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+FACTS = "/etc/bacalhau-spot/node.json"
+COMMANDS = "/etc/bacalhau-spot/additional_commands"
+BACALHAU = "/etc/bacalhau"
+JOB_DATA = "/bacalhau_data"
+# Label -> where the metadata service has it.
+_LABELS = {
+    "instance-id": "instance-id",
+    "instance-type": "instance-type",
+    "region": "placement/region",
+    "zone": "placement/availability-zone",
+    "lifecycle": "instance-life-cycle",
+}
+_METADATA_TRIES = 10
+
+
+def main() -> int:
+    console = Console()
+
+    def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        console.say("failed", f"{console.phase}: {kind.__name__}: {error}")
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = report  # what nobody foresaw reaches the console as well
+    facts = json.loads(Path(FACTS).read_text("utf-8"))
+    try:
+        boot(facts, console)
+        return 0 if finish(facts, console) else 1
+    except Failed as why:
+        console.say("failed", f"{console.phase}: {why}")
+        return 1
+
+
+def boot(facts: dict[str, Any], console: Console) -> None:
+    """All phases up to the running service."""
+    name = identify(Metadata(), prefix=facts["name_prefix"])
+    run(["systemctl", "daemon-reload"], timeout_s=60)
+    run(["systemctl", "enable", "--now", "bacalhau-spot-watch.service"], timeout_s=60)
+    with ThreadPoolExecutor() as pool:
+        # Neither waits for Docker's packages, which take longest.
+        archive = pool.submit(
+            download.install, facts["download_url"], version=facts["version"], sha256=facts["sha256"]
+        )
+        guarded = pool.submit(docker.check_slice)
+        console.say("packages", "Docker")
+        changed = docker.configure()
+        docker.install()
+        console.say("docker", "waiting until it answers")
+        docker.start(changed=changed)
+        guarded.result()
+        console.say("download", f"Bacalhau {facts['version']}")
+        digest = archive.result()
+    console.say("start", f"{name}, Bacalhau {facts['version']}, archive sha256 {digest}")
+    if Node().cordoned():
+        raise Failed("EC2 takes the instance back; the node does not start")
+    run(["systemctl", "enable", "--now", "bacalhau.service"], timeout_s=900)
+
+
+def identify(metadata: Metadata, *, prefix: str, folder: str = BACALHAU, job_data: str = JOB_DATA) -> str:
+    """The node's name, written down with its labels for Bacalhau."""
+    about = labels(metadata)
+    name = f"{prefix}{about['instance-id']}"
+    Path(folder, "node.env").write_text(f"NODE_NAME={name}\n", "ascii")
+    # JSON is YAML; Bacalhau lays this file over config.yaml, label by label.
+    Path(folder, "node.yaml").write_text(json.dumps({"Labels": about}, indent=1), "utf-8")
+    Path(job_data).mkdir(parents=True, exist_ok=True)
+    return name
+
+
+def labels(metadata: Metadata) -> dict[str, str]:
+    """What only the machine knows about itself. Failed when the metadata service does not answer for long."""
+    why = ""
+    for _ in range(_METADATA_TRIES):
+        try:
+            found = {label: metadata.get(path) for label, path in _LABELS.items()}
+            return {label: value.strip() for label, value in found.items() if value}
+        except OSError as error:  # noqa: PERF203 -- ten rounds, two seconds apart
+            why = str(error)
+            time.sleep(2)
+    raise Failed(f"the metadata service does not answer: {why}")
+
+
+def finish(facts: dict[str, Any], console: Console) -> bool:
+    """The user's commands, and joining, which they may be needed for. Whether all went well."""
+    code = additional_commands(console)
+    if code:
+        console.say("failed", f"additional_commands ended with {code}; their output is in {LOG}")
+    if not facts["orchestrators"]:
+        raise Failed("the configuration names no orchestrator")
+    console.phase = "join"
+    lasted = joined.wait(joined.ports(facts["orchestrators"]), seconds=facts["join_s"], say=console.say)
+    engines = Node().engines()
+    if engines and "docker" not in engines:
+        console.say("warning", "Bacalhau does not offer Docker here")
+    console.say("joined", f"connected for {lasted:.0f} s, engines {' '.join(engines) or 'unknown'}")
+    return code == 0
+
+
+def additional_commands(console: Console, *, path: str = COMMANDS) -> int:
+    """The exit code of the user's own commands; 0 when there are none. Their output goes to the log only."""
+    text = Path(path).read_bytes()
+    if not text.strip():
+        return 0
+    console.say("commands", "additional_commands")
+    # Without -e only the last command's failure would be seen.
+    done = output([path] if text.startswith(b"#!") else ["/bin/bash", "-e", path], timeout_s=None)
+    write(LOG, done.stdout)
+    return done.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

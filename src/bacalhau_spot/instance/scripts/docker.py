@@ -1,0 +1,126 @@
+"""Docker from the distribution's packages, with every container in a slice that cannot reach the metadata service."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import ready
+from .shell import Failed, answers, output, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLICE = "bacalhau-jobs.slice"
+DAEMON_JSON = "/etc/docker/daemon.json"
+_INITRAMFS = Path("/etc/initramfs-tools/update-initramfs.conf")
+_APT = [
+    "apt-get",
+    "-qq",
+    "-o=DPkg::Lock::Timeout=300",  # the image's own updates may be at work
+    "-o=Acquire::Retries=3",
+    "-o=Acquire::Languages=none",
+    "-o=Dpkg::Options::=--force-unsafe-io",  # nothing here outlives the machine
+]
+# AppArmor is only recommended by Docker's package, but no container starts without it where the kernel has it.
+_WITH_APT = (
+    [*_APT, "update"],
+    [*_APT, "install", "--yes", "--no-install-recommends", "docker.io", "apparmor"],
+)
+_WITH_DNF = (["dnf", "--assumeyes", "--quiet", "install", "docker"],)
+_TRIES = 3
+_BLOCKED = 42  # not an exit code that anything on the way there has
+
+
+def configure(path: str = DAEMON_JSON) -> bool:
+    """Put containers in their slice, keeping what the image or the user has set. True when that was a change."""
+    file = Path(path)
+    try:
+        settings = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError:
+        settings = {}
+    except ValueError as error:
+        raise Failed(f"{path} cannot be read: {error}") from None
+    if settings.get("cgroup-parent") == SLICE:
+        return False
+    settings["cgroup-parent"] = SLICE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings, indent=1), "utf-8")
+    return True
+
+
+def install() -> None:
+    """Docker's package, unless the image has Docker."""
+    if shutil.which("dockerd"):
+        return
+    manager = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
+    if manager is None:
+        raise Failed("this image has neither apt-get nor dnf, nor Docker")
+    with _no_new_initramfs():
+        for command in _WITH_APT if manager == "apt-get" else _WITH_DNF:
+            _patiently(command)
+
+
+def _patiently(command: list[str]) -> None:
+    """Again, when it failed: a mirror may not be reachable in the first seconds."""
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
+    for _ in range(_TRIES - 1):
+        with contextlib.suppress(Failed):
+            run(command, timeout_s=900, env=quiet)
+            return
+        time.sleep(5)
+    run(command, timeout_s=900, env=quiet)
+
+
+@contextlib.contextmanager
+def _no_new_initramfs() -> Iterator[None]:
+    """Packages would rebuild the image that the next boot begins with, which takes longer than all else. There is none."""
+    before = _INITRAMFS.read_bytes() if _INITRAMFS.exists() else None
+    if before is None:
+        yield
+        return
+    _INITRAMFS.write_text("update_initramfs=no\n", "ascii")
+    try:
+        yield
+    finally:
+        _INITRAMFS.write_bytes(before)
+
+
+def start(*, changed: bool) -> None:
+    """Running, with the settings above, and answering."""
+    if changed and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
+        run(["systemctl", "restart", "docker.service"], timeout_s=120)
+    run(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
+    if not ready.wait(["docker", "info"], seconds=ready.DOCKER_S):
+        raise Failed(f"Docker does not answer after {ready.DOCKER_S:.0f} s")
+
+
+def check_slice() -> None:
+    """Failed unless a process in the containers' slice is kept from the metadata service: a rule unproven is no rule."""
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        raise Failed("this image has no cgroups of version 2; take a newer one")
+    probe = ["systemd-run", "--quiet", "--wait", "--collect", f"--slice={SLICE}"]
+    probe += [f"--working-directory={Path.cwd()}", sys.executable, "-m", f"{__package__}.docker"]
+    ended = output(probe, timeout_s=60).returncode
+    if ended != _BLOCKED:
+        raise Failed(f"containers could read the instance's metadata (the check ended with {ended})")
+
+
+def main() -> int:
+    """Run inside the slice: can the metadata service be reached from here?"""
+    try:
+        socket.create_connection(("169.254.169.254", 80), timeout=3).close()
+    except OSError:
+        return _BLOCKED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

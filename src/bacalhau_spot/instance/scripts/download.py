@@ -1,0 +1,93 @@
+"""Bacalhau's program: fetched, checked, put in its place. Only a whole and checked one ever stands there."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shutil
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+
+from .shell import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROGRAM = "/usr/local/bin/bacalhau"
+TRIES = 6
+_CHUNK = 1 << 20
+# How Bacalhau's archives and EC2 spell what the kernel calls the machine.
+_ARCHS = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
+# Refusals after which asking again may help.
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
+
+def install(
+    url: str,
+    *,
+    version: str,
+    sha256: dict[str, str],
+    program: str = PROGRAM,
+    sleep: Callable[[float], None] = time.sleep,
+) -> str:
+    """The archive's SHA-256 sum. Failed says why there is no program."""
+    machine = platform.machine()
+    if machine not in _ARCHS:
+        raise Failed(f"Bacalhau has no program for {machine}")
+    arch, ec2_arch = _ARCHS[machine]
+    address = url.replace("{version}", version).replace("{arch}", arch)
+    why = ""
+    for attempt in range(TRIES):
+        if attempt:
+            sleep(min(30.0, 2.0**attempt))
+        try:
+            return _install(address, expected=sha256.get(ec2_arch, ""), program=Path(program))
+        except urllib.error.HTTPError as error:
+            why = f"HTTP {error.code}"
+            if error.code not in _PASSING:
+                break
+        except (OSError, EOFError, tarfile.TarError) as error:
+            why = str(error) or type(error).__name__
+    raise Failed(f"{address}: {why}")
+
+
+def _install(address: str, *, expected: str, program: Path) -> str:
+    with tempfile.TemporaryFile(dir="/var/tmp") as archive:
+        digest = _fetch(address, archive)
+        if expected and digest != expected:
+            raise Failed(f"{address}: its SHA-256 sum is {digest}, the configuration says {expected}")
+        archive.seek(0)
+        _unpack(archive, program)
+    return digest
+
+
+def _fetch(address: str, archive: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        length = answer.headers.get("Content-Length")
+        while chunk := answer.read(_CHUNK):
+            digest.update(chunk)
+            archive.write(chunk)
+    if length is not None and archive.tell() != int(length):
+        raise OSError(f"{archive.tell()} of {length} bytes came")
+    return digest.hexdigest()
+
+
+def _unpack(archive: IO[bytes], program: Path) -> None:
+    new = program.with_suffix(".new")
+    with tarfile.open(fileobj=archive, mode="r:gz") as tar:
+        member = next(
+            (one for one in tar if one.isfile() and PurePosixPath(one.name).name == "bacalhau"), None
+        )
+        source = tar.extractfile(member) if member else None
+        if source is None:
+            raise Failed("the archive holds no program named bacalhau")
+        with new.open("wb") as out:
+            shutil.copyfileobj(source, out, _CHUNK)
+    new.chmod(0o755)
+    new.replace(program)

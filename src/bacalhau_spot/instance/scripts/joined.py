@@ -1,0 +1,119 @@
+"""Whether this node has joined, as far as a node can tell.
+
+Bacalhau 1.9 has no local word for it. What can be seen: while a node is connected it keeps one TCP connection to an
+orchestrator, and it closes that connection when the token is refused, when the handshake is refused, or when the handshake
+is not answered for ten seconds. So a connection that has lasted longer than that is a node that has joined. The
+orchestrator's own list says so earlier, and is what the operator's commands ask.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .shell import Failed, output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HANDSHAKE_S = 10.0
+LASTING_S = HANDSHAKE_S + 1
+LOOK_S = 1.0
+_DEFAULT_PORT = 4222
+_ESTABLISHED = "01"
+
+
+def ports(orchestrators: Sequence[str]) -> set[int]:
+    """The ports of the orchestrators' addresses."""
+    urls = (address if "//" in address else f"//{address}" for address in orchestrators)
+    return {urlsplit(url).port or _DEFAULT_PORT for url in urls}
+
+
+def connections(pid: int, to: set[int], *, proc: str = "/proc") -> set[str]:
+    """The sockets over which a process is connected to one of the ports."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in _lines(Path(proc, "net", table)):
+            fields = line.split()
+            port = int(fields[2].rpartition(":")[2], 16)
+            if fields[3] == _ESTABLISHED and port in to:
+                found.add(f"socket:[{fields[9]}]")
+    return found & _sockets(Path(proc, str(pid), "fd")) if found else found
+
+
+def _sockets(descriptors: Path) -> set[str]:
+    found = set()
+    try:
+        for link in descriptors.iterdir():
+            found.add(str(link.readlink()))
+    except OSError:  # closed, or the process has ended, meanwhile: the next look will tell
+        pass
+    return found
+
+
+def _lines(table: Path) -> list[str]:
+    try:
+        return table.read_text("ascii").splitlines()[1:]
+    except OSError:  # no IPv6 here
+        return []
+
+
+def last_error(journal: str) -> str:
+    """Why the latest attempt to connect failed; empty when none has."""
+    for line in reversed(journal.splitlines()):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and entry.get("message") == "Connection attempt failed":
+            return str(entry.get("error") or "unknown")
+    return ""
+
+
+class Service:
+    """Bacalhau's service as systemd shows it."""
+
+    def pid(self) -> int:
+        shown = output(
+            ["systemctl", "show", "--property=MainPID", "--value", "bacalhau.service"], timeout_s=20
+        )
+        return int(shown.stdout.strip() or 0)
+
+    def sockets(self, to: set[int]) -> set[str]:
+        pid = self.pid()
+        return connections(pid, to) if pid else set()
+
+    def error(self) -> str:
+        recent = ["journalctl", "--unit=bacalhau.service", "--output=cat", "--lines=50", "--no-pager"]
+        return last_error(output(recent, timeout_s=20).stdout)
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+def wait(
+    to: set[int], *, seconds: float, say: Callable[[str, str], None], service: Service | None = None
+) -> float:
+    """How long the connection has lasted, when it has joined. Failed after `seconds`, with Bacalhau's own reason."""
+    bacalhau = service or Service()
+    until = bacalhau.now() + seconds
+    since: dict[str, float] = {}
+    error = told = ""
+    while bacalhau.now() <= until:
+        now = bacalhau.now()
+        since = {socket: since.get(socket, now) for socket in bacalhau.sockets(to)}
+        lasted = max((now - began for began in since.values()), default=0.0)
+        if lasted >= LASTING_S:
+            return lasted
+        error = "" if since else bacalhau.error()
+        if error and error != told:
+            say("waiting", error)
+            told = error
+        bacalhau.sleep(LOOK_S)
+    raise Failed(f"not joined after {seconds:.0f} s: {error or 'no lasting connection to an orchestrator'}")

@@ -1,0 +1,68 @@
+"""Bacalhau on this machine, as the other programs ask and order it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .metadata import opener
+from .shell import Failed, output
+
+# While this file is there, the admission probe in Bacalhau's configuration refuses all new work.
+DRAINING = "/run/bacalhau-spot/draining"
+AGENT = "http://127.0.0.1:1234/api/v1/agent/node"
+
+
+class Node:
+    """What the watcher and the first boot do to it."""
+
+    def __init__(self, *, draining: str = DRAINING, agent: str = AGENT) -> None:
+        self._draining = Path(draining)
+        self._agent = agent
+
+    def cordon(self) -> None:
+        self._draining.parent.mkdir(parents=True, exist_ok=True)
+        self._draining.touch()
+
+    def cordoned(self) -> bool:
+        return self._draining.exists()
+
+    def about(self) -> dict[str, Any] | None:
+        """What Bacalhau says of itself; None when it says nothing."""
+        try:
+            with opener().open(self._agent, timeout=5) as answer:
+                return dict(json.load(answer).get("ComputeNodeInfo") or {})
+        except (OSError, ValueError):
+            return None
+
+    def running(self) -> int | None:
+        """How many executions run or wait here; None when Bacalhau does not say."""
+        about = self.about()
+        if about is None:
+            return None
+        return int(about.get("RunningExecutions") or 0) + int(about.get("EnqueuedExecutions") or 0)
+
+    def engines(self) -> list[str]:
+        return sorted((self.about() or {}).get("ExecutionEngines") or [])
+
+    def stop_bacalhau(self) -> str:
+        """Why it could not be stopped; empty when it was."""
+        return _problem(["systemctl", "stop", "bacalhau.service"], timeout_s=60)
+
+    def stop_containers(self) -> str:
+        """Bacalhau leaves containers running when it ends. Theirs is the usual request to end, with little time."""
+        try:
+            listing = ["docker", "ps", "--quiet", "--filter", "label=bacalhau-executor"]
+            found = output(listing, timeout_s=10).stdout.split()
+        except Failed as why:
+            return str(why)
+        return _problem(["docker", "stop", "--time", "5", *found], timeout_s=20) if found else ""
+
+
+def _problem(command: list[str], *, timeout_s: float) -> str:
+    try:
+        done = output(command, timeout_s=timeout_s)
+    except Failed as why:
+        return str(why)
+    return done.stdout.strip() if done.returncode else ""
