@@ -1,7 +1,6 @@
 """Writes what is generated: the command reference, the tables in the documentation, the pinned versions in pyproject.toml.
 
-    uv run python docs/generate.py           write
-    uv run python docs/generate.py --check   exit 1 when a file would change
+`uv run python docs/generate.py` writes; with `--check` it exits with 1 when a file would change.
 """
 
 from __future__ import annotations
@@ -41,7 +40,8 @@ def lifecycle() -> str:
 
 def kinds() -> str:
     rows = [
-        f"| {row.kind} | {', '.join(sorted(row.after)) or '–'} | {'yes' if row.derived else ''} |" for row in KINDS
+        f"| {row.kind} | {', '.join(sorted(row.after)) or '-'} | {'yes' if row.derived else ''} |"
+        for row in KINDS
     ]
     return "\n".join(["| kind | after | normally dies with its owner |", "|---|---|---|", *rows])
 
@@ -59,7 +59,9 @@ def errors() -> str:
 
 def constraints() -> str:
     """The versions of requirements.lock, in the form of pyproject.toml."""
-    pins = re.findall(r"^([A-Za-z0-9_.-]+==[^ \\\n;]+)", (ROOT / "requirements.lock").read_text(), re.M)
+    pins = re.findall(
+        r"^([A-Za-z0-9_.-]+==[^ \\\n;]+)", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
     return "\n".join(["constraint-dependencies = [", *(f'  "{pin}",' for pin in sorted(set(pins))), "]"])
 
 
