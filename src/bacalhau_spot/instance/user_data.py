@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance import bacalhau_config, yamltext
+from bacalhau_spot.instance import bacalhau_config, lean, yamltext
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -25,43 +25,59 @@ DOWNLOAD_URL: Final = (
 )
 
 # `key: ${name}`, wherever in a line, or a line that is `${name}` alone.
-_VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}$", re.MULTILINE)
+_VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}\n", re.MULTILINE)
 _LINES: Final = re.compile(r"^\$\{(?P<name>user_files)\}\n", re.MULTILINE)
 
 
 def render(spec: ClusterSpec, *, region: str) -> bytes:
     """The user-data as it is sent. UserError when it is more than EC2 takes."""
-    text = cloud_config(spec, region=region).encode()
-    # Level and time fixed: the same input gives the same bytes, and so the same launch template.
-    data = gzip.compress(text, compresslevel=9, mtime=0)
+    data = _compressed(cloud_config(spec, region=region))
+    if len(data) > MAX_BYTES:
+        data = _compressed(cloud_config(spec, region=region, lean_programs=True))
     if len(data) > MAX_BYTES:
         raise _too_big(spec, size=len(data))
     return data
 
 
-def cloud_config(spec: ClusterSpec, *, region: str) -> str:
-    """The user-data as cloud-init reads it."""
+def _compressed(text: str) -> bytes:
+    # Level and time are fixed: the same input gives the same bytes, and so the same launch template.
+    return gzip.compress(text.encode(), compresslevel=9, mtime=0)
+
+
+def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False) -> str:
+    """The user-data as cloud-init reads it; with `lean_programs`, ours come without comments."""
     values = _values(spec, region=region)
 
     def value(found: re.Match[str]) -> str:
-        inside = values[found["name"]] if found["name"] in values else _packaged(found["name"])
+        name = found["name"]
+        inside = values[name] if name in values else _program(name, lean_programs=lean_programs)
+        if inside is None:
+            return ""
         column = len(found["before"])
-        return found["before"] + yamltext.entry(found["key"], inside, indent=column).removesuffix("\n")
+        return found["before"] + yamltext.entry(found["key"], inside, indent=column)
 
     # One pass: what is put in is never looked at again, so a `${…}` of the user's stays as it is.
     return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
+
+
+def _program(name: str, *, lean_programs: bool) -> str:
+    source = _packaged(name)
+    if not lean_programs:
+        return source
+    return lean.python(source) if name.endswith(".py") else lean.unit(source)
 
 
 def _packaged(name: str) -> str:
     return resources.files(__package__).joinpath(*name.split("/")).read_text("utf-8")
 
 
-def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
+def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
+    """What the template's names stand for; None: the key is left out."""
     token = spec.bacalhau.token
     config = bacalhau_config.checked(bacalhau_config.compute(spec, region=region))
     return {
         "username": spec.username,
-        "public_keys": [spec.public_key] if spec.public_key else [],
+        "public_keys": [spec.public_key] if spec.public_key else None,
         "node_json": json.dumps(node_facts(spec), indent=1, sort_keys=True) + "\n",
         "config_yaml": yamltext.block(config),
         "token_env": f"BACALHAU_COMPUTE_AUTH_TOKEN={_env_quoted(token.reveal())}\n" if token else "",
@@ -84,13 +100,15 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
 
 
 def _env_quoted(text: str) -> str:
-    """A value in systemd's EnvironmentFile: single quotes, in which only a backslash and the quote mean something."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A value in systemd's EnvironmentFile. Double quotes, because its versions differ on the backslash in single ones."""
+    return '"' + re.sub(r'(["\\`$])', r"\\\1", text) + '"'
 
 
 def _user_files(spec: ClusterSpec) -> str:
-    files = [
-        {"path": file.path, "permissions": file.mode, "content": file.content} for file in spec.instance.files
+    # Deferred: once the user exists, so that a file in the home folder does not make that folder root's.
+    files: list[Value] = [
+        {"path": file.path, "permissions": file.mode, "defer": True, "content": file.content}
+        for file in spec.instance.files
     ]
     return yamltext.block(files, indent=2)
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _SPECIAL: Final = re.compile(r"[^ !#-\[\]-~]")
-# Printable ASCII lines, of which the first is not empty: a block may not begin with an empty line that looks like indentation.
-_BLOCK: Final = re.compile(r"[!-~][ -~\t]*(?:\n[ -~\t]*)+")
+# Lines of printable ASCII. The first is not empty and the last not empty twice: what surrounds a block must not matter to it.
+_BLOCK: Final = re.compile(r"[!-~][ -~\t]*(?:\n[ -~\t]*)+(?<!\n\n)")
 STEP: Final = 2
 
 
@@ -45,9 +45,9 @@ def scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT001 -- a
         return quoted(value)
     margin = " " * (indent + STEP)
     lines = value.removesuffix("\n").split("\n")
-    # "+" keeps every newline at the end; the digit says where lines begin, so that they may begin with spaces.
-    keep = "+" if value.endswith("\n") else "-"
-    return "\n".join([f"|{STEP}{keep}", *(f"{margin}{line}" if line else "" for line in lines)])
+    chomp = "" if value.endswith("\n") else "-"
+    # The digit says where lines begin, so that they may begin with spaces.
+    return "\n".join([f"|{STEP}{chomp}", *(f"{margin}{line}" if line else "" for line in lines)])
 
 
 def block(value: Value, *, indent: int = 0) -> str:

@@ -1,0 +1,34 @@
+"""GPU instance types want an image that has their driver. Said before the launch, because it costs money after it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.core.model import ClusterSpec
+
+# Families with NVIDIA GPUs: g3, g4dn, g5g, g6e, gr6, p3dn, p5 … but not g4ad, whose GPUs are AMD's.
+_NVIDIA: Final = re.compile(r"(?!g4ad\.)(?:gr?|p)[0-9][a-z0-9-]*\.")
+
+
+def gpu_types(types: Iterable[str]) -> tuple[str, ...]:
+    """Those instance types that have NVIDIA GPUs."""
+    return tuple(dict.fromkeys(name for name in types if _NVIDIA.match(name)))
+
+
+def image_warning(spec: ClusterSpec) -> str | None:
+    """A sentence for the user when GPU types would run the plain Ubuntu image; None when all is well."""
+    found: list[str] = []
+    for region in spec.regions:
+        if (region.image or spec.image) == "auto":
+            found += gpu_types(region.instance_types or spec.instance_types)
+    if not found:
+        return None
+    names = ", ".join(dict.fromkeys(found))
+    return (
+        f"the image `auto` has no GPU driver: nodes of type {names} would join without their GPU; "
+        "set `image` to one with NVIDIA's driver and container toolkit, such as an AWS Deep Learning Base GPU image"
+    )
