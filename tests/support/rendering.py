@@ -16,5 +16,5 @@ def rendered(
     stream = StringIO()
     console = Terminal(file=stream, width=width, no_color=True, markup=False, emoji=False, highlight=False)
     console.program, console.flags = program, flags
-    console.print(shown)
+    console.print(shown, crop=False)
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())

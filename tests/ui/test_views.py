@@ -137,7 +137,17 @@ VIEWS: dict[str, RenderableType] = {
         )
     ),
     "list": views.listing_view(
-        Listing("c", tuple(instance(n, "us-east-1") for n in range(4)), ("us-east-1",)), wide=False, now=NOW
+        Listing(
+            "c",
+            tuple(instance(n, "us-east-1") for n in range(4)),
+            ("us-east-1",),
+            others=(resource("vpc", 1), resource("subnet", 1), resource("subnet", 2)),
+        ),
+        wide=False,
+        now=NOW,
+    ),
+    "list, only what a cut-short create left": views.listing_view(
+        Listing("c", (), TWELVE, others=(resource("vpc", 1),)), wide=False, now=NOW
     ),
     "list, wide": views.listing_view(
         Listing("c", (instance(1, "us-east-1"),), ("us-east-1",)), wide=True, now=NOW

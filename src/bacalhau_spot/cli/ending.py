@@ -32,9 +32,9 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
         if result.view is not None:
-            out.print(result.view)
+            out.print(result.view, crop=False)
         for error in result.errors:
-            talk.print(views.error_view(error))
+            talk.print(views.error_view(error), crop=False)
     else:
         envelope = jsonout.envelope(
             command=result.command,
@@ -52,7 +52,7 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
         _, talk = consoles(argv, world)
-        talk.print(views.error_view(error))
+        talk.print(views.error_view(error), crop=False)
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""
         envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))

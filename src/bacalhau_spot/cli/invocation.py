@@ -56,7 +56,7 @@ class Invocation:
 
     def talk(self, shown: RenderableType) -> None:
         if self.for_people:
-            self.err.print(shown)
+            self.err.print(shown, crop=False)
 
     def confirm(self, question: str, *, danger: prompts.Danger, agreed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""

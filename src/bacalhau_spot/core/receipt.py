@@ -97,6 +97,7 @@ class CreateReceipt:
     before: int
     regions: tuple[RegionReceipt, ...] = ()
     removed: tuple[str, ...] = ()
+    made: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
     interrupted: bool = False
 
     @property
@@ -134,12 +135,16 @@ class CreateReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What AWS has under the cluster's tag now. `unseen`: regions that could not be looked into, and why."""
+    """What AWS has under the cluster's tag now. `unseen`: regions that could not be looked into, and why.
+
+    `others`: everything beside the instances, by the tag index.
+    """
 
     cluster: str
     instances: tuple[Instance, ...] = ()
     looked_into: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
+    others: tuple[Resource, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:

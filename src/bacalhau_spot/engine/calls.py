@@ -68,13 +68,20 @@ class Calls:
     ) -> None:
         self.cloud = cloud
         self.clock = clock
-        self.emit = emit
+        self._listener = emit
+        self.made: list[events.Made] = []
         self.stop = Stop()
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
         self._reads: dict[str, Bucket] = {}
         self._writes: dict[str, Bucket] = {}
+
+    def emit(self, event: Event) -> None:
+        """Tell whoever listens; what has been made is remembered, for the receipt."""
+        if isinstance(event, events.Made):
+            self.made.append(event)
+        self._listener(event)
 
     async def read(self, region: str, call: Callable[[], Awaitable[T]]) -> T:
         """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help."""

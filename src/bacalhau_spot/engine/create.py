@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -171,6 +172,7 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
         before=prepared.plan.present,
         regions=tuple(_region_receipt(work, region.region) for region in prepared.plan.regions),
         removed=removed,
+        made=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
     )
 

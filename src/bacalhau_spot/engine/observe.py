@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.receipt import Listing
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import Fault, judge
@@ -95,16 +96,25 @@ async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Sur
 
 
 async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:
-    """Every instance of the cluster, in all `regions`: one paginated describe a region."""
+    """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once."""
     key, value = naming.tag_key, naming.tag_value
 
-    async def one(region: str) -> tuple[Instance, ...]:
-        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+    async def one(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
+        return await asyncio.gather(
+            calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
+            calls.read(region, lambda: calls.cloud.tagged(region, key=key, value=value)),
+        )
 
     answers, unseen = await everywhere(regions, one)
     return Listing(
         cluster=cluster,
-        instances=tuple(instance for instances in answers.values() for instance in instances),
+        instances=tuple(instance for instances, _ in answers.values() for instance in instances),
+        others=tuple(
+            Resource(kind=found.kind, id=found.id, region=region)
+            for region, (_, tagged) in answers.items()
+            for found in tagged
+            if found.kind != Kind.INSTANCE
+        ),
         looked_into=tuple(answers),
         unseen=unseen,
     )

@@ -143,6 +143,7 @@ def create_data(receipt: CreateReceipt) -> Data:
         "missing": receipt.missing,
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
+        "made": dict(receipt.made),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
 
@@ -202,6 +203,7 @@ def listing_data(listing: Listing) -> Data:
         "instances": [
             instance_data(one) for one in sorted(listing.instances, key=lambda one: (one.region, one.id))
         ],
+        "others": [{"region": one.region, "kind": one.kind, "id": one.id} for one in listing.others],
         "looked_into": list(listing.looked_into),
         "unseen": [problem_data(problem) for problem in listing.unseen],
     }

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.ui.views.text import next_commands, table
-from bacalhau_spot.ui.words import age, listed, plural
+from bacalhau_spot.ui.views.text import Columns, next_commands
+from bacalhau_spot.ui.words import age, kind, listed, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,19 +28,36 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
     """A row an instance, the counts, and the regions that could not be looked into."""
     parts: list[RenderableType] = []
     if listing.instances:
-        shown = table(*(_WIDE if wide else _NARROW), right=("age",))
-        for one in sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id)):
-            shown.add_row(*_row(one, wide=wide, now=now))
+        ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
+        shown = Columns(
+            _WIDE if wide else _NARROW,
+            [_row(one, wide=wide, now=now) for one in ordered],
+            right=("age",),
+            spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type"),
+        )
         parts += [shown, Text(_counts(listing), style="bold")]
     else:
         where = plural(len(listing.looked_into), "region")
         parts.append(Text(f"no instances of {listing.cluster} in {where}"))
-        if not listing.unseen:
-            parts.extend(next_commands(("bacalhau-spot create",)))
+    parts.extend(_others(listing))
     if listing.unseen:
         regions = listed(sorted(problem.region for problem in listing.unseen))
         parts.append(Text(f"not looked into: {regions}", style="yellow"))
     return Group(*parts)
+
+
+def _others(listing: Listing) -> list[RenderableType]:
+    """What there is beside instances. Without any instance it is all that a cut-short create left, so it is said how to go."""
+    if not listing.others:
+        empty = not listing.instances and not listing.unseen
+        return [*next_commands(("bacalhau-spot create",))] if empty else []
+    counts = Counter(one.kind for one in listing.others)
+    kinds = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
+    regions = plural(len({one.region for one in listing.others}), "region")
+    parts: list[RenderableType] = [Text(f"beside them in {regions}: {kinds}", style="dim")]
+    if not listing.instances:
+        parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
+    return parts
 
 
 def _row(one: Instance, *, wide: bool, now: datetime) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.plan import HOURS_PER_MONTH
-from bacalhau_spot.ui.views.text import next_commands, table
+from bacalhau_spot.ui.views.text import Columns, next_commands
 from bacalhau_spot.ui.words import plural, usd_range
 
 if TYPE_CHECKING:
@@ -39,18 +39,20 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
 
 def _regions(plan: Plan) -> RenderableType:
     numbers = ("have", "want", "launch")
-    shown = table("region", *numbers, "zones", "instance types", "USD per node-hour", right=numbers)
-    for region in plan.regions:
-        shown.add_row(
-            region.region,
-            str(region.present),
-            str(region.wanted),
-            str(region.launch),
-            " ".join(zone.removeprefix(region.region) for zone in region.zones) if region.launch else "",
-            ", ".join(region.types) if region.launch else "",
-            _price(region) if region.launch else "",
-        )
-    return shown
+    return Columns(
+        ("region", *numbers, "zones", "instance types", "USD per node-hour"),
+        [_row(region) for region in plan.regions],
+        right=numbers,
+        spare=("instance types", "zones", "have"),
+    )
+
+
+def _row(region: RegionPlan) -> tuple[str, ...]:
+    counts = (str(region.present), str(region.wanted), str(region.launch))
+    if not region.launch:
+        return (region.region, *counts, "", "", "")
+    zones = " ".join(zone.removeprefix(region.region) for zone in region.zones)
+    return (region.region, *counts, zones, ", ".join(region.types), _price(region))
 
 
 def _price(region: RegionPlan) -> str:

@@ -8,8 +8,8 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.verdict import judge
-from bacalhau_spot.ui.views.text import Said, next_commands, table
-from bacalhau_spot.ui.words import listed, plural
+from bacalhau_spot.ui.views.text import Columns, Said, next_commands
+from bacalhau_spot.ui.words import kind, listed, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -28,24 +28,31 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     if receipt.removed:
         parts.append(Text(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
     parts.append(_total(receipt))
-    parts.extend(next_commands(_after(receipt)))
+    parts.extend(_after(receipt))
     return Group(*parts)
 
 
 def _table(regions: list[RegionReceipt]) -> RenderableType:
     numbers = ("asked", "launched", "running", "failed")
-    shown = table("region", *numbers, "zones", "remarks", right=numbers)
-    for region in regions:
-        shown.add_row(
-            region.region,
-            str(region.asked + region.extra),
-            str(len(region.launched)),
-            str(len(region.running)),
-            str(region.short),
-            ", ".join(f"{zone.removeprefix(region.region)}: {count}" for zone, count in region.zones.items()),
-            _remark(region),
-        )
-    return shown
+    return Columns(
+        ("region", *numbers, "zones", "remarks"),
+        [
+            (
+                region.region,
+                str(region.asked + region.extra),
+                str(len(region.launched)),
+                str(len(region.running)),
+                str(region.short),
+                ", ".join(
+                    f"{zone.removeprefix(region.region)}: {count}" for zone, count in region.zones.items()
+                ),
+                _remark(region),
+            )
+            for region in regions
+        ],
+        right=numbers,
+        spare=("zones", "launched"),
+    )
 
 
 def _remark(region: RegionReceipt) -> str:
@@ -89,15 +96,18 @@ def _total(receipt: CreateReceipt) -> Text:
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
     if receipt.interrupted:
         return Text(
-            f"interrupted: {plural(receipt.launched, 'instance')} launched; {text}", style="bold yellow"
+            f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"
         )
     return Text(text, style="bold yellow" if receipt.missing else "bold green")
 
 
-def _after(receipt: CreateReceipt) -> tuple[str, ...]:
-    if receipt.interrupted or receipt.missing:
-        return (
-            "bacalhau-spot create     # goes on where this one stopped",
-            "bacalhau-spot destroy    # removes everything there is",
-        )
-    return ("bacalhau-spot list", "bacalhau-spot destroy")
+def _after(receipt: CreateReceipt) -> list[RenderableType]:
+    """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
+    if not (receipt.interrupted or receipt.missing):
+        return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
+    made = ", ".join(kind(count, name) for name, count in receipt.made)
+    return [
+        *([Text(f"made on the way: {made}")] if made else []),
+        *next_commands(("bacalhau-spot create",), label="to go on: "),
+        *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
+    ]

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.receipt import Fate, by_region
-from bacalhau_spot.ui.views.text import next_commands, table
+from bacalhau_spot.ui.views.text import Columns, next_commands
 from bacalhau_spot.ui.words import kind, listed, plural
 
 if TYPE_CHECKING:
@@ -27,9 +27,10 @@ def teardown_preview_view(
     """What was found, by region and kind."""
     parts: list[RenderableType] = [Text(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
-        shown = table("region", "to delete")
-        for region, found in by_region(resources).items():
-            shown.add_row(region, _kinds(found))
+        shown = Columns(
+            ("region", "to delete"),
+            [(region, _kinds(found)) for region, found in by_region(resources).items()],
+        )
         parts += [Text(f"everything of {cluster}:", style="bold"), shown]
     else:
         parts.append(Text(f"nothing of {cluster} was found"))
@@ -56,10 +57,8 @@ def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming) -> Group:
     parts: list[RenderableType] = []
     gone = [one.resource for one in receipt.outcomes if one.fate in {Fate.DELETED, Fate.GONE}]
     if gone:
-        shown = table("region", "deleted")
-        for region, resources in by_region(gone).items():
-            shown.add_row(region, _kinds(resources))
-        parts.append(shown)
+        rows = [(region, _kinds(resources)) for region, resources in by_region(gone).items()]
+        parts.append(Columns(("region", "deleted"), rows))
     parts.extend(_left(receipt))
     parts.extend(_unknown(receipt.unknown))
     if receipt.unseen:
@@ -92,7 +91,7 @@ def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[Re
         text = f"interrupted: {text}" if receipt.interrupted else text
         return [
             Text(text, style="bold yellow"),
-            *next_commands(("bacalhau-spot destroy    # goes on where this one stopped",)),
+            *next_commands(("bacalhau-spot destroy",), label="to go on: "),
         ]
     if receipt.unknown:
         return [Text(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]

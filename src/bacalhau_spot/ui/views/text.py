@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -39,9 +40,9 @@ def verbatim(text: str) -> Text:
     return Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")
 
 
-def next_commands(commands: Sequence[str]) -> list[Said]:
+def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Said]:
     """`next: …`, one a line."""
-    return [Said(command, style="cyan", prefix="next: ", whole=True) for command in commands]
+    return [Said(command, style="cyan", prefix=label, whole=True) for command in commands]
 
 
 def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
@@ -49,32 +50,55 @@ def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
     return Group(Said(text), *next_commands(after))
 
 
-def table(*columns: str, right: Sequence[str] = ()) -> Table:
-    """A table without a frame: heads, two blanks between columns; `right` names the columns of numbers."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for name in columns:
-        made.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return made
+_UNBOUNDED = 10_000
 
 
-def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Table:
+@dataclass(frozen=True)
+class Columns:
+    """A table without a frame. Where the window is too narrow, whole columns go, in the order of `spare`, before any cell breaks.
+
+    `right` names the columns of numbers.
+    """
+
+    heads: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    right: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        gone: set[str] = set()
+        unbounded = options.update(max_width=_UNBOUNDED)  # a table never says that it wants more than it is offered
+        for head in (*self.spare, None):
+            made = self._table(gone)
+            if head is None or Measurement.get(console, unbounded, made).maximum <= options.max_width:
+                break
+            gone.add(head)
+        yield made
+
+    def _table(self, gone: set[str]) -> Table:
+        made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+        kept = [index for index, head in enumerate(self.heads) if head not in gone]
+        for index in kept:
+            head = self.heads[index]
+            made.add_column(head, justify="right" if head in self.right else "left", overflow="fold")
+        for row in self.rows:
+            made.add_row(*(row[index] for index in kept))
+        return made
+
+
+def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Columns:
     """Each key and its value; with `sources` also where it comes from."""
-    made = table("key", "value", "source") if sources else table("key", "value")
-    for key, value, source in rows:
-        made.add_row(key, value, source) if sources else made.add_row(key, value)
-    return made
+    heads = ("key", "value", "source") if sources else ("key", "value")
+    return Columns(heads, [row[: len(heads)] for row in rows])
 
 
 def json_text(data: Mapping[str, Any]) -> Text:
     return verbatim(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def tree_view(data: Mapping[str, Any]) -> Table:
+def tree_view(data: Mapping[str, Any]) -> Columns:
     """Nested facts, a line each, with dotted names."""
-    made = table("what", "is")
-    for name, value in _flat(data, ""):
-        made.add_row(name, value)
-    return made
+    return Columns(("what", "is"), _flat(data, ""))
 
 
 def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
