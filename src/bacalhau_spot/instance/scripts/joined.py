@@ -111,7 +111,8 @@ def wait(
         lasted = max((now - began for began in since.values()), default=0.0)
         if lasted >= LASTING_S:
             return lasted
-        error = "" if since else bacalhau.error()
+        if not since:
+            error = bacalhau.error()
         if error and error != told:
             say("waiting", error)
             told = error

@@ -1,0 +1,291 @@
+"""The programs of the first boot, each alone."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import socket
+import stat
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bacalhau_spot.instance import bacalhau_config
+from bacalhau_spot.instance.scripts import docker, download, first_boot, joined, node, ready, shell
+from bacalhau_spot.instance.scripts.console import Console
+from bacalhau_spot.instance.scripts.metadata import Metadata
+from bacalhau_spot.instance.scripts.shell import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.node_doubles import MetadataServer, Said
+
+
+# --- the console
+
+
+def test_a_phase_is_one_line_with_prefix_and_time(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    console = Console(paths=(str(tmp_path / "no" / "console"), str(log)))
+    console.say("packages")
+    console.say("failed", "two\nlines,  and spaces")
+    first, second = log.read_text().splitlines()
+    assert first.startswith("bacalhau-spot: 20") and first.endswith("Z packages")
+    assert second.endswith("Z failed: two lines, and spaces")
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+
+
+# --- who this machine is
+
+
+def test_name_and_labels_come_from_the_metadata(metadata_server: MetadataServer, tmp_path: Path) -> None:
+    metadata_server.values = {
+        "instance-id": "i-0123456789abcdef0",
+        "instance-type": "m6a.large",
+        "placement/region": "us-east-1",
+        "placement/availability-zone": "us-east-1a",
+        "instance-life-cycle": "spot",
+    }
+    name = first_boot.identify(
+        Metadata(metadata_server.url),
+        prefix="bacalhau-",
+        folder=str(tmp_path),
+        job_data=str(tmp_path / "data"),
+    )
+    assert name == "bacalhau-i-0123456789abcdef0"
+    assert (tmp_path / "node.env").read_text() == f"NODE_NAME={name}\n"
+    assert json.loads((tmp_path / "node.yaml").read_text()) == {
+        "Labels": {
+            "instance-id": "i-0123456789abcdef0",
+            "instance-type": "m6a.large",
+            "region": "us-east-1",
+            "zone": "us-east-1a",
+            "lifecycle": "spot",
+        }
+    }
+    assert (tmp_path / "data").is_dir()
+
+
+def test_the_draining_file_is_the_same_on_both_sides() -> None:
+    assert node.DRAINING == bacalhau_config.DRAINING
+    assert node.AGENT.startswith(f"http://127.0.0.1:{bacalhau_config.API_PORT}/")
+
+
+# --- Bacalhau's program
+
+
+def archive(content: bytes = b"program", name: str = "bacalhau") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        member = tarfile.TarInfo(f"./{name}")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def sums(data: bytes) -> dict[str, str]:
+    return dict.fromkeys(("x86_64", "arm64"), hashlib.sha256(data).hexdigest())
+
+
+def fetch(url: str, program: Path, *, sha256: dict[str, str] | None = None) -> tuple[str, list[float]]:
+    waits: list[float] = []
+    digest = download.install(
+        url + "/{version}/{arch}", version="v1", sha256=sha256 or {}, program=str(program), sleep=waits.append
+    )
+    return digest, waits
+
+
+def test_the_program_is_put_in_its_place_and_its_archives_sum_told(
+    tmp_path: Path, serve: Callable[..., str]
+) -> None:
+    data = archive()
+    digest, waits = fetch(serve((200, data)), tmp_path / "bacalhau", sha256=sums(data))
+    assert digest == hashlib.sha256(data).hexdigest()
+    assert (tmp_path / "bacalhau").read_bytes() == b"program"
+    assert stat.S_IMODE((tmp_path / "bacalhau").stat().st_mode) == 0o755
+    assert waits == []
+    assert [file.name for file in tmp_path.iterdir()] == ["bacalhau"]
+
+
+def test_trouble_on_the_way_is_waited_out(tmp_path: Path, serve: Callable[..., str]) -> None:
+    data = archive()
+    _, waits = fetch(serve((503, b""), (200, data[: len(data) // 2]), (200, data)), tmp_path / "bacalhau")
+    assert waits == [2, 4]
+
+
+def test_what_is_not_there_is_not_asked_for_again(tmp_path: Path, serve: Callable[..., str]) -> None:
+    with pytest.raises(Failed, match=r"/v1/a.*64: HTTP 404"):
+        fetch(serve((404, b"")), tmp_path / "bacalhau")
+
+
+def test_nobody_there_is_said_in_the_end(tmp_path: Path) -> None:
+    with pytest.raises(Failed, match="refused"):
+        fetch("http://127.0.0.1:9", tmp_path / "bacalhau")
+
+
+def test_another_sum_is_refused(tmp_path: Path, serve: Callable[..., str]) -> None:
+    with pytest.raises(Failed, match="the configuration says 0000"):
+        fetch(
+            serve((200, archive())),
+            tmp_path / "bacalhau",
+            sha256=dict.fromkeys(("x86_64", "arm64"), "0" * 64),
+        )
+    assert [file.name for file in tmp_path.iterdir()] == []
+
+
+def test_an_archive_without_the_program_is_refused(tmp_path: Path, serve: Callable[..., str]) -> None:
+    with pytest.raises(Failed, match="holds no program"):
+        fetch(serve((200, archive(name="other"))), tmp_path / "bacalhau")
+
+
+# --- Docker
+
+
+def test_docker_keeps_its_settings_and_gets_the_slice(tmp_path: Path) -> None:
+    file = tmp_path / "docker" / "daemon.json"
+    assert docker.configure(str(file))
+    assert json.loads(file.read_text()) == {"cgroup-parent": "bacalhau-jobs.slice"}
+    assert not docker.configure(str(file))
+    file.write_text('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
+    assert docker.configure(str(file))
+    assert json.loads(file.read_text())["runtimes"] == {"nvidia": {"path": "nvidia-container-runtime"}}
+    file.write_text("{")
+    with pytest.raises(Failed, match="cannot be read"):
+        docker.configure(str(file))
+
+
+def test_a_gpu_is_found_by_its_maker_and_class(tmp_path: Path) -> None:
+    def device(name: str, vendor: str, kind: str) -> None:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "vendor").write_text(vendor + "\n")
+        (tmp_path / name / "class").write_text(kind + "\n")
+
+    device("0000:00:03.0", "0x1d0f", "0x030000")  # Amazon's own display
+    device("0000:00:04.0", "0x10de", "0x068000")  # an NVIDIA bridge
+    assert not ready.has_nvidia(str(tmp_path))
+    device("0000:00:1e.0", "0x10de", "0x030200")
+    assert ready.has_nvidia(str(tmp_path))
+
+
+# --- other programs
+
+
+def test_a_failure_carries_the_last_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(shell, "LOG", str(tmp_path / "log"))
+    with pytest.raises(Failed, match=r"^sh ended with 3: E: no such package$"):
+        shell.run(["sh", "-c", "echo reading; echo 'E: no such package' >&2; exit 3"], timeout_s=10)
+    assert "reading\n" in (tmp_path / "log").read_text()
+    with pytest.raises(Failed, match="nonesuch cannot run"):
+        shell.run(["nonesuch"], timeout_s=10)
+    with pytest.raises(Failed, match="sleep did not end within"):
+        shell.run(["sleep", "10"], timeout_s=0.05)
+
+
+# --- the user's own commands
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", 0),
+        ("  \n", 0),
+        ("true\n", 0),
+        ("false\ntrue\n", 1),  # not swallowed by what follows
+        ("exit 7", 7),
+        ("#!/bin/sh\nfalse\nexit 0\n", 0),  # its own interpreter, its own rules
+        ("#!/usr/bin/env python3\nimport sys; sys.exit(9)\n", 9),
+    ],
+)
+def test_additional_commands_report_how_they_ended(
+    text: str, code: int, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_boot, "LOG", str(tmp_path / "log"))
+    file = tmp_path / "commands"
+    file.write_text(text)
+    file.chmod(0o700)
+    console = Console(paths=())
+    monkeypatch.setattr(console, "say", said.say)
+    assert first_boot.additional_commands(console, path=str(file)) == code
+    assert said.phases == (["commands"] if text.strip() else [])
+
+
+# --- joined
+
+
+def test_ports_are_the_orchestrators() -> None:
+    assert joined.ports(["nats://a:4222", "tls://b", "c:443", "nats://[2001:db8::1]:4300"]) == {
+        4222,
+        443,
+        4300,
+    }
+
+
+def test_a_connection_of_this_process_is_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert joined.connections(os.getpid(), {port}) == set()
+        with socket.create_connection(("127.0.0.1", port)):
+            assert len(joined.connections(os.getpid(), {port})) == 1
+            assert joined.connections(1, {port}) <= {""} or os.getpid() == 1
+            assert joined.connections(os.getpid(), {port + 1}) == set()
+
+
+FAILURE = '{"level":"error","error":"nats: Authorization Violation","message":"Connection attempt failed"}'
+
+
+def test_the_reason_is_bacalhaus_own() -> None:
+    assert joined.last_error("") == ""
+    assert (
+        joined.last_error(f'plain\n{FAILURE}\n{{"level":"info","message":"x"}}\n[]\n')
+        == "nats: Authorization Violation"
+    )
+
+
+class FakeService(joined.Service):
+    """`held`: when each socket is there, as (socket, from, to)."""
+
+    def __init__(self, *held: tuple[str, float, float], error: str = "") -> None:
+        self.at = 0.0
+        self._held = held
+        self._error = error
+
+    def sockets(self, to: set[int]) -> set[str]:
+        return {name for name, begin, end in self._held if begin <= self.at < end}
+
+    def error(self) -> str:
+        return self._error
+
+    def now(self) -> float:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        self.at += seconds
+
+
+def test_joined_is_a_connection_that_outlasts_a_handshake(said: Said) -> None:
+    service = FakeService(("a", 3, 1000))
+    assert joined.wait({4222}, seconds=60, say=said.say, service=service) >= joined.HANDSHAKE_S
+    assert service.at == 3 + joined.LASTING_S
+    assert said.lines == []
+
+
+def test_connections_that_come_and_go_are_no_joining(said: Said) -> None:
+    attempts = [(str(n), 10.0 * n, 10.0 * n + 9) for n in range(10)]
+    with pytest.raises(Failed, match="not joined after 60 s: nats: Authorization Violation"):
+        joined.wait(
+            {4222},
+            seconds=60,
+            say=said.say,
+            service=FakeService(*attempts, error="nats: Authorization Violation"),
+        )
+    assert said.lines == [("waiting", "nats: Authorization Violation")]
+
+
+def test_no_connection_at_all_is_said(said: Said) -> None:
+    with pytest.raises(Failed, match="no lasting connection"):
+        joined.wait({4222}, seconds=60, say=said.say, service=FakeService())
