@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,34 +33,52 @@ class Killed(BaseException):
     """The process is gone: nothing catches this, as nothing catches SIGKILL."""
 
 
-class Fragile(Aws):
-    """AWS from a process that dies at its n-th call that changes something: before making it, or before reading the answer."""
+@pytest.fixture(scope="module")
+def cloud(sandbox_server: Any) -> Iterator[Aws]:
+    """The way to the sandbox: made once, because making clients is most of the time that these tests take."""
+    made = Aws(
+        Access(
+            endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
+        )
+    )
+    yield made
+    made.close()
 
-    def __init__(self, access: Access, *, at: int, answered: bool) -> None:
-        super().__init__(access)
-        self.left = at
-        call = self._session.call
 
-        async def fragile(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
-            if operation.startswith(("describe_", "get_")):
-                return await call(service, region, operation, **kwargs)
-            self.left -= 1
-            if self.left < 0 or (self.left == 0 and not answered):
-                raise Killed
-            reply = await call(service, region, operation, **kwargs)
-            if self.left == 0:
-                raise Killed
-            return reply
+@contextlib.contextmanager
+def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
+    """A process that dies at its n-th call that changes something: before making it, or before reading the answer."""
+    session = cloud._session
+    call, left = session.call, at
 
-        self._session.call = fragile  # type: ignore[method-assign]  # the one way in and out
+    async def dying(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        nonlocal left
+        if operation.startswith(("describe_", "get_")):
+            return await call(service, region, operation, **kwargs)
+        left -= 1
+        if left < 0 or (left == 0 and not answered):
+            raise Killed
+        reply = await call(service, region, operation, **kwargs)
+        if left == 0:
+            raise Killed
+        return reply
+
+    session.call = dying  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield
+    finally:
+        session.call = call  # type: ignore[method-assign]  # as before
 
 
 def calls_of(cloud: Aws, sandbox: Any) -> Calls:
-    return Calls(cloud, clock=EngineClock(sandbox.clock), emit=lambda _: None, api_s=60, jitter=lambda: 0.5, run_id="run")
-
-
-def access(sandbox: Any) -> Access:
-    return Access(endpoint_url=sandbox.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY)
+    return Calls(
+        cloud,
+        clock=EngineClock(sandbox.clock),
+        emit=lambda _: None,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
 
 
 async def nobody() -> str | None:
@@ -80,70 +99,56 @@ async def destroyed(calls: Calls) -> TeardownReceipt:
     )
 
 
-def die(sandbox: Any, *, at: int, answered: bool) -> bool:
-    """A create that dies at its `at`-th change; whether it died."""
-    cloud = Fragile(access(sandbox), at=at, answered=answered)
-    try:
+def die(cloud: Aws, sandbox: Any, *, at: int, answered: bool) -> None:
+    """A create that dies at its `at`-th change, if it has so many."""
+    with fragile(cloud, at=at, answered=answered), contextlib.suppress(Killed):
         asyncio.run(created(calls_of(cloud, sandbox)))
-    except Killed:
-        return True
-    finally:
-        cloud.close()
-    return False
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["before the call", "before its answer"])
 @pytest.mark.parametrize("at", range(1, 27, 2))
-def test_killed_at_every_change(sandbox: Any, at: int, answered: bool) -> None:
+def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: bool) -> None:
     """Create again completes the cluster with exactly what is missing; destroy leaves nothing."""
     before = sandbox.leftovers()
-    die(sandbox, at=at, answered=answered)
-    cloud = Aws(access(sandbox))
-    with contextlib.closing(cloud):
-        receipt = asyncio.run(created(calls_of(cloud, sandbox)))
-        assert receipt.exit_code is ExitCode.DONE
-        new = [line.split()[:2] for line in sandbox.leftovers() if line not in before]
-        assert [kind for _, kind in new].count("instance") == 4, (
-            "killed and repeated, still not one node too many"
-        )
-        gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    die(cloud, sandbox, at=at, answered=answered)
+    receipt = asyncio.run(created(calls_of(cloud, sandbox)))
+    assert receipt.exit_code is ExitCode.DONE
+    new = [line.split()[:2] for line in sandbox.leftovers() if line not in before]
+    assert [kind for _, kind in new].count("instance") == 4, (
+        "killed and repeated, still not one node too many"
+    )
+    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
 
 @pytest.mark.parametrize("at", [1, 3, 5, 9, 14, 19, 24])
-def test_killed_and_destroyed_while_reads_lag(sandbox: Any, at: int) -> None:
+def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int) -> None:
     """What was made a moment before is not shown yet: destroy looks again before it says that nothing is left."""
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = 2.0
-    die(sandbox, at=at, answered=True)
-    cloud = Aws(access(sandbox))
-    with contextlib.closing(cloud):
-        gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    die(cloud, sandbox, at=at, answered=True)
+    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
 
 @pytest.mark.parametrize("at", range(1, 24, 3))
-def test_a_destroy_that_is_killed_is_finished_by_the_next(sandbox: Any, at: int) -> None:
+def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: Any, at: int) -> None:
     """There is nothing to remember: the next one finds what is left."""
     before = sandbox.leftovers()
-    cloud = Aws(access(sandbox))
-    with contextlib.closing(cloud):
-        asyncio.run(created(calls_of(cloud, sandbox)))
-        fragile = Fragile(access(sandbox), at=at, answered=True)
-        with contextlib.closing(fragile), contextlib.suppress(Killed):
-            asyncio.run(destroyed(calls_of(fragile, sandbox)))
-        gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    asyncio.run(created(calls_of(cloud, sandbox)))
+    with fragile(cloud, at=at, answered=True), contextlib.suppress(Killed):
+        asyncio.run(destroyed(calls_of(cloud, sandbox)))
+    gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
 
-def test_two_creates_at_once_make_one_cluster(sandbox: Any) -> None:
+def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
     """The template's name is unique in a region: who comes second launches nothing and says why."""
 
     async def both() -> list[CreateReceipt]:
-        clouds = [Aws(access(sandbox)) for _ in range(2)]
         runs = [
             Calls(
                 cloud,
@@ -153,18 +158,14 @@ def test_two_creates_at_once_make_one_cluster(sandbox: Any) -> None:
                 jitter=lambda: 0.5,
                 run_id=f"run-{number}",
             )
-            for number, cloud in enumerate(clouds)
+            for number in range(2)
         ]
-        try:
-            prepared = [await create.prepare(calls, SPEC, caller_address=nobody) for calls in runs]
-            return list(
-                await asyncio.gather(
-                    *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))
-                )
+        prepared = [await create.prepare(calls, SPEC, caller_address=nobody) for calls in runs]
+        return list(
+            await asyncio.gather(
+                *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))
             )
-        finally:
-            for cloud in clouds:
-                cloud.close()
+        )
 
     before = sandbox.leftovers()
     receipts = asyncio.run(both())

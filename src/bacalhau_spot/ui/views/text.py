@@ -35,9 +35,10 @@ class Said:
         yield words
 
 
-def verbatim(text: str) -> Text:
-    """Text that is not to be folded: a file's content, a command."""
-    return Text(text.rstrip("\n"), no_wrap=True, overflow="ignore")
+def verbatim(text: str) -> Group:
+    """Text that is not to be folded: a file's content, JSON."""
+    # In a group, because Rich joins texts that are printed themselves into one that may be folded.
+    return Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore"))
 
 
 def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Said]:
@@ -92,7 +93,7 @@ def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Colum
     return Columns(heads, [row[: len(heads)] for row in rows])
 
 
-def json_text(data: Mapping[str, Any]) -> Text:
+def json_text(data: Mapping[str, Any]) -> Group:
     return verbatim(json.dumps(data, indent=2, ensure_ascii=False))
 
 

@@ -1,0 +1,52 @@
+"""`--sandbox` and `sandbox …`, as a newcomer types them: a background process of its own, started and stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.program import Program
+
+
+@pytest.fixture
+def newcomer(tmp_path: Path) -> Iterator[Program]:
+    """Somebody without AWS, without a configuration, whose sandbox is stopped at the end."""
+    (tmp_path / ".git").mkdir()
+    program = Program(folder=tmp_path, environ={"XDG_STATE_HOME": str(tmp_path / "state")})
+    yield program
+    program("sandbox", "stop")
+
+
+def test_a_newcomers_first_minutes(newcomer: Program) -> None:
+    """Create --sandbox with nothing at all; interrupt; list; destroy; stop. Every word on the way can be copied and run."""
+    assert newcomer("sandbox", "status").stdout.startswith("no sandbox is running")
+    created = newcomer("create", "--sandbox", "--yes")
+    assert created.code == 0, created.stderr
+    assert "sandbox: nothing here is AWS" in created.stderr
+    assert "12 of 12 nodes running" in created.stdout
+    assert "bacalhau-spot list --sandbox" in created.stdout
+
+    listed = newcomer("list", "--sandbox", "-o", "json").data["instances"]
+    assert all(one["public_ip"].startswith("127.") for one in listed)
+    assert newcomer("sandbox", "set", "latency_s=0", "terminate_s=0").code == 0
+    taken = newcomer("sandbox", "interrupt", listed[0]["id"], "--notice-s", "0")
+    assert taken.code == 0, taken.stderr
+    left = newcomer("list", "--sandbox", "-o", "json", "--state", "running").data["instances"]
+    assert len(left) == 11
+
+    assert newcomer("destroy", "--sandbox", "--yes").code == 0
+    assert newcomer("sandbox", "stop").code == 0
+    assert "no sandbox was running" in newcomer("sandbox", "stop").stdout
+
+
+def test_mistakes(newcomer: Program) -> None:
+    """No such switch, no such instance, nothing running: exit codes and words, no traceback."""
+    assert newcomer("sandbox", "set", "latency_s=1").code != 0
+    assert newcomer("sandbox", "start").code == 0
+    for line in (["sandbox", "set", "nonsense=1"], ["sandbox", "set", "latency_s=fast"], ["sandbox", "set"]):
+        done = newcomer(*line)
+        assert done.code == 2, done.stderr
+        assert "hint:" in done.stderr
+    assert newcomer("sandbox", "interrupt", "i-nothing").code != 0
