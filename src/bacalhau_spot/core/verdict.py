@@ -265,6 +265,12 @@ TABLE: dict[str, Verdict] = {
     "AuthFailure.ServiceLinkedRoleCreationNotPermitted": _SERVICE_ROLE,
     # Configuration
     "OptInRequired": _OPT_IN,
+    "Configuration": Verdict(  # ours: what a region shows does not go with what the configuration says
+        Fault.CONFIG,
+        Action.STOP_REGION,
+        "the configuration does not go with what is in {region}",
+        "correct what is named above in the configuration, then run the same command again",
+    ),
     "InvalidAMIID.NotFound": _IMAGE,
     "InvalidAMIID.Malformed": _IMAGE,
     "InvalidAMIID.Unavailable": _IMAGE,
