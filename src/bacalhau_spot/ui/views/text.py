@@ -68,7 +68,9 @@ class Columns:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         gone: set[str] = set()
-        unbounded = options.update(max_width=_UNBOUNDED)  # a table never says that it wants more than it is offered
+        unbounded = options.update(
+            max_width=_UNBOUNDED
+        )  # a table never says that it wants more than it is offered
         for head in (*self.spare, None):
             made = self._table(gone)
             if head is None or Measurement.get(console, unbounded, made).maximum <= options.max_width:
