@@ -1,0 +1,355 @@
+"""What we render, given to Bacalhau itself: it joins in each TLS mode, is named and labelled, and refuses work when cordoned.
+
+Runs when BACALHAU_BIN names the program. Everything is on loopback; the node's files are the rendered ones, with a second
+file over them for what one machine cannot have twice (folders, the API's port).
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import datetime as dt
+import ipaddress
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from bacalhau_spot.core.model import Secret, TlsMode
+from bacalhau_spot.instance import bacalhau_config
+from bacalhau_spot.instance.scripts import joined
+from bacalhau_spot.instance.user_data import cloud_config
+from support.node_specs import FULL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PROGRAM = os.environ.get("BACALHAU_BIN", "")
+pytestmark = pytest.mark.skipif(not PROGRAM, reason="BACALHAU_BIN does not name a bacalhau executable")
+
+TOKEN = "a\"b\\c$d`e'f"
+NODE = "bacalhau-i-0123456789abcdef0"
+MACHINE = {"zone": "us-east-1a", "instance-type": "m6a.large", "lifecycle": "spot"}
+PATIENCE_S = 40
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def ask(port: int, path: str, *, body: object = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        method="GET" if body is None else "PUT",
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def until(what: str, look: Any) -> Any:
+    """What `look` finds, once it finds something."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if found := look():
+                return found
+        time.sleep(0.2)
+    pytest.fail(f"{what}: not within {PATIENCE_S} s")
+
+
+@contextlib.contextmanager
+def bacalhau(*arguments: str, folder: Path, log: str, env: dict[str, str] | None = None) -> Iterator[int]:
+    with (folder / log).open("wb") as out:
+        process = subprocess.Popen(
+            [PROGRAM, "serve", *arguments],
+            stdout=out,
+            stderr=out,
+            cwd=folder,
+            env={"HOME": str(folder), "PATH": os.environ["PATH"], **(env or {})},
+        )
+    try:
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Orchestrator:
+    nats: int
+    api: int
+    folder: Path
+
+    def node(self) -> dict[str, Any] | None:
+        nodes = ask(self.api, "orchestrator/nodes")["Nodes"]
+        return next((one for one in nodes if one["Info"]["NodeID"] == NODE), None)
+
+    def connected(self) -> dict[str, Any] | None:
+        node = self.node()
+        return node if node and node["ConnectionState"]["Status"] == "CONNECTED" else None
+
+
+@contextlib.contextmanager
+def orchestrator(
+    folder: Path, *, tls: dict[str, str] | None = None, proxied: bool = False
+) -> Iterator[Orchestrator]:
+    here = Orchestrator(free_port(), free_port(), folder)
+    settings: dict[str, Any] = {
+        "DataDir": str(folder / "orchestrator"),
+        "NameProvider": "hostname",
+        "API": {"Host": "127.0.0.1", "Port": here.api},
+        "Orchestrator": {
+            "Enabled": True,
+            "Host": "127.0.0.1",
+            "Port": here.nats,
+            "SupportReverseProxy": proxied,
+        },
+        "UpdateConfig": {"Interval": "0s"},
+        "DisableAnalytics": True,
+    }
+    if tls:
+        settings["Orchestrator"]["TLS"] = tls
+    (folder / "orchestrator.yaml").write_text(json.dumps(settings))
+    token = {"BACALHAU_ORCHESTRATOR_AUTH_TOKEN": TOKEN}
+    with bacalhau(
+        "--config", str(folder / "orchestrator.yaml"), folder=folder, log="orchestrator.log", env=token
+    ):
+        until("the orchestrator answers", lambda: ask(here.api, "agent/alive"))
+        yield here
+
+
+@dataclass
+class Compute:
+    pid: int
+    api: int
+
+
+@contextlib.contextmanager
+def compute(
+    folder: Path, port: int, *, tls: TlsMode = TlsMode.NONE, token: str = TOKEN, ca: str = "x"
+) -> Iterator[Compute]:
+    """A node from rendered user-data: its files as they are, except for folders and the API's port."""
+    spec = dataclasses.replace(
+        FULL,
+        bacalhau=dataclasses.replace(
+            FULL.bacalhau,
+            orchestrators=(f"nats://127.0.0.1:{port}",),
+            token=Secret(token),
+            tls=tls,
+            ca_pem=ca,
+        ),
+    )
+    sent = yaml.safe_load(cloud_config(spec, region="us-east-1"))["write_files"]
+    content = {file["path"].rpartition("/")[2]: file["content"] for file in sent}
+    api = free_port()
+    (folder / "config.yaml").write_text(
+        content["config.yaml"].replace(bacalhau_config.DRAINING, str(folder / "draining"))
+    )
+    (folder / "node.yaml").write_text(json.dumps({"Labels": MACHINE}))
+    (folder / "ca.pem").write_text(content["ca.pem"])
+    here: dict[str, Any] = {"DataDir": str(folder / "node"), "API": {"Port": api}}
+    if "CACert" in content["config.yaml"]:
+        here["Compute"] = {"TLS": {"CACert": str(folder / "ca.pem")}}
+    (folder / "here.yaml").write_text(json.dumps(here))
+    files = [
+        word for name in ("config", "node", "here") for word in ("--config", str(folder / f"{name}.yaml"))
+    ]
+    env = {"BACALHAU_COMPUTE_AUTH_TOKEN": token}
+    with bacalhau(*files, "--name", NODE, folder=folder, log="node.log", env=env) as pid:
+        yield Compute(pid, api)
+
+
+def certificate(folder: Path) -> tuple[str, dict[str, str]]:
+    """A certificate that is its own authority -> its text, and the orchestrator's TLS section."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "orchestrator")])
+    now = dt.datetime.now(tz=dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    text = made.public_bytes(serialization.Encoding.PEM).decode()
+    (folder / "server.pem").write_text(text)
+    (folder / "server.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    files = {"ServerCert": str(folder / "server.pem"), "ServerKey": str(folder / "server.key")}
+    return text, {**files, "CACert": str(folder / "server.pem")}
+
+
+@contextlib.contextmanager
+def tls_proxy(folder: Path, to: int) -> Iterator[int]:
+    """Ends TLS and passes on what is inside, as a load balancer does."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def serve(server: socket.socket) -> None:
+        while True:
+            try:
+                plain, _ = server.accept()
+            except OSError:
+                return
+            try:
+                outside = context.wrap_socket(plain, server_side=True)
+            except OSError:
+                continue
+            inside = socket.create_connection(("127.0.0.1", to))
+            for pair in ((outside, inside), (inside, outside)):
+                threading.Thread(target=pump, args=pair, daemon=True).start()
+
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, args=(server,), daemon=True).start()
+    try:
+        yield server.getsockname()[1]
+    finally:
+        server.close()
+
+
+def test_the_keys_that_we_know_are_bacalhaus_own(tmp_path: Path) -> None:
+    listed = subprocess.run(
+        [PROGRAM, "config", "list", "--output", "json", "--data-dir", str(tmp_path / "data")],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={
+            "HOME": str(tmp_path),
+            "BACALHAU_UPDATECONFIG_INTERVAL": "0s",
+            "BACALHAU_DISABLEANALYTICS": "true",
+        },
+    ).stdout
+    keys = {entry["Key"] for entry in json.loads(listed)}
+    assert set(bacalhau_config.KNOWN) <= keys
+
+
+def test_a_rendered_node_joins_with_its_name_and_labels(tmp_path: Path) -> None:
+    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats) as node:
+        found = until("the node is connected", there.connected)
+        assert found["Info"]["NodeType"] == "Compute"
+        labels = found["Info"]["Labels"]
+        ours = {"provider": "aws", "region": "us-east-1", "cluster": "demo", "team": "data", **MACHINE}
+        assert {key: labels[key] for key in ours} == ours
+        # What the first boot looks at, on the real thing.
+        assert joined.connections(node.pid, {there.nats})
+        assert ask(node.api, "agent/node")["ComputeNodeInfo"]["RunningExecutions"] == 0
+    assert "Node shutdown notice received" in (tmp_path / "orchestrator.log").read_text()
+
+
+def test_tls_native(tmp_path: Path) -> None:
+    text, section = certificate(tmp_path)
+    with (
+        orchestrator(tmp_path, tls=section) as there,
+        compute(tmp_path, there.nats, tls=TlsMode.NATIVE, ca=text),
+    ):
+        until("the node is connected", there.connected)
+
+
+def test_tls_proxy(tmp_path: Path) -> None:
+    text, _ = certificate(tmp_path)
+    with (
+        orchestrator(tmp_path, proxied=True) as there,
+        tls_proxy(tmp_path, there.nats) as port,
+        compute(tmp_path, port, tls=TlsMode.PROXY, ca=text),
+    ):
+        until("the node is connected", there.connected)
+
+
+def test_a_wrong_token_leaves_no_connection_and_a_reason(tmp_path: Path) -> None:
+    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats, token="wrong") as node:
+        reason = until("a reason", lambda: joined.last_error((tmp_path / "node.log").read_text()))
+        assert "Authorization Violation" in reason
+        assert "wrong" not in reason
+        assert joined.connections(node.pid, {there.nats}) == set()
+        assert there.node() is None
+
+
+# States of an execution, as the API numbers them.
+BID_REJECTED, COMPLETED = 4, 9
+# The smallest program that Bacalhau takes: exports _start, which returns, and has its name section.
+WASM = bytes.fromhex(
+    "0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b"
+    "0010046e616d6501090100065f7374617274"
+)
+
+
+def job(name: str) -> dict[str, Any]:
+    module = f"data:application/wasm;base64,{base64.b64encode(WASM).decode()}"
+    return {
+        "Name": name,
+        "Namespace": "default",
+        "Type": "batch",
+        "Count": 1,
+        "Tasks": [
+            {
+                "Name": "main",
+                "Engine": {"Type": "wasm", "Params": {"EntryModule": "/main.wasm", "Entrypoint": "_start"}},
+                "InputSources": [
+                    {"Source": {"Type": "inline", "Params": {"URL": module}}, "Target": "/main.wasm"}
+                ],
+            }
+        ],
+    }
+
+
+def test_a_cordoned_node_takes_no_new_work(tmp_path: Path) -> None:
+    with orchestrator(tmp_path) as there, compute(tmp_path, there.nats):
+        until("the node is connected", there.connected)
+
+        def outcome(name: str) -> list[int]:
+            made = ask(there.api, "orchestrator/jobs", body={"Job": job(name)})["JobID"]
+
+            def ended() -> str | None:
+                state = ask(there.api, f"orchestrator/jobs/{made}")["Job"]["State"]["StateType"]
+                return state if state in {"Completed", "Failed"} else None
+
+            until(f"{name} ends", ended)
+            executions = ask(there.api, f"orchestrator/jobs/{made}/executions")["Items"]
+            return [one["ComputeState"]["StateType"] for one in executions]
+
+        assert outcome("before") == [COMPLETED]
+        (tmp_path / "draining").touch()
+        assert set(outcome("after")) == {BID_REJECTED}
+        (tmp_path / "draining").unlink()
+        assert outcome("again") == [COMPLETED]
