@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from bacalhau_spot import __version__
 from bacalhau_spot.sandbox import switches
+from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from bacalhau_spot.sandbox.wire import AwsError, Reply
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 PREFIX = "/_sandbox/"
 _HOSTS = ("127.0.0.1", "localhost")
+_LONGEST_S = 86_400
+
+
+class _NotThereError(Exception):
+    """What was asked for is not in the sandbox; the text names it."""
 
 
 class Admin:
@@ -57,9 +63,12 @@ class Admin:
             return _error(HTTPStatus.NOT_FOUND, f"there is no {http.method} {verb}; there are {known}")
         try:
             return _reply(answer(http, json.loads(body) if body else {}))
-        except (KeyError, TypeError, ValueError, AwsError) as wrong:
-            text = f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)
-            return _error(HTTPStatus.BAD_REQUEST, text)
+        except json.JSONDecodeError as wrong:
+            return _error(HTTPStatus.BAD_REQUEST, f"the body is no JSON: {wrong}")
+        except (TypeError, ValueError, AwsError) as wrong:
+            return _error(HTTPStatus.BAD_REQUEST, str(wrong))
+        except _NotThereError as wrong:
+            return _error(HTTPStatus.NOT_FOUND, str(wrong))
 
     def _ping(self, _http: Http, _body: Any) -> dict[str, Any]:
         return {"pid": os.getpid(), "version": __version__, "account_id": ACCOUNT_ID}
@@ -95,8 +104,12 @@ class Admin:
         return {}
 
     def _interrupt(self, _http: Http, body: Any) -> dict[str, Any]:
-        instance_id, notice_s = str(body["instance_id"]), float(body.get("notice_s", 120))
+        if not isinstance(body, dict) or not isinstance(body.get("instance_id"), str):
+            raise TypeError("a mapping with an instance_id, a text, is expected")
+        instance_id, notice_s = body["instance_id"], _seconds(body.get("notice_s", 120))
         region = body.get("region") or self._region_of(instance_id)
+        if region not in ENABLED_BY_DEFAULT + OPT_IN:
+            raise _NotThereError(f"no region {region} is in the sandbox")
         self._sandbox.interrupt(region, instance_id, notice_s=notice_s)
         return {"region": region, "instance_id": instance_id, "notice_s": notice_s}
 
@@ -104,12 +117,19 @@ class Admin:
         for thing in self._sandbox.things():
             if thing.kind == "instance" and thing.id == instance_id:
                 return thing.region
-        raise ValueError(f"no instance {instance_id} is in the sandbox")
+        raise _NotThereError(f"no instance {instance_id} is in the sandbox")
 
     def _stop(self, _http: Http, _body: Any) -> dict[str, Any]:
         # From another thread, and after the answer has left: stopping hangs up on everybody, us included.
         threading.Timer(0.1, self._on_stop).start()
         return {}
+
+
+def _seconds(value: object) -> float:
+    # Python's booleans are integers, and no comparison holds for NaN
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S:
+        return float(value)
+    raise ValueError(f"notice_s is a number of seconds, from 0 to {_LONGEST_S}, not {value!r}")
 
 
 def _reply(answer: object, status: int = HTTPStatus.OK) -> Reply:

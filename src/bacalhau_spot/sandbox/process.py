@@ -26,7 +26,7 @@ from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_START_S = 60.0  # two seconds on a quiet machine
+_START_S = 30.0  # two seconds on a quiet machine, three on one with six busy programs on two cores
 _STOP_S = 10.0
 _POLL_S = 0.05
 _LOG_TAIL_LINES = 12
@@ -148,8 +148,16 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 @contextlib.contextmanager
 def _lock(state_dir: Path) -> Iterator[None]:
-    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state_dir / "sandbox.lock").open("w") as file:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (state_dir / "sandbox.lock").open("w")
+    except OSError as error:
+        raise UserError(
+            f"the sandbox cannot keep its files in {state_dir}",
+            why=error.strerror or str(error),
+            hint="make that folder writable, or name another one in XDG_STATE_HOME",
+        ) from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
