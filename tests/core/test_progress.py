@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bacalhau_spot.core import events
+from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.progress import Progress, fold
 from support.story import CREATE
 
@@ -48,3 +49,26 @@ def test_a_failure_and_a_stop_are_kept() -> None:
     state = folded((events.RegionFailed("r", "CreateVpc", "VpcLimitExceeded", "…"), events.Stopping()))
     assert state.regions["r"].failed == "VpcLimitExceeded"
     assert state.stopping
+
+
+def test_a_refusal_is_not_a_start() -> None:
+    """A region that was granted nothing says so; one that keeps some of its nodes is not done while those start."""
+    refused = events.FleetAnswered("r", "f", 2, 0, (("t", "za", "InsufficientInstanceCapacity"),))
+    region = folded((events.RegionStarted("r", 2), refused)).regions["r"]
+    assert (region.doing, region.done) == ("refused: InsufficientInstanceCapacity", True)
+    half = events.FleetAnswered("r", "f", 4, 2, refused.refusals)
+    moved = events.Moved("r", 2, (("s", 2),), "InsufficientInstanceCapacity")
+    region = folded((events.RegionStarted("r", 4), half, moved)).regions["r"]
+    assert (region.asked, region.doing, region.done) == (2, "2 moved on", False)
+
+
+def test_done_says_what_is_missing() -> None:
+    """Two of three that run and no more to come is not simply done."""
+    story = (
+        events.RegionStarted("r", 3),
+        events.FleetAnswered("r", "f", 3, 2),
+        events.InstanceSeen("r", "i-1", "t", "za", Phase.RUNNING),
+        events.InstanceSeen("r", "i-2", "t", "za", Phase.RUNNING),
+    )
+    assert folded(story[:3]).regions["r"].doing == "starting instances"
+    assert folded(story).regions["r"].doing == "done, 1 missing"

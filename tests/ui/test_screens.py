@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.progress import Progress, RegionProgress, fold
-from bacalhau_spot.ui.live import Frame, LiveScreen
+from bacalhau_spot.ui import console as consoles
+from bacalhau_spot.ui.live import REDRAWS_PER_S, Frame, LiveScreen, heading, rows
 from bacalhau_spot.ui.plain import HEARTBEAT_S, PlainScreen
 from support.story import CREATE, Watch
 
@@ -25,6 +28,13 @@ def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east
     for event in CREATE:
         frame.progress = fold(frame.progress, event)
     console.print(frame)
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
+    return text
+
+
+def shown(renderable: Frame | Table, *, width: int) -> str:
+    console = Console(file=StringIO(), width=width, height=24, no_color=True, markup=False)
+    console.print(renderable)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return text
 
@@ -64,6 +74,131 @@ def test_more_regions_than_lines_show_the_telling_ones() -> None:
     assert text.count("\n") <= 12
 
 
+@pytest.mark.parametrize("width", [24, 36, 40, 200])
+def test_a_failure_is_told_at_every_width(width: int) -> None:
+    """In words where there is room, by a mark where there is none; never by colour alone, never on a second line."""
+    progress = Progress(
+        regions={
+            "ap-southeast-1": RegionProgress(asked=2, failed="VpcLimitExceeded", done=True),
+            "eu-west-1": RegionProgress(asked=2, running=2, done=True, doing="done"),
+        }
+    )
+    lines = shown(rows(progress, width=width, height=24), width=width).splitlines()
+    assert len(lines) == 2
+    assert "! 0/2" in lines[0] or "failed: V" in lines[0] or "failed: …" in lines[0]
+    assert "!" not in lines[1] and "failed" not in lines[1]
+
+
+@pytest.mark.parametrize("width", [20, 30, 40, 80])
+def test_the_heading_keeps_its_numbers(width: int) -> None:
+    """A long name gives way, the totals and the time do not."""
+    progress = Progress(regions={"r": RegionProgress(asked=12, running=7)})
+    text = heading("creating a cluster with a very long name", progress, elapsed_s=75, width=width).plain
+    assert text.endswith("7 of 12 running · 1:15"[: width - 1] + ("…" if width < 22 else ""))
+    assert len(text) <= width
+
+
+def test_ctrl_c_is_answered_in_the_frame() -> None:
+    """The user reads at once that it was heard, and what a second one would do."""
+    frame = Frame("creating c", ("us-east-1",), Watch())
+    frame.progress = fold(frame.progress, events.Stopping())
+    assert "Ctrl-C again leaves at once" in shown(frame, width=100)
+
+
+class Glass:
+    """As much of a terminal as Rich's frame needs: lines, the cursor, and what erases."""
+
+    def __init__(self) -> None:
+        self.lines, self.row, self.column, self.cursor = [""], 0, 0, True
+
+    def feed(self, text: str) -> None:
+        for part in re.findall(r"\x1b\[\??[\d;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+            self._take(part)
+
+    def _take(self, part: str) -> None:
+        if part == "\r":
+            self.column = 0
+        elif part == "\n":
+            self.row, self.column = self.row + 1, 0
+            self.lines += [""] * (self.row + 1 - len(self.lines))
+        elif part.startswith("\x1b"):
+            self._obey(part[2:-1], part[-1])
+        else:
+            line = self.lines[self.row].ljust(self.column)
+            self.lines[self.row] = line[: self.column] + part + line[self.column + len(part) :]
+            self.column += len(part)
+
+    def _obey(self, value: str, verb: str) -> None:
+        match verb:
+            case "A":
+                self.row -= int(value or 1)
+            case "K":
+                self.lines[self.row] = ""
+            case "h" | "l":
+                assert value == "?25", "nothing but the cursor is switched"
+                self.cursor = verb == "h"
+            case "m":
+                pass
+            case _:
+                pytest.fail(f"the frame uses a sequence that this test does not know: {value}{verb}")
+
+
+def test_the_frame_vanishes() -> None:
+    """When it is closed the terminal is as before, with the cursor shown: the receipt follows in its place."""
+    stream = StringIO()
+    console = Console(file=stream, force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
+    screen = LiveScreen(console, regions=("us-east-1", "eu-west-1"), title="creating c", clock=Watch())
+    for event in CREATE:
+        screen.emit(event)
+        screen._live.refresh()
+    standing, gone = Glass(), Glass()
+    standing.feed(stream.getvalue())
+    screen.close()
+    gone.feed(stream.getvalue())
+    assert standing.lines[0].startswith("creating c · 3 of 4 running")
+    assert standing.lines[1].split() == ["us-east-1", "3/4", "done,", "1", "missing"]
+    assert not standing.cursor
+    assert (gone.row, "".join(gone.lines).strip(), gone.cursor) == (0, "", True)
+
+
+def test_events_draw_nothing_by_themselves() -> None:
+    """A thousand events a second are still four frames a second: only the clock redraws."""
+    assert REDRAWS_PER_S <= 4
+    console = Console(file=StringIO(), force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
+    screen = LiveScreen(console, regions=("r",), title="t", clock=Watch())
+    drawn: list[int] = []
+    screen._live.refresh = lambda: drawn.append(1)  # type: ignore[method-assign]  # counted, not drawn
+    for event in CREATE * 20:
+        screen.emit(event)
+    assert len(drawn) <= 1, "at most what the clock drew meanwhile"
+    screen.close()
+
+
+class Tty(StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "terminal", "colour"),
+    [
+        (Tty(), {"TERM": "xterm-256color"}, True, True),
+        (Tty(), {"TERM": "xterm-256color", "NO_COLOR": "1"}, True, False),
+        (Tty(), {"TERM": "dumb"}, False, False),
+        (StringIO(), {"TERM": "xterm-256color", "FORCE_COLOR": "1"}, False, False),
+    ],
+)
+def test_what_each_stream_can_do(
+    stream: StringIO, environ: dict[str, str], terminal: bool, colour: bool
+) -> None:
+    """A dumb terminal and a pipe get lines, whatever FORCE_COLOR says; NO_COLOR takes the colour and leaves the frame."""
+    made = consoles.talk(stream, environ=environ)
+    assert (made.is_terminal, made.is_interactive, not made.no_color) == (terminal, terminal, colour)
+    assert consoles.talk(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
+
+
 def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:
     """One line a transition with its time; polls that change nothing are silent."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
@@ -84,6 +219,18 @@ def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
         screen.emit(events.Waiting("r", "starting instances", 3))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
     assert [line[9:] for line in lines] == ["r: launching 3", "still at it: 0 of 3 running"]
+
+
+def test_a_tick_without_events_is_a_heartbeat_too() -> None:
+    """A call that hangs makes no events; the line comes all the same, and only when it is time."""
+    console = Console(file=StringIO(), width=140, no_color=True, markup=False)
+    watch = Watch()
+    screen = PlainScreen(console, clock=watch)
+    for _ in range(4):
+        watch.elapsed_s += HEARTBEAT_S / 2
+        screen.tick()
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
+    assert lines == ["12:00:30 still at it: 0 of 0 running", "12:01:00 still at it: 0 of 0 running"]
 
 
 PROGRAM = """

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.lifecycle import FINAL, Phase
+from bacalhau_spot.core.verdict import worst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,16 @@ class RegionProgress:
     doing: str = "waiting"
     failed: str | None = None
     done: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whatever AWS gave has come up or has gone."""
+        return self.running + self.lost >= self.launched
+
+    @property
+    def short(self) -> int:
+        """How many of those asked for do not run."""
+        return max(0, self.asked - self.running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +85,15 @@ def _seen(region: RegionProgress, before: Phase | None, event: events.InstanceSe
     lost = FINAL | {Phase.ENDING}
     running = region.running + (event.phase is Phase.RUNNING) - (before is Phase.RUNNING)
     fallen = region.lost + (event.phase in lost) - (before in lost)
-    done = running + fallen >= region.launched > 0
-    doing = "done" if done else "starting instances"
-    return replace(region, running=running, lost=fallen, done=done, doing=doing)
+    now = replace(region, running=running, lost=fallen)
+    return replace(now, done=now.settled, doing=_standing(now))
+
+
+def _standing(region: RegionProgress) -> str:
+    """Where a region's instances stand; "done" only when none is missing."""
+    if not region.settled:
+        return "starting instances"
+    return f"done, {region.short} missing" if region.short else "done"
 
 
 def _step(region: RegionProgress, event: Event) -> RegionProgress:
@@ -87,8 +104,8 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
             return replace(region, doing=f"made {kind}")
         case events.Retrying(code=code, attempt=attempt):
             return replace(region, doing=f"trying again ({code}, {attempt})")
-        case events.FleetAnswered(launched=launched):
-            return replace(region, launched=region.launched + launched, doing="starting instances")
+        case events.FleetAnswered(launched=launched, refusals=refusals):
+            return _answered(region, launched, worst(code for _, _, code in refusals))
         case events.RegionFailed(code=code):
             return replace(region, failed=code, doing="failed", done=True)
         case events.Found():
@@ -102,10 +119,18 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
     return region
 
 
+def _answered(region: RegionProgress, launched: int, code: str | None) -> RegionProgress:
+    if launched:
+        return replace(region, launched=region.launched + launched, doing="starting instances", done=False)
+    refused = f"refused: {code}" if code else "nothing granted"
+    return replace(region, doing=refused, done=region.settled)
+
+
 def _moved(state: Progress, event: events.Moved) -> Progress:
     regions = dict(state.regions)
     source = regions.get(event.region, RegionProgress())
+    # What it keeps may still be starting.
     regions[event.region] = replace(
-        source, asked=source.asked - event.count, doing=f"{event.count} moved on", done=True
+        source, asked=source.asked - event.count, doing=f"{event.count} moved on", done=source.settled
     )
     return replace(state, regions=regions)

@@ -61,13 +61,14 @@ def _console(
     stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: str
 ) -> Terminal:
     terminal = stream.isatty()
-    dumb = environ.get("TERM", "") in {"dumb", "unknown"}
-    plain = no_color or dumb or bool(environ.get("NO_COLOR"))
+    # Someone may be reading a dumb terminal, but no frame can be drawn on it: it gets lines, as a pipe does.
+    able = terminal and environ.get("TERM", "") not in {"dumb", "unknown"}
+    plain = no_color or not able or bool(environ.get("NO_COLOR"))
     made = Terminal(
         file=stream,
         # Rich would take FORCE_COLOR for a terminal and animate into a log file.
-        force_terminal=terminal,
-        force_interactive=terminal and not dumb,
+        force_terminal=able,
+        force_interactive=able,
         no_color=plain,
         width=None if terminal else PIPE_WIDTH,
         # The words are ours and AWS's: brackets in them are brackets.

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 REDRAWS_PER_S = 4
 # Heading, column heads, footer, and the prompt's line below: what the frame needs beside its rows.
 _BESIDE_ROWS = 5
-# Narrower than this, only the region and the count fit.
-_NARROW = 60
+# Narrower than this, only the region and the count fit, and a failure is told by its mark alone.
+_NARROW = 36
+_BETWEEN = " · "
 
 
 class Frame:
@@ -45,15 +46,18 @@ class Frame:
 
 
 def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> Text:
-    """Title, totals and elapsed time, on one line however narrow."""
+    """Title, totals and elapsed time, on one line however narrow; the title gives way first."""
     if progress.found:
         total = f"{progress.deleted} of {progress.found} deleted"
     else:
         total = f"{progress.running} of {progress.asked} running"
     minutes, seconds = divmod(int(elapsed_s), 60)
-    text = Text(
-        f"{title} · {total} · {minutes}:{seconds:02}", style="bold", no_wrap=True, overflow="ellipsis"
-    )
+    numbers = f"{total} · {minutes}:{seconds:02}"
+    room = width - len(numbers) - len(_BETWEEN)
+    name = Text(title)
+    name.truncate(max(room, 1), overflow="ellipsis")
+    line = f"{name.plain}{_BETWEEN}{numbers}" if room > 1 else numbers
+    text = Text(line, style="bold", no_wrap=True, overflow="ellipsis")
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -71,7 +75,7 @@ def rows(progress: Progress, *, width: int, height: int) -> Table:
         table.add_column(no_wrap=True, overflow="ellipsis")
     for name in shown:
         region = progress.regions[name]
-        cells = [Text(name), Text(_count(region))]
+        cells = [Text(name), Text(_count(region) if wide or not region.failed else f"! {_count(region)}")]
         if wide:
             cells.append(Text(_doing(region), style=_style(region)))
         table.add_row(*cells)

@@ -39,7 +39,12 @@ class PlainScreen:
         line = words(event)
         if line is not None:
             self._say(line)
-        elif self._clock.monotonic_s() - self._said_s >= HEARTBEAT_S:
+        else:
+            self.tick()
+
+    def tick(self) -> None:
+        """Break a silence that has lasted too long. Whoever waits for something without events calls it now and then."""
+        if self._clock.monotonic_s() - self._said_s >= HEARTBEAT_S:
             self._say(_heartbeat(self._progress))
 
     def close(self) -> None:
