@@ -128,6 +128,15 @@ def test_something_is_always_ready_and_never_too_early(kinds: set[Kind]) -> None
         assert not before(Kind(resource.kind)) & kinds
 
 
+def test_what_dies_with_its_owner_is_given_the_time_to() -> None:
+    """Hundreds of volumes vanish with their instances; only one that a later look still shows is deleted."""
+    volume = Resource(kind=Kind.VOLUME, id="vol-1", region="r", state="available")
+    assert ready([volume], watched=()) == ()
+    assert ready([volume], watched={Kind.VOLUME}) == (volume,)
+    held = Resource(kind=Kind.INTERFACE, id="eni-1", region="r", state="in-use")
+    assert ready([held], watched={Kind.INTERFACE}) == ()
+
+
 def test_what_is_ending_is_not_asked_to_end_again() -> None:
     """It still holds back what must come after it."""
     left = [

@@ -17,7 +17,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from bacalhau_spot.core.model import Resource
 
@@ -81,11 +81,19 @@ def in_turn(left: Iterable[Resource]) -> frozenset[Kind]:
     return frozenset(kind for kind in present if not before(kind) & present)
 
 
-def ready(left: Iterable[Resource]) -> tuple[Resource, ...]:
-    """Which of the resources left in one region may be deleted now: those that wait for nothing that is left."""
+def ready(left: Iterable[Resource], *, watched: Collection[Kind] = tuple(Kind)) -> tuple[Resource, ...]:
+    """Which of the resources left in one region may be deleted now: those that wait for nothing that is left.
+
+    What dies with its owner is given the time to: it is deleted only when a look after its owner's end still shows it
+    (`watched`: the kinds for which there was such a look), and no longer in use.
+    """
     resources = tuple(left)
     turn = in_turn(resources)
-    return tuple(one for one in resources if one.kind in turn and not ending(one))
+    return tuple(
+        one
+        for one in resources
+        if one.kind in turn and not ending(one) and (one.kind in watched or not ROWS[Kind(one.kind)].derived)
+    )
 
 
 # States in which AWS is already removing the thing: asking again does nothing.
@@ -94,5 +102,9 @@ _ENDING = frozenset(
 )
 
 
+# And what hangs on something that is ending is let go by it.
+_HELD = "in-use"
+
+
 def ending(resource: Resource) -> bool:
-    return resource.state in _ENDING
+    return resource.state in _ENDING or (resource.state == _HELD and ROWS[Kind(resource.kind)].derived)

@@ -120,6 +120,7 @@ class _Region:
     left: dict[Key, Resource] = field(default_factory=dict)
     problems: dict[Key, Problem] = field(default_factory=dict)
     asked: set[Key] = field(default_factory=set)
+    watched: frozenset[Kind] = frozenset()  # kinds that were looked at when it was their turn already
     trouble: Problem | None = None
     unknown: tuple[Resource, ...] = ()
 
@@ -187,6 +188,7 @@ async def _delete_until_still(calls: Calls, naming: Naming, region: _Region, *, 
         await _delete_ready(calls, region)
         if region.problems:
             # Something depends on what we know that we do not know: made moments ago, it was not shown before.
+            region.watched = in_turn(region.left.values())
             _note(calls, region, await _look_into(calls, naming, region.name, closely=True))
         else:
             await _look_again(calls, naming, region)
@@ -199,7 +201,8 @@ async def _delete_until_still(calls: Calls, naming: Naming, region: _Region, *, 
 async def _look_again(calls: Calls, naming: Naming, region: _Region) -> None:
     """Find again what may have moved: the kinds whose turn it is. What waits behind them is as it was."""
     left = region.left.values()
-    moving = [row.kind for row in TABLE if row.kind in in_turn(left)]
+    region.watched = in_turn(left)
+    moving = [row.kind for row in TABLE if row.kind in region.watched]
     fleets = [one.id for one in left if one.kind == Kind.FLEET]
     found = await _find_all(calls, naming, region.name, moving, fleets=fleets)
     waiting = tuple(one for one in left if one.kind not in moving)
@@ -227,7 +230,7 @@ def _note(calls: Calls, region: _Region, sight: Sight) -> None:
 
 async def _delete_ready(calls: Calls, region: _Region) -> None:
     by_kind: dict[Kind, list[Resource]] = {}
-    for resource in ready(region.left.values()):
+    for resource in ready(region.left.values(), watched=region.watched):
         by_kind.setdefault(Kind(resource.kind), []).append(resource)
     batches = [
         (kind, resources[start : start + ROWS[kind].batch])
