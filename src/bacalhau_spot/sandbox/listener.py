@@ -98,7 +98,12 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             self.send_error(411)
             return
-        body = self.rfile.read(int(headers.get("content-length") or 0))
+        length = headers.get("content-length") or "0"
+        if not (length.isascii() and length.isdigit()):  # a negative one would read until the client hangs up
+            self.close_connection = True
+            self.send_error(400)
+            return
+        body = self.rfile.read(int(length))
         try:
             reply = self.server.answer(Http(self.command, path, query, headers), body)
         except ConnectionLost:

@@ -85,4 +85,6 @@ def _members(body: bytes) -> dict[str, str]:
         members: Mapping[str, Any] = json.loads(body or b"{}")
     except ValueError:  # moto answers what AWS answers to that
         return {}
+    if not isinstance(members, dict):  # likewise
+        return {}
     return {name: one if isinstance(one, str) else json.dumps(one) for name, one in members.items()}

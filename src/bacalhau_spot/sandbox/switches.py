@@ -11,6 +11,7 @@ from bacalhau_spot.sandbox.world import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_MOST = 1e12  # beyond any date and any wait; JSON has no infinity
 _FAULT_NEEDS = {"match", "code"}
 _FAULT: Mapping[str, type] = {
     "match": str,
@@ -71,13 +72,15 @@ def _fits(value: object, kind: Any) -> bool:
         return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
     if isinstance(value, bool) or kind is bool:  # Python's booleans are integers; ours are not
         return isinstance(value, bool) and kind is bool
-    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+    if kind is float:  # no comparison holds for NaN
+        return isinstance(value, int | float) and 0 <= value <= _MOST
+    return isinstance(value, kind) and (kind is not int or value >= 0)
 
 
 def _spell(kind: Any) -> str:
     words = {
-        float: "a number",
-        int: "a whole number",
+        float: "a number, zero or more",
+        int: "a whole number, zero or more",
         str: "a text",
         bool: "true or false",
         type(None): "null",
