@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -112,6 +113,30 @@ VIEWS: dict[str, RenderableType] = {
     "receipt, quota in twelve regions": views.create_receipt_view(
         CreateReceipt("c", 36, 0, tuple(refused(region, "MaxSpotInstanceCountExceeded") for region in TWELVE))
     ),
+    "receipt, some zones refused": views.create_receipt_view(
+        CreateReceipt(
+            "c",
+            4,
+            1,
+            (
+                RegionReceipt(
+                    "us-east-1",
+                    asked=3,
+                    launched=("i-1", "i-2", "i-3"),
+                    instances=(instance(1, "us-east-1"),),
+                    refusals=tuple(
+                        PoolRefusal(type_name, f"us-east-1{zone}", code, "no")
+                        for zone in "abc"
+                        for type_name, code in (
+                            ("t3.medium", "InsufficientInstanceCapacity"),
+                            ("t3a.medium", "UnfulfillableCapacity"),
+                            ("m6a.large", "SpotMaxPriceTooLow"),
+                        )
+                    ),
+                ),
+            ),
+        )
+    ),
     "receipt, interrupted": views.create_receipt_view(
         CreateReceipt(
             "c", 6, 0, (succeeded("us-east-1"), RegionReceipt("eu-west-1", asked=3)), interrupted=True
@@ -154,7 +179,9 @@ VIEWS: dict[str, RenderableType] = {
     ),
     "list, nothing": views.listing_view(Listing("c", (), TWELVE), wide=False, now=NOW),
     "list, not everywhere": views.listing_view(
-        Listing("c", (), ("us-east-1",), (Problem("X", "m", "o", "eu-west-1"),)), wide=False, now=NOW
+        Listing("c", (), ("us-east-1",), (Problem("ReadTimeoutError", "m", "o", "eu-west-1"),)),
+        wide=False,
+        now=NOW,
     ),
     "destroy, preview": views.teardown_preview_view(
         [resource("instance", 1), resource("instance", 2), resource("vpc", 1, "eu-west-1")],
@@ -237,6 +264,51 @@ def test_the_same_error_in_twelve_regions_is_one() -> None:
     text = rendered(VIEWS["receipt, quota in twelve regions"], width=400)
     assert text.count("MaxSpotInstanceCountExceeded") == 1
     assert all(region in text for region in TWELVE)
+
+
+def test_one_meaning_is_one_error() -> None:
+    """Two codes for expired credentials are one thing to do; AWS's other words stay, with their region."""
+    error = views.from_problems(
+        [
+            Problem("RequestExpired", "late", "DescribeVpcs", "us-east-1"),
+            Problem("ExpiredToken", "old", "GetCallerIdentity", "eu-west-1"),
+            Problem("ExpiredToken", "old", "GetCallerIdentity", "eu-west-2"),
+        ]
+    )
+    assert (error.code, error.regions) == ("ExpiredToken", ("eu-west-1", "eu-west-2", "us-east-1"))
+    assert error.what == "your AWS credentials have expired"
+    assert error.why == "GetCallerIdentity: ExpiredToken: old"
+    assert error.details == ("in us-east-1: DescribeVpcs: RequestExpired: late",)
+
+
+def test_codes_without_a_row_stay_apart() -> None:
+    """Nothing says that they mean the same."""
+    problems = [Problem("Strange", "", "A", "us-east-1"), Problem("Stranger", "", "B", "us-east-1")]
+    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (Stranger)",)
+
+
+def test_the_columns_add_up() -> None:
+    """What regions took over from each other is counted once."""
+    moved = refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)
+    receipt = CreateReceipt("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
+    lines = [line.split() for line in rendered(views.create_receipt_view(receipt), width=140).splitlines()]
+    rows = [[int(number) for number in line[1:5]] for line in lines if line[0] in {"us-east-1", "eu-west-1"}]
+    total = next([int(number) for number in line[1:5]] for line in lines if line[0] == "total")
+    assert total == [sum(column) for column in zip(*rows, strict=True)] == [6, 6, 6, 0]
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_nothing_copied_is_broken(name: str) -> None:
+    """However narrow the window: addresses stay whole, because a terminal folds them better than we do."""
+    wide = rendered(VIEWS[name], width=2000)
+    narrow = rendered(VIEWS[name], width=44)
+    assert all(address in narrow for address in re.findall(r"https://\S+", wide))
+
+
+def test_long_lists_of_types_are_short() -> None:
+    """A region that meets requirements with forty types is still a row."""
+    assert words.few(["a", "b", "c", "d"]) == "a, b, c, d"
+    assert words.few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 def test_brackets_of_aws_are_brackets() -> None:

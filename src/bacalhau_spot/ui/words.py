@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.verdict import Fault, judge
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -16,6 +18,19 @@ _CENTS_FROM = Decimal(1)
 # EC2's names of kinds, where the plural is not just an s.
 _PLURALS = {"spot-instances-request": "spot requests", "internet-gateway": "internet gateways"}
 _SINGULARS = {"spot-instances-request": "spot request"}
+
+# A fault in a table's cell, where its sentence has no room.
+_FAULTS = {
+    Fault.CREDENTIALS: "credentials not accepted",
+    Fault.PERMISSION: "not allowed",
+    Fault.CONFIG: "wrong configuration",
+    Fault.QUOTA: "quota used up",
+    Fault.PRICE: "price above the limit",
+    Fault.CAPACITY: "no capacity",
+    Fault.AWS: "trouble at AWS",
+    Fault.NETWORK: "not reachable",
+    Fault.THROTTLED: "too many calls",
+}
 
 
 def usd(amount: Decimal) -> str:
@@ -59,6 +74,18 @@ def listed(names: Sequence[str]) -> str:
     if len(names) < 2:  # noqa: PLR2004 - "and" needs two
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def few(names: Sequence[str], *, at_most: int = 3) -> str:
+    """`a, b, c and 5 more`."""
+    if len(names) <= at_most + 1:  # "and 1 more" takes the room of its name
+        return ", ".join(names)
+    return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
+
+
+def fault(code: str) -> str:
+    """An AWS code in two or three words; where nothing is known about it, the code."""
+    return _FAULTS.get(judge(code).fault, code)
 
 
 def sentence(text: str) -> str:

@@ -1,6 +1,7 @@
 """What is shown: values in, renderables out. Nothing here prints."""
 
-from bacalhau_spot.ui.views.errors import error_view, from_problems
+from bacalhau_spot.ui.problems import from_problems
+from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.plan import plan_view
 from bacalhau_spot.ui.views.receipt import create_receipt_view

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.ui.views.text import Columns, next_commands
-from bacalhau_spot.ui.words import age, kind, listed, plural
+from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
+from bacalhau_spot.ui.words import age, kind, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,9 +40,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
         where = plural(len(listing.looked_into), "region")
         parts.append(Text(f"no instances of {listing.cluster} in {where}"))
     parts.extend(_others(listing))
-    if listing.unseen:
-        regions = listed(sorted(problem.region for problem in listing.unseen))
-        parts.append(Text(f"not looked into: {regions}", style="yellow"))
+    parts.extend(not_seen(listing.unseen))
     return Group(*parts)
 
 

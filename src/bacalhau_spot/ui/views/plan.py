@@ -8,8 +8,8 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.plan import HOURS_PER_MONTH
-from bacalhau_spot.ui.views.text import Columns, next_commands
-from bacalhau_spot.ui.words import plural, usd_range
+from bacalhau_spot.ui.views.text import Columns, Said, next_commands
+from bacalhau_spot.ui.words import few, plural, usd_range
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +25,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     parts: list[RenderableType] = []
     if identity is not None:
         parts.append(Text(f"account {identity.account_id} as {identity.arn}", style="dim"))
-    parts.extend(Text.assemble(("warning: ", "yellow"), warning) for warning in plan.warnings)
+    parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
         parts += [_regions(plan), *_totals(plan)]
     elif not plan.remove:
@@ -44,6 +44,9 @@ def _regions(plan: Plan) -> RenderableType:
         [_row(region) for region in plan.regions],
         right=numbers,
         spare=("instance types", "zones", "have"),
+        total=("total", str(plan.present), str(plan.wanted), str(plan.launch), "", "", "")
+        if len(plan.regions) > 1
+        else None,
     )
 
 
@@ -52,7 +55,7 @@ def _row(region: RegionPlan) -> tuple[str, ...]:
     if not region.launch:
         return (region.region, *counts, "", "", "")
     zones = " ".join(zone.removeprefix(region.region) for zone in region.zones)
-    return (region.region, *counts, zones, ", ".join(region.types), _price(region))
+    return (region.region, *counts, zones, few(region.types), _price(region))
 
 
 def _price(region: RegionPlan) -> str:
@@ -77,12 +80,9 @@ def _surplus(plan: Plan) -> list[Text]:
         return []
     count = plural(len(plan.surplus), "instance")
     if not plan.remove:
-        return [
-            Text(
-                f"{count} more than the configuration asks for; they stay unless you pass --allow-removal",
-                "yellow",
-            )
-        ]
+        stay = "it stays" if len(plan.surplus) == 1 else "they stay"
+        text = f"{count} more than the configuration asks for; {stay} unless you pass --allow-removal"
+        return [Text(text, "yellow")]
     return [
         Text(f"end {count}:", style="bold"),
         *(Text(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),

@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.verdict import judge
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
-from bacalhau_spot.ui.words import kind, listed, plural
+from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.receipt import CreateReceipt, RegionReceipt
 
+_ENDED = frozenset({Phase.ENDING, Phase.ENDED, Phase.LOST})
+
 
 def create_receipt_view(receipt: CreateReceipt) -> Group:
-    """A row a region with its zones, why something is missing, the total, and what one does next."""
+    """A row a region with its zones below it, why something is missing, the total, and what one does next."""
     parts: list[RenderableType] = []
     told = [region for region in receipt.regions if region.asked or region.extra or region.problem]
     if told:
-        parts.append(_table(told))
+        parts.append(_table(receipt, told))
     parts.extend(_reasons(receipt))
     parts.extend(_lost(receipt))
     if receipt.removed:
@@ -32,51 +35,92 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     return Group(*parts)
 
 
-def _table(regions: list[RegionReceipt]) -> RenderableType:
+def _table(receipt: CreateReceipt, regions: list[RegionReceipt]) -> RenderableType:
     numbers = ("asked", "launched", "running", "failed")
+    rows: list[tuple[str, ...]] = []
+    for region in regions:
+        rows.append(_region_row(region, movers=_movers(receipt), takers=_takers(receipt)))
+        rows.extend(_zone_rows(region))
+    counts = (receipt.asked, receipt.launched, receipt.running, sum(_failed(region) for region in regions))
     return Columns(
-        ("region", *numbers, "zones", "remarks"),
-        [
-            (
-                region.region,
-                str(region.asked + region.extra),
-                str(len(region.launched)),
-                str(len(region.running)),
-                str(region.short),
-                ", ".join(
-                    f"{zone.removeprefix(region.region)}: {count}" for zone, count in region.zones.items()
-                ),
-                _remark(region),
-            )
-            for region in regions
-        ],
+        ("region", "zone", *numbers, "remarks"),
+        rows,
         right=numbers,
-        spare=("zones", "launched"),
+        spare=("launched",),
+        total=("total", "", *map(str, counts), "") if len(regions) > 1 else None,
     )
 
 
-def _remark(region: RegionReceipt) -> str:
+def _movers(receipt: CreateReceipt) -> list[str]:
+    return [region.region for region in receipt.regions if region.moved_away]
+
+
+def _takers(receipt: CreateReceipt) -> list[str]:
+    return [region.region for region in receipt.regions if region.extra]
+
+
+def _region_row(region: RegionReceipt, *, movers: list[str], takers: list[str]) -> tuple[str, ...]:
+    counts = (region.asked, len(region.launched), len(region.running), _failed(region))
+    return (region.region, "", *map(str, counts), _remark(region, movers=movers, takers=takers))
+
+
+def _failed(region: RegionReceipt) -> int:
+    """What is missing for good; what still starts has not failed."""
+    return max(0, region.short - region.unsettled)
+
+
+def _remark(region: RegionReceipt, *, movers: list[str], takers: list[str]) -> str:
+    """Who took over from whom is only known by name where one side is a single region."""
     remarks = []
     if region.moved_away:
-        remarks.append(f"{region.moved_away} moved to other regions")
+        exact = len(takers) == 1 or len(movers) == 1
+        remarks.append(f"{region.moved_away} moved to {listed(takers) if exact else 'other regions'}")
     if region.extra:
-        remarks.append(f"{region.extra} taken over")
+        exact = len(takers) == 1 or len(movers) == 1
+        remarks.append(f"{region.extra} more from {listed(movers) if exact else 'other regions'}")
     if region.unsettled:
         remarks.append(f"{region.unsettled} still starting")
+    if region.asked and not region.launched and region.code is None:
+        remarks.append("not begun")
     return ", ".join(remarks)
+
+
+def _zone_rows(region: RegionReceipt) -> list[tuple[str, ...]]:
+    """What became of each zone. AWS chooses among them, so none was asked of one; those only refused share a row."""
+    used = sorted({one.zone for one in region.instances})
+    rows = []
+    for zone in used:
+        phases = [phase_of(one) for one in region.instances if one.zone == zone]
+        counts = (len(phases), phases.count(Phase.RUNNING), sum(phase in _ENDED for phase in phases))
+        rows.append(("", zone.removeprefix(region.region), "", *map(str, counts), _refused(region, zone)))
+    unused: dict[str, list[str]] = {}
+    for zone in sorted({one.zone for one in region.refusals if one.zone} - set(used)):
+        unused.setdefault(_refused(region, zone), []).append(zone.removeprefix(region.region))
+    rows.extend(("", " ".join(zones), "", "", "", "", why) for why, zones in unused.items())
+    return rows
+
+
+def _refused(region: RegionReceipt, zone: str) -> str:
+    """`no capacity: t3.medium, m6a.large`"""
+    types: dict[str, list[str]] = {}
+    for refusal in region.refusals:
+        if refusal.zone == zone and refusal.type not in types.setdefault(fault(refusal.code), []):
+            types[fault(refusal.code)].append(refusal.type)
+    return "; ".join(f"{why}: {few(sorted(names))}" for why, names in sorted(types.items()))
 
 
 def _reasons(receipt: CreateReceipt) -> list[RenderableType]:
     """Why regions could not do what was asked, each reason once. Problems that end the command are told as errors."""
     by_code: dict[str, list[str]] = {}
     for region in receipt.regions:
-        if region.code is not None and (region.moved_away or region.problem is None):
+        told_here = region.moved_away or (region.problem is None and _failed(region))
+        if region.code is not None and told_here:
             by_code.setdefault(region.code, []).append(region.region)
     lines: list[RenderableType] = []
     for code, regions in sorted(by_code.items()):
         verdict = judge(code)
         lines.append(
-            Text(f"{verdict.sentence.format(region=listed(sorted(regions)))} ({code})", style="yellow")
+            Said(f"{verdict.sentence.format(region=listed(sorted(regions)))} ({code})", style="yellow")
         )
         if verdict.hint:
             lines.append(Said(verdict.hint.format(region=min(regions)), prefix="  hint: "))
@@ -94,6 +138,9 @@ def _lost(receipt: CreateReceipt) -> list[Text]:
 def _total(receipt: CreateReceipt) -> Text:
     now = receipt.before + receipt.running - len(receipt.removed)
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
+    starting = sum(region.unsettled for region in receipt.regions)
+    if starting:
+        text += f", {starting} still starting"
     if receipt.interrupted:
         return Text(
             f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"

@@ -9,8 +9,8 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.receipt import Fate, by_region
-from bacalhau_spot.ui.views.text import Columns, next_commands
-from bacalhau_spot.ui.words import kind, listed, plural
+from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
+from bacalhau_spot.ui.words import kind, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,9 +61,7 @@ def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming) -> Group:
         parts.append(Columns(("region", "deleted"), rows))
     parts.extend(_left(receipt))
     parts.extend(_unknown(receipt.unknown))
-    if receipt.unseen:
-        regions = listed(sorted({problem.region for problem in receipt.unseen}))
-        parts.append(Text(f"not looked into: {regions}", style="yellow"))
+    parts.extend(not_seen(receipt.unseen))
     parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes)))
     return Group(*parts)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,17 @@ from rich.table import Table
 from rich.text import Text
 
 from bacalhau_spot.ui.console import spoken
+from bacalhau_spot.ui.words import fault, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderResult
+
+    from bacalhau_spot.core.receipt import Problem
+
+# How far a line is indented that goes on from the one before.
+_GOES_ON = 2
 
 
 @dataclass(frozen=True)
@@ -26,13 +33,30 @@ class Said:
     text: str
     style: str = ""
     prefix: str = ""
+    prefix_style: str = "bold"
     whole: bool = False  # on one line, however long: it is there to be copied
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        words = Text.assemble((self.prefix, "bold"), (spoken(console, self.text), self.style))
-        if self.whole:
-            words.no_wrap, words.overflow = True, "ignore"
-        yield words
+        words = f"{self.prefix}{spoken(console, self.text)}"
+        lines = [words] if self.whole else folded(words, width=options.max_width)
+        for number, line in enumerate(lines):
+            # Already as narrow as it may be; what is still too long is one word, which the terminal itself may fold.
+            shown = Text(line, style=self.style, no_wrap=True, overflow="ignore")
+            if number == 0:
+                shown.stylize(self.prefix_style, 0, len(self.prefix))
+            yield shown
+
+
+def folded(text: str, *, width: int) -> list[str]:
+    """Lines of at most `width`, those that go on indented; but no address, path or command word is ever broken."""
+    lines: list[str] = []
+    for line in text.splitlines() or [""]:
+        before = " " * (len(line) - len(line.lstrip()) + _GOES_ON)
+        wrapped = textwrap.wrap(
+            line, width, subsequent_indent=before, break_long_words=False, break_on_hyphens=False
+        )
+        lines.extend(wrapped or [""])
+    return lines
 
 
 def verbatim(text: str) -> Group:
@@ -51,6 +75,17 @@ def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
     return Group(Said(text), *next_commands(after))
 
 
+def not_seen(problems: Sequence[Problem]) -> list[Said]:
+    """Regions that could not be looked into, with the reason; one line a reason."""
+    reasons: dict[str, set[str]] = {}
+    for problem in problems:
+        reasons.setdefault(fault(problem.code), set()).add(problem.region)
+    return [
+        Said(f"not looked into: {listed(sorted(regions))} ({reason})", style="yellow")
+        for reason, regions in sorted(reasons.items())
+    ]
+
+
 _UNBOUNDED = 10_000
 
 
@@ -58,13 +93,14 @@ _UNBOUNDED = 10_000
 class Columns:
     """A table without a frame. Where the window is too narrow, whole columns go, in the order of `spare`, before any cell breaks.
 
-    `right` names the columns of numbers.
+    `right` names the columns of numbers; `total` is a last row that stands out.
     """
 
     heads: tuple[str, ...]
     rows: Sequence[Sequence[str]]
     right: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
+    total: Sequence[str] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         gone: set[str] = set()
@@ -86,6 +122,8 @@ class Columns:
             made.add_column(head, justify="right" if head in self.right else "left", overflow="fold")
         for row in self.rows:
             made.add_row(*(row[index] for index in kept))
+        if self.total is not None:
+            made.add_row(*(self.total[index] for index in kept), style="bold")
         return made
 
 

@@ -1,0 +1,102 @@
+"""AWS's refusals as one error for the user: each meaning once, with all its regions, the worst first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.verdict import Fault, Verdict, judge, worst
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.words import listed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.receipt import Problem
+
+_DOCS = "docs/errors.md"
+# Where no single region is to blame, a sentence about one would mislead.
+_HERE = "this account"
+# A region for addresses in hints, where the problem names none.
+_ANY_REGION = "us-east-1"
+
+
+class RefusedError(UserError):
+    """An error that AWS's words led to; programs get its code and its regions by themselves."""
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        *,
+        code: str,
+        regions: tuple[str, ...],
+        why: str,
+        details: tuple[str, ...],
+        exit_code: ExitCode,
+    ) -> None:
+        super().__init__(
+            verdict.sentence.format(region=listed(regions) or _HERE),
+            why=why,
+            hint=verdict.hint.format(region=regions[0] if regions else _ANY_REGION),
+            docs=_DOCS if verdict.fault is not Fault.UNKNOWN else "",
+            details=details,
+            exit_code=exit_code,
+        )
+        self.code = code
+        self.regions = regions
+
+
+def from_problems(problems: Sequence[Problem], *, exit_code: ExitCode | None = None) -> RefusedError:
+    """All of AWS's refusals as one error: the worst kind first, each kind once with its regions."""
+    code = worst(problem.code for problem in problems)
+    groups = _by_meaning(problems)
+    first = next(problem for problem in problems if problem.code == code)
+    same = groups.pop(_meaning(first))
+    verdict = judge(first.code)
+    return RefusedError(
+        verdict,
+        code=first.code,
+        regions=_regions(same),
+        why=_why(first),
+        details=(*_variants(same, first), *_others(list(groups.values()))),
+        exit_code=verdict.exit_code if exit_code is None else exit_code,
+    )
+
+
+def _meaning(problem: Problem) -> tuple[Verdict, str]:
+    """What makes two problems the same one. Of codes without a row nothing is known but the code."""
+    verdict = judge(problem.code)
+    return verdict, problem.code if verdict.fault is Fault.UNKNOWN else ""
+
+
+def _by_meaning(problems: Sequence[Problem]) -> dict[tuple[Verdict, str], list[Problem]]:
+    found: dict[tuple[Verdict, str], list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(_meaning(problem), []).append(problem)
+    return found
+
+
+def _regions(problems: Sequence[Problem]) -> tuple[str, ...]:
+    return tuple(sorted({problem.region for problem in problems if problem.region}))
+
+
+def _why(problem: Problem) -> str:
+    """AWS's words: `CreateVpc: VpcLimitExceeded: The maximum number of VPCs has been reached.`"""
+    return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+
+
+def _variants(same: Sequence[Problem], first: Problem) -> tuple[str, ...]:
+    """The same meaning in other words of AWS: another call, or another code. Messages differ by nothing but ids."""
+    found: dict[tuple[str, str], list[Problem]] = {}
+    for problem in same:
+        found.setdefault((problem.operation, problem.code), []).append(problem)
+    found.pop((first.operation, first.code))
+    return tuple(f"in {listed(_regions(group)) or _HERE}: {_why(group[0])}" for group in found.values())
+
+
+def _others(groups: Sequence[Sequence[Problem]]) -> tuple[str, ...]:
+    """One line for each further kind of error."""
+    return tuple(
+        f"also: {judge(group[0].code).sentence.format(region=listed(_regions(group)) or _HERE)}"
+        f" ({', '.join(sorted({problem.code for problem in group}))})"
+        for group in sorted(groups, key=lambda group: (judge(group[0].code).fault, group[0].code))
+    )
