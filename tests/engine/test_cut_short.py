@@ -15,6 +15,7 @@ from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
 from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
 from bacalhau_spot.engine import create, observe, teardown
 from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.engine_clock import EngineClock
@@ -86,7 +87,7 @@ async def nobody() -> str | None:
 
 
 async def created(calls: Calls, spec: ClusterSpec = SPEC) -> CreateReceipt:
-    prepared = await create.prepare(calls, spec, caller_address=nobody)
+    prepared = await prepare(calls, spec, caller_address=nobody)
     return await create.apply(calls, prepared)
 
 
@@ -160,7 +161,7 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
             )
             for number in range(2)
         ]
-        prepared = [await create.prepare(calls, SPEC, caller_address=nobody) for calls in runs]
+        prepared = [await prepare(calls, SPEC, caller_address=nobody) for calls in runs]
         return list(
             await asyncio.gather(
                 *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))

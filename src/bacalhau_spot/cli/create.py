@@ -14,6 +14,7 @@ from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.address import caller_address
 from bacalhau_spot.engine import create as engine
+from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
 
@@ -53,7 +54,7 @@ def create(
     with call.engine(spec) as running:
         address = partial(caller_address, call.access.checkip_url)
         prepared = running.look(
-            engine.prepare(running.calls, spec, caller_address=address, allow_removal=allow_removal)
+            prepare(running.calls, spec, caller_address=address, allow_removal=allow_removal)
         )
         plan = prepared.plan
         shown = views.plan_view(plan, identity=prepared.standing.identity)
@@ -68,13 +69,15 @@ def create(
             engine.apply(running.calls, prepared, wait=wait == "running"),
             screen=call.screen(regions, title=f"creating {spec.name}"),
         )
+    late = call.record(running.calls.mistakes)
     return Result(
         "create",
         view=views.create_receipt_view(receipt),
         data={"plan": jsonout.plan_data(plan), "receipt": jsonout.create_data(receipt)},
         exit_code=receipt.exit_code,
         errors=call.errors_of(receipt.problems, exit_code=receipt.exit_code),
-        warnings=plan.warnings,
+        warnings=(*plan.warnings, *late),
+        late_warnings=late,
     )
 
 

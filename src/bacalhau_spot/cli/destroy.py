@@ -90,12 +90,15 @@ def destroy(
             ),
             screen=call.screen(sorted(sights.busy), title=f"destroying {naming.tag_value}"),
         )
+    late = call.record(running.calls.mistakes)
     return Result(
         "destroy",
         view=views.teardown_receipt_view(receipt, naming=naming),
         data=jsonout.teardown_data(receipt),
         exit_code=receipt.exit_code,
         errors=call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
+        warnings=late,
+        late_warnings=late,
     )
 
 

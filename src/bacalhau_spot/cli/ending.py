@@ -11,6 +11,8 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import console, jsonout, views
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bacalhau_spot.cli.result import Result
     from bacalhau_spot.cli.runtime import Runtime
 
@@ -33,6 +35,8 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
         out, talk = consoles(argv, world)
         if result.view is not None:
             out.print(result.view, crop=False)
+        for warning in result.late_warnings:
+            talk.print(f"warning: {warning}", soft_wrap=True)
         for error in result.errors:
             talk.print(views.error_view(error), crop=False)
     else:
@@ -73,19 +77,22 @@ def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
             code=error.code, message=error.message, operation=error.operation, region=error.region
         )
         return views.from_problems([problem])
-    text = "".join(traceback.format_exception(error))
-    if wants(argv, "--debug"):
-        world.stderr.write(text)
-    folder = world.state_dir
-    log = folder / f"error-{world.run_id[:8]}.log"
-    hint = f"please report it with the file {log}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8")
-    except OSError:
-        hint = "run the command again with --debug and please report what it prints"
     return UserError(
         "sorry, that is a mistake in this program",
         why=f"{type(error).__name__}: {error}",
-        hint=f"{hint}; `bacalhau-spot list` shows what exists",
+        hint=f"{record((error,), argv, world)}; `bacalhau-spot list` shows what exists",
     )
+
+
+def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> str:
+    """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
+    text = "\n".join("".join(traceback.format_exception(error)) for error in errors)
+    if wants(list(argv), "--debug"):
+        world.stderr.write(text)
+    log = world.state_dir / f"error-{world.run_id[:8]}.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text, encoding="utf-8")
+    except OSError:
+        return "run the command again with --debug and please report what it prints"
+    return f"please report it with the file {log}"

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli.ending import consoles
+from bacalhau_spot.cli.ending import consoles, record
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import Naming
@@ -81,6 +81,12 @@ class Invocation:
     @staticmethod
     def blind(unseen: Sequence[Problem]) -> ExitCode:
         return ExitCode.BLIND if unseen else ExitCode.DONE
+
+    def record(self, mistakes: Sequence[Exception]) -> tuple[str, ...]:
+        """Keep the tracebacks of our own mistakes; what to say about them."""
+        if not mistakes:
+            return ()
+        return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
     # Configuration
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.errors import ExitCode
@@ -22,4 +22,5 @@ class Result:
     data: dict[str, Any] | None = None
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()  # all of them, for programs
+    late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people

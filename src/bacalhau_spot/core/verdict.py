@@ -228,7 +228,16 @@ _UNKNOWN = Verdict(
     "AWS's own words are above; if they do not help, run the command again with --debug",
 )
 
+# Not AWS's: the code under which a mistake of this program is told.
+MISTAKE = "InternalMistake"
+
 TABLE: dict[str, Verdict] = {
+    MISTAKE: Verdict(
+        Fault.UNKNOWN,
+        Action.STOP_REGION,
+        "this program made a mistake in {region}, sorry",
+        "run the same command again; if it happens again, please report it with what --debug prints",
+    ),
     # Credentials
     "RequestExpired": _RENEW,
     "ExpiredToken": _RENEW,

@@ -10,7 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.backoff import Bucket, backoff_s
 from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.verdict import Action, Fault, judge
+from bacalhau_spot.core.verdict import MISTAKE, Action, Fault, judge
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -70,6 +70,7 @@ class Calls:
         self.clock = clock
         self._listener = emit
         self.made: list[events.Made] = []
+        self.mistakes: list[Exception] = []
         self.stop = Stop()
         self._api_s = api_s
         self._jitter = jitter
@@ -82,6 +83,11 @@ class Calls:
         if isinstance(event, events.Made):
             self.made.append(event)
         self._listener(event)
+
+    def mistake(self, error: Exception, *, region: str) -> Problem:
+        """Something that should not happen went wrong in one region: kept with its traceback, and told like a refusal."""
+        self.mistakes.append(error)
+        return Problem(code=MISTAKE, message=f"{type(error).__name__}: {error}", operation="", region=region)
 
     async def read(self, region: str, call: Callable[[], Awaitable[T]]) -> T:
         """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help."""

@@ -1,26 +1,24 @@
-"""Create: look, plan, launch in all regions at once, move what a region cannot take, follow everything to its end."""
+"""Create, carried out: launch in all regions at once, move what a region cannot take, follow everything to its end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
-from bacalhau_spot.core.choose import choose
-from bacalhau_spot.core.model import CALLER, Market, RegionSpec, Spread
-from bacalhau_spot.core.plan import Plan, demand, market_problems, plan, spread_over
+from bacalhau_spot.core.model import Market, Spread
+from bacalhau_spot.core.plan import market_problems, spread_over
 from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
 from bacalhau_spot.core.verdict import Action, Fault, judge, worst
 from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.follow import close_requests, follow
 from bacalhau_spot.engine.launch import Site, launch
-from bacalhau_spot.engine.market import markets, price_lists
-from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
-from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.engine.market import markets
+from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
@@ -28,116 +26,10 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.prepare import Prepared
 
 # Refusals after which another region may do better.
 _ELSEWHERE = frozenset({Fault.CAPACITY, Fault.QUOTA, Fault.PRICE})
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A create that is planned and not yet begun. Nothing has been changed."""
-
-    spec: ClusterSpec
-    plan: Plan
-    standing: Standing
-    survey: Survey
-    markets: dict[str, Market] = field(default_factory=dict)
-    cidrs: tuple[str, ...] = ()
-
-
-async def prepare(
-    calls: Calls,
-    spec: ClusterSpec,
-    *,
-    caller_address: Callable[[], Awaitable[str | None]],
-    allow_removal: bool = False,
-) -> Prepared:
-    """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
-    here = await standing(calls)
-    check_regions(spec, here.regions)
-    seen, address = await asyncio.gather(
-        survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
-    )
-    if spec.auto_regions is not None:
-        spec = await _with_regions(calls, spec, here, seen)
-    for region in spec.regions:
-        render(spec, region=region.name)  # too long or unusable: said now
-    _check_seen(spec, seen)
-    wants = demand(spec, seen.instances)
-    found = await markets(calls, spec, regions=list(wants.launch))
-    _check_markets(spec, found)
-    warnings = (*_blind_spots(spec, seen), *_ssh_warning(spec, address), *_join_warning(spec))
-    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings)
-    cidrs = tuple(
-        f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
-    )
-    return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
-
-
-async def _with_regions(calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey) -> ClusterSpec:
-    """The regions that `auto` stands for now."""
-    count = spec.auto_regions or 0
-    present = {instance.region for instance in seen.instances if instance.alive}
-    reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    names = sorted(present)[:count]
-    if len(present) < count:
-        prices = await price_lists(calls, spec, regions=reachable)
-        names = list(choose(count, present=present, prices=prices))
-    if not names:
-        raise UserError(
-            "no enabled region offers the configured instance types",
-            hint="change `instance_types`, or name the regions under `regions`",
-            exit_code=ExitCode.USAGE,
-        )
-    return replace(spec, regions=tuple(RegionSpec(name) for name in names))
-
-
-async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:
-    return await caller_address() if CALLER in spec.ssh_cidrs else None
-
-
-def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
-    """A configured region that cannot be looked into may hold nodes already: launching blindly could double them."""
-    configured = {region.name for region in spec.regions}
-    blind = [problem for problem in seen.unseen if problem.region in configured]
-    if blind:
-        code = worst(problem.code for problem in blind)
-        first = next(problem for problem in blind if problem.code == code)
-        raise CloudError(first.code, first.message, operation=first.operation, region=first.region)
-
-
-def _check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
-    named = {region.name: region for region in spec.regions}
-    problems: list[str] = []
-    for name, market in found.items():
-        region = named[name]
-        types = region.instance_types or spec.instance_types or ("types that meet the requirements",)
-        problems.extend(market_problems(market, image=region.image or spec.image, types=types))
-    if problems:
-        raise UserError(
-            "the configured instance types and images do not fit",
-            details=tuple(problems),
-            hint="change `instance_types` or `image`, for all regions or for one under `regions`",
-            exit_code=ExitCode.USAGE,
-        )
-
-
-def _blind_spots(spec: ClusterSpec, seen: Survey) -> tuple[str, ...]:
-    configured = {region.name for region in spec.regions}
-    blind = sorted(problem.region for problem in seen.unseen if problem.region not in configured)
-    return (f"could not look into {', '.join(blind)}",) if blind else ()
-
-
-def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:
-    if CALLER not in spec.ssh_cidrs or address:
-        return ()
-    return ("your public address could not be found out, so SSH stays closed; set `ssh_cidrs` to open it",)
-
-
-def _join_warning(spec: ClusterSpec) -> tuple[str, ...]:
-    if spec.bacalhau.orchestrators:
-        return ()
-    return ("no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run but join nothing",)
 
 
 @dataclass
@@ -204,6 +96,8 @@ async def _guarded(work: _Work, region: str, part: Callable[[], Awaitable[object
         pass
     except UserError as error:
         _failed(work, region, Problem(code="Configuration", message=error.what, operation="", region=region))
+    except Exception as error:  # noqa: BLE001 - the boundary of a region: our own mistake here must not lose the others' receipts
+        _failed(work, region, work.calls.mistake(error, region=region))
     else:
         return True
     return False

@@ -165,6 +165,8 @@ async def _guarded(calls: Calls, region: _Region, part: Callable[[], Awaitable[N
             calls.stop.set(by_user=False)
     except Stopped:
         pass
+    except Exception as error:  # noqa: BLE001 - the boundary of a region: our own mistake here must not stop the others
+        region.trouble = calls.mistake(error, region=region.name)
 
 
 async def _clear(calls: Calls, naming: Naming, region: _Region, first: Sight, *, deadline_s: float) -> None:
