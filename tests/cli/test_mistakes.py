@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.program import Program
 
 from bacalhau_spot.cloud.aws import Aws
+from support.program import Program
 
 
 def test_a_mistake_in_one_region_stops_no_other(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
