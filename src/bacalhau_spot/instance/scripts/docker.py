@@ -29,11 +29,9 @@ _APT = [
     "-o=Acquire::Languages=none",
     "-o=Dpkg::Options::=--force-unsafe-io",  # nothing here outlives the machine
 ]
+_INSTALL = [*_APT, "install", "--assume-yes", "--no-install-recommends"]
 # AppArmor is only recommended by Docker's package, but no container starts without it where the kernel has it.
-_WITH_APT = (
-    [*_APT, "update"],
-    [*_APT, "install", "--yes", "--no-install-recommends", "docker.io", "apparmor"],
-)
+_WITH_APT = ([*_APT, "update"], [*_INSTALL, "docker.io", "apparmor"])
 _WITH_DNF = (["dnf", "--assumeyes", "--quiet", "install", "docker"],)
 _TRIES = 3
 _BLOCKED = 42  # not an exit code that anything on the way there has
@@ -66,6 +64,8 @@ def install() -> None:
     with _no_new_initramfs():
         for command in _WITH_APT if manager == "apt-get" else _WITH_DNF:
             _patiently(command)
+        if not shutil.which("docker"):  # newer Debians have the client in a package of its own
+            _patiently([*_INSTALL, "docker-cli"])
 
 
 def _patiently(command: list[str]) -> None:
@@ -99,7 +99,10 @@ def start(*, changed: bool) -> None:
         run(["systemctl", "restart", "docker.service"], timeout_s=120)
     run(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
     if not ready.wait(["docker", "info"], seconds=ready.DOCKER_S):
-        raise Failed(f"Docker does not answer after {ready.DOCKER_S:.0f} s")
+        why = output(["docker", "info"], timeout_s=30).stdout.strip().splitlines()
+        raise Failed(
+            f"Docker does not answer after {ready.DOCKER_S:.0f} s: {(why or ['no reason given'])[-1]}"
+        )
 
 
 def check_slice() -> None:

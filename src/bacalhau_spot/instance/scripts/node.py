@@ -57,7 +57,7 @@ class Node:
             found = output(listing, timeout_s=10).stdout.split()
         except Failed as why:
             return str(why)
-        return _problem(["docker", "stop", "--time", "5", *found], timeout_s=20) if found else ""
+        return _problem(["docker", "stop", "-t", "5", *found], timeout_s=20) if found else ""
 
 
 def _problem(command: list[str], *, timeout_s: float) -> str:

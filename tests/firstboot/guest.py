@@ -1,0 +1,133 @@
+#!/usr/bin/python3
+# ruff: noqa: EXE001 -- made executable where it is put
+"""The `additional_commands` of the test: looks around on the node and reports. Its output is no secret; its exit code is 5."""
+
+import json
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+REPORT = "http://169.254.169.254/test/report"
+# The end of the test's token; spelt so that this file does not hold it.
+TOKEN = "terces-yrev"[::-1]
+METADATA = "http://169.254.169.254/latest/meta-data/instance-id"
+FILES = [
+    "/etc/bacalhau/config.yaml",
+    "/etc/bacalhau/node.yaml",
+    "/etc/bacalhau/node.env",
+    "/etc/bacalhau/token.env",
+    "/etc/bacalhau-spot/node.json",
+    "/etc/bacalhau-spot/additional_commands",
+    "/home/operator/own.txt",
+    "/usr/local/bin/bacalhau",
+    "/var/lib/bacalhau",
+    "/var/log/bacalhau-spot.log",
+]
+
+
+def run(*command: str) -> list[Any]:
+    done = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+    )
+    return [done.returncode, done.stdout.strip()[-400:]]
+
+
+def about(path: str) -> object:
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        return str(error)
+    return [oct(stat.S_IMODE(found.st_mode)), pwd.getpwuid(found.st_uid).pw_name]
+
+
+def fetch(*network: str) -> list[Any]:
+    """What a container gets of the metadata service, and of something that it may reach."""
+    container = ("docker", "run", "--rm", *network, "probe", "/bin/busybox")
+    may = "http://127.0.0.1:1234/" if network else "http://172.17.0.1:2345/"
+    return [
+        run(*container, "wget", "-T", "5", "-qO-", METADATA)[0],
+        run(*container, "wget", "-T", "20", "-qO-", may)[0],
+    ]
+
+
+def containers() -> dict[str, Any]:
+    """One image, made of busybox alone: no registry is asked."""
+    Path("/tmp/probe/bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", "/tmp/probe/bin/busybox")
+    subprocess.run(
+        "tar -C /tmp/probe -c . | docker import - probe", shell=True, check=True, stdout=subprocess.DEVNULL
+    )
+    web = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "2345"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    found = {"bridge": fetch(), "host": fetch("--network", "host")}
+    # Past the timeout of wget as well: a connection by hand, as root, in the host's network.
+    found["netcat"] = run(
+        "docker",
+        "run",
+        "--rm",
+        "--network",
+        "host",
+        "probe",
+        "/bin/busybox",
+        "nc",
+        "-w",
+        "5",
+        "169.254.169.254",
+        "80",
+    )
+    web.terminate()
+    return found
+
+
+def token_seen() -> list[str]:
+    """Where the token is that others than root can read, and whose command line shows it."""
+    seen = [str(path) for path in Path("/proc").glob("[0-9]*/cmdline") if TOKEN in read(path)]
+    for folder in ("/etc", "/var/log", "/run", "/usr/local", "/var/lib/cloud"):
+        files = (path for path in Path(folder).rglob("*") if path.is_file())
+        seen += [str(path) for path in files if path.stat().st_mode & 0o077 and TOKEN in read(path)]
+    return seen
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def main() -> None:
+    report = {
+        "active": {
+            unit: run("systemctl", "is-active", unit)[1]
+            for unit in ("bacalhau", "bacalhau-spot-watch", "docker")
+        },
+        "enabled": {
+            unit: run("systemctl", "is-enabled", unit)[1]
+            for unit in ("bacalhau", "bacalhau-spot-watch", "docker")
+        },
+        "failed": run("systemctl", "--failed", "--plain", "--no-legend"),
+        "files": {path: about(path) for path in FILES},
+        "sshd": subprocess.run(["sshd", "-T"], check=False, capture_output=True, text=True).stdout,
+        "keys": read(Path("/home/operator/.ssh/authorized_keys")),
+        "sudo": run("runuser", "-u", "operator", "--", "sudo", "-n", "id", "-u"),
+        "password": run("passwd", "-S", "operator"),
+        "listening": run("ss", "-Htln"),
+        "containers": containers(),
+        "token_seen": token_seen(),
+        "journal_has_token": TOKEN
+        in subprocess.run(["journalctl", "--no-pager"], check=False, capture_output=True, text=True).stdout,
+        "cgroup": run("docker", "info", "--format", "{{.CgroupDriver}} {{.CgroupVersion}}"),
+        "daemon": read(Path("/etc/docker/daemon.json")),
+    }
+    request = urllib.request.Request(REPORT, data=json.dumps(report).encode(), method="POST")
+    urllib.request.urlopen(request, timeout=30).close()
+    sys.exit(5)
+
+
+main()

@@ -1,0 +1,72 @@
+"""A virtual machine that takes itself for an EC2 instance. No hardware help is needed: QEMU interprets every instruction."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from firstboot.ec2 import MAC
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from firstboot.image import Image
+
+UUID = "ec2d1a2b-0000-4000-8000-000000000001"
+_LINE = re.compile(r"bacalhau-spot: (\S+) ([a-z]+)(?:: (.*))?")
+
+
+class Machine:
+    """Its console, as EC2 would show it."""
+
+    def __init__(self, console: Path, process: subprocess.Popen[bytes]) -> None:
+        self._console = console
+        self.process = process
+        self.began = time.monotonic()
+
+    def console(self) -> str:
+        return self._console.read_text("utf-8", errors="replace") if self._console.exists() else ""
+
+    def said(self) -> list[tuple[str, str]]:
+        """(phase, detail), in order."""
+        return [(phase, (detail or "").strip()) for _, phase, detail in _LINE.findall(self.console())]
+
+    def wait_for(self, phase: str, *, seconds: float) -> str:
+        """The detail of a phase, once it is on the console."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and self.process.poll() is None:
+            found = [detail for name, detail in self.said() if name == phase]
+            if found:
+                return found[-1]
+            time.sleep(0.5)
+        raise AssertionError(f"no `{phase}` within {seconds} s\n{self.console()[-6000:]}")
+
+
+@contextlib.contextmanager
+def boot(image: Image, console: Path, *, reboots: bool = False) -> Iterator[Machine]:
+    """The guest's 169.254.169.254 is our loopback, with all its ports. What it writes to its disk is forgotten."""
+    smbios = f"type=1,manufacturer=Amazon EC2,product=t3.medium,serial={UUID},uuid={UUID}"
+    network = (
+        "user,id=n0,net=169.254.169.0/24,host=169.254.169.254,dns=169.254.169.253,dhcpstart=169.254.169.15"
+    )
+    command = [
+        *("nice", "-n", "5"),
+        *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "1536"),
+        *("-display", "none", "-monitor", "none", "-serial", f"file:{console}"),
+        *([] if reboots else ["-no-reboot"]),
+        *("-kernel", str(image.kernel), "-initrd", str(image.initrd)),
+        *("-append", "root=/dev/vda rw console=ttyS0 panic=-1"),
+        *("-drive", f"file={image.disk},if=virtio,format=raw,snapshot=on"),
+        *("-netdev", network, "-device", f"virtio-net-pci,netdev=n0,mac={MAC}"),
+        *("-smbios", "type=0,vendor=Amazon EC2", "-smbios", smbios),
+    ]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        yield Machine(console, process)
+    finally:
+        process.terminate()
+        process.wait(20)
