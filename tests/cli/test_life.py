@@ -430,3 +430,53 @@ def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: Program) -> 
     assert done.code == 5
     assert sum(per_region(done).values()) == 9
     assert "eu-west-1" in done.stdout
+
+
+def test_not_waiting(sandbox: Any, program: Program) -> None:
+    """`--wait none`: that AWS has granted every instance is enough; they start while nobody looks."""
+    sandbox.world.settings.pending_s = 500
+    done = program("create", "--yes", "--wait", "none")
+    assert done.code == 0, done.stdout + done.stderr
+    assert "12 still starting" in done.stdout
+    sandbox.clock.advance(500)
+    assert len(running(program("list", "-o", "json"))) == 12
+
+
+def test_instances_that_do_not_start_in_time(sandbox: Any, program: Program) -> None:
+    """Every wait has an end: exit 1, and the receipt says that they are still starting."""
+    sandbox.world.settings.pending_s = 500
+    program.configure(more="timeouts: {fulfilment_s: 60}\n")
+    done = program("create", "--yes")
+    assert done.code == 1
+    assert "12 still starting" in done.stdout
+    assert program("destroy", "--yes").code == 0
+
+
+def test_regions_chosen_by_price(sandbox: Any, program: Program) -> None:
+    """`regions: auto`: the cheapest; and once chosen, the cluster stays, whatever prices do."""
+    program.configure(nodes=4, regions="{auto: {count: 2}}")
+    assert program("create", "--yes").code == 0
+    chosen = per_region(program("list", "-o", "json"))
+    assert list(chosen.values()) == [2, 2]
+    program.configure(nodes=6, regions="{auto: {count: 2}}")
+    sandbox.clock.advance(40 * 86400)
+    assert program("create", "--yes").code == 0
+    assert per_region(program("list", "-o", "json")) == dict.fromkeys(chosen, 3)
+    assert program("destroy", "--yes").code == 0
+
+
+def test_types_by_what_they_offer(program: Program) -> None:
+    """`requirements` instead of names: AWS says which types meet them, and the cheapest are offered to it."""
+    program.configure(nodes=2, regions="[us-west-1]")
+    path = program.folder / "config.yaml"
+    path.write_text(
+        path.read_text().replace(
+            "instance_types: [t3.medium, t3a.medium]",
+            'requirements: {vcpus: "2..2", memory_gib: "4..8", arch: arm64}',
+        )
+    )
+    done = program("create", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    (region,) = done.data["plan"]["regions"]
+    assert {pool["arch"] for pool in region["pools"]} == {"arm64"}
+    assert 1 < len({pool["type"] for pool in region["pools"]}) <= 20

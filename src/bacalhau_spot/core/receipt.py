@@ -99,6 +99,7 @@ class CreateReceipt:
     removed: tuple[str, ...] = ()
     made: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
     interrupted: bool = False
+    waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
 
     @property
     def launched(self) -> int:
@@ -114,8 +115,9 @@ class CreateReceipt:
 
     @property
     def missing(self) -> int:
-        """Nodes that were asked for and do not run, in all."""
-        return max(0, self.asked - self.running)
+        """Nodes that were asked for and do not run, in all; still starting is missing only when it was waited for."""
+        starting = 0 if self.waited else sum(region.unsettled for region in self.regions)
+        return max(0, self.asked - self.running - starting)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -129,7 +131,10 @@ class CreateReceipt:
         if code is not None and judge(code).fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
             return ExitCode.DENIED
         # A region's problem that other regions made up for is told, and is no failure.
-        unsolved = any(region.problem is not None and region.short for region in self.regions)
+        unsolved = any(
+            region.problem is not None and region.short > (0 if self.waited else region.unsettled)
+            for region in self.regions
+        )
         return ExitCode.FAILED if self.missing or unsolved else ExitCode.DONE
 
 

@@ -66,6 +66,7 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
         removed=removed,
         made=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
+        waited=wait,
     )
 
 
