@@ -36,7 +36,15 @@ def test_the_envelope(code: ExitCode, data: dict[str, Any] | None, status: str) 
     made = jsonout.envelope(command="c", data=data, exit_code=code, errors=(UserError("w", hint="h"),))
     assert list(made) == ENVELOPE
     assert made["status"] == status
-    assert list(made["errors"][0]) == ["what", "why", "hint", "docs", "details"]
+    assert list(made["errors"][0]) == [
+        "what",
+        "why",
+        "code",
+        "hint",
+        "docs",
+        "regions",
+        "details",
+    ]
     assert json.loads(jsonout.text(made, form="json")) == made
 
 

@@ -1,4 +1,7 @@
-"""Results for programs: one envelope with a version, on failure too; and events, one a line, for long commands."""
+"""Results for programs: one envelope with a version, on failure too; and events, one a line, for long commands.
+
+Their form is published in schemas/, and a test holds the two together.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 from bacalhau_spot.core.lifecycle import phase_of
-from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.problems import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.plan import Plan, RegionPlan
     from bacalhau_spot.core.receipt import CreateReceipt, Listing, Problem, RegionReceipt, TeardownReceipt
+    from bacalhau_spot.errors import UserError
 
 VERSION = 1
 
@@ -52,11 +57,14 @@ def envelope(
 
 
 def error_data(error: UserError) -> Data:
+    code, regions = (error.code, error.regions) if isinstance(error, RefusedError) else (None, ())
     return {
         "what": error.what,
         "why": error.why,
+        "code": code,
         "hint": error.hint,
         "docs": error.docs,
+        "regions": list(regions),
         "details": list(error.details),
     }
 
@@ -236,6 +244,11 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
     }
 
 
+def event_name(kind: type[Event]) -> str:
+    """`InstanceSeen` is told as `instance-seen`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+
+
 class Ndjson:
     """A screen for programs: each event one JSON object on a line, its name first."""
 
@@ -244,9 +257,8 @@ class Ndjson:
         self._now = now
 
     def emit(self, event: Event) -> None:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
         values = {item.name: getattr(event, item.name) for item in fields(event)}
-        row = {"event": name, "at": time_text(self._now()), **values}
+        row = {"event": event_name(type(event)), "at": time_text(self._now()), **values}
         self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._stream.flush()
 

@@ -1,0 +1,212 @@
+"""The published forms of the output, and what is really printed: neither has a key that the other has not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import StringIO
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from jsonschema import Draft7Validator, ValidationError  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
+
+from bacalhau_spot import ui
+from bacalhau_spot.core import events
+from bacalhau_spot.core.lifecycle import Phase
+from bacalhau_spot.core.model import Arch, Image, Instance, Offer, Pool, Resource, State
+from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.receipt import (
+    CreateReceipt,
+    Fate,
+    Listing,
+    Outcome,
+    PoolRefusal,
+    Problem,
+    RegionReceipt,
+    TeardownReceipt,
+)
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout
+from bacalhau_spot.ui.problems import from_problems
+from support.story import CREATE
+
+Data = dict[str, Any]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FOLDER = Path(str(ui.__file__)).parent / "schemas"
+PROBLEM = Problem("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
+INSTANCE = Instance("i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, NOW, private_ip="10.0.0.1")
+VPC = Resource("vpc", "vpc-1", "us-east-1")
+POOL = Offer(Pool("t3.medium", "us-east-1a"), Decimal("0.0131"), Arch.X86_64)
+UNPRICED = Offer(Pool("t4g.small", "us-east-1a"), None, Arch.ARM64)
+
+
+def region_plan(name: str, *offers: Offer) -> RegionPlan:
+    prices = [offer.usd_per_hour for offer in offers]
+    low = None if None in prices else Decimal("0.0131")
+    return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low)
+
+
+PLAN = Plan("c", (region_plan("us-east-1", POOL),), surplus=(INSTANCE,), remove=(INSTANCE,))
+NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
+RECEIPT = CreateReceipt(
+    "c",
+    4,
+    0,
+    (
+        RegionReceipt("us-east-1", asked=2, extra=1, launched=("i-1",), instances=(INSTANCE,)),
+        RegionReceipt(
+            "eu-west-1",
+            asked=2,
+            moved_away=1,
+            refusals=(PoolRefusal("t3.medium", "eu-west-1a", "InsufficientInstanceCapacity", "no"),),
+            problem=PROBLEM,
+        ),
+    ),
+    removed=("i-9",),
+    made=(("vpc", 2),),
+)
+TEARDOWN = TeardownReceipt(
+    "c",
+    tuple(
+        Outcome(VPC, fate, PROBLEM if fate == Fate.FAILED else None)
+        for fate in (Fate.DELETED, Fate.GONE, Fate.FAILED, Fate.LEFT)
+    ),
+    remaining=(VPC,),
+    unknown=(VPC,),
+    looked_into=("us-east-1",),
+    unseen=(PROBLEM,),
+)
+RESULTS: dict[str, tuple[str, Data | None]] = {
+    "a plan": ("create", {"plan": jsonout.plan_data(PLAN)}),
+    "a plan without prices": ("create", {"plan": jsonout.plan_data(NO_PRICE)}),
+    "a create": (
+        "create",
+        {"plan": jsonout.plan_data(PLAN), "receipt": jsonout.create_data(RECEIPT)},
+    ),
+    "a list": (
+        "list",
+        jsonout.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
+    ),
+    "a destroy": ("destroy", jsonout.teardown_data(TEARDOWN)),
+    "what would be destroyed": (
+        "destroy",
+        {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
+    ),
+    "a failed list": ("list", None),
+    "another command": ("sandbox status", {"running": False}),
+}
+
+
+def schema(name: str) -> Draft7Validator:
+    return Draft7Validator(json.loads((FOLDER / name).read_text(encoding="utf-8")))
+
+
+def printed(command: str, data: Data | None, *errors: UserError) -> Data:
+    made = jsonout.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
+    loaded: Data = json.loads(jsonout.text(made, form="json"))
+    return loaded
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_what_is_printed_is_what_is_published(name: str) -> None:
+    """Every result, with an error of AWS and one of ours beside it."""
+    command, data = RESULTS[name]
+    schema("output.schema.json").validate(
+        printed(command, data, from_problems([PROBLEM]), UserError("no", hint="do"))
+    )
+
+
+@pytest.mark.parametrize("name", ["a create", "a list", "a destroy"])
+def test_a_key_more_or_less_is_noticed(name: str) -> None:
+    """At any depth: whoever changes the output changes what is published with it."""
+    command, data = RESULTS[name]
+    for changed in changes(printed(command, data, from_problems([PROBLEM]))):
+        with pytest.raises(ValidationError):
+            schema("output.schema.json").validate(changed)
+
+
+# What may be left out, or holds whatever it holds.
+_FREE = {"receipt", "zones", "made"}
+
+
+def changes(whole: Data) -> Iterator[Data]:
+    """`whole` with one key too many, or one too few, for every object in it."""
+    for path in objects(whole, ()):
+        for key in (*at(whole, path), None):
+            if key in _FREE or (path and path[-1] in _FREE):
+                continue
+            copy = json.loads(json.dumps(whole))
+            inner = at(copy, path)
+            if key is None:
+                inner["a key too many"] = 1
+            else:
+                del inner[key]
+            yield copy
+
+
+def objects(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from objects(inner, (*path, key))
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
+
+
+def test_an_error_of_aws_has_its_code_and_regions() -> None:
+    """A program need not read them out of a sentence; an error of ours has none."""
+    errors = printed("create", None, from_problems([PROBLEM]), UserError("no"))["errors"]
+    assert [(error["code"], error["regions"]) for error in errors] == [
+        ("VpcLimitExceeded", ["eu-west-1"]),
+        (None, []),
+    ]
+
+
+def test_the_published_forms_are_themselves_in_form() -> None:
+    """As the draft that they name asks for."""
+    for path in FOLDER.glob("*.json"):
+        Draft7Validator.check_schema(json.loads(path.read_text(encoding="utf-8")))
+
+
+STORY: tuple[events.Event, ...] = (
+    *CREATE,
+    events.InstanceSeen("r", "i", "t", "z", Phase.ENDING),
+    events.RegionFailed("r", "CreateVpc", "VpcLimitExceeded", "no more"),
+    events.Found("r", "vpc", "vpc-1"),
+    events.Deleted("r", "vpc", "vpc-1"),
+    events.Stopping(),
+)
+
+
+def test_every_event_is_published() -> None:
+    """The story holds each kind of event, and each line of it has its form; so has the last line."""
+    assert {type(event) for event in STORY} == set(get_args(events.Event))
+    stream = StringIO()
+    screen = jsonout.Ndjson(stream, now=lambda: NOW)
+    for event in STORY:
+        screen.emit(event)
+    last = jsonout.envelope(command="create", data=None, exit_code=ExitCode.DONE)
+    stream.write(jsonout.text(last, form="ndjson"))
+    for line in stream.getvalue().splitlines():
+        schema("event.schema.json").validate(json.loads(line))
+
+
+def test_events_have_the_published_keys() -> None:
+    """A field added to an event is added there."""
+    forms = {
+        form["properties"]["event"]["const"]: form for form in schema("event.schema.json").schema["oneOf"]
+    }
+    told = {jsonout.event_name(kind): kind for kind in get_args(events.Event)}
+    assert set(forms) == {*told, "result"}
+    for name, kind in told.items():
+        keys = ["event", "at", *(item.name for item in fields(kind))]
+        assert list(forms[name]["properties"]) == forms[name]["required"] == keys
