@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui.prompts import Danger, Decision, ask_text, decide, settle
+from bacalhau_spot.ui.prompts import FLAGS, Danger, Decision, ask_text, decide, settle, settle_typed
 
 
 def console() -> Console:
@@ -47,7 +47,12 @@ def test_yes_goes_on(answer: str) -> None:
 
 @pytest.mark.parametrize(
     ("danger", "flag"),
-    [(Danger.ADDS, "--yes"), (Danger.REMOVES, "--allow-removal --yes"), (Danger.DESTROYS, "--yes")],
+    [
+        (Danger.ADDS, "--yes"),
+        (Danger.REMOVES, "--allow-removal --yes"),
+        (Danger.DESTROYS, "--yes"),
+        (Danger.ERASES, "--force"),
+    ],
 )
 def test_a_refusal_names_the_flag(danger: Danger, flag: str) -> None:
     """Whoever reads a build log must know what to add."""
@@ -55,6 +60,42 @@ def test_a_refusal_names_the_flag(danger: Danger, flag: str) -> None:
         settle(Decision.REFUSE, danger=danger, question="?", console=console(), stdin=StringIO())
     assert f"add {flag} to agree" in caught.value.hint
     assert caught.value.exit_code is ExitCode.DECLINED
+
+
+def test_every_danger_has_its_flag() -> None:
+    """A script can agree to each."""
+    assert set(FLAGS) == set(Danger)
+
+
+ACCOUNT = "123456789012"
+
+
+@pytest.mark.parametrize("answer", ["y\n", "yes\n", "\n", "", "12345678901\n", f"{ACCOUNT}0\n"])
+def test_the_gravest_needs_its_word(answer: str) -> None:
+    """Fingers type a y by themselves; an account's id they do not."""
+    with pytest.raises(UserError, match="nothing was changed") as caught:
+        typed(Decision.ASK, answer)
+    assert caught.value.exit_code is ExitCode.DECLINED
+
+
+def typed(decision: Decision, answer: str) -> None:
+    settle_typed(
+        decision,
+        danger=Danger.ERASES,
+        question="Delete 12 resources?",
+        word=ACCOUNT,
+        console=console(),
+        stdin=StringIO(answer),
+    )
+
+
+def test_the_gravest_goes_on() -> None:
+    """With its word, or with the flag; without a terminal it names the flag."""
+    typed(Decision.ASK, f" {ACCOUNT} \n")
+    typed(Decision.PROCEED, "")
+    with pytest.raises(UserError) as caught:
+        typed(Decision.REFUSE, f"{ACCOUNT}\n")
+    assert "add --force" in caught.value.hint
 
 
 class Interrupting(StringIO):

@@ -19,10 +19,16 @@ class Danger(Enum):
     ADDS = "adds"
     REMOVES = "removes"
     DESTROYS = "destroys"
+    ERASES = "erases"  # everything, of whichever cluster: agreed to by typing what it is about
 
 
 # The flags with which a script agrees beforehand.
-FLAGS = {Danger.ADDS: "--yes", Danger.REMOVES: "--allow-removal --yes", Danger.DESTROYS: "--yes"}
+FLAGS = {
+    Danger.ADDS: "--yes",
+    Danger.REMOVES: "--allow-removal --yes",
+    Danger.DESTROYS: "--yes",
+    Danger.ERASES: "--force",
+}
 
 
 class Decision(Enum):
@@ -42,17 +48,37 @@ def decide(*, tty: bool, yes: bool) -> Decision:
 
 def settle(decision: Decision, *, danger: Danger, question: str, console: Console, stdin: TextIO) -> None:
     """Returns when the answer is yes; raises UserError (exit code 3) when it is not."""
-    if decision is Decision.PROCEED:
+    if _agreed_before(decision, danger):
         return
+    answer = _line(f"{question} [y/N] ", console=console, stdin=stdin)
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
+
+
+def settle_typed(
+    decision: Decision, *, danger: Danger, question: str, word: str, console: Console, stdin: TextIO
+) -> None:
+    """As `settle`, but a yes is not enough: the user types `word`, which must be read to be typed, as an account's id is."""
+    if _agreed_before(decision, danger):
+        return
+    answer = _line(f"{question} Type {word} to go on: ", console=console, stdin=stdin).strip()
+    if answer != word:
+        raise UserError(
+            "nothing was changed",
+            why=f"{answer} is not {word}" if answer else "",
+            exit_code=ExitCode.DECLINED,
+        )
+
+
+def _agreed_before(decision: Decision, danger: Danger) -> bool:
+    """Whether the flag has answered. Raises UserError where nobody can be asked."""
     if decision is Decision.REFUSE:
         raise UserError(
             "nothing was changed: there is no terminal to confirm on",
             hint=f"add {FLAGS[danger]} to agree beforehand, or --dry-run to look only",
             exit_code=ExitCode.DECLINED,
         )
-    answer = _line(f"{question} [y/N] ", console=console, stdin=stdin)
-    if answer.strip().lower() not in {"y", "yes"}:
-        raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
+    return decision is Decision.PROCEED
 
 
 def ask_text(
