@@ -1,0 +1,75 @@
+"""The same first boot with Bacalhau itself, when BACALHAU_BIN names its executable: the orchestrator has the last word."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import io
+import json
+import tarfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bacalhau_spot.core.model import BacalhauSpec, InstanceSpec, Secret
+from bacalhau_spot.instance.user_data import render
+from firstboot.ec2 import Ec2
+from firstboot.image import image, missing
+from firstboot.machine import boot
+from support.node_specs import FULL
+from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, orchestrator, until
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import ClusterSpec
+
+pytestmark = [
+    pytest.mark.firstboot,
+    pytest.mark.skipif(not PROGRAM, reason=WITHOUT),
+    pytest.mark.skipif(bool(missing()), reason=missing() or "can run"),
+]
+BOOT_S = 900
+
+
+def archive() -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+        tar.add(PROGRAM, "bacalhau")
+    return out.getvalue()
+
+
+def spec(port: int) -> ClusterSpec:
+    return dataclasses.replace(
+        FULL,
+        bacalhau=BacalhauSpec(
+            orchestrators=(f"nats://169.254.169.254:{port}",),
+            token=Secret(TOKEN),
+            download_url="http://169.254.169.254/test/program",
+            labels=(("team", "data"),),
+        ),
+        instance=InstanceSpec(),
+    )
+
+
+def test_the_orchestrator_lists_the_node_until_it_is_interrupted(tmp_path: Path) -> None:
+    with orchestrator(tmp_path) as there:
+        ec2 = Ec2(render(spec(there.nats), region="us-east-1"))
+        ec2.served["program"] = archive()
+        try:
+            with boot(image(), tmp_path / "console") as machine:
+                assert "docker" in machine.wait_for("joined", seconds=BOOT_S)
+                found = until("the node is connected", there.connected)
+                assert "docker" in found["Info"]["ComputeNodeInfo"]["ExecutionEngines"]
+                assert found["Info"]["Labels"]["zone"] == "us-east-1a"
+                assert found["Info"]["NodeID"] == NODE
+                ends = dt.datetime.now(tz=dt.UTC) + dt.timedelta(seconds=120)
+                notice = {"action": "terminate", "time": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+                ec2.values["meta-data/spot/instance-action"] = json.dumps(notice).encode()
+                machine.wait_for("stopped", seconds=120)
+                began = time.monotonic()
+                until("the node has left", lambda: not there.connected())
+                # A node that says goodbye is gone at once; one that is killed is missed after a minute.
+                assert time.monotonic() - began < 10
+        finally:
+            ec2.close()

@@ -1,0 +1,119 @@
+"""Bacalhau itself on loopback, when BACALHAU_BIN names its executable."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+PROGRAM = os.environ.get("BACALHAU_BIN", "")
+WITHOUT = "BACALHAU_BIN does not name a bacalhau executable"
+TOKEN = "a\"b\\c$d`e'f"
+NODE = "bacalhau-i-0123456789abcdef0"
+PATIENCE_S = 40
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def ask(port: int, path: str, *, body: object = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/api/v1/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        method="GET" if body is None else "PUT",
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def until(what: str, look: Callable[[], Any], *, seconds: float = PATIENCE_S) -> Any:
+    """What `look` finds, once it finds something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError):
+            if found := look():
+                return found
+        time.sleep(0.2)
+    pytest.fail(f"{what}: not within {seconds} s")
+
+
+@contextlib.contextmanager
+def bacalhau(*arguments: str, folder: Path, log: str, env: dict[str, str] | None = None) -> Iterator[int]:
+    with (folder / log).open("wb") as out:
+        process = subprocess.Popen(
+            [PROGRAM, "serve", *arguments],
+            stdout=out,
+            stderr=out,
+            cwd=folder,
+            env={"HOME": str(folder), "PATH": os.environ["PATH"], **(env or {})},
+        )
+    try:
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@dataclass
+class Orchestrator:
+    nats: int
+    api: int
+    folder: Path
+
+    def node(self) -> dict[str, Any] | None:
+        nodes = ask(self.api, "orchestrator/nodes")["Nodes"]
+        return next((one for one in nodes if one["Info"]["NodeID"] == NODE), None)
+
+    def connected(self) -> dict[str, Any] | None:
+        node = self.node()
+        return node if node and node["ConnectionState"]["Status"] == "CONNECTED" else None
+
+
+@contextlib.contextmanager
+def orchestrator(
+    folder: Path, *, tls: dict[str, str] | None = None, proxied: bool = False
+) -> Iterator[Orchestrator]:
+    here = Orchestrator(free_port(), free_port(), folder)
+    settings: dict[str, Any] = {
+        "DataDir": str(folder / "orchestrator"),
+        "NameProvider": "hostname",
+        "API": {"Host": "127.0.0.1", "Port": here.api},
+        "Orchestrator": {
+            "Enabled": True,
+            "Host": "127.0.0.1",
+            "Port": here.nats,
+            "SupportReverseProxy": proxied,
+        },
+        "UpdateConfig": {"Interval": "0s"},
+        "DisableAnalytics": True,
+    }
+    if tls:
+        settings["Orchestrator"]["TLS"] = tls
+    (folder / "orchestrator.yaml").write_text(json.dumps(settings))
+    token = {"BACALHAU_ORCHESTRATOR_AUTH_TOKEN": TOKEN}
+    with bacalhau(
+        "--config", str(folder / "orchestrator.yaml"), folder=folder, log="orchestrator.log", env=token
+    ):
+        until("the orchestrator answers", lambda: ask(here.api, "agent/alive"))
+        yield here
