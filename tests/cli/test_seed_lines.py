@@ -73,3 +73,24 @@ def test_help_waits_for_nothing_slow() -> None:
             [sys.executable, "-c", code, flag], capture_output=True, text=True, check=False, timeout=60
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_the_first_words_wait_for_nothing() -> None:
+    """They are out before cyclopts, rich, boto3 or pydantic are imported: the reader sees at once that something is going on."""
+    code = (
+        "import sys\n"
+        "class Stream:\n"
+        "    def write(self, text):\n"
+        "        slow = {'cyclopts', 'rich', 'boto3', 'pydantic', 'asyncio'} & set(sys.modules)\n"
+        "        sys.stdout.write(text + repr(slow))\n"
+        "        sys.stdout.flush()\n"
+        "        import os; os._exit(0)\n"
+        "    def flush(self): pass\n"
+        "sys.stderr = Stream()\n"
+        "from bacalhau_spot.cli import run\n"
+        "run(['create', '--sandbox'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout == "bacalhau-spot create · sandbox: nothing here is AWS\nset()"

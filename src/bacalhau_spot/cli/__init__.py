@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
+from bacalhau_spot.cli import options
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def main() -> NoReturn:
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line; the exit code. `runtime` is the world outside, another one in tests."""
+    options.first_words(argv, runtime.stderr if runtime else sys.stderr)
     # Imported here: these lines run before the first word on the screen, and on every completion and --help.
     from cyclopts import CycloptsError  # noqa: PLC0415
 

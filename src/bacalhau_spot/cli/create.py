@@ -47,7 +47,6 @@ def create(
         `running`: until every instance runs. `none`: until AWS has granted or refused each.
     """
     call = Invocation("create", common, runtime)
-    call.announce()
     if call.first_time and runtime.interactive and not yes and call.for_people:
         write_first(call)
     spec = call.spec()

@@ -49,7 +49,6 @@ def destroy(
         Seconds after which it gives up and says what is left.
     """
     call = Invocation("destroy", common, runtime)
-    call.announce()
     spec = call.spec(lenient=True)
     naming = call.naming(cluster)
     configured = frozenset(region.name for region in spec.regions)

@@ -48,12 +48,6 @@ class Invocation:
     def for_people(self) -> bool:
         return self.common.output in {"table", "wide"}
 
-    def announce(self) -> None:
-        """First words, before anything slow."""
-        if self.for_people:
-            where = "sandbox: nothing here is AWS" if self.common.sandbox else "AWS"
-            self.err.print(f"bacalhau-spot {self.command} · {where}", highlight=False)
-
     def talk(self, shown: RenderableType) -> None:
         if self.for_people:
             self.err.print(shown, crop=False)

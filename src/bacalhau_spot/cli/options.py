@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import TextIO
 
 _OUTPUT = ("-o", "--output", "--format")
 _FORMS = ("table", "wide", "json", "yaml", "ndjson")
@@ -20,6 +21,24 @@ def chosen_output(argv: list[str]) -> str:
         if value in _FORMS:
             form = value
     return form
+
+
+# Commands that talk to AWS, and so take longer than a blink.
+_SLOW = ("create", "list", "destroy")
+
+
+def first_words(argv: list[str], stderr: TextIO) -> None:
+    """Say what is begun, before anything is imported that takes time."""
+    if (
+        not argv
+        or argv[0] not in _SLOW
+        or chosen_output(argv) not in {"table", "wide"}
+        or wants(argv, "--help")
+    ):
+        return
+    where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else "AWS"
+    stderr.write(f"bacalhau-spot {argv[0]} \N{MIDDLE DOT} {where}\n")
+    stderr.flush()
 
 
 def wants(argv: list[str], flag: str) -> bool:
