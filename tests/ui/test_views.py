@@ -305,6 +305,15 @@ def test_nothing_copied_is_broken(name: str) -> None:
     assert all(address in narrow for address in re.findall(r"https://\S+", wide))
 
 
+@pytest.mark.parametrize("name", ["list", "list, wide", "receipt", "plan"])
+def test_no_id_is_ever_broken(name: str) -> None:
+    """In a window that is too narrow even for what must be shown, the terminal folds lines, and what is copied is whole."""
+    ids = r"i-[0-9a-f]{17}|(?:us|eu)-(?:east|west)-1"
+    assert set(re.findall(ids, rendered(VIEWS[name], width=30))) == set(
+        re.findall(ids, rendered(VIEWS[name], width=300))
+    )
+
+
 def test_long_lists_of_types_are_short() -> None:
     """A region that meets requirements with forty types is still a row."""
     assert words.few(["a", "b", "c", "d"]) == "a, b, c, d"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.progress import Progress, fold
+from bacalhau_spot.ui.words import kind_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -67,7 +68,7 @@ def words(event: Event) -> str | None:
         case events.RegionStarted(region=region, asked=asked):
             return f"{region}: launching {asked}"
         case events.Made(region=region, kind=kind, id=made):
-            return f"{region}: made {kind} {made}"
+            return f"{region}: made {kind_name(kind)} {made}"
         case events.Retrying(region=region, operation=operation, code=code, wait_s=wait_s):
             return f"{region}: {operation} answered {code}; again in {wait_s:.1f} s"
         case events.RegionFailed(region=region, operation=operation, code=code):
@@ -75,7 +76,7 @@ def words(event: Event) -> str | None:
                 f"{region}: stopped at {operation} ({code})" if operation else f"{region}: stopped ({code})"
             )
         case events.Deleted(region=region, kind=kind, id=gone):
-            return f"{region}: gone: {kind} {gone}"
+            return f"{region}: gone: {kind_name(kind)} {gone}"
         case events.Stopping():
             return "stopping: calls in flight finish, nothing new begins; Ctrl-C again leaves at once"
     return _launch_words(event)

@@ -15,9 +15,9 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 # From here on fractions of a cent are noise.
 _CENTS_FROM = Decimal(1)
 
-# EC2's names of kinds, where the plural is not just an s.
-_PLURALS = {"spot-instances-request": "spot requests", "internet-gateway": "internet gateways"}
-_SINGULARS = {"spot-instances-request": "spot request"}
+# EC2's names of kinds, where they are not what people say, or the plural is not just an s.
+_PLURALS = {"vpc": "VPCs"}
+_SINGULARS = {"spot-instances-request": "spot request", "vpc": "VPC"}
 
 # A fault in a table's cell, where its sentence has no room.
 _FAULTS = {
@@ -62,11 +62,15 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+def kind_name(name: str) -> str:
+    """`spot request`: a kind of resource as people say it."""
+    return _SINGULARS.get(name, name.replace("-", " "))
+
+
 def kind(count: int, name: str) -> str:
     """`1 spot request`, `3 security groups`: a kind of resource, counted."""
-    if count == 1:
-        return f"1 {_SINGULARS.get(name, name.replace('-', ' '))}"
-    return f"{count} {_PLURALS.get(name, name.replace('-', ' ') + 's')}"
+    one = kind_name(name)
+    return f"{count} {one if count == 1 else _PLURALS.get(name, f'{one}s')}"
 
 
 def listed(names: Sequence[str]) -> str:

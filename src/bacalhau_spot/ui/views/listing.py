@@ -33,7 +33,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
             _WIDE if wide else _NARROW,
             [_row(one, wide=wide, now=now) for one in ordered],
             right=("age",),
-            spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type"),
+            spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
         )
         parts += [shown, Text(_counts(listing), style="bold")]
     else:
@@ -52,7 +52,8 @@ def _others(listing: Listing) -> list[RenderableType]:
     counts = Counter(one.kind for one in listing.others)
     kinds = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
     regions = plural(len({one.region for one in listing.others}), "region")
-    parts: list[RenderableType] = [Text(f"beside them in {regions}: {kinds}", style="dim")]
+    where = "beside them" if listing.instances else "what there is"
+    parts: list[RenderableType] = [Text(f"{where} in {regions}: {kinds}", style="dim")]
     if not listing.instances:
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
     return parts

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bacalhau_spot.core.receipt import Fate, by_region
 from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
-from bacalhau_spot.ui.words import kind, plural
+from bacalhau_spot.ui.words import kind, kind_name, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -70,7 +70,8 @@ def _left(receipt: TeardownReceipt) -> list[Text]:
     codes = {one.resource.id: one.problem.code for one in receipt.outcomes if one.problem is not None}
     return [
         Text(
-            f"left: {one.kind} {one.id} in {one.region}" + (f" ({codes[one.id]})" if one.id in codes else ""),
+            f"left: {kind_name(one.kind)} {one.id} in {one.region}"
+            + (f" ({codes[one.id]})" if one.id in codes else ""),
             style="yellow",
         )
         for one in receipt.remaining

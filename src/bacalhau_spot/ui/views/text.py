@@ -7,8 +7,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Group
-from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -18,7 +18,7 @@ from bacalhau_spot.ui.words import fault, listed
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
     from bacalhau_spot.core.receipt import Problem
 
@@ -86,13 +86,16 @@ def not_seen(problems: Sequence[Problem]) -> list[Said]:
     ]
 
 
-_UNBOUNDED = 10_000
+# Between two columns.
+_GAP = 2
 
 
 @dataclass(frozen=True)
 class Columns:
-    """A table without a frame. Where the window is too narrow, whole columns go, in the order of `spare`, before any cell breaks.
+    """A table without a frame. Only words in the columns of `prose` (if none is named: the last) are folded.
 
+    Where the window is too narrow, whole columns go, in the order of `spare`; what still has no room is left to the
+    terminal, because an id that we broke could not be copied. Columns in which nothing stands are not shown.
     `right` names the columns of numbers; `total` is a last row that stands out.
     """
 
@@ -100,37 +103,53 @@ class Columns:
     rows: Sequence[Sequence[str]]
     right: tuple[str, ...] = ()
     spare: tuple[str, ...] = ()
+    prose: tuple[str, ...] = ()
     total: Sequence[str] | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        gone: set[str] = set()
-        unbounded = options.update(
-            max_width=_UNBOUNDED
-        )  # a table never says that it wants more than it is offered
-        for head in (*self.spare, None):
-            made = self._table(gone)
-            if head is None or Measurement.get(console, unbounded, made).maximum <= options.max_width:
+        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
+        for head in self.spare:
+            if self._width(kept, folded=False) <= options.max_width:
                 break
-            gone.add(head)
-        yield made
+            kept = [one for one in kept if one != head]
+        width = max(options.max_width, self._width(kept, folded=True))
+        yield from console.render(self._table(kept), options.update(max_width=width))
 
-    def _table(self, gone: set[str]) -> Table:
-        made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-        kept = [index for index, head in enumerate(self.heads) if head not in gone]
-        for index in kept:
-            head = self.heads[index]
-            made.add_column(head, justify="right" if head in self.right else "left", overflow="fold")
+    def _cells(self, head: str) -> list[str]:
+        index = self.heads.index(head)
+        return [row[index] for row in (*self.rows, *([self.total] if self.total else ()))]
+
+    def _folds(self, head: str) -> bool:
+        return head in (self.prose or self.heads[-1:])
+
+    def _width(self, kept: Sequence[str], *, folded: bool) -> int:
+        """How wide the table is; with `folded`, how narrow it may become."""
+        widths = []
+        for head in kept:
+            cells = [head, *self._cells(head)]
+            pieces = (
+                [word for cell in cells for word in cell.split()] if folded and self._folds(head) else cells
+            )
+            widths.append(max(map(cell_len, pieces), default=0))
+        return sum(widths) + _GAP * max(0, len(kept) - 1)
+
+    def _table(self, kept: Sequence[str]) -> Table:
+        made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
+        for head in kept:
+            justify: JustifyMethod = "right" if head in self.right else "left"
+            made.add_column(head, justify=justify, no_wrap=not self._folds(head), overflow="fold")
+        indexes = [self.heads.index(head) for head in kept]
         for row in self.rows:
-            made.add_row(*(row[index] for index in kept))
+            made.add_row(*(row[index] for index in indexes))
         if self.total is not None:
-            made.add_row(*(self.total[index] for index in kept), style="bold")
+            made.add_row(*(self.total[index] for index in indexes), style="bold")
         return made
 
 
 def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Columns:
     """Each key and its value; with `sources` also where it comes from."""
     heads = ("key", "value", "source") if sources else ("key", "value")
-    return Columns(heads, [row[: len(heads)] for row in rows])
+    return Columns(heads, [row[: len(heads)] for row in rows], prose=("value",))
 
 
 def json_text(data: Mapping[str, Any]) -> Group:
