@@ -110,20 +110,21 @@ def _refused(region: RegionReceipt, zone: str) -> str:
 
 
 def _reasons(receipt: CreateReceipt) -> list[RenderableType]:
-    """Why regions could not do what was asked, each reason once. Problems that end the command are told as errors."""
-    by_code: dict[str, list[str]] = {}
+    """Why regions could not do what was asked, each reason once; and what helps, where other regions did not make up for it.
+
+    Problems that end the command are told as errors.
+    """
+    by_code: dict[str, list[RegionReceipt]] = {}
     for region in receipt.regions:
         told_here = region.moved_away or (region.problem is None and _failed(region))
         if region.code is not None and told_here:
-            by_code.setdefault(region.code, []).append(region.region)
+            by_code.setdefault(region.code, []).append(region)
     lines: list[RenderableType] = []
     for code, regions in sorted(by_code.items()):
-        verdict = judge(code)
-        lines.append(
-            Said(f"{verdict.sentence.format(region=listed(sorted(regions)))} ({code})", style="yellow")
-        )
-        if verdict.hint:
-            lines.append(Said(verdict.hint.format(region=min(regions)), prefix="  hint: "))
+        names, verdict = sorted(region.region for region in regions), judge(code)
+        lines.append(Said(f"{verdict.sentence.format(region=listed(names))} ({code})", style="yellow"))
+        if verdict.hint and any(_failed(region) for region in regions):
+            lines.append(Said(verdict.hint.format(region=names[0]), prefix="  hint: "))
     return lines
 
 
