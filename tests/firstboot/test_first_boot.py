@@ -82,7 +82,7 @@ def spec(port: int, program: bytes) -> ClusterSpec:
         naming=Naming(),
         regions=(RegionSpec("us-east-1"),),
         nodes=1,
-        username="operator",
+        username="operator",  # Debian has a group of this name
         public_key=PUBLIC_KEY,
         max_price_usd_per_hour=Decimal("0.05"),
         bacalhau=BacalhauSpec(

@@ -121,7 +121,7 @@ def test_no_shell_stands_between_cloud_init_and_our_programs() -> None:
 
 def test_the_user_has_the_key_and_sudo_and_no_password() -> None:
     (user,) = read(FULL)["users"]
-    assert user["name"] == "bacalhau"
+    assert user["name"] == user["primary_group"] == "bacalhau"
     assert user["ssh_authorized_keys"] == [PUBLIC_KEY]
     assert user["sudo"] == "ALL=(ALL) NOPASSWD:ALL"
     assert user["lock_passwd"] is True
