@@ -66,7 +66,7 @@ def create(
         regions = [region.region for region in plan.regions]
         receipt = running.work(
             engine.apply(running.calls, prepared, wait=wait == "running"),
-            screen=call.screen(regions, title=f"creating {spec.name}"),
+            screen=partial(call.screen, regions, title=f"creating {spec.name}"),
         )
     late = call.record(running.calls.mistakes)
     return Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -87,7 +88,7 @@ def destroy(
                 closely=configured & enabled,
                 timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
             ),
-            screen=call.screen(sorted(sights.busy), title=f"destroying {naming.tag_value}"),
+            screen=partial(call.screen, sorted(sights.busy), title=f"destroying {naming.tag_value}"),
         )
     late = call.record(running.calls.mistakes)
     return Result(

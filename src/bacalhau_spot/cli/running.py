@@ -14,7 +14,7 @@ from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from bacalhau_spot.cli.runtime import Runtime
@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# How often a screen is told that time passes; the heartbeat of a log is its own affair.
+_TICK_S = 5.0
 
 
 class Screen(Protocol):
     """Something that shows events as they come."""
 
     def emit(self, event: Event) -> None: ...
+    def tick(self) -> None:
+        """Some seconds have passed, with or without events."""
+
     def close(self) -> None:
         """Give the terminal back."""
 
@@ -38,6 +43,7 @@ class Silent:
     """A screen that shows nothing: for JSON, and for looks that take a second."""
 
     def emit(self, event: Event) -> None: ...
+    def tick(self) -> None: ...
     def close(self) -> None: ...
 
 
@@ -79,16 +85,15 @@ class Engine:
         # asyncio's own way with Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
         return self._runner.run(part)
 
-    def work(self, part: Coroutine[object, object, T], *, screen: Screen) -> T:
-        """Run `part` with `screen` showing what happens."""
-        self._screen = screen
+    def work(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
+        """Run `part` with what `screen` makes showing what happens."""
         try:
-            return self._runner.run(self._braked(part))
+            return self._runner.run(self._braked(part, screen))
         finally:
-            screen.close()
+            self._screen.close()
             self._screen = Silent()
 
-    async def _braked(self, part: Coroutine[object, object, T]) -> T:
+    async def _braked(self, part: Coroutine[object, object, T], screen: Callable[[], Screen]) -> T:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             for number in _SIGNALS:
@@ -96,7 +101,16 @@ class Engine:
                 with contextlib.suppress(ValueError, RuntimeError):
                     loop.add_signal_handler(number, self._interrupted)
                     stack.callback(loop.remove_signal_handler, number)
+            # From here on no signal can come between taking the terminal and giving it back.
+            self._screen = screen()
+            ticking = asyncio.ensure_future(self._tick())
+            stack.callback(ticking.cancel)
             return await part
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._screen.tick()
 
     def _interrupted(self) -> None:
         if self.calls.stop.is_set:

@@ -262,5 +262,8 @@ class Ndjson:
         self._stream.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._stream.flush()
 
+    def tick(self) -> None:
+        """Events are all there is to say."""
+
     def close(self) -> None:
         """Nothing to give back."""

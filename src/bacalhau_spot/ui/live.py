@@ -136,5 +136,8 @@ class LiveScreen:
         self._frame.progress = fold(self._frame.progress, event)
         self._frame.last = words(event) or self._frame.last
 
+    def tick(self) -> None:
+        """The frame moves by itself."""
+
     def close(self) -> None:
         self._live.stop()
