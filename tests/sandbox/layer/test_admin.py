@@ -25,9 +25,15 @@ def test_setting_a_switch(sandbox: Any) -> None:
         ({"latency": 1}, "there is no switch 'latency'; there are latency_s, "),
         ({"latency_s": "slow"}, "latency_s is a number, zero or more, not 'slow'"),
         ({"throttle": 1}, "throttle is true or false, not 1"),
-        ({"capacity": {"us-east-1": 1.5}}, "capacity is a mapping from a name to a whole number, zero or more, not "),
+        (
+            {"capacity": {"us-east-1": 1.5}},
+            "capacity is a mapping from a name to a whole number, zero or more, not ",
+        ),
         ({"deny": "ec2:*"}, "deny is a list, each entry a text, not 'ec2:*'"),
-        ({"credentials_expire_at": "soon"}, "credentials_expire_at is a number, zero or more or null, not 'soon'"),
+        (
+            {"credentials_expire_at": "soon"},
+            "credentials_expire_at is a number, zero or more or null, not 'soon'",
+        ),
         ({"faults": [{"match": "CreateVpc"}]}, "a fault needs code: "),
         ({"faults": [{"match": "x", "code": "y", "times": 1}]}, "a fault has no times: "),
         (
