@@ -283,6 +283,17 @@ def test_a_denied_action(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
+def test_a_region_that_is_forbidden(sandbox: Any, program: Program) -> None:
+    """A policy denies one region: the others are launched, exit 4 names the action, and nothing moves behind its back."""
+    sandbox.world.settings.faults = [
+        {"match": "CreateVpc", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
+    ]
+    done = program("create", "--yes")
+    assert done.code == 4
+    assert "CreateVpc" in done.stderr
+    assert per_region(program("list", "-o", "json")) == {"us-east-1": 3, "us-west-2": 3, "ap-southeast-1": 3}
+
+
 @pytest.mark.parametrize(
     "action",
     [

@@ -119,7 +119,7 @@ _CLOCK = Verdict(
 )
 _NOT_ALLOWED = Verdict(
     Fault.PERMISSION,
-    Action.STOP,
+    Action.STOP_REGION,  # service control policies forbid single regions
     "your AWS identity is not allowed to do this",
     "ask your administrator for the action that AWS names, or use another profile with --profile",
 )
