@@ -50,3 +50,14 @@ def test_mistakes(newcomer: Program) -> None:
         assert done.code == 2, done.stderr
         assert "hint:" in done.stderr
     assert newcomer("sandbox", "interrupt", "i-nothing").code != 0
+
+
+def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HTTP_PROXY is for the way to AWS; nothing of the sandbox goes there."""
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    done = newcomer("create", "--sandbox", "--yes")
+    assert done.code == 0, done.stderr
+    assert "your public address could not be found" not in done.stderr

@@ -19,8 +19,10 @@ async def caller_address(url: str = CHECKIP_URL) -> str | None:
 
 def _ask(url: str) -> str | None:
     request = urllib.request.Request(url, headers={"User-Agent": "bacalhau-spot"})  # noqa: S310 - a constant, or our sandbox
+    # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+    proxies = urllib.request.ProxyHandler(None if url == CHECKIP_URL else {})
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as reply:  # noqa: S310 - likewise
+        with urllib.request.build_opener(proxies).open(request, timeout=_TIMEOUT_S) as reply:
             text = reply.read(64).decode("ascii", errors="replace").strip()
         return str(ipaddress.IPv4Address(text))
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):

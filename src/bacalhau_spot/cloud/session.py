@@ -91,14 +91,19 @@ class Session:
             client = self._clients.get((service, where))
             if client is None:
                 client = self._session.client(
-                    service, region_name=where, endpoint_url=self._access.endpoint_url, config=_config()
+                    service,
+                    region_name=where,
+                    endpoint_url=self._access.endpoint_url,
+                    config=_config(self._access),
                 )
                 self._clients[service, where] = client
             return client
 
 
-def _config() -> Config:
+def _config(access: Access) -> Config:
     return Config(
+        # An address that was given explicitly is meant as it is; a proxy of the environment is for the way to AWS.
+        proxies={} if access.endpoint_url else None,
         connect_timeout=5,
         # An instant fleet answers only when every instance is granted or refused. A repeat carries the same client token.
         read_timeout=45,
