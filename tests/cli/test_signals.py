@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,16 @@ class Tripwire:
         self.at = at
         self.number = number
         self.process: subprocess.Popen[str] | None = None
-        self._append = world.calls.append
         self._seen = 0
+        self._lock = threading.Lock()  # the sandbox answers many calls at a time; a second signal means something else
         world.calls = _Watched(self)
 
     def saw(self, action: str) -> None:
-        self._seen += action.startswith(CHANGES)
-        if self._seen == self.at and self.process is not None:
-            self.process.send_signal(self.number)
-            self.at = -1
+        with self._lock:
+            self._seen += action.startswith(CHANGES)
+            if self._seen == self.at and self.process is not None:
+                self.process.send_signal(self.number)
+                self.at = -1
 
 
 class _Watched(list[tuple[str, str, str]]):
