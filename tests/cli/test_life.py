@@ -38,6 +38,16 @@ def calls_since(world: World, start: int) -> Counter[tuple[str, str]]:
     return Counter((region, action) for region, action, _ in world.calls[start:])
 
 
+def test_instances_that_take_minutes_to_end(sandbox: Any, program: Program) -> None:
+    """While something is on its way out, destroy waits, however little moves meanwhile."""
+    program.configure(nodes=2, regions="[us-west-1]")
+    before = sandbox.leftovers()
+    assert program("create", "--yes").code == 0
+    sandbox.world.settings.terminate_s = 240
+    assert program("destroy", "--yes").code == 0
+    assert sandbox.leftovers() == before
+
+
 def test_the_main_job(sandbox: Any, program: Program) -> None:
     """Twelve nodes over four regions; the same twelve listed; again changes nothing; destroyed, nothing is left."""
     before = sandbox.leftovers()

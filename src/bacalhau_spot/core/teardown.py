@@ -106,5 +106,10 @@ _ENDING = frozenset(
 _HELD = "in-use"
 
 
+def leaving(resource: Resource) -> bool:
+    """AWS is removing it and only needs time: minutes, for an instance that shuts down."""
+    return resource.state in _ENDING
+
+
 def ending(resource: Resource) -> bool:
-    return resource.state in _ENDING or (resource.state == _HELD and ROWS[Kind(resource.kind)].derived)
+    return leaving(resource) or (resource.state == _HELD and ROWS[Kind(resource.kind)].derived)

@@ -14,7 +14,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.receipt import Fate, Outcome, Problem, TeardownReceipt
-from bacalhau_spot.core.teardown import ROWS, TABLE, Kind, in_turn, known, ready
+from bacalhau_spot.core.teardown import ROWS, TABLE, Kind, in_turn, known, leaving, ready
 from bacalhau_spot.core.verdict import Action, Fault, judge
 from bacalhau_spot.engine.calls import Stopped, problem_of, together
 from bacalhau_spot.engine.observe import everywhere
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 POLL_S = 1.0
 # What was made moments before may not be shown yet; EC2 says "a few seconds" (EC2 API reference, "Eventual consistency").
 SETTLE_S = 3.0
-# Looks in a row in which nothing moved, after which no further one helps. Instances may take minutes: they have the deadline.
+# Looks in a row in which nothing moved and nothing was on its way out, after which no further one helps. Instances may take
+# minutes to end: they have the deadline.
 IDLE_LOOKS = 45
 
 # Kinds that instances bring along and name in their tags.
@@ -194,8 +195,9 @@ async def _delete_until_still(calls: Calls, naming: Naming, region: _Region, *, 
             _note(calls, region, await _look_into(calls, naming, region.name, closely=True))
         else:
             await _look_again(calls, naming, region)
-        idle = 0 if set(region.left) != before else idle + 1
-        if region.left and idle:
+        still = set(region.left) == before
+        idle = idle + 1 if still and not any(leaving(one) for one in region.left.values()) else 0
+        if region.left and still:
             calls.emit(events.Waiting(region=region.name, what=_what(region), left=len(region.left)))
             await calls.pause(POLL_S)
 
