@@ -29,7 +29,8 @@ class Tripwire:
         self.number = number
         self.process: subprocess.Popen[str] | None = None
         self._seen = 0
-        self._lock = threading.Lock()  # the sandbox answers many calls at a time; a second signal means something else
+        # The sandbox answers many calls at a time, and a second signal means something else.
+        self._lock = threading.Lock()
         world.calls = _Watched(self)
 
     def saw(self, action: str) -> None:
