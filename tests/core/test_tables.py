@@ -122,7 +122,7 @@ def test_the_deletion_graph_has_every_kind_once_and_no_cycle() -> None:
 def test_something_is_always_ready_and_never_too_early(kinds: set[Kind]) -> None:
     """Whatever is left, a teardown can go on; and nothing is deleted before what must be gone first."""
     left = [Resource(kind=kind, id=f"{kind}-1", region="r") for kind in kinds]
-    now = ready(left)
+    now = ready(left, watched=kinds)
     assert now
     for resource in now:
         assert not before(Kind(resource.kind)) & kinds
@@ -143,7 +143,7 @@ def test_what_is_ending_is_not_asked_to_end_again() -> None:
         Resource(kind=Kind.INSTANCE, id="i-1", region="r", state="shutting-down"),
         Resource(kind=Kind.VPC, id="vpc-1", region="r"),
     ]
-    assert ready(left) == ()
+    assert ready(left, watched=set(Kind)) == ()
 
 
 def test_tags_name_the_cluster_the_creator_and_the_thing() -> None:

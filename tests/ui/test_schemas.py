@@ -182,6 +182,7 @@ STORY: tuple[events.Event, ...] = (
     events.InstanceSeen("r", "i", "t", "z", Phase.ENDING),
     events.RegionFailed("r", "CreateVpc", "VpcLimitExceeded", "no more"),
     events.Found("r", "vpc", "vpc-1"),
+    events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
     events.Stopping(),
 )

@@ -11,15 +11,18 @@ from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common, Yes
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.engine import observe, teardown
+from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.engine import observe, sights, teardown
+from bacalhau_spot.engine.sights import Search
+from bacalhau_spot.instance.user_data import in_ssm
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.observe import Standing
-    from bacalhau_spot.engine.teardown import Sights
+    from bacalhau_spot.engine.sights import Sights
 
 # Deleting takes as long as instances take to end, and then a little; doubled.
 _BESIDE_INSTANCES_S = 300
@@ -52,43 +55,41 @@ def destroy(
     call = Invocation("destroy", common, runtime)
     spec = call.spec(lenient=True)
     naming = call.naming(cluster)
-    configured = frozenset(region.name for region in spec.regions)
+    search = _search(spec, naming, named=cluster is not None)
     with call.engine(spec) as running:
-        here, sights = running.look(_look(running.calls, naming, configured))
+        here, found = running.look(_look(running.calls, search))
         preview = views.teardown_preview_view(
-            sights.known, unknown=sights.unknown, identity=here.identity, cluster=naming.tag_value
+            found.known, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
         )
         if dry_run:
             data = {
-                "found": jsonout.resources_data(sights.known),
-                "unknown": jsonout.resources_data(sights.unknown),
+                "found": jsonout.resources_data(found.known),
+                "unknown": jsonout.resources_data(found.unknown),
             }
             return Result(
                 "destroy",
                 view=preview,
                 data=data,
-                errors=call.errors_of(sights.unseen),
-                exit_code=call.blind(sights.unseen),
+                errors=call.errors_of(found.unseen),
+                exit_code=call.blind(found.unseen),
             )
-        if sights.known:
+        if found.known:
             call.talk(preview)
-            count = len(sights.known)
+            count = len(found.known)
             call.confirm(
                 f"Delete {count} {'resource' if count == 1 else 'resources'}?",
                 danger=Danger.DESTROYS,
                 agreed=yes,
             )
-        enabled = frozenset(observe.enabled(here.regions))
         receipt = running.work(
             teardown.teardown(
                 running.calls,
-                naming,
+                search,
                 cluster=naming.tag_value,
-                sights=sights,
-                closely=configured & enabled,
+                sights=found,
                 timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
             ),
-            screen=partial(call.screen, sorted(sights.busy), title=f"destroying {naming.tag_value}"),
+            screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
     late = call.record(running.calls.mistakes)
     return Result(
@@ -102,8 +103,16 @@ def destroy(
     )
 
 
-async def _look(calls: Calls, naming: Naming, configured: frozenset[str]) -> tuple[Standing, Sights]:
+def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> Search:
+    """`named`: a cluster that need not be the configuration's; then we do not know what it was made with."""
+    needed = {"ec2", "ssm", "iam"} if in_ssm(spec) and not named else {"ec2"}
+    return Search(
+        cluster_scope(naming),
+        closely=frozenset(region.name for region in spec.regions),
+        required=frozenset(needed),
+    )
+
+
+async def _look(calls: Calls, search: Search) -> tuple[Standing, Sights]:
     here = await observe.standing(calls)
-    enabled = observe.enabled(here.regions)
-    closely = configured & frozenset(enabled)
-    return here, await teardown.look(calls, naming, regions=enabled, closely=closely)
+    return here, await sights.look(calls, search, regions=observe.enabled(here.regions))

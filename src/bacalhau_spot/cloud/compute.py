@@ -121,6 +121,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
 def _template_data(content: TemplateContent) -> dict[str, Any]:
     """No market options and no image: the fleet decides spot, and its overrides bring the image of each architecture."""
     return {
+        **({"IamInstanceProfile": {"Name": content.profile}} if content.profile else {}),
         "UserData": base64.b64encode(content.user_data).decode(),
         "NetworkInterfaces": [
             {

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         Region,
         Requirements,
         Resource,
+        Secret,
         TypeInfo,
     )
+    from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.core.teardown import Kind
 
 
@@ -47,6 +49,7 @@ class TemplateContent:
     root_device: str
     root_volume_gib: int
     tags: Mapping[str, str]
+    profile: str | None = None  # the instance profile, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,23 @@ class TaggedId:
 
     kind: str
     id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One resource of a batch that AWS did not delete."""
+
+    id: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """AWS's answer to a deletion: the ids of its requests, for AWS's support and the audit log, and what it refused."""
+
+    request_ids: tuple[str, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 class Account(Protocol):
@@ -192,20 +212,59 @@ class Compute(Protocol):
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
 
 
-class Cleaning(Protocol):
-    """Finding and deleting by tag."""
+class SecretStore(Protocol):
+    """The nodes' token in SSM, and the role with which they read it. IAM is the same in all regions."""
 
-    async def tagged(self, region: str, *, key: str, value: str) -> tuple[TaggedId, ...]:
-        """Everything in the region that EC2's tag index shows with the tag, of every kind."""
+    async def parameter(self, region: str, name: str) -> Secret | None:
+        """The decrypted value of a parameter of ours; None when there is none."""
+
+    async def put_parameter(
+        self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool
+    ) -> None:
+        """An encrypted parameter. With `replace` the one there keeps its tags, else it raises ParameterAlreadyExists."""
+
+    async def role_policy(self, role: str) -> str | None:
+        """What the role may do, as JSON with sorted keys; None when there is no such role or it may do nothing."""
+
+    async def create_role(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+        """A role for EC2 instances. One that is there raises EntityAlreadyExists."""
+
+    async def put_role_policy(self, role: str, *, document: str) -> None: ...
+    async def profile_roles(self, name: str) -> tuple[str, ...] | None:
+        """The roles in an instance profile, at most one; None when there is no such profile."""
+
+    async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+        """An instance profile. One that is there raises EntityAlreadyExists."""
+
+    async def add_role(self, profile: str, *, role: str) -> None: ...
+
+
+class Cleaning(Protocol):
+    """Finding and deleting by tag. `region` may be core.teardown.GLOBAL, where the kinds are that are the same everywhere."""
+
+    async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        """Everything of EC2 in the region that its tag index shows, of every kind."""
+
+    async def tagged_beside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        """Everything of other services that the account's tag index shows; it may have been deleted hours ago."""
 
     async def find(
-        self, region: str, kind: Kind, *, key: str, value: str, ids: Sequence[str] = ()
+        self, region: str, kind: Kind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
-        """The live resources of one kind that show the tag. `ids`: also look at these where AWS lists a kind only by id."""
+        """The live resources of one kind that show the tag. `ids`: candidates, for kinds that AWS does not list by tag.
 
-    async def delete(self, region: str, kind: Kind, resources: Sequence[Resource]) -> None:
-        """Begin to delete. What has gone already is no error; whatever AWS refuses raises, the first refusal."""
+        Of instances the `ids` are those that a launcher of ours named as its own: they count without the tag.
+        """
+
+    async def delete(self, region: str, kind: Kind, resources: Sequence[Resource]) -> Deletion:
+        """Begin to delete. One that has gone already is no error; in a batch it may fail the others with it."""
+
+    async def unprotect(self, region: str, resource: Resource) -> None:
+        """Take away what protects the resource from deletion."""
+
+    async def denied(self, region: str, resource: Resource) -> CloudError | None:
+        """AWS's refusal if we may not delete this; None if we may, or AWS cannot be asked. Changes nothing."""
 
 
-class Cloud(Account, MarketPlace, Networking, Compute, Cleaning, Protocol):
+class Cloud(Account, MarketPlace, Networking, Compute, SecretStore, Cleaning, Protocol):
     """All of it."""

@@ -68,6 +68,13 @@ class Session:
             if token is None:
                 return items
 
+    async def everything(
+        self, service: str, region: str | None, operation: str, **kwargs: Any
+    ) -> dict[str, Any]:
+        """All pages of a call in one answer, for services that page each in a way of their own. Raises CloudError."""
+        work = functools.partial(self._everything, service, region, operation, kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
     def close(self) -> None:
         """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -78,6 +85,18 @@ class Session:
         try:
             client = self._client(service, region)
             reply: dict[str, Any] = getattr(client, operation)(**kwargs)
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, operation=operation, region=region or "") from error
+        return reply
+
+    def _everything(
+        self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
+    ) -> dict[str, Any]:
+        client = self._client(service, region)
+        if not client.can_paginate(operation):
+            return self._call(service, region, operation, kwargs)
+        try:
+            reply: dict[str, Any] = client.get_paginator(operation).paginate(**kwargs).build_full_result()
         except (BotoCoreError, ClientError) as error:
             raise translate(error, operation=operation, region=region or "") from error
         return reply

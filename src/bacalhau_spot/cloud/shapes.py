@@ -7,10 +7,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bacalhau_spot.core.tags import Scope
+
 
 def tag_filter(key: str, value: str) -> list[dict[str, Any]]:
     """Matches resources whose tag has exactly this value. EC2's filters know wildcards, so they are escaped."""
     return [{"Name": f"tag:{key}", "Values": [escape(value)]}]
+
+
+def scope_filter(scope: Scope) -> list[dict[str, Any]]:
+    """Matches what a teardown takes, and with a creator also what only shows the key: it is looked at closely later."""
+    if scope.creator is None:
+        return tag_filter(scope.key, scope.value)
+    return [{"Name": "tag-key", "Values": [escape(scope.key)]}]
 
 
 def escape(value: str) -> str:

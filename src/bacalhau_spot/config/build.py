@@ -16,6 +16,7 @@ from bacalhau_spot.core.model import (
     RegionSpec,
     Requirements,
     Secret,
+    Secrets,
     Spread,
     Timeouts,
     TlsMode,
@@ -112,6 +113,7 @@ def _bacalhau(section: shape.Bacalhau, texts: Texts) -> BacalhauSpec:
     return BacalhauSpec(
         orchestrators=tuple(dict.fromkeys(section.orchestrators or ())),
         token=_token(section, texts),
+        secrets=Secrets(section.secrets),
         tls=TlsMode(section.tls),
         ca_pem=texts.get(("bacalhau", "ca_file")),
         version=section.version,

@@ -367,6 +367,7 @@ EnvName = Annotated[str, matching(r"[A-Za-z_][A-Za-z0-9_]*"), must("the name of 
 Sha256 = Annotated[str, matching(r"[0-9a-fA-F]{64}"), must("a SHA-256 sum: 64 hexadecimal digits")]
 Mode = Annotated[str, matching(r"0?[0-7]{3}"), must('permissions as octal text in quotes, such as "0644"')]
 Arch = Annotated[Literal["x86_64", "arm64"], must("x86_64 or arm64")]
+Secrets = Annotated[Literal["user_data", "ssm"], must("user_data or ssm")]
 Tls = Annotated[Literal["none", "native", "proxy"], must("none, native or proxy")]
 Spread = Annotated[Literal["failover", "strict"], must("failover or strict")]
 NodeCount = Annotated[int, Whole(0, 10_000)]

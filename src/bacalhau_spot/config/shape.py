@@ -177,6 +177,13 @@ class Bacalhau(_Section):
     token_env: kinds.EnvName | None = Field(
         default=None, description="Environment variable that holds the token."
     )
+    secrets: kinds.Secrets = Field(
+        default=_BACALHAU.secrets.value,
+        description=(
+            "How the token reaches the nodes: `user_data`; or `ssm`, an encrypted parameter per region that only the "
+            "cluster's own role may read (needs iam:CreateRole and ssm:PutParameter)."
+        ),
+    )
     tls: kinds.Tls = Field(
         default=_BACALHAU.tls.value,
         description=(

@@ -113,6 +113,7 @@ def _bacalhau(spec: BacalhauSpec) -> _Rows:
     return [
         ("bacalhau.orchestrators", _list(spec.orchestrators)),
         ("bacalhau.token", _hidden(spec.token)),
+        ("bacalhau.secrets", spec.secrets.value),
         ("bacalhau.tls", spec.tls.value),
         ("bacalhau.ca_file", "a certificate" if spec.ca_pem else "none"),
         ("bacalhau.version", spec.version),

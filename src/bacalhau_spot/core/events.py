@@ -91,6 +91,16 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Deleting:
+    """AWS has taken the order to delete it. `request_ids`: AWS's, of the calls that it took."""
+
+    region: str
+    kind: str
+    id: str
+    request_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
     """AWS no longer shows it."""
 
@@ -122,6 +132,7 @@ Event = (
     | Moved
     | RegionFailed
     | Found
+    | Deleting
     | Deleted
     | Waiting
     | Stopping

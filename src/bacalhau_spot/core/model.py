@@ -37,6 +37,13 @@ class TlsMode(StrEnum):
     PROXY = "proxy"  # something in front of it ends TLS: "TLS handshake first"
 
 
+class Secrets(StrEnum):
+    """How the token reaches a node."""
+
+    USER_DATA = "user_data"  # with the user-data, which whoever may describe the launch template can read
+    SSM = "ssm"  # from SSM's Parameter Store, encrypted, with a role of the cluster's own
+
+
 @dataclass(frozen=True, slots=True)
 class Secret:
     """A value that never appears in a repr, a log or an event. `reveal()` marks each place that uses it."""
@@ -103,6 +110,7 @@ class BacalhauSpec:
 
     orchestrators: tuple[str, ...] = ()
     token: Secret | None = None
+    secrets: Secrets = Secrets.USER_DATA
     tls: TlsMode = TlsMode.NONE
     ca_pem: str | None = None
     version: str = "v1.9.3"
@@ -279,8 +287,11 @@ class Network:
 class Resource:
     """One thing that AWS bills or limits, as AWS shows it now.
 
-    `kind` is EC2's name of its resource type (`vpc`, `launch-template` …). `attached_to` names what it hangs on where
-    that must be undone first: a gateway's VPC, a route table's associations.
+    `kind` is AWS's name of its resource type (`vpc`, `launch-template` …). `handle` is what the delete call takes where
+    that is not the id (a name, an address), `arn` what it is looked up by where AWS does not list it. `attached_to` names
+    what must be undone first: a gateway's VPC, a route table's associations. `holders` are the ids of what uses it.
+    `children` are instances that it launched, tagged or not. `kept` says why it is never deleted, `protection` what must be
+    lifted first. `over`: it has ended and AWS still shows it, which matters for its children alone.
     """
 
     kind: str
@@ -291,3 +302,13 @@ class Resource:
     tags: Mapping[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     attached_to: tuple[str, ...] = ()
+    handle: str = ""
+    arn: str = ""
+    holders: tuple[str, ...] = ()
+    children: tuple[str, ...] = ()
+    kept: str = ""
+    protection: str = ""
+    over: bool = False
+    type: str = ""  # what its price depends on: an instance type, a volume type
+    zone: str = ""
+    size_gib: int = 0

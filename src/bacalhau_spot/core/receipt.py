@@ -162,16 +162,19 @@ class Fate:
     DELETED = "deleted"
     GONE = "already gone"
     FAILED = "failed"
+    SKIPPED = "skipped"  # not ours to touch, or spared
     LEFT = "left"  # not reached: interrupted, or something before it did not go
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One resource and its fate; `problem` when AWS refused."""
+    """One resource and its fate. `problem` when it was refused, `why` when it was skipped; `request_ids` are AWS's."""
 
     resource: Resource
     fate: str
     problem: Problem | None = None
+    why: str = ""
+    request_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,7 @@ class TeardownReceipt:
     unknown: tuple[Resource, ...] = ()  # carries the tag, of a kind that we do not know how to delete
     looked_into: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
+    silent: tuple[Problem, ...] = ()  # services that would not say, and that this teardown can do without
     interrupted: bool = False
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
 
 CREATOR_KEY = "CreatedBy"
+IAM_ROOT = "/bacalhau-spot/"
 NAME_KEY = "Name"
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
@@ -108,6 +110,32 @@ def ours(tags: Mapping[str, str], *, key: str, value: str) -> bool:
     return tags.get(key) == value
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a teardown takes: what shows `key` with exactly `value`.
+
+    With `creator` also what shows the key with any other value and was made by that creator: other clusters of ours.
+    """
+
+    key: str
+    value: str
+    creator: str | None = None
+
+    def takes(self, tags: Mapping[str, str]) -> bool:
+        if ours(tags, key=self.key, value=self.value):
+            return True
+        return self.creator is not None and self.key in tags and tags.get(CREATOR_KEY) == self.creator
+
+
+def cluster_scope(naming: Naming) -> Scope:
+    return Scope(naming.tag_key, naming.tag_value)
+
+
+def account_scope(naming: Naming) -> Scope:
+    """Every cluster that this program made under the tag's key, whatever its value."""
+    return Scope(naming.tag_key, naming.tag_value, creator=naming.creator)
+
+
 def slug(naming: Naming) -> str:
     """The cluster's name in the letters that every kind of AWS name takes, distinct for distinct clusters."""
     plain = re.sub(r"[^a-z0-9]+", "-", naming.tag_value.lower()).strip("-")[:40]
@@ -123,6 +151,21 @@ def node_name(naming: Naming) -> str:
 def group_name(naming: Naming) -> str:
     """A security group's name, which is unique per VPC."""
     return f"{naming.resource_prefix}{slug(naming)}"
+
+
+def token_parameter(naming: Naming) -> str:
+    """The SSM parameter that holds the token, the same name in every region."""
+    return f"{iam_path(naming)}token"
+
+
+def iam_path(naming: Naming) -> str:
+    """The path of the cluster's role and profile. IAM lists by path and not by tag, so cleaning up looks below IAM_ROOT."""
+    return f"{IAM_ROOT}{slug(naming)}/"
+
+
+def role_name(naming: Naming) -> str:
+    """The nodes' role and instance profile. A role's name is unique per account and has at most 64 characters."""
+    return f"{naming.resource_prefix}{slug(naming).rpartition('-')[2]}"
 
 
 def template_name(naming: Naming) -> str:

@@ -1,11 +1,13 @@
 """Which kinds of resource exist, what must be gone before what, and what may be touched: the deletion graph as a table.
 
 Rules:
-1. A kind is deleted when nothing of the kinds in its `after` is left in the region. The table has no cycle (tested).
-2. Launchers go first: a fleet that lives could start what we just ended.
+1. A kind is deleted when nothing of the kinds in its `after` is left in its region. The table has no cycle (tested). What
+   cannot go, because AWS refuses it or it is not ours to touch, holds back only what AWS itself makes depend on it.
+2. Launchers go first: a group or a fleet that lives could start again what we just ended.
 3. Only what shows our tag on the live resource is deleted. What dies with an owned resource (`derived`) is waited for,
    and deleted only when it outlives its owner.
-4. "Deleted" means that AWS no longer shows it.
+4. What is the same in all regions goes last: any region may still use it.
+5. "Deleted" means that AWS no longer shows it.
 
 Sources: EC2 user guide and VPC user guide, "Delete your VPC"; measured dependencies are in the sandbox's contract tests.
 """
@@ -21,52 +23,144 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Resource
 
+# Where the kinds live that are the same in all regions.
+GLOBAL = "global"
+
 
 class Kind(StrEnum):
-    """A resource type, in the words of EC2's tag specifications."""
+    """A resource type, in the words of EC2's tag specifications and of AWS's ARNs."""
 
+    SCALING_GROUP = "auto-scaling-group"
     FLEET = "fleet"
+    SPOT_FLEET = "spot-fleet-request"
     SPOT_REQUEST = "spot-instances-request"
     INSTANCE = "instance"
     VOLUME = "volume"
-    INTERFACE = "network-interface"
+    IMAGE = "image"
+    SNAPSHOT = "snapshot"
+    KEY_PAIR = "key-pair"
     TEMPLATE = "launch-template"
+    PLACEMENT_GROUP = "placement-group"
+    RESERVATION = "capacity-reservation"
+    FLOW_LOG = "vpc-flow-log"
+    NAT_GATEWAY = "natgateway"
+    ENDPOINT = "vpc-endpoint"
+    CONNECT_ENDPOINT = "instance-connect-endpoint"
+    PEERING = "vpc-peering-connection"
+    INTERFACE = "network-interface"
+    ADDRESS = "elastic-ip"
     GATEWAY = "internet-gateway"
+    EGRESS_GATEWAY = "egress-only-internet-gateway"
     GROUP = "security-group"
     SUBNET = "subnet"
     ROUTE_TABLE = "route-table"
+    ACL = "network-acl"
     VPC = "vpc"
+    DHCP_OPTIONS = "dhcp-options"
+    PARAMETER = "parameter"
+    SECRET = "secret"  # noqa: S105 - a kind of resource
+    RULE = "rule"
+    ALARM = "alarm"
+    QUEUE = "queue"
+    TOPIC = "topic"
+    BUCKET = "bucket"
+    LOG_GROUP = "log-group"
+    PROFILE = "instance-profile"
+    ROLE = "role"
+    POLICY = "policy"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kind. `derived`: it normally dies with its owner. `batch`: how many ids one delete call takes."""
+    """One kind.
+
+    `derived`: it normally dies with its owner. `batch`: how many ids one delete call takes. `made`: `create` makes such.
+    `service`: the AWS service that has it. `everywhere`: it belongs to the account, not to a region.
+    """
 
     kind: Kind
     after: frozenset[Kind] = frozenset()
     derived: bool = False
     batch: int = 1
+    made: bool = False
+    service: str = "ec2"
+    everywhere: bool = False
 
+
+def _after(*kinds: Kind) -> frozenset[Kind]:
+    return frozenset(kinds)
+
+
+_LAUNCHERS = _after(Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET)
+# What has a network interface of its own in the VPC.
+_IN_THE_VPC = _after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.ENDPOINT, Kind.CONNECT_ENDPOINT, Kind.INTERFACE)
 
 TABLE: tuple[Row, ...] = (
-    Row(Kind.FLEET, batch=25),
-    Row(Kind.SPOT_REQUEST, after=frozenset({Kind.FLEET}), batch=100),
-    Row(Kind.INSTANCE, after=frozenset({Kind.FLEET, Kind.SPOT_REQUEST}), batch=100),
-    Row(Kind.VOLUME, after=frozenset({Kind.INSTANCE}), derived=True),
-    Row(Kind.INTERFACE, after=frozenset({Kind.INSTANCE}), derived=True),
-    Row(Kind.TEMPLATE, after=frozenset({Kind.FLEET})),
-    Row(Kind.GATEWAY, after=frozenset({Kind.INTERFACE})),
-    Row(Kind.GROUP, after=frozenset({Kind.INTERFACE})),
-    Row(Kind.SUBNET, after=frozenset({Kind.INTERFACE})),
-    Row(Kind.ROUTE_TABLE, after=frozenset({Kind.SUBNET})),
-    Row(Kind.VPC, after=frozenset({Kind.GATEWAY, Kind.GROUP, Kind.SUBNET, Kind.ROUTE_TABLE})),
+    # What launches
+    Row(Kind.RULE, service="events"),
+    Row(Kind.SCALING_GROUP, service="autoscaling"),
+    Row(Kind.FLEET, batch=25, made=True),
+    Row(Kind.SPOT_FLEET, batch=100),
+    Row(Kind.SPOT_REQUEST, after=_LAUNCHERS, batch=100, made=True),
+    # What costs most
+    Row(Kind.INSTANCE, after=_LAUNCHERS | _after(Kind.SPOT_REQUEST), batch=100, made=True),
+    Row(Kind.NAT_GATEWAY),
+    Row(Kind.ENDPOINT, batch=25),
+    Row(Kind.CONNECT_ENDPOINT),
+    # What instances used
+    Row(Kind.VOLUME, after=_after(Kind.INSTANCE), derived=True, made=True),
+    Row(Kind.INTERFACE, after=_IN_THE_VPC - {Kind.INTERFACE}, derived=True, made=True),
+    Row(Kind.ADDRESS, after=_after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.INTERFACE)),
+    Row(Kind.TEMPLATE, after=_LAUNCHERS, made=True),
+    Row(Kind.PLACEMENT_GROUP, after=_after(Kind.INSTANCE, Kind.TEMPLATE)),
+    Row(Kind.RESERVATION, after=_after(Kind.INSTANCE)),
+    Row(Kind.KEY_PAIR),
+    Row(Kind.IMAGE, after=_LAUNCHERS),
+    Row(Kind.SNAPSHOT, after=_after(Kind.IMAGE)),
+    # The network
+    Row(Kind.FLOW_LOG, batch=25),
+    Row(Kind.PEERING),
+    Row(Kind.GATEWAY, after=_IN_THE_VPC | _after(Kind.ADDRESS), made=True),
+    Row(Kind.EGRESS_GATEWAY, after=_IN_THE_VPC),
+    Row(Kind.GROUP, after=_IN_THE_VPC, made=True),
+    Row(Kind.SUBNET, after=_IN_THE_VPC, made=True),
+    Row(Kind.ROUTE_TABLE, after=_after(Kind.SUBNET, Kind.ENDPOINT)),
+    Row(Kind.ACL, after=_after(Kind.SUBNET)),
+    Row(
+        Kind.VPC,
+        after=_after(
+            *(Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.GROUP, Kind.SUBNET, Kind.ROUTE_TABLE, Kind.ACL),
+            *(Kind.PEERING, Kind.FLOW_LOG),
+        ),
+        made=True,
+    ),
+    Row(Kind.DHCP_OPTIONS, after=_after(Kind.VPC)),
+    # Beside EC2
+    Row(Kind.PARAMETER, after=_after(Kind.INSTANCE), batch=10, made=True, service="ssm"),
+    Row(Kind.SECRET, after=_after(Kind.INSTANCE), service="secretsmanager"),
+    Row(Kind.ALARM, after=_after(Kind.SCALING_GROUP), service="cloudwatch"),
+    Row(Kind.QUEUE, after=_after(Kind.RULE), service="sqs"),
+    Row(Kind.TOPIC, after=_after(Kind.RULE, Kind.ALARM), service="sns"),
+    Row(Kind.BUCKET, after=_after(Kind.INSTANCE, Kind.FLOW_LOG), service="s3"),
+    # Whatever still writes makes a log group again.
+    Row(Kind.LOG_GROUP, after=_after(Kind.INSTANCE, Kind.FLOW_LOG, Kind.RULE), service="logs"),
+    # Once, after all regions
+    Row(Kind.PROFILE, made=True, service="iam", everywhere=True),
+    Row(Kind.ROLE, after=_after(Kind.PROFILE), made=True, service="iam", everywhere=True),
+    Row(Kind.POLICY, after=_after(Kind.ROLE), service="iam", everywhere=True),
 )
 
 ROWS: dict[Kind, Row] = {row.kind: row for row in TABLE}
+_NAMES = frozenset(row.kind.value for row in TABLE)
 
 
 def known(kind: str) -> bool:
-    return kind in {row.kind for row in TABLE}
+    return kind in _NAMES
+
+
+def kinds_of(place: str) -> tuple[Kind, ...]:
+    """The kinds that a region has, or GLOBAL."""
+    return tuple(row.kind for row in TABLE if row.everywhere == (place == GLOBAL))
 
 
 def before(kind: Kind) -> frozenset[Kind]:
@@ -81,24 +175,30 @@ def in_turn(left: Iterable[Resource]) -> frozenset[Kind]:
     return frozenset(kind for kind in present if not before(kind) & present)
 
 
-def ready(left: Iterable[Resource], *, watched: Collection[Kind] = tuple(Kind)) -> tuple[Resource, ...]:
+def ready(left: Iterable[Resource], *, watched: Collection[Kind]) -> tuple[Resource, ...]:
     """Which of the resources left in one region may be deleted now: those that wait for nothing that is left.
 
-    What dies with its owner is given the time to: it is deleted only when a look after its owner's end still shows it
-    (`watched`: the kinds for which there was such a look), and no longer in use.
+    Only of the kinds in `watched`, which were looked at a moment ago, when it was their turn already: nothing is deleted on
+    the word of an old look, and what dies with its owner has had the time to.
     """
     resources = tuple(left)
-    turn = in_turn(resources)
-    return tuple(
-        one
-        for one in resources
-        if one.kind in turn and not ending(one) and (one.kind in watched or not ROWS[Kind(one.kind)].derived)
-    )
+    turn = in_turn(resources) & frozenset(watched)
+    return tuple(one for one in resources if one.kind in turn and not ending(one))
 
 
 # States in which AWS is already removing the thing: asking again does nothing.
 _ENDING = frozenset(
-    {"shutting-down", "deleting", "detaching", "deleted-terminating", "deleted_terminating", "cancelling"}
+    {
+        *(
+            "shutting-down",
+            "deleting",
+            "detaching",
+            "deleted-terminating",
+            "deleted_terminating",
+            "cancelling",
+        ),
+        *("delete-in-progress", "Delete in progress", "cancelled_terminating"),
+    }
 )
 
 

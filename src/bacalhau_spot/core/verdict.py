@@ -344,12 +344,17 @@ TABLE: dict[str, Verdict] = {
     "ResponseParserError": _AWS_TROUBLE,
     # Still going away, or still being made
     "DependencyViolation": _BUSY,
+    "DeleteConflict": _BUSY,
+    "ConcurrentModification": _BUSY,
+    "TooManyUpdates": _BUSY,
     "InvalidNetworkInterface.InUse": _BUSY,
     "VolumeInUse": _BUSY,
     "IncorrectState": _BUSY,
     "IncorrectInstanceState": _BUSY,
     # Already so
     "InvalidPermission.Duplicate": _EXISTS,
+    "EntityAlreadyExists": _EXISTS,
+    "ParameterAlreadyExists": _EXISTS,
     "Resource.AlreadyAssociated": _EXISTS,
     "RouteAlreadyExists": _EXISTS,
     "InvalidSubnet.Conflict": _EXISTS,  # nobody but us makes subnets in our VPC

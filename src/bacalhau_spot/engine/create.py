@@ -18,6 +18,7 @@ from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.follow import close_requests, follow
 from bacalhau_spot.engine.launch import Site, launch
 from bacalhau_spot.engine.market import markets
+from bacalhau_spot.engine.secrets import NodeSecrets, node_secrets
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
@@ -43,6 +44,7 @@ class _Work:
     moved: dict[str, int] = field(default_factory=dict)
     problems: dict[str, Problem] = field(default_factory=dict)
     instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
+    secrets: NodeSecrets | None = None
 
     @property
     def spec(self) -> ClusterSpec:
@@ -54,7 +56,7 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
 
     Without `wait` each instance is looked at once; what has not started by then is told as such.
     """
-    work = _Work(calls=calls, prepared=prepared)
+    work = _Work(calls=calls, prepared=prepared, secrets=node_secrets(calls, prepared))
     removed = await _remove(work)
     await _launch_rounds(work)
     await _follow_all(work, timeout_s=prepared.spec.timeouts.fulfilment_s if wait else 0)
@@ -135,7 +137,16 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
         site = _site(work, region)
         before = len(site.results)
         await _guarded(
-            work, region, lambda: launch(work.calls, work.spec, site, count=count, cidrs=work.prepared.cidrs)
+            work,
+            region,
+            lambda: launch(
+                work.calls,
+                work.spec,
+                site,
+                count=count,
+                cidrs=work.prepared.cidrs,
+                secrets=work.secrets,
+            ),
         )
         launched = sum(len(result.launched) for result in site.results[before:])
         return count - launched

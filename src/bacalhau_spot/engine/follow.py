@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.lifecycle import FINAL, Phase, move, phase_of
+from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.engine.calls import Stopped
 
@@ -29,7 +30,7 @@ async def follow(
     After a stop it looks once more and returns. Raises CloudError.
     """
     phases = dict.fromkeys(ids, Phase.ASKED)
-    key, value = naming.tag_key, naming.tag_value
+    key, value, _scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     while True:
         shown = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
         mine = {instance.id: instance for instance in shown if instance.id in phases}
@@ -64,9 +65,8 @@ def _tell(calls: Calls, phases: dict[str, Phase], shown: dict[str, Instance]) ->
 
 async def close_requests(calls: Calls, naming: Naming, *, region: str) -> int:
     """Withdraw spot requests of the cluster that are still open; how many there were. None may stay and cost money later."""
-    key, value = naming.tag_key, naming.tag_value
     requests = await calls.read(
-        region, lambda: calls.cloud.find(region, Kind.SPOT_REQUEST, key=key, value=value)
+        region, lambda: calls.cloud.find(region, Kind.SPOT_REQUEST, cluster_scope(naming))
     )
     waiting = [request for request in requests if request.state == "open"]
     if waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,9 +19,14 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.cloud.port import Refusal, TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Market
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.secrets import NodeSecrets
+
+# A profile made moments ago reaches EC2 within seconds, rarely a minute.
+_PROFILE_TRIES = 12
+_PROFILE_PAUSE_S = 5.0
 
 _NETWORK_KINDS = frozenset({Kind.VPC, Kind.SUBNET, Kind.GATEWAY, Kind.GROUP})
 
@@ -36,11 +42,18 @@ class Site:
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
     template: tuple[int, str] | None = None  # version and id
+    fresh_profile: bool = False  # EC2 may not know the instance profile yet
     results: list[FleetResult] = field(default_factory=list)
 
 
 async def launch(
-    calls: Calls, spec: ClusterSpec, site: Site, *, count: int, cidrs: Sequence[str]
+    calls: Calls,
+    spec: ClusterSpec,
+    site: Site,
+    *,
+    count: int,
+    cidrs: Sequence[str],
+    secrets: NodeSecrets | None = None,
 ) -> FleetResult:
     """Make what the region lacks and ask for `count` instances. Raises CloudError, Stopped, UserError.
 
@@ -50,11 +63,11 @@ async def launch(
         # The template comes first: its name is unique in the region, so two creates at once collide before either has made
         # a network or launched anything.
         template_id = await _template(calls, spec, site)
-        site.network = await _network(calls, spec, site, cidrs=cidrs)
-        site.template = (await _content(calls, spec, site, template_id), template_id)
-    result = await calls.write(
-        site.region, partial(calls.cloud.launch, site.region, _request(spec, site, count=count))
-    )
+        profile, site.network = await asyncio.gather(
+            _profile(site, secrets), _network(calls, spec, site, cidrs=cidrs)
+        )
+        site.template = (await _content(calls, spec, site, template_id, profile=profile), template_id)
+    result = await _ask(calls, spec, site, count=count)
     site.results.append(result)
     refusals = tuple((one.type, one.zone, one.code) for one in result.refusals)
     calls.emit(
@@ -67,6 +80,43 @@ async def launch(
         )
     )
     return result
+
+
+async def _profile(site: Site, secrets: NodeSecrets | None) -> str | None:
+    if secrets is None:
+        return None
+    profile = await secrets.ready(site.region)
+    site.fresh_profile = profile.fresh
+    return profile.name
+
+
+async def _ask(calls: Calls, spec: ClusterSpec, site: Site, *, count: int) -> FleetResult:
+    """One fleet; while EC2 does not know the fresh profile yet, another one each time: the same would answer the same."""
+    for attempt in range(1, _PROFILE_TRIES + 1):
+        result = await calls.write(
+            site.region,
+            partial(calls.cloud.launch, site.region, _request(spec, site, count=count, attempt=attempt)),
+        )
+        unknown = site.fresh_profile and not result.launched and all(map(_unknown_profile, result.refusals))
+        if not unknown or attempt == _PROFILE_TRIES:
+            break
+        refusal = result.refusals[0]
+        calls.emit(
+            events.Retrying(
+                region=site.region,
+                operation="CreateFleet",
+                code=refusal.code,
+                attempt=attempt,
+                wait_s=_PROFILE_PAUSE_S,
+            )
+        )
+        await calls.pause(_PROFILE_PAUSE_S)
+    return result
+
+
+def _unknown_profile(refusal: Refusal) -> bool:
+    # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
+    return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
 
 
 async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
@@ -111,7 +161,9 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
     return await builder.complete(start, zones=zones)
 
 
-async def _content(calls: Calls, spec: ClusterSpec, site: Site, template_id: str) -> int:
+async def _content(
+    calls: Calls, spec: ClusterSpec, site: Site, template_id: str, *, profile: str | None
+) -> int:
     images = list(site.market.images.values())
     content = TemplateContent(
         user_data=site.user_data,
@@ -119,6 +171,7 @@ async def _content(calls: Calls, spec: ClusterSpec, site: Site, template_id: str
         root_device=images[0].root_device,
         root_volume_gib=spec.instance.root_volume_gib,
         tags=tags_for(spec.naming, node_name(spec.naming)),
+        profile=profile,
     )
     token = _token("version", template_id, repr(content))
     return await calls.write(
@@ -133,7 +186,7 @@ async def _content(calls: Calls, spec: ClusterSpec, site: Site, template_id: str
     )
 
 
-def _request(spec: ClusterSpec, site: Site, *, count: int) -> FleetRequest:
+def _request(spec: ClusterSpec, site: Site, *, count: int, attempt: int = 1) -> FleetRequest:
     if site.template is None:
         raise AssertionError("a fleet needs its template")
     version, template_id = site.template
@@ -154,7 +207,10 @@ def _request(spec: ClusterSpec, site: Site, *, count: int) -> FleetRequest:
         template_version=version,
         pools=pools,
         count=count,
-        client_token=_token("fleet", site.region, template_id, *_generation(site), str(count)),
+        client_token=_token(
+            *("fleet", site.region, template_id, *_generation(site), str(count)),
+            *([f"attempt {attempt}"] if attempt > 1 else []),
+        ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
         instance_tags=tags_for(spec.naming, node_name(spec.naming)),
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.receipt import Listing
+from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of
@@ -79,10 +80,10 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
 
 async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
     """Everything with the cluster's tag in `regions`: one call a region, and one more where there are instances."""
-    key, value = naming.tag_key, naming.tag_value
+    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
-        tagged = await calls.read(region, lambda: calls.cloud.tagged(region, key=key, value=value))
+        tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
         if not any(found.kind == Kind.INSTANCE for found in tagged):
             return tagged, ()
         return tagged, await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
@@ -97,12 +98,12 @@ async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Sur
 
 async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:
     """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once."""
-    key, value = naming.tag_key, naming.tag_value
+    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
         return await asyncio.gather(
             calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
-            calls.read(region, lambda: calls.cloud.tagged(region, key=key, value=value)),
+            calls.read(region, lambda: calls.cloud.tagged(region, scope)),
         )
 
     answers, unseen = await everywhere(regions, one)

@@ -14,6 +14,7 @@ from bacalhau_spot.core.verdict import worst
 from bacalhau_spot.engine.market import markets, price_lists
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
@@ -56,7 +57,12 @@ async def prepare(
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
     _check_markets(spec, found)
-    warnings = (*_blind_spots(spec, seen), *_ssh_warning(spec, address), *_join_warning(spec))
+    warnings = (
+        *_blind_spots(spec, seen),
+        *_ssh_warning(spec, address),
+        *_join_warning(spec),
+        *_gpu_warning(spec),
+    )
     planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings)
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
@@ -122,6 +128,11 @@ def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:
     if CALLER not in spec.ssh_cidrs or address:
         return ()
     return ("your public address could not be found out, so SSH stays closed; set `ssh_cidrs` to open it",)
+
+
+def _gpu_warning(spec: ClusterSpec) -> tuple[str, ...]:
+    warning = image_warning(spec)
+    return (warning,) if warning else ()
 
 
 def _join_warning(spec: ClusterSpec) -> tuple[str, ...]:

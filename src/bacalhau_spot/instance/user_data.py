@@ -8,7 +8,8 @@ import re
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.model import TlsMode
+from bacalhau_spot.core.model import Secrets, TlsMode
+from bacalhau_spot.core.tags import token_parameter
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance import bacalhau_config, lean, yamltext
 
@@ -73,7 +74,7 @@ def _packaged(name: str) -> str:
 
 def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
     """What the template's names stand for; None: the key is left out."""
-    token = spec.bacalhau.token
+    token = None if in_ssm(spec) else spec.bacalhau.token
     config = bacalhau_config.checked(bacalhau_config.compute(spec, region=region))
     return {
         "username": spec.username,
@@ -95,8 +96,14 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
         "version": bacalhau.version,
         "download_url": bacalhau.download_url or DOWNLOAD_URL,
         "sha256": {arch.value: digest for arch, digest in bacalhau.sha256},
+        "token_parameter": token_parameter(spec.naming) if in_ssm(spec) else "",
         "join_s": spec.timeouts.join_s,
     }
+
+
+def in_ssm(spec: ClusterSpec) -> bool:
+    """Whether the nodes fetch their token from the Parameter Store."""
+    return spec.bacalhau.secrets is Secrets.SSM and spec.bacalhau.token is not None
 
 
 def _env_quoted(text: str) -> str:

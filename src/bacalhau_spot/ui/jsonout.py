@@ -233,6 +233,8 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
             {
                 **_resource(one.resource),
                 "fate": one.fate,
+                "why": one.why,
+                "request_ids": list(one.request_ids),
                 "problem": None if one.problem is None else problem_data(one.problem),
             }
             for one in receipt.outcomes
@@ -241,6 +243,7 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
         "unknown": resources_data(receipt.unknown),
         "looked_into": list(receipt.looked_into),
         "unseen": [problem_data(problem) for problem in receipt.unseen],
+        "silent": [problem_data(problem) for problem in receipt.silent],
     }
 
 

@@ -16,8 +16,26 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _CENTS_FROM = Decimal(1)
 
 # EC2's names of kinds, where they are not what people say, or the plural is not just an s.
-_PLURALS = {"vpc": "VPCs"}
-_SINGULARS = {"spot-instances-request": "spot request", "vpc": "VPC"}
+_PLURALS = {
+    "dhcp-options": "DHCP option sets",
+    "elastic-ip": "Elastic IP addresses",
+    "policy": "policies",
+    "vpc": "VPCs",
+}
+_SINGULARS = {
+    "auto-scaling-group": "Auto Scaling group",
+    "dhcp-options": "DHCP option set",
+    "elastic-ip": "Elastic IP address",
+    "instance-connect-endpoint": "Instance Connect endpoint",
+    "natgateway": "NAT gateway",
+    "network-acl": "network ACL",
+    "spot-fleet-request": "spot fleet",
+    "spot-instances-request": "spot request",
+    "vpc": "VPC",
+    "vpc-endpoint": "VPC endpoint",
+    "vpc-flow-log": "flow log",
+    "vpc-peering-connection": "peering connection",
+}
 
 # A fault in a table's cell, where its sentence has no room.
 _FAULTS = {

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import docker, download, joined
+from . import docker, download, joined, secret
 from .console import LOG, Console, write
 from .metadata import Metadata
 from .node import Node
@@ -52,7 +52,8 @@ def main() -> int:
 
 def boot(facts: dict[str, Any], console: Console) -> None:
     """All phases up to the running service."""
-    name = identify(Metadata(), prefix=facts["name_prefix"])
+    metadata = Metadata()
+    name = identify(metadata, prefix=facts["name_prefix"])
     run(["systemctl", "daemon-reload"], timeout_s=60)
     run(["systemctl", "enable", "--now", "bacalhau-spot-watch.service"], timeout_s=60)
     with ThreadPoolExecutor() as pool:
@@ -61,6 +62,7 @@ def boot(facts: dict[str, Any], console: Console) -> None:
             download.install, facts["download_url"], version=facts["version"], sha256=facts["sha256"]
         )
         guarded = pool.submit(docker.check_slice)
+        token = pool.submit(fetch_token, metadata, facts["token_parameter"])
         console.say("packages", "Docker")
         changed = docker.configure()
         docker.install()
@@ -69,10 +71,17 @@ def boot(facts: dict[str, Any], console: Console) -> None:
         guarded.result()
         console.say("download", f"Bacalhau {facts['version']}")
         digest = archive.result()
+        token.result()
     console.say("start", f"{name}, Bacalhau {facts['version']}, archive sha256 {digest}")
     if Node().cordoned():
         raise Failed("EC2 takes the instance back; the node does not start")
     run(["systemctl", "enable", "--now", "bacalhau.service"], timeout_s=900)
+
+
+def fetch_token(metadata: Metadata, parameter: str, *, folder: str = BACALHAU) -> None:
+    """With `secrets: ssm` the token did not come with the user-data."""
+    if parameter:
+        secret.fetch(metadata, parameter, path=f"{folder}/token.env")
 
 
 def identify(metadata: Metadata, *, prefix: str, folder: str = BACALHAU, job_data: str = JOB_DATA) -> str:

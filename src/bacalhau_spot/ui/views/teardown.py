@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bacalhau_spot.core.receipt import Fate, by_region
 from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
-from bacalhau_spot.ui.words import kind, kind_name, plural
+from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Identity, Naming, Resource
-    from bacalhau_spot.core.receipt import TeardownReceipt
+    from bacalhau_spot.core.receipt import Problem, TeardownReceipt
 
 
 def teardown_preview_view(
@@ -62,8 +62,18 @@ def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming) -> Group:
     parts.extend(_left(receipt))
     parts.extend(_unknown(receipt.unknown))
     parts.extend(not_seen(receipt.unseen))
+    parts.extend(_silent(receipt.silent))
     parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes)))
     return Group(*parts)
+
+
+def _silent(problems: Sequence[Problem]) -> list[Text]:
+    """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
+    operations = sorted({problem.operation for problem in problems})
+    if not operations:
+        return []
+    why = fault(problems[0].code)
+    return [Text(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
 
 
 def _left(receipt: TeardownReceipt) -> list[Text]:
@@ -94,6 +104,8 @@ def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[Re
         ]
     if receipt.unknown:
         return [Text(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]
+    if receipt.unseen:
+        return [Text("not everything could be looked into", style="bold yellow")]
     if not found:
         return [Text(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
     return [Text(f"verified: nothing with {tag} is left in {where}", style="bold green")]

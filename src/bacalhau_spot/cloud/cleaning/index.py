@@ -1,0 +1,85 @@
+"""What carries our tag, of whatever kind: EC2's own index, and the account-wide tagging API for all other services.
+
+Both lag, and the tagging API shows for hours what has been deleted (Resource Groups Tagging API reference, GetResources). So
+they name candidates, and kinds that we do not know; whether a resource is there and ours is asked of its own service.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.cloud.port import TaggedId
+from bacalhau_spot.cloud.shapes import escape, tags_of
+from bacalhau_spot.core.tags import CREATOR_KEY
+from bacalhau_spot.core.teardown import Kind
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cloud.session import Session
+    from bacalhau_spot.core.tags import Scope
+
+# Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
+_SPELLINGS = {"spot-instance-request": Kind.SPOT_REQUEST.value}
+
+# (service, type) of an ARN -> our kind, and whether the candidate is the whole ARN or its name.
+_ARNS: dict[tuple[str, str], tuple[Kind, bool]] = {
+    ("ssm", "parameter"): (Kind.PARAMETER, False),
+    ("secretsmanager", "secret"): (Kind.SECRET, True),
+    ("events", "rule"): (Kind.RULE, True),
+    ("cloudwatch", "alarm"): (Kind.ALARM, True),
+    ("sqs", ""): (Kind.QUEUE, True),
+    ("sns", ""): (Kind.TOPIC, True),
+    ("s3", ""): (Kind.BUCKET, True),
+    ("logs", "log-group"): (Kind.LOG_GROUP, True),
+    ("iam", "instance-profile"): (Kind.PROFILE, False),
+    ("iam", "role"): (Kind.ROLE, False),
+    ("iam", "policy"): (Kind.POLICY, False),
+}
+# Their ARNs name the resource alone, without its type.
+_TYPELESS = frozenset({"sqs", "sns", "s3"})
+
+
+async def in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    """Everything of EC2 with our tag."""
+    keys = [scope.key] if scope.creator is None else [scope.key, CREATOR_KEY]
+    filters = [{"Name": "key", "Values": [escape(key) for key in keys]}]
+    if scope.creator is None:
+        filters.append({"Name": "value", "Values": [escape(scope.value)]})
+    rows = await session.pages("ec2", region, "describe_tags", "Tags", Filters=filters)
+    tags: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        tags.setdefault((row["ResourceType"], row["ResourceId"]), {})[row["Key"]] = row["Value"]
+    return tuple(
+        TaggedId(kind=_SPELLINGS.get(kind, kind), id=resource_id)
+        for (kind, resource_id), shown in tags.items()
+        if scope.takes(shown)
+    )
+
+
+async def beside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    """Everything that the tagging API shows beside EC2's."""
+    only: dict[str, Any] = {"Key": scope.key}
+    if scope.creator is None:
+        only["Values"] = [scope.value]
+    reply = await session.everything("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
+    return tuple(
+        kind_of(row["ResourceARN"])
+        for row in reply.get("ResourceTagMappingList", ())
+        if scope.takes(tags_of(row)) and row["ResourceARN"].split(":")[2] != "ec2"
+    )
+
+
+def kind_of(arn: str) -> TaggedId:
+    """An ARN in our words; a kind that we do not know keeps AWS's (`lambda:function`), and its whole ARN as id."""
+    _, _, service, _, _, rest = arn.split(":", 5)
+    name = rest.replace(":", "/", 1) if ":" in rest and "/" not in rest.split(":", 1)[0] else rest
+    kind = "" if service in _TYPELESS else name.split("/", 1)[0]
+    if (service, kind) not in _ARNS:
+        return TaggedId(kind=f"{service}:{kind}" if kind else service, id=arn)
+    ours, whole = _ARNS[service, kind]
+    if whole:
+        return TaggedId(kind=ours.value, id=arn)
+    last = name.split("/", 1)[1]
+    # A parameter with a path begins with a slash, which the ARN swallows; IAM's names have their path before them.
+    if ours is Kind.PARAMETER:
+        return TaggedId(kind=ours.value, id=f"/{last}" if "/" in last else last)
+    return TaggedId(kind=ours.value, id=last.rsplit("/", 1)[-1])

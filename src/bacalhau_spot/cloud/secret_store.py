@@ -1,0 +1,92 @@
+"""The nodes' token in SSM's Parameter Store, and the IAM role and instance profile with which they read it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.shapes import tag_list
+from bacalhau_spot.core.model import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.cloud.session import Session
+
+POLICY = "read-token"
+_TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ],
+    }
+)
+_ABSENT = frozenset({"NoSuchEntity", "ParameterNotFound"})
+
+
+class AwsSecretStore:
+    """`port.SecretStore` over boto3."""
+
+    _session: Session
+
+    async def parameter(self, region: str, name: str) -> Secret | None:
+        reply = await self._there("ssm", region, "get_parameter", Name=name, WithDecryption=True)
+        return None if reply is None else Secret(str(reply["Parameter"]["Value"]))
+
+    async def put_parameter(
+        self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool
+    ) -> None:
+        # AWS takes tags only for a parameter that is new (SSM API reference, PutParameter). Its default key, aws/ssm, may be
+        # used by whoever may read the parameter, so the role needs nothing of KMS (Systems Manager user guide).
+        extra: dict[str, Any] = {"Overwrite": True} if replace else {"Tags": tag_list(tags)}
+        await self._session.call(
+            "ssm", region, "put_parameter", Name=name, Value=value.reveal(), Type="SecureString", **extra
+        )
+
+    async def role_policy(self, role: str) -> str | None:
+        reply = await self._there("iam", None, "get_role_policy", RoleName=role, PolicyName=POLICY)
+        return None if reply is None else json.dumps(reply["PolicyDocument"], sort_keys=True)
+
+    async def create_role(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+        await self._session.call(
+            "iam",
+            None,
+            "create_role",
+            RoleName=name,
+            Path=path,
+            AssumeRolePolicyDocument=_TRUST,
+            Description="Bacalhau compute nodes: they read their token",
+            Tags=tag_list(tags),
+        )
+
+    async def put_role_policy(self, role: str, *, document: str) -> None:
+        await self._session.call(
+            "iam", None, "put_role_policy", RoleName=role, PolicyName=POLICY, PolicyDocument=document
+        )
+
+    async def profile_roles(self, name: str) -> tuple[str, ...] | None:
+        reply = await self._there("iam", None, "get_instance_profile", InstanceProfileName=name)
+        return None if reply is None else tuple(row["RoleName"] for row in reply["InstanceProfile"]["Roles"])
+
+    async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+        await self._session.call(
+            "iam", None, "create_instance_profile", InstanceProfileName=name, Path=path, Tags=tag_list(tags)
+        )
+
+    async def add_role(self, profile: str, *, role: str) -> None:
+        await self._session.call(
+            "iam", None, "add_role_to_instance_profile", InstanceProfileName=profile, RoleName=role
+        )
+
+    async def _there(
+        self, service: str, region: str | None, operation: str, **kwargs: Any
+    ) -> dict[str, Any] | None:
+        """None where AWS says that there is no such thing."""
+        try:
+            return await self._session.call(service, region, operation, **kwargs)
+        except CloudError as error:
+            if error.code not in _ABSENT:
+                raise
+        return None

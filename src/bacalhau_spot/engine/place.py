@@ -1,0 +1,245 @@
+"""One region going away, or what is the same in all of them: what has been seen, what is left, what AWS refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError, Deletion, TaggedId
+from bacalhau_spot.core import events
+from bacalhau_spot.core.receipt import Fate, Outcome, Problem
+from bacalhau_spot.core.teardown import ROWS, Kind, in_turn, leaving, ready
+from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.engine.sights import Sight, Visitor, look_into
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.sights import Search
+
+Key = tuple[str, str]
+
+# Refusals that time or another deletion may lift. After any other the same call would be refused again.
+_PASSING = frozenset({Fault.BUSY, Fault.THROTTLED, Fault.AWS, Fault.NETWORK, Fault.LAG})
+# Not AWS's: what we refuse ourselves.
+PROTECTED = "Protected"
+HELD = "HeldByAnother"
+RELAUNCHED = "LauncherLives"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What was agreed to. `spared`: why a resource is left alone all the same; empty where it is not."""
+
+    lift_protection: bool = False
+    spared: Callable[[Resource], str] = lambda _one: ""
+
+
+def key_of(resource: Resource) -> Key:
+    return resource.kind, resource.id
+
+
+def _by_name(resource: Resource) -> TaggedId:
+    return TaggedId(kind=resource.kind, id=resource.arn or resource.id)
+
+
+class Place:
+    """Everything about one region during a teardown."""
+
+    def __init__(self, calls: Calls, search: Search, name: str, *, terms: Terms) -> None:
+        self.calls = calls
+        self.name = name
+        self._search = search
+        self._terms = terms
+        self.seen: dict[Key, Resource] = {}
+        self.left: dict[Key, Resource] = {}
+        self.spared: dict[Key, str] = {}
+        self.problems: dict[Key, Problem] = {}
+        self.requests: dict[Key, tuple[str, ...]] = {}
+        self.trouble: Problem | None = None
+        self.unknown: tuple[Resource, ...] = ()
+        self.unseen: tuple[Problem, ...] = ()
+        self.silent: tuple[Problem, ...] = ()
+        self._asked: set[Key] = set()
+        self._stuck: set[Key] = set()  # asking again would be refused again
+        self._children: set[str] = set()
+        self._watched: frozenset[Kind] = frozenset()  # looked at a moment ago, when it was their turn
+
+    @property
+    def leaving(self) -> bool:
+        """Something only needs time."""
+        return any(map(leaving, self.left.values()))
+
+    @property
+    def only_stuck(self) -> bool:
+        """Nothing that is left could be deleted however long we wait."""
+        return all(key in self._stuck for key in self.left)
+
+    @property
+    def doing(self) -> str:
+        kinds = sorted({resource.kind for resource in self.left.values()})
+        return f"deleting {kinds[0]}" if len(kinds) == 1 else f"deleting {len(kinds)} kinds"
+
+    async def look(self) -> None:
+        """Everything, whatever was seen before. Raises CloudError, Stopped."""
+        sight = await look_into(
+            self.calls,
+            self._search,
+            self.name,
+            also=list(map(_by_name, self.seen.values())),
+            children=self._children,
+        )
+        self._watched = in_turn(self._movable(sight.known))
+        self.note(sight)
+
+    async def look_at_what_is_next(self) -> None:
+        """The kinds whose turn it is; what waits behind them is as it was.
+
+        After a refusal everything: something may depend on it that was made moments ago and is not shown yet.
+        """
+        if any(key in self.problems and key not in self._stuck for key in self.left):
+            await self.look()
+            return
+        turn = in_turn(self._movable(self.left.values()))
+        visitor = Visitor(self.calls, self._search, self.name, children=self._children)
+        found = await visitor.find(turn, also=list(map(_by_name, self.left.values())))
+        waiting = [one for one in self.left.values() if one.kind not in turn]
+        self._watched = turn
+        self.note(
+            Sight(
+                known=(*waiting, *found),
+                unknown=self.unknown,
+                unseen=self.unseen,
+                silent=self.silent,
+                children=frozenset(visitor.children),
+            )
+        )
+
+    def note(self, sight: Sight) -> None:
+        """Compare a look with what was known before: what is new, what is gone."""
+        self.unknown, self.unseen, self.silent = sight.unknown, sight.unseen, sight.silent
+        self._children |= sight.children
+        now: dict[Key, Resource] = {}
+        for one in sight.known:
+            key = key_of(one)
+            why = one.kept or self._terms.spared(one)
+            if key not in self.seen and not why:
+                self.calls.emit(events.Found(region=self.name, kind=one.kind, id=one.id))
+            self.seen[key] = one
+            if why:
+                self.spared[key] = why
+            else:
+                now[key] = one
+        for kind, resource_id in self.left:
+            if (kind, resource_id) not in now:
+                self.calls.emit(events.Deleted(region=self.name, kind=kind, id=resource_id))
+        self.left = now
+
+    async def delete_ready(self) -> bool:
+        """Ask for everything whose turn it is; whether AWS took any of it. Raises Stopped, and CloudError that ends it all."""
+        by_kind: dict[Kind, list[Resource]] = {}
+        for one in ready(self._movable(self.left.values()), watched=self._watched):
+            if await self._may_go(one):
+                by_kind.setdefault(Kind(one.kind), []).append(one)
+        batches = [
+            (kind, resources[start : start + ROWS[kind].batch])
+            for kind, resources in by_kind.items()
+            for start in range(0, len(resources), ROWS[kind].batch)
+        ]
+        return any(await together(*(self._delete(kind, batch) for kind, batch in batches)))
+
+    def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
+        return [one for one in resources if key_of(one) not in self._stuck]
+
+    async def _may_go(self, one: Resource) -> bool:
+        """Nothing foreign hangs on it, nothing starts it again, and it is not protected, or not any more."""
+        if self._relaunched(one):
+            self._refuse(one, RELAUNCHED, "what launched it is left and would start another", stuck=True)
+            return False
+        foreign = [holder for holder in one.holders if not self._ours(holder)]
+        if foreign:
+            self._refuse(one, HELD, f"{', '.join(foreign)} uses it and is not ours", stuck=False)
+            return False
+        if not one.protection:
+            return True
+        if not self._terms.lift_protection:
+            self._refuse(one, PROTECTED, f"{one.protection} is on", stuck=True)
+            return False
+        return await self._lift(one)
+
+    async def _lift(self, one: Resource) -> bool:
+        try:
+            await self.calls.write(self.name, partial(self.calls.cloud.unprotect, self.name, one))
+        except CloudError as error:
+            self._refused(one, error)
+            return False
+        return True
+
+    def _relaunched(self, one: Resource) -> bool:
+        return one.kind == Kind.INSTANCE and any(
+            one.id in self.left[key].children for key in self._stuck if key in self.left
+        )
+
+    def _ours(self, resource_id: str) -> bool:
+        return resource_id in self._children or any(seen_id == resource_id for _, seen_id in self.seen)
+
+    async def _delete(self, kind: Kind, batch: Sequence[Resource]) -> bool:
+        """One batch; whether AWS took any of it. Where one spoils it for the others, each is asked for alone."""
+        cloud = self.calls.cloud
+        self._asked.update(map(key_of, batch))
+        try:
+            answer = await self.calls.write(
+                self.name, partial(cloud.delete, self.name, kind, batch), patient=False
+            )
+        except CloudError as error:
+            if judge(error.code).fault is Fault.CREDENTIALS:
+                raise
+            if len(batch) > 1:
+                return any(await together(*(self._delete(kind, [one]) for one in batch)))
+            self._refused(batch[0], error)
+            return False
+        return self._answered(batch, answer)
+
+    def _answered(self, batch: Sequence[Resource], answer: Deletion) -> bool:
+        refused = {one.id: one for one in answer.refused}
+        for one in batch:
+            if one.id in refused:
+                refusal = refused[one.id]
+                stuck = judge(refusal.code).fault not in _PASSING
+                self._refuse(one, refusal.code, refusal.message, stuck=stuck)
+                continue
+            self.problems.pop(key_of(one), None)
+            self.requests[key_of(one)] = answer.request_ids
+            self.calls.emit(
+                events.Deleting(region=self.name, kind=one.kind, id=one.id, request_ids=answer.request_ids)
+            )
+        return len(refused) < len(batch)
+
+    def _refused(self, one: Resource, error: CloudError) -> None:
+        self._note_refusal(one, problem_of(error), stuck=judge(error.code).fault not in _PASSING)
+
+    def _refuse(self, one: Resource, code: str, message: str, *, stuck: bool) -> None:
+        problem = Problem(code=code, message=message, operation="", region=self.name)
+        self._note_refusal(one, problem, stuck=stuck)
+
+    def _note_refusal(self, one: Resource, problem: Problem, *, stuck: bool) -> None:
+        key = key_of(one)
+        self.problems[key] = problem
+        if stuck:
+            self._stuck.add(key)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(self._outcome(key, resource) for key, resource in self.seen.items())
+
+    def _outcome(self, key: Key, resource: Resource) -> Outcome:
+        if key in self.left:
+            problem = self.problems.get(key)
+            return Outcome(resource=resource, fate=Fate.FAILED if problem else Fate.LEFT, problem=problem)
+        if key in self.spared and key not in self._asked:
+            return Outcome(resource=resource, fate=Fate.SKIPPED, why=self.spared[key])
+        fate = Fate.DELETED if key in self._asked else Fate.GONE
+        return Outcome(resource=resource, fate=fate, request_ids=self.requests.get(key, ()))

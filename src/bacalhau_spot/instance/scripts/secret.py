@@ -1,0 +1,120 @@
+"""The orchestrator's token out of SSM's Parameter Store, with the credentials that the instance's role gives.
+
+Signed by hand, because nothing but Python's own library is here. AWS: "Signature Version 4 signing process" (IAM user guide),
+GetParameter (Systems Manager API reference).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from .shell import Failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .metadata import Metadata
+
+VARIABLE = "BACALHAU_COMPUTE_AUTH_TOKEN"
+# A role that was made moments ago is not known everywhere yet (IAM user guide, "Eventual consistency"): five minutes.
+TRIES = 30
+_PAUSE_S = 10.0
+_ROLES = "iam/security-credentials/"
+
+
+def fetch(
+    metadata: Metadata,
+    parameter: str,
+    *,
+    path: str,
+    endpoint: str = "",
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Write the token for systemd, readable by root alone. Failed says why there is none."""
+    why = ""
+    for attempt in range(TRIES):
+        if attempt:
+            sleep(_PAUSE_S)
+        try:
+            value = _ask(metadata, parameter, endpoint=endpoint)
+        except urllib.error.HTTPError as error:
+            why = _reason(error)
+        except (OSError, ValueError, KeyError) as error:
+            why = str(error) or type(error).__name__
+        else:
+            _keep(path, value)
+            return
+    raise Failed(f"the parameter {parameter} cannot be read: {why}")
+
+
+def _ask(metadata: Metadata, parameter: str, *, endpoint: str) -> str:
+    role = (metadata.get(_ROLES) or "").strip().partition("\n")[0]
+    if not role:
+        raise OSError("the instance has no role")
+    credentials = json.loads(metadata.get(_ROLES + role) or "{}")
+    region = (metadata.get("placement/region") or "").strip()
+    domain = (metadata.get("services/domain") or "amazonaws.com").strip()
+    url = endpoint or f"https://ssm.{region}.{domain}/"
+    body = json.dumps({"Name": parameter, "WithDecryption": True}).encode()
+    headers = signed(
+        url, body, region=region, credentials=credentials, now=dt.datetime.now(tz=dt.timezone.utc)
+    )
+    request = urllib.request.Request(url, data=body, headers=headers, method="POST")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return str(json.load(answer)["Parameter"]["Value"])
+
+
+def signed(
+    url: str, body: bytes, *, region: str, credentials: dict[str, Any], now: dt.datetime
+) -> dict[str, str]:
+    """The headers of a GetParameter, its signature among them."""
+    moment = now.strftime("%Y%m%dT%H%M%SZ")
+    headers = {
+        "content-type": "application/x-amz-json-1.1",
+        "host": urlsplit(url).netloc,
+        "x-amz-date": moment,
+        "x-amz-security-token": credentials["Token"],
+        "x-amz-target": "AmazonSSM.GetParameter",
+    }
+    names = ";".join(headers)  # in alphabetical order already
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    asked = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    scope = f"{moment[:8]}/{region}/ssm/aws4_request"
+    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
+    key = f"AWS4{credentials['SecretAccessKey']}".encode()
+    for part in scope.split("/"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    signature = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    proof = f"Credential={credentials['AccessKeyId']}/{scope}, SignedHeaders={names}, Signature={signature}"
+    return {**headers, "authorization": f"AWS4-HMAC-SHA256 {proof}"}
+
+
+def _reason(error: urllib.error.HTTPError) -> str:
+    """AWS's code and message; never what was asked, which holds credentials."""
+    try:
+        told = json.loads(error.read())
+        kind = str(told.get("__type", "")).rpartition("#")[2]
+        return f"{kind}: {told.get('message') or told.get('Message') or ''}"
+    except (OSError, ValueError, AttributeError):
+        return f"HTTP {error.code}"
+
+
+def _keep(path: str, value: str) -> None:
+    """As one line of an EnvironmentFile; there never is a moment in which others may read it."""
+    quoted = re.sub(r'(["\\`$])', r"\\\1", value)
+    fresh = Path(f"{path}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write(f'{VARIABLE}="{quoted}"\n')
+    fresh.replace(path)

@@ -1,0 +1,158 @@
+"""`secrets: ssm`: the token reaches the nodes through the Parameter Store, and destroy leaves nothing of it."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.program import Program
+
+TOKEN = "planted-token-71"
+PARAMETER = "/bacalhau-spot/bacalhau-aws-spot-14f543f3/token"
+ROLE = "bacalhau-14f543f3"
+
+
+@pytest.fixture
+def user(program: Program) -> Program:
+    configure(program)
+    return program
+
+
+def configure(program: Program, token: str = TOKEN, secrets: str = "ssm") -> None:
+    program.configure(
+        nodes=2,
+        regions="[us-west-1, eu-west-1]",
+        more=f"  token: {token}\n  secrets: {secrets}\n",
+    )
+
+
+def client(sandbox: Any, service: str, region: str = "us-west-1") -> Any:
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=sandbox.url,
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+    )
+
+
+def value(sandbox: Any, region: str) -> str:
+    ssm = client(sandbox, "ssm", region)
+    return str(ssm.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]["Value"])
+
+
+def test_the_token_is_in_no_user_data_and_no_output(sandbox: Any, user: Program) -> None:
+    """It is in an encrypted parameter in each region, which only the nodes' role may read, and that by its one name."""
+    created = user("create", "--yes", "-o", "json")
+    assert created.code == 0, created.stderr
+    assert TOKEN not in created.stdout + created.stderr
+    for region in ("us-west-1", "eu-west-1"):
+        assert value(sandbox, region) == TOKEN
+        ssm, ec2 = client(sandbox, "ssm", region), client(sandbox, "ec2", region)
+        assert ssm.describe_parameters()["Parameters"][0]["Type"] == "SecureString"
+        tags = ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=PARAMETER)["TagList"]
+        assert {"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"} in tags
+        template = ec2.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"]
+        version = ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Latest"])[
+            "LaunchTemplateVersions"
+        ][0]["LaunchTemplateData"]
+        assert version["IamInstanceProfile"]["Name"] == ROLE
+        assert TOKEN.encode() not in gzip.decompress(base64.b64decode(version["UserData"]))
+    iam = client(sandbox, "iam")
+    document = iam.get_role_policy(RoleName=ROLE, PolicyName="read-token")["PolicyDocument"]
+    account = client(sandbox, "sts").get_caller_identity()["Account"]
+    assert document["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": "ssm:GetParameter",
+            "Resource": f"arn:aws:ssm:*:{account}:parameter{PARAMETER}",
+        }
+    ]
+
+
+def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, user: Program) -> None:
+    """Nodes that are launched later join with the token of the day."""
+    assert user("create", "--yes").code == 0
+    start = len(sandbox.world.calls)
+    assert user("create", "--yes").code == 0
+    made = [action for _, action, _ in sandbox.world.calls[start:] if "Put" in action or "Create" in action]
+    assert made == []
+    configure(user, token="another-token")
+    assert user("destroy", "--yes").code == 0
+    assert user("create", "--yes").code == 0
+    assert value(sandbox, "eu-west-1") == "another-token"
+
+
+def test_a_new_token_replaces_one_that_is_there(sandbox: Any, user: Program) -> None:
+    """A create that was cut short after it had written the token, and another token since."""
+    client(sandbox, "ssm", "eu-west-1").put_parameter(
+        Name=PARAMETER,
+        Value="old",
+        Type="SecureString",
+        Tags=[{"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"}],
+    )
+    assert user("create", "--yes").code == 0
+    assert value(sandbox, "eu-west-1") == TOKEN
+
+
+@pytest.mark.parametrize("changed_since", [False, True])
+def test_destroy_leaves_nothing_of_it(sandbox: Any, user: Program, changed_since: bool) -> None:
+    """Also when the configuration does not say `ssm` any more."""
+    before = sandbox.leftovers()
+    assert user("create", "--yes").code == 0
+    if changed_since:
+        configure(user, secrets="user_data")
+    done = user("destroy", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    gone = [one["kind"] for one in done.data["outcomes"] if one["fate"] == "deleted"]
+    assert gone.count("parameter") == 2
+    assert gone.count("role") == gone.count("instance-profile") == 1
+    assert sandbox.leftovers() == before
+    assert client(sandbox, "iam").list_roles(PathPrefix="/bacalhau-spot/")["Roles"] == []
+    assert client(sandbox, "ssm").describe_parameters()["Parameters"] == []
+
+
+def test_another_clusters_role_stays(sandbox: Any, user: Program) -> None:
+    """It has our path too, and another cluster's tag."""
+    iam = client(sandbox, "iam")
+    iam.create_role(
+        RoleName="bacalhau-other",
+        Path="/bacalhau-spot/other-1/",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
+        Tags=[{"Key": "bacalhau-cluster", "Value": "other"}],
+    )
+    assert user("create", "--yes").code == 0
+    assert user("destroy", "--yes").code == 0
+    assert [one["RoleName"] for one in iam.list_roles(PathPrefix="/bacalhau-spot/")["Roles"]] == [
+        "bacalhau-other"
+    ]
+
+
+@pytest.mark.parametrize("action", ["iam:ListRoles", "ssm:DescribeParameters", "*:GetResources"])
+def test_a_cluster_without_ssm_needs_no_permission_for_it(
+    sandbox: Any, program: Program, action: str
+) -> None:
+    """Who may use EC2 alone can destroy; what was not looked into is told, and is no failure."""
+    program.configure(nodes=1, regions="[us-west-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.world.settings.deny = (action,)
+    done = program("destroy", "--yes")
+    assert done.code == 0, done.stdout + done.stderr
+    assert f"not looked into, and not needed here: {action.split(':')[1]}" in done.stdout
+
+
+def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, user: Program) -> None:
+    """The role might still be there."""
+    assert user("create", "--yes").code == 0
+    sandbox.world.settings.deny = ("iam:ListRoles",)
+    done = user("destroy", "--yes")
+    assert done.code == 5
+    assert "ListRoles" in done.stderr
+    assert "verified" not in done.stdout
+    assert "not everything could be looked into" in done.stdout
