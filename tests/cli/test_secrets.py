@@ -156,3 +156,25 @@ def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, u
     assert "ListRoles" in done.stderr
     assert "verified" not in done.stdout
     assert "not everything could be looked into" in done.stdout
+
+
+def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: Program) -> None:
+    """Each try is another fleet, because the same one would answer the same; none of them is left."""
+    before = sandbox.leftovers()
+    sandbox.world.settings.iam_lag_s = 20
+    created = user("create", "--yes", "-o", "json")
+    assert created.code == 0, created.stdout
+    assert [len(one["launched"]) for one in created.data["receipt"]["regions"]] == [1, 1]
+    assert user("destroy", "--yes").code == 0
+    assert sandbox.leftovers() == before
+
+
+def test_a_profile_that_ec2_never_learns_of_is_told(sandbox: Any, user: Program) -> None:
+    """After a minute, in AWS's words, and destroy works all the same."""
+    before = sandbox.leftovers()
+    sandbox.world.settings.iam_lag_s = 3600
+    created = user("create", "--yes")
+    assert created.code == 1
+    assert "InvalidParameterValue" in created.stdout + created.stderr
+    assert user("destroy", "--yes").code == 0
+    assert sandbox.leftovers() == before

@@ -29,6 +29,7 @@ class Settings:
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
     read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
+    iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
     # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
     capacity: dict[str, int] = field(default_factory=dict)
@@ -58,6 +59,7 @@ class World:
     """One sandbox. `now` is injected so that tests need no real time; `sleep` likewise."""
 
     settings: Settings = field(default_factory=Settings)
+    profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7

@@ -158,6 +158,7 @@ def test_a_template_gives_what_the_call_leaves_open(sandbox: Any) -> None:
 
 def test_profile_key_and_monitoring_are_shown(sandbox: Any) -> None:
     ec2 = sandbox.client()
+    sandbox.client("iam").create_instance_profile(InstanceProfileName="worker")
     ec2.create_key_pair(KeyName="mine")
     one = run(ec2, IamInstanceProfile={"Name": "worker"}, KeyName="mine", Monitoring={"Enabled": True})[
         "Instances"
@@ -165,6 +166,19 @@ def test_profile_key_and_monitoring_are_shown(sandbox: Any) -> None:
     assert one["IamInstanceProfile"]["Arn"].endswith(":instance-profile/worker")
     assert one["KeyName"] == "mine"
     assert one["Monitoring"]["State"] == "enabled"
+
+
+def test_a_profile_is_known_to_ec2_some_time_after_its_birth(sandbox: Any) -> None:
+    """IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible. An unknown one never is."""
+    ec2, iam = sandbox.client(), sandbox.client("iam")
+    with refused("InvalidParameterValue"):
+        run(ec2, IamInstanceProfile={"Name": "late"})
+    sandbox.world.settings.iam_lag_s = 10
+    iam.create_instance_profile(InstanceProfileName="late")
+    with refused("InvalidParameterValue"):
+        run(ec2, IamInstanceProfile={"Name": "late"})
+    sandbox.clock.advance(10)
+    assert run(ec2, IamInstanceProfile={"Name": "late"})["Instances"]
 
 
 def test_spot_prices_and_quotas_refuse(sandbox: Any) -> None:

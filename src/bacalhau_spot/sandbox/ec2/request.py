@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.sandbox.ec2 import catalog, images, templates
+from bacalhau_spot.sandbox.ec2 import catalog, images, profiles, templates
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def resolve(
     _check_offered(region, name, subnet.availability_zone)
     _check_architecture(name, image)
     templates.check_user_data(str(data.get("UserData") or ""), code="InvalidParameterValue")
+    profiles.check(region, data.get("IamInstanceProfile"))
     tags = tags_by_kind(data.get("TagSpecifications"))
     _check_request_tags(tags, spot=spot)
     public = interface.get("AssociatePublicIpAddress")
