@@ -25,6 +25,7 @@ from bacalhau_spot.core.model import (
     Naming,
     NodeFile,
     Secret,
+    Secrets,
     TlsMode,
 )
 from bacalhau_spot.errors import ExitCode, UserError
@@ -74,7 +75,15 @@ def test_every_variant_is_a_cloud_config_with_known_keys_and_room_to_spare(varia
     data = render(variant, region="us-east-1")
     assert gzip.decompress(data).startswith(b"#cloud-config\n")
     assert set(read(variant)) == KEYS
-    assert len(data) < MAX_BYTES * 0.85
+    assert len(data) < MAX_BYTES * (0.85 if variant.bacalhau.secrets is Secrets.USER_DATA else 0.9)
+
+
+def test_with_ssm_the_token_is_not_in_it() -> None:
+    """The node is told the parameter's name, and gets the program that reads it."""
+    text = cloud_config(VARIANTS["ssm"], region="us-east-1")
+    assert TOKEN not in text and "GetParameter" in text
+    assert "/bacalhau-spot/bacalhau-aws-spot-14f543f3/token" in text
+    assert "GetParameter" not in cloud_config(VARIANTS["full"], region="us-east-1")
 
 
 @pytest.mark.skipif(
@@ -91,7 +100,7 @@ def test_cloud_init_accepts_every_variant(variant: ClusterSpec, tmp_path: Path) 
 
 
 def test_every_program_and_unit_of_the_package_reaches_the_node() -> None:
-    sent = files(PLAIN)
+    sent = files(VARIANTS["ssm"])
     for script in (PACKAGE / "scripts").glob("*.py"):
         assert sent[f"/usr/local/lib/bacalhau-spot/node/{script.name}"]["content"] == script.read_text(
             "utf-8"
@@ -132,7 +141,8 @@ def test_the_user_has_the_key_and_sudo_and_no_password() -> None:
 @pytest.mark.parametrize("spec", VARIANTS.values(), ids=VARIANTS)
 def test_the_token_is_in_one_file_that_root_alone_reads(spec: ClusterSpec) -> None:
     holding = [path for path, file in files(spec).items() if TOKEN in file["content"]]
-    assert holding == (["/etc/bacalhau/token.env"] if spec.bacalhau.token else [])
+    sent = spec.bacalhau.token and spec.bacalhau.secrets is Secrets.USER_DATA
+    assert holding == (["/etc/bacalhau/token.env"] if sent else [])
     assert files(spec)["/etc/bacalhau/token.env"]["permissions"] == "0600"
     assert files(spec)["/etc/bacalhau/config.yaml"]["permissions"] == "0600"
 

@@ -13,6 +13,7 @@ from bacalhau_spot.core.model import (
     NodeFile,
     RegionSpec,
     Secret,
+    Secrets,
     TlsMode,
 )
 
@@ -42,6 +43,7 @@ FULL = dataclasses.replace(
 VARIANTS = {
     "plain": PLAIN,
     "full": FULL,
+    "ssm": dataclasses.replace(FULL, bacalhau=dataclasses.replace(FULL.bacalhau, secrets=Secrets.SSM)),
     **{
         f"tls {mode}": dataclasses.replace(FULL, bacalhau=dataclasses.replace(FULL.bacalhau, tls=mode))
         for mode in TlsMode

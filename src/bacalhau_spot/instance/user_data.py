@@ -84,6 +84,8 @@ def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
         "token_env": f"BACALHAU_COMPUTE_AUTH_TOKEN={_env_quoted(token.reveal())}\n" if token else "",
         "ca_pem": (spec.bacalhau.ca_pem or "") if spec.bacalhau.tls is not TlsMode.NONE else "",
         "additional_commands": spec.instance.additional_commands,
+        # Room is scarce, and only these nodes need it: elsewhere the file is empty.
+        **({} if in_ssm(spec) else {"scripts/secret.py": ""}),
     }
 
 
