@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,12 +35,8 @@ resize_rootfs: false
 growpart: {mode: "off"}
 locale: C.UTF-8
 """
-# The disk is as old as the suite's last point release, like an image that somebody made weeks ago; what has been published
-# since is there for who upgrades.
-BEHIND = (  # both are run by a shell, with the root as $1
-    """--setup-hook=cp "$1/etc/apt/sources.list" "$1/sources"; sed -i '/security\\|updates/d' "$1/etc/apt/sources.list\"""",
-    """--customize-hook=mv "$1/sources" "$1/etc/apt/sources.list\"""",
-)
+# The disk is as old as the suite's release, like an image that somebody made weeks ago.
+BEHIND = Path(__file__).with_name("behind.py")
 # The machine's date may be far from the archive's.
 APT_CONF = 'Acquire::Check-Valid-Until "false";\nAcquire::Check-Date "false";\n'
 
@@ -60,9 +57,9 @@ def missing() -> str:
 
 
 def _recipe() -> str:
-    return hashlib.sha256(repr((SUITE, PACKAGES, SIZE, CLOUD_CFG, BEHIND, APT_CONF)).encode()).hexdigest()[
-        :12
-    ]
+    return hashlib.sha256(
+        repr((SUITE, PACKAGES, SIZE, CLOUD_CFG, BEHIND.read_text(), APT_CONF)).encode()
+    ).hexdigest()[:12]
 
 
 def image() -> Image:
@@ -84,7 +81,7 @@ def _make(work: Path) -> None:
         [
             *("mmdebstrap", "--variant=minbase", "--mode=root", "--format=directory"),
             f"--include={','.join(PACKAGES)}",
-            *BEHIND,
+            f'--customize-hook={sys.executable} {BEHIND} "$1"',
             *(SUITE, str(root)),
         ],
         check=True,

@@ -16,10 +16,12 @@ from jsonschema import Draft7Validator, ValidationError  # type: ignore[import-u
 
 from bacalhau_spot import ui
 from bacalhau_spot.core import events
+from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.lifecycle import Phase
-from bacalhau_spot.core.model import Arch, Image, Instance, Offer, Pool, Resource, State
+from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
 from bacalhau_spot.core.receipt import (
+    Blocker,
     CreateReceipt,
     Fate,
     Listing,
@@ -29,6 +31,7 @@ from bacalhau_spot.core.receipt import (
     RegionReceipt,
     TeardownReceipt,
 )
+from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
 from bacalhau_spot.ui.problems import from_problems
@@ -72,13 +75,35 @@ RECEIPT = CreateReceipt(
 TEARDOWN = TeardownReceipt(
     "c",
     tuple(
-        Outcome(VPC, fate, PROBLEM if fate == Fate.FAILED else None)
-        for fate in (Fate.DELETED, Fate.GONE, Fate.FAILED, Fate.LEFT)
+        Outcome(
+            VPC,
+            fate,
+            PROBLEM if fate in {Fate.FAILED, Fate.BLOCKED} else None,
+            why="too young",
+            request_ids=("req-1",),
+            blockers=(Blocker("network-interface", "eni-1", "an AWS service", "i-1", "aws ec2 …"),),
+        )
+        for fate in (Fate.DELETED, Fate.GONE, Fate.FAILED, Fate.BLOCKED, Fate.SKIPPED, Fate.LEFT)
     ),
     remaining=(VPC,),
     unknown=(VPC,),
     looked_into=("us-east-1",),
     unseen=(PROBLEM,),
+)
+FOUND = Found(
+    identity=Identity("123456789012", "arn:aws:iam::123456789012:user/u"),
+    alias="acme",
+    scope=Scope("bacalhau-cluster", "c", creator="us"),
+    now=datetime(2026, 1, 1, tzinfo=UTC),
+    doomed=(VPC,),
+    spared=((VPC, "it came with the account"),),
+    unknown=(VPC,),
+    denied=(PROBLEM,),
+    foundlings={"i-2": "us-east-1"},
+    looked_into=("us-east-1",),
+    left_out=("eu-west-1",),
+    unseen=(PROBLEM,),
+    usd_per_hour=Decimal("0.0131"),
 )
 RESULTS: dict[str, tuple[str, Data | None]] = {
     "a plan": ("create", {"plan": jsonout.plan_data(PLAN)}),
@@ -96,6 +121,8 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
         "destroy",
         {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
     ),
+    "a nuke": ("nuke", jsonout.teardown_data(TEARDOWN)),
+    "what would be nuked": ("nuke", jsonout.nuke_found_data(FOUND)),
     "a failed list": ("list", None),
     "another command": ("sandbox status", {"running": False}),
 }
@@ -120,7 +147,7 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a create", "a list", "a destroy"])
+@pytest.mark.parametrize("name", ["a create", "a list", "a destroy", "what would be nuked"])
 def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]

@@ -57,6 +57,18 @@ class Invocation:
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
         prompts.settle(decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin)
 
+    def confirm_typed(self, question: str, *, word: str, agreed: bool) -> None:
+        """As `confirm`, for what cannot be undone: the user types `word`."""
+        decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
+        prompts.settle_typed(
+            decision,
+            danger=prompts.Danger.ERASES,
+            question=question,
+            word=word,
+            console=self.err,
+            stdin=self.runtime.stdin,
+        )
+
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
         if self.common.output == "ndjson":

@@ -1,33 +1,271 @@
-"""`nuke`: everything that carries our tag, in every region. Not built yet, and says so."""
+"""`nuke`: everything that carries our tag, in every region, gone and verified."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli import planfile
+from bacalhau_spot.cli.audit import Audit
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.options import duration
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.costs import usd_per_hour
+from bacalhau_spot.core.found import Found
+from bacalhau_spot.core.sparing import born, first_reason, not_planned, too_young
+from bacalhau_spot.core.tags import account_scope, tags_for
+from bacalhau_spot.core.teardown import GLOBAL
+from bacalhau_spot.engine import nuke as engine
+from bacalhau_spot.engine import observe
+from bacalhau_spot.engine.place import Terms
+from bacalhau_spot.engine.sights import Search, look
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import Naming, Resource
+    from bacalhau_spot.core.receipt import TeardownReceipt
+    from bacalhau_spot.engine.observe import Standing
+    from bacalhau_spot.engine.sights import Sights
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Choice:
+    """What is to be deleted, and what is not."""
+
+    regions: Annotated[str, Parameter(name="--regions")] = ""
+    """Look into these only, separated by commas."""
+
+    min_age: Annotated[str, Parameter(name="--min-age")] = ""
+    """Leave alone what is younger: 30m, 2h, 7d."""
+
+    most: Annotated[int | None, Parameter(name="--max")] = None
+    """How many resources you expect at most. More than that asks again; with --force it refuses."""
+
+    plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
+    """Write what was found into this file."""
+
+    plan: Annotated[Path | None, Parameter(name="--plan")] = None
+    """Delete only what this file names and what still is ours."""
+
+    adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
+    """Take this id for ours although it does not carry the tag: it is tagged, then deleted."""
+
+    disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
+    """Lift the protection against deletion of what is ours."""
+
+    timeout: Annotated[int, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
+    """Seconds after which it gives up and says what is left."""
+
+
+EVERYTHING = Choice()
 
 
 def nuke(
     *,
     force: Annotated[bool, Parameter(name="--force", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    choice: Choice = EVERYTHING,
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Delete everything that carries our tag, in every region. Not built yet: it refuses.
+    """Delete everything that carries our tag, in every region of the account, and verify that it is gone.
+
+    Ours is what shows the tag's key with the configured value, or with any value and our creator's mark. Shows the whole
+    list first; then the account's id is to be typed. Whatever is not ours is not touched, and named where it is in the way.
 
     Parameters
     ----------
     force
-        Do not ask.
+        Do not ask. The list is shown all the same.
+    dry_run
+        Show what would be deleted and stop. Changes nothing.
     """
-    del force, common, runtime
-    raise UserError(
-        "nuke is not built yet, and nothing was deleted",
-        hint="`bacalhau-spot destroy` removes this cluster from every region; `--cluster NAME` another one",
-        exit_code=ExitCode.FAILED,
-    )
+    call = Invocation("nuke", common, runtime)
+    spec = call.spec(lenient=True)
+    with call.engine(spec) as running:
+        return _Nuke(call, running, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
+
+
+class _Nuke:
+    """One run, in the order in which the user sees it."""
+
+    def __init__(self, call: Invocation, running: Engine, choice: Choice, *, naming: Naming) -> None:
+        self._call = call
+        self._running = running
+        self._choice = choice
+        self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
+        self._naming = naming
+        self._scope = account_scope(naming)
+        self._tags = tags_for(naming, "adopted")
+
+    def run(self, *, force: bool, dry_run: bool) -> Result:
+        here = self._running.look(observe.standing(self._running.calls))
+        regions = self._regions(here)
+        found, sights, terms = self._running.look(self._find(here, regions))
+        view = views.nuke_preview_view(found)
+        if self._choice.plan_out is not None:
+            planfile.write(
+                self._choice.plan_out,
+                found.doomed,
+                identity=here.identity,
+                scope=self._scope,
+                now=self._call.runtime.clock.now(),
+            )
+        if dry_run:
+            return self._looked(found, view=view)
+        if not found.empty:
+            self._call.talk(view)
+            self._agree(found, force=force)
+        return self._work(found, sights, terms, regions=regions)
+
+    def _regions(self, here: Standing) -> tuple[str, ...]:
+        enabled = observe.enabled(here.regions)
+        wanted = tuple(filter(None, map(str.strip, self._choice.regions.split(",")))) or enabled
+        strange = [name for name in wanted if name not in enabled]
+        if strange:
+            known = {region.name for region in here.regions}
+            raise UserError(
+                f"--regions: {strange[0]} is {'not enabled in this account' if strange[0] in known else 'no region'}",
+                hint=f"enabled are {', '.join(enabled)}",
+                exit_code=ExitCode.USAGE,
+            )
+        return wanted
+
+    async def _find(self, here: Standing, regions: Sequence[str]) -> tuple[Found, Sights, Terms]:
+        calls = self._running.calls
+        sights = await look(calls, Search(self._scope), regions=regions)
+        foundlings = await engine.find_foundlings(calls, self._choice.adopt, regions=regions, tags=self._tags)
+        lost = [one for one in self._choice.adopt if one not in foundlings]
+        if lost:
+            raise UserError(
+                f"--adopt: no region that was looked into has {lost[0]}",
+                hint="give the id of an EC2 resource, and --regions if it is elsewhere",
+                exit_code=ExitCode.USAGE,
+            )
+        terms = self._terms(here, sights)
+        spared = tuple((one, why) for one in sights.known if (why := one.kept or terms.spared(one)))
+        kept = {id(one) for one, _ in spared}
+        doomed = tuple(one for one in sights.known if id(one) not in kept)
+        found = Found(
+            identity=here.identity,
+            alias=await engine.account_alias(calls),
+            scope=self._scope,
+            now=self._call.runtime.clock.now(),
+            doomed=doomed,
+            spared=spared,
+            unknown=sights.unknown,
+            denied=await engine.preflight(calls, doomed),
+            usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
+            foundlings=foundlings,
+            looked_into=tuple(name for name in sights.by_region if name != GLOBAL),
+            unseen=sights.unseen,
+            left_out=self._left_out(here, regions),
+            lift=self._choice.disable_protection,
+        )
+        return found, sights, terms
+
+    @staticmethod
+    def _left_out(here: Standing, regions: Sequence[str]) -> tuple[str, ...]:
+        """Regions that are not looked into, in which there may be something all the same."""
+        return tuple(name for name in observe.enabled(here.regions) if name not in regions)
+
+    def _terms(self, here: Standing, sights: Sights) -> Terms:
+        rules: list[Callable[[Resource], str]] = []
+        if self._choice.plan is not None:
+            rules.append(
+                not_planned(planfile.read(self._choice.plan, identity=here.identity, scope=self._scope))
+            )
+        if self._min_age is not None:
+            births = born(sights.known, tag_key=self._scope.key)
+            now = self._call.runtime.clock.now()
+            rules.append(too_young(births, now=now, at_least=self._min_age))
+        return Terms(lift_protection=self._choice.disable_protection, spared=first_reason(rules))
+
+    def _looked(self, found: Found, *, view: RenderableType) -> Result:
+        return Result(
+            "nuke",
+            view=view,
+            data=jsonout.nuke_found_data(found),
+            errors=self._call.errors_of(found.unseen),
+            exit_code=self._call.blind(found.unseen),
+        )
+
+    def _agree(self, found: Found, *, force: bool) -> None:
+        """Raises UserError (exit code 3) unless the user agrees."""
+        most = self._choice.most
+        count = len(found.doomed) + len(found.foundlings)
+        if most is not None and count > most:
+            if force:
+                raise UserError(
+                    f"nothing was deleted: {count} resources were found, and --max allows {most}",
+                    hint="look at the list above; if it is right, raise --max",
+                    exit_code=ExitCode.DECLINED,
+                )
+            self._call.confirm_typed(
+                f"{count} resources, more than the {most} that you expected.", word=str(count), agreed=False
+            )
+        self._call.confirm_typed(
+            f"Delete {plural(count, 'resource')} in account {found.identity.account_id}?",
+            word=found.identity.account_id,
+            agreed=force,
+        )
+
+    def _work(self, found: Found, sights: Sights, terms: Terms, *, regions: Sequence[str]) -> Result:
+        calls = self._running.calls
+        audit = Audit(self._call.runtime, identity=found.identity)
+        self._running.listen(audit.emit)
+        receipt = self._running.work(
+            self._delete(found, sights, terms, regions=regions),
+            screen=partial(
+                self._call.screen, sorted(sights.busy), title=f"deleting all of {self._scope.key}"
+            ),
+        )
+        audit.ended(receipt)
+        late = (*self._call.record(calls.mistakes), *filter(None, (audit.trouble,)))
+        return Result(
+            "nuke",
+            view=views.teardown_receipt_view(receipt, naming=self._naming, command="nuke"),
+            data=jsonout.teardown_data(receipt),
+            exit_code=receipt.exit_code,
+            errors=self._call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
+            warnings=late,
+            late_warnings=late,
+        )
+
+    async def _delete(
+        self, found: Found, sights: Sights, terms: Terms, *, regions: Sequence[str]
+    ) -> TeardownReceipt:
+        calls = self._running.calls
+        seen: Sights | None = sights
+        if found.foundlings:
+            await engine.adopt(calls, dict(found.foundlings), tags=self._tags)
+            adopted = frozenset(found.foundlings)
+            rule = terms.spared
+            terms = Terms(
+                lift_protection=terms.lift_protection,
+                spared=lambda one: "" if one.id in adopted else rule(one),
+            )
+            seen = None
+        return await engine.nuke_resources(
+            regions,
+            force=True,
+            calls=calls,
+            scope=self._scope,
+            seen=seen,
+            terms=terms,
+            timeout_s=self._choice.timeout,
+        )

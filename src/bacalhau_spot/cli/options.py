@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shlex
+from datetime import timedelta
 from typing import TextIO
+
+from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
 _FORMS = ("table", "wide", "json", "yaml", "ndjson")
@@ -24,7 +28,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "destroy")
+_SLOW = ("create", "list", "destroy", "nuke")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
@@ -57,3 +61,18 @@ def kept_flags(argv: list[str]) -> str:
         if name in _KEPT:
             kept.append(word if sign else shlex.join(argv[index : index + 2]))
     return "".join(f" {flag}" for flag in kept)
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str, *, flag: str) -> timedelta:
+    """`90s`, `30m`, `2h`, `7d`. Raises UserError."""
+    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+    if found is None:
+        raise UserError(
+            f"{flag}: {text!r} is no length of time",
+            hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
+            exit_code=ExitCode.USAGE,
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})

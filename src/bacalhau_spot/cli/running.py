@@ -68,6 +68,7 @@ class Engine:
             run_id=runtime.run_id,
         )
         self.log: list[Event] = []
+        self._listeners: list[Callable[[Event], None]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +122,12 @@ class Engine:
         self.calls.stop.set(by_user=True)
         self._emit(events.Stopping())
 
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Tell `listener` all that happens from now on, beside the screen."""
+        self._listeners.append(listener)
+
     def _emit(self, event: Event) -> None:
         self.log.append(event)
+        for listener in self._listeners:
+            listener(event)
         self._screen.emit(event)

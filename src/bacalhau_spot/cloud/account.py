@@ -19,6 +19,10 @@ class AwsAccount:
         reply = await self._session.call("sts", None, "get_caller_identity")
         return Identity(account_id=reply["Account"], arn=reply["Arn"])
 
+    async def alias(self) -> str:
+        reply = await self._session.call("iam", None, "list_account_aliases")
+        return str(next(iter(reply.get("AccountAliases", ())), ""))
+
     async def regions(self) -> tuple[Region, ...]:
         reply = await self._session.call("ec2", None, "describe_regions", AllRegions=True)
         return tuple(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
 
     from bacalhau_spot.core.model import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Secret,
         TypeInfo,
     )
+    from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.core.teardown import Kind
 
@@ -134,6 +135,9 @@ class Account(Protocol):
 
     async def identity(self) -> Identity:
         """Whose credentials these are. The cheapest call that proves them."""
+
+    async def alias(self) -> str:
+        """The account's alias, by which people know it; empty when it has none."""
 
     async def regions(self) -> tuple[Region, ...]:
         """All regions there are, enabled or not, by name."""
@@ -264,6 +268,17 @@ class Cleaning(Protocol):
 
     async def denied(self, region: str, resource: Resource) -> CloudError | None:
         """AWS's refusal if we may not delete this; None if we may, or AWS cannot be asked. Changes nothing."""
+
+    async def revoke_between(
+        self, region: str, *, groups: Collection[str], vpcs: Collection[str]
+    ) -> Deletion:
+        """Revoke the rules that join two of our security groups, or one with the default group of a VPC of ours."""
+
+    async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
+        """Everything that AWS shows to depend on the resource, ours or not."""
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
+        """Give our tags to something of EC2's that lacks them. False when the region has no such thing."""
 
 
 class Cloud(Account, MarketPlace, Networking, Compute, SecretStore, Cleaning, Protocol):

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """An error of AWS, where it happened. `code`, `message`, `operation` are AWS's words; core.verdict says what they mean."""
+    """An error of AWS, where it happened. `code`, `message`, `operation` are AWS's words; core.verdict says what they mean.
+
+    `request_id`: what AWS's support asks for.
+    """
 
     code: str
     message: str
     operation: str
     region: str
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +166,38 @@ class Fate:
     DELETED = "deleted"
     GONE = "already gone"
     FAILED = "failed"
+    BLOCKED = "blocked"  # by something that is not ours
     SKIPPED = "skipped"  # not ours to touch, or spared
     LEFT = "left"  # not reached: interrupted, or something before it did not go
 
 
 @dataclass(frozen=True, slots=True)
+class Blocker:
+    """What keeps a resource of ours, and is not ours. `owner`: as far as AWS shows; `of`: the id that it hangs on.
+
+    `free`: the AWS CLI's command that frees us of it; empty where only a service of AWS can.
+    """
+
+    kind: str
+    id: str
+    owner: str = ""
+    of: str = ""
+    free: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """One resource and its fate. `problem` when it was refused, `why` when it was skipped; `request_ids` are AWS's."""
+    """One resource and its fate.
+
+    `problem` when it was refused, `why` when it was skipped; `request_ids` are AWS's; `blockers` is what was in the way.
+    """
 
     resource: Resource
     fate: str
     problem: Problem | None = None
     why: str = ""
     request_ids: tuple[str, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +220,9 @@ class TeardownReceipt:
     @property
     def problems(self) -> tuple[Problem, ...]:
         return tuple(
-            one.problem for one in self.outcomes if one.problem is not None and one.fate == Fate.FAILED
+            one.problem
+            for one in self.outcomes
+            if one.problem is not None and one.fate in {Fate.FAILED, Fate.BLOCKED}
         )
 
     @property

@@ -351,6 +351,25 @@ TABLE: dict[str, Verdict] = {
     "VolumeInUse": _BUSY,
     "IncorrectState": _BUSY,
     "IncorrectInstanceState": _BUSY,
+    # Refused by ourselves, while cleaning up
+    "Protected": Verdict(
+        Fault.CONFIG,
+        Action.DONE,
+        "something is protected against deletion",
+        "look at what the report names; `--disable-protection` lifts it",
+    ),
+    "HeldByAnother": Verdict(
+        Fault.BUSY,
+        Action.DONE,
+        "something of ours is used by what is not ours",
+        "the report names what uses it and the command that frees it",
+    ),
+    "LauncherLives": Verdict(
+        Fault.CONFIG,
+        Action.DONE,
+        "an instance's launcher is left and would start another",
+        "remove what keeps the launcher first; the report names it",
+    ),
     # Already so
     "InvalidPermission.Duplicate": _EXISTS,
     "EntityAlreadyExists": _EXISTS,

@@ -191,4 +191,10 @@ async def together(*parts: Awaitable[T]) -> list[T]:
 
 
 def problem_of(error: CloudError) -> Problem:
-    return Problem(code=error.code, message=error.message, operation=error.operation, region=error.region)
+    return Problem(
+        code=error.code,
+        message=error.message,
+        operation=error.operation,
+        region=error.region,
+        request_id=error.request_id,
+    )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError, Deletion, TaggedId
 from bacalhau_spot.core import events
-from bacalhau_spot.core.receipt import Fate, Outcome, Problem
+from bacalhau_spot.core.receipt import Blocker, Fate, Outcome, Problem
 from bacalhau_spot.core.teardown import ROWS, Kind, in_turn, leaving, ready
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of, together
@@ -47,6 +47,28 @@ def _by_name(resource: Resource) -> TaggedId:
     return TaggedId(kind=resource.kind, id=resource.arn or resource.id)
 
 
+def _holder(resource: Resource, holder: str, region: str) -> Blocker:
+    """What uses a resource of ours and is not ours. Taking it away would change something of somebody else's."""
+    free = _FREEING.get(Kind(resource.kind), "")
+    attachment = (resource.attached_to or ("",))[0]
+    command = free.format(id=resource.id, holder=holder, attachment=attachment)
+    return Blocker(
+        kind=holder.partition("-")[0],
+        id=holder,
+        of=holder,
+        free=f"aws ec2 {command} --region {region}" if command else "",
+    )
+
+
+_FREEING = {
+    Kind.VOLUME: "detach-volume --volume-id {id}",
+    Kind.ADDRESS: "disassociate-address --association-id {attachment}",
+    Kind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
+    Kind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
+    Kind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
+}
+
+
 class Place:
     """Everything about one region during a teardown."""
 
@@ -64,7 +86,9 @@ class Place:
         self.unknown: tuple[Resource, ...] = ()
         self.unseen: tuple[Problem, ...] = ()
         self.silent: tuple[Problem, ...] = ()
+        self.blockers: dict[Key, tuple[Blocker, ...]] = {}
         self._asked: set[Key] = set()
+        self._went: set[Key] = set()  # after we began: with what it belongs to, if not by itself
         self._stuck: set[Key] = set()  # asking again would be refused again
         self._children: set[str] = set()
         self._watched: frozenset[Kind] = frozenset()  # looked at a moment ago, when it was their turn
@@ -78,6 +102,13 @@ class Place:
     def only_stuck(self) -> bool:
         """Nothing that is left could be deleted however long we wait."""
         return all(key in self._stuck for key in self.left)
+
+    @property
+    def hopeless(self) -> bool:
+        """Whatever could be asked for now is kept by what is not ours, and nothing is on its way out."""
+        turn = in_turn(self._movable(self.left.values()))
+        waiting = [key for key, one in self.left.items() if one.kind in turn and key not in self._stuck]
+        return not self.leaving and all(self.blockers.get(key) for key in waiting)
 
     @property
     def doing(self) -> str:
@@ -136,6 +167,8 @@ class Place:
                 now[key] = one
         for kind, resource_id in self.left:
             if (kind, resource_id) not in now:
+                if self._asked:
+                    self._went.add((kind, resource_id))
                 self.calls.emit(events.Deleted(region=self.name, kind=kind, id=resource_id))
         self.left = now
 
@@ -150,7 +183,46 @@ class Place:
             for kind, resources in by_kind.items()
             for start in range(0, len(resources), ROWS[kind].batch)
         ]
-        return any(await together(*(self._delete(kind, batch) for kind, batch in batches)))
+        taken = any(await together(*(self._delete(kind, batch) for kind, batch in batches)))
+        await self._loosen()
+        return taken
+
+    async def _loosen(self) -> None:
+        """Groups that wait for each other, or for the default group of their VPC, do so by rules that are ours to revoke."""
+        refused = [
+            resource_id
+            for (kind, resource_id), problem in self.problems.items()
+            if kind == Kind.GROUP
+            and problem.code == "DependencyViolation"
+            and (kind, resource_id) in self.left
+        ]
+        if not refused:
+            return
+        groups = [one.id for one in self.left.values() if one.kind == Kind.GROUP]
+        vpcs = [one.id for one in self.left.values() if one.kind == Kind.VPC]
+        try:
+            await self.calls.write(
+                self.name,
+                partial(self.calls.cloud.revoke_between, self.name, groups=groups, vpcs=vpcs),
+                patient=False,
+            )
+        except CloudError as error:
+            if judge(error.code).fault is Fault.CREDENTIALS:
+                raise
+            for resource_id in refused:
+                self.problems[Kind.GROUP.value, resource_id] = problem_of(error)
+
+    async def explain(self) -> None:
+        """Find out what keeps what was refused. Raises CloudError when AWS would not say."""
+        cloud = self.calls.cloud
+        for key, problem in list(self.problems.items()):
+            one = self.left.get(key)
+            if one is None or judge(problem.code).fault is not Fault.BUSY:
+                continue
+            found = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
+            self.blockers[key] = tuple(
+                blocker for blocker in found if not self._ours(blocker.id) and not self._ours(blocker.of)
+            )
 
     def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
         return [one for one in resources if key_of(one) not in self._stuck]
@@ -160,9 +232,10 @@ class Place:
         if self._relaunched(one):
             self._refuse(one, RELAUNCHED, "what launched it is left and would start another", stuck=True)
             return False
-        foreign = [holder for holder in one.holders if not self._ours(holder)]
+        foreign = tuple(holder for holder in one.holders if not self._ours(holder))
         if foreign:
             self._refuse(one, HELD, f"{', '.join(foreign)} uses it and is not ours", stuck=False)
+            self.blockers[key_of(one)] = tuple(_holder(one, holder, self.name) for holder in foreign)
             return False
         if not one.protection:
             return True
@@ -205,7 +278,9 @@ class Place:
         return self._answered(batch, answer)
 
     def _answered(self, batch: Sequence[Resource], answer: Deletion) -> bool:
+        """Whether AWS took something that it had not taken before: repeating an order is no progress."""
         refused = {one.id: one for one in answer.refused}
+        taken = False
         for one in batch:
             if one.id in refused:
                 refusal = refused[one.id]
@@ -213,11 +288,12 @@ class Place:
                 self._refuse(one, refusal.code, refusal.message, stuck=stuck)
                 continue
             self.problems.pop(key_of(one), None)
+            taken = taken or key_of(one) not in self.requests
             self.requests[key_of(one)] = answer.request_ids
             self.calls.emit(
                 events.Deleting(region=self.name, kind=one.kind, id=one.id, request_ids=answer.request_ids)
             )
-        return len(refused) < len(batch)
+        return taken
 
     def _refused(self, one: Resource, error: CloudError) -> None:
         self._note_refusal(one, problem_of(error), stuck=judge(error.code).fault not in _PASSING)
@@ -238,8 +314,10 @@ class Place:
     def _outcome(self, key: Key, resource: Resource) -> Outcome:
         if key in self.left:
             problem = self.problems.get(key)
-            return Outcome(resource=resource, fate=Fate.FAILED if problem else Fate.LEFT, problem=problem)
+            blockers = self.blockers.get(key, ())
+            fate = Fate.BLOCKED if blockers else Fate.FAILED if problem else Fate.LEFT
+            return Outcome(resource=resource, fate=fate, problem=problem, blockers=blockers)
         if key in self.spared and key not in self._asked:
             return Outcome(resource=resource, fate=Fate.SKIPPED, why=self.spared[key])
-        fate = Fate.DELETED if key in self._asked else Fate.GONE
+        fate = Fate.DELETED if key in self._went else Fate.GONE
         return Outcome(resource=resource, fate=fate, request_ids=self.requests.get(key, ()))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 POLL_S, SLOW_POLL_S = 1.0, 5.0
 # What was made moments before may not be shown yet; EC2 says "a few seconds" (EC2 API reference, "Eventual consistency").
 SETTLE_S = 3.0
+# Seconds in which nothing moved, after which we ask what is in the way: longer than reads lag.
+EXPLAIN_S = 10.0
 # Seconds in which nothing moved and nothing was on its way out, after which waiting longer does not help. Instances may take
 # minutes to end: they have the deadline.
 IDLE_S = 60.0
@@ -115,9 +117,11 @@ async def _delete_until_still(place: Place, *, deadline_s: float) -> None:
         asked = await place.delete_ready()
         if asked or set(place.left) != before or place.leaving:
             moved_s = clock.monotonic_s()
-        if clock.monotonic_s() >= deadline_s or clock.monotonic_s() - moved_s >= IDLE_S:
-            return
-        if place.only_stuck:
+        still_s = clock.monotonic_s() - moved_s
+        if still_s >= EXPLAIN_S or place.only_stuck:
+            await place.explain()
+        over = clock.monotonic_s() >= deadline_s or still_s >= IDLE_S
+        if over or place.only_stuck or (still_s >= EXPLAIN_S and place.hopeless):
             return
         if asked or set(place.left) != before:
             pause_s = POLL_S

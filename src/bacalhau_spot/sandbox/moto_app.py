@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Wsgi = Callable[[dict[str, Any], Callable[..., None]], Iterable[bytes]]
 
 _SERVER_ERROR = 500
+# Services whose signing name is not their own
+_SIGNED_AS = {"tagging": "resourcegroupstaggingapi", "monitoring": "cloudwatch"}
 _NOT_FOUND = 404
 
 
@@ -90,6 +92,8 @@ class Moto:
         with self._lock, backend_lock:
             for services in BackendDict._instances:  # noqa: SLF001 - its public reset() makes every region anew first
                 services.clear()
+                # S3 alone keeps, beside its buckets, whose they are; names are the world's.
+                getattr(services, "bucket_accounts", {}).clear()
             BackendDict._instances.clear()  # noqa: SLF001 - as above
             reset_model_data()
             mock_random.seed(seed)
@@ -163,4 +167,4 @@ def _headers(call: Call) -> dict[str, str]:
 def _target_prefix(service: str) -> str:
     from moto.core.utils import get_service_model  # noqa: PLC0415 - as above
 
-    return str(get_service_model(service).metadata.get("targetPrefix", ""))
+    return str(get_service_model(_SIGNED_AS.get(service, service)).metadata.get("targetPrefix", ""))

@@ -29,6 +29,8 @@ class Settings:
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
     read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
+    refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
+    tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
     iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
     # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.

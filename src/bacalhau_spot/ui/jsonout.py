@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.lifecycle import phase_of
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.problems import RefusedError
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bacalhau_spot.core.events import Event
+    from bacalhau_spot.core.found import Found
     from bacalhau_spot.core.model import Instance, Resource
     from bacalhau_spot.core.plan import Plan, RegionPlan
     from bacalhau_spot.core.receipt import CreateReceipt, Listing, Problem, RegionReceipt, TeardownReceipt
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 VERSION = 1
 
 Data = dict[str, Any]
+_MICRO = Decimal("0.000001")
 
 _STATUS = {
     ExitCode.DONE: "ok",
@@ -182,6 +186,7 @@ def problem_data(problem: Problem) -> Data:
         "message": problem.message,
         "operation": problem.operation,
         "region": problem.region,
+        "request_id": problem.request_id,
     }
 
 
@@ -218,7 +223,7 @@ def listing_data(listing: Listing) -> Data:
 
 
 def resources_data(resources: Iterable[Resource]) -> list[Data]:
-    return [_resource(one) for one in sorted(resources, key=lambda one: (one.region, one.kind, one.id))]
+    return [_resource(one) for one in in_order(resources)]
 
 
 def _resource(one: Resource) -> Data:
@@ -235,6 +240,7 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
                 "fate": one.fate,
                 "why": one.why,
                 "request_ids": list(one.request_ids),
+                "blockers": [asdict(blocker) for blocker in one.blockers],
                 "problem": None if one.problem is None else problem_data(one.problem),
             }
             for one in receipt.outcomes
@@ -244,6 +250,27 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
         "looked_into": list(receipt.looked_into),
         "unseen": [problem_data(problem) for problem in receipt.unseen],
         "silent": [problem_data(problem) for problem in receipt.silent],
+    }
+
+
+def nuke_found_data(found: Found) -> Data:
+    """With `--dry-run`."""
+    return {
+        "account_id": found.identity.account_id,
+        "alias": found.alias,
+        "arn": found.identity.arn,
+        "found": [
+            {**_resource(one), "cluster": one.tags.get(found.scope.key, ""), "protection": one.protection}
+            for one in in_order(found.doomed)
+        ],
+        "spared": [{**_resource(one), "why": why} for one, why in found.spared],
+        "unknown": resources_data(found.unknown),
+        "to_adopt": [{"id": one, "region": region} for one, region in sorted(found.foundlings.items())],
+        "denied": [problem_data(problem) for problem in found.denied],
+        "looked_into": list(found.looked_into),
+        "left_out": list(found.left_out),
+        "unseen": [problem_data(problem) for problem in found.unseen],
+        "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
     }
 
 

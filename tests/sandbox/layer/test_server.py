@@ -40,7 +40,7 @@ def test_latency(sandbox: Any) -> None:
 @pytest.mark.parametrize(
     ("service", "operation", "arguments", "name"),
     [
-        ("ec2", "describe_capacity_reservations", {}, "ec2:DescribeCapacityReservations"),
+        ("ec2", "describe_fpga_images", {}, "ec2:DescribeFpgaImages"),
         ("service-quotas", "list_service_quotas", {"ServiceCode": "ec2"}, "servicequotas:ListServiceQuotas"),
         ("pricing", "get_products", {"ServiceCode": "AmazonEC2"}, "pricing:GetProducts"),
     ],

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.cleaning import groups as groups_
 from bacalhau_spot.cloud.cleaning import iam, index, launchers, network, services, storage
+from bacalhau_spot.cloud.cleaning.blockers import find_blockers
 from bacalhau_spot.cloud.cleaning.handler import Handler, Look, gone_already
 from bacalhau_spot.cloud.port import CloudError, Deletion
+from bacalhau_spot.cloud.shapes import tag_list
 from bacalhau_spot.core.teardown import GLOBAL, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.core.tags import Scope
 
 HANDLERS: dict[Kind, Handler] = {
@@ -25,6 +29,8 @@ HANDLERS: dict[Kind, Handler] = {
     **iam.HANDLERS,
 }
 
+# Words of EC2 for an id of a form that it does not know.
+_NO_SUCH_ID = frozenset({"InvalidID", "InvalidParameterValue"})
 _DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
@@ -70,3 +76,29 @@ class AwsCleaning:
             if error.code in _DENIED:
                 return error
         return None
+
+    async def revoke_between(
+        self, region: str, *, groups: Collection[str], vpcs: Collection[str]
+    ) -> Deletion:
+        return await groups_.revoke_between(self._session, region, groups=groups, vpcs=vpcs)
+
+    async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
+        return tuple(await find_blockers(self._session, region, resource))
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
+        try:
+            await self._session.call(
+                "ec2",
+                region,
+                "create_tags",
+                Resources=[resource_id],
+                Tags=tag_list(tags),
+                **({"DryRun": True} if dry_run else {}),
+            )
+        except CloudError as error:
+            if dry_run and error.code == "DryRunOperation":
+                return True
+            if error.code in _NO_SUCH_ID or gone_already(error):
+                return False
+            raise
+        return True

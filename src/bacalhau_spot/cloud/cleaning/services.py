@@ -281,7 +281,11 @@ async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, A
     uploads = await session.everything("s3", region, "list_multipart_uploads", Bucket=bucket)
     for row in uploads.get("Uploads", ()):
         upload = {"Bucket": bucket, "Key": row["Key"], "UploadId": row["UploadId"]}
-        replies += [await session.call("s3", region, "abort_multipart_upload", **upload)]
+        try:
+            replies.append(await session.call("s3", region, "abort_multipart_upload", **upload))
+        except CloudError as error:
+            if error.code != "NoSuchUpload":  # somebody else was quicker
+                raise
     return replies
 
 

@@ -28,11 +28,12 @@ _APT = [
     "-o=Acquire::Retries=3",
     "-o=Acquire::Languages=none",
     "-o=Dpkg::Options::=--force-unsafe-io",  # nothing here outlives the machine
+    "-o=Dpkg::Options::=--path-exclude=/usr/share/man/*",  # nobody reads them here, and their index is rebuilt
 ]
 _INSTALL = [*_APT, "install", "--assume-yes", "--no-install-recommends"]
 # AppArmor is only recommended by Docker's package, but no container starts without it where the kernel has it.
-_WITH_APT = ([*_APT, "update"], [*_INSTALL, "docker.io", "apparmor"])
-_WITH_DNF = (["dnf", "--assumeyes", "--quiet", "install", "docker"],)
+_PACKAGES = ["docker.io", "apparmor"]
+_CLIENT = "docker-cli"  # newer Debians have the client in a package of its own
 _TRIES = 3
 _BLOCKED = 42  # not an exit code that anything on the way there has
 
@@ -54,18 +55,21 @@ def configure(path: str = DAEMON_JSON) -> bool:
     return True
 
 
-def install() -> None:
-    """Docker's package, unless the image has Docker."""
+def install() -> bool:
+    """Docker's package, unless the image has Docker; whether it had to be installed."""
     if shutil.which("dockerd"):
-        return
+        return False
     manager = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
     if manager is None:
         raise Failed("this image has neither apt-get nor dnf, nor Docker")
+    if manager == "dnf":
+        _patiently(["dnf", "--assumeyes", "--quiet", "install", "docker"])
+        return True
     with _no_new_initramfs():
-        for command in _WITH_APT if manager == "apt-get" else _WITH_DNF:
-            _patiently(command)
-        if not shutil.which("docker"):  # newer Debians have the client in a package of its own
-            _patiently([*_INSTALL, "docker-cli"])
+        _patiently([*_APT, "update"])
+        client = [_CLIENT] if answers(["apt-cache", "show", _CLIENT]) else []
+        _patiently([*_INSTALL, *_PACKAGES, *client])
+    return True
 
 
 def _patiently(command: list[str]) -> None:
@@ -93,9 +97,9 @@ def _no_new_initramfs() -> Iterator[None]:
         _INITRAMFS.write_bytes(before)
 
 
-def start(*, changed: bool) -> None:
-    """Running, with the settings above, and answering."""
-    if changed and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
+def start(*, restart: bool) -> None:
+    """Running and answering. `restart`: one that runs already has been started with other settings."""
+    if restart and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
         run(["systemctl", "restart", "docker.service"], timeout_s=120)
     run(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
     if not ready.wait(["docker", "info"], seconds=ready.DOCKER_S):

@@ -65,9 +65,9 @@ def boot(facts: dict[str, Any], console: Console) -> None:
         token = pool.submit(fetch_token, metadata, facts["token_parameter"])
         console.say("packages", "Docker")
         changed = docker.configure()
-        docker.install()
+        installed = docker.install()  # and so started, with these settings
         console.say("docker", "waiting until it answers")
-        docker.start(changed=changed)
+        docker.start(restart=changed and not installed)
         guarded.result()
         console.say("download", f"Bacalhau {facts['version']}")
         digest = archive.result()

@@ -10,25 +10,34 @@ from moto.core.exceptions import ServiceException
 
 from bacalhau_spot.sandbox.ec2 import (
     catalog,
+    dhcp,
     fleets,
+    gateways,
+    groups,
     images,
     instances,
+    interfaces,
+    keys,
     legacy,
     moto_repairs,
     network,
+    own_images,
     places,
     prices,
     quotas,
+    shelf,
     spot,
+    spot_fleets,
     tags,
     templates,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
+from bacalhau_spot.sandbox.services import tagging
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bacalhau_spot.sandbox.ec2.region import Action, Args, Check
     from bacalhau_spot.sandbox.world import World
@@ -36,26 +45,48 @@ if TYPE_CHECKING:
 OK = 200
 ANSWERS: Mapping[str, Action] = {
     "AllocateAddress": network.allocate_address,
+    "CancelCapacityReservation": shelf.cancel_reservation,
+    "CancelSpotFleetRequests": spot_fleets.cancel,
     "CancelSpotInstanceRequests": spot.cancel_requests,
+    "CreateCapacityReservation": shelf.create_reservation,
+    "CreateDhcpOptions": dhcp.create_options,
     "CreateFleet": fleets.create_fleet,
+    "CreateInstanceConnectEndpoint": shelf.create_connect_endpoint,
     "CreateLaunchTemplate": templates.create_template,
+    "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
     "DeleteFleets": fleets.delete_fleets,
+    "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
+    "DeleteKeyPair": keys.delete_pair,
     "DeleteLaunchTemplate": templates.delete_template,
+    "DeleteNatGateway": gateways.delete_nat,
+    "DeletePlacementGroup": shelf.delete_placement_group,
     "DeleteTags": tags.delete_tags,
+    "DeleteVpcEndpoints": gateways.delete_endpoints,
+    "DeregisterImage": own_images.deregister_image,
+    "DescribeCapacityReservations": shelf.describe_reservations,
+    "DescribeDhcpOptions": dhcp.describe_options,
     "DescribeFleetInstances": fleets.describe_fleet_instances,
     "DescribeFleets": fleets.describe_fleets,
     "DescribeImages": images.describe_images,
+    "DescribeInstanceConnectEndpoints": shelf.describe_connect_endpoints,
     "DescribeInstanceStatus": instances.describe_status,
     "DescribeInstanceTypeOfferings": catalog.describe_offerings,
     "DescribeInstanceTypes": catalog.describe_types,
     "DescribeInstances": instances.describe_instances,
     "DescribeLaunchTemplates": templates.describe_templates,
+    "DescribeNetworkInterfaces": interfaces.describe_interfaces,
+    "DescribePlacementGroups": shelf.describe_placement_groups,
     "DescribeRegions": places.describe_regions,
+    "DescribeSpotFleetRequests": spot_fleets.describe,
     "DescribeSpotInstanceRequests": spot.describe_requests,
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
+    "DisableImageDeregistrationProtection": own_images.unprotect_image,
+    "EnableImageDeregistrationProtection": own_images.protect_image,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "RegisterImage": own_images.register_image,
+    "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": legacy.request_spot_instances,
     "RunInstances": instances.run_instances,
     "TerminateInstances": instances.terminate_instances,
@@ -67,17 +98,32 @@ CHECKS: Mapping[str, Check] = {
     "CreateSecurityGroup": network.check_new_group,
     "CreateSubnet": quotas.check_subnets,
     "CreateVpc": quotas.guard("vpcs"),
+    "DeleteDhcpOptions": dhcp.check_delete,
     "DeleteInternetGateway": network.check_gateway,
-    "DeleteNetworkInterface": network.check_interface,
+    "DeleteNetworkInterface": interfaces.check_delete,
     "DeleteRouteTable": network.check_route_table,
     "DeleteSecurityGroup": network.check_group,
+    "DeleteSnapshot": own_images.check_snapshot,
     "DeleteSubnet": network.check_subnet,
     "DeleteVpc": network.check_vpc,
     "DetachInternetGateway": network.check_detach_gateway,
+    "DetachNetworkInterface": interfaces.check_detach,
+    "DisassociateAddress": gateways.check_disassociate,
+    "ReleaseAddress": gateways.check_release,
     "StopInstances": instances.check_stop,
 }
 # What remains to be done when moto has said yes
-AFTERWARDS: Mapping[str, Check] = {"DeleteSubnet": network.forget_subnet}
+AFTERWARDS: Mapping[str, Check] = {
+    "CreateNatGateway": gateways.settle_new,
+    "CreateVpcEndpoint": gateways.settle_new,
+    "DeleteSubnet": network.forget_subnet,
+}
+
+# Services that show what EC2 has, or launch it; by signing name
+BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
+    "autoscaling": groups.answer,
+    "tagging": tagging.answer,
+}
 
 
 class Ec2:
@@ -95,11 +141,13 @@ class Ec2:
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
-        if call.service != "ec2":
+        if call.service != "ec2" and call.service not in BESIDE:
             return self._moto(call)
         region = self._region(call.region)
         with region.lock:
             region.advance()
+            if call.service in BESIDE:
+                return BESIDE[call.service](region, call, self._moto)
             return self._answer(region, call)
 
     def reset(self) -> None:
@@ -151,7 +199,10 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
+                    on_end=[fleets.refill_later, groups.refill_later],
                 )
+                place = known
+                backend.terminate_instances = lambda ids: groups.terminate(place, ids)
             return known
 
     def _parameter(self, region: str, name: str) -> str | None:

@@ -89,6 +89,32 @@ def create_fleet(region: Region, args: Args) -> Answer:
     return answer
 
 
+def begin(region: Region, args: Args, *, fleet_id: str) -> Fleet:
+    """A fleet that keeps its number: a spot fleet is one too, by another name."""
+    fleet = Fleet(fleet_id, "maintain", region.now(), args, list(_pools(region, args, spot=True)), spot=True)
+    _fill(region, fleet, _capacity(args))
+    return fleet
+
+
+def refill_later(region: Region, ended: Machine) -> None:
+    """A fleet of type `maintain` replaces what ends while it lives (EC2 user guide, "EC2 Fleet request types")."""
+    fleet = region.fleets.get(ended.fleet_id) or region.spot_fleets.get(ended.fleet_id)
+    if fleet is not None and fleet.type == "maintain" and fleet.state == "active":
+        region.later(region.world.settings.refill_s, lambda: _refill(region, fleet))
+
+
+def _refill(region: Region, fleet: Fleet) -> None:
+    if fleet.state != "active":
+        return
+    there = sum(
+        pool.weight * sum(one.state in (machine.PENDING, machine.RUNNING) for one in pool.made)
+        for pool in fleet.pools
+    )
+    missing = _capacity(fleet.args) - there
+    if missing > 0:
+        _fill(region, fleet, missing)
+
+
 def _check(args: Args, kind: str) -> None:
     if kind not in ("instant", "request", "maintain"):
         raise AwsError("InvalidParameterValue", f"Value ({kind}) for parameter Type is invalid.")
@@ -203,7 +229,7 @@ def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
         room = capacity.room(region, pool.launch)
         count = min(asked, room.count)
         if count > 0:
-            pool.made = launch.create(region, pool.launch, count, fleet_id=fleet.id)
+            pool.made = [*pool.made, *launch.create(region, pool.launch, count, fleet_id=fleet.id)]
         missing -= count * pool.weight
         if count < asked:
             pool.refusal = room.refusal
@@ -356,7 +382,7 @@ def delete_fleets(region: Region, args: Args) -> Answer:
     for fleet_id in ids:
         refusal = _why_not(region, fleet_id, ends=ends)
         if refusal is None:
-            done.append(_delete(region, region.fleets[fleet_id], ends=ends))
+            done.append(end(region, region.fleets[fleet_id], ends=ends))
         else:
             failed.append({"FleetId": fleet_id, "Error": {"Code": refusal[0], "Message": refusal[1]}})
     return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
@@ -373,16 +399,15 @@ def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | 
     return None
 
 
-def _delete(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
+def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
+    """Nothing is launched any more; with `ends` its instances are terminated."""
     before = fleet.state
     alive = [one for one in fleet.instances if one.alive]
+    fleet.state = "deleted_terminating" if ends else "deleted_running"
     if ends:
         for one in alive:
             machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
             spot.close(region, one, status="instance-terminated-by-user")
-        fleet.state = "deleted_terminating"
-    else:
-        fleet.state = "deleted_running"
     region.forget_tags(fleet.id)
     region.later(region.world.settings.terminate_s if ends else 0, lambda: _settle(fleet))
     return {"FleetId": fleet.id, "PreviousFleetState": before, "CurrentFleetState": fleet.state}

@@ -97,6 +97,7 @@ class Image:
     virtualization: str = "hvm"
     state: str = "available"
     platform: str | None = None
+    protected: bool = False
 
 
 def published(region: str) -> dict[str, Image]:
@@ -227,6 +228,7 @@ def _described(region: Region, image: Image) -> dict[str, Any]:
         "OwnerId": image.owner,
         "Public": image.public,
         "State": image.state,
+        "DeregistrationProtection": "enabled-without-cooldown" if image.protected else "disabled",
         "Platform": image.platform,
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",

@@ -298,14 +298,21 @@ def describe_attribute(region: Region, args: Args) -> Answer | None:
 
 
 def terminate_instances(region: Region, args: Args) -> Answer:
-    """All or none: one unknown or protected id, and nothing ends. Ending an ended one changes nothing."""
+    """One unknown id, and nothing ends; a protected one keeps all of its zone. Ending an ended one changes nothing.
+
+    AWS: EC2 API Reference, TerminateInstances.
+    """
     machine.adopt(region)
     ids = args.get("InstanceIds") or ()
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
     found = find(region, ids)
+    protected = [one for one in found if one.moto.disable_api_termination and one.state != TERMINATED]
     for one in found:
-        if one.moto.disable_api_termination and one.state != TERMINATED:
+        if protected and one.zone not in {other.zone for other in protected}:
+            _terminate(region, one)
+    for one in protected:
+        if one.state != TERMINATED:
             raise AwsError(
                 "OperationNotPermitted",
                 f"The instance '{one.id}' may not be terminated. Modify its 'disableApiTermination' instance attribute "

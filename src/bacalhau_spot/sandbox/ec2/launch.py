@@ -82,6 +82,7 @@ def create(
             fleet_id=fleet_id,
             client_token=client_token,
             profile=profile,
+            placement_group=str((launch.data.get("Placement") or {}).get("GroupName") or ""),
         )
         region.machines[machine.id] = machine
         _equip(region, machine, launch)

@@ -28,6 +28,7 @@ class Machine:
     fleet_id: str = ""
     client_token: str = ""
     profile: dict[str, str] = field(default_factory=dict)
+    placement_group: str = ""
     boot_mode: str = "uefi-preferred"
     notice_at: float | None = None  # when AWS announced the interruption
 
@@ -63,6 +64,8 @@ def shut_down(region: Region, machine: Machine, *, code: str, by_user: bool) -> 
         return
     machine.set_state(SHUTTING_DOWN)
     _explain(machine, code, by_user=by_user, moment=region.now())
+    for listener in region.on_end:
+        listener(region, machine)
     region.later(region.world.settings.terminate_s, lambda: _finish(region, machine))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.sandbox.ec2 import quotas
+from bacalhau_spot.sandbox.ec2 import gateways, quotas
 from bacalhau_spot.sandbox.ec2.tags import tags_of
 from bacalhau_spot.sandbox.wire import AwsError
 
@@ -89,12 +89,6 @@ def check_gateway(region: Region, args: Args) -> None:
         raise _in_use(f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted.")
 
 
-def check_interface(region: Region, args: Args) -> None:
-    eni = region.backend.enis.get(args.get("NetworkInterfaceId"))
-    if eni is not None and eni.attachment_id:
-        raise AwsError("InvalidParameterValue", f"Network interface '{eni.id}' is currently in use.")
-
-
 def check_route_table(region: Region, args: Args) -> None:
     table = region.backend.route_tables.get(args.get("RouteTableId"))
     if table is not None and table.associations:  # the main one counts its place as an association
@@ -114,6 +108,7 @@ def check_vpc(region: Region, args: Args) -> None:
         or any(table.vpc_id == vpc_id and not _is_main(table) for table in backend.route_tables.values())
         or any(eni.subnet.vpc_id == vpc_id for eni in backend.enis.values())
         or any(acl.vpc_id == vpc_id and not _is_default(acl) for acl in backend.network_acls.values())
+        or any(gateways.holders_of(region, vpc_id))
     )
     if held:
         raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
@@ -131,6 +126,9 @@ def _is_default(acl: Any) -> bool:
 def _strip(region: Region, vpc_id: str) -> None:
     """Nothing but what goes with the VPC is left: take away what keeps moto from seeing that, and its leftovers."""
     backend = region.backend
+    options = backend.vpcs[vpc_id].dhcp_options
+    if options is not None:  # moto would delete them with the VPC
+        options.vpc = backend.vpcs[vpc_id].dhcp_options = None
     for table in list(backend.route_tables.values()):
         if table.vpc_id == vpc_id:
             table._associations = {}  # noqa: SLF001 - associations of subnets long deleted

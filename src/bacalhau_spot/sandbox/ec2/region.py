@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.fleets import Fleet
     from bacalhau_spot.sandbox.ec2.images import Image
     from bacalhau_spot.sandbox.ec2.machine import Machine
+    from bacalhau_spot.sandbox.ec2.shelf import Item
     from bacalhau_spot.sandbox.ec2.spot import SpotRequest
     from bacalhau_spot.sandbox.world import World
 
@@ -52,6 +53,18 @@ class Region:
     machines: dict[str, Machine] = field(default_factory=dict)  # by instance id
     spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
     fleets: dict[str, Fleet] = field(default_factory=dict)
+    spot_fleets: dict[str, Fleet] = field(default_factory=dict)
+    shelf: dict[str, Item] = field(default_factory=dict)  # kinds that moto does not know, by id
+    indexed: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # ARN -> tags, as the tagging API last saw it
+    vanished: dict[str, tuple[float, dict[str, str]]] = field(
+        default_factory=dict
+    )  # since when, and its last tags
+    ending_groups: set[str] = field(default_factory=set)  # Auto Scaling groups whose instances are going
+    on_end: list[Callable[[Region, Machine], None]] = field(
+        default_factory=list
+    )  # told when an instance begins to end
     images: dict[str, Image] = field(default_factory=dict)  # the public ones that moto does not know
     offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
         default_factory=dict

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 KEY_LIMIT, VALUE_LIMIT, COUNT_LIMIT = 127, 256, 50
 # How AWS calls each kind, and what it answers when one of it is not there
 KINDS = {
+    "cr": ("capacity-reservation", "InvalidCapacityReservationId.NotFound"),
+    "eice": ("instance-connect-endpoint", "InvalidInstanceConnectEndpointId.NotFound"),
+    "eigw": ("egress-only-internet-gateway", "InvalidEgressOnlyInternetGatewayId.NotFound"),
+    "fl": ("vpc-flow-log", "InvalidFlowLogId.NotFound"),
+    "pcx": ("vpc-peering-connection", "InvalidVpcPeeringConnectionID.NotFound"),
+    "pg": ("placement-group", "InvalidPlacementGroupId.NotFound"),
+    "sfr": ("spot-fleet-request", "InvalidSpotFleetRequestId"),
     "acl": ("network-acl", "InvalidNetworkAclID.NotFound"),
     "ami": ("image", "InvalidAMIID.NotFound"),
     "dopt": ("dhcp-options", "InvalidDhcpOptionID.NotFound"),
@@ -36,6 +43,7 @@ KINDS = {
     "vpc": ("vpc", "InvalidVpcID.NotFound"),
     "vpce": ("vpc-endpoint", "InvalidVpcEndpointId.NotFound"),
 }
+_JOINED = {"pending-acceptance", "provisioning", "active"}
 FILTERS: dict[str, filters.Getter[dict[str, str]]] = {
     "key": lambda row: row["Key"],
     "value": lambda row: row["Value"],
@@ -107,9 +115,12 @@ def _alive(region: Region) -> set[str]:
     for collection in (
         backend.vpcs, backend.internet_gateways, backend.route_tables, backend.enis, backend.volumes,
         backend.snapshots, backend.launch_templates, backend.nat_gateways, backend.network_acls,
-        backend.dhcp_options_sets, backend.amis,
+        backend.dhcp_options_sets, backend.amis, backend.vpc_end_points, backend.flow_logs,
+        backend.egress_only_internet_gateways, region.shelf, region.images,
     ):  # fmt: skip
         found.update(collection)
+    found.update(one.id for one in region.spot_fleets.values() if one.state == "active")
+    found.update(one.id for one in backend.vpc_pcxs.values() if one._status.code in _JOINED)  # noqa: SLF001 - as moto does
     found.update(subnet.id for subnet in region.subnets())
     found.update(key.id for key in backend.key_pairs.values())
     found.update(address.allocation_id for address in backend.addresses if address.allocation_id)

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.receipt import Fate, by_region
-from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
+from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
 from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Identity, Naming, Resource
-    from bacalhau_spot.core.receipt import Problem, TeardownReceipt
+    from bacalhau_spot.core.receipt import Outcome, Problem, TeardownReceipt
 
 
 def teardown_preview_view(
@@ -52,19 +52,46 @@ def _unknown(unknown: Sequence[Resource]) -> list[Text]:
     ]
 
 
-def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming) -> Group:
+def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming, command: str = "destroy") -> Group:
     """Deleted by region and kind, what is left and why, and what the verifying look found."""
     parts: list[RenderableType] = []
-    gone = [one.resource for one in receipt.outcomes if one.fate in {Fate.DELETED, Fate.GONE}]
-    if gone:
-        rows = [(region, _kinds(resources)) for region, resources in by_region(gone).items()]
-        parts.append(Columns(("region", "deleted"), rows))
+    if receipt.outcomes:
+        parts.append(_table(receipt))
     parts.extend(_left(receipt))
     parts.extend(_unknown(receipt.unknown))
     parts.extend(not_seen(receipt.unseen))
     parts.extend(_silent(receipt.silent))
-    parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes)))
+    parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes), command=command))
     return Group(*parts)
+
+
+_HEADS = {
+    "already gone": {Fate.GONE},
+    "skipped": {Fate.SKIPPED},
+    "blocked": {Fate.BLOCKED},
+    "failed": {Fate.FAILED},
+    "left": {Fate.LEFT},
+}
+
+
+def _table(receipt: TeardownReceipt) -> Columns:
+    """A row a region: what was deleted, by kind, and how many ended otherwise; columns in which nothing stands are not shown."""
+    regions: dict[str, list[Outcome]] = {}
+    for one in receipt.outcomes:
+        regions.setdefault(one.resource.region, []).append(one)
+    rows = [(region, *_counts(found), _deleted(found)) for region, found in sorted(regions.items())]
+    every = f"{len(receipt.deleted)} in all"
+    total = ("total", *_counts(receipt.outcomes), every) if len(regions) > 1 else None
+    return Columns(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
+
+
+def _counts(outcomes: Sequence[Outcome]) -> list[str]:
+    numbers = (sum(one.fate in fates for one in outcomes) for fates in _HEADS.values())
+    return [str(number) if number else "" for number in numbers]
+
+
+def _deleted(outcomes: Sequence[Outcome]) -> str:
+    return _kinds(one.resource for one in outcomes if one.fate == Fate.DELETED)
 
 
 def _silent(problems: Sequence[Problem]) -> list[Text]:
@@ -76,20 +103,32 @@ def _silent(problems: Sequence[Problem]) -> list[Text]:
     return [Text(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
 
 
-def _left(receipt: TeardownReceipt) -> list[Text]:
-    codes = {one.resource.id: one.problem.code for one in receipt.outcomes if one.problem is not None}
-    return [
-        Text(
-            f"left: {kind_name(one.kind)} {one.id} in {one.region}"
-            + (f" ({codes[one.id]})" if one.id in codes else ""),
-            style="yellow",
-        )
-        for one in receipt.remaining
-    ]
+def _left(receipt: TeardownReceipt) -> list[RenderableType]:
+    """Each thing that is left, why, and what is in its way with the command that frees it."""
+    lines: list[RenderableType] = []
+    for one in receipt.outcomes:
+        if one.fate not in {Fate.FAILED, Fate.BLOCKED, Fate.LEFT}:
+            continue
+        name = f"{kind_name(one.resource.kind)} {one.resource.id} in {one.resource.region}"
+        lines.append(Said(f"left: {name}{_why(one)}", style="yellow"))
+        for blocker in one.blockers:
+            owner = f", {blocker.owner}" if blocker.owner else ""
+            lines.append(Said(f"  kept by {kind_name(blocker.kind)} {blocker.id}{owner}"))
+            if blocker.free:
+                lines.append(Said(blocker.free, style="cyan", prefix="    free it: ", whole=True))
+    return lines
 
 
-def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[RenderableType]:
-    tag = f"{naming.tag_key}={naming.tag_value}"
+def _why(one: Outcome) -> str:
+    if one.problem is None:
+        return ""
+    words = one.problem.code if one.blockers or one.problem.operation else one.problem.message
+    asked = f", request {one.problem.request_id}" if one.problem.request_id else ""
+    return f" ({words}{asked})"
+
+
+def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
+    tag = naming.tag_key if command == "nuke" else f"{naming.tag_key}={naming.tag_value}"
     where = plural(len(receipt.looked_into), "region")
     if receipt.interrupted or receipt.remaining:
         text = (
@@ -100,7 +139,7 @@ def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool) -> list[Re
         text = f"interrupted: {text}" if receipt.interrupted else text
         return [
             Text(text, style="bold yellow"),
-            *next_commands(("bacalhau-spot destroy",), label="to go on: "),
+            *next_commands((f"bacalhau-spot {command}",), label="to go on: "),
         ]
     if receipt.unknown:
         return [Text(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]

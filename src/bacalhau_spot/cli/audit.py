@@ -1,0 +1,70 @@
+"""The audit log: who had what deleted, by which request of AWS, one JSON object a line. It is only ever added to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.core import events
+from bacalhau_spot.ui.jsonout import event_name, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.core.events import Event
+    from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.receipt import TeardownReceipt
+
+NAME = "audit.jsonl"
+_KEPT = (events.Deleting, events.Deleted, events.RegionFailed, events.Stopping)
+
+
+class Audit:
+    """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
+
+    def __init__(self, runtime: Runtime, *, identity: Identity) -> None:
+        self.path = runtime.state_dir / NAME
+        self.trouble = ""
+        self._clock = runtime.clock
+        self._who = {
+            "run": runtime.run_id,
+            "account_id": identity.account_id,
+            "arn": identity.arn,
+        }
+        self._write("begun", argv=list(runtime.argv))
+
+    def emit(self, event: Event) -> None:
+        """A listener like any other."""
+        if isinstance(event, _KEPT):
+            names = event.__dataclass_fields__
+            self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
+
+    def ended(self, receipt: TeardownReceipt) -> None:
+        refused: Sequence[Any] = [
+            {
+                "region": one.resource.region,
+                "kind": one.resource.kind,
+                "id": one.resource.id,
+                "fate": one.fate,
+                "code": one.problem.code if one.problem else "",
+                "request_id": one.problem.request_id if one.problem else "",
+            }
+            for one in receipt.outcomes
+            if one.problem is not None
+        ]
+        self._write(
+            "ended",
+            exit_code=int(receipt.exit_code),
+            remaining=len(receipt.remaining),
+            refused=refused,
+        )
+
+    def _write(self, event: str, **values: Any) -> None:
+        row = {"event": event, "at": time_text(self._clock.now()), **self._who, **values}
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+        except OSError as error:
+            self.trouble = f"the audit log {self.path} cannot be written: {error.strerror or error}"

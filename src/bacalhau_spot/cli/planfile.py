@@ -1,0 +1,82 @@
+"""A nuke's plan as a file: what was found, to be reviewed, and later exactly that to be deleted."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.jsonout import resources_data, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from bacalhau_spot.core.model import Identity, Resource
+    from bacalhau_spot.core.sparing import Key
+    from bacalhau_spot.core.tags import Scope
+
+VERSION = 1
+
+
+def write(
+    path: Path, resources: Sequence[Resource], *, identity: Identity, scope: Scope, now: datetime
+) -> None:
+    """Raises UserError when it cannot be written."""
+    plan = {
+        "plan_version": VERSION,
+        "made_at": time_text(now),
+        "account_id": identity.account_id,
+        "scope": {"key": scope.key, "value": scope.value, "creator": scope.creator},
+        "resources": resources_data(resources),
+    }
+    try:
+        path.write_text(json.dumps(plan, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written", why=error.strerror or str(error), exit_code=ExitCode.USAGE
+        ) from error
+
+
+def read(path: Path, *, identity: Identity, scope: Scope) -> frozenset[Key]:
+    """What the plan names. Raises UserError when it is no plan, or one for another account or another tag."""
+    plan = _parsed(path)
+    if plan.get("account_id") != identity.account_id:
+        raise UserError(
+            f"{path} was made for account {plan.get('account_id')}",
+            why=f"these credentials are of account {identity.account_id}",
+            hint="use that account's --profile, or make a new plan with --plan-out",
+            exit_code=ExitCode.USAGE,
+        )
+    if plan.get("scope") != {"key": scope.key, "value": scope.value, "creator": scope.creator}:
+        raise UserError(
+            f"{path} was made for another tag",
+            why=f"the configuration's is {scope.key}={scope.value}",
+            hint="use the configuration that the plan was made with, or make a new plan with --plan-out",
+            exit_code=ExitCode.USAGE,
+        )
+    try:
+        return frozenset((str(row["region"]), str(row["kind"]), str(row["id"])) for row in plan["resources"])
+    except (KeyError, TypeError) as error:
+        raise _no_plan(path, "a resource needs region, kind and id") from error
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    try:
+        plan = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read", why=error.strerror or str(error), exit_code=ExitCode.USAGE
+        ) from error
+    except json.JSONDecodeError as error:
+        raise _no_plan(f"{path}:{error.lineno}:{error.colno}", error.msg) from error
+    except ValueError as error:
+        raise _no_plan(path, str(error)) from error
+    if not isinstance(plan, dict) or plan.get("plan_version") != VERSION:
+        raise _no_plan(path, f"it has no plan_version {VERSION}")
+    return plan
+
+
+def _no_plan(where: Path | str, why: str) -> UserError:
+    return UserError(f"{where}: this is no plan of `nuke --plan-out`", why=why, exit_code=ExitCode.USAGE)

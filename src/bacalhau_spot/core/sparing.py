@@ -1,0 +1,58 @@
+"""What a nuke leaves alone although it is ours. Each rule gives the reason, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from bacalhau_spot.core.model import Resource
+
+Key = tuple[str, str, str]  # region, kind, id
+
+
+def key_of(resource: Resource) -> Key:
+    return resource.region, resource.kind, resource.id
+
+
+def born(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Key, datetime]:
+    """When each came to be. Many kinds do not say; they are as old as the oldest thing of their cluster in their region.
+
+    What has no such neighbour is absent: its age is not known.
+    """
+    every = tuple(resources)
+    oldest: dict[tuple[str, str], datetime] = {}
+    for one in every:
+        group = (one.region, one.tags.get(tag_key, ""))
+        if one.created_at is not None and (group not in oldest or one.created_at < oldest[group]):
+            oldest[group] = one.created_at
+    found: dict[Key, datetime] = {}
+    for one in every:
+        moment = one.created_at or oldest.get((one.region, one.tags.get(tag_key, "")))
+        if moment is not None:
+            found[key_of(one)] = moment
+    return found
+
+
+def too_young(
+    births: Mapping[Key, datetime], *, now: datetime, at_least: timedelta
+) -> Callable[[Resource], str]:
+    """Spares what is younger, and what appears after the look: it is younger still. What has no known age is not spared."""
+
+    def why(one: Resource) -> str:
+        moment = births.get(key_of(one)) or one.created_at
+        return "" if moment is None or now - moment >= at_least else "it is younger than --min-age"
+
+    return why
+
+
+def not_planned(plan: Collection[Key]) -> Callable[[Resource], str]:
+    return lambda one: "" if key_of(one) in plan else "it is not in the plan"
+
+
+def first_reason(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
+    """What spares by any of the rules."""
+    every = tuple(rules)
+    return lambda one: next(filter(None, (rule(one) for rule in every)), "")

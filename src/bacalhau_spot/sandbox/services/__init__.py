@@ -1,0 +1,1 @@
+"""Services beside EC2, where moto's answer is not enough."""

@@ -1,0 +1,127 @@
+"""What a nuke is about to delete: all of it, where it is, whose, how old, and what it costs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.costs import HOURS_A_MONTH
+from bacalhau_spot.core.found import in_order
+from bacalhau_spot.core.teardown import GLOBAL
+from bacalhau_spot.ui.views.text import Columns, Said, not_seen
+from bacalhau_spot.ui.words import age, few, kind, kind_name, listed, plural, usd
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.found import Found
+    from bacalhau_spot.core.model import Resource
+
+
+def nuke_preview_view(found: Found) -> Group:
+    """Who and where, the list, what stays, what we may not, what stops costing."""
+    parts: list[RenderableType] = [*_where(found)]
+    if found.doomed:
+        parts.append(_list(found))
+    elif not found.foundlings:
+        parts.append(
+            Text(f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark")
+        )
+    parts += [
+        Said(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
+        for one, region in sorted(found.foundlings.items())
+    ]
+    parts += _spared(found)
+    parts += [
+        Said(
+            f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}",
+            style="yellow",
+        )
+        for one in found.unknown
+    ]
+    parts += _denied(found)
+    parts += _cost(found)
+    return Group(*parts)
+
+
+def _where(found: Found) -> list[RenderableType]:
+    alias = f" ({found.alias})" if found.alias else ""
+    lines: list[RenderableType] = [
+        Text(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
+        Said(f"looked into {listed(found.looked_into)}", style="dim"),
+    ]
+    if found.left_out:
+        lines.append(Said(f"left out, as you wished: {listed(found.left_out)}", style="yellow"))
+    return [*lines, *not_seen(found.unseen)]
+
+
+def _list(found: Found) -> Columns:
+    return Columns(
+        ("region", "kind", "id", "name", "cluster", "age", "remark"),
+        [
+            (
+                one.region,
+                kind_name(one.kind),
+                one.id,
+                one.name,
+                found.cluster_of(one),
+                age(found.now - one.created_at) if one.created_at else "",
+                _remark(one, found),
+            )
+            for one in in_order(found.doomed)
+        ],
+        spare=("name", "age", "cluster"),
+    )
+
+
+def _remark(one: Resource, found: Found) -> str:
+    if one.protection:
+        return f"{one.protection}: {'will be lifted' if found.lift else 'add --disable-protection'}"
+    if one.region != GLOBAL and not found.cluster_of(one):
+        return "without our tag: launched by what is ours"
+    return one.state if one.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
+
+
+def _spared(found: Found) -> list[RenderableType]:
+    reasons: dict[str, list[Resource]] = {}
+    for one, why in found.spared:
+        reasons.setdefault(why, []).append(one)
+    return [
+        Said(
+            f"stays: {few([f'{kind_name(one.kind)} {one.id}' for one in in_order(ones)], at_most=6)} ({why})",
+            style="dim",
+        )
+        for why, ones in sorted(reasons.items())
+    ]
+
+
+def _denied(found: Found) -> list[RenderableType]:
+    """One line an action: the same refusal in twelve regions is one."""
+    actions: dict[str, set[str]] = {}
+    for problem in found.denied:
+        actions.setdefault(problem.operation, set()).add(problem.region)
+    return [
+        Said(f"you may not {action} in {listed(sorted(regions))}: that will be left", style="bold yellow")
+        for action, regions in sorted(actions.items())
+    ]
+
+
+def _cost(found: Found) -> list[RenderableType]:
+    if not found.doomed:
+        return []
+    counts: dict[str, int] = {}
+    for one in found.doomed:
+        counts[one.kind] = counts.get(one.kind, 0) + 1
+    regions = len({one.region for one in found.doomed if one.region != GLOBAL})
+    what = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
+    lines: list[RenderableType] = [
+        Said(f"{plural(len(found.doomed), 'resource')} in {plural(regions, 'region')}: {what}", style="bold")
+    ]
+    if found.usd_per_hour:
+        month = usd(found.usd_per_hour * HOURS_A_MONTH)
+        lines.append(
+            Said(f"stops costing about {usd(found.usd_per_hour)} an hour, {month} a month", style="bold")
+        )
+    return lines
