@@ -117,3 +117,12 @@ def test_zones_of_a_region(sandbox: Any) -> None:
     """DescribeAvailabilityZones: names and zone ids."""
     zones = sandbox.client(region="eu-west-1").describe_availability_zones()["AvailabilityZones"]
     assert [zone["ZoneName"] for zone in zones] == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+
+
+def test_a_type_is_offered_only_where_a_subnet_can_be(sandbox: Any) -> None:
+    """DescribeInstanceTypeOfferings names zones of the region: "availability-zone - The Availability Zone"."""
+    for region in ("us-east-1", "eu-west-2", "ap-southeast-3"):
+        sandbox.world.settings.opted_in = ["ap-southeast-3"]
+        ec2 = sandbox.client("ec2", region)
+        zones = {one["ZoneName"] for one in ec2.describe_availability_zones()["AvailabilityZones"]}
+        assert {zone for zone, _ in offerings(ec2, LocationType="availability-zone")} <= zones

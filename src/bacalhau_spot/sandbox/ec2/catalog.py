@@ -58,7 +58,9 @@ def _pools(region: Region, refused: tuple[str, ...]) -> dict[str, set[str]]:
     offered: dict[str, set[str]] = {zone: set() for zone in region.zones()}
     if known:
         for row in known:
-            offered.setdefault(row["Location"], set()).add(row["InstanceType"])
+            # moto's recorded offerings know zones that its regions do not have (eu-west-2d): nothing can be made there.
+            if row["Location"] in offered:
+                offered[row["Location"]].add(row["InstanceType"])
     else:
         general = {name for name in INSTANCE_TYPES if name.partition(".")[0] in FAMILIES_EVERYWHERE}
         offered = {zone: set(general) for zone in offered}
