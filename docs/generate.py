@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bacalhau_spot.cli.app import build
 from bacalhau_spot.core.lifecycle import MOVES
-from bacalhau_spot.core.teardown import TABLE as KINDS
+from bacalhau_spot.core.teardown import ROWS, TABLE, Row, before, waves
 from bacalhau_spot.core.verdict import TABLE as VERDICTS
 from bacalhau_spot.errors import ExitCode
 
@@ -40,10 +40,27 @@ def lifecycle() -> str:
 
 def kinds() -> str:
     rows = [
-        f"| {row.kind} | {', '.join(sorted(row.after)) or '-'} | {'yes' if row.derived else ''} |"
-        for row in KINDS
+        f"| {step} | {kind} | {ROWS[kind].service} | {', '.join(sorted(ROWS[kind].after)) or '-'} | {_remark(ROWS[kind])} |"
+        for step, wave in enumerate(waves(), start=1)
+        for kind in wave
     ]
-    return "\n".join(["| kind | after | normally dies with its owner |", "|---|---|---|", *rows])
+    return "\n".join(["| step | kind | service | goes when gone | |", "|---|---|---|---|---|", *rows])
+
+
+def _remark(row: Row) -> str:
+    words = ("made by `create`" if row.made else "", "dies with its owner, as a rule" if row.derived else "")
+    return "; ".join(filter(None, words))
+
+
+def graph() -> str:
+    """Only what is not implied: `a` before `c` is not drawn when `a` goes before `b` and `b` before `c`."""
+    lines = [
+        f"    {first} --> {row.kind}"
+        for row in TABLE
+        for first in sorted(row.after)
+        if not any(first in before(other) for other in row.after)
+    ]
+    return "\n".join(["```mermaid", "flowchart LR", *lines, "```"])
 
 
 def errors() -> str:
@@ -67,7 +84,8 @@ def constraints() -> str:
 
 SECTIONS = {
     "README.md": {"exit codes": exit_codes},
-    "docs/architecture.md": {"lifecycle": lifecycle, "kinds": kinds},
+    "docs/architecture.md": {"lifecycle": lifecycle},
+    "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
     "pyproject.toml": {"pins": constraints},
 }

@@ -43,6 +43,7 @@ FOLDER = Path(str(ui.__file__)).parent / "schemas"
 PROBLEM = Problem("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
 INSTANCE = Instance("i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, NOW, private_ip="10.0.0.1")
 VPC = Resource("vpc", "vpc-1", "us-east-1")
+VOLUME = Resource("volume", "vol-1", "us-east-1", created_at=NOW)
 POOL = Offer(Pool("t3.medium", "us-east-1a"), Decimal("0.0131"), Arch.X86_64)
 UNPRICED = Offer(Pool("t4g.small", "us-east-1a"), None, Arch.ARM64)
 
@@ -95,7 +96,7 @@ FOUND = Found(
     alias="acme",
     scope=Scope("bacalhau-cluster", "c", creator="us"),
     now=datetime(2026, 1, 1, tzinfo=UTC),
-    doomed=(VPC,),
+    doomed=(VPC, VOLUME),
     spared=((VPC, "it came with the account"),),
     unknown=(VPC,),
     denied=(PROBLEM,),
@@ -123,6 +124,7 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
     ),
     "a nuke": ("nuke", jsonout.teardown_data(TEARDOWN)),
     "what would be nuked": ("nuke", jsonout.nuke_found_data(FOUND)),
+    "how it is nuked": ("nuke", jsonout.order_data()),
     "a failed list": ("list", None),
     "another command": ("sandbox status", {"running": False}),
 }

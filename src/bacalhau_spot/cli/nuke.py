@@ -78,6 +78,7 @@ def nuke(
     *,
     force: Annotated[bool, Parameter(name="--force", negative="")] = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    explain: Annotated[bool, Parameter(name="--explain", negative="")] = False,
     choice: Choice = EVERYTHING,
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -93,7 +94,11 @@ def nuke(
         Do not ask. The list is shown all the same.
     dry_run
         Show what would be deleted and stop. Changes nothing.
+    explain
+        Show which kinds of resource it knows and in which order they go, and stop. Asks AWS nothing.
     """
+    if explain:
+        return Result("nuke", view=views.order_view(), data=jsonout.order_data())
     call = Invocation("nuke", common, runtime)
     spec = call.spec(lenient=True)
     with call.engine(spec) as running:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from decimal import Decimal
 
     from bacalhau_spot.core.model import Identity, Resource
@@ -41,6 +41,12 @@ class Found:
     @property
     def empty(self) -> bool:
         return not self.doomed and not self.foundlings
+
+    @property
+    def youngest(self) -> timedelta | None:
+        """How old the youngest is of those that are to go; None when none of them says."""
+        births = [one.created_at for one in self.doomed if one.created_at is not None]
+        return self.now - max(births) if births else None
 
     def cluster_of(self, resource: Resource) -> str:
         """Whose it is: the value of our tag; what a launcher of ours launched may lack it."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.teardown import GLOBAL
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
@@ -18,19 +20,24 @@ def key_of(resource: Resource) -> Key:
 
 
 def born(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Key, datetime]:
-    """When each came to be. Many kinds do not say; they are as old as the oldest thing of their cluster in their region.
+    """When each came to be, for the question whether it is old enough to go.
 
-    What has no such neighbour is absent: its age is not known.
+    Many kinds do not say (a VPC, a subnet): they count as young as the youngest thing of their cluster in their region, which
+    may need them. What is the same in all regions serves the youngest of its cluster anywhere. What has no such neighbour is
+    absent: its age is not known.
     """
     every = tuple(resources)
-    oldest: dict[tuple[str, str], datetime] = {}
+    youngest: dict[tuple[str, str], datetime] = {}
     for one in every:
-        group = (one.region, one.tags.get(tag_key, ""))
-        if one.created_at is not None and (group not in oldest or one.created_at < oldest[group]):
-            oldest[group] = one.created_at
+        if one.created_at is None:
+            continue
+        for place in {one.region, GLOBAL}:
+            group = (place, one.tags.get(tag_key, ""))
+            youngest[group] = max(youngest.get(group, one.created_at), one.created_at)
     found: dict[Key, datetime] = {}
     for one in every:
-        moment = one.created_at or oldest.get((one.region, one.tags.get(tag_key, "")))
+        neighbour = youngest.get((one.region, one.tags.get(tag_key, "")))
+        moment = neighbour if one.created_at is None or one.region == GLOBAL else one.created_at
         if moment is not None:
             found[key_of(one)] = moment
     return found
@@ -43,7 +50,11 @@ def too_young(
 
     def why(one: Resource) -> str:
         moment = births.get(key_of(one)) or one.created_at
-        return "" if moment is None or now - moment >= at_least else "it is younger than --min-age"
+        return (
+            ""
+            if moment is None or now - moment >= at_least
+            else "it, or what needs it, is younger than --min-age"
+        )
 
     return why
 

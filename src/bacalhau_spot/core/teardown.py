@@ -75,7 +75,8 @@ class Row:
     """One kind.
 
     `derived`: it normally dies with its owner. `batch`: how many ids one delete call takes. `made`: `create` makes such.
-    `service`: the AWS service that has it. `everywhere`: it belongs to the account, not to a region.
+    `service`: the AWS service that has it. `everywhere`: it belongs to the account, not to a region. `patience_s`: how long AWS
+    may take to remove one, once it has begun.
     """
 
     kind: Kind
@@ -85,6 +86,11 @@ class Row:
     made: bool = False
     service: str = "ec2"
     everywhere: bool = False
+    patience_s: float = 300.0
+
+
+# Longer than AWS's own waiters wait (ten minutes); metal instances and interfaces of Lambda take the longest.
+_SLOW_S, _SLOWEST_S = 900.0, 2700.0
 
 
 def _after(*kinds: Kind) -> frozenset[Kind]:
@@ -98,18 +104,30 @@ _IN_THE_VPC = _after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.ENDPOINT, Kind.CONNEC
 TABLE: tuple[Row, ...] = (
     # What launches
     Row(Kind.RULE, service="events"),
-    Row(Kind.SCALING_GROUP, service="autoscaling"),
+    Row(Kind.SCALING_GROUP, service="autoscaling", patience_s=_SLOW_S),
     Row(Kind.FLEET, batch=25, made=True),
     Row(Kind.SPOT_FLEET, batch=100),
     Row(Kind.SPOT_REQUEST, after=_LAUNCHERS, batch=100, made=True),
     # What costs most
-    Row(Kind.INSTANCE, after=_LAUNCHERS | _after(Kind.SPOT_REQUEST), batch=100, made=True),
-    Row(Kind.NAT_GATEWAY),
-    Row(Kind.ENDPOINT, batch=25),
-    Row(Kind.CONNECT_ENDPOINT),
+    Row(
+        Kind.INSTANCE,
+        after=_LAUNCHERS | _after(Kind.SPOT_REQUEST),
+        batch=100,
+        made=True,
+        patience_s=_SLOWEST_S,
+    ),
+    Row(Kind.NAT_GATEWAY, patience_s=_SLOW_S),
+    Row(Kind.ENDPOINT, batch=25, patience_s=_SLOW_S),
+    Row(Kind.CONNECT_ENDPOINT, patience_s=_SLOW_S),
     # What instances used
-    Row(Kind.VOLUME, after=_after(Kind.INSTANCE), derived=True, made=True),
-    Row(Kind.INTERFACE, after=_IN_THE_VPC - {Kind.INTERFACE}, derived=True, made=True),
+    Row(Kind.VOLUME, after=_after(Kind.INSTANCE), derived=True, made=True, patience_s=_SLOW_S),
+    Row(
+        Kind.INTERFACE,
+        after=_IN_THE_VPC - {Kind.INTERFACE},
+        derived=True,
+        made=True,
+        patience_s=_SLOWEST_S,
+    ),
     Row(Kind.ADDRESS, after=_after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.INTERFACE)),
     Row(Kind.TEMPLATE, after=_LAUNCHERS, made=True),
     Row(Kind.PLACEMENT_GROUP, after=_after(Kind.INSTANCE, Kind.TEMPLATE)),
@@ -167,6 +185,18 @@ def before(kind: Kind) -> frozenset[Kind]:
     """All kinds that must be gone before `kind`, directly or through others."""
     direct = ROWS[kind].after
     return direct.union(*(before(other) for other in direct)) if direct else direct
+
+
+def waves() -> tuple[tuple[Kind, ...], ...]:
+    """The kinds in the order in which they go: all of a wave at once, each wave when what it waits for is gone."""
+    found: list[tuple[Kind, ...]] = []
+    for everywhere in (False, True):
+        left = {row.kind for row in TABLE if row.everywhere is everywhere}
+        while left:
+            wave = tuple(kind for kind in ROWS if kind in left and not ROWS[kind].after & left)
+            found.append(wave)
+            left -= set(wave)
+    return tuple(found)
 
 
 def in_turn(left: Iterable[Resource]) -> frozenset[Kind]:

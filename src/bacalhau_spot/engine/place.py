@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -90,13 +90,19 @@ class Place:
         self._asked: set[Key] = set()
         self._went: set[Key] = set()  # after we began: with what it belongs to, if not by itself
         self._stuck: set[Key] = set()  # asking again would be refused again
+        self._leaving_since_s: dict[Key, float] = {}
         self._children: set[str] = set()
         self._watched: frozenset[Kind] = frozenset()  # looked at a moment ago, when it was their turn
 
     @property
     def leaving(self) -> bool:
-        """Something only needs time."""
-        return any(map(leaving, self.left.values()))
+        """Something only needs time, and has not taken more of it than its kind may."""
+        now_s = self.calls.clock.monotonic_s()
+        return any(
+            now_s - since_s <= ROWS[Kind(kind)].patience_s
+            for (kind, resource_id), since_s in self._leaving_since_s.items()
+            if (kind, resource_id) in self.left
+        )
 
     @property
     def only_stuck(self) -> bool:
@@ -161,6 +167,8 @@ class Place:
             if key not in self.seen and not why:
                 self.calls.emit(events.Found(region=self.name, kind=one.kind, id=one.id))
             self.seen[key] = one
+            if leaving(one):
+                self._leaving_since_s.setdefault(key, self.calls.clock.monotonic_s())
             if why:
                 self.spared[key] = why
             else:
@@ -221,7 +229,9 @@ class Place:
                 continue
             found = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
             self.blockers[key] = tuple(
-                blocker for blocker in found if not self._ours(blocker.id) and not self._ours(blocker.of)
+                self._named(blocker)
+                for blocker in found
+                if self._stays(blocker.id) and (not blocker.of or self._stays(blocker.of))
             )
 
     def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
@@ -232,10 +242,12 @@ class Place:
         if self._relaunched(one):
             self._refuse(one, RELAUNCHED, "what launched it is left and would start another", stuck=True)
             return False
-        foreign = tuple(holder for holder in one.holders if not self._ours(holder))
-        if foreign:
-            self._refuse(one, HELD, f"{', '.join(foreign)} uses it and is not ours", stuck=False)
-            self.blockers[key_of(one)] = tuple(_holder(one, holder, self.name) for holder in foreign)
+        staying = tuple(filter(self._stays, one.holders))
+        if staying:
+            self._refuse(one, HELD, f"{', '.join(staying)} uses it and stays", stuck=False)
+            self.blockers[key_of(one)] = tuple(
+                self._named(_holder(one, holder, self.name)) for holder in staying
+            )
             return False
         if not one.protection:
             return True
@@ -256,6 +268,19 @@ class Place:
         return one.kind == Kind.INSTANCE and any(
             one.id in self.left[key].children for key in self._stuck if key in self.left
         )
+
+    def _stays(self, resource_id: str) -> bool:
+        """It is not ours, or it is spared: waiting for it does not help."""
+        return not self._ours(resource_id) or resource_id in self._reasons
+
+    @property
+    def _reasons(self) -> dict[str, str]:
+        return {resource_id: why for (_, resource_id), why in self.spared.items()}
+
+    def _named(self, blocker: Blocker) -> Blocker:
+        """With the reason where it is ours and spared; then no command is offered that would end it."""
+        why = self._reasons.get(blocker.of) or self._reasons.get(blocker.id)
+        return replace(blocker, owner=f"ours: {why}", free="") if why else blocker
 
     def _ours(self, resource_id: str) -> bool:
         return resource_id in self._children or any(seen_id == resource_id for _, seen_id in self.seen)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.lifecycle import phase_of
+from bacalhau_spot.core.teardown import ROWS, waves
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.problems import RefusedError
 
@@ -260,7 +261,12 @@ def nuke_found_data(found: Found) -> Data:
         "alias": found.alias,
         "arn": found.identity.arn,
         "found": [
-            {**_resource(one), "cluster": one.tags.get(found.scope.key, ""), "protection": one.protection}
+            {
+                **_resource(one),
+                "cluster": one.tags.get(found.scope.key, ""),
+                "protection": one.protection,
+                "created_at": None if one.created_at is None else time_text(one.created_at),
+            }
             for one in in_order(found.doomed)
         ],
         "spared": [{**_resource(one), "why": why} for one, why in found.spared],
@@ -271,6 +277,23 @@ def nuke_found_data(found: Found) -> Data:
         "left_out": list(found.left_out),
         "unseen": [problem_data(problem) for problem in found.unseen],
         "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
+    }
+
+
+def order_data() -> Data:
+    """With `--explain`: the deletion graph."""
+    return {
+        "kinds": [
+            {
+                "kind": one.value,
+                "step": step,
+                "service": ROWS[one].service,
+                "after": sorted(other.value for other in ROWS[one].after),
+                "dies_with_owner": ROWS[one].derived,
+            }
+            for step, wave in enumerate(waves(), start=1)
+            for one in wave
+        ]
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -9,7 +10,7 @@ from rich.text import Text
 
 from bacalhau_spot.core.costs import HOURS_A_MONTH
 from bacalhau_spot.core.found import in_order
-from bacalhau_spot.core.teardown import GLOBAL
+from bacalhau_spot.core.teardown import GLOBAL, ROWS, waves
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, few, kind, kind_name, listed, plural, usd
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.found import Found
     from bacalhau_spot.core.model import Resource
+
+
+# A create of many nodes takes about as long.
+JUST_MADE = timedelta(minutes=2)
 
 
 def nuke_preview_view(found: Found) -> Group:
@@ -46,6 +51,27 @@ def nuke_preview_view(found: Found) -> Group:
     return Group(*parts)
 
 
+def order_view() -> Group:
+    """Which kinds there are, and what each waits for."""
+    rows = [
+        (
+            str(number),
+            kind_name(one),
+            "" if ROWS[one].service == "ec2" else ROWS[one].service,
+            ", ".join(kind_name(other) for other in sorted(ROWS[one].after)),
+        )
+        for number, wave in enumerate(waves(), start=1)
+        for one in wave
+    ]
+    return Group(
+        Said(
+            "Each kind goes when what stands behind it is gone from its region, and all that need not wait go at once."
+        ),
+        Columns(("step", "kind", "service", "when gone"), rows, right=("step",)),
+        Said("What is the same in all regions (iam) goes last, when every region is clear.", style="dim"),
+    )
+
+
 def _where(found: Found) -> list[RenderableType]:
     alias = f" ({found.alias})" if found.alias else ""
     lines: list[RenderableType] = [
@@ -58,22 +84,29 @@ def _where(found: Found) -> list[RenderableType]:
 
 
 def _list(found: Found) -> Columns:
+    """A column in which all rows say the same is left out: one cluster is named once, below."""
+    several = len(_clusters(found)) > 1
+    heads = ("region", "kind", "id", "name", *(("cluster",) if several else ()), "age", "remark")
     return Columns(
-        ("region", "kind", "id", "name", "cluster", "age", "remark"),
+        heads,
         [
             (
                 one.region,
                 kind_name(one.kind),
                 one.id,
                 one.name,
-                found.cluster_of(one),
+                *((found.cluster_of(one),) if several else ()),
                 age(found.now - one.created_at) if one.created_at else "",
                 _remark(one, found),
             )
             for one in in_order(found.doomed)
         ],
-        spare=("name", "age", "cluster"),
+        spare=("name", "age", *(("cluster",) if several else ())),
     )
+
+
+def _clusters(found: Found) -> list[str]:
+    return sorted({found.cluster_of(one) for one in found.doomed} - {""})
 
 
 def _remark(one: Resource, found: Found) -> str:
@@ -116,9 +149,21 @@ def _cost(found: Found) -> list[RenderableType]:
         counts[one.kind] = counts.get(one.kind, 0) + 1
     regions = len({one.region for one in found.doomed if one.region != GLOBAL})
     what = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
+    whose = f" of {listed(_clusters(found))}" if _clusters(found) else ""
     lines: list[RenderableType] = [
-        Said(f"{plural(len(found.doomed), 'resource')} in {plural(regions, 'region')}: {what}", style="bold")
+        Said(
+            f"{plural(len(found.doomed), 'resource')}{whose} in {plural(regions, 'region')}: {what}",
+            style="bold",
+        )
     ]
+    youngest = found.youngest
+    if youngest is not None and youngest < JUST_MADE:
+        lines.append(
+            Said(
+                f"the youngest is {age(youngest)} old: if a create is running, let it end first, or use --min-age",
+                style="bold yellow",
+            )
+        )
     if found.usd_per_hour:
         month = usd(found.usd_per_hour * HOURS_A_MONTH)
         lines.append(
