@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 
 from support.clock import FakeClock
 
-# Real time, so that the threads that make the calls get their turn.
-_BREATH_S = 0.001
-
 
 class EngineClock:
     """Sleepers that wait for the same moment move the time once, not once each."""
+
+    breath_s = 0.001  # of real time, so that the threads that make the calls get their turn
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -25,5 +24,5 @@ class EngineClock:
 
     async def sleep(self, seconds: float) -> None:
         until = self._clock.now() + seconds
-        await asyncio.sleep(_BREATH_S)
+        await asyncio.sleep(self.breath_s)
         self._clock.advance(max(0.0, until - self._clock.now()))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError, Deletion, TaggedId
 from bacalhau_spot.core import events
-from bacalhau_spot.core.receipt import Blocker, Fate, Outcome, Problem
-from bacalhau_spot.core.teardown import ROWS, Kind, in_turn, leaving, ready
+from bacalhau_spot.core.receipt import Fate, Outcome, Problem
+from bacalhau_spot.core.teardown import ROWS, Kind, ending, in_turn, leaving, ready
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.engine.refusals import PROTECTED, RELAUNCHED, Key, Refusals, key_of
 from bacalhau_spot.engine.sights import Sight, Visitor, look_into
 
 if TYPE_CHECKING:
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.sights import Search
-
-Key = tuple[str, str]
-
-# Refusals that time or another deletion may lift. After any other the same call would be refused again.
-_PASSING = frozenset({Fault.BUSY, Fault.THROTTLED, Fault.AWS, Fault.NETWORK, Fault.LAG})
-# Not AWS's: what we refuse ourselves.
-PROTECTED = "Protected"
-HELD = "HeldByAnother"
-RELAUNCHED = "LauncherLives"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,34 +31,8 @@ class Terms:
     spared: Callable[[Resource], str] = lambda _one: ""
 
 
-def key_of(resource: Resource) -> Key:
-    return resource.kind, resource.id
-
-
 def _by_name(resource: Resource) -> TaggedId:
     return TaggedId(kind=resource.kind, id=resource.arn or resource.id)
-
-
-def _holder(resource: Resource, holder: str, region: str) -> Blocker:
-    """What uses a resource of ours and is not ours. Taking it away would change something of somebody else's."""
-    free = _FREEING.get(Kind(resource.kind), "")
-    attachment = (resource.attached_to or ("",))[0]
-    command = free.format(id=resource.id, holder=holder, attachment=attachment)
-    return Blocker(
-        kind=holder.partition("-")[0],
-        id=holder,
-        of=holder,
-        free=f"aws ec2 {command} --region {region}" if command else "",
-    )
-
-
-_FREEING = {
-    Kind.VOLUME: "detach-volume --volume-id {id}",
-    Kind.ADDRESS: "disassociate-address --association-id {attachment}",
-    Kind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
-    Kind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
-    Kind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
-}
 
 
 class Place:
@@ -80,16 +46,14 @@ class Place:
         self.seen: dict[Key, Resource] = {}
         self.left: dict[Key, Resource] = {}
         self.spared: dict[Key, str] = {}
-        self.problems: dict[Key, Problem] = {}
+        self._refusals = Refusals(name)
         self.requests: dict[Key, tuple[str, ...]] = {}
         self.trouble: Problem | None = None
         self.unknown: tuple[Resource, ...] = ()
         self.unseen: tuple[Problem, ...] = ()
         self.silent: tuple[Problem, ...] = ()
-        self.blockers: dict[Key, tuple[Blocker, ...]] = {}
         self._asked: set[Key] = set()
         self._went: set[Key] = set()  # after we began: with what it belongs to, if not by itself
-        self._stuck: set[Key] = set()  # asking again would be refused again
         self._leaving_since_s: dict[Key, float] = {}
         self._children: set[str] = set()
         self._watched: frozenset[Kind] = frozenset()  # looked at a moment ago, when it was their turn
@@ -107,14 +71,20 @@ class Place:
     @property
     def only_stuck(self) -> bool:
         """Nothing that is left could be deleted however long we wait."""
-        return all(key in self._stuck for key in self.left)
+        return all(key in self._refusals.stuck for key in self.left)
 
     @property
     def hopeless(self) -> bool:
-        """Whatever could be asked for now is kept by what is not ours, and nothing is on its way out."""
+        """Whatever could be asked for now is kept by what stays, and nothing is on its way out."""
+        return not self.leaving and all(self._refusals.blockers.get(key) for key in self._waiting())
+
+    def give_up(self) -> None:
+        """What could be asked for now will not go: what comes after it gets its turn."""
+        self._refusals.stuck.update(self._waiting())
+
+    def _waiting(self) -> list[Key]:
         turn = in_turn(self._movable(self.left.values()))
-        waiting = [key for key, one in self.left.items() if one.kind in turn and key not in self._stuck]
-        return not self.leaving and all(self.blockers.get(key) for key in waiting)
+        return [key for key, one in self.left.items() if one.kind in turn and key not in self._refusals.stuck]
 
     @property
     def doing(self) -> str:
@@ -130,15 +100,15 @@ class Place:
             also=list(map(_by_name, self.seen.values())),
             children=self._children,
         )
-        self._watched = in_turn(self._movable(sight.known))
         self.note(sight)
+        self._watched = in_turn(self._movable(self.left.values()))
 
     async def look_at_what_is_next(self) -> None:
         """The kinds whose turn it is; what waits behind them is as it was.
 
         After a refusal everything: something may depend on it that was made moments ago and is not shown yet.
         """
-        if any(key in self.problems and key not in self._stuck for key in self.left):
+        if any(key in self._refusals.problems and key not in self._refusals.stuck for key in self.left):
             await self.look()
             return
         turn = in_turn(self._movable(self.left.values()))
@@ -199,7 +169,7 @@ class Place:
         """Groups that wait for each other, or for the default group of their VPC, do so by rules that are ours to revoke."""
         refused = [
             resource_id
-            for (kind, resource_id), problem in self.problems.items()
+            for (kind, resource_id), problem in self._refusals.problems.items()
             if kind == Kind.GROUP
             and problem.code == "DependencyViolation"
             and (kind, resource_id) in self.left
@@ -218,41 +188,37 @@ class Place:
             if judge(error.code).fault is Fault.CREDENTIALS:
                 raise
             for resource_id in refused:
-                self.problems[Kind.GROUP.value, resource_id] = problem_of(error)
+                self._refusals.problems[Kind.GROUP.value, resource_id] = problem_of(error)
 
     async def explain(self) -> None:
-        """Find out what keeps what was refused. Raises CloudError when AWS would not say."""
+        """Find out what keeps what was refused or waits for its owner. Raises CloudError when AWS would not say."""
         cloud = self.calls.cloud
-        for key, problem in list(self.problems.items()):
-            one = self.left.get(key)
-            if one is None or judge(problem.code).fault is not Fault.BUSY:
-                continue
+        for waiting in self.left.values():
+            if ending(waiting) and not leaving(waiting):
+                self._held(waiting)
+        for one in [self.left[key] for key in self._refusals.busy if key in self.left]:
             found = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
-            self.blockers[key] = tuple(
-                self._named(blocker)
+            staying = [
+                blocker
                 for blocker in found
                 if self._stays(blocker.id) and (not blocker.of or self._stays(blocker.of))
-            )
+            ]
+            self._refusals.kept_by(one, staying, reasons=self._reasons)
 
     def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
-        return [one for one in resources if key_of(one) not in self._stuck]
+        return [one for one in resources if key_of(one) not in self._refusals.stuck]
 
     async def _may_go(self, one: Resource) -> bool:
         """Nothing foreign hangs on it, nothing starts it again, and it is not protected, or not any more."""
         if self._relaunched(one):
-            self._refuse(one, RELAUNCHED, "what launched it is left and would start another", stuck=True)
+            self._refusals.by_us(one, RELAUNCHED, "what launched it is left and would start another")
             return False
-        staying = tuple(filter(self._stays, one.holders))
-        if staying:
-            self._refuse(one, HELD, f"{', '.join(staying)} uses it and stays", stuck=False)
-            self.blockers[key_of(one)] = tuple(
-                self._named(_holder(one, holder, self.name)) for holder in staying
-            )
+        if self._held(one):
             return False
         if not one.protection:
             return True
         if not self._terms.lift_protection:
-            self._refuse(one, PROTECTED, f"{one.protection} is on", stuck=True)
+            self._refusals.by_us(one, PROTECTED, f"{one.protection} is on")
             return False
         return await self._lift(one)
 
@@ -260,27 +226,30 @@ class Place:
         try:
             await self.calls.write(self.name, partial(self.calls.cloud.unprotect, self.name, one))
         except CloudError as error:
-            self._refused(one, error)
+            self._refusals.by_aws(one, error)
             return False
         return True
 
     def _relaunched(self, one: Resource) -> bool:
         return one.kind == Kind.INSTANCE and any(
-            one.id in self.left[key].children for key in self._stuck if key in self.left
+            one.id in self.left[key].children for key in self._refusals.stuck if key in self.left
         )
 
     def _stays(self, resource_id: str) -> bool:
-        """It is not ours, or it is spared: waiting for it does not help."""
+        """It is not ours, or it cannot or may not go: waiting for it does not help."""
         return not self._ours(resource_id) or resource_id in self._reasons
 
     @property
     def _reasons(self) -> dict[str, str]:
-        return {resource_id: why for (_, resource_id), why in self.spared.items()}
+        """Why what is ours stays."""
+        return {resource_id: why for (_, resource_id), why in self.spared.items()} | self._refusals.reasons
 
-    def _named(self, blocker: Blocker) -> Blocker:
-        """With the reason where it is ours and spared; then no command is offered that would end it."""
-        why = self._reasons.get(blocker.of) or self._reasons.get(blocker.id)
-        return replace(blocker, owner=f"ours: {why}", free="") if why else blocker
+    def _held(self, one: Resource) -> bool:
+        """Something that stays uses it; it is told then, with what frees it."""
+        staying = tuple(filter(self._stays, one.holders))
+        if staying:
+            self._refusals.held(one, staying, reasons=self._reasons)
+        return bool(staying)
 
     def _ours(self, resource_id: str) -> bool:
         return resource_id in self._children or any(seen_id == resource_id for _, seen_id in self.seen)
@@ -298,7 +267,7 @@ class Place:
                 raise
             if len(batch) > 1:
                 return any(await together(*(self._delete(kind, [one]) for one in batch)))
-            self._refused(batch[0], error)
+            self._refusals.by_aws(batch[0], error)
             return False
         return self._answered(batch, answer)
 
@@ -308,11 +277,9 @@ class Place:
         taken = False
         for one in batch:
             if one.id in refused:
-                refusal = refused[one.id]
-                stuck = judge(refusal.code).fault not in _PASSING
-                self._refuse(one, refusal.code, refusal.message, stuck=stuck)
+                self._refusals.in_batch(one, refused[one.id].code, refused[one.id].message)
                 continue
-            self.problems.pop(key_of(one), None)
+            self._refusals.lifted(one)
             taken = taken or key_of(one) not in self.requests
             self.requests[key_of(one)] = answer.request_ids
             self.calls.emit(
@@ -320,26 +287,13 @@ class Place:
             )
         return taken
 
-    def _refused(self, one: Resource, error: CloudError) -> None:
-        self._note_refusal(one, problem_of(error), stuck=judge(error.code).fault not in _PASSING)
-
-    def _refuse(self, one: Resource, code: str, message: str, *, stuck: bool) -> None:
-        problem = Problem(code=code, message=message, operation="", region=self.name)
-        self._note_refusal(one, problem, stuck=stuck)
-
-    def _note_refusal(self, one: Resource, problem: Problem, *, stuck: bool) -> None:
-        key = key_of(one)
-        self.problems[key] = problem
-        if stuck:
-            self._stuck.add(key)
-
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(self._outcome(key, resource) for key, resource in self.seen.items())
 
     def _outcome(self, key: Key, resource: Resource) -> Outcome:
         if key in self.left:
-            problem = self.problems.get(key)
-            blockers = self.blockers.get(key, ())
+            problem = self._refusals.problems.get(key)
+            blockers = self._refusals.blockers.get(key, ())
             fate = Fate.BLOCKED if blockers else Fate.FAILED if problem else Fate.LEFT
             return Outcome(resource=resource, fate=fate, problem=problem, blockers=blockers)
         if key in self.spared and key not in self._asked:

@@ -95,37 +95,38 @@ async def _guarded(calls: Calls, place: Place, part: Callable[[], Awaitable[None
 
 
 async def _clear(place: Place, first: Sight, *, deadline_s: float) -> None:
-    """Until two looks, some seconds apart, show nothing; or nothing moves any more; or the time is over."""
+    """Until two looks, some seconds apart, show nothing; or nothing that is left can go; or the time is over."""
     place.note(first)
-    verified = False
-    while not verified:
-        if place.left:
-            await _delete_until_still(place, deadline_s=deadline_s)
-            if place.left:
-                return
+    while True:
+        await _delete_until_still(place, deadline_s=deadline_s)
         await place.calls.pause(SETTLE_S)
         await place.look()
-        verified = not place.left
+        if place.only_stuck or place.calls.clock.monotonic_s() >= deadline_s:
+            return
 
 
 async def _delete_until_still(place: Place, *, deadline_s: float) -> None:
+    """Until nothing is left that could still go. What does not move is given up, and what waited for it gets its turn."""
     clock, pause_s = place.calls.clock, POLL_S
     moved_s = clock.monotonic_s()
-    while place.left:
+    while not place.only_stuck and clock.monotonic_s() < deadline_s:
         before = set(place.left)
         await place.look_at_what_is_next()
         asked = await place.delete_ready()
-        if asked or set(place.left) != before or place.leaving:
+        moved = asked or set(place.left) != before
+        if moved or place.leaving:
             moved_s = clock.monotonic_s()
         still_s = clock.monotonic_s() - moved_s
-        if still_s >= EXPLAIN_S or place.only_stuck:
+        if still_s >= EXPLAIN_S:
             await place.explain()
-        over = clock.monotonic_s() >= deadline_s or still_s >= IDLE_S
-        if over or place.only_stuck or (still_s >= EXPLAIN_S and place.hopeless):
-            return
-        if asked or set(place.left) != before:
+            if place.hopeless or still_s >= IDLE_S:
+                place.give_up()
+                moved_s = clock.monotonic_s()
+                continue
+        if moved:
             pause_s = POLL_S
             continue
         place.calls.emit(events.Waiting(region=place.name, what=place.doing, left=len(place.left)))
         await place.calls.pause(pause_s)
         pause_s = min(SLOW_POLL_S, pause_s * 1.5)
+    await place.explain()
