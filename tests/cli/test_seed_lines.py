@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 
 import pytest
 
+from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from support.program import Program
 
 
@@ -96,3 +98,12 @@ def test_the_first_words_wait_for_nothing() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == "bacalhau-spot create · sandbox: nothing here is AWS\nset()"
+
+
+def test_the_help_page_says_what_each_command_does() -> None:
+    """In the words of the command itself, though it is not imported for that."""
+    listed = COMMANDS | {name: row for _, group in GROUPS.values() for name, row in group.items()}
+    for where, text in listed.values():
+        module, _, function = where.partition(":")
+        said = getattr(importlib.import_module(module), function).__doc__ or ""
+        assert said.splitlines()[0] == text, where

@@ -36,7 +36,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     world = runtime or World.real(tuple(argv))
     try:
-        command, bound, extra = tree.build().parse_args(argv, exit_on_error=False, print_error=False)
+        command, bound, extra = tree.build(argv).parse_args(argv, exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
             return ExitCode.DONE

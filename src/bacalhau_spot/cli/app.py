@@ -5,40 +5,72 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from bacalhau_spot import __version__
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cyclopts import CycloptsError
 
 _HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, and leave nothing behind."
 
-# name -> where; the order is that of the help page.
-COMMANDS = {
-    "create": "bacalhau_spot.cli.create:create",
-    "list": "bacalhau_spot.cli.list:list_",
-    "destroy": "bacalhau_spot.cli.destroy:destroy",
-    "nuke": "bacalhau_spot.cli.nuke:nuke",
-    "configure": "bacalhau_spot.cli.configure:configure",
+Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
+COMMANDS: Commands = {
+    "create": (
+        "bacalhau_spot.cli.create:create",
+        "Launch what the configuration asks for and is not there yet.",
+    ),
+    "list": (
+        "bacalhau_spot.cli.list:list_",
+        "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
+    ),
+    "destroy": (
+        "bacalhau_spot.cli.destroy:destroy",
+        "Delete everything of this cluster, in every region, and verify that it is gone.",
+    ),
+    "nuke": (
+        "bacalhau_spot.cli.nuke:nuke",
+        "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
+    ),
+    "configure": (
+        "bacalhau_spot.cli.configure:configure",
+        "Write a commented config.yaml, or change keys of the one that there is.",
+    ),
 }
-GROUPS = {
+GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (
         "Show, upgrade and describe the configuration.",
         {
-            "show": "bacalhau_spot.cli.config:show",
-            "upgrade": "bacalhau_spot.cli.config:upgrade",
-            "schema": "bacalhau_spot.cli.config:schema",
+            "show": ("bacalhau_spot.cli.config:show", "Check the configuration and show what is in force."),
+            "upgrade": (
+                "bacalhau_spot.cli.config:upgrade",
+                "Rewrite a configuration of an older tool in the present form, comments kept.",
+            ),
+            "schema": ("bacalhau_spot.cli.config:schema", "Print the configuration's JSON Schema."),
         },
     ),
     "sandbox": (
         "The AWS on this machine: nothing is launched, nothing costs money.",
         {
-            "start": "bacalhau_spot.cli.sandbox:start",
-            "stop": "bacalhau_spot.cli.sandbox:stop",
-            "status": "bacalhau_spot.cli.sandbox:status",
-            "set": "bacalhau_spot.cli.sandbox:set_",
-            "interrupt": "bacalhau_spot.cli.sandbox:interrupt",
+            "start": (
+                "bacalhau_spot.cli.sandbox:start",
+                "Start the sandbox, when it does not run. Any command with --sandbox does the same.",
+            ),
+            "stop": ("bacalhau_spot.cli.sandbox:stop", "Stop the sandbox. Everything in it is gone."),
+            "status": (
+                "bacalhau_spot.cli.sandbox:status",
+                "Show whether the sandbox runs, its switches and what is in it.",
+            ),
+            "set": (
+                "bacalhau_spot.cli.sandbox:set_",
+                "Change the sandbox's switches: name=value, the value as JSON.",
+            ),
+            "interrupt": (
+                "bacalhau_spot.cli.sandbox:interrupt",
+                "Take a spot instance back, as AWS does: a notice, then shutting down.",
+            ),
         },
     ),
 }
@@ -46,16 +78,31 @@ GROUPS = {
 _NEVER_SUGGESTED = ("--yes", "--force", "--allow-removal")
 
 
-def build() -> App:
-    app = App(name="bacalhau-spot", version=__version__, help=_HELP, help_format="plaintext")
-    for name, where in COMMANDS.items():
-        app.command(where, name=name)
+def build(chosen: Sequence[str] | None = None) -> App:
+    """The tree. `chosen`: the words of the command line; what they name (None: all) says itself, in full, what it does."""
+    shown = Parameter(show_default=_default)
+    app = App(
+        name="bacalhau-spot", version=__version__, help=_HELP, help_format="markdown", default_parameter=shown
+    )
+    _add(app, COMMANDS, chosen)
     for name, (text, commands) in GROUPS.items():
-        group = App(name=name, help=text)
-        for inner, where in commands.items():
-            group.command(where, name=inner)
+        group = App(name=name, help=text, sort_key=len(COMMANDS))
+        _add(group, commands, chosen)
         app.command(group)
     return app
+
+
+def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
+    """A command's module is imported only when it is chosen, so the list of commands cannot take its words from there."""
+    for number, (name, (where, text)) in enumerate(commands.items()):
+        app.command(
+            where, name=name, sort_key=number, help=None if chosen is None or name in chosen else text
+        )
+
+
+def _default(value: object) -> object:
+    """What a parameter is when nothing is said, where that is worth saying."""
+    return None if value in (False, "", ()) else value
 
 
 def usage_message(error: CycloptsError) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 Output = Literal["table", "wide", "json", "yaml", "ndjson"]
 
@@ -38,5 +39,7 @@ class Common:
 # What a command gets when none of these options is given.
 NOTHING_SAID = Common()
 
+AT_LEAST_ONE = Parameter(validator=Number(gte=1))
+NOT_NEGATIVE = Parameter(validator=Number(gte=0))
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative="")]
 Cluster = Annotated[str | None, Parameter(name="--cluster")]

@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common, Yes
+from bacalhau_spot.cli.audit import Audit
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common, Yes
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine import observe, sights, teardown
+from bacalhau_spot.engine.place import Terms
 from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.instance.user_data import in_ssm
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Naming
@@ -33,7 +36,8 @@ def destroy(
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     cluster: Cluster = None,
-    timeout: Annotated[int | None, Parameter(name="--timeout")] = None,
+    disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False,
+    timeout: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--timeout")] = None,
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -49,6 +53,8 @@ def destroy(
         Show what would be deleted and stop.
     cluster
         Another cluster than the configuration's, by the value of its tag.
+    disable_protection
+        Lift the protection against deletion of what is the cluster's.
     timeout
         Seconds after which it gives up and says what is left.
     """
@@ -58,12 +64,13 @@ def destroy(
     search = _search(spec, naming, named=cluster is not None)
     with call.engine(spec) as running:
         here, found = running.look(_look(running.calls, search))
+        doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
-            found.known, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
+            doomed, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
         )
         if dry_run:
             data = {
-                "found": jsonout.resources_data(found.known),
+                "found": jsonout.resources_data(doomed),
                 "unknown": jsonout.resources_data(found.unknown),
             }
             return Result(
@@ -73,25 +80,28 @@ def destroy(
                 errors=call.errors_of(found.unseen),
                 exit_code=call.blind(found.unseen),
             )
-        if found.known:
+        if doomed:
             call.talk(preview)
-            count = len(found.known)
             call.confirm(
-                f"Delete {count} {'resource' if count == 1 else 'resources'}?",
+                f"Delete {plural(len(doomed), 'resource')}?",
                 danger=Danger.DESTROYS,
                 agreed=yes,
             )
+        audit = Audit(call.runtime, identity=here.identity)
+        running.listen(audit.emit)
         receipt = running.work(
             teardown.teardown(
                 running.calls,
                 search,
                 cluster=naming.tag_value,
                 sights=found,
+                terms=Terms(lift_protection=disable_protection),
                 timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
             ),
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
-    late = call.record(running.calls.mistakes)
+    audit.ended(receipt)
+    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
     return Result(
         "destroy",
         view=views.teardown_receipt_view(receipt, naming=naming),

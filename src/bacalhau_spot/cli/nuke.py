@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from bacalhau_spot.cli import planfile
 from bacalhau_spot.cli.audit import Audit
-from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NOT_NEGATIVE, NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import duration
 from bacalhau_spot.cli.result import Result
@@ -52,7 +52,7 @@ class Choice:
     min_age: Annotated[str, Parameter(name="--min-age")] = ""
     """Leave alone what is younger: 30m, 2h, 7d."""
 
-    most: Annotated[int | None, Parameter(name="--max")] = None
+    most: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
     """How many resources you expect at most. More than that asks again; with --force it refuses."""
 
     plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
@@ -67,7 +67,7 @@ class Choice:
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
     """Lift the protection against deletion of what is ours."""
 
-    timeout: Annotated[int, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
+    timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
     """Seconds after which it gives up and says what is left."""
 
 
@@ -153,7 +153,7 @@ class _Nuke:
     async def _find(self, here: Standing, regions: Sequence[str]) -> tuple[Found, Sights, Terms]:
         calls = self._running.calls
         sights = await look(calls, Search(self._scope), regions=regions)
-        foundlings = await engine.find_foundlings(calls, self._choice.adopt, regions=regions, tags=self._tags)
+        foundlings = await engine.find_foundlings(calls, self._choice.adopt, regions=regions)
         lost = [one for one in self._choice.adopt if one not in foundlings]
         if lost:
             raise UserError(
@@ -257,7 +257,7 @@ class _Nuke:
         calls = self._running.calls
         seen: Sights | None = sights
         if found.foundlings:
-            await engine.adopt(calls, dict(found.foundlings), tags=self._tags)
+            await engine.adopt(calls, found.foundlings, tags=self._tags)
             adopted = frozenset(found.foundlings)
             rule = terms.spared
             terms = Terms(

@@ -78,7 +78,9 @@ def set_(
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Change the sandbox's switches: name=value, the value as JSON, e.g. latency_s=0.08 or 'capacity={"us-east-1": 0}'.
+    """Change the sandbox's switches: name=value, the value as JSON.
+
+    For instance `latency_s=0.08` or `'capacity={"us-east-1": 0}'`.
 
     Parameters
     ----------

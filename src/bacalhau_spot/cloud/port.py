@@ -277,8 +277,11 @@ class Cleaning(Protocol):
     async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
         """Everything that AWS shows to depend on the resource, ours or not."""
 
-    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
-        """Give our tags to something of EC2's that lacks them. False when the region has no such thing."""
+    async def exists(self, region: str, resource_id: str) -> bool:
+        """Whether the region has this thing of EC2's, tagged or not."""
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str]) -> None:
+        """Give our tags to something of EC2's that lacks them."""
 
 
 class Cloud(Account, MarketPlace, Networking, Compute, SecretStore, Cleaning, Protocol):

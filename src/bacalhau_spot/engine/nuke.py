@@ -14,7 +14,7 @@ from bacalhau_spot.engine.sights import Search, look
 from bacalhau_spot.engine.teardown import teardown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bacalhau_spot.core.costs import Prices
     from bacalhau_spot.core.model import Resource
@@ -99,20 +99,18 @@ async def account_alias(calls: Calls) -> str:
         return ""
 
 
-async def find_foundlings(
-    calls: Calls, ids: Sequence[str], *, regions: Sequence[str], tags: dict[str, str]
-) -> dict[str, str]:
+async def find_foundlings(calls: Calls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
     """Where each of `ids` is, of what is to be adopted: id -> region. Those that no region knows are absent."""
 
     async def ask(region: str, one: str) -> tuple[str, str] | None:
-        there = await calls.read(region, partial(calls.cloud.adopt, region, one, tags=tags, dry_run=True))
+        there = await calls.read(region, partial(calls.cloud.exists, region, one))
         return (one, region) if there else None
 
     answers = await together(*(ask(region, one) for one in ids for region in regions))
     return dict(answer for answer in answers if answer is not None)
 
 
-async def adopt(calls: Calls, foundlings: dict[str, str], *, tags: dict[str, str]) -> None:
+async def adopt(calls: Calls, foundlings: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
     """Give them our tags, so that they are found and deleted like all else. Raises CloudError, Stopped."""
     for one, region in foundlings.items():
-        await calls.write(region, partial(calls.cloud.adopt, region, one, tags=tags, dry_run=False))
+        await calls.write(region, partial(calls.cloud.adopt, region, one, tags=tags))

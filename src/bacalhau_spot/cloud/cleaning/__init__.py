@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.cleaning import by_id, iam, index, launchers, network, services, storage
 from bacalhau_spot.cloud.cleaning import groups as groups_
-from bacalhau_spot.cloud.cleaning import iam, index, launchers, network, services, storage
 from bacalhau_spot.cloud.cleaning.blockers import find_blockers
 from bacalhau_spot.cloud.cleaning.handler import Handler, Look, gone_already
 from bacalhau_spot.cloud.port import CloudError, Deletion
@@ -29,8 +29,6 @@ HANDLERS: dict[Kind, Handler] = {
     **iam.HANDLERS,
 }
 
-# Words of EC2 for an id of a form that it does not know.
-_NO_SUCH_ID = frozenset({"InvalidID", "InvalidParameterValue"})
 _DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
@@ -85,20 +83,8 @@ class AwsCleaning:
     async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
         return tuple(await find_blockers(self._session, region, resource))
 
-    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
-        try:
-            await self._session.call(
-                "ec2",
-                region,
-                "create_tags",
-                Resources=[resource_id],
-                Tags=tag_list(tags),
-                **({"DryRun": True} if dry_run else {}),
-            )
-        except CloudError as error:
-            if dry_run and error.code == "DryRunOperation":
-                return True
-            if error.code in _NO_SUCH_ID or gone_already(error):
-                return False
-            raise
-        return True
+    async def exists(self, region: str, resource_id: str) -> bool:
+        return await by_id.exists(self._session, region, resource_id)
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str]) -> None:
+        await self._session.call("ec2", region, "create_tags", Resources=[resource_id], Tags=tag_list(tags))

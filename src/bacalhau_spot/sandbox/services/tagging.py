@@ -52,7 +52,7 @@ def _wanted(shown: Mapping[str, str], asked: Iterable[Mapping[str, Any]]) -> boo
 
 
 def _everything(region: Region, moto: Handler) -> Shown:
-    now = {**_of_ec2(region), **_rules(region), **_beside(region, moto)}
+    now = {**_of_ec2(region), **_events(region), **_beside(region, moto)}
     stale_s = region.world.settings.tagging_stale_s
     for arn, shown in region.indexed.items():
         if arn not in now:
@@ -80,15 +80,15 @@ def _of_ec2(region: Region) -> Shown:
             return found
 
 
-def _rules(region: Region) -> Shown:
-    """EventBridge's, which moto leaves out."""
+def _events(region: Region) -> Shown:
+    """EventBridge's rules and buses, which moto leaves out."""
     backend = get_backend("events")[ACCOUNT_ID][region.name]
-    found: Shown = {}
-    for bus in backend.event_buses.values():
-        for rule in bus.rules.values():
-            rows = backend.tagger.list_tags_for_resource(rule.arn)["Tags"]
-            found[rule.arn] = {row["Key"]: row["Value"] for row in rows}
-    return found
+    buses = backend.event_buses.values()
+    arns = [*(bus.arn for bus in buses), *(rule.arn for bus in buses for rule in bus.rules.values())]
+    return {
+        arn: {row["Key"]: row["Value"] for row in backend.tagger.list_tags_for_resource(arn)["Tags"]}
+        for arn in arns
+    }
 
 
 def _bucket_here(region: Region, arn: str) -> bool:
