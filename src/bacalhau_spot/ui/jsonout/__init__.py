@@ -1,0 +1,30 @@
+"""Results for programs: one envelope with a version, on failure too; and events, one a line, for long commands.
+
+A module a family of commands. Their form is published in ../schemas/, and a test holds the two together.
+"""
+
+from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
+from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
+from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
+from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
+
+__all__ = [
+    "VERSION",
+    "Data",
+    "Ndjson",
+    "create_data",
+    "envelope",
+    "error_data",
+    "event_name",
+    "instance_data",
+    "listing_data",
+    "nuke_found_data",
+    "order_data",
+    "plan_data",
+    "problem_data",
+    "resources_data",
+    "teardown_data",
+    "text",
+    "time_text",
+]

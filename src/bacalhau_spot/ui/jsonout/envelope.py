@@ -1,0 +1,91 @@
+"""The envelope: one form with a version around every command's data, on failure too; as JSON or YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.problems import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.errors import UserError
+    from bacalhau_spot.ui.jsonout.values import Data
+
+VERSION = 1
+
+_STATUS = {
+    ExitCode.DONE: "ok",
+    ExitCode.DECLINED: "declined",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.BLIND: "partial",
+}
+
+
+def envelope(
+    *,
+    command: str,
+    data: Data | None,
+    exit_code: ExitCode,
+    errors: Sequence[UserError] = (),
+    warnings: Sequence[str] = (),
+) -> Data:
+    """What `-o json` prints. A failure that has data to show has done part of the work."""
+    return {
+        "version": VERSION,
+        "command": command,
+        "status": _STATUS.get(exit_code, "error" if data is None else "partial"),
+        "exit_code": int(exit_code),
+        "data": data,
+        "errors": [error_data(error) for error in errors],
+        "warnings": list(warnings),
+    }
+
+
+def error_data(error: UserError) -> Data:
+    code, regions = (error.code, error.regions) if isinstance(error, RefusedError) else (None, ())
+    return {
+        "what": error.what,
+        "why": error.why,
+        "code": code,
+        "hint": error.hint,
+        "docs": error.docs,
+        "regions": list(regions),
+        "details": list(error.details),
+    }
+
+
+def text(result: Data, *, form: str) -> str:
+    """The envelope as `json`, `yaml` or the last line of `ndjson`."""
+    if form == "yaml":
+        return "".join(f"{row}\n" for row in _yaml(result, 0))
+    if form == "ndjson":
+        return json.dumps({"event": "result", **result}, ensure_ascii=False) + "\n"
+    return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+
+
+def _yaml(value: Any, depth: int) -> list[str]:
+    """Block style with JSON's scalars, which are YAML's too."""
+    indent = "  " * depth
+    rows: list[str] = []
+    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    for key, inner in pairs:
+        head = f"{indent}{_scalar(key)}:" if key is not None else f"{indent}-"
+        if isinstance(inner, dict | list) and inner:
+            rows.append(head)
+            rows.extend(_yaml(inner, depth + 1))
+        else:
+            rows.append(f"{head} {_scalar(inner)}")
+    return rows
+
+
+# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set").
+_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+
+
+def _scalar(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,92 @@
+"""What `create` and `list` print for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.plan import Plan, RegionPlan
+    from bacalhau_spot.core.receipt import CreateReceipt, Listing, RegionReceipt
+
+
+def plan_data(plan: Plan) -> Data:
+    price = plan.usd_per_hour
+    return {
+        "cluster": plan.cluster,
+        "wanted": plan.wanted,
+        "present": plan.present,
+        "launch": plan.launch,
+        "usd_per_hour": None if price is None else {"low": str(price[0]), "high": str(price[1])},
+        "regions": [_region_plan(region) for region in plan.regions],
+        "surplus": [one.id for one in plan.surplus],
+        "remove": [one.id for one in plan.remove],
+    }
+
+
+def _region_plan(region: RegionPlan) -> Data:
+    return {
+        "region": region.region,
+        "wanted": region.wanted,
+        "present": region.present,
+        "launch": region.launch,
+        "images": [{"id": image.id, "arch": str(image.arch)} for image in region.images],
+        "pools": [
+            {
+                "type": offer.pool.type,
+                "zone": offer.pool.zone,
+                "arch": str(offer.arch),
+                "usd_per_hour": None if offer.usd_per_hour is None else str(offer.usd_per_hour),
+            }
+            for offer in region.offers
+        ],
+    }
+
+
+def create_data(receipt: CreateReceipt) -> Data:
+    return {
+        "cluster": receipt.cluster,
+        "wanted": receipt.wanted,
+        "before": receipt.before,
+        "asked": receipt.asked,
+        "launched": receipt.launched,
+        "running": receipt.running,
+        "missing": receipt.missing,
+        "interrupted": receipt.interrupted,
+        "removed": list(receipt.removed),
+        "made": dict(receipt.made),
+        "regions": [_region_receipt(region) for region in receipt.regions],
+    }
+
+
+def _region_receipt(region: RegionReceipt) -> Data:
+    return {
+        "region": region.region,
+        "asked": region.asked,
+        "taken_over": region.extra,
+        "moved_away": region.moved_away,
+        "launched": list(region.launched),
+        "running": len(region.running),
+        "zones": region.zones,
+        "failed": region.short,
+        "code": region.code,
+        "instances": [instance_data(one) for one in region.instances],
+        "refusals": [
+            {"type": one.type, "zone": one.zone, "code": one.code, "message": one.message}
+            for one in region.refusals
+        ],
+        "problem": None if region.problem is None else problem_data(region.problem),
+    }
+
+
+def listing_data(listing: Listing) -> Data:
+    return {
+        "cluster": listing.cluster,
+        "instances": [
+            instance_data(one) for one in sorted(listing.instances, key=lambda one: (one.region, one.id))
+        ],
+        "others": [{"region": one.region, "kind": one.kind, "id": one.id} for one in listing.others],
+        "looked_into": list(listing.looked_into),
+        "unseen": [problem_data(problem) for problem in listing.unseen],
+    }

@@ -1,0 +1,78 @@
+"""The published forms of the output, and whether something printed has one of them to the key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
+from referencing import Registry, Resource
+
+from bacalhau_spot import ui
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout
+
+Data = dict[str, Any]
+FOLDER = Path(str(ui.__file__)).parent / "schemas"
+
+
+def schema(name: str) -> Draft7Validator:
+    """The published form of that file name; the forms that it names are found beside it."""
+    forms = [json.loads(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.json")]
+    registry = Registry().with_resources((form["$id"], Resource.from_contents(form)) for form in forms)
+    whole = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return Draft7Validator(whole, registry=registry)
+
+
+def printed(command: str, data: Data | None, *errors: UserError) -> Data:
+    made = jsonout.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
+    loaded: Data = json.loads(jsonout.text(made, form="json"))
+    return loaded
+
+
+def contract(command: str, data: Data) -> None:
+    """What is printed has the published form, and a key more or less, at any depth, would be noticed."""
+    whole = printed(command, data)
+    schema("output.schema.json").validate(whole)
+    assert unnoticed(whole) == []
+
+
+def unnoticed(whole: Data) -> list[Data]:
+    """Of `whole` with one key too many, or one too few, those that the published form lets pass."""
+    form = schema("output.schema.json")
+    return [changed for changed in changes(whole) if form.is_valid(changed)]
+
+
+# What may be left out, or holds whatever it holds.
+_FREE = {"receipt", "zones", "made"}
+
+
+def changes(whole: Data) -> Iterator[Data]:
+    """`whole` with one key too many, or one too few, for every object in it."""
+    for path in objects(whole, ()):
+        for key in (*at(whole, path), None):
+            if key in _FREE or (path and path[-1] in _FREE):
+                continue
+            copy = json.loads(json.dumps(whole))
+            inner = at(copy, path)
+            if key is None:
+                inner["a key too many"] = 1
+            else:
+                del inner[key]
+            yield copy
+
+
+def objects(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from objects(inner, (*path, key))
+
+
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    for key in path:
+        value = value[key]
+    return value
