@@ -1,0 +1,64 @@
+"""What the orchestrator shows of its compute nodes, as values.
+
+Source: Bacalhau 1.9, GET /api/v1/orchestrator/nodes. Sizes are bytes, CPU is in cores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+# What first boot puts on every node (instance/scripts/first_boot.py), beside those of instance/bacalhau_config.py.
+INSTANCE_LABEL = "instance-id"
+CLUSTER_LABEL = "cluster"
+
+
+class Membership(StrEnum):
+    """Whether the orchestrator gives the node work."""
+
+    APPROVED = "APPROVED"
+    PENDING = "PENDING"  # the orchestrator wants to be asked (NodeManager.ManualApproval)
+    REJECTED = "REJECTED"
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a node has, or has left."""
+
+    cpu: Decimal = Decimal(0)
+    memory_bytes: int = 0
+    disk_bytes: int = 0
+    gpus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One compute node of the orchestrator.
+
+    `free` is empty for a disconnected node. `running` is a snapshot of the node's last handshake and may be old: load is
+    `total` less `free`.
+    """
+
+    id: str
+    connected: bool
+    membership: Membership
+    engines: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    total: Capacity = field(default_factory=Capacity)
+    free: Capacity = field(default_factory=Capacity)
+    running: int = 0
+    last_heartbeat_at: datetime | None = None
+    since: datetime | None = None  # connected, or disconnected, since then
+    last_error: str = ""
+
+    @property
+    def instance_id(self) -> str:
+        """The EC2 instance that it runs on, by its label; empty when it does not say."""
+        return self.labels.get(INSTANCE_LABEL, "")
