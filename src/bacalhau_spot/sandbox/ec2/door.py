@@ -19,6 +19,7 @@ from bacalhau_spot.sandbox.ec2 import (
     interfaces,
     keys,
     legacy,
+    machine,
     moto_repairs,
     network,
     own_images,
@@ -33,6 +34,7 @@ from bacalhau_spot.sandbox.ec2 import (
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
+from bacalhau_spot.sandbox.nodes.roster import Roster
 from bacalhau_spot.sandbox.services import tagging
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
@@ -137,6 +139,7 @@ class Ec2:
         self._lock = threading.Lock()
         self._addresses = Addresses()
         self._requests = 0
+        self.roster = Roster(world)
 
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
@@ -155,6 +158,16 @@ class Ec2:
         with self._lock:
             self._regions.clear()
             self._addresses = Addresses()
+
+    def settle(self) -> None:
+        """Everything that is due by now, in every region that was ever spoken to, has happened and is in the roster."""
+        with self._lock:
+            regions = list(self._regions.values())
+        for region in regions:
+            with region.lock:
+                region.advance()
+                machine.adopt(region)
+                self.roster.look(region)
 
     def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120) -> None:
         """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
@@ -199,7 +212,7 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
-                    on_end=[fleets.refill_later, groups.refill_later],
+                    on_end=[self.roster.ended, fleets.refill_later, groups.refill_later],
                 )
                 place = known
                 backend.terminate_instances = lambda ids: groups.terminate(place, ids)
