@@ -10,6 +10,7 @@ from moto.core.exceptions import ServiceException
 
 from bacalhau_spot.sandbox.ec2 import (
     catalog,
+    console,
     dhcp,
     fleets,
     gateways,
@@ -29,6 +30,7 @@ from bacalhau_spot.sandbox.ec2 import (
     shelf,
     spot,
     spot_fleets,
+    status,
     tags,
     templates,
 )
@@ -72,7 +74,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeFleets": fleets.describe_fleets,
     "DescribeImages": images.describe_images,
     "DescribeInstanceConnectEndpoints": shelf.describe_connect_endpoints,
-    "DescribeInstanceStatus": instances.describe_status,
+    "DescribeInstanceStatus": status.describe_status,
     "DescribeInstanceTypeOfferings": catalog.describe_offerings,
     "DescribeInstanceTypes": catalog.describe_types,
     "DescribeInstances": instances.describe_instances,
@@ -86,6 +88,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeTags": tags.describe_tags,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
+    "GetConsoleOutput": console.get_output,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
     "RegisterImage": own_images.register_image,
     "RequestSpotFleet": spot_fleets.request,

@@ -76,9 +76,7 @@ def fate(region: Region, machine: Machine) -> Fate:
     leaves_at = _leaves_at(region, machine)
     if leaves_at is not None and joins_at is not None and leaves_at <= joins_at:
         joins_at = None
-    lines = [*_boot(region, machine, about), *_watch(region, machine, leaves_at)]
-    if leaves_at is not None:  # what stood in the way of joining ends with the service
-        lines = [line for line in lines if line.at <= leaves_at or line.phase in {"stopping", "stopped"}]
+    lines = [*_boot(region, machine, about, leaves_at), *_watch(region, machine, leaves_at)]
     return Fate(tuple(sorted(lines, key=lambda line: line.at)), joins_at, leaves_at)
 
 
@@ -119,7 +117,7 @@ def engines(region: Region, machine: Machine) -> list[str]:
     return ["wasm"] if bare else ["docker", "wasm"]
 
 
-def _boot(region: Region, machine: Machine, about: Given) -> Iterator[Line]:
+def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | None) -> Iterator[Line]:
     """All phases up to the one that it does not get beyond, and then what its program says when it gives up."""
     began, whole = machine.started_at or 0.0, region.world.settings.boot_s
     obstacle = _obstacle(region, machine, about)
@@ -147,7 +145,9 @@ def _boot(region: Region, machine: Machine, about: Given) -> Iterator[Line]:
         last = "commands" if about.commands else "start"
         yield Line(started, "failed", f"{last}: the configuration names no orchestrator")
         return
-    yield from _join(region, machine, about, obstacle)
+    for line in _join(region, machine, about, obstacle):
+        if leaves_at is None or line.at <= leaves_at:  # the service has been stopped by then
+            yield line
 
 
 def _join(region: Region, machine: Machine, about: Given, obstacle: str) -> Iterator[Line]:
