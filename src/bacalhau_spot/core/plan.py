@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
 
-HOURS_PER_MONTH = 730  # AWS's own figure in its price lists
-
 
 @dataclass(frozen=True, slots=True)
 class Demand:

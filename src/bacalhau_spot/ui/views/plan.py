@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.plan import HOURS_PER_MONTH
+from bacalhau_spot.core.list_prices import HOURS_A_MONTH
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import few, plural, usd_range
 
@@ -70,7 +70,7 @@ def _totals(plan: Plan) -> list[Text]:
         cost = "the price is unknown: AWS shows none for some pool"
     else:
         low, high = price
-        month = usd_range(low * HOURS_PER_MONTH, high * HOURS_PER_MONTH)
+        month = usd_range(low * HOURS_A_MONTH, high * HOURS_A_MONTH)
         cost = f"{usd_range(low, high)} an hour, {month} a month, for the instances at today's spot prices"
     return [Text(f"launch {plural(plan.launch, 'instance')}: {cost}", style="bold")]
 
