@@ -34,6 +34,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
+    "cost": (
+        "bacalhau_spot.cli.cost:cost",
+        "Show what the cluster has cost, and what it costs per hour now.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

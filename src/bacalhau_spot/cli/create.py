@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli.audit import Audit
 from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
 from bacalhau_spot.cli.configure import write_first
 from bacalhau_spot.cli.invocation import Invocation
@@ -63,12 +64,15 @@ def create(
             )
         call.talk(shown)
         call.confirm(_question(plan), danger=_danger(plan), agreed=yes)
+        audit = Audit(runtime, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
+        running.listen(audit.emit)
         regions = [region.region for region in plan.regions]
         receipt = running.work(
             engine.apply(running.calls, prepared, wait=wait == "running"),
             screen=partial(call.screen, regions, title=f"creating {spec.name}"),
         )
-    late = call.record(running.calls.mistakes)
+    audit.created(receipt)
+    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
     return Result(
         "create",
         view=views.create_receipt_view(receipt),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Requirements,
         Resource,
         Secret,
+        SpotRequest,
         TypeInfo,
     )
     from bacalhau_spot.core.receipt import Blocker
@@ -220,6 +221,9 @@ class Compute(Protocol):
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """Every instance with the tag, ended ones too as long as AWS lists them."""
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        """Every spot request with the tag, closed ones too as long as AWS lists them."""
 
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]

@@ -196,12 +196,31 @@ class Instance:
     vpc_id: str | None = None
     image_id: str | None = None
     why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    ended_at: datetime | None = None  # when it began to end, as long as AWS says so
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Counts as a node that we have or are about to have."""
         return self.state in {State.PENDING, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRequest:
+    """The request that a spot instance came from. AWS lists it for hours longer than the instance.
+
+    `status` is AWS's code, e.g. instance-terminated-no-capacity; `updated_at` is when it came to that.
+    """
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    state: str
+    status: str
+    created_at: datetime
+    updated_at: datetime | None = None
+    instance_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
