@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TextIO
 
 from bacalhau_spot.errors import ExitCode, UserError
@@ -61,6 +62,23 @@ def kept_flags(argv: list[str]) -> str:
         if name in _KEPT:
             kept.append(word if sign else shlex.join(argv[index : index + 2]))
     return "".join(f" {flag}" for flag in kept)
+
+
+def amount(text: str, *, flag: str) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        found = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise UserError(
+            f"{flag}: {text!r} is no amount of US dollars",
+            hint="a number above zero such as 0.05, or `none` for no limit",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}

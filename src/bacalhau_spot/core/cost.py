@@ -7,7 +7,7 @@ Rules, with AWS's pages they come from:
 3. A spot instance that EC2 interrupts in its first hour costs nothing itself, its volume and address do (EC2 user guide,
    "Billing for interrupted Spot Instances", Linux other than SUSE).
 4. Volumes cost per GiB and month of 730 hours, public IPv4 addresses per hour, both by the second.
-5. What has no known price counts as nothing and is told: `unpriced_s`, or an `on_demand_usd` of None.
+5. What has no known price counts as nothing and is told: `unpriced_s`, and None for a sum that lacks it.
 
 Decimal throughout; nothing is rounded here. Times are aware; a window is half open.
 """
@@ -64,9 +64,9 @@ class Rates:
     gib_month: Mapping[str, Decimal] = field(default_factory=dict)  # region -> USD, gp3
     address_hour: Decimal = ADDRESS_USD_PER_HOUR
 
-    def month(self, life: Life) -> Decimal:
-        """Of its volumes, in USD."""
-        return self.gib_month.get(life.region, gib_usd_per_month()) * life.volume_gib
+    def gib_month_of(self, region: str) -> Decimal:
+        """What a GiB costs there a month, in USD."""
+        return self.gib_month.get(region, gib_usd_per_month())
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,9 @@ class Charge:
     volume_usd: Decimal
     address_usd: Decimal
     on_demand_usd: Decimal | None  # the instance alone, had it been on demand; None: not known
-    now_usd_per_hour: Decimal  # what it costs now with its volume and address; nothing when it has ended
+    now_usd_per_hour: (
+        Decimal | None
+    )  # with volume and address; nothing when it has ended, None where not known
     unpriced_s: Decimal = Decimal(0)
 
     @property
@@ -125,7 +127,7 @@ class Sum:
     volume_usd: Decimal
     address_usd: Decimal
     on_demand_usd: Decimal | None
-    now_usd_per_hour: Decimal
+    now_usd_per_hour: Decimal | None
     unpriced_s: Decimal
 
     @property
@@ -148,7 +150,7 @@ def charge(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> Charg
     usd, unpriced_s = _instance(life, steps, rates, window)
     hours = seconds / _HOUR_S
     dear = _on_demand(life, rates)
-    month = rates.month(life)
+    month = rates.gib_month_of(life.region) * life.volume_gib
     address_hour = rates.address_hour if life.address else Decimal(0)
     return Charge(
         life=life,
@@ -157,9 +159,9 @@ def charge(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> Charg
         volume_usd=month * hours / HOURS_A_MONTH,
         address_usd=address_hour * hours,
         on_demand_usd=None if dear is None else dear * hours,
-        now_usd_per_hour=_now(life, steps, rates, window) + month / HOURS_A_MONTH + address_hour
-        if life.ended is None
-        else Decimal(0),
+        now_usd_per_hour=_now(
+            life, _price(life, steps, rates, window.now), month / HOURS_A_MONTH + address_hour
+        ),
         unpriced_s=unpriced_s,
     )
 
@@ -200,12 +202,16 @@ def _paid(life: Life, window: Window, start: datetime, end: datetime) -> Decimal
 
 
 def _price(life: Life, steps: PriceSteps, rates: Rates, moment: datetime) -> Decimal | None:
-    """The instance's price in USD per hour at the moment."""
+    """The instance's price in USD per hour at the moment; a volume without an instance has none to pay."""
+    if not life.type:
+        return Decimal(0)
     return steps.at(life, moment) if life.spot else _on_demand(life, rates)
 
 
-def _now(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> Decimal:
-    return (_price(life, steps, rates, window.now) or Decimal(0)) if life.type else Decimal(0)
+def _now(life: Life, price: Decimal | None, beside: Decimal) -> Decimal | None:
+    if life.ended is not None:
+        return Decimal(0)
+    return None if price is None else price + beside
 
 
 def _on_demand(life: Life, rates: Rates) -> Decimal | None:
@@ -216,7 +222,6 @@ def total(charges: Iterable[Charge]) -> Sum:
     found = tuple(charges)
     beside = [one.volume_usd + one.address_usd for one in found]
     dear = [one.on_demand_usd for one in found]
-    known = [usd for usd in dear if usd is not None]
     instances = [one for one in found if one.life.type]
     return Sum(
         instances=len(instances),
@@ -225,10 +230,17 @@ def total(charges: Iterable[Charge]) -> Sum:
         instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
         volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
         address_usd=sum((one.address_usd for one in found), Decimal(0)),
-        on_demand_usd=sum((*known, *beside), Decimal(0)) if len(known) == len(dear) else None,
-        now_usd_per_hour=sum((one.now_usd_per_hour for one in found), Decimal(0)),
+        on_demand_usd=_whole((*dear, *beside)),
+        now_usd_per_hour=_whole(one.now_usd_per_hour for one in found),
         unpriced_s=sum((one.unpriced_s for one in found), Decimal(0)),
     )
+
+
+def _whole(parts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None while a part is not known."""
+    amounts = tuple(parts)
+    known = [usd for usd in amounts if usd is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
 def totals(charges: Sequence[Charge], key: Callable[[Life], tuple[str, ...]]) -> dict[tuple[str, ...], Sum]:

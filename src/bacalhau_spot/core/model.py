@@ -156,6 +156,7 @@ class ClusterSpec:
     requirements: Requirements | None = None
     auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
     max_price_usd_per_hour: Decimal | None = None  # per instance
+    budget_usd_per_hour: Decimal | None = None  # for the whole cluster
     spread: Spread = Spread.FAILOVER
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
     from typing import TypeVar
 
-    from bacalhau_spot.core.model import PricePoint
+    from bacalhau_spot.core.model import Instance, PricePoint
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
 
@@ -49,6 +49,23 @@ async def rates(
         ask(partial(calls.cloud.volume_prices, regions)),
     )
     return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
+
+
+async def prices_now(calls: Calls, instances: Sequence[Instance]) -> dict[tuple[str, str, str], Decimal]:
+    """What their pools cost now, by (region, type, zone): one call a region. What AWS will not tell is absent."""
+    types: dict[str, set[str]] = {}
+    for one in instances:
+        types.setdefault(one.region, set()).add(one.type)
+
+    async def ask(region: str) -> dict[tuple[str, str, str], Decimal]:
+        try:
+            found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types[region])))
+        except CloudError:
+            return {}
+        return {(region, name, zone): usd for (name, zone), usd in found.items()}
+
+    parts = await together(*(ask(region) for region in types))
+    return {pool: usd for part in parts for pool, usd in part.items()}
 
 
 async def history(

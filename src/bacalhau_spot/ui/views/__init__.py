@@ -5,7 +5,7 @@ from bacalhau_spot.ui.views.cost import cost_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
-from bacalhau_spot.ui.views.plan import plan_view
+from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
 from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
@@ -20,6 +20,7 @@ __all__ = [
     "listing_view",
     "nuke_preview_view",
     "order_view",
+    "over_budget",
     "plan_view",
     "sentence",
     "teardown_preview_view",

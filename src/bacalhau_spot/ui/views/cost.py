@@ -34,6 +34,7 @@ _NUMBERS = (
 # Where the window is narrow, what goes first.
 _SPARE = ("running", "hours", "addresses", "volumes", "instances", "saved", "on demand", "nodes")
 _UNKNOWN = "unknown"
+_AT_LEAST = "+"  # a sum that lacks a price
 _HOUR_S = Decimal(3600)
 
 
@@ -89,30 +90,39 @@ def _labels(name: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _cells(one: Sum) -> tuple[str, ...]:
+    more = _AT_LEAST if one.unpriced_s else ""
     return (
         str(one.instances),
         str(one.running),
         str((one.seconds / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)),
-        usd(one.instance_usd),
+        usd(one.instance_usd) + more,
         usd(one.volume_usd),
         usd(one.address_usd),
-        usd(one.usd),
-        _UNKNOWN if one.on_demand_usd is None else usd(one.on_demand_usd),
+        usd(one.usd) + more,
+        _known(one.on_demand_usd),
         "" if one.saving is None else percent(one.saving),
-        usd(one.now_usd_per_hour),
+        _known(one.now_usd_per_hour),
     )
+
+
+def _known(amount: Decimal | None) -> str:
+    return _UNKNOWN if amount is None else usd(amount)
 
 
 def _total(report: CostReport) -> list[RenderableType]:
     whole = report.total
     begun = report.window.since or min(one.life.begun for one in report.charges)
-    words = f"{report.cluster}: {usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
+    least = "at least " if whole.unpriced_s else ""
+    words = f"{report.cluster}: {least}{usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
     lines: list[RenderableType] = [Said(words, style="bold")]
     if whole.on_demand_usd is not None and whole.saving is not None:
         dear = f"on demand it would have been {usd(whole.on_demand_usd)}"
         lines.append(Said(f"{dear}: {percent(whole.saving)} saved"))
     rate = whole.now_usd_per_hour
-    now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
+    if rate is None:
+        now = "what it costs now is not known"
+    else:
+        now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
     lines.append(Said(now))
     return lines
 
@@ -139,14 +149,12 @@ def gaps(report: CostReport) -> list[str]:
     unpriced_s = report.total.unpriced_s
     if unpriced_s:
         spent = (unpriced_s / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
-        lines.append(f"for {spent} hours no spot price is known: they count as nothing (AWS keeps 90 days)")
+        lines.append(f"{spent} hours of which no spot price is known; sums that lack them have a {_AT_LEAST}")
     lines += sorted(
         {_unpriced(problem.operation, problem.code, problem.region) for problem in report.unpriced}
     )
-    which = (
-        "and are not in this machine's audit log" if report.log else "(this machine's audit log knows none)"
-    )
-    lines.append(f"instances that AWS has forgotten, an hour to four after their end, {which}")
+    log = "this machine's audit log does not know" if report.log else "no audit log here knows"
+    lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
     lines.append("data transfer, logs, snapshots, taxes, credits and discounts")
     return lines
 
