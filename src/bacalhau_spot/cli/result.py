@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.errors import UserError
+    from bacalhau_spot.ui.csvout import Rows
 
 
 @dataclass(frozen=True)
@@ -24,3 +25,4 @@ class Result:
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
+    rows: Rows | None = None  # the same for spreadsheets, of the commands that offer it

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from bacalhau_spot.core.model import (
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
         Image,
         Instance,
         Network,
+        PricePoint,
         Region,
         Requirements,
         Resource,
         Secret,
+        SpotRequest,
         TypeInfo,
     )
     from bacalhau_spot.core.receipt import Blocker
@@ -165,6 +168,29 @@ class MarketPlace(Protocol):
         """The images by id. An unknown one raises InvalidAMIID.NotFound."""
 
 
+class Prices(Protocol):
+    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+
+
 class Networking(Protocol):
     """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
 
@@ -198,6 +224,9 @@ class Compute(Protocol):
 
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
         """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        """Every spot request with the tag, closed ones too as long as AWS lists them."""
 
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
@@ -287,5 +316,5 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Networking, Compute, SecretStore, Cleaning, Protocol):
+class Cloud(Account, MarketPlace, Prices, Networking, Compute, SecretStore, Cleaning, Protocol):
     """All of it."""
