@@ -205,6 +205,11 @@ CASES: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.SILENT,
         "running for 12 min and never joined; its console says nothing",
     ),
+    "silent, and the console too": (
+        evidence(OLD),
+        Kind.SILENT,
+        "running for 12 min and never joined; its console could not be read",
+    ),
     "nobody knows": (
         evidence(OLD, asked=Asked.NO_API, boot=Boot()),
         Kind.UNKNOWN,

@@ -229,7 +229,7 @@ TABLE: tuple[Row, ...] = (
         Kind.STRAY, Severity.BAD, "connected to the orchestrator as ours, and no instance is behind it",
         lambda it: it.instance is None and it.member is not None and it.member.connected,
         "connected as a node of this cluster, but no instance is behind it",
-        "AWS may show it in a minute; if not, somebody else has the token: change it",
+        "AWS may show it in a minute; or it is of another account, under the same name; or somebody has the token: change it",
     ),
     Row(
         Kind.ORPHAN, Severity.GONE, "known to the orchestrator alone",
@@ -334,9 +334,9 @@ TABLE: tuple[Row, ...] = (
         lambda it: it.boot is not None and bool(it.boot.step), "stuck in {what}{span}", _READ, _step,
     ),
     Row(
-        Kind.SILENT, Severity.BAD, "running, not joined, late; its console says nothing",
-        lambda it: it.asked is Asked.ANSWERED, "running{span} and never joined; its console says nothing",
-        f"{_READ}; {_TERMINATE}", lambda it: Told(time=it.age),
+        Kind.SILENT, Severity.BAD, "running, not joined, late; its console says nothing, or cannot be read",
+        lambda it: it.asked is Asked.ANSWERED, "running{span} and never joined; its console {what}",
+        f"{_READ}; {_TERMINATE}", lambda it: Told(what="could not be read" if it.boot is None else "says nothing", time=it.age),
     ),
     Row(
         Kind.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console says anything",
