@@ -37,6 +37,8 @@ class Access:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
+    orchestrator_url: str | None = None
+    orchestrator_key: str | None = None
 
 
 class Session:
