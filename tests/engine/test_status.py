@@ -82,10 +82,10 @@ def test_the_six_fates() -> None:
         EAST[2].id: Kind.NO_DOCKER,
         WEST[0].id: Kind.NOTICED,
         WEST[1].id: Kind.JOINED,
-        ghost.id: Kind.ORPHAN,
+        ghost.instance_id: Kind.ORPHAN,
     }
     assert found.missing == 1 and found.exit_code is ExitCode.FAILED
-    assert [one.id for one in found.ghosts] == [ghost.id]
+    assert [one.id for one in found.ghosts] == [ghost.instance_id]
 
 
 def test_without_an_api_the_consoles_are_read() -> None:

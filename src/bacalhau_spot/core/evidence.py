@@ -103,7 +103,7 @@ class Evidence:
 
     @property
     def id(self) -> str:
-        """The instance's; of a node without one, the orchestrator's."""
+        """The instance's, also of one that only the orchestrator remembers; else the orchestrator's name for the node."""
         if self.instance is not None:
             return self.instance.id
-        return self.member.id if self.member else ""
+        return (self.member.instance_id or self.member.id) if self.member else ""

@@ -177,7 +177,9 @@ class Status:
         return tuple(
             node
             for node in self.nodes
-            if node.known.member is not None and node.verdict.severity is Severity.GONE
+            if node.known.member is not None
+            and not node.known.member.connected
+            and node.verdict.severity is Severity.GONE
         )
 
     def of(self, *kinds: Kind) -> tuple[Node, ...]:
@@ -229,7 +231,10 @@ def status(
     `only`: the regions that were asked for, when not all were; what is wanted elsewhere is then not missing.
     """
     nodes = tuple(Node(known, diagnose(known)) for known in _evidence(sight, label=label, timeouts=timeouts))
-    ordered = tuple(sorted(nodes, key=lambda node: (node.region, node.zone, node.id)))
+    gone = Severity.GONE
+    ordered = tuple(
+        sorted(nodes, key=lambda node: (node.region, node.verdict.severity is gone, node.zone, node.id))
+    )
     if spec is None:
         return Status(cluster, sight, ordered)
     needs = demand(spec, sight.instances)
