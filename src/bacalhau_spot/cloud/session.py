@@ -37,6 +37,7 @@ class Access:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
+    # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None
 
