@@ -9,6 +9,7 @@ from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, tex
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
+from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "problem_data",
     "prune_data",
     "resources_data",
+    "status_data",
     "teardown_data",
     "text",
     "time_text",
