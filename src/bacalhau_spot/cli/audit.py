@@ -12,9 +12,10 @@ from bacalhau_spot.core import events
 from bacalhau_spot.ui.jsonout import event_name, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.core.cost import Life
     from bacalhau_spot.core.events import Event
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
@@ -70,6 +71,20 @@ class Audit:
             ],
             removed=list(receipt.removed),
         )
+
+    def lived(self, lives: Iterable[Life]) -> None:
+        """Instances that have ended, by AWS's own word, before AWS forgets them."""
+        for life in lives:
+            self._write(
+                "lived",
+                id=life.id,
+                region=life.region,
+                zone=life.zone,
+                type=life.type,
+                begun=time_text(life.begun),
+                ended=None if life.ended is None else time_text(life.ended),
+                taken_back=life.taken_back,
+            )
 
     def ended(self, receipt: TeardownReceipt) -> None:
         refused: Sequence[Any] = [

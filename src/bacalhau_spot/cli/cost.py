@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.audit import NAME
+from bacalhau_spot.cli.audit import NAME, Audit
 from bacalhau_spot.cli.common import NO_ROWS_SAID, Cluster, Tabular
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import moment
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.cost_report import CostReport
+    from bacalhau_spot.core.lives import Sighting
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.observe import Standing
 
 Grouping = Literal["region", "zone", "type", "pool", "instance"]
 
@@ -53,11 +55,11 @@ def cost(
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     with call.engine() as running:
-        report = running.look(
-            _report(
-                running.calls, naming, runtime, since=start, root_volume_gib=spec.instance.root_volume_gib
-            )
+        look = _look(
+            running.calls, naming, runtime, since=start, root_volume_gib=spec.instance.root_volume_gib
         )
+        here, known, report = running.look(look)
+    late = _note(runtime, here, known, report)
     return Result(
         "cost",
         view=views.cost_view(report, by=by, wide=common.output == "wide"),
@@ -65,19 +67,38 @@ def cost(
         rows=csvout.cost_rows(report),
         exit_code=report.exit_code,
         errors=call.errors_of(report.unseen, exit_code=report.exit_code),
+        warnings=late,
+        late_warnings=late,
     )
 
 
-async def _report(
+async def _look(
     calls: Calls, naming: Naming, runtime: Runtime, *, since: datetime | None, root_volume_gib: int
-) -> CostReport:
+) -> tuple[Standing, tuple[Sighting, ...], CostReport]:
+    """Who looks, what the audit log knew before, and the cost."""
     here = await observe.standing(calls)
-    noted = sightings(runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
-    return await engine.cost(
+    known = sightings(runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
+    report = await engine.cost(
         calls,
         naming,
         regions=observe.enabled(here.regions),
-        sightings=noted,
+        sightings=known,
         root_volume_gib=root_volume_gib,
         since=since,
     )
+    return here, known, report
+
+
+def _note(
+    runtime: Runtime, here: Standing, known: tuple[Sighting, ...], report: CostReport
+) -> tuple[str, ...]:
+    """Write the ends that AWS still knows into the audit log, where it has them not yet; what went wrong with that."""
+    noted = {one.id for one in known if one.ended is not None} | set(report.lives.unknown_ends)
+    fresh = [
+        life for life in report.lives.lives if life.type and life.ended is not None and life.id not in noted
+    ]
+    if not fresh:
+        return ()
+    audit = Audit(runtime, identity=here.identity, cluster=report.cluster)
+    audit.lived(fresh)
+    return (audit.trouble,) if audit.trouble else ()

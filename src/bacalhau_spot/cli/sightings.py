@@ -1,8 +1,8 @@
 """What the audit log of this machine knows of a cluster's instances, for `cost`: AWS forgets an ended one in an hour.
 
 A `create` notes each instance that it sees and, when it is done, when AWS launched it; `destroy`, `nuke` and
-`create --allow-removal` note when they had it ended. Lines that cannot be read are passed over: the log may have been cut
-short, and nothing is decided by it.
+`create --allow-removal` note when they had it ended, and `cost` the ended ones that it was shown. Lines that cannot be read
+are passed over: the log may have been cut short, and nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,9 @@ def _seen(row: Row) -> Iterator[Sighting]:
         lost = str(row.get("why") or "").startswith(_TAKEN_BACK)
         over = row.get("phase") in {"ended", "lost"}
         yield _sighting(row, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost)
+    if row["event"] == "lived":
+        begun, ended = datetime.fromisoformat(row["begun"]), datetime.fromisoformat(row["ended"])
+        yield _sighting(row, begun=begun, seen=ended, ended=ended, taken_back=bool(row.get("taken_back")))
     if row["event"] == "created":
         for one in row.get("instances", ()):
             yield _sighting(one, begun=datetime.fromisoformat(one["launched_at"]), seen=moment)
@@ -97,7 +100,8 @@ def _joined(before: Sighting | None, one: Sighting) -> Sighting:
 
 
 def _ended(row: Row) -> tuple[str, ...]:
-    if row["event"] == "deleting" and row.get("kind") == Kind.INSTANCE:
+    # Those that end with their fleet are not deleted themselves: they are gone, some seconds after they ceased to be paid for.
+    if row["event"] in {"deleting", "deleted"} and row.get("kind") == Kind.INSTANCE:
         return (str(row["id"]),)
     if row["event"] == "created":
         return tuple(map(str, row.get("removed", ())))

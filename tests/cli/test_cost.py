@@ -1,0 +1,206 @@
+"""`cost` in the sandbox: a whole life of a cluster, beside what it must have cost, computed by hand."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from support.program import Done, Program
+from support.schemas import contract
+
+MINUTE, HOUR = 60, 3600
+
+
+class Story:
+    """A sandbox whose clock is moved to moments counted from the beginning, with prices that are written down."""
+
+    def __init__(self, sandbox: Any, program: Program) -> None:
+        self.sandbox, self.program = sandbox, program
+        self.start = sandbox.clock.now()
+
+    def until(self, seconds: float) -> None:
+        """Move the time there; what happens on the way happens at its own moment."""
+        self.sandbox.clock.advance(self.start + seconds - self.sandbox.clock.now())
+
+    def price(self, pool: str, *steps: tuple[float, float]) -> None:
+        self.sandbox.settings.prices += [
+            {"pool": pool, "at": self.start + at, "usd": usd} for at, usd in steps
+        ]
+
+    def launched(self, done: Done) -> dict[str, str]:
+        """Id -> zone, of what was launched at this very moment."""
+        assert done.code == 0, done.stdout + done.stderr
+        return {
+            one["id"]: one["zone"]
+            for region in done.data["receipt"]["regions"]
+            for one in region["instances"]
+        }
+
+    def take_back(self, region: str, instance_id: str) -> None:
+        """At once, without the two minutes' notice."""
+        self.sandbox.server.interrupt(region, instance_id, notice_s=0)
+
+
+@pytest.fixture
+def story(sandbox: Any, program: Program) -> Story:
+    """Two regions, one pool each that is cheaper than all others, and prices that change at known times."""
+    program.environ = {"XDG_STATE_HOME": str(program.folder / "state")}
+    program.configure(nodes=3, regions="{us-east-1: {nodes: 2}, eu-west-1: {nodes: 1}}")
+    made = Story(sandbox, program)
+    made.price("*", (-HOUR, 0.5))
+    made.price("us-east-1a/t3.medium", (-HOUR, 0.0120), (90 * MINUTE, 0.0180), (190 * MINUTE, 0.0100))
+    made.price("eu-west-1b/t3.medium", (-HOUR, 0.0132), (150 * MINUTE, 0.0140))
+    return made
+
+
+def life(story: Story) -> tuple[str, str, str, str]:
+    """A, B and C launched; C taken back after 40 minutes; D in its place at 2:00; B taken back at 3:10."""
+    first = story.launched(story.program("create", "--yes", "-o", "json"))
+    assert sorted(first.values()) == ["eu-west-1b", "us-east-1a", "us-east-1a"]
+    one, two, lost = sorted(first, key=lambda each: (first[each] != "us-east-1a", each))
+    story.until(40 * MINUTE)
+    story.take_back("eu-west-1", lost)
+    story.until(2 * HOUR)
+    (heir,) = story.launched(story.program("create", "--yes", "-o", "json"))
+    story.until(190 * MINUTE)
+    story.take_back("us-east-1", two)
+    return one, two, lost, heir
+
+
+def cost(story: Story, *argv: str) -> dict[str, Any]:
+    done = story.program("cost", "-o", "json", *argv)
+    assert done.code == 0, done.stdout
+    contract("cost", done.data)
+    return done.data
+
+
+def by_id(data: dict[str, Any]) -> dict[str, Decimal]:
+    return {one["id"]: Decimal(one["instance_usd"]) for one in data["instances"]}
+
+
+# On paper. An instance pays the price in force at the beginning of each of its hours; all were launched at 0:00, but D at 2:00.
+# us-east-1a: 0.0120, from 1:30 on 0.0180, from 3:10 on 0.0100.     eu-west-1b: 0.0132, from 2:30 on 0.0140.
+A_AT_5 = 0.0120 + 0.0120 + 0.0180 + 0.0180 + 0.0100  # hours 0 to 4
+B = 0.0120 + 0.0120 + 0.0180 + 0.0180 * 10 / 60  # 3 hours and 10 minutes
+C = 0.0  # 40 minutes, taken back by EC2 in its first hour
+D_AT_5 = 0.0132 + 0.0140 + 0.0140  # hours 2 to 4
+VOLUMES_AT_5 = 20 * 0.08 / 730 * (5 + 3 + 10 / 60 + 40 / 60 + 3)
+ADDRESSES_AT_5 = 0.005 * (5 + 3 + 10 / 60 + 40 / 60 + 3)
+
+
+def test_to_the_cent(story: Story) -> None:
+    """Launches, price changes, two interruptions, a replacement, an end: what it cost is the sum on paper."""
+    story.sandbox.settings.forget_s = 24 * HOUR  # AWS still shows all of it
+    one, two, lost, heir = life(story)
+    story.until(5 * HOUR)
+    data = cost(story)
+    paper = {one: A_AT_5, two: B, lost: C, heir: D_AT_5}
+    assert by_id(data) == {
+        name: pytest.approx(Decimal(str(usd)), abs=Decimal("1e-6")) for name, usd in paper.items()
+    }
+    whole = data["total"]
+    assert float(whole["instance_usd"]) == pytest.approx(0.07 + 0.045 + 0.0412, abs=1e-6)
+    assert float(whole["volume_usd"]) == pytest.approx(VOLUMES_AT_5, abs=1e-6)
+    assert float(whole["address_usd"]) == pytest.approx(ADDRESSES_AT_5, abs=1e-6)
+    assert float(whole["usd"]) == pytest.approx(0.1562 + 0.0259 + 0.0592, abs=1e-4)
+    assert (whole["instances"], whole["running"]) == (4, 2)
+    assert {one["id"] for one in data["instances"] if one["taken_back"]} == {two, lost}
+    # A and D now, with 20 GiB and an address each.
+    assert float(whole["usd_per_hour_now"]) == pytest.approx(
+        0.0100 + 0.0140 + 2 * (20 * 0.08 / 730 + 0.005), abs=1e-6
+    )
+    shown = story.program("cost").stdout
+    assert "bacalhau-aws-spot: $0.2413 since" in shown  # 0.1562 + 0.0259 + 0.0592
+    # Only what the fifth hour has cost: A at 0.0100 and D at 0.0140.
+    last = cost(story, "--since", "1h")["total"]
+    assert float(last["instance_usd"]) == pytest.approx(0.0100 + 0.0140, abs=1e-6)
+    assert (last["instances"], float(last["hours"])) == (2, 2.0)
+    rows = list(csv.DictReader(StringIO(story.program("cost", "-o", "csv").stdout)))
+    assert sum(float(row["usd"]) for row in rows) == pytest.approx(float(whole["usd"]), abs=1e-5)
+    assert len(rows) == 4 * 3
+
+
+def test_what_aws_has_forgotten(story: Story) -> None:
+    """With the audit log the same sum comes out of an account that shows nothing any more; without it, nothing is claimed."""
+    first = story.launched(story.program("create", "--yes", "-o", "json"))
+    lost = next(each for each in first if first[each] == "eu-west-1b")
+    story.until(40 * MINUTE)
+    story.take_back("eu-west-1", lost)
+    story.until(HOUR)
+    cost(story)  # AWS still knows the end of C; from now on the log does
+    story.until(3 * HOUR)
+    assert story.program("destroy", "--yes").code == 0
+    story.until(30 * HOUR)
+    data = cost(story)
+    assert (data["only_in_log"], data["unknown_ends"], data["total"]["running"]) == (3, [], 0)
+    # A and B for three hours each; C, taken back in its first hour, but for its volume and address.
+    assert float(data["total"]["instance_usd"]) == pytest.approx(2 * (0.0120 + 0.0120 + 0.0180), abs=1e-4)
+    assert float(data["total"]["address_usd"]) == pytest.approx(0.005 * (3 + 3 + 40 / 60), abs=1e-4)
+    assert data["total"]["usd_per_hour_now"] == "0.000000"
+    (story.program.folder / "state" / "bacalhau-spot" / "audit.jsonl").unlink()
+    assert cost(story)["instances"] == []
+    shown = story.program("cost").stdout
+    assert "no audit log here knows" in " ".join(shown.split())
+
+
+def test_a_budget_is_kept(story: Story) -> None:
+    """What is there already counts; a plan above is refused before anything is made; what has no price counts as above."""
+    program, before = story.program, story.sandbox.leftovers()
+    program.configure(
+        nodes=3, regions="{us-east-1: {nodes: 2}, eu-west-1: {nodes: 1}}", more="budget_usd_per_hour: 0.5\n"
+    )
+    refused = program("create", "--yes")
+    assert refused.code == 2
+    # Two and one nodes in the dearest pools, 0.5 each, with 20 GiB and an address.
+    assert "it may come to $1.52 an hour, $1.02 too much" in refused.stderr
+    assert story.sandbox.leftovers() == before
+    # With a limit for each instance the dear pools cannot be: 3 * (0.02 + 0.0022 + 0.0050).
+    assert program("create", "--yes", "--max-price", "0.02").code == 0
+    more = program("create", "--dry-run", "--max-price", "0.02", "--budget", "0.05")
+    assert more.code == 0, "nothing is launched, so there is nothing to refuse"
+    program.configure(nodes=4, regions="{us-east-1: {nodes: 3}, eu-west-1: {nodes: 1}}")
+    more = program("create", "--dry-run", "--max-price", "0.02", "--budget", "0.08", "-o", "json")
+    assert more.code == 2
+    assert "3 instances there already: $0.0588 an hour" in more.envelope["errors"][0]["details"]
+    lifted = program("create", "--dry-run", "--budget", "none", "-o", "json")
+    assert (lifted.code, lifted.data["plan"]["budget"]) == (0, None)
+
+
+def test_what_may_not_be_asked(story: Story) -> None:
+    """Without the price list a plan and a cost are told without on demand; a region that may not be seen ends in 5."""
+    story.sandbox.settings.deny = ["pricing:GetProducts"]
+    planned = story.program("create", "--yes", "-o", "json")
+    assert planned.code == 0
+    assert planned.data["plan"]["estimate"]["on_demand"] is None
+    found = cost(story)
+    assert found["total"]["on_demand_usd"] is None
+    assert {problem["operation"] for problem in found["unpriced"]} == {"GetProducts"}
+    story.sandbox.settings.deny = ["pricing:GetProducts", "ec2:DescribeSpotPriceHistory"]
+    story.until(HOUR)
+    blind = cost(story)
+    assert blind["total"]["unpriced_hours"] == "3.0000"
+    story.sandbox.settings.faults = [
+        {"match": "DescribeTags", "code": "UnauthorizedOperation", "region": "eu-west-1"}
+    ]
+    dark = story.program("cost", "-o", "json")
+    assert (dark.code, [one["region"] for one in dark.data["unseen"]]) == (5, ["eu-west-1"])
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (("cost", "--since", "yesterday"), "neither a date nor a length of time"),
+        (("cost", "--since", "2999-01-01"), "in the future"),
+        (("create", "--budget", "much"), "no amount of US dollars"),
+        (("create", "--max-price", "-1"), "no amount of US dollars"),
+        (("list", "-o", "csv"), "csv"),
+    ],
+)
+def test_what_cannot_be_understood(program: Program, argv: tuple[str, ...], says: str) -> None:
+    done = program(*argv)
+    assert (done.code, done.stdout) == (2, "")
+    assert says in done.stderr
