@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore import xform_name
 
+from bacalhau_spot.cloud import cleaning
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.cleaning import HANDLERS
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, Kind
+from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from sandbox.conftest import boto_session
 from support.bestiary import Beasts
 from support.sandbox import sandbox, sandbox_server
 
@@ -90,3 +96,74 @@ def test_nobody_elses_is_found(cloud: Aws, beasts: Beasts) -> None:
     assert beasts.made
     for scope in STRANGERS:
         assert asyncio.run(found(cloud, scope)) == {}
+
+
+# --- The code itself
+
+FOLDER = Path(cleaning.__file__).parent
+# Asked of one thing by its id or name, which fits on a page: (EventBridge allows five targets a rule.)
+ONE_PAGE = {"list_targets_by_rule", "describe_alarms"}
+# A refusal that says what is wrong with the request or that there is no such thing: asking again would not help.
+FINAL = {
+    *(
+        "NoSuchEntity",
+        "ResourceNotFoundException",
+        "ResourceNotFound",
+        "QueueDoesNotExist",
+        "NotFound",
+        "NoSuchUpload",
+    ),
+    *(
+        "InvalidInput",
+        "InvalidParameterException",
+        "InvalidParameter",
+        "InvalidRequestException",
+        "InvalidAddress",
+    ),
+    *("InvalidSecurity", "InvalidState", "UnmodifiableEntity", "ManagedRuleException", "ValidationException"),
+    *(
+        "UnsupportedOperation",
+        "StaleTag",
+        "TagPolicy",
+        "LimitExceeded",
+        "ServiceLinkedRoleFailure",
+        "InvalidOperationException",
+    ),
+}
+
+
+def asked() -> Iterator[tuple[str, str, str]]:
+    """Every call that cleaning makes, as it stands in the code: how, of which service, which operation."""
+    for path in sorted(FOLDER.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                first, operation, how = node.args[0], node.args[min(2, len(node.args) - 1)], node.func.attr
+                named = isinstance(first, ast.Constant) and isinstance(operation, ast.Constant)
+                if named and how in {"call", "pages", "everything"}:
+                    yield how, str(ast.literal_eval(first)), str(ast.literal_eval(operation))
+
+
+def test_whatever_has_pages_is_read_to_its_end() -> None:
+    """A list of which only the first page is read leaves the rest behind."""
+    loader = boto_session()
+    first_page_only = []
+    for how, service, operation in set(asked()):
+        client = loader.create_client(service, region_name=REGION)
+        if how == "call" and client.can_paginate(operation) and operation not in ONE_PAGE:
+            first_page_only.append((service, operation))
+        client.close()
+    assert first_page_only == []
+
+
+def test_every_refusal_of_a_deletion_is_known() -> None:
+    """Of services that publish their errors (EC2 does not): what passes is waited out, and no code is unknown to us."""
+    strange = set()
+    for how, service, operation in set(asked()):
+        if how == "call" and service != "ec2" and not operation.startswith(("describe", "list", "get")):
+            model = boto_session().get_service_model(service)
+            names = {xform_name(name): name for name in model.operation_names}
+            for shape in model.operation_model(names[operation]).error_shapes:
+                code = shape.metadata.get("error", {}).get("code", shape.name)
+                if judge(code).fault is Fault.UNKNOWN and code not in FINAL:
+                    strange.add((service, operation, code))
+    assert strange == set()

@@ -348,20 +348,22 @@ def test_identities_in_use(sandbox: Any) -> None:
     iam.attach_role_policy(**role, **policy)
     second = iam.create_policy_version(**policy, PolicyDocument=document)["PolicyVersion"]["VersionId"]
     iam.put_role_policy(**role, PolicyName="inline", PolicyDocument=document)
-    for delete, of in (
+    for delete, named in (
         (iam.delete_role, role),
         (iam.delete_policy, policy),
         (iam.delete_instance_profile, profile),
     ):
         with refused("DeleteConflict"):
-            delete(**of)
+            delete(**named)
     assert [one["RoleName"] for one in iam.list_entities_for_policy(**policy)["PolicyRoles"]] == ["r"]
     iam.remove_role_from_instance_profile(**profile, **role)
+    with refused("NoSuchEntity"):
+        iam.remove_role_from_instance_profile(**profile, **role)
     iam.delete_instance_profile(**profile)
     iam.detach_role_policy(**role, **policy)
-    for delete, of in ((iam.delete_role, role), (iam.delete_policy, policy)):
+    for delete, named in ((iam.delete_role, role), (iam.delete_policy, policy)):
         with refused("DeleteConflict"):
-            delete(**of)
+            delete(**named)
     iam.delete_role_policy(**role, PolicyName="inline")
     iam.delete_role(**role)
     iam.delete_policy_version(**policy, VersionId=second)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cleaning import by_id, iam, index, launchers, network, services, storage
 from bacalhau_spot.cloud.cleaning import groups as groups_
 from bacalhau_spot.cloud.cleaning.blockers import find_blockers
-from bacalhau_spot.cloud.cleaning.handler import Handler, Look, gone_already
+from bacalhau_spot.cloud.cleaning.handler import Handler, Look, gone_already, plain
 from bacalhau_spot.cloud.port import CloudError, Deletion
 from bacalhau_spot.cloud.shapes import tag_list
 from bacalhau_spot.core.teardown import GLOBAL, Kind
@@ -54,7 +54,7 @@ class AwsCleaning:
         except CloudError as error:
             # In a batch one that has gone fails all the others: the caller asks again for each alone.
             if not gone_already(error) or len(resources) > 1:
-                raise
+                raise plain(error) from error
             return Deletion((error.request_id,) if error.request_id else ())
 
     async def unprotect(self, region: str, resource: Resource) -> None:

@@ -206,3 +206,16 @@ def gone_code(code: str) -> bool:
 def gone_already(error: CloudError) -> bool:
     # Auto Scaling has no code for it (Auto Scaling API reference, DeleteAutoScalingGroup).
     return gone_code(error.code) or (error.code == "ValidationError" and "not found" in error.message.lower())
+
+
+def plain(error: CloudError) -> CloudError:
+    """With a code of its own where EC2 says with its most general one that something is in use: only its words tell."""
+    if error.code == "InvalidParameterValue" and "currently in use" in error.message:
+        return CloudError(
+            "InvalidNetworkInterface.InUse",
+            error.message,
+            operation=error.operation,
+            region=error.region,
+            request_id=error.request_id,
+        )
+    return error

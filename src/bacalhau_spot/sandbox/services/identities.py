@@ -1,4 +1,4 @@
-"""IAM: moto deletes a policy that is still in use, and does not tell a policy from a boundary when asked by whom."""
+"""IAM: what is in use and what is not there, where moto deletes the one and stumbles over the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Region
     from bacalhau_spot.sandbox.wire import Call, Handler
 
-_CONFLICT = 409
+_CONFLICT, _NOT_FOUND = 409, 404
 _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
@@ -26,6 +26,8 @@ def answer(region: Region, call: Call, moto: Handler) -> Reply:
     arn = call.params.get("PolicyArn", "")
     if call.action == "DeletePolicy":
         _check_delete(arn)
+    if call.action == "RemoveRoleFromInstanceProfile":
+        _check_remove(call.params.get("InstanceProfileName", ""), call.params.get("RoleName", ""))
     if call.action == "ListEntitiesForPolicy":
         return _entities(arn, usage=call.params.get("PolicyUsageFilter", ""))
     return moto(call)
@@ -47,6 +49,14 @@ def _check_delete(arn: str) -> None:
             "The default version is deleted with the policy.",
             status=_CONFLICT,
         )
+
+
+def _check_remove(profile_name: str, role_name: str) -> None:
+    """AWS: IAM API Reference, RemoveRoleFromInstanceProfile. Moto stumbles over a role that is not in it."""
+    profile = next((one for one in _backend().instance_profiles.values() if one.name == profile_name), None)
+    if profile is not None and all(role.name != role_name for role in profile.roles):
+        message = f"Instance profile {profile_name} does not have the role {role_name}."
+        raise AwsError("NoSuchEntity", message, status=_NOT_FOUND)
 
 
 def _users(arn: str, *, usage: str) -> Iterator[tuple[str, str, str]]:
