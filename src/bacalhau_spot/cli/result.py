@@ -24,4 +24,5 @@ class Result:
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
     told: bool = False  # it has all been shown while it went on; only the exit code is left
+    foreign_code: int | None = None  # of a program that ran in our place
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people

@@ -58,6 +58,31 @@ class Boot:
         return self.step == JOINED
 
 
+# What a terminal would obey: escape sequences (ECMA-48), and control characters but tab and new line.
+_OBEYED = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# By so much of its end an older output is found again in a newer one, which may have lost its beginning.
+_ANCHOR = 400
+
+
+def printable(text: str) -> str:
+    """Others' words, with nothing in them that a terminal obeys."""
+    return _OBEYED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def fresh(before: str, after: str) -> str:
+    """What a console says that it did not say before. EC2 answers with the whole of it, but keeps only the last 64 KiB."""
+    if after.startswith(before):
+        return after[len(before) :]
+    anchor = before[-_ANCHOR:]
+    at = after.rfind(anchor)
+    return after if at < 0 else after[at + len(anchor) :]
+
+
+def only_ours(text: str) -> str:
+    """The lines in which a node tells its phases, without what stands before them."""
+    return "".join(f"{match[0].rstrip()}\n" for match in _LINE.finditer(text))
+
+
 def lines(text: str) -> tuple[Line, ...]:
     """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
     found = []

@@ -39,7 +39,7 @@ ENDED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why Bacalhau cannot connect: a part of its own words, ours, whether waiting can help, and what does."""
+    """Why a node does not join: a part of its own words, ours, whether waiting can help, and what does."""
 
     part: str
     words: str
@@ -53,6 +53,7 @@ REFUSED = (
     Refused("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_AGAIN}"),
     Refused("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_AGAIN}"),
     Refused("rejected", "the orchestrator rejects it", False, "`bacalhau node list --filter-approval rejected` lists it"),
+    Refused("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_AGAIN}"),
     Refused("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
     Refused("connection refused", "nothing listens there", True, "start the orchestrator, or correct its port"),
     Refused("no servers available", "orchestrator not reachable", True, "open the orchestrator's port 4222 to the nodes"),

@@ -7,6 +7,7 @@ from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resou
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
@@ -14,6 +15,7 @@ __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "console_data",
     "create_data",
     "envelope",
     "error_data",
@@ -25,6 +27,8 @@ __all__ = [
     "plan_data",
     "problem_data",
     "resources_data",
+    "ssh_data",
+    "ssh_lines_data",
     "status_data",
     "teardown_data",
     "text",

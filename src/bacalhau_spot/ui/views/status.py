@@ -270,23 +270,14 @@ def _to_do(status: Status) -> list[RenderableType]:
     ).items():
         who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
         lines.append(Said(hint, prefix=f"{who}: "))
-    if status.missing:
-        lines.append(
-            Said(f"`bacalhau-spot create` launches the {status.missing} missing", prefix="missing: ")
-        )
+    if status.missing and not status.sight.unseen:
+        lines.append(Said("`bacalhau-spot create` launches what is missing", prefix="missing: "))
     if status.surplus:
-        lines.append(
-            Said(
-                "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for",
-                prefix="too many: ",
-            )
-        )
+        what = "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for"
+        lines.append(Said(what, prefix="too many: "))
     if status.ghosts:
-        count = plural(len(status.ghosts), "node")
         lines.append(
-            Said(
-                f"`bacalhau-spot prune` removes {count} from the orchestrator that are gone", prefix="gone: "
-            )
+            Said("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
         )
     return lines
 
