@@ -7,6 +7,7 @@ from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resou
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
 from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
@@ -20,12 +21,14 @@ __all__ = [
     "envelope",
     "error_data",
     "event_name",
+    "forgotten_data",
     "instance_data",
     "listing_data",
     "nuke_found_data",
     "order_data",
     "plan_data",
     "problem_data",
+    "prune_data",
     "resources_data",
     "ssh_data",
     "ssh_lines_data",

@@ -5,6 +5,7 @@ from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.plan import plan_view
+from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.reach import (
     everywhere_view,
     menu_view,
@@ -31,14 +32,18 @@ __all__ = [
     "nuke_preview_view",
     "order_view",
     "plan_view",
+    "prune_preview_view",
+    "prune_receipt_view",
     "reaching_view",
     "sentence",
     "silent_console_view",
     "status_view",
+    "still_listed",
     "teardown_preview_view",
     "teardown_receipt_view",
     "tree_view",
     "unreached_view",
     "unseen_view",
     "verbatim",
+    "with_forgotten",
 ]
