@@ -108,8 +108,7 @@ def _after(now: Boot, line: Line) -> Boot:
         case "failed" if line.detail.startswith(_COMMANDS):
             return replace(now, commands_failed=line.detail)
         case "failed":
-            where, _, why = line.detail.partition(": ")
-            return replace(now, failed=line.detail, at_join=where == _JOIN, refused=_last_word(why, now))
+            return _failed(now, line.detail)
         case "warning" if _NO_DOCKER in line.detail:
             return replace(now, no_docker=True)
         case "interrupted":
@@ -117,6 +116,14 @@ def _after(now: Boot, line: Line) -> Boot:
         case step if step in STEPS:
             return _step(now, line)
     return now
+
+
+def _failed(now: Boot, detail: str) -> Boot:
+    """`join: not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
+    where, _, why = detail.partition(": ")
+    if where != _JOIN:
+        return replace(now, failed=detail)
+    return replace(now, failed=detail, at_join=True, refused=why.partition(": ")[2] or now.refused)
 
 
 def _step(now: Boot, line: Line) -> Boot:
@@ -129,8 +136,3 @@ def _step(now: Boot, line: Line) -> Boot:
     if line.phase == JOINED:
         return replace(now, step=JOINED, since=line.at, failed="", at_join=False, refused="")
     return replace(now, step=line.phase, since=line.at)
-
-
-def _last_word(why: str, now: Boot) -> str:
-    """`not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
-    return why.partition(": ")[2] or now.refused

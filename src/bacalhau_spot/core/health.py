@@ -22,7 +22,7 @@ from bacalhau_spot.core.console import WAITING
 from bacalhau_spot.core.evidence import Asked, Evidence
 from bacalhau_spot.core.members import Membership
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.reasons import AWS_DID_IT, ENDED_BY, MARKED, SPOT_REASONS, TAKEN_BACK, refused
+from bacalhau_spot.core.reasons import AWS_DID_IT, ENDED_BY, FAILED, MARKED, SPOT_REASONS, TAKEN_BACK, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -204,7 +204,7 @@ def _refusal(it: Evidence) -> Told:
 
 def _failure(it: Evidence) -> Told:
     words = it.boot.failed if it.boot else ""
-    known = refused(words)
+    known = refused(words, among=FAILED)
     return Told(why=known.words if known else words, hint=known.hint if known else "")
 
 

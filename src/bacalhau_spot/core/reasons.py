@@ -53,14 +53,17 @@ REFUSED = (
     Refused("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_AGAIN}"),
     Refused("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_AGAIN}"),
     Refused("rejected", "the orchestrator rejects it", False, "`bacalhau node list --filter-approval rejected` lists it"),
-    Refused("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_AGAIN}"),
     Refused("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
     Refused("connection refused", "nothing listens there", True, "start the orchestrator, or correct its port"),
     Refused("no servers available", "orchestrator not reachable", True, "open the orchestrator's port 4222 to the nodes"),
     Refused("timeout", "orchestrator does not answer", True, "open the orchestrator's port 4222 to the nodes"),
 )  # fmt: skip
+# Why first boot gives up before it comes to joining, where we know more than it says.
+FAILED = (
+    Refused("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_AGAIN}"),
+)  # fmt: skip
 
 
-def refused(words: str) -> Refused | None:
-    """What Bacalhau's reason means; None when we do not know it."""
-    return next((one for one in REFUSED if one.part in words), None)
+def refused(words: str, *, among: tuple[Refused, ...] = REFUSED) -> Refused | None:
+    """What a reason means; None when we do not know it."""
+    return next((one for one in among if one.part in words), None)

@@ -46,7 +46,8 @@ def command_line(
         "HostKeyAlias": instance.id,
         "ConnectTimeout": str(_CONNECT_S),
         **({"IdentitiesOnly": "yes"} if access.key else {}),
-        **({"BatchMode": "yes"} if unattended else {}),
+        # Else each node's first word is that its key was learnt.
+        **({"BatchMode": "yes", "LogLevel": "ERROR"} if unattended else {}),
     }
     return (
         "ssh",

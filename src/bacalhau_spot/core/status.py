@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -182,8 +182,18 @@ class Status:
             and node.verdict.severity is Severity.GONE
         )
 
-    def of(self, *kinds: Kind) -> tuple[Node, ...]:
-        return tuple(node for node in self.nodes if node.verdict.kind in kinds)
+    @property
+    def forgettable(self) -> tuple[Node, ...]:
+        """What somebody ended, where nothing is missing for it: AWS shows it for an hour more."""
+        if self.missing:
+            return ()
+        return tuple(node for node in self.nodes if node.verdict.kind in {Kind.ENDED, Kind.ENDING})
+
+    @property
+    def telling(self) -> Status:
+        """Without what is forgettable."""
+        gone = self.forgettable
+        return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
 
     @property
     def as_asked(self) -> bool:

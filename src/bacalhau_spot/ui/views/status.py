@@ -60,7 +60,7 @@ class StatusView:
 
     def at(self, level: int) -> Group:
         """With as much left out as `level` says."""
-        status = self.status
+        status = self.status if self.wide else self.status.telling
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
             parts.append(_regions(status))
@@ -73,6 +73,11 @@ class StatusView:
         parts.append(_sentence(status))
         parts.extend(_pools(status))
         parts.extend(_blind(status))
+        left_out = len(self.status.nodes) - len(status.nodes)
+        if left_out and level < _NO_REMEDIES:
+            parts.append(
+                Said(f"{left_out} that somebody ended are not listed; -o wide lists them", style="dim")
+            )
         remedies = _to_do(status)
         if level < _NO_REMEDIES:
             parts.extend(remedies)
