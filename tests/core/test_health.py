@@ -164,6 +164,16 @@ CASES: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.FAILED,
         "failed at first boot: packages: apt-get ended with 100",
     ),
+    "first boot failed in words that Bacalhau uses too": (
+        evidence(NODE, boot=booted("docker: x", "failed: docker: docker info: timeout")),
+        Kind.FAILED,
+        "failed at first boot: docker: docker info: timeout",
+    ),
+    "the configuration names no orchestrator": (
+        evidence(NODE, boot=booted("start: x", "failed: start: the configuration names no orchestrator")),
+        Kind.FAILED,
+        "failed at first boot: the configuration names no orchestrator",
+    ),
     "joined, and not listed": (
         evidence(OLD, boot=booted("joined: connected for 11 s, engines docker wasm", ago=5 * MINUTE)),
         Kind.UNLISTED,

@@ -71,7 +71,7 @@ def test_the_six_fates() -> None:
     cloud.spots = [spot(taken, "instance-terminated-no-capacity"), spot(WEST[0], "marked-for-termination")]
     cloud.consoles[EAST[1].id] = said("packages", "waiting: nats: Authorization Violation")
     ghost = member(node(9), connected=False)
-    theirs = member(node(10), labels={"cluster": "theirs", "instance-id": "i-x"})
+    theirs = member(node(10), labels={"provider": "aws", "cluster": "theirs", "instance-id": node(10).id})
     known = FakeOrchestrator(
         member(EAST[2], engines=("wasm",)), *(member(one) for one in WEST), ghost, theirs
     )

@@ -41,7 +41,7 @@ def member(of: Instance, **values: Any) -> Member:
         connected=True,
         membership=Membership.APPROVED,
         engines=("docker", "wasm"),
-        labels={"instance-id": of.id, "cluster": "bacalhau-aws-spot", "region": of.region},
+        labels={"provider": "aws", "instance-id": of.id, "cluster": "bacalhau-aws-spot", "region": of.region},
         version="v1.9.3",
         total=Capacity(Decimal(2), 4 * 1024**3, 20 * 1024**3),
         free=Capacity(Decimal(1), 3 * 1024**3, 20 * 1024**3),

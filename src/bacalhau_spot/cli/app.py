@@ -30,6 +30,14 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.status:status",
         "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
     ),
+    "ssh": (
+        "bacalhau_spot.cli.ssh:ssh",
+        "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",
+    ),
+    "console": (
+        "bacalhau_spot.cli.console:console",
+        "Print a node's console output, without SSH: how its first boot went, and why it failed.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.destroy:destroy",
         "Delete everything of this cluster, in every region, and verify that it is gone.",

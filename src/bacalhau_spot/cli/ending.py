@@ -33,7 +33,7 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
     if result.told:
-        return int(result.exit_code)
+        return int(result.exit_code) if result.foreign_code is None else result.foreign_code
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
         if output == csvout.FORM and result.rows is not None:

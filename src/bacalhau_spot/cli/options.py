@@ -30,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices", "ssh", "console")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
@@ -54,6 +54,11 @@ def wants(argv: list[str], flag: str) -> bool:
 def ours(argv: list[str]) -> list[str]:
     """The words that are meant for this program; behind `--` stands somebody else's command."""
     return argv[: argv.index("--")] if "--" in argv else argv
+
+
+def behind(argv: list[str]) -> list[str]:
+    """The command behind `--`."""
+    return argv[argv.index("--") + 1 :] if "--" in argv else []
 
 
 # Options that decide which cluster is meant: the commands that we suggest need them too.

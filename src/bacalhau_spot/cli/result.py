@@ -25,5 +25,6 @@ class Result:
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
     told: bool = False  # it has all been shown while it went on; only the exit code is left
+    foreign_code: int | None = None  # of a program that ran in our place
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
     rows: Rows | None = None  # the same for spreadsheets, of the commands that offer it

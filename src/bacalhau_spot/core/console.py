@@ -58,6 +58,31 @@ class Boot:
         return self.step == JOINED
 
 
+# What a terminal would obey: escape sequences (ECMA-48), and control characters but tab and new line.
+_OBEYED = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# By so much of its end an older output is found again in a newer one, which may have lost its beginning.
+_ANCHOR = 400
+
+
+def printable(text: str) -> str:
+    """Others' words, with nothing in them that a terminal obeys."""
+    return _OBEYED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def fresh(before: str, after: str) -> str:
+    """What a console says that it did not say before. EC2 answers with the whole of it, but keeps only the last 64 KiB."""
+    if after.startswith(before):
+        return after[len(before) :]
+    anchor = before[-_ANCHOR:]
+    at = after.rfind(anchor)
+    return after if at < 0 else after[at + len(anchor) :]
+
+
+def only_ours(text: str) -> str:
+    """The lines in which a node tells its phases, without what stands before them."""
+    return "".join(f"{match[0].rstrip()}\n" for match in _LINE.finditer(text))
+
+
 def lines(text: str) -> tuple[Line, ...]:
     """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
     found = []
@@ -83,8 +108,7 @@ def _after(now: Boot, line: Line) -> Boot:
         case "failed" if line.detail.startswith(_COMMANDS):
             return replace(now, commands_failed=line.detail)
         case "failed":
-            where, _, why = line.detail.partition(": ")
-            return replace(now, failed=line.detail, at_join=where == _JOIN, refused=_last_word(why, now))
+            return _failed(now, line.detail)
         case "warning" if _NO_DOCKER in line.detail:
             return replace(now, no_docker=True)
         case "interrupted":
@@ -92,6 +116,14 @@ def _after(now: Boot, line: Line) -> Boot:
         case step if step in STEPS:
             return _step(now, line)
     return now
+
+
+def _failed(now: Boot, detail: str) -> Boot:
+    """`join: not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
+    where, _, why = detail.partition(": ")
+    if where != _JOIN:
+        return replace(now, failed=detail)
+    return replace(now, failed=detail, at_join=True, refused=why.partition(": ")[2] or now.refused)
 
 
 def _step(now: Boot, line: Line) -> Boot:
@@ -104,8 +136,3 @@ def _step(now: Boot, line: Line) -> Boot:
     if line.phase == JOINED:
         return replace(now, step=JOINED, since=line.at, failed="", at_join=False, refused="")
     return replace(now, step=line.phase, since=line.at)
-
-
-def _last_word(why: str, now: Boot) -> str:
-    """`not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
-    return why.partition(": ")[2] or now.refused

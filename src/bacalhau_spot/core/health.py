@@ -22,7 +22,7 @@ from bacalhau_spot.core.console import WAITING
 from bacalhau_spot.core.evidence import Asked, Evidence
 from bacalhau_spot.core.members import Membership
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.reasons import AWS_DID_IT, ENDED_BY, MARKED, SPOT_REASONS, TAKEN_BACK, refused
+from bacalhau_spot.core.reasons import AWS_DID_IT, ENDED_BY, FAILED, MARKED, SPOT_REASONS, TAKEN_BACK, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,6 +202,12 @@ def _refusal(it: Evidence) -> Told:
     return Told(why=known.words if known else words, hint=known.hint if known else "", time=it.age)
 
 
+def _failure(it: Evidence) -> Told:
+    words = it.boot.failed if it.boot else ""
+    known = refused(words, among=FAILED)
+    return Told(why=known.words if known else words, hint=known.hint if known else "")
+
+
 def _step(it: Evidence) -> Told:
     """Where first boot is. Why it waits is worth more than that it does."""
     if it.boot is None or not it.boot.step:
@@ -307,7 +313,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         Kind.FAILED, Severity.BAD, "not in the orchestrator; its console says that first boot failed",
         lambda it: it.boot is not None and bool(it.boot.failed), "failed at first boot{why}",
-        f"{_READ}; {_TERMINATE}", lambda it: Told(why=it.boot.failed if it.boot else ""),
+        f"{_READ}; {_TERMINATE}", _failure,
     ),
     Row(
         Kind.UNLISTED, Severity.BAD, "its console says that it joined, and the orchestrator does not list it",

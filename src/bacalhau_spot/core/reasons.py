@@ -39,7 +39,7 @@ ENDED_BY = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Why Bacalhau cannot connect: a part of its own words, ours, whether waiting can help, and what does."""
+    """Why a node does not join: a part of its own words, ours, whether waiting can help, and what does."""
 
     part: str
     words: str
@@ -58,8 +58,12 @@ REFUSED = (
     Refused("no servers available", "orchestrator not reachable", True, "open the orchestrator's port 4222 to the nodes"),
     Refused("timeout", "orchestrator does not answer", True, "open the orchestrator's port 4222 to the nodes"),
 )  # fmt: skip
+# Why first boot gives up before it comes to joining, where we know more than it says.
+FAILED = (
+    Refused("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_AGAIN}"),
+)  # fmt: skip
 
 
-def refused(words: str) -> Refused | None:
-    """What Bacalhau's reason means; None when we do not know it."""
-    return next((one for one in REFUSED if one.part in words), None)
+def refused(words: str, *, among: tuple[Refused, ...] = REFUSED) -> Refused | None:
+    """What a reason means; None when we do not know it."""
+    return next((one for one in among if one.part in words), None)

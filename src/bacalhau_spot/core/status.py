@@ -10,15 +10,16 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.evidence import Asked, Checks, Evidence
 from bacalhau_spot.core.health import Kind, Severity, Verdict, diagnose
-from bacalhau_spot.core.members import CLUSTER_LABEL, Capacity
+from bacalhau_spot.core.members import Capacity
 from bacalhau_spot.core.plan import demand
 from bacalhau_spot.core.pools import PoolShares, pool_shares
+from bacalhau_spot.core.prune import belongs, region_of
 from bacalhau_spot.core.verdict import Fault, judge, worst
 from bacalhau_spot.errors import ExitCode
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
     from bacalhau_spot.core.receipt import Problem
 
-_REGION_LABEL = "region"
 _NOT_CHECKED = Checks()
 
 
@@ -72,7 +72,7 @@ class Node:
     def region(self) -> str:
         if self.known.instance is not None:
             return self.known.instance.region
-        return self.known.member.labels.get(_REGION_LABEL, "") if self.known.member else ""
+        return region_of(self.known.member) if self.known.member else ""
 
     @property
     def zone(self) -> str:
@@ -182,8 +182,18 @@ class Status:
             and node.verdict.severity is Severity.GONE
         )
 
-    def of(self, *kinds: Kind) -> tuple[Node, ...]:
-        return tuple(node for node in self.nodes if node.verdict.kind in kinds)
+    @property
+    def forgettable(self) -> tuple[Node, ...]:
+        """What somebody ended, where nothing is missing for it: AWS shows it for an hour more."""
+        if self.missing:
+            return ()
+        return tuple(node for node in self.nodes if node.verdict.kind in {Kind.ENDED, Kind.ENDING})
+
+    @property
+    def telling(self) -> Status:
+        """Without what is forgettable."""
+        gone = self.forgettable
+        return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
 
     @property
     def as_asked(self) -> bool:
@@ -301,9 +311,9 @@ def _by_instance(members: Iterable[Member]) -> dict[str, Member]:
 
 def _ours(member: Member, sight: Sight, label: str) -> bool:
     """Of this cluster, and its region was looked into: elsewhere its instance may well run."""
-    if member.labels.get(CLUSTER_LABEL) != label:
+    if not belongs(member, cluster=label):
         return False
-    region = member.labels.get(_REGION_LABEL)
+    region = region_of(member)
     return region in sight.looked_into if region else not sight.unseen
 
 

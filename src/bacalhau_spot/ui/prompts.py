@@ -98,6 +98,17 @@ def ask_text(
         console.print(f"  {problem}")
 
 
+def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) -> int:
+    """A number from 1 on. Asks again while it is none; an empty line, and Ctrl-C, mean that nothing is to be done."""
+    while True:
+        answer = _line(f"{question} [1-{at_most}]: ", console=console, stdin=stdin).strip()
+        if not answer:
+            raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
+        if answer.isdecimal() and 1 <= int(answer) <= at_most:
+            return int(answer)
+        console.print(f"  a number from 1 to {at_most}, or nothing to leave")
+
+
 def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
     """One line from the user. The end of input, and Ctrl-C, mean that nothing is to be done."""
     console.print(prompt, end="")

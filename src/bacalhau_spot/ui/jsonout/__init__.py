@@ -9,6 +9,7 @@ from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, tex
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
+from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
@@ -16,6 +17,7 @@ __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "console_data",
     "cost_data",
     "create_data",
     "envelope",
@@ -30,6 +32,8 @@ __all__ = [
     "problem_data",
     "prune_data",
     "resources_data",
+    "ssh_data",
+    "ssh_lines_data",
     "status_data",
     "teardown_data",
     "text",

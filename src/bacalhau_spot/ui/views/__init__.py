@@ -7,6 +7,14 @@ from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
+from bacalhau_spot.ui.views.reach import (
+    everywhere_view,
+    menu_view,
+    reaching_view,
+    silent_console_view,
+    unreached_view,
+    unseen_view,
+)
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
@@ -18,21 +26,27 @@ __all__ = [
     "cost_view",
     "create_receipt_view",
     "error_view",
+    "everywhere_view",
     "from_problems",
     "json_text",
     "listing_view",
+    "menu_view",
     "nuke_preview_view",
     "order_view",
     "over_budget",
     "plan_view",
     "prune_preview_view",
     "prune_receipt_view",
+    "reaching_view",
     "sentence",
+    "silent_console_view",
     "status_view",
     "still_listed",
     "teardown_preview_view",
     "teardown_receipt_view",
     "tree_view",
+    "unreached_view",
+    "unseen_view",
     "verbatim",
     "with_forgotten",
 ]

@@ -60,7 +60,7 @@ class StatusView:
 
     def at(self, level: int) -> Group:
         """With as much left out as `level` says."""
-        status = self.status
+        status = self.status if self.wide else self.status.telling
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
             parts.append(_regions(status))
@@ -73,6 +73,11 @@ class StatusView:
         parts.append(_sentence(status))
         parts.extend(_pools(status))
         parts.extend(_blind(status))
+        left_out = len(self.status.nodes) - len(status.nodes)
+        if left_out and level < _NO_REMEDIES:
+            parts.append(
+                Said(f"{left_out} that somebody ended are not listed; -o wide lists them", style="dim")
+            )
         remedies = _to_do(status)
         if level < _NO_REMEDIES:
             parts.extend(remedies)
@@ -270,23 +275,14 @@ def _to_do(status: Status) -> list[RenderableType]:
     ).items():
         who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
         lines.append(Said(hint, prefix=f"{who}: "))
-    if status.missing:
-        lines.append(
-            Said(f"`bacalhau-spot create` launches the {status.missing} missing", prefix="missing: ")
-        )
+    if status.missing and not status.sight.unseen:
+        lines.append(Said("`bacalhau-spot create` launches what is missing", prefix="missing: "))
     if status.surplus:
-        lines.append(
-            Said(
-                "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for",
-                prefix="too many: ",
-            )
-        )
+        what = "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for"
+        lines.append(Said(what, prefix="too many: "))
     if status.ghosts:
-        count = plural(len(status.ghosts), "node")
         lines.append(
-            Said(
-                f"`bacalhau-spot prune` removes {count} from the orchestrator that are gone", prefix="gone: "
-            )
+            Said("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
         )
     return lines
 

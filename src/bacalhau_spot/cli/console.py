@@ -1,0 +1,107 @@
+"""`console`: what a node has said on EC2's console, once or as it comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli import picking
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.ending import consoles
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.console import fresh, only_ours, printable
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout, views
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import Instance
+
+_SOONEST_S = 2
+
+
+def console(
+    node: str | None = None,
+    *,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
+    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    phases: Annotated[bool, Parameter(name="--phases", negative="")] = False,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print a node's console output, without SSH: how its first boot went, and why it failed.
+
+    Parameters
+    ----------
+    node
+        An instance's id, the beginning of one, a node's name, a zone or a region.
+    follow
+        Go on with what is new, until Ctrl-C.
+    interval
+        With --follow: seconds between two looks.
+    phases
+        Only the node's own lines about its phases.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("console", common, runtime)
+    if follow and not call.for_people:
+        raise UserError(
+            "--follow prints text as it comes, not a document",
+            hint=f"leave out --follow or -o {common.output}",
+            exit_code=ExitCode.USAGE,
+        )
+    naming = call.naming(cluster)
+    with call.engine() as running:
+        there = picking.instances(call, running, naming)
+        found = picking.meant(node, there, naming=naming, verb="listen to")
+        chosen = picking.one_of(call, found, verb="console")
+        text = _read(running, chosen)
+        shown = only_ours(text) if phases else text
+        if not follow:
+            if not shown:
+                call.talk(views.silent_console_view(chosen))
+            return Result(
+                "console",
+                view=views.verbatim(shown) if shown else None,
+                data=jsonout.console_data(chosen, text),
+            )
+        _follow(call, running, chosen, text, phases=phases, interval_s=interval)
+    return Result("console", told=True)
+
+
+def _read(running: Engine, node: Instance) -> str:
+    calls = running.calls
+    return printable(running.look(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id))))
+
+
+def _follow(
+    call: Invocation, running: Engine, node: Instance, text: str, *, phases: bool, interval_s: float
+) -> None:
+    """Ctrl-C is the ordinary end."""
+    out, _ = consoles(list(call.runtime.argv), call.runtime)
+    call.talk(views.sentence(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends"))
+    try:
+        before, new = "", text
+        while True:
+            whole, rest = _whole_lines(new)
+            shown = only_ours(whole) if phases else whole
+            if shown:
+                out.print(views.verbatim(shown), crop=False)
+            before = text.removesuffix(rest) if rest else text
+            running.look(call.runtime.clock.sleep(interval_s))
+            text = _read(running, node)
+            new = fresh(before, text)
+    except KeyboardInterrupt:
+        return
+
+
+def _whole_lines(text: str) -> tuple[str, str]:
+    """What ends with a line's end, and a last line that is still being written."""
+    whole, end, rest = text.rpartition("\n")
+    return whole + end, rest

@@ -1,0 +1,66 @@
+"""The node that a command is about: what was said, or a question, or the only one there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.choosing import candidates
+from bacalhau_spot.engine import observe
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import prompts, views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.invocation import Invocation
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.engine.calls import Calls
+
+
+def instances(call: Invocation, running: Engine, naming: Naming) -> tuple[Instance, ...]:
+    """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
+
+    async def look(calls: Calls) -> observe.Survey:
+        here = await observe.standing(calls)
+        return await observe.survey(calls, naming, regions=observe.enabled(here.regions))
+
+    found = running.look(look(running.calls))
+    if found.unseen:
+        call.talk(views.unseen_view(found.unseen))
+    return found.instances
+
+
+def meant(said: str | None, among: Sequence[Instance], *, naming: Naming, verb: str) -> tuple[Instance, ...]:
+    """All that `said` may mean, at least one. Raises UserError."""
+    if not among:
+        raise UserError(
+            f"no node of {naming.tag_value} is there to {verb}",
+            hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
+        )
+    found = candidates(said, among, prefix=naming.resource_prefix)
+    if not found:
+        raise UserError(
+            f"no node here is called {said}",
+            why="it may be an instance's id, its beginning, a node's name, a zone or a region",
+            details=tuple(f"{one.id}  {one.zone}" for one in candidates(None, among, prefix="")),
+            hint="`bacalhau-spot list` shows them",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
+def one_of(call: Invocation, found: Sequence[Instance], *, verb: str) -> Instance:
+    """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
+    if len(found) == 1:
+        return found[0]
+    if not (call.runtime.interactive and call.for_people):
+        raise UserError(
+            f"{len(found)} nodes may be meant, and nobody is here to choose",
+            details=tuple(f"{one.id}  {one.zone}" for one in found),
+            hint=f"name one: `bacalhau-spot {verb} {found[0].id}`",
+            exit_code=ExitCode.DECLINED,
+        )
+    call.talk(views.menu_view(found, now=call.runtime.clock.now()))
+    number = prompts.ask_number("Which one?", at_most=len(found), console=call.err, stdin=call.runtime.stdin)
+    return found[number - 1]

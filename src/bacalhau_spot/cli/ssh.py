@@ -1,0 +1,192 @@
+"""`ssh`: a shell on a node, a command on it, or a command on all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli import keys, picking
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.options import behind
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.remote import Everywhere
+from bacalhau_spot.core.shell import SSH_FAILED, Access, address, command_line
+from bacalhau_spot.engine import remote
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import Naming
+
+# A shell's exit code for a program that a signal ended.
+_BY_SIGNAL = 128
+
+
+def ssh(
+    *words: str,
+    every: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
+    group: Annotated[bool, Parameter(name="--group", negative="")] = False,
+    show: Annotated[bool, Parameter(name="--print", negative="")] = False,
+    timeout: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0))] = 60.0,
+    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once")] = 16,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.
+
+    Uses the system's ssh with `username` and `private_ssh_key_path` of the configuration. On one node it ends with ssh's exit
+    code; on all with 1 if the command failed on any.
+
+    Parameters
+    ----------
+    words
+        The node: an instance's id, the beginning of one, a node's name, a zone or a region; and behind `--` the command.
+    every
+        Run the command on all running nodes, or on all in a zone or region.
+    group
+        With --all: show output that is the same on several nodes once.
+    show
+        Print the command line instead of running it.
+    timeout
+        With --all: seconds after which a node is given up.
+    at_once
+        With --all: on so many nodes at a time.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("ssh", common, runtime)
+    command = behind(list(runtime.argv))
+    said = _node(words[: len(words) - len(command)])
+    collecting = every or not call.for_people
+    if collecting and not command and not show:
+        raise UserError(
+            "there is no command to run",
+            hint="put it behind --: `bacalhau-spot ssh --all -- uptime`",
+            exit_code=ExitCode.USAGE,
+        )
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    way = _Way(keys.access(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
+    with call.engine() as running:
+        found = _meant(call, running, naming, said, every=every)
+        if show:
+            return way.shown(found, unattended=every)
+        if collecting:
+            ran = _ran(call, running, way, found, at_once=at_once, timeout_s=timeout)
+            return _collected(ran, group=group, closed=way.closed)
+    return _handed_over(call, way, found[0])
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How nodes are reached, and what for. `closed`: as configured, nobody is let in."""
+
+    access: Access
+    command: tuple[str, ...]
+    closed: bool
+
+    def line(self, node: Instance, *, unattended: bool) -> tuple[str, ...]:
+        return command_line(node, self.access, remote=self.command, unattended=unattended)
+
+    def shown(self, found: Sequence[Instance], *, unattended: bool) -> Result:
+        made = [(one, self.line(one, unattended=unattended)) for one in found]
+        return Result(
+            "ssh",
+            view=views.verbatim("\n".join(shlex.join(line) for _, line in made)),
+            data=jsonout.ssh_lines_data(made),
+        )
+
+
+def _meant(
+    call: Invocation, running: Engine, naming: Naming, said: str | None, *, every: bool
+) -> tuple[Instance, ...]:
+    """Of the nodes that run and have an address."""
+    there = picking.instances(call, running, naming)
+    able = [one for one in there if one.state is State.RUNNING and address(one)]
+    found = picking.meant(said, able, naming=naming, verb="reach")
+    return found if every else (picking.one_of(call, found, verb="ssh"),)
+
+
+def _node(words: Sequence[str]) -> str | None:
+    if len(words) > 1:
+        raise UserError(
+            f"{shlex.join(words)} is more than one node",
+            hint=f"put -- before the command: `bacalhau-spot ssh {words[0]} -- {shlex.join(words[1:])}`",
+            exit_code=ExitCode.USAGE,
+        )
+    return words[0] if words else None
+
+
+def _ran(
+    call: Invocation,
+    running: Engine,
+    way: _Way,
+    found: Sequence[Instance],
+    *,
+    at_once: int,
+    timeout_s: float,
+) -> Everywhere:
+    program = keys.program(call.runtime)
+    call.talk(
+        views.sentence(
+            f"on {plural(len(found), 'node')}, {min(at_once, len(found))} at a time, {timeout_s:g} s at most: "
+            f"{shlex.join(way.command)}"
+        )
+    )
+    jobs = [(one, (program, *way.line(one, unattended=True)[1:])) for one in found]
+    environ = call.runtime.environ
+    return Everywhere(
+        way.command,
+        running.look(remote.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
+    )
+
+
+def _collected(everywhere: Everywhere, *, group: bool, closed: bool) -> Result:
+    return Result(
+        "ssh",
+        view=views.everywhere_view(everywhere, group=group, closed=closed),
+        data=jsonout.ssh_data(everywhere),
+        exit_code=everywhere.exit_code,
+    )
+
+
+def _handed_over(call: Invocation, way: _Way, node: Instance) -> Result:
+    """The terminal is ssh's until it ends; what is typed, Ctrl-C too, is meant for it."""
+    program = keys.program(call.runtime)
+    call.talk(views.reaching_view(node))
+    command = (program, *way.line(node, unattended=False)[1:])
+    code = _in_front(command, environ=dict(call.runtime.environ))
+    if code == SSH_FAILED:
+        call.talk(views.unreached_view(node, closed=way.closed))
+    return Result("ssh", told=True, foreign_code=code)
+
+
+def _in_front(command: Sequence[str], *, environ: dict[str, str]) -> int:
+    """Run on our own streams. Ctrl-C reaches both of us and is the program's; who ends us ends it."""
+    with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with our own words
+
+        def pass_on(number: int, _: object) -> None:
+            if number != signal.SIGINT:
+                running.send_signal(number)
+
+        with contextlib.ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread():
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    stack.callback(signal.signal, number, signal.signal(number, pass_on))
+            code = running.wait()
+    return _BY_SIGNAL - code if code < 0 else code

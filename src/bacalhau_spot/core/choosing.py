@@ -1,0 +1,43 @@
+"""Which nodes somebody means: an instance's id, a node's name, the beginning of either, a zone, a region, or none at all.
+
+Rules:
+1. What is exactly something means that, even if it also begins something else.
+2. Nothing said means all there are; whether one of them is enough is for the caller to find out.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bacalhau_spot.core.model import Instance
+
+# What every id begins with: by itself it names nothing.
+_ID = "i-"
+
+
+def candidates(said: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
+    """Those that `said` may mean, in the regions' order. `prefix`: what Bacalhau's node names begin with."""
+    there = sorted(instances, key=lambda one: (one.region, one.zone, one.id))
+    if said is None:
+        return tuple(there)
+    word = said.strip()
+    readings: tuple[Callable[[Instance], bool], ...] = (
+        lambda one: word in {one.id, f"{prefix}{one.id}"},
+        lambda one: one.zone == word,
+        lambda one: one.region == word,
+        lambda one: bool(word) and word != _ID and _begins(one, word, prefix=prefix),
+    )
+    for meant in readings:
+        found = tuple(one for one in there if meant(one))
+        if found:
+            return found
+    return ()
+
+
+def _begins(one: Instance, word: str, *, prefix: str) -> bool:
+    """An id may be given without its `i-`."""
+    names = (one.id, one.id.removeprefix(_ID), f"{prefix}{one.id}")
+    return any(name.startswith(word) for name in names) and not f"{prefix}{_ID}".startswith(word)

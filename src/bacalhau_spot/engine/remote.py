@@ -1,0 +1,93 @@
+"""A program for each of many nodes, some at a time. None outlives the command that began it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.remote import Ran
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.model import Instance
+
+# What is kept of one node's output, each stream; the rest is read and forgotten.
+MOST_BYTES = 1 << 20
+_CHUNK = 1 << 16
+# Between asking a program to end and ending it.
+_GRACE_S = 2.0
+
+
+async def run_all(
+    jobs: Sequence[tuple[Instance, Sequence[str]]],
+    *,
+    environ: Mapping[str, str],
+    at_once: int,
+    timeout_s: float,
+) -> tuple[Ran, ...]:
+    """Run each job's command line to its end. When this is cancelled, whatever runs is ended before it returns."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one(instance: Instance, command: Sequence[str]) -> Ran:
+        async with room:
+            return await _run(instance, command, environ=environ, timeout_s=timeout_s)
+
+    return tuple(await asyncio.gather(*(one(instance, command) for instance, command in jobs)))
+
+
+async def _run(
+    instance: Instance, command: Sequence[str], *, environ: Mapping[str, str], timeout_s: float
+) -> Ran:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=dict(environ),
+    )
+    out, err = _Kept(), _Kept()
+    code: int | None = None
+    try:
+        async with asyncio.timeout(timeout_s):
+            await asyncio.gather(out.read(process.stdout), err.read(process.stderr))
+            code = await process.wait()
+    except TimeoutError:
+        pass
+    finally:
+        await _end(process)
+    return Ran(instance, code, out.text, err.text, cut=out.cut or err.cut)
+
+
+class _Kept:
+    """The beginning of a stream."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self.cut = False
+
+    async def read(self, stream: asyncio.StreamReader | None) -> None:
+        while stream is not None and (chunk := await stream.read(_CHUNK)):
+            room = MOST_BYTES - len(self._bytes)
+            self.cut = self.cut or len(chunk) > room
+            self._bytes += chunk[: max(0, room)]
+
+    @property
+    def text(self) -> str:
+        return self._bytes.decode("utf-8", "replace")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask it to end, then end it. Nothing is done about one that has ended."""
+    if process.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        async with asyncio.timeout(_GRACE_S):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()

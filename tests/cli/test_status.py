@@ -1,0 +1,217 @@
+"""`status` from the command line, in the sandbox: thirty nodes in six regions, each fate named right."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from io import StringIO
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cli import run
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.model import Secret
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
+from support.engine_clock import EngineClock
+from support.program import Done, Program, Terminal
+from support.schemas import schema
+
+# One region costs a test less than all that there are.
+HERE = ("--region", "us-west-2")
+SIX = "[us-east-1, us-east-2, us-west-1, us-west-2, eu-west-1, ap-southeast-1]"
+
+
+@pytest.fixture
+def user(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Somebody whose orchestrator is the sandbox's, which shares its address, and no configuration could name that."""
+
+    def orchestrator(_: Invocation) -> HttpOrchestrator:
+        key = sandbox.settings.orchestrator_api_key
+        login = Login(Secret(f"{key}-of-long-ago") if key else None)
+        return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=login)
+
+    monkeypatch.setattr(Invocation, "orchestrator", orchestrator)
+    program.configure(nodes=3, regions="[us-west-2]")
+    return program
+
+
+def created(user: Program) -> list[str]:
+    done = user("create", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    return [one for region in done.data["receipt"]["regions"] for one in region["launched"]]
+
+
+def kinds(done: Done) -> dict[str, str]:
+    return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
+
+
+def test_thirty_nodes_in_six_regions(sandbox: Any, user: Program) -> None:
+    """An interruption, a notice, a refused token, no docker, a ghost, a slow boot, an impaired machine, and the rest joined.
+
+    Three calls in a region with nodes and one in each other; a console for none that has joined.
+    """
+    user.configure(nodes=30, regions=SIX)
+    ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user)
+    sandbox.settings.stuck = {refused: "token", stuck: "docker"}
+    sandbox.settings.without_docker, sandbox.settings.impaired = [bare], [broken]
+    sandbox.clock.advance(60)
+    assert set(kinds(user("status", "-o", "json")).values()) == {
+        "joined", "never-joined", "booting", "no-docker", "impaired",
+    }  # fmt: skip
+
+    sandbox.settings.forget_s = 200
+    where = {one.id: one.region for one in sandbox.server.things() if one.kind == "instance"}
+    sandbox.client("ec2", where[ghost]).terminate_instances(InstanceIds=[ghost])
+    sandbox.clock.advance(700)
+    sandbox.server.interrupt(where[taken], taken, notice_s=1)
+    sandbox.clock.advance(30)
+    sandbox.server.interrupt(where[noticed], noticed, notice_s=120)
+    sandbox.clock.advance(10)
+    start = len(sandbox.world.calls)
+    done = user("status", "-o", "json")
+    told = kinds(done)
+    assert {one: told.pop(one) for one in (ghost, taken, noticed, refused, bare, stuck, broken)} == {
+        ghost: "orphan", taken: "interrupted", noticed: "interruption-notice", refused: "never-joined",
+        bare: "no-docker", stuck: "failed", broken: "impaired",
+    }  # fmt: skip
+    assert told == dict.fromkeys(rest, "joined")
+    assert (done.code, done.data["missing"], done.data["total"]["present"]) == (1, 2, 28)
+    assert done.data["ghosts"] == [ghost, taken] or set(done.data["ghosts"]) == {ghost, taken}
+
+    calls = Counter((region, action) for region, action, _ in sandbox.world.calls[start:])
+    per_region = Counter(region for region, action in calls if action.startswith("ec2:"))
+    assert sum(count for (_, action), count in calls.items() if action == "ec2:GetConsoleOutput") <= 2
+    assert all(count == 1 for (_, action), count in calls.items() if action != "ec2:GetConsoleOutput"), calls
+    assert max(per_region.values()) <= 5
+
+    screen = look(user, width=80, height=24)
+    assert len(screen) <= 24
+    for sentence in (
+        "token refused",
+        "without docker",
+        "interruption notice",
+        "interrupted by AWS",
+        "orphan",
+        "failed at first boot: docker",
+    ):
+        assert any(sentence in line for line in screen), screen
+
+
+def look(user: Program, *argv: str, width: int, height: int) -> list[str]:
+    """The screen that somebody with such a window sees."""
+    stdout = Terminal()
+    runtime = Runtime(
+        environ={**user.environ, "COLUMNS": str(width), "LINES": str(height), "NO_COLOR": "1"},
+        cwd=user.folder, home=user.folder, stdin=StringIO(), stdout=stdout, stderr=StringIO(), clock=user.clock,
+        argv=("status", *argv),
+    )  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("LINES", str(height))
+        run(["status", *argv], runtime=runtime)
+    return stdout.getvalue().splitlines()
+
+
+def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user: Program) -> None:
+    """0 when all have joined; 1 before that, and when the configuration asks for more; 5 and 4 when it cannot be known."""
+    made = created(user)
+    assert user("status", *HERE).code == 1  # they boot
+    sandbox.clock.advance(60)
+    done = user("status", "-o", "json")
+    assert (done.code, done.data["as_asked"], kinds(done)) == (0, True, dict.fromkeys(made, "joined"))
+    assert done.data["orchestrator"]["asked"] == "answered"
+
+    assert "3 of 3 nodes joined" in user("status", *HERE).stdout
+    nowhere = user("status", "--region", "nowhere-1")
+    assert nowhere.code == 2 and "not an enabled region" in nowhere.stderr
+    other = user("status", "--cluster", "another")
+    assert other.code == 0 and "no nodes of another" in other.stdout
+
+    sandbox.settings.faults = [{"match": "orchestrator:*", "code": "InternalError", "status": 500}]
+    silent = user("status", *HERE, "-o", "json")
+    assert silent.code == 5 and silent.data["orchestrator"]["problem"]["code"]
+    assert set(kinds(silent).values()) == {"joined-by-console"}
+    sandbox.settings.faults = []
+    sandbox.settings.orchestrator_api_key = "sesame-open-sesame-open"
+    assert user("status", *HERE).code == 4
+    sandbox.settings.orchestrator_api_key = None
+
+    sandbox.settings.deny = ["ec2:DescribeInstanceStatus", "ec2:DescribeSpotInstanceRequests"]
+    dim = user("status", *HERE)
+    assert dim.code == 5 and "status checks of us-west-2 not known" in dim.stdout
+    sandbox.settings.deny = []
+
+    user.configure(nodes=4, regions="[us-west-2]")
+    short = user("status", *HERE)
+    assert short.code == 1 and "1 missing" in short.stdout
+    user.configure(nodes=2, regions="[us-west-2]")
+    assert "1 too many" in user("status").stdout
+
+
+def test_without_an_api(sandbox: Any, program: Program) -> None:
+    """Who has joined is what the consoles say, and that is good enough."""
+    program.configure(nodes=2, regions="[us-west-2]")
+    created(program)
+    sandbox.clock.advance(60)
+    done = program("status", "-o", "json")
+    assert (done.code, set(kinds(done).values())) == (0, {"joined-by-console"})
+    assert "no orchestrator's API is configured" in program("status", *HERE).stdout
+
+
+class Impatient(EngineClock):
+    """A clock of somebody who presses Ctrl-C in the third wait."""
+
+    waits = 0
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits += 1
+        if self.waits >= 3:
+            raise KeyboardInterrupt
+        await super().sleep(seconds)
+
+
+def test_watching(sandbox: Any, user: Program) -> None:
+    """Look after look; Ctrl-C is the ordinary end, with the last look's exit code. A look that fails is told, no more."""
+    created(user)
+    user.clock = Impatient(sandbox.clock)
+    plain = user("status", *HERE, "--watch", "--interval", "30")
+    times = [line for line in plain.stdout.splitlines() if line.startswith("--- ")]
+    assert (plain.code, len(times)) == (0, 3)
+    moments = [datetime.strptime(line, "--- %Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC) for line in times]
+    assert [(after - before).seconds for before, after in pairwise(moments)] == [30, 30]
+
+    user.clock = Impatient(sandbox.clock)
+    lines = user("status", *HERE, "--watch", "-o", "ndjson").stdout.splitlines()
+    assert len(lines) == 3
+    for line in map(json.loads, lines):
+        assert line.pop("event") == "result"
+        schema("output.schema.json").validate(line)
+
+    user.clock = Impatient(sandbox.clock)
+    screen = look(user, *HERE, "--watch", width=100, height=20)
+    assert "3 of 3 nodes joined" in screen[-2] and "capacity pool" in screen[-1]
+
+    assert user("status", *HERE, "--watch", "-o", "json").code == 2
+
+    class Fading(Impatient):
+        async def sleep(self, seconds: float) -> None:
+            sandbox.settings.deny = ["ec2:DescribeInstances"]
+            await super().sleep(seconds)
+
+    user.clock = Fading(sandbox.clock)
+    fading = user("status", *HERE, "--watch")
+    assert fading.code == 5 and "not looked into" in fading.stdout
+
+    class Expiring(Impatient):
+        async def sleep(self, seconds: float) -> None:
+            sandbox.settings.credentials_expire_after_calls = 0
+            await super().sleep(seconds)
+
+    sandbox.settings.deny = []
+    user.clock = Expiring(sandbox.clock)
+    expiring = user("status", *HERE, "--watch")
+    assert expiring.code == 0 and "--- the look failed: DescribeInstances: " in expiring.stdout
