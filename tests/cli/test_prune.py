@@ -216,3 +216,16 @@ def test_more_nodes_than_one_question_to_aws_holds(user: Program, there: StandIn
     assert done.code == 0, done.stderr
     assert "201 nodes removed" in done.stdout
     assert there.nodes == []
+
+
+def test_another_account_removes_nothing(user: Program, there: StandIn) -> None:
+    """A profile of an account that does not have the connected nodes' instances knows nothing of the others either."""
+    there.nodes = [
+        cluster_node(GHOST, region="us-west-1", cluster=CLUSTER, connected=True),
+        cluster_node(ELSEWHERE, region="us-west-1", cluster=CLUSTER),
+    ]
+    done = user("prune", "--yes", "-o", "json")
+    assert done.code == 5
+    assert fates(done)[ELSEWHERE] == ("account-doubtful", "kept")
+    assert "--profile" in done.envelope["errors"][0]["hint"]
+    assert len(there.nodes) == 2

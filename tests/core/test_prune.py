@@ -83,9 +83,22 @@ def test_a_node_of_another_origin_is_not_even_looked_at(stranger: Member) -> Non
     assert doubtful([stranger], cluster="c") == ()
 
 
-def test_aws_is_asked_about_the_disconnected_nodes_only() -> None:
-    asked = doubtful([member(1, connected=True), member(2), member(3, cluster="d")], cluster="c")
-    assert asked == (f"i-{2:017x}",)
+def test_aws_is_asked_only_when_a_node_of_ours_is_disconnected() -> None:
+    """Then about all of ours: the connected ones show whether this is their account."""
+    assert doubtful([member(1, connected=True), member(3, cluster="d")], cluster="c") == ()
+    asked = doubtful([member(2), member(1, connected=True), member(3, cluster="d")], cluster="c")
+    assert asked == (f"i-{1:017x}", f"i-{2:017x}")
+
+
+def test_in_another_account_what_aws_does_not_show_proves_nothing() -> None:
+    """A wrong profile knows none of the instances, those of connected nodes neither."""
+    nodes = [member(1, connected=True), member(2)]
+    found = decide(nodes, cluster="c", instances={}, looked_into=[REGION])
+    assert [judged.why for judged in found.judged] == [Why.CONNECTED, Why.ELSEWHERE]
+    assert exit_code(found, None) is ExitCode.BLIND
+    here = {f"i-{1:017x}": instance(1, State.RUNNING)}
+    found = decide(nodes, cluster="c", instances=here, looked_into=[REGION])
+    assert [judged.why for judged in found.judged] == [Why.CONNECTED, Why.UNKNOWN]
 
 
 _MEMBERS = st.builds(
@@ -114,10 +127,13 @@ def test_nothing_that_may_live_is_ever_forgotten(
     found = decide(
         nodes, cluster="c", instances=shown, looked_into=looked_into, unseen=[DARK] if blind else []
     )
+    connected = [one for one in nodes if belongs(one, cluster="c") and one.connected]
+    at_home = not connected or any(one.instance_id in shown for one in connected)
     for one in found.gone:
         assert belongs(one.member, cluster="c") and not one.member.connected
         known = shown.get(one.member.instance_id)
         assert known is None or known.state in {State.TERMINATED, State.SHUTTING_DOWN}
+        assert known is not None or at_home
         assert known is not None or one.region in {*looked_into, *([] if blind else [""])}
 
 

@@ -8,74 +8,27 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import json
 import socket
 import ssl
 import subprocess
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
 
-from bacalhau_spot.core.model import Secret, TlsMode
+from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.instance import bacalhau_config
 from bacalhau_spot.instance.scripts import joined
-from bacalhau_spot.instance.user_data import cloud_config
 from support.certificates import self_signed
-from support.node_specs import FULL
-from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, ask, bacalhau, free_port, orchestrator, until
+from support.real_bacalhau import PROGRAM, WITHOUT, ask, orchestrator, until
+from support.real_node import MACHINE, compute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not PROGRAM, reason=WITHOUT)
-
-MACHINE = {"zone": "us-east-1a", "instance-type": "m6a.large", "lifecycle": "spot"}
-
-
-@dataclass
-class Compute:
-    pid: int
-    api: int
-
-
-@contextlib.contextmanager
-def compute(
-    folder: Path, port: int, *, tls: TlsMode = TlsMode.NONE, token: str = TOKEN, ca: str = "x"
-) -> Iterator[Compute]:
-    """A node from rendered user-data: its files as they are, except for folders and the API's port."""
-    spec = dataclasses.replace(
-        FULL,
-        bacalhau=dataclasses.replace(
-            FULL.bacalhau,
-            orchestrators=(f"nats://127.0.0.1:{port}",),
-            token=Secret(token),
-            tls=tls,
-            ca_pem=ca,
-        ),
-    )
-    sent = yaml.safe_load(cloud_config(spec, region="us-east-1"))["write_files"]
-    content = {file["path"].rpartition("/")[2]: file["content"] for file in sent}
-    api = free_port()
-    (folder / "config.yaml").write_text(
-        content["config.yaml"].replace(bacalhau_config.DRAINING, str(folder / "draining"))
-    )
-    (folder / "node.yaml").write_text(json.dumps({"Labels": MACHINE}))
-    (folder / "ca.pem").write_text(content["ca.pem"])
-    here: dict[str, Any] = {"DataDir": str(folder / "node"), "API": {"Port": api}}
-    if "CACert" in content["config.yaml"]:
-        here["Compute"] = {"TLS": {"CACert": str(folder / "ca.pem")}}
-    (folder / "here.yaml").write_text(json.dumps(here))
-    files = [
-        word for name in ("config", "node", "here") for word in ("--config", str(folder / f"{name}.yaml"))
-    ]
-    env = {"BACALHAU_COMPUTE_AUTH_TOKEN": token}
-    with bacalhau(*files, "--name", NODE, folder=folder, log="node.log", env=env) as pid:
-        yield Compute(pid, api)
 
 
 def certificate(folder: Path) -> tuple[str, dict[str, str]]:

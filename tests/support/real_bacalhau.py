@@ -43,6 +43,11 @@ def ask(port: int, path: str, *, body: object = None) -> Any:
         return json.load(answer)
 
 
+def listens(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        return True
+
+
 def until(what: str, look: Callable[[], Any], *, seconds: float = PATIENCE_S) -> Any:
     """What `look` finds, once it finds something."""
     end = time.monotonic() + seconds
@@ -92,8 +97,14 @@ class Orchestrator:
 
 @contextlib.contextmanager
 def orchestrator(
-    folder: Path, *, tls: dict[str, str] | None = None, proxied: bool = False
+    folder: Path,
+    *,
+    tls: dict[str, str] | None = None,
+    proxied: bool = False,
+    users: list[dict[str, Any]] | None = None,
+    api_tls: dict[str, str] | None = None,
 ) -> Iterator[Orchestrator]:
+    """`users`: who may use the API, else everybody; `api_tls`: its certificate, else it speaks plain HTTP."""
     here = Orchestrator(free_port(), free_port(), folder)
     settings: dict[str, Any] = {
         "DataDir": str(folder / "orchestrator"),
@@ -110,10 +121,16 @@ def orchestrator(
     }
     if tls:
         settings["Orchestrator"]["TLS"] = tls
+    if users:
+        settings["API"]["Auth"] = {"Users": users}
+    if api_tls:
+        settings["API"]["TLS"] = api_tls
     (folder / "orchestrator.yaml").write_text(json.dumps(settings))
     token = {"BACALHAU_ORCHESTRATOR_AUTH_TOKEN": TOKEN}
     with bacalhau(
         "--config", str(folder / "orchestrator.yaml"), folder=folder, log="orchestrator.log", env=token
     ):
-        until("the orchestrator answers", lambda: ask(here.api, "agent/alive"))
+        until(
+            "the orchestrator answers", lambda: listens(here.api) if api_tls else ask(here.api, "agent/alive")
+        )
         yield here

@@ -11,6 +11,7 @@ from rich.text import Text
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.members import Member, Membership
+from bacalhau_spot.core.model import Identity
 from bacalhau_spot.core.prune import Forgotten, Judged, Pruning, Why
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.ui import views
@@ -40,6 +41,7 @@ ALL = Pruning(
     "bacalhau-aws-spot",
     tuple(judged(number, why) for number, why in enumerate(Why, start=1)),
     others=3,
+    identity=Identity("000000000000", "arn:aws:iam::000000000000:user/sandbox"),
     looked_into=("us-east-1",),
     unseen=(DARK,),
 )

@@ -71,13 +71,25 @@ def prune(
             )
             view = views.prune_receipt_view(found, forgotten)
     code = exit_code(found, forgotten)
+    problems = (*(forgotten.problems if forgotten else ()), *found.unseen)
     return Result(
         "prune",
         view=view,
         data=jsonout.prune_data(found, forgotten, address=orchestrator.address),
         exit_code=code,
-        errors=call.errors_of((*(forgotten.problems if forgotten else ()), *found.unseen), exit_code=code),
+        errors=(*call.errors_of(problems, exit_code=code), *_elsewhere(found)),
     )
+
+
+def _elsewhere(found: Pruning) -> tuple[UserError, ...]:
+    if not found.elsewhere:
+        return ()
+    error = UserError(
+        "AWS shows no instance of any node that is connected, so this seems to be another account than the cluster's",
+        hint="use the account that the cluster runs in, with --profile",
+        exit_code=ExitCode.BLIND,
+    )
+    return (error,)
 
 
 async def _look(calls: Calls, orchestrator: Orchestrator, *, cluster: str) -> Pruning:
@@ -90,4 +102,11 @@ async def _look(calls: Calls, orchestrator: Orchestrator, *, cluster: str) -> Pr
     instances, looked_into, unseen = await members.instances_by_id(
         calls, ids, regions=observe.enabled(here.regions)
     )
-    return decide(nodes, cluster=cluster, instances=instances, looked_into=looked_into, unseen=unseen)
+    return decide(
+        nodes,
+        cluster=cluster,
+        instances=instances,
+        looked_into=looked_into,
+        unseen=unseen,
+        identity=here.identity,
+    )

@@ -6,6 +6,8 @@ Rules:
 3. An instance is gone when AWS shows it ending or ended, or in no region at all; AWS forgets it about an hour after its end.
    A stopped one is not gone: it may start again.
 4. What could not be looked into is not gone.
+5. Where nodes are connected and AWS shows the instance of none of them, this is another account than the cluster's, and what
+   AWS does not show proves nothing.
 
 The orchestrator itself never forgets a node, and one that it forgot by mistake registers again (Bacalhau 1.9).
 """
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from bacalhau_spot.core.members import Member
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.model import Identity, Instance
     from bacalhau_spot.core.receipt import Problem
 
 _INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
@@ -41,6 +43,7 @@ class Why(StrEnum):
     CONNECTED = "connected"
     ALIVE = "instance-alive"
     UNSEEN = "region-unseen"
+    ELSEWHERE = "account-doubtful"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +65,31 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """The decision. `others`: nodes of the orchestrator that are not the cluster's. `unseen`: regions, and why."""
+    """The decision. `others`: nodes of the orchestrator that are not the cluster's. `unseen`: regions, and why.
+
+    `identity`: as whom AWS was asked; None when there was nothing to ask.
+    """
 
     cluster: str
     judged: tuple[Judged, ...] = ()
     others: int = 0
     looked_into: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
+    identity: Identity | None = None
 
     @property
     def gone(self) -> tuple[Judged, ...]:
         return tuple(one for one in self.judged if one.gone)
 
     @property
+    def elsewhere(self) -> bool:
+        """AWS was asked in another account than the cluster's, as it seems."""
+        return any(one.why is Why.ELSEWHERE for one in self.judged)
+
+    @property
     def in_doubt(self) -> tuple[Judged, ...]:
         """Disconnected, and they stay all the same."""
-        return tuple(one for one in self.judged if one.why in {Why.ALIVE, Why.UNSEEN})
+        return tuple(one for one in self.judged if one.why in {Why.ALIVE, Why.UNSEEN, Why.ELSEWHERE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +123,11 @@ def belongs(member: Member, *, cluster: str) -> bool:
 
 
 def doubtful(members: Iterable[Member], *, cluster: str) -> tuple[str, ...]:
-    """Ids of the instances about which AWS must be asked: those of the cluster's disconnected nodes."""
-    return tuple(
-        sorted(
-            {one.instance_id for one in members if belongs(one, cluster=cluster) and not one.connected},
-        )
-    )
+    """Ids of the instances about which AWS must be asked: those of all the cluster's nodes, when one is disconnected."""
+    ours = [one for one in members if belongs(one, cluster=cluster)]
+    if all(one.connected for one in ours):
+        return ()
+    return tuple(sorted({one.instance_id for one in ours}))
 
 
 def decide(
@@ -126,19 +137,21 @@ def decide(
     instances: Mapping[str, Instance],
     looked_into: Collection[str],
     unseen: Collection[Problem] = (),
+    identity: Identity | None = None,
 ) -> Pruning:
     """Every node of the cluster, judged. `instances`: what AWS shows of `doubtful`, by id, in all of `looked_into`."""
     ours = [one for one in members if belongs(one, cluster=cluster)]
-    seen = frozenset(looked_into)
+    sight = _Sight(frozenset(looked_into), blind=bool(unseen), elsewhere=_elsewhere(ours, instances))
     return Pruning(
         cluster=cluster,
         judged=tuple(
-            Judged(one, _why(one, instances.get(one.instance_id), seen=seen, blind=bool(unseen)))
+            Judged(one, _why(one, instances.get(one.instance_id), sight))
             for one in sorted(ours, key=lambda one: (region_of(one), one.id))
         ),
         others=len(members) - len(ours),
         looked_into=tuple(looked_into),
         unseen=tuple(unseen),
+        identity=identity,
     )
 
 
@@ -146,14 +159,30 @@ def region_of(member: Member) -> str:
     return member.labels.get("region", "")
 
 
-def _why(member: Member, instance: Instance | None, *, seen: frozenset[str], blind: bool) -> Why:
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """What AWS's silence about an instance is worth."""
+
+    regions: frozenset[str]
+    blind: bool
+    elsewhere: bool
+
+
+def _elsewhere(ours: Iterable[Member], instances: Mapping[str, Instance]) -> bool:
+    connected = [one for one in ours if one.connected]
+    return bool(connected) and not any(one.instance_id in instances for one in connected)
+
+
+def _why(member: Member, instance: Instance | None, sight: _Sight) -> Why:
     if member.connected:
         return Why.CONNECTED
     if instance is not None:
         return Why.ENDED if instance.state in _ENDING else Why.ALIVE
     region = region_of(member)
     # A node that does not say where it is may be anywhere.
-    return Why.UNKNOWN if region in seen or (not region and not blind) else Why.UNSEEN
+    if region not in sight.regions and (region or sight.blind):
+        return Why.UNSEEN
+    return Why.ELSEWHERE if sight.elsewhere else Why.UNKNOWN
 
 
 def exit_code(pruning: Pruning, forgotten: Forgotten | None) -> ExitCode:
@@ -166,4 +195,4 @@ def exit_code(pruning: Pruning, forgotten: Forgotten | None) -> ExitCode:
             return judge(code).exit_code
         if forgotten.remaining:
             return ExitCode.FAILED
-    return ExitCode.BLIND if pruning.unseen else ExitCode.DONE
+    return ExitCode.BLIND if pruning.unseen or pruning.elsewhere else ExitCode.DONE

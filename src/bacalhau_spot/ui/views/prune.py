@@ -26,6 +26,7 @@ WHY: Mapping[Why, str] = {
     Why.CONNECTED: "it is connected",
     Why.ALIVE: "AWS still has its instance",
     Why.UNSEEN: "its region could not be looked into",
+    Why.ELSEWHERE: "this seems to be another AWS account",
 }
 _HEADS = ("node", "region", "disconnected", "why")
 _NOTHING = "-"
@@ -35,6 +36,8 @@ _FEW = 10
 def prune_preview_view(pruning: Pruning, *, address: str, now: datetime) -> Group:
     """Which nodes are to be removed, and which disconnected ones stay, each with its reason."""
     parts: list[RenderableType] = [Text(f"orchestrator {address}", style="dim")]
+    if pruning.identity is not None:
+        parts.append(Text(f"account {pruning.identity.account_id} as {pruning.identity.arn}", style="dim"))
     if pruning.gone:
         parts += [
             Text(f"to remove, of {plural(len(pruning.judged), 'node')} of {pruning.cluster}:", style="bold"),

@@ -1,0 +1,120 @@
+"""The client against Bacalhau itself: a node rendered by us joins, is read, leaves, is forgotten; keys, passwords and TLS.
+
+Runs when BACALHAU_BIN names the program. Everything is on loopback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.core.members import Member, Membership
+from bacalhau_spot.core.model import Secret
+from bacalhau_spot.core.prune import belongs
+from bacalhau_spot.instance.bacalhau_config import label_value
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
+from bacalhau_spot.orchestrator.port import OrchestratorError
+from support.certificates import self_signed
+from support.node_specs import FULL
+from support.real_bacalhau import NODE, PROGRAM, WITHOUT, orchestrator, until
+from support.real_node import MACHINE, compute
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason=WITHOUT)
+
+KEY = "a-key-of-more-than-20-letters"
+PASSWORD = "reading only, 0123456789"
+USERS: list[dict[str, Any]] = [
+    {"Alias": "deployer", "APIKey": KEY, "Capabilities": [{"Actions": ["read:node", "write:node"]}]},
+    {
+        "Alias": "looker",
+        "Username": "looker",
+        "Password": PASSWORD,
+        "Capabilities": [{"Actions": ["read:node"]}],
+    },
+    {"Alias": "other", "APIKey": f"{KEY}-of-another", "Capabilities": [{"Actions": ["read:job"]}]},
+]
+
+
+def members(there: HttpOrchestrator) -> tuple[Member, ...]:
+    return asyncio.run(there.members())
+
+
+def refusal(call: Any) -> str:
+    with pytest.raises(OrchestratorError) as caught:
+        asyncio.run(call)
+    assert KEY not in str(caught.value)
+    assert PASSWORD not in str(caught.value)
+    return caught.value.code
+
+
+def connected(there: HttpOrchestrator) -> Member | None:
+    return next((one for one in members(there) if one.connected), None)
+
+
+def test_a_node_of_ours_joins_leaves_and_is_forgotten(tmp_path: Path) -> None:
+    """On an open API. The orchestrator itself is not in the list."""
+    with orchestrator(tmp_path) as here:
+        there = HttpOrchestrator(f"127.0.0.1:{here.api}")
+        assert asyncio.run(there.version()).startswith("v")
+        assert members(there) == ()
+        with compute(tmp_path, here.nats):
+            one = until("the node is connected", lambda: connected(there))
+            assert (one.id, one.membership, one.last_error) == (NODE, Membership.APPROVED, "")
+            expected = {"provider": "aws", "region": "us-east-1", "team": "data", **MACHINE}
+            assert expected.items() <= one.labels.items()
+            assert one.labels["cluster"] == label_value(FULL.name)
+            assert "wasm" in one.engines
+            assert one.total.cpu >= Decimal("0.5")
+            assert 0 < one.free.memory_bytes <= one.total.memory_bytes
+            assert one.total.disk_bytes > 0
+            assert (one.running, one.version) == (0, asyncio.run(there.version()))
+            assert one.last_heartbeat_at is not None and one.since is not None
+        gone = until(
+            "the node is disconnected", lambda: [one for one in members(there) if not one.connected]
+        )[0]
+        assert (gone.id, gone.last_error, gone.free.cpu) == (NODE, "graceful shutdown", 0)
+        assert gone.since is not None and gone.since >= one.since
+        asyncio.run(there.remove(NODE))
+        assert members(there) == ()
+        asyncio.run(there.remove(NODE))
+        assert not belongs(gone, cluster="another")
+
+
+def test_keys_and_passwords(tmp_path: Path) -> None:
+    """Each may what it may, and a wrong one is told apart from one that may not."""
+    with orchestrator(tmp_path, users=USERS) as here:
+        address = f"http://127.0.0.1:{here.api}"
+        writer = HttpOrchestrator(address, login=Login(Secret(KEY)))
+        looker = HttpOrchestrator(address, login=Login(user="looker", password=Secret(PASSWORD)))
+        assert members(writer) == members(looker) == ()
+        asyncio.run(writer.remove("n-unknown"))
+        assert refusal(looker.remove("n-unknown")) == "OrchestratorForbidden"
+        assert refusal(HttpOrchestrator(address, login=Login(Secret(f"{KEY}-of-another"))).members()) == (
+            "OrchestratorForbidden"
+        )
+        for login in (
+            Login(),
+            Login(Secret("wrong-but-long-enough-to-be-one")),
+            Login(user="looker", password=Secret("wrong-0123456789")),
+        ):
+            stranger = HttpOrchestrator(address, login=login)
+            assert refusal(stranger.members()) == "OrchestratorUnauthorized"
+            assert asyncio.run(stranger.version()).startswith("v")
+        assert refusal(HttpOrchestrator(f"127.0.0.1:{here.nats}").members()) == "OrchestratorAnswer"
+
+
+def test_the_api_over_tls(tmp_path: Path) -> None:
+    """With a private authority; the two ways of mixing up http and https; and an authority that is not named."""
+    text = self_signed(tmp_path)
+    files = {"CertFile": str(tmp_path / "server.pem"), "KeyFile": str(tmp_path / "server.key")}
+    with orchestrator(tmp_path, api_tls=files) as here:
+        address = f"https://127.0.0.1:{here.api}"
+        assert members(HttpOrchestrator(address, ca_pem=text)) == ()
+        assert refusal(HttpOrchestrator(address).members()) == "OrchestratorTls"
+        plain = HttpOrchestrator(address.replace("https", "http"))
+        assert refusal(plain.members()) == "OrchestratorScheme"
+        assert refusal(plain.remove("n-1")) == "OrchestratorScheme"
