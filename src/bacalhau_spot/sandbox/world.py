@@ -41,6 +41,7 @@ class Settings:
     # Limits
     spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
     quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
+    placement_configurations: int = 50  # new questions for placement scores in 24 hours
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
     opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
@@ -77,6 +78,7 @@ class World:
 
     settings: Settings = field(default_factory=Settings)
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
+    placement_questions: dict[str, float] = field(default_factory=dict)  # when each was first asked
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7

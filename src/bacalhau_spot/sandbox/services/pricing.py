@@ -1,8 +1,8 @@
 """The Price List service: what instances, volumes and public addresses cost on demand, in AWS's shape and at our prices.
 
 AWS: Price List Service API Reference, GetProducts; Billing User Guide, "Using the AWS Price List Query API": three regions have
-an endpoint, a page has at most 100 products, each a JSON document in a string. What one asks for must be told apart from what costs
-differently under nearly the same name: another system, tenancy, or capacity status; a volume's older kind; an idle address.
+an endpoint, a page has at most 100 products, each a JSON document in a string. What one asks for must be told apart from what
+costs differently under nearly the same name: another system, tenancy, or capacity status; a volume's older kind; an idle address.
 """
 
 from __future__ import annotations
