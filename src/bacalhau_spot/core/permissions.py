@@ -79,6 +79,7 @@ WIDER = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 _LOOKING = ("create", "list", "destroy", "nuke")
 _NETWORK = (When.OWN_VPC,)
+_GIVEN = (When.GIVEN_VPC,)
 
 
 def _rows(
@@ -97,16 +98,15 @@ _LOOKS = (
     *_rows("ec2", "DescribeRegions DescribeTags DescribeInstances", by=_LOOKING),
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=("create",)),
     *_rows("ec2", "DescribeSpotPriceHistory", by=("create", "nuke")),
-    *_rows(
-        "ec2", "GetInstanceTypesFromInstanceRequirements", by=("create",), when=(When.REQUIREMENTS,)
-    ),
+    *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=("create",), when=(When.REQUIREMENTS,)),
     *_rows(
         "ec2",
         "DescribeLaunchTemplates DescribeSpotInstanceRequests DescribeSubnets DescribeSecurityGroups",
         by=("create", *_TEARDOWN),
     ),
     *_rows("ec2", "DescribeVpcs DescribeInternetGateways DescribeRouteTables", by=("create", *_TEARDOWN)),
-    *_rows("ec2", "DescribeImages", by=("create", *_TEARDOWN)),
+    *_rows("ec2", "DescribeImages", by=("create",), when=(When.IMAGE,)),
+    *_rows("ec2", "DescribeImages", by=_TEARDOWN),
     *_rows(
         "ec2",
         "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
@@ -144,16 +144,17 @@ _MAKES = (
         when=_NETWORK,
     ),
     *_rows("ec2", "CreateSubnet", by=("create",), bounds=(Bound.BORN, Bound.OURS), when=_NETWORK),
-    *_rows(
-        "ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.BORN, Bound.OURS, Bound.YOUR_VPC)
-    ),
+    *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.BORN,)),
+    *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
+    *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.YOUR_VPC,), when=_GIVEN),
     *_rows("ec2", "CreateLaunchTemplate", by=("create",), bounds=(Bound.BORN,)),
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
         by=("create",),
-        bounds=(Bound.BORN, Bound.OURS, Bound.IMAGES, Bound.YOUR_SUBNETS),
+        bounds=(Bound.BORN, Bound.OURS, Bound.IMAGES),
     ),
+    *_rows("ec2", "CreateFleet RunInstances", by=("create",), bounds=(Bound.YOUR_SUBNETS,), when=_GIVEN),
     *_rows("ec2", "CreateTags", by=("create",), bounds=(Bound.TAGGING,)),
     *_rows("ec2", "CreateTags", by=WIDER, bounds=(Bound.ADOPTING,)),
     *_rows("ec2", "AttachInternetGateway", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
@@ -240,7 +241,13 @@ _DELETES = (
 )
 
 # Actions that AWS asks for behind a call of another name.
-_CREATES = ("CreateVpc", "CreateSubnet", "CreateInternetGateway", "CreateSecurityGroup", "CreateLaunchTemplate")
+_CREATES = (
+    "CreateVpc",
+    "CreateSubnet",
+    "CreateInternetGateway",
+    "CreateSecurityGroup",
+    "CreateLaunchTemplate",
+)
 # What `ec2:CreateAction` says when tags are given at birth: in a fleet the instances are born of RunInstances.
 TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
 ASKED_BY: dict[str, tuple[str, ...]] = {

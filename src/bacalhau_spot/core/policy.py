@@ -71,7 +71,9 @@ def documents(
 
 def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
     """Every action that the documents allow, by name."""
-    return tuple(sorted({action for one in found for statement in one["Statement"] for action in statement["Action"]}))
+    return tuple(
+        sorted({action for one in found for statement in one["Statement"] for action in statement["Action"]})
+    )
 
 
 def characters(document: Document) -> int:
@@ -96,13 +98,14 @@ def _statements(rows: Sequence[Permission], place: Place, *, other_clusters: boo
     found: list[Statement] = []
     for bound in Bound:
         actions = sorted({row.action for row in rows if bound in row.bounds})
-        reach = _reach(bound, place)
-        if not actions or reach is None:
+        if not actions:
             continue
-        found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **reach})
+        found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_reach(bound, place)})
         if bound is Bound.OURS and other_clusters:
             mine = sorted({row.action for row in rows if bound in row.bounds and "nuke" in row.by})
-            found.append({"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(place)})
+            found.append(
+                {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(place)}
+            )
     return found
 
 
@@ -122,23 +125,21 @@ def _other_clusters(place: Place) -> Statement:
     }
 
 
-def _reach(bound: Bound, place: Place) -> Statement | None:
-    """Resource and condition of a bound; None where the configuration has nothing of the kind."""
+def _reach(bound: Bound, place: Place) -> Statement:
+    """Resource and condition of a bound."""
     resources, conditions = _resources(bound, place), _conditions(bound, place)
-    if resources is None:
-        return None
     return {"Resource": resources, **({"Condition": conditions} if conditions else {})}
 
 
-def _resources(bound: Bound, place: Place) -> str | list[str] | None:
+def _resources(bound: Bound, place: Place) -> str | list[str]:
     spec, path, role = place.spec, iam_path(place.spec.naming), role_name(place.spec.naming)
     given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
-    table: dict[Bound, list[str]] = {
+    table: dict[Bound, str | list[str]] = {
         Bound.BORN: [place.arn("ec2", f"{kind}/*") for kind in _MADE],
         Bound.ROUTES: [place.arn("ec2", "route-table/*")],
         Bound.IMAGES: [place.arn("ec2", "image/*", account="")],
         Bound.YOUR_VPC: [place.arn("ec2", f"vpc/{vpc_id}") for vpc_id in given],
-        Bound.YOUR_SUBNETS: [place.arn("ec2", "subnet/*")] if given else [],
+        Bound.YOUR_SUBNETS: [place.arn("ec2", "subnet/*")],
         Bound.PUBLIC_PARAMETERS: [
             place.arn("ssm", "parameter/aws/service/*", account=""),
             *(place.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
@@ -154,9 +155,7 @@ def _resources(bound: Bound, place: Place) -> str | list[str] | None:
         Bound.SERVICE_ROLES: [place.arn("iam", "role/aws-service-role/*", region="")],
         Bound.BUCKETS: [f"arn:{place.partition}:s3:::{spec.naming.resource_prefix}*"],
     }
-    if bound not in table:
-        return "*"
-    return table[bound] or None
+    return table.get(bound, "*")
 
 
 def _own_image_parameters(spec: ClusterSpec) -> list[str]:

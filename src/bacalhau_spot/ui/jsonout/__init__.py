@@ -6,6 +6,7 @@ A module a family of commands. Their form is published in ../schemas/, and a tes
 from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
+from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
@@ -22,6 +23,7 @@ __all__ = [
     "nuke_found_data",
     "order_data",
     "plan_data",
+    "policy_data",
     "problem_data",
     "resources_data",
     "teardown_data",
