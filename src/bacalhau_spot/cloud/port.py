@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
     from bacalhau_spot.core.model import (
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         Image,
         Instance,
         Network,
+        PricePoint,
         Region,
         Requirements,
         Resource,
@@ -165,6 +167,29 @@ class MarketPlace(Protocol):
         """The images by id. An unknown one raises InvalidAMIID.NotFound."""
 
 
+class Prices(Protocol):
+    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+
+
 class Ranking(Protocol):
     """What tells regions apart before anything is launched there."""
 
@@ -303,5 +328,5 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Ranking, Networking, Compute, SecretStore, Cleaning, Protocol):
+class Cloud(Account, MarketPlace, Prices, Ranking, Networking, Compute, SecretStore, Cleaning, Protocol):
     """All of it."""

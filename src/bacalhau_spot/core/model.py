@@ -228,6 +228,16 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class PricePoint:
+    """A pool's spot price from one change on, until its next."""
+
+    type: str
+    zone: str
+    since: datetime
+    usd_per_hour: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who the credentials are."""
 
