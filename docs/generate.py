@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from bacalhau_spot.cli.app import build
+from bacalhau_spot.core.health import TABLE as HEALTH
 from bacalhau_spot.core.lifecycle import MOVES
 from bacalhau_spot.core.permissions import TABLE as PERMISSIONS
 from bacalhau_spot.core.permissions import Permission
@@ -89,6 +90,16 @@ def permissions() -> str:
     return "\n".join(["| action | allowed on | for | only with |", "|---|---|---|---|", *rows])
 
 
+def verdicts() -> str:
+    shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…"}
+    names = {"node": "NODE", "region": "REGION", "member": "NODE"}
+    rows = [
+        f"| {number} | {row.says.format(**shown)} | {row.severity} | {row.rule} | {row.hint.format(**names) or '-'} |"
+        for number, row in enumerate(HEALTH, start=1)
+    ]
+    return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
+
+
 def constraints() -> str:
     """The versions of requirements.lock, in the form of pyproject.toml."""
     pins = re.findall(
@@ -103,6 +114,7 @@ SECTIONS = {
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
     "docs/permissions.md": {"permissions": permissions},
+    "docs/status.md": {"verdicts": verdicts},
     "pyproject.toml": {"pins": constraints},
 }
 

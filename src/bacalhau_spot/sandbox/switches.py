@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MOST = 1e12  # beyond any date and any wait; JSON has no infinity
+_STUCK = (
+    "boot",
+    "packages",
+    "docker",
+    "download",
+    "start",
+    "join",
+    "token",
+)  # as in nodes/boot.py, which knows moto
 _FAULT_NEEDS = {"match", "code"}
 _FAULT: Mapping[str, type] = {
     "match": str,
@@ -41,6 +50,9 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> None:
         checked[name] = float(value) if kinds[name] is float else value
     for fault in checked.get("faults", ()):
         _check_fault(fault)
+    for phase in checked.get("stuck", {}).values():
+        if phase and phase not in _STUCK:
+            raise BadSwitch(f"a node is stuck in one of {', '.join(_STUCK)}, not {phase!r}")
     for name, value in checked.items():
         setattr(settings, name, value)
 

@@ -32,6 +32,8 @@ class Settings:
     refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
     tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
     iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
+    checks_s: float = 30.0  # from running until the status checks are passed
+    boot_s: float = 20.0  # from running until the node joins the orchestrator
     # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
     capacity: dict[str, int] = field(default_factory=dict)
@@ -55,6 +57,16 @@ class Settings:
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
     price_factor: float = 1.0  # all spot prices times this
+    # Nodes. Their names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest wins.
+    stuck: dict[str, str] = field(default_factory=dict)  # how far their boot gets: nodes.boot.STUCK
+    without_docker: list[str] = field(default_factory=list)  # they join, and offer wasm only
+    impaired: list[str] = field(default_factory=list)  # they fail their instance status check
+    executions: dict[str, int] = field(default_factory=dict)  # how many executions run on each
+    # The orchestrator
+    orchestrator_token: str | None = None  # the nodes' token must be this one; null: any will do
+    orchestrator_api_key: str | None = None  # its API wants this key, or "user:password"; null: it is open
+    orchestrator_read_only: bool = False  # that key may look and not change
+    manual_approval: bool = False  # new nodes are PENDING until somebody approves them
 
     @classmethod
     def names(cls) -> list[str]:

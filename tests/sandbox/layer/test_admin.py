@@ -105,7 +105,7 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
     assert remote.ask(sandbox.url, "GET", "status")["instances"] == {"eu-west-1": {"running": 1}}
     said = remote.ask(sandbox.url, "POST", "interrupt", {"instance_id": made, "notice_s": 60})
     assert said["region"] == "eu-west-1"
-    sandbox.clock.advance(61)
+    sandbox.clock.advance(60.5)
     states = remote.ask(sandbox.url, "GET", "status")["instances"]["eu-west-1"]
     assert states == {"shutting-down": 1}
 

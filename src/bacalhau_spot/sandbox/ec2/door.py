@@ -10,6 +10,7 @@ from moto.core.exceptions import ServiceException
 
 from bacalhau_spot.sandbox.ec2 import (
     catalog,
+    console,
     dhcp,
     fleets,
     gateways,
@@ -19,6 +20,7 @@ from bacalhau_spot.sandbox.ec2 import (
     interfaces,
     keys,
     legacy,
+    machine,
     moto_repairs,
     network,
     own_images,
@@ -28,11 +30,13 @@ from bacalhau_spot.sandbox.ec2 import (
     shelf,
     spot,
     spot_fleets,
+    status,
     tags,
     templates,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
+from bacalhau_spot.sandbox.nodes.roster import Roster
 from bacalhau_spot.sandbox.services import tagging
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
@@ -70,7 +74,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeFleets": fleets.describe_fleets,
     "DescribeImages": images.describe_images,
     "DescribeInstanceConnectEndpoints": shelf.describe_connect_endpoints,
-    "DescribeInstanceStatus": instances.describe_status,
+    "DescribeInstanceStatus": status.describe_status,
     "DescribeInstanceTypeOfferings": catalog.describe_offerings,
     "DescribeInstanceTypes": catalog.describe_types,
     "DescribeInstances": instances.describe_instances,
@@ -84,6 +88,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeTags": tags.describe_tags,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
+    "GetConsoleOutput": console.get_output,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
     "RegisterImage": own_images.register_image,
     "RequestSpotFleet": spot_fleets.request,
@@ -137,6 +142,7 @@ class Ec2:
         self._lock = threading.Lock()
         self._addresses = Addresses()
         self._requests = 0
+        self.roster = Roster(world)
 
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
@@ -155,6 +161,16 @@ class Ec2:
         with self._lock:
             self._regions.clear()
             self._addresses = Addresses()
+
+    def settle(self) -> None:
+        """Everything that is due by now, in every region that was ever spoken to, has happened and is in the roster."""
+        with self._lock:
+            regions = list(self._regions.values())
+        for region in regions:
+            with region.lock:
+                region.advance()
+                machine.adopt(region)
+                self.roster.look(region)
 
     def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120) -> None:
         """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
@@ -199,7 +215,7 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
-                    on_end=[fleets.refill_later, groups.refill_later],
+                    on_end=[self.roster.ended, fleets.refill_later, groups.refill_later],
                 )
                 place = known
                 backend.terminate_instances = lambda ids: groups.terminate(place, ids)

@@ -35,7 +35,7 @@ def find(region: Region, ids: Iterable[str]) -> list[Machine]:
     return [region.machines[instance_id] for instance_id in wanted]
 
 
-def _selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
+def selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
     machine.adopt(region)
     ids = args.get("InstanceIds")
     found = find(region, ids) if ids else list(region.machines.values())
@@ -48,7 +48,7 @@ def describe_instances(region: Region, args: Args) -> Answer:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    found = sorted(_selected(region, args, FILTERS), key=lambda one: one.order)
+    found = sorted(selected(region, args, FILTERS), key=lambda one: one.order)
     largest = max(1000, len(found)) if args.get("InstanceIds") else 1000
     shown, token = paging.page(found, args, largest=largest, smallest=5)
     return {"Reservations": reservations(region, shown), "NextToken": token}
@@ -243,43 +243,6 @@ def _disks(one: Machine) -> list[dict[str, Any]]:
         }
         for device, disk in one.moto.block_device_mapping.items()
     ]
-
-
-def describe_status(region: Region, args: Args) -> Answer:
-    """Running instances only, unless all are asked for. Here a running one has passed its checks."""
-    found = _selected(region, args, STATUS_FILTERS)
-    if not args.get("IncludeAllInstances"):
-        found = [one for one in found if one.state == machine.RUNNING]
-    shown, token = paging.page(found, args, smallest=5)
-    return {"InstanceStatuses": [_status(one) for one in shown], "NextToken": token}
-
-
-def _check(one: Machine) -> str:
-    return "ok" if one.state == machine.RUNNING else "not-applicable"
-
-
-STATUS_FILTERS: dict[str, filters.Getter[Machine]] = {
-    "availability-zone": FILTERS["availability-zone"],
-    "instance-state-code": FILTERS["instance-state-code"],
-    "instance-state-name": FILTERS["instance-state-name"],
-    "instance-status.status": _check,
-    "system-status.status": _check,
-}
-
-
-def _status(one: Machine) -> dict[str, Any]:
-    status = _check(one)
-    passed = [{"Name": "reachability", "Status": "passed"}] if status == "ok" else None
-    summary = {"Status": status, "Details": passed}
-    return {
-        "InstanceId": one.id,
-        "AvailabilityZone": one.zone,
-        "InstanceState": {"Code": one.state, "Name": STATES[one.state]},
-        "InstanceStatus": summary,
-        "SystemStatus": summary,
-        "Events": [],
-        "OutpostArn": None,
-    }
 
 
 def describe_attribute(region: Region, args: Args) -> Answer | None:

@@ -11,6 +11,7 @@ from moto.ec2.utils import random_reservation_id
 
 from bacalhau_spot.sandbox.ec2 import capacity, prices, request, spot, templates
 from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine
+from bacalhau_spot.sandbox.nodes import boot
 from bacalhau_spot.sandbox.wire import AwsError
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
@@ -122,7 +123,7 @@ def _instance(region: Region, launch: Launch, index: int, client_token: str) -> 
 
 def _equip(region: Region, machine: Machine, launch: Launch) -> None:
     machine.set_state(PENDING)
-    region.later(region.world.settings.pending_s, lambda: _start(machine))
+    region.later(region.world.settings.pending_s, lambda: _start(region, machine))
     _set_instance_tags(region, machine, launch)
     for eni in machine.moto.nics.values():
         _set_up_interface(region, eni, launch)
@@ -134,9 +135,11 @@ def _equip(region: Region, machine: Machine, launch: Launch) -> None:
         spot.record(region, machine, launch, price=prices.spelled(price))
 
 
-def _start(machine: Machine) -> None:
+def _start(region: Region, machine: Machine) -> None:
     if machine.state == PENDING:
         machine.set_state(RUNNING)
+        machine.started_at = region.now()
+        boot.fetch_token(region, machine)
 
 
 def _set_instance_tags(region: Region, machine: Machine, launch: Launch) -> None:

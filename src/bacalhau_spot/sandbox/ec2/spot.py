@@ -78,7 +78,7 @@ def interrupt(region: Region, instance_id: str, *, notice_s: float) -> None:
         )
     if victim.state not in (machine.PENDING, machine.RUNNING) or victim.notice_at is not None:
         return
-    victim.notice_at = region.now()
+    victim.notice_at, victim.notice_s = region.now(), notice_s
     request = region.spot_requests.get(victim.spot_request_id)
     if request is not None and request.state == "active":
         request.move(status="marked-for-termination", now=region.now())

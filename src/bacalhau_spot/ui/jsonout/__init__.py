@@ -8,6 +8,7 @@ from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, tex
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "policy_data",
     "problem_data",
     "resources_data",
+    "status_data",
     "teardown_data",
     "text",
     "time_text",

@@ -6,10 +6,12 @@ from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.plan import plan_view
 from bacalhau_spot.ui.views.receipt import create_receipt_view
+from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
 from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
 
 __all__ = [
+    "StatusView",
     "config_view",
     "create_receipt_view",
     "error_view",
@@ -20,6 +22,7 @@ __all__ = [
     "order_view",
     "plan_view",
     "sentence",
+    "status_view",
     "teardown_preview_view",
     "teardown_receipt_view",
     "tree_view",
