@@ -38,6 +38,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
+    "prune": (
+        "bacalhau_spot.cli.prune:prune",
+        "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

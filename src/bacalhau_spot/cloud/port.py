@@ -241,6 +241,9 @@ class Compute(Protocol):
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """Every instance with the tag, ended ones too as long as AWS lists them."""
 
+    async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
+        """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
+
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
     ) -> str:

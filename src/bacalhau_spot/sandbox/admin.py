@@ -28,6 +28,7 @@ PREFIX = "/_sandbox/"
 ORCHESTRATOR = "orchestrator"  # and below it what Bacalhau's API has
 _HOSTS = ("127.0.0.1", "localhost")
 _LONGEST_S = 86_400
+_REASONS = ("capacity", "price")
 _SECRETS = ("orchestrator_token", "orchestrator_api_key")
 
 
@@ -129,11 +130,14 @@ class Admin:
         if not isinstance(body, dict) or not isinstance(body.get("instance_id"), str):
             raise TypeError("a mapping with an instance_id, a text, is expected")
         instance_id, notice_s = body["instance_id"], _seconds(body.get("notice_s", 120))
+        reason = body.get("reason", _REASONS[0])
+        if reason not in _REASONS:
+            raise ValueError(f"reason is one of {', '.join(_REASONS)}, not {reason!r}")
         region = body.get("region") or self._region_of(instance_id)
         if region not in ENABLED_BY_DEFAULT + OPT_IN:
             raise _NotThereError(f"no region {region} is in the sandbox")
-        self._sandbox.interrupt(region, instance_id, notice_s=notice_s)
-        return {"region": region, "instance_id": instance_id, "notice_s": notice_s}
+        self._sandbox.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
+        return {"region": region, "instance_id": instance_id, "notice_s": notice_s, "reason": reason}
 
     def _region_of(self, instance_id: str) -> str:
         for thing in self._sandbox.things():

@@ -86,9 +86,9 @@ def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
     return dict(_ask(_needed(state_dir), "POST", "set", dict(map(_assignment, assignments))))
 
 
-def interrupt(instance_id: str, *, notice_s: float, state_dir: Path) -> str:
+def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
     """AWS takes a spot instance back. Its region. Raises UserError."""
-    asked = {"instance_id": instance_id, "notice_s": notice_s}
+    asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
     return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
 
 

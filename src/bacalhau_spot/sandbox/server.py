@@ -56,8 +56,10 @@ class Sandbox:
         self._layer: Handler = layer.build(self.world, self._ec2)
         self._orchestrator: Handler = Faults(self.world, api.Orchestrator(self.world, self._ec2))
 
-    def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120.0) -> None:
-        self._ec2.interrupt(region, instance_id, notice_s=notice_s)
+    def interrupt(
+        self, region: str, instance_id: str, *, notice_s: float = 120.0, reason: str = "capacity"
+    ) -> None:
+        self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
 
     def things(self) -> list[leftovers.Thing]:
         """Everything that exists now, in all regions that were ever spoken to."""

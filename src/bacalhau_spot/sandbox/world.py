@@ -57,6 +57,9 @@ class Settings:
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
     price_factor: float = 1.0  # all spot prices times this
+    # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The pool
+    # may also be a zone, a type, a region or "*"; the narrowest wins. They replace the generated ones from the first step on.
+    prices: list[dict[str, Any]] = field(default_factory=list)
     # Nodes. Their names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest wins.
     stuck: dict[str, str] = field(default_factory=dict)  # how far their boot gets: nodes.boot.STUCK
     without_docker: list[str] = field(default_factory=list)  # they join, and offer wasm only

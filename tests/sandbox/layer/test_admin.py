@@ -44,6 +44,12 @@ def test_setting_a_switch(sandbox: Any) -> None:
             {"faults": [{"match": "x", "code": "y", "when": "now"}]},
             "a fault's when is 'before' or 'after', not 'now'",
         ),
+        ({"prices": [{"pool": "*", "at": 1}]}, "a price has a pool, at and usd, no less and no more: "),
+        (
+            {"prices": [{"pool": "*", "at": 1, "usd": "x"}]},
+            "a price's usd is a number, zero or more, not 'x'",
+        ),
+        ({"stuck": {"*": "bed"}}, "a node is stuck in one of boot, packages, "),
         ([], "a mapping from switches to values is expected"),
     ],
 )

@@ -172,12 +172,14 @@ class Ec2:
                 machine.adopt(region)
                 self.roster.look(region)
 
-    def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120) -> None:
+    def interrupt(
+        self, region: str, instance_id: str, *, notice_s: float = 120, reason: str = "capacity"
+    ) -> None:
         """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
         place = self._region(region)
         with place.lock:
             place.advance()
-            spot.interrupt(place, instance_id, notice_s=notice_s)
+            spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
 
     def _answer(self, region: Region, call: Call) -> Reply:
         if not self._codec.knows(call.action):

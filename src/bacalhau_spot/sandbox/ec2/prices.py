@@ -70,7 +70,34 @@ def _place(region: str) -> float:
 
 def spot_at(region: Region, zone: str, name: str, moment: float) -> float:
     """The Linux spot price of a pool at a moment."""
-    return _base(region, zone, name) * _wobble(zone, name, _change(zone, name, moment))
+    return next(_changes(region, zone, name, moment))[1]
+
+
+def _changes(region: Region, zone: str, name: str, until: float) -> Iterator[tuple[float, float]]:
+    """When the pool's price came to hold, and what it was: the newest first, without an end.
+
+    From its first scripted step on (switch `prices`) a pool has these and no others.
+    """
+    steps = _scripted(region, zone, name)
+    yield from ((at, usd) for at, usd in reversed(steps) if at <= until)
+    first = steps[0][0] if steps else until
+    base, (step, _) = _base(region, zone, name), _period(zone, name)
+    moment = _change(zone, name, min(first, until))
+    if steps and moment >= first:
+        moment -= step
+    while True:
+        yield moment, base * _wobble(zone, name, moment)
+        moment -= step
+
+
+def _scripted(region: Region, zone: str, name: str) -> list[tuple[float, float]]:
+    """The steps of the narrowest name that has any, in the order of time."""
+    script = region.world.settings.prices
+    for known in (f"{zone}/{name}", zone, name, region.name, "*") if script else ():
+        steps = [(float(step["at"]), float(step["usd"])) for step in script if step["pool"] == known]
+        if steps:
+            return sorted(steps)
+    return []
 
 
 def current(region: Region, zone: str, name: str) -> float:
@@ -137,10 +164,7 @@ def _products(asked: list[str] | None) -> list[str]:
 def _pool_rows(
     region: Region, zone: str, name: str, products: list[str], start: float, end: float
 ) -> Iterator[dict[str, Any]]:
-    step, _ = _period(zone, name)
-    base, moment = _base(region, zone, name), _change(zone, name, end)
-    while True:
-        usd = base * _wobble(zone, name, moment)
+    for moment, usd in _changes(region, zone, name, end):
         for product in products:
             yield {
                 "AvailabilityZone": zone,
@@ -151,4 +175,3 @@ def _pool_rows(
             }
         if moment <= start:
             return
-        moment -= step
