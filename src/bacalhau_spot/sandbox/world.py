@@ -48,6 +48,11 @@ class Settings:
     credentials_expire_after_calls: int | None = None  # so many more calls are answered
     credentials_expire_at: float | None = None  # by the sandbox's clock
     deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
+    policies: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # the caller's IAM policies; none: all is allowed
+    # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
+    service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
     # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
     # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
@@ -84,6 +89,9 @@ class World:
     seed: int = 7
     # (region, service:Action, outcome) of every call, in the order of their answers
     calls: list[tuple[str, str, str]] = field(default_factory=list)
+
+    # (region, service:Action of the call, service:Action that IAM was asked for), while there are policies
+    evaluated: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one

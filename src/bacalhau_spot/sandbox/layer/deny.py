@@ -22,11 +22,14 @@ class Deny:
         self._inner = inner
 
     def __call__(self, call: Call) -> Reply:
-        denied = any(fnmatchcase(call.name, pattern) for pattern in self._world.settings.deny)
         # AWS: STS API Reference, GetCallerIdentity: no policy can take this one away
-        if denied and call.name != WHO_AM_I:
-            raise refusals.denied(call, user_arn=USER_ARN, resource=_resource(call), proof=_proof(call))
+        if denied(self._world, call.name) and call.name != WHO_AM_I:
+            raise refusals.denied(call, user_arn=USER_ARN, resource=_resource(call), proof=proof(call))
         return self._inner(call)
+
+
+def denied(world: World, action: str) -> bool:
+    return any(fnmatchcase(action, pattern) for pattern in world.settings.deny)
 
 
 def _resource(call: Call) -> str:
@@ -35,7 +38,7 @@ def _resource(call: Call) -> str:
     return f"arn:aws:ec2:{call.region}:{ACCOUNT_ID}:*/*"
 
 
-def _proof(call: Call) -> str:
+def proof(call: Call) -> str:
     """Stands where AWS puts what `sts decode-authorization-message` explains: long, and the same for the same call."""
     digest = hashlib.sha512(f"{call.region} {call.name}".encode()).digest()
     return base64.urlsafe_b64encode(digest * 4).decode().rstrip("=")
