@@ -23,6 +23,8 @@ from bacalhau_spot.sandbox.wire import AwsError, Call, ConnectionLost, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from bacalhau_spot.sandbox.world import World
+
 ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 JSON_TYPE = "application/x-amz-json-1.1"
 _PAGE = 100
@@ -70,7 +72,7 @@ Attributes = dict[str, str]
 Product = tuple[str, Attributes, Decimal, str]  # family, attributes, USD, unit
 
 
-def answer(call: Call) -> Reply:
+def answer(_world: World, call: Call) -> Reply:
     """GetProducts. In a region without an endpoint nobody answers."""
     if call.region not in ENDPOINTS:
         raise ConnectionLost
