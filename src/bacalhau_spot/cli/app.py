@@ -58,6 +58,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",
     ),
+    "iam-policy": (
+        "bacalhau_spot.cli.iam_policy:iam_policy",
+        "Print the least-privilege IAM policy for what the configuration needs.",
+    ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (

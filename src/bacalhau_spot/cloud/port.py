@@ -192,6 +192,25 @@ class Prices(Protocol):
         """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
 
 
+class Ranking(Protocol):
+    """What tells regions apart before anything is launched there."""
+
+    async def placement_scores(
+        self, types: Sequence[str], *, target: int, regions: Sequence[str] = ()
+    ) -> dict[str, int]:
+        """How likely AWS grants `target` spot instances over `types` now, 1 to 10, by region: the ten best of `regions`.
+
+        No `regions`: of all that the account has; more than ten may not be named. With fewer than three types every score
+        is low. New questions are limited per day and account, repeated ones are not: MaxConfigLimitExceeded.
+        """
+
+    async def quota(self, region: str, *, service: str, code: str) -> int | None:
+        """What Service Quotas allows the account in the region; None when it knows no such quota there."""
+
+    async def spot_in_use(self, region: str) -> dict[str, int]:
+        """How many spot instances of each type run or start in the region, whosever of the account they are."""
+
+
 class Networking(Protocol):
     """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
 
@@ -327,5 +346,7 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Prices, Networking, Compute, Watching, SecretStore, Cleaning, Protocol):
+class Cloud(
+    Account, MarketPlace, Prices, Ranking, Networking, Compute, Watching, SecretStore, Cleaning, Protocol
+):
     """All of it."""

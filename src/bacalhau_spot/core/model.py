@@ -80,6 +80,9 @@ class Requirements:
     vcpus_max: int | None = None
     memory_gib_max: Decimal | None = None
     arch: Arch | None = None
+    gpus_min: int | None = None
+    gpus_max: int | None = None
+    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +164,9 @@ class ClusterSpec:
     max_price_usd_per_hour: Decimal | None = None  # per instance
     budget_usd_per_hour: Decimal | None = None  # for the whole cluster
     spread: Spread = Spread.FAILOVER
+    max_share_per_pool: Decimal | None = (
+        None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
+    )
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text
@@ -278,6 +284,7 @@ class TypeInfo:
     archs: tuple[Arch, ...]
     vcpus: int
     memory_mib: int
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from bacalhau_spot.core.model import Arch, Offer, Pool, Spread
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.estimate import Budget, Estimate
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
 
@@ -71,6 +72,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     no_list: str = ""  # AWS's code, where its price list could not be read
     budget: Budget | None = None
+    choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
 
     @property
     def launch(self) -> int:
@@ -177,6 +179,7 @@ def plan(
     allow_removal: bool = False,
     warnings: Sequence[str] = (),
     rates: Rates | None = None,
+    choices: Sequence[Choice] = (),
 ) -> Plan:
     """The plan for `wants`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
     regions = tuple(
@@ -189,6 +192,7 @@ def plan(
         surplus=wants.removable,
         remove=wants.removable if allow_removal else (),
         warnings=(*warnings, *_price_warnings(spec, regions)),
+        choices=tuple(choices),
     )
 
 

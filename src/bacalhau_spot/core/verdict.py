@@ -317,6 +317,12 @@ TABLE: dict[str, Verdict] = {
     "TagLimitExceeded": _BAD_REQUEST,
     "VolumeLimitExceeded": _QUOTA,
     "PendingVerification": _VERIFY,
+    "MaxConfigLimitExceeded": Verdict(
+        Fault.QUOTA,
+        Action.DONE,
+        "the account has asked for as many different placement scores as AWS answers in a day",
+        "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
+    ),
     # Price
     "SpotMaxPriceTooLow": _PRICE,
     # Capacity

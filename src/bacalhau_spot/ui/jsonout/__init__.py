@@ -7,6 +7,7 @@ from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resou
 from bacalhau_spot.ui.jsonout.cost import cost_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
+from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
 from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
@@ -29,6 +30,7 @@ __all__ = [
     "nuke_found_data",
     "order_data",
     "plan_data",
+    "policy_data",
     "problem_data",
     "prune_data",
     "resources_data",
