@@ -34,6 +34,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
+    "offers": (
+        "bacalhau_spot.cli.offers:offers",
+        "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

@@ -28,7 +28,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "destroy", "nuke")
+_SLOW = ("create", "list", "destroy", "nuke", "offers")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bacalhau_spot import __version__
-from bacalhau_spot.sandbox import switches
+from bacalhau_spot.sandbox import advisor, switches
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from bacalhau_spot.sandbox.wire import AwsError, Reply
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
@@ -42,6 +42,7 @@ class Admin:
             ("GET", "ping"): self._ping,
             ("GET", "status"): self._status,
             ("GET", "calls"): self._calls,
+            ("GET", "advisor"): self._advisor,
             ("GET", "leftovers"): self._leftovers,
             ("POST", "set"): self._set,
             ("POST", "reset"): self._reset,
@@ -89,6 +90,9 @@ class Admin:
 
     def _calls(self, _http: Http, _body: Any) -> list[list[str]]:
         return [list(call) for call in self._sandbox.world.calls]
+
+    def _advisor(self, _http: Http, _body: Any) -> dict[str, Any]:
+        return advisor.file()
 
     def _leftovers(self, http: Http, _body: Any) -> list[str]:
         return self._sandbox.leftovers(defaults=parse_qs(http.query).get("defaults") == ["1"])

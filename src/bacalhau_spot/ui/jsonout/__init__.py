@@ -7,6 +7,7 @@ from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resou
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.offers import offers_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "instance_data",
     "listing_data",
     "nuke_found_data",
+    "offers_data",
     "order_data",
     "plan_data",
     "problem_data",

@@ -4,6 +4,7 @@ from bacalhau_spot.ui.problems import from_problems
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
+from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import plan_view
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
@@ -17,6 +18,7 @@ __all__ = [
     "json_text",
     "listing_view",
     "nuke_preview_view",
+    "offers_view",
     "order_view",
     "plan_view",
     "sentence",
