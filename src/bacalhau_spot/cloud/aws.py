@@ -11,10 +11,19 @@ from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.ranking import AwsRanking
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Access, Session
+from bacalhau_spot.cloud.watching import AwsWatching
 
 
 class Aws(
-    AwsAccount, AwsMarketPlace, AwsPrices, AwsRanking, AwsNetworking, AwsCompute, AwsSecretStore, AwsCleaning
+    AwsAccount,
+    AwsMarketPlace,
+    AwsPrices,
+    AwsRanking,
+    AwsNetworking,
+    AwsCompute,
+    AwsWatching,
+    AwsSecretStore,
+    AwsCleaning,
 ):
     """`port.Cloud` over boto3. `close()` when done."""
 

@@ -39,6 +39,9 @@ class Access:
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
     advisor_url: str = ADVISOR_URL  # empty: not asked
+    # The orchestrator that goes with it. None: the one in the configuration.
+    orchestrator_url: str | None = None
+    orchestrator_key: str | None = None
 
 
 class Session:
