@@ -30,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices", "ssh", "console")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices", "ssh", "console", "offers")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:

@@ -5,6 +5,7 @@ from bacalhau_spot.ui.views.cost import cost_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
+from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.reach import (
@@ -32,6 +33,7 @@ __all__ = [
     "listing_view",
     "menu_view",
     "nuke_preview_view",
+    "offers_view",
     "order_view",
     "over_budget",
     "plan_view",
