@@ -1,6 +1,7 @@
 """What is shown: values in, renderables out. Nothing here prints."""
 
 from bacalhau_spot.ui.problems import from_problems
+from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
@@ -13,6 +14,8 @@ from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_v
 
 __all__ = [
     "StatusView",
+    "checkup_errors",
+    "checkup_view",
     "config_view",
     "create_receipt_view",
     "error_view",
