@@ -39,8 +39,11 @@ class Settings:
     capacity: dict[str, int] = field(default_factory=dict)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
     # Limits
-    spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
+    # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
+    # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
+    spot_vcpu_quota: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
+    placement_configurations: int = 50  # new questions for placement scores in 24 hours
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
     opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
@@ -82,6 +85,7 @@ class World:
 
     settings: Settings = field(default_factory=Settings)
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
+    placement_questions: dict[str, float] = field(default_factory=dict)  # when each was first asked
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7

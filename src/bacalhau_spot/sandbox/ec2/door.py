@@ -24,6 +24,7 @@ from bacalhau_spot.sandbox.ec2 import (
     moto_repairs,
     network,
     own_images,
+    placement,
     places,
     prices,
     quotas,
@@ -39,6 +40,7 @@ from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
 from bacalhau_spot.sandbox.nodes.roster import Roster
 from bacalhau_spot.sandbox.services import identities, logs, pricing, tagging
+from bacalhau_spot.sandbox.services import quotas as account_quotas
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ ANSWERS: Mapping[str, Action] = {
     "EnableImageDeregistrationProtection": own_images.protect_image,
     "GetConsoleOutput": console.get_output,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "GetSpotPlacementScores": placement.scores,
     "RegisterImage": own_images.register_image,
     "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": legacy.request_spot_instances,
@@ -136,8 +139,9 @@ BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "tagging": tagging.answer,
 }
 # Services that know nothing of what exists in a region
-ELSEWHERE: Mapping[str, Callable[[Call], Reply]] = {
+ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
     "pricing": pricing.answer,
+    "servicequotas": account_quotas.answer,
 }
 
 
@@ -158,7 +162,7 @@ class Ec2:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
         if call.service in ELSEWHERE:
-            return ELSEWHERE[call.service](call)
+            return ELSEWHERE[call.service](self._world, call)
         if call.service != "ec2" and call.service not in BESIDE:
             return self._moto(call)
         region = self._region(call.region)

@@ -13,6 +13,7 @@ from bacalhau_spot.sandbox.layer.identity import Identity
 from bacalhau_spot.sandbox.layer.latency import Latency
 from bacalhau_spot.sandbox.layer.opt_in import OptIn
 from bacalhau_spot.sandbox.layer.policy import Policy
+from bacalhau_spot.sandbox.layer.proof import Decoder
 from bacalhau_spot.sandbox.layer.read_lag import ReadLag
 from bacalhau_spot.sandbox.layer.record import Record
 from bacalhau_spot.sandbox.layer.service_role import ServiceRole
@@ -39,6 +40,7 @@ STAGES = (
     ClientToken,
     ReadLag,
     Identity,
+    Decoder,
 )
 
 

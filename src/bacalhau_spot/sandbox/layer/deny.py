@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
@@ -24,7 +22,7 @@ class Deny:
     def __call__(self, call: Call) -> Reply:
         # AWS: STS API Reference, GetCallerIdentity: no policy can take this one away
         if denied(self._world, call.name) and call.name != WHO_AM_I:
-            raise refusals.denied(call, user_arn=USER_ARN, resource=_resource(call), proof=proof(call))
+            raise refusals.denied(call, user_arn=USER_ARN, resource=_resource(call))
         return self._inner(call)
 
 
@@ -36,9 +34,3 @@ def _resource(call: Call) -> str:
     if call.service != "ec2" or not call.mutates:
         return "*"
     return f"arn:aws:ec2:{call.region}:{ACCOUNT_ID}:*/*"
-
-
-def proof(call: Call) -> str:
-    """Stands where AWS puts what `sts decode-authorization-message` explains: long, and the same for the same call."""
-    digest = hashlib.sha512(f"{call.region} {call.name}".encode()).digest()
-    return base64.urlsafe_b64encode(digest * 4).decode().rstrip("=")

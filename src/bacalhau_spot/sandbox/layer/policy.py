@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.sandbox.iam.asks import SERVICE_ROLE, Asker, action_of, service_role
 from bacalhau_spot.sandbox.iam.language import Answer, Ask, judge
 from bacalhau_spot.sandbox.layer import refusals
-from bacalhau_spot.sandbox.layer.deny import proof
 from bacalhau_spot.sandbox.layer.identity import USER_ARN, WHO_AM_I
 from bacalhau_spot.sandbox.wire import AwsError, Reply
 
@@ -64,7 +63,6 @@ class Policy:
                 call,
                 user_arn=USER_ARN,
                 resource=ask.resource,
-                proof=proof(call),
                 action=ask.action,
                 explicit=answer is Answer.DENIED,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox import protocol
+from bacalhau_spot.sandbox.layer import proof
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def expired(call: Call) -> AwsError:
     return AwsError("ExpiredToken", message, status=403)
 
 
-def denied(
-    call: Call, *, user_arn: str, resource: str, proof: str, action: str = "", explicit: bool = False
-) -> AwsError:
+def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explicit: bool = False) -> AwsError:
     """EC2 names a resource and gives proof only for what changes something; reads are refused without either.
 
     `action`: what was not allowed, where it is not the call itself. `explicit`: a policy says no, instead of none saying yes.
@@ -68,7 +67,8 @@ def denied(
     if call.service == "ec2":
         message = f"You are not authorized to perform this operation. {why}"
         if not bare:
-            message += f". Encoded authorization failure message: {proof}"
+            encoded = proof.encoded(call, action=asked, resource=resource, explicit=explicit)
+            message += f". Encoded authorization failure message: {encoded}"
         return AwsError("UnauthorizedOperation", message, status=403)
     if protocol.is_json(call):
         return AwsError("AccessDeniedException", why)

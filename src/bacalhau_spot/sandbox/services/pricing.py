@@ -1,8 +1,8 @@
 """The Price List service: what instances, volumes and public addresses cost on demand, in AWS's shape and at our prices.
 
 AWS: Price List Service API Reference, GetProducts; Billing User Guide, "Using the AWS Price List Query API": three regions have
-an endpoint, a page has at most 100 products, each a JSON document in a string. What one asks for must be told apart from what costs
-differently under nearly the same name: another system, tenancy, or capacity status; a volume's older kind; an idle address.
+an endpoint, a page has at most 100 products, each a JSON document in a string. What one asks for must be told apart from what
+costs differently under nearly the same name: another system, tenancy, or capacity status; a volume's older kind; an idle address.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from bacalhau_spot.sandbox.wire import AwsError, Call, ConnectionLost, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from bacalhau_spot.sandbox.world import World
 
 ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 JSON_TYPE = "application/x-amz-json-1.1"
@@ -70,7 +72,7 @@ Attributes = dict[str, str]
 Product = tuple[str, Attributes, Decimal, str]  # family, attributes, USD, unit
 
 
-def answer(call: Call) -> Reply:
+def answer(_world: World, call: Call) -> Reply:
     """GetProducts. In a region without an endpoint nobody answers."""
     if call.region not in ENDPOINTS:
         raise ConnectionLost
