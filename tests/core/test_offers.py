@@ -104,6 +104,7 @@ def test_room_adds_up_over_quotas_and_is_unknown_where_one_is() -> None:
         ({"gpus_min": 1}, {"g4dn.xlarge"}),
         ({"gpus_min": 0, "gpus_max": 0, "vcpus_min": 4}, {"m6a.xlarge"}),
         ({"families": ("t3", "m6a")}, {"t3.medium", "m6a.xlarge"}),
+        ({"families": ("m6*", "t4g")}, {"m6a.xlarge", "t4g.small"}),
     ],
 )
 def test_a_type_fits_what_it_meets(change: dict[str, object], fitting: set[str]) -> None:

@@ -42,6 +42,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.prune:prune",
         "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
     ),
+    "offers": (
+        "bacalhau_spot.cli.offers:offers",
+        "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

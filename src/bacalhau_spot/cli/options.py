@@ -29,7 +29,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "doctor")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "doctor", "offers")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:

@@ -408,7 +408,9 @@ InstanceType = Annotated[
     str, matching(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), must("an instance type such as t3.medium")
 ]
 Family = Annotated[
-    str, matching(r"[a-z][a-z0-9-]*[0-9][a-z0-9-]*"), must("a family of instance types such as m6a")
+    str,
+    matching(r"[a-z][a-z0-9-]*[0-9][a-z0-9-]*\*?"),
+    must("a family of instance types such as m6a, or m6* for all that begin so"),
 ]
 Image = Annotated[
     str,

@@ -80,7 +80,7 @@ class Requirements(_Section):
     families: list[kinds.Family] | None = Field(
         default=None,
         min_length=1,
-        description="Only types of these families, such as [t3, m6a]. Without it: any family.",
+        description="Only types of these families, such as [t3, m6a]; m6* is all that begin so. Without it: any family.",
     )
 
 

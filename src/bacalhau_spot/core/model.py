@@ -82,7 +82,7 @@ class Requirements:
     arch: Arch | None = None
     gpus_min: int | None = None
     gpus_max: int | None = None
-    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a; empty: any
+    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a, or m6*; empty: any
 
 
 @dataclass(frozen=True, slots=True)

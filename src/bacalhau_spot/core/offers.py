@@ -134,8 +134,13 @@ def fits(info: TypeInfo, requirements: Requirements) -> bool:
         and _within(memory_gib, requirements.memory_gib_min, requirements.memory_gib_max)
         and _within(info.gpus, requirements.gpus_min or 0, requirements.gpus_max)
         and requirements.arch in {None, *info.archs}
-        and (not requirements.families or family_of(info.name) in requirements.families)
+        and (not requirements.families or _of_family(info.name, requirements.families))
     )
+
+
+def _of_family(name: str, families: Sequence[str]) -> bool:
+    own = family_of(name)
+    return any(own.startswith(one[:-1]) if one.endswith("*") else own == one for one in families)
 
 
 def _within(value: Decimal | int, low: Decimal | int, high: Decimal | int | None) -> bool:

@@ -111,7 +111,7 @@ async def all_offers(
         looked_into=tuple(seen),
         unseen=(*unseen, *blind),
         silent=tuple(look.silent),
-        remarks=_remarks(types),
+        remarks=_remarks(types, rates_known=bool(interruptions)),
     )
 
 
@@ -230,6 +230,7 @@ def _every(types: Mapping[str, Types]) -> set[str]:
 async def _interruptions(
     memory: Memory, rates: Callable[[], Awaitable[Rates | None]]
 ) -> dict[tuple[str, str], int]:
+    """Empty when they cannot be found out."""
     found: Rates | None = memory.recall(_RATES, "linux", max_age=_RATES_FRESH)
     if found is None:
         found = await rates()
@@ -238,8 +239,10 @@ async def _interruptions(
     return {(region, name): band for region, here in (found or {}).items() for name, band in here.items()}
 
 
-def _remarks(types: Mapping[str, Types]) -> tuple[str, ...]:
-    names = _every(types)
-    if not names or len(names) >= TYPES_FOR_A_SCORE:
-        return ()
-    return (f"no placement scores: AWS scores {TYPES_FOR_A_SCORE} instance types or more",)
+def _remarks(types: Mapping[str, Types], *, rates_known: bool) -> tuple[str, ...]:
+    remarks = []
+    if 0 < len(_every(types)) < TYPES_FOR_A_SCORE:
+        remarks.append(f"no placement scores: AWS scores {TYPES_FOR_A_SCORE} instance types or more")
+    if not rates_known:
+        remarks.append("no interruption rates: AWS's public file of them could not be read")
+    return tuple(remarks)

@@ -65,7 +65,7 @@ async def prepare(
     _check_seen(spec, seen)
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
-    _check_markets(spec, found)
+    check_markets(spec, found)
     warnings = (
         *remarks,
         *_blind_spots(spec, seen),
@@ -129,7 +129,8 @@ def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
         raise CloudError(first.code, first.message, operation=first.operation, region=first.region)
 
 
-def _check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
+def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
+    """Raises UserError when a region has none of the types, or its image is for another architecture."""
     named = {region.name: region for region in spec.regions}
     problems: list[str] = []
     for name, market in found.items():

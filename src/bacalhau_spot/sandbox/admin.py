@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bacalhau_spot import __version__
-from bacalhau_spot.sandbox import switches
+from bacalhau_spot.sandbox import advisor, switches
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from bacalhau_spot.sandbox.wire import AwsError, Reply
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
@@ -46,6 +46,7 @@ class Admin:
             ("GET", "status"): self._status,
             ("GET", "endpoint"): self._endpoint,
             ("GET", "calls"): self._calls,
+            ("GET", "advisor"): self._advisor,
             ("GET", "leftovers"): self._leftovers,
             ("POST", "set"): self._set,
             ("POST", "reset"): self._reset,
@@ -112,6 +113,9 @@ class Admin:
 
     def _calls(self, _http: Http, _body: Any) -> list[list[str]]:
         return [list(call) for call in self._sandbox.world.calls]
+
+    def _advisor(self, _http: Http, _body: Any) -> dict[str, Any]:
+        return advisor.file()
 
     def _leftovers(self, http: Http, _body: Any) -> list[str]:
         return self._sandbox.leftovers(defaults=parse_qs(http.query).get("defaults") == ["1"])

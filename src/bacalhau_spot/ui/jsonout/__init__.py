@@ -9,6 +9,7 @@ from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, tex
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.offers import offers_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
@@ -26,6 +27,7 @@ __all__ = [
     "instance_data",
     "listing_data",
     "nuke_found_data",
+    "offers_data",
     "order_data",
     "plan_data",
     "policy_data",

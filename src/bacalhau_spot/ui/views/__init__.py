@@ -5,6 +5,7 @@ from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
+from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import plan_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.receipt import create_receipt_view
@@ -23,6 +24,7 @@ __all__ = [
     "json_text",
     "listing_view",
     "nuke_preview_view",
+    "offers_view",
     "order_view",
     "plan_view",
     "prune_preview_view",
