@@ -30,7 +30,20 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices", "ssh", "console", "offers")
+_SLOW = (
+    "create",
+    "list",
+    "status",
+    "destroy",
+    "nuke",
+    "prune",
+    "cost",
+    "prices",
+    "ssh",
+    "console",
+    "offers",
+    "doctor",
+)
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
