@@ -6,6 +6,7 @@ because botocore lets others' exceptions through.
 
 from __future__ import annotations
 
+import json
 import re
 from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What the credential chain lets through (a file that is not there, output that is no JSON, a prompt without a terminal).
-CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, EOFError, TimeoutExpired)
+CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, KeyError, EOFError, TimeoutExpired)
 
 # The class of the error, not just its words, depends on the message: (code, message, our code).
 _SPLIT = (
@@ -63,9 +64,13 @@ def translate_chain(error: Exception) -> CloudError:
     if isinstance(error, TimeoutExpired):
         waited = f"it was waited for {error.timeout:.0f} s"
         return CloudError("CredentialProcessTimeout", waited, operation="", region="")
+    if isinstance(error, KeyError):  # a container's service that answers something else
+        return CloudError("CredentialRetrievalError", f"the answer has no {error}", operation="", region="")
     # A JSON parser's error shows what it could not read, which may be half a secret; only its kind is told.
-    if isinstance(error, ValueError):
+    if isinstance(error, json.JSONDecodeError):
         return CloudError("CredentialProcessOutput", "what it printed is not JSON", operation="", region="")
+    if isinstance(error, ValueError):  # a number that is none, in a variable or a file
+        return CloudError("InvalidSetting", str(error), operation="", region="")
     return CloudError("CredentialFileError", str(error), operation="", region="")
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Access
 
 # For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They answer within a second.
-FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
 # A credential_process may ask a password manager, which may ask for a fingerprint.
 PROCESS_S = 30.0
 

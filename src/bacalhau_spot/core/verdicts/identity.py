@@ -187,6 +187,7 @@ ROWS = {
     **rows(_MFA, "MfaRequired"),
     **rows(_MFA_AGAIN, "RefreshWithMFAUnsupportedError"),
     **rows(_BAD_FILE, "ConfigParseError", "InvalidConfigError", "InfiniteLoopConfigError", "ConfigNotFound"),
+    **rows(_BAD_FILE, "InvalidSetting"),
     **rows(_BAD_FILE, "InvalidEndpoint", "InvalidEndpointConfigurationError", "InvalidProxiesConfigError"),
     **rows(_BAD_FILE, "InvalidIMDSEndpointError", "InvalidIMDSEndpointModeError", "InvalidDefaultsMode"),
     **rows(_BAD_FILE, "InvalidRetryConfigurationError", "InvalidRetryModeError", "InvalidMaxRetryAttemptsError"),
