@@ -15,8 +15,10 @@ from bacalhau_spot.core.lifecycle import MOVES
 from bacalhau_spot.core.permissions import TABLE as PERMISSIONS
 from bacalhau_spot.core.permissions import Permission
 from bacalhau_spot.core.teardown import ROWS, TABLE, Row, before, waves
+from bacalhau_spot.core.verdict import FAMILIES, NUANCES, Action, Fault, Verdict, judge
 from bacalhau_spot.core.verdict import TABLE as VERDICTS
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.words import sentence
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,6 +30,29 @@ EXIT_CODES = {
     ExitCode.DENIED: "credentials or permission",
     ExitCode.BLIND: "could not look everywhere",
     ExitCode.INTERRUPTED: "interrupted",
+}
+
+FAULTS = {
+    Fault.CREDENTIALS: "Credentials",
+    Fault.PERMISSION: "Permission",
+    Fault.CONFIG: "Configuration",
+    Fault.QUOTA: "Quota",
+    Fault.PRICE: "Price",
+    Fault.CAPACITY: "Capacity",
+    Fault.UNKNOWN: "Ours, or not known",
+    Fault.AWS: "AWS's own trouble",
+    Fault.NETWORK: "The network between",
+    Fault.THROTTLED: "Too many calls",
+    Fault.BUSY: "Still in use",
+    Fault.LAG: "Not shown yet",
+    Fault.EXISTS: "Already so",
+}
+ACTIONS = {
+    Action.RETRY: "makes the call again until its deadline (`timeouts.api_s`)",
+    Action.OTHER_REGION: "asks the other regions for what is missing, unless `spread: strict`",
+    Action.STOP_REGION: "stops in this region; the others go on",
+    Action.STOP: "stops: nothing else can succeed either",
+    Action.DONE: "goes on",
 }
 
 
@@ -67,14 +92,36 @@ def graph() -> str:
 
 
 def errors() -> str:
-    def shown(text: str) -> str:
-        return text.format(region="REGION").replace("|", "\\|")
+    """A heading a class of faults, and below it one a verdict: the anchors that errors name."""
+    codes: dict[Verdict, list[str]] = {}
+    for code, verdict in VERDICTS.items():
+        codes.setdefault(verdict, []).append(f"`{code}`")
+    for family in FAMILIES:
+        codes.setdefault(family.verdict, []).append(f"`{family.begins}…{family.ends}`")
+    for one in NUANCES:
+        codes.setdefault(one.verdict, []).extend(f"`{code}`*" for code in sorted(one.codes))
+    codes[judge("")] = ["whatever is not on this page"]
+    lines = []
+    for fault in Fault:
+        lines += [f"## {FAULTS[fault]}", ""]
+        for verdict, known in codes.items():
+            if verdict.fault is fault:
+                lines += _verdict(verdict, known)
+    return "\n".join(lines).rstrip()
 
-    rows = [
-        f"| `{code}` | {verdict.fault.name.lower()} | {shown(verdict.sentence)} | {shown(verdict.hint)} |"
-        for code, verdict in sorted(VERDICTS.items(), key=lambda item: (item[1].fault, item[0]))
+
+def _verdict(verdict: Verdict, codes: list[str]) -> list[str]:
+    hint = verdict.advice("REGION", action="ACTION", profile="NAME", quota="CODE")
+    return [
+        f"### {verdict.name}",
+        "",
+        sentence(f"{verdict.told('REGION')}."),
+        "",
+        *([f"- What to do: {hint}"] if hint else []),
+        f"- What the program does: {ACTIONS[verdict.action]}",
+        f"- AWS's code: {', '.join(sorted(set(codes)))}",
+        "",
     ]
-    return "\n".join(["| AWS's code | whose | what it means | what to do |", "|---|---|---|---|", *rows])
 
 
 def permissions() -> str:

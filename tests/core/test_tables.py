@@ -23,7 +23,7 @@ from bacalhau_spot.core.tags import (
 )
 from bacalhau_spot.core.teardown import TABLE as KINDS
 from bacalhau_spot.core.teardown import Kind, before, ready
-from bacalhau_spot.core.verdict import TABLE, Action, Fault, judge, worst
+from bacalhau_spot.core.verdict import judge, worst
 from bacalhau_spot.errors import ExitCode
 
 
@@ -42,22 +42,6 @@ def test_of_several_errors_the_worst_fault_is_told(codes: list[str], told: str) 
     """It is a capacity problem only if all of them are."""
     assert worst(codes) == told
     assert worst(reversed(codes)) == told
-
-
-def test_every_row_says_what_to_do() -> None:
-    """No sentence ends in a full stop, and whatever is the user's to solve has a hint."""
-    for code, verdict in TABLE.items():
-        assert verdict.sentence and not verdict.sentence.endswith("."), code
-        assert verdict.hint or verdict.action is Action.DONE, code
-        verdict.sentence.format(region="us-east-1")
-        verdict.hint.format(region="us-east-1")
-
-
-def test_unknown_codes_have_a_verdict_too() -> None:
-    """Families by their ending; the rest is shown as AWS says it and not repeated."""
-    assert judge("InvalidSubnetID.NotFound").fault is Fault.LAG
-    assert judge("SomethingNewLimitExceeded").fault is Fault.QUOTA
-    assert judge("Whatever").action is Action.STOP_REGION
 
 
 def test_credentials_and_permission_have_their_own_exit_code() -> None:

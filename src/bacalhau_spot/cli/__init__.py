@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from bacalhau_spot.cli import options
+from bacalhau_spot.cli import options, streams
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -15,13 +16,26 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """The console script."""
-    code = run(sys.argv[1:])
+    sys.stdout, sys.stderr = streams.careful(sys.stdout), streams.careful(sys.stderr)
+    try:
+        code = run(sys.argv[1:])
+    except KeyboardInterrupt:  # before anything was begun, or while the last words were said
+        sys.stderr.write("interrupted\n")
+        code = ExitCode.INTERRUPTED
     sys.stdout.flush()
+    trouble = streams.trouble_of(sys.stdout)
+    if trouble:
+        sys.stderr.write(f"error: the result could not be written: {trouble}\n")
+        code = code or ExitCode.FAILED
     sys.stderr.flush()
-    if code == ExitCode.INTERRUPTED:
-        # A call may still hang in a thread, and Python would wait for it.
+    if code == ExitCode.INTERRUPTED or _hanging():
         os._exit(code)
     sys.exit(code)
+
+
+def _hanging() -> bool:
+    """Whether a call still hangs in a thread: Python would wait for it."""
+    return any(thread is not threading.main_thread() for thread in threading.enumerate() if not thread.daemon)
 
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:

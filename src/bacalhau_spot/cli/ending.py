@@ -5,7 +5,9 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cli import account
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
+from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import console, csvout, jsonout, views
@@ -43,13 +45,13 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
         for warning in result.late_warnings:
             talk.print(talk.spoken(f"warning: {warning}"), soft_wrap=True)
         for error in result.errors:
-            talk.print(views.error_view(error), crop=False)
+            talk.print(views.error_view(clean(error, world)), crop=False)
     else:
         envelope = jsonout.envelope(
             command=result.command,
             data=result.data,
             exit_code=result.exit_code,
-            errors=result.errors,
+            errors=[clean(error, world) for error in result.errors],
             warnings=result.warnings,
         )
         world.stdout.write(jsonout.text(envelope, form=output))
@@ -58,6 +60,7 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
 
 def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     """Tell an error that ended the command; its exit code."""
+    clean(error, world)
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
         _, talk = consoles(argv, world)
@@ -67,6 +70,15 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
         envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))
         world.stdout.write(jsonout.text(envelope, form=output))
     return int(error.exit_code)
+
+
+def clean(error: UserError, world: Runtime) -> UserError:
+    """The same error without secrets: it may quote what a program, a file or AWS said."""
+    error.what, error.why, error.hint = (
+        redacted(text, world) for text in (error.what, error.why, error.hint)
+    )
+    error.details = tuple(redacted(text, world) for text in error.details)
+    return error
 
 
 def interrupted() -> UserError:
@@ -85,7 +97,8 @@ def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
         problem = Problem(
             code=error.code, message=error.message, operation=error.operation, region=error.region
         )
-        return views.from_problems([problem])
+        profile = account.profile(account.profile_option(argv), environ=world.environ)
+        return views.from_problems([problem], profile="" if wants(argv, "--sandbox") else profile)
     return UserError(
         "sorry, that is a mistake in this program",
         why=f"{type(error).__name__}: {error}",
@@ -95,7 +108,7 @@ def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
 
 def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> str:
     """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
-    text = "\n".join("".join(traceback.format_exception(error)) for error in errors)
+    text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), world)
     if wants(list(argv), "--debug"):
         world.stderr.write(text)
     log = world.state_dir / f"error-{world.run_id[:8]}.log"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from getpass import getpass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
+from bacalhau_spot.cli import account
 from bacalhau_spot.cli.ending import consoles, record
+from bacalhau_spot.cli.redaction import redacted, secrets_of
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
@@ -79,14 +82,17 @@ class Invocation:
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
             return Silent()
-        if self.err.is_terminal:
+        if self.err.is_terminal and not self.common.debug:  # lines of --debug would break the frame
             return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
         return PlainScreen(self.err, clock=self.runtime.clock)
 
     def errors_of(
         self, problems: Sequence[Problem], *, exit_code: ExitCode = ExitCode.FAILED
     ) -> tuple[UserError, ...]:
-        return (views.from_problems(problems, exit_code=exit_code),) if problems else ()
+        if not problems:
+            return ()
+        profile = account.profile(self.common.profile, environ=self.runtime.environ)
+        return (views.from_problems(problems, exit_code=exit_code, profile=profile),)
 
     @staticmethod
     def blind(unseen: Sequence[Problem]) -> ExitCode:
@@ -135,6 +141,7 @@ class Invocation:
             else:
                 self.config_path()
                 raise AssertionError("no file was found, and then one was")
+            self.runtime.secrets.update(secrets_of(self._loaded.spec))
             self._tell_notes(self._loaded)
         return self._loaded
 
@@ -167,8 +174,14 @@ class Invocation:
 
                 self._access = connect(self.runtime)
             else:
-                advisor_url = self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL)
-                self._access = Access(profile=self.common.profile, advisor_url=advisor_url)
+                self._tell_who_wins()
+                self._access = Access(
+                    profile=self.common.profile,
+                    advisor_url=self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL),
+                    ask=getpass if self.runtime.interactive else None,
+                )
+            if self.common.debug:
+                self._access = replace(self._access, trace=self._trace)
         return self._access
 
     def orchestrator(self) -> Orchestrator | None:
@@ -185,6 +198,17 @@ class Invocation:
 
         login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
+
+    def _trace(self, line: str) -> None:
+        """With --debug: every AWS call, on stderr, whatever the form of the result."""
+        self.runtime.stderr.write(f"debug: {redacted(line, self.runtime)}\n")
+        self.runtime.stderr.flush()
+
+    def _tell_who_wins(self) -> None:
+        """Two identities at once: acting as the wrong one is worse than being refused."""
+        note = account.who_wins(self.common.profile, environ=self.runtime.environ)
+        if note and self.for_people:
+            self.err.print(f"note: {note}", highlight=False, soft_wrap=True)
 
     def engine(self, spec: ClusterSpec | None = None) -> Engine:
         api_s = spec.timeouts.api_s if spec else _LOOK_S

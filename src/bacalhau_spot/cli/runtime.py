@@ -31,6 +31,7 @@ class Runtime:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     argv: tuple[str, ...] = ()
     program: str = "bacalhau-spot"  # what the user types to call us
+    secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
 
     @classmethod
     def real(cls, argv: tuple[str, ...]) -> Runtime:

@@ -1,23 +1,124 @@
-"""botocore's exceptions in our words: an AWS code, the message, the operation."""
+"""botocore's exceptions in our words: an AWS code, the message, the operation.
+
+Where AWS did not answer, the code is the name of botocore's exception, which `core.verdict` knows; a few have names of ours,
+because botocore lets others' exceptions through.
+"""
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
+import json
+import re
+from subprocess import TimeoutExpired
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError, ValidationError
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.verdict import TABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# What the credential chain lets through (a file that is not there, output that is no JSON, a prompt without a terminal).
+CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, KeyError, EOFError, TimeoutExpired)
+
+# The class of the error, not just its words, depends on the message: (code, message, our code).
+_SPLIT = (
+    # EC2 user guide, "Troubleshoot instance launch issues"
+    ("AuthFailure", r"not authorized for images", "AuthFailure.NotAuthorizedForImages"),
+    # EC2 API reference, ReleaseAddress, DeregisterImage: what is another's, or a service's
+    (
+        "AuthFailure",
+        r"do(es)? not (have permission|belong)|do not own|is not authorized|managed by",
+        "AuthFailure.NotYours",
+    ),
+)
+# Keeps what would not help anybody out of a sentence; --debug shows it.
+_PROOF = re.compile(r"[.,]?\s*Encoded authorization failure message: (?P<proof>[A-Za-z0-9_=-]+)\.?")
+_BLANKS = re.compile(r"\s+")
 
 
 def translate(error: BotoCoreError | ClientError, *, operation: str, region: str) -> CloudError:
-    """AWS's code where AWS answered; else the name of botocore's exception, which core.verdict knows as a code."""
-    action = operation.replace("_", " ").title().replace(" ", "")
+    """AWS's code where AWS answered. Raises the error itself when it is a mistake of ours, which no verdict can tell."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         meta = error.response.get("ResponseMetadata", {})
+        message = str(details.get("Message", "")).strip()
         return CloudError(
-            str(details.get("Code", "Unknown")),
-            str(details.get("Message", "")).strip(),
-            operation=action,
+            split(str(details.get("Code", "Unknown")), message),
+            plain(message),
+            # Credentials are fetched on the way to a call, by calls of their own.
+            operation=error.operation_name or _action(operation),
             region=region,
             request_id=str(meta.get("RequestId", "")),
         )
-    return CloudError(type(error).__name__, str(error), operation=action, region=region)
+    return CloudError(_code(error), _BLANKS.sub(" ", str(error)), operation=_action(operation), region=region)
+
+
+def translate_chain(error: Exception) -> CloudError:
+    """What went wrong while credentials were looked for."""
+    if isinstance(error, BotoCoreError | ClientError):
+        return translate(error, operation="", region="")
+    if isinstance(error, EOFError):
+        return CloudError("MfaRequired", "the profile has an mfa_serial", operation="", region="")
+    if isinstance(error, TimeoutExpired):
+        waited = f"it was waited for {error.timeout:.0f} s"
+        return CloudError("CredentialProcessTimeout", waited, operation="", region="")
+    if isinstance(error, KeyError):  # a container's service that answers something else
+        return CloudError("CredentialRetrievalError", f"the answer has no {error}", operation="", region="")
+    # A JSON parser's error shows what it could not read, which may be half a secret; only its kind is told.
+    if isinstance(error, json.JSONDecodeError):
+        return CloudError("CredentialProcessOutput", "what it printed is not JSON", operation="", region="")
+    if isinstance(error, ValueError):  # a number that is none, in a variable or a file
+        return CloudError("InvalidSetting", str(error), operation="", region="")
+    return CloudError("CredentialFileError", str(error), operation="", region="")
+
+
+def split(code: str, message: str) -> str:
+    """AWS's code, made finer where it stands for errors of different classes."""
+    for known, words, finer in _SPLIT:
+        if code == known and re.search(words, message, re.IGNORECASE):
+            return finer
+    return code
+
+
+def plain(message: str) -> str:
+    """AWS's message without what nobody can read."""
+    return _PROOF.sub("", message)
+
+
+def proof_of(error: BotoCoreError | ClientError) -> str | None:
+    """The encoded message that `sts:DecodeAuthorizationMessage` explains; None when there is none."""
+    if not isinstance(error, ClientError):
+        return None
+    found = _PROOF.search(str(error.response.get("Error", {}).get("Message", "")))
+    return found["proof"] if found else None
+
+
+def _action(operation: str) -> str:
+    return operation.replace("_", " ").title().replace(" ", "")
+
+
+def _code(error: BotoCoreError) -> str:
+    """The nearest class that has a verdict; what lies beneath it where that says more."""
+    for cause in _causes(error):
+        if type(cause).__name__ == "NameResolutionError":  # urllib3's; botocore calls it a connection error
+            return "NameResolutionError"
+    for kind in type(error).__mro__:
+        # botocore's ValidationError is about arguments of ours; AWS has a code of the same name.
+        if kind.__name__ in TABLE and kind is not ValidationError:
+            return kind.__name__
+    raise error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    todo: list[object] = [error]
+    while todo:
+        one = todo.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        seen.add(id(one))
+        yield one
+        todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+        todo.append(getattr(one, "kwargs", {}).get("error"))

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.aws_errors import plain, split
 from bacalhau_spot.cloud.port import CloudError, FleetResult, Launched, Refusal
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
@@ -108,8 +109,8 @@ class AwsCompute:
                 Refusal(
                     type=_override(row).get("InstanceType", ""),
                     zone=_zone(row, zones),
-                    code=row.get("ErrorCode", "Unknown"),
-                    message=row.get("ErrorMessage", ""),
+                    code=split(row.get("ErrorCode", "Unknown"), row.get("ErrorMessage", "")),
+                    message=plain(row.get("ErrorMessage", "")),
                 )
                 for row in reply.get("Errors", ())
             ),

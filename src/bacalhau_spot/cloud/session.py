@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.aws_errors import translate
+from bacalhau_spot.cloud.aws_errors import proof_of, translate
+from bacalhau_spot.cloud.credentials import core_session
+from bacalhau_spot.cloud.denials import Denials
+from bacalhau_spot.cloud.port import CloudError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
 FALLBACK_REGION = "us-east-1"
 
+CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
 _THREADS = 32  # asyncio's own pool would have six on two cores
 
 
@@ -31,6 +37,7 @@ class Access:
     """How to reach AWS. All None: what the AWS CLI on this machine would use.
 
     With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
+    `ask`: asks for an MFA code, where somebody is there to be asked. `trace`: is told every call, a line each.
     """
 
     profile: str | None = None
@@ -42,6 +49,8 @@ class Access:
     # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None
+    ask: Callable[[str], str] | None = None
+    trace: Callable[[str], None] | None = None
 
 
 class Session:
@@ -53,6 +62,7 @@ class Session:
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._session: boto3.Session | None = None
+        self._denials = Denials()
 
     async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         """One API call. `region` None: wherever the user is at home. Raises CloudError."""
@@ -99,12 +109,8 @@ class Session:
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        try:
-            client = self._client(service, region)
-            reply: dict[str, Any] = getattr(client, operation)(**kwargs)
-        except (BotoCoreError, ClientError) as error:
-            raise translate(error, operation=operation, region=region or "") from error
-        return reply
+        client = self._client(service, region)
+        return self._made(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
     def _everything(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
@@ -112,37 +118,71 @@ class Session:
         client = self._client(service, region)
         if not client.can_paginate(operation):
             return self._call(service, region, operation, kwargs)
+        pages = client.get_paginator(operation).paginate(**kwargs)
+        return self._made(client, operation, region, pages.build_full_result)
+
+    def _made(
+        self, client: Any, operation: str, region: str | None, call: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """One call, told to whoever traces. Raises CloudError."""
+        start_s, outcome = time.monotonic(), "failed"
         try:
-            reply: dict[str, Any] = client.get_paginator(operation).paginate(**kwargs).build_full_result()
+            reply = call()
+            outcome = "ok"
         except (BotoCoreError, ClientError) as error:
-            raise translate(error, operation=operation, region=region or "") from error
+            outcome = str(error)
+            raise self._told(error, operation, region) from error
+        finally:
+            if self._access.trace is not None:
+                spent_ms = (time.monotonic() - start_s) * 1000
+                name = (
+                    f"{client.meta.service_model.service_name}:{client.meta.method_to_api_mapping[operation]}"
+                )
+                self._access.trace(f"{name} {client.meta.region_name} {spent_ms:.0f} ms: {outcome}")
         return reply
+
+    def _told(self, error: BotoCoreError | ClientError, operation: str, region: str | None) -> CloudError:
+        """The error in our words, with AWS's reason for a denial where it gives one."""
+        told = translate(error, operation=operation, region=region or "")
+        proof = proof_of(error)
+        if proof is not None:
+            told.message += self._denials.reason(proof, lambda: self._client("sts", None))
+        return told
 
     def _client(self, service: str, region: str | None) -> Any:
         # A session is not thread safe and making a client takes 10 ms; clients may be used from any thread.
         with self._lock:
             if self._session is None:
-                self._session = _boto_session(self._access)
+                self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
             where = region or self._session.region_name or FALLBACK_REGION
             client = self._clients.get((service, where))
             if client is None:
-                client = self._session.client(
-                    service,
-                    region_name=where,
-                    endpoint_url=self._access.endpoint_url,
-                    config=_config(self._access),
-                )
+                client = self._new_client(self._session, service, where)
                 self._clients[service, where] = client
             return client
 
+    def _new_client(self, session: boto3.Session, service: str, region: str) -> Any:
+        try:
+            return session.client(
+                service,
+                region_name=region,
+                endpoint_url=self._access.endpoint_url,
+                config=_config(self._access, service),
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise translate(error, operation="", region="") from error
+        except ValueError as error:  # botocore's for an address that is none
+            raise CloudError("InvalidEndpoint", str(error), operation="", region="") from error
 
-def _config(access: Access) -> Config:
+
+def _config(access: Access, service: str) -> Config:
     return Config(
         # An address that was given explicitly is meant as it is; a proxy of the environment is for the way to AWS.
         proxies={} if access.endpoint_url else None,
-        connect_timeout=5,
+        connect_timeout=CONNECT_S,
         # An instant fleet answers only when every instance is granted or refused. A repeat carries the same client token.
-        read_timeout=45,
+        # Who we are is known at once: an address that hangs must not keep anybody waiting.
+        read_timeout=WHO_AM_I_S if service == "sts" else READ_S,
         max_pool_connections=16,
         # The engine retries, and nothing below it: it tells the user, keeps the deadline, and looks before it makes again
         # what has no client token.
@@ -155,20 +195,3 @@ def _config(access: Access) -> Config:
 def _models() -> Loader:
     """The services as botocore describes them. EC2's takes a fifth of a second to read: once a process is enough."""
     return Loader()
-
-
-def _boto_session(access: Access) -> boto3.Session:
-    explicit = access.access_key_id is not None
-    core = botocore.session.Session(session_vars=_ISOLATED if explicit else None, profile=access.profile)
-    core.register_component("data_loader", _models())
-    if explicit:
-        core.set_credentials(access.access_key_id, access.secret_access_key)
-    return boto3.Session(botocore_session=core)
-
-
-# What botocore reads of the machine's AWS configuration: nothing.
-_ISOLATED = {
-    "profile": (None, None, None, None),
-    "config_file": (None, None, os.devnull, None),
-    "credentials_file": (None, None, os.devnull, None),
-}

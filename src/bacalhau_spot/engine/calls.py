@@ -89,10 +89,15 @@ class Calls:
         self.mistakes.append(error)
         return Problem(code=MISTAKE, message=f"{type(error).__name__}: {error}", operation="", region=region)
 
-    async def read(self, region: str, call: Callable[[], Awaitable[T]]) -> T:
-        """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help."""
+    async def read(
+        self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None
+    ) -> T:
+        """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help.
+
+        `within_s`: a nearer deadline than that of other calls.
+        """
         await self._respect(region, self._reads, _READS)
-        return await self._attempt(region, call, careful=False, patient=True, brake=False)
+        return await self._attempt(region, call, careful=False, patient=True, brake=False, within_s=within_s)
 
     async def write(
         self,
@@ -136,8 +141,9 @@ class Calls:
         careful: bool,
         patient: bool,
         brake: bool,
+        within_s: float | None = None,
     ) -> T:
-        deadline_s = self.clock.monotonic_s() + self._api_s
+        deadline_s = self.clock.monotonic_s() + min(self._api_s, within_s or self._api_s)
         attempt = 0
         while True:
             try:

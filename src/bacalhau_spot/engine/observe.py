@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# The first call: when AWS cannot be reached, nobody should wait long to hear it.
+_WHO_AM_I_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -45,7 +48,7 @@ class Survey:
 
 async def standing(calls: Calls) -> Standing:
     """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
-    identity = await calls.read("", calls.cloud.identity)
+    identity = await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
     return Standing(identity=identity, regions=await calls.read("", calls.cloud.regions))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.verdict import Fault, Verdict, judge, worst
+from bacalhau_spot.core.verdict import Fault, Verdict, denied_action, judge, worst
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.words import listed
 
@@ -30,14 +30,15 @@ class RefusedError(UserError):
         code: str,
         regions: tuple[str, ...],
         why: str,
+        hint: str,
         details: tuple[str, ...],
         exit_code: ExitCode,
     ) -> None:
         super().__init__(
-            verdict.sentence.format(region=listed(regions) or _HERE),
+            verdict.told(listed(regions) or _HERE),
             why=why,
-            hint=verdict.hint.format(region=regions[0] if regions else _ANY_REGION),
-            docs=_DOCS if verdict.fault is not Fault.UNKNOWN else "",
+            hint=hint,
+            docs=f"{_DOCS}#{verdict.name}",
             details=details,
             exit_code=exit_code,
         )
@@ -45,26 +46,42 @@ class RefusedError(UserError):
         self.regions = regions
 
 
-def from_problems(problems: Sequence[Problem], *, exit_code: ExitCode | None = None) -> RefusedError:
-    """All of AWS's refusals as one error: the worst kind first, each kind once with its regions."""
+def from_problems(
+    problems: Sequence[Problem], *, exit_code: ExitCode | None = None, profile: str = ""
+) -> RefusedError:
+    """All of AWS's refusals as one error: the worst kind first, each kind once with its regions.
+
+    `profile`: the AWS profile in use, for the commands of AWS's own that hints name.
+    """
     code = worst(problem.code for problem in problems)
     groups = _by_meaning(problems)
     first = next(problem for problem in problems if problem.code == code)
     same = groups.pop(_meaning(first))
-    verdict = judge(first.code)
+    verdict, regions = _verdict(first), _regions(same)
     return RefusedError(
         verdict,
         code=first.code,
-        regions=_regions(same),
+        regions=regions,
         why=_why(first),
+        hint=verdict.advice(regions[0] if regions else _ANY_REGION, action=_refused(same), profile=profile),
         details=(*_variants(same, first), *_others(list(groups.values()))),
         exit_code=verdict.exit_code if exit_code is None else exit_code,
     )
 
 
+def _verdict(problem: Problem) -> Verdict:
+    return judge(problem.code, problem.message)
+
+
+def _refused(problems: Sequence[Problem]) -> str:
+    """`ec2:CreateVpc and ec2:CreateFleet`: what AWS refused, for whoever grants it."""
+    found = {denied_action(problem.message) or problem.operation for problem in problems}
+    return listed(sorted(filter(None, found)))
+
+
 def _meaning(problem: Problem) -> tuple[Verdict, str]:
     """What makes two problems the same one. Of codes without a row nothing is known but the code."""
-    verdict = judge(problem.code)
+    verdict = _verdict(problem)
     return verdict, problem.code if verdict.fault is Fault.UNKNOWN else ""
 
 
@@ -96,7 +113,7 @@ def _variants(same: Sequence[Problem], first: Problem) -> tuple[str, ...]:
 def _others(groups: Sequence[Sequence[Problem]]) -> tuple[str, ...]:
     """One line for each further kind of error."""
     return tuple(
-        f"also: {judge(group[0].code).sentence.format(region=listed(_regions(group)) or _HERE)}"
+        f"also: {_verdict(group[0]).told(listed(_regions(group)) or _HERE)}"
         f" ({', '.join(sorted({problem.code for problem in group}))})"
         for group in sorted(groups, key=lambda group: (judge(group[0].code).fault, group[0].code))
     )

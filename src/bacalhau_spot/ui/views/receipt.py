@@ -8,11 +8,14 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
-from bacalhau_spot.core.verdict import judge
+from bacalhau_spot.core.quotas import quotas_of
+from bacalhau_spot.core.verdict import denied_action, judge
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from bacalhau_spot.core.receipt import CreateReceipt, RegionReceipt
@@ -121,11 +124,26 @@ def _reasons(receipt: CreateReceipt) -> list[RenderableType]:
             by_code.setdefault(region.code, []).append(region)
     lines: list[RenderableType] = []
     for code, regions in sorted(by_code.items()):
-        names, verdict = sorted(region.region for region in regions), judge(code)
-        lines.append(Said(f"{verdict.sentence.format(region=listed(names))} ({code})", style="yellow"))
+        names, message = sorted(region.region for region in regions), _message(code, regions)
+        verdict = judge(code, message)
+        lines.append(Said(f"{verdict.told(listed(names))} ({code})", style="yellow"))
         if verdict.hint and any(_failed(region) for region in regions):
-            lines.append(Said(verdict.hint.format(region=names[0]), prefix="  hint: "))
+            hint = verdict.advice(names[0], action=denied_action(message), quota=_spot_quota(code, regions))
+            lines.append(Said(hint, prefix="  hint: "))
     return lines
+
+
+def _message(code: str, regions: Sequence[RegionReceipt]) -> str:
+    """AWS's words beside the code."""
+    told = [(one.code, one.message) for region in regions for one in region.refusals]
+    told += [(region.problem.code, region.problem.message) for region in regions if region.problem]
+    return next((message for known, message in told if known == code), "")
+
+
+def _spot_quota(code: str, regions: Sequence[RegionReceipt]) -> str:
+    """The quota that counts the types that were refused for it; empty when nothing says which types those were."""
+    types = (one.type for region in regions for one in region.refusals if one.code == code)
+    return next((quota.code for quota in quotas_of(types)), "")
 
 
 def _lost(receipt: CreateReceipt) -> list[Text]:

@@ -1,0 +1,43 @@
+"""Which AWS profile is in use, by botocore's own rules."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# botocore asks in this order (botocore.configprovider).
+_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+
+
+def profile(option: str | None, *, environ: Mapping[str, str]) -> str:
+    """The profile by name; empty for the default one."""
+    return option or next((environ[name] for name in _VARIABLES if environ.get(name)), "")
+
+
+def profile_option(argv: list[str]) -> str | None:
+    """--profile of a command line that may not have been understood."""
+    for index, word in enumerate(argv):
+        name, sign, value = word.partition("=")
+        if name == "--profile":
+            return value if sign else next(iter(argv[index + 1 : index + 2]), None)
+    return None
+
+
+def who_wins(option: str | None, *, environ: Mapping[str, str]) -> str:
+    """What to know where both keys and a profile are set; empty where they are not.
+
+    Keys in the environment win over a profile in the environment; --profile wins over both (botocore.credentials).
+    """
+    if not environ.get("AWS_ACCESS_KEY_ID"):
+        return ""
+    if option:
+        return f"--profile {option} is used; AWS_ACCESS_KEY_ID in the environment is not"
+    named = next((name for name in _VARIABLES if environ.get(name)), None)
+    if named is None:
+        return ""
+    return (
+        f"AWS_ACCESS_KEY_ID in the environment is used, and {named}={environ[named]} is not; "
+        f"to use the profile, add --profile {environ[named]}"
+    )

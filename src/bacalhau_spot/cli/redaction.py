@@ -1,0 +1,44 @@
+"""The one place where secrets are taken out of what might hold them: tracebacks, logs, errors, traces of calls."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.core.model import ClusterSpec
+
+HIDDEN = "***"
+# A shorter one is a word that may stand anywhere.
+_SHORTEST = 6
+_VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
+# Where a secret is not known, its label gives it away: "SecretAccessKey": "…", token=…, Authorization: Bearer …
+_LABELLED = re.compile(
+    r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
+    r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}]{8,}""",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str, world: Runtime) -> str:
+    """`text` without any secret of the environment or of the configuration."""
+    for secret in sorted(_known(world), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return _LABELLED.sub(rf"\1{HIDDEN}", text)
+
+
+def _known(world: Runtime) -> Iterator[str]:
+    for name, value in world.environ.items():
+        if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith("_FILE"):
+            yield value
+    yield from (secret for secret in world.secrets if len(secret) >= _SHORTEST)
+
+
+def secrets_of(spec: ClusterSpec) -> Iterator[str]:
+    """What the configuration has brought along."""
+    for secret in (spec.bacalhau.token, spec.bacalhau.api_key):
+        if secret is not None:
+            yield secret.reveal()

@@ -1,0 +1,76 @@
+"""The standard streams as they are: nobody may be reading any more, the disk may be full, the terminal may know ASCII only."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What an ASCII terminal shows in the place of the few other characters that we write.
+_ASCII = {0xB7: "-", 0x2026: "...", 0x2013: "-", 0x2014: "-", 0x2018: "'", 0x2019: "'", 0xD7: "x"}
+
+
+class Careful:
+    """A text stream whose writes do not fail. `trouble`: why what was written is not all there; nobody reading is none."""
+
+    def __init__(self, inner: TextIO) -> None:
+        self._inner = inner
+        self._gone = False
+        self.trouble = ""
+
+    def write(self, text: str) -> int:
+        try:
+            self._safely(lambda: self._inner.write(text))
+        except UnicodeEncodeError:
+            self._safely(lambda: self._inner.write(_in_ascii(text)))
+        return len(text)
+
+    def flush(self) -> None:
+        self._safely(self._inner.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def _safely(self, step: Callable[[], object]) -> None:
+        if self._gone:
+            return
+        try:
+            step()
+        except OSError as error:
+            self._gone = True
+            if error.errno != errno.EPIPE:
+                self.trouble = error.strerror or str(error)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """What the stream still holds would fail once more when Python ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._inner.fileno())
+        os.close(nowhere)
+
+
+def careful(stream: TextIO | None) -> TextIO:
+    """None: Python's word for a stream that was closed before we began."""
+    if stream is None:
+        stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is open as long as the program
+    return cast("TextIO", Careful(stream))
+
+
+def trouble_of(stream: TextIO) -> str:
+    return stream.trouble if isinstance(stream, Careful) else ""
+
+
+def _in_ascii(text: str) -> str:
+    """JSON's way to write what is not ASCII, which JSON's readers undo, where there is no look-alike."""
+    return "".join(_letter(letter) for letter in text)
+
+
+def _letter(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    units = letter.encode("utf-16-be", "surrogatepass")
+    escaped = "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+    return _ASCII.get(ord(letter), escaped)

@@ -1,0 +1,94 @@
+"""The credential chain, with an end to every wait: botocore would wait minutes for a sign-in service, and for ever for a program.
+
+botocore's own ends: the instance's metadata service, one second and one try (`metadata_service_timeout`,
+`metadata_service_num_attempts`); a container's, two seconds and three tries.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import ProcessProvider
+from botocore.exceptions import NoCredentialsError
+from botocore.utils import JSONFileCache
+
+from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
+
+if TYPE_CHECKING:
+    from botocore.loaders import Loader
+
+    from bacalhau_spot.cloud.session import Access
+
+# For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They answer within a second.
+FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
+# A credential_process may ask a password manager, which may ask for a fingerprint.
+PROCESS_S = 30.0
+
+# What botocore reads of the machine's AWS configuration when it is given explicit keys: nothing.
+_ISOLATED = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
+
+
+def core_session(access: Access, *, models: Loader) -> Any:
+    """A botocore session that has its credentials. Raises CloudError."""
+    explicit = access.access_key_id is not None
+    core = botocore.session.Session(session_vars=_ISOLATED if explicit else None, profile=access.profile)
+    core.register_component("data_loader", models)
+    if explicit:
+        core.set_credentials(access.access_key_id, access.secret_access_key)
+        return core
+    core.set_default_client_config(FETCHING)
+    try:
+        _bound(core, access)
+        found = core.get_credentials()
+        if found is None:
+            raise NoCredentialsError
+        found.get_frozen_credentials()
+    except CHAIN_ERRORS as error:
+        raise translate_chain(error) from error
+    return core
+
+
+def _bound(core: Any, access: Access) -> None:
+    """A program that gives credentials is given half a minute; a session that an MFA code opened is shared with the AWS CLI."""
+    resolver = core.get_component("credential_provider")
+    profile = core.get_config_variable("profile") or "default"
+    resolver.insert_before(
+        ProcessProvider.METHOD, ProcessProvider(profile, lambda: core.full_config, popen=_Bounded)
+    )
+    roles = resolver.get_provider("assume-role")
+    roles.cache = _SharedCache(str(Path("~/.aws/cli/cache").expanduser()))
+    roles._prompter = access.ask or _nobody_there  # noqa: SLF001 - botocore's own would read from a pipe that is meant for us
+
+
+def _nobody_there(prompt: str) -> str:
+    raise EOFError(prompt)
+
+
+class _SharedCache(JSONFileCache):  # type: ignore[misc]  # botocore is not typed
+    """The AWS CLI's own. A home that cannot be written to keeps nobody from working."""
+
+    def __setitem__(self, key: str, value: object) -> None:
+        with contextlib.suppress(OSError):
+            super().__setitem__(key, value)
+
+
+class _Bounded(subprocess.Popen[bytes]):
+    """A program that is ended when it does not end. Raises TimeoutExpired."""
+
+    def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:  # noqa: A002 - the base class's name
+        try:
+            return super().communicate(input, timeout or PROCESS_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self.wait()
+            raise

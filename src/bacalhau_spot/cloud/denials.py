@@ -1,0 +1,58 @@
+"""AWS's reasons for a denial, which it gives encoded: only who may call `sts:DecodeAuthorizationMessage` may know them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The same reason, as a rule, however often it is asked.
+_MOST = 3
+
+
+class Denials:
+    """Asks AWS a few times a run at most, and not again once it has refused."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._left = _MOST
+
+    def reason(self, proof: str, sts: Callable[[], Any]) -> str:
+        """A half-sentence to follow AWS's message; empty when AWS does not tell."""
+        with self._lock:
+            if self._left <= 0:
+                return ""
+            self._left -= 1
+        try:
+            text = sts().decode_authorization_message(EncodedMessage=proof)["DecodedMessage"]
+        except (BotoCoreError, ClientError):
+            with self._lock:
+                self._left = 0
+            return ""
+        return f"; AWS decoded: {explained(text)}"
+
+
+def explained(text: str) -> str:
+    """`explicitly denied by statement NoBigOnes: ec2:RunInstances on arn:…, ec2:InstanceType=t3.medium`.
+
+    The form of the text: STS API reference, DecodeAuthorizationMessage.
+    """
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return text
+    context = told.get("context", {})
+    ids = [row.get("statementId", "") for row in told.get("matchedStatements", {}).get("items", ())]
+    named = ", ".join(filter(None, ids))
+    why = "explicitly denied" if told.get("explicitDeny") else "nothing allows it"
+    by = f" by statement {named}" if named else ""
+    conditions = [
+        f"{row.get('key')}={'|'.join(value.get('value', '') for value in row.get('values', {}).get('items', ()))}"
+        for row in context.get("conditions", {}).get("items", ())
+    ]
+    return ", ".join([f"{why}{by}: {context.get('action')} on {context.get('resource')}", *conditions])

@@ -1,0 +1,210 @@
+"""Who is asking: credentials that are missing, wrong, expired or not given out, and what an identity may not do.
+
+Sources: EC2, STS, IAM Identity Center and S3 API references, "Common errors"; IAM user guide, "Troubleshoot access denied error
+messages"; botocore.exceptions for what never reaches AWS.
+"""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+
+
+def _nobody(name: str, sentence: str, hint: str) -> Verdict:
+    """Without credentials nothing else can succeed either."""
+    return Verdict(name, Fault.CREDENTIALS, Action.STOP, sentence, hint)
+
+
+def _forbidden(name: str, sentence: str, hint: str, *, action: Action = Action.STOP_REGION) -> Verdict:
+    """One region only, as a rule: service control policies forbid single regions."""
+    return Verdict(name, Fault.PERMISSION, action, sentence, hint)
+
+
+_RENEW = _nobody(
+    "expired-credentials",
+    "your AWS credentials have expired",
+    "renew them (with SSO: `aws sso login{profile}`), then run the same command again",
+)
+_WRONG_KEY = _nobody(
+    "unknown-key",
+    "AWS does not accept these credentials",
+    "check which ones are in use with `aws sts get-caller-identity{profile}`; set AWS_PROFILE or run `aws configure{profile}`",
+)
+_WRONG_SECRET = _nobody(
+    "wrong-secret",
+    "the secret access key is not the one that belongs to the access key id",
+    "enter both again with `aws configure{profile}`; if they are right, compare `date -u` with the real time",
+)
+CLOCK = _nobody(
+    "clock",
+    "this machine's clock is wrong: AWS refuses what is signed at another time than its own",
+    "compare `date -u` with the real time, set the clock, and try again",
+)
+_BLOCKED = _nobody(
+    "account-blocked",
+    "AWS has closed or blocked this account, or it has never been activated",
+    "sign in at https://console.aws.amazon.com/support and ask AWS why",
+)
+_NO_KEY = _nobody(
+    "no-credentials",
+    "no AWS credentials were found",
+    "sign in with `aws sso login{profile}` or `aws configure{profile}`, or set AWS_PROFILE; "
+    "to try without an account, add --sandbox",
+)
+_HALF_KEY = _nobody(
+    "half-credentials",
+    "the AWS credentials are incomplete",
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both, or neither and AWS_PROFILE; "
+    "in ~/.aws a profile needs both keys, or role_arn with source_profile",
+)
+_NO_PROFILE = _nobody(
+    "no-such-profile",
+    "there is no AWS profile of that name",
+    "`aws configure list-profiles` lists them; correct --profile or AWS_PROFILE",
+)
+_SIGN_IN = _nobody(
+    "sso",
+    "you are not signed in to AWS, or no longer",
+    "run `aws sso login{profile}`, then the same command again",
+)
+_LOG_IN = _nobody(
+    "aws-login",
+    "your AWS sign-in has ended, or cannot be used",
+    "run `aws login{profile}`, then the same command again",
+)
+_NO_LIBRARY = _nobody(
+    "missing-library",
+    "this AWS profile needs a library that is not installed",
+    "`uv pip install awscrt`, or use another profile with --profile",
+)
+SOURCE = _nobody(
+    "credential-source",
+    "the place from which your AWS profile gets its credentials gave none",
+    "`aws sts get-caller-identity{profile}` asks the same place; when that works, run the same command again",
+)
+PROCESS = _nobody(
+    "credential-process",
+    "the program that your AWS profile names as its credential_process gave no credentials",
+    "run the program by itself (`aws configure get credential_process{profile}` shows it); "
+    "it has to print the JSON that AWS describes",
+)
+_SLOW_PROCESS = _nobody(
+    "slow-credential-process",
+    "the program that your AWS profile names as its credential_process did not end",
+    "run the program by itself (`aws configure get credential_process{profile}` shows it); it may be waiting for an answer",
+)
+_FILE = _nobody(
+    "credential-file",
+    "a file or program that your AWS settings name is not there, or cannot be read",
+    "correct the path named above in ~/.aws/config or in AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+_WEB_IDENTITY = _nobody(
+    "web-identity",
+    "AWS does not accept the web identity token for the role",
+    "get a new token into AWS_WEB_IDENTITY_TOKEN_FILE; the role's trust policy has to name whoever issued it",
+)
+_MFA = _nobody(
+    "mfa",
+    "your AWS profile asks for an MFA code, and there is no terminal to ask on",
+    "run `aws sts get-caller-identity{profile}` on a terminal; the session that it opens is used here too",
+)
+_MFA_AGAIN = _nobody(
+    "mfa-again",
+    "the AWS session that your MFA code opened has ended",
+    "run the same command again and enter a new code",
+)
+_BAD_FILE = _nobody(
+    "aws-config",
+    "the AWS configuration of this machine cannot be used",
+    "correct what is named above in ~/.aws/config, ~/.aws/credentials or the AWS_… variables; "
+    "`aws configure list` reads the same",
+)
+_HOME = _nobody(
+    "home-region",
+    "the region that your AWS settings name does not exist",
+    "`export AWS_DEFAULT_REGION=us-east-1`, or correct `region` with `aws configure{profile}`",
+)
+
+NOT_ALLOWED = _forbidden(
+    "not-allowed",
+    "your AWS identity is not allowed to do this",
+    "ask your administrator for {action}, or use another profile with --profile",
+)
+_NOT_YOURS = _forbidden(
+    "not-yours",
+    "it belongs to another account, or to a service of AWS",
+    "delete it where it was made; what is named above says by whom",
+)
+_NOT_PERMITTED = _forbidden(
+    "not-permitted",
+    "AWS lets nobody do this to it: it is protected, or a service of AWS manages it",
+    "`--disable-protection` lifts protection; what a service of AWS made is deleted in that service",
+)
+_SSO_ROLE = _forbidden(
+    "sso-role",
+    "your SSO user does not have the role of this AWS profile",
+    "correct sso_account_id and sso_role_name of the profile, or ask your administrator to assign the role to you",
+    action=Action.STOP,
+)
+_SERVICE_ROLE = _forbidden(
+    "spot-role",
+    "the account has never used spot instances, and you may not create the role that AWS needs for them",
+    "have an administrator run once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+    action=Action.STOP,
+)
+_SCALING_ROLE = _forbidden(
+    "auto-scaling-role",
+    "AWS's own role for Auto Scaling is missing or cannot be used",
+    "have an administrator run once: aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com",
+)
+_TAG_POLICY = _forbidden(
+    "tag-policy",
+    "a tag policy of your organization does not allow the tags",
+    "set what it asks for under `cluster.tags` in the configuration; your administrator knows the policy",
+)
+
+ROWS = {
+    **rows(_RENEW, "RequestExpired", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+    **rows(_WRONG_KEY, "AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
+    **rows(_WRONG_KEY, "MissingAuthenticationToken", "MissingAuthenticationTokenException", "InvalidToken"),
+    **rows(_WRONG_KEY, "IncompleteSignature", "IncompleteSignatureException", "InvalidSecurity"),
+    **rows(_WRONG_SECRET, "SignatureDoesNotMatch", "InvalidSignatureException"),
+    **rows(CLOCK, "RequestTimeTooSkewed"),
+    **rows(_BLOCKED, "Blocked", "AccountProblem", "AllAccessDisabled", "NotSignedUp"),
+    # What never reaches AWS: the names of botocore's exceptions, and of ours where it has none (cloud.aws_errors)
+    **rows(_NO_KEY, "NoCredentialsError"),
+    **rows(_HALF_KEY, "PartialCredentialsError"),
+    **rows(_NO_PROFILE, "ProfileNotFound"),
+    **rows(_SIGN_IN, "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),
+    **rows(_SIGN_IN, "NoAuthTokenError", "UnauthorizedException", "PendingAuthorizationExpiredError"),
+    **rows(_LOG_IN, "LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError"),
+    **rows(_LOG_IN, "LoginInsufficientPermissions"),
+    **rows(_NO_LIBRARY, "MissingDependencyException"),
+    **rows(SOURCE, "CredentialRetrievalError", "MetadataRetrievalError"),
+    **rows(_SLOW_PROCESS, "CredentialProcessTimeout"),
+    **rows(PROCESS, "CredentialProcessOutput"),
+    **rows(_FILE, "CredentialFileError"),
+    **rows(_WEB_IDENTITY, "InvalidIdentityToken", "IDPRejectedClaim"),
+    **rows(_MFA, "MfaRequired"),
+    **rows(_MFA_AGAIN, "RefreshWithMFAUnsupportedError"),
+    **rows(_BAD_FILE, "ConfigParseError", "InvalidConfigError", "InfiniteLoopConfigError", "ConfigNotFound"),
+    **rows(_BAD_FILE, "InvalidSetting"),
+    **rows(_BAD_FILE, "InvalidEndpoint", "InvalidEndpointConfigurationError", "InvalidProxiesConfigError"),
+    **rows(_BAD_FILE, "InvalidIMDSEndpointError", "InvalidIMDSEndpointModeError", "InvalidDefaultsMode"),
+    **rows(_BAD_FILE, "InvalidRetryConfigurationError", "InvalidRetryModeError", "InvalidMaxRetryAttemptsError"),
+    **rows(_BAD_FILE, "InvalidSTSRegionalEndpointsConfigError", "InvalidS3UsEast1RegionalEndpointConfigError"),
+    **rows(_BAD_FILE, "InvalidS3AddressingStyleError", "InvalidEndpointDiscoveryConfigurationError"),
+    **rows(_BAD_FILE, "InvalidChecksumConfigError", "UnknownCredentialError", "UnknownTokenProviderError"),
+    **rows(_HOME, "InvalidRegionError", "NoRegionError", "UnknownRegionError", "UnknownEndpointError"),
+    **rows(_HOME, "EndpointProviderError", "EndpointResolutionError", "EndpointVariantError"),
+    **rows(_HOME, "ServiceNotInRegionError", "UnknownFIPSEndpointError"),
+    # What the identity may not do
+    **rows(NOT_ALLOWED, "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"),
+    **rows(NOT_ALLOWED, "AuthorizationError", "AuthorizationErrorException", "MethodNotAllowed"),
+    **rows(_NOT_YOURS, "AuthFailure.NotYours"),
+    **rows(_NOT_PERMITTED, "OperationNotPermitted", "UnmodifiableEntity", "ManagedRuleException"),
+    **rows(_NOT_PERMITTED, "InvalidOperationException"),
+    **rows(_SSO_ROLE, "ForbiddenException"),
+    **rows(_SERVICE_ROLE, "AuthFailure.ServiceLinkedRoleCreationNotPermitted"),
+    **rows(_SCALING_ROLE, "ServiceLinkedRoleFailure"),
+    **rows(_TAG_POLICY, "TagPolicy", "TagPolicyException", "TagPolicyViolation"),
+}  # fmt: skip

@@ -1,0 +1,81 @@
+"""What a verdict is: whose fault an error is, what the engine does about it, what the user reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from bacalhau_spot.errors import ExitCode
+
+# What a hint says where AWS does not say which action it refused.
+_SOME_ACTION = "the action that AWS names"
+
+
+class Fault(IntEnum):
+    """Whose fault an error is, worst first: the order in which several errors of one answer are told."""
+
+    CREDENTIALS = 0
+    PERMISSION = 1
+    CONFIG = 2
+    QUOTA = 3
+    PRICE = 4
+    CAPACITY = 5
+    UNKNOWN = 6  # nobody's but ours, or not known
+    AWS = 7  # AWS's own trouble
+    NETWORK = 8  # between here and AWS
+    THROTTLED = 9
+    BUSY = 10  # something is still going away, or still being made
+    LAG = 11  # a fresh id that reads do not show yet, or something that has gone
+    EXISTS = 12  # what we wanted is already so
+
+
+class Action(StrEnum):
+    """What the engine does."""
+
+    RETRY = "retry"  # the same call again, within its deadline
+    OTHER_REGION = "other region"  # AWS has tried the region's pools; others may have room
+    STOP_REGION = "stop region"
+    STOP = "stop"  # nothing else can succeed either
+    DONE = "done"  # as good as success
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One meaning, of one error code or of many.
+
+    `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {action}, what was refused, {profile},
+    the option that names the profile in use, with a space before it, and {quota}, the code of the quota for spot instances.
+    """
+
+    name: str
+    fault: Fault
+    action: Action
+    sentence: str
+    hint: str = ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
+            return ExitCode.DENIED
+        return ExitCode.USAGE if self.fault is Fault.CONFIG else ExitCode.FAILED
+
+    def told(self, region: str) -> str:
+        """The sentence about one region, or about several in a list."""
+        return self.sentence.format(region=region)
+
+    def advice(self, region: str, *, action: str = "", profile: str = "", quota: str = "") -> str:
+        """The hint, to be followed as it stands. `region`: one."""
+        return self.hint.format(
+            region=region,
+            action=action or _SOME_ACTION,
+            profile=f" --profile {profile}" if profile else "",
+            quota=quota or "L-34B43A08",
+        )
+
+
+Rows = dict[str, Verdict]
+
+
+def rows(verdict: Verdict, *codes: str) -> Rows:
+    """The same verdict on each of `codes`."""
+    return dict.fromkeys(codes, verdict)

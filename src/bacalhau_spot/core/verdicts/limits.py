@@ -1,0 +1,163 @@
+"""How much there is: quotas of the account, the price that one is ready to pay, AWS's capacity.
+
+Quota and capacity have opposite remedies: the one is asked for, the other is waited for or found elsewhere.
+Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; Service Quotas, services ec2, vpc, ebs and iam, for the codes.
+"""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+
+_QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
+
+
+def _used_up(name: str, sentence: str, hint: str) -> Verdict:
+    """Quotas are the region's: another one may have room."""
+    return Verdict(name, Fault.QUOTA, Action.OTHER_REGION, sentence, hint)
+
+
+_SPOT = _used_up(
+    "spot-quota",
+    "the account's quota for spot instances in {region} is used up",
+    f"ask for more at {_QUOTAS}/ec2/quotas/{{quota}} (it counts vCPUs), or take other regions or smaller instance types",
+)
+_INSTANCES = _used_up(
+    "instance-quota",
+    "the account's quota for instances in {region} is used up",
+    f"end instances that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas/L-1216C47A",
+)
+_VPCS = _used_up(
+    "vpc-quota",
+    "the account has no room for another VPC in {region}",
+    "name an existing one (`regions: {{{region}: {{vpc_id: vpc-…}}}}`), or ask for more at "
+    f"{_QUOTAS}/vpc/quotas/L-F678F1CE",
+)
+_GROUPS = _used_up(
+    "group-quota",
+    "the account has no room for another security group in {region}",
+    f"delete security groups that are no longer needed, or ask for more at {_QUOTAS}/vpc/quotas/L-E79EC296",
+)
+_RULES = _used_up(
+    "rule-quota",
+    "a security group in {region} would have more rules than it may have",
+    f"name fewer ranges in `ssh_cidrs`, or ask for more at {_QUOTAS}/vpc/quotas/L-0EA8095F",
+)
+_SUBNETS = _used_up(
+    "subnet-quota",
+    "the VPC has no room for another subnet in {region}",
+    f"name a VPC with subnets (`vpc_id`), or ask for more at {_QUOTAS}/vpc/quotas/L-407747CB",
+)
+_ROUTES = _used_up(
+    "route-quota",
+    "the VPC has no room for another route or route table in {region}",
+    f"name another VPC (`vpc_id`), or ask for more at {_QUOTAS}/vpc/quotas/L-93826ACB",
+)
+_INTERFACES = _used_up(
+    "interface-quota",
+    "the account has no room for another network interface in {region}",
+    f"ask for more at {_QUOTAS}/vpc/quotas/L-DF5E4CA3, or take other regions",
+)
+_ADDRESSES = _used_up(
+    "address-quota",
+    "the account's Elastic IP addresses in {region} are used up",
+    f"release one that is not used, or ask for more at {_QUOTAS}/ec2/quotas/L-0263D0A3",
+)
+_DISKS = _used_up(
+    "disk-quota",
+    "the account's quota for disks in {region} is used up",
+    f"set a smaller `instance.root_volume_gib`, or ask for more at {_QUOTAS}/ebs/quotas/L-7A658B76",
+)
+_FLEETS = _used_up(
+    "fleet-quota",
+    "the account has no room for another fleet in {region}",
+    f"`bacalhau-spot destroy` clusters that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+)
+_TEMPLATES = _used_up(
+    "template-quota",
+    "the account has no room for another launch template, or another version of one, in {region}",
+    f"delete launch templates that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+)
+_PARAMETERS = _used_up(
+    "parameter-quota",
+    "the account has no room for another SSM parameter in {region}",
+    f"delete parameters that are no longer needed, or ask for more at {_QUOTAS}/ssm/quotas",
+)
+_IAM = _used_up(
+    "iam-quota",
+    "the account has no room for another role, profile or policy",
+    "delete those that are no longer needed, or ask for more at "
+    "https://us-east-1.console.aws.amazon.com/servicequotas/home/services/iam/quotas",
+)
+_VERIFY = _used_up(
+    "verification",
+    "AWS is still verifying the account for {region}",
+    "wait for AWS's e-mail (usually minutes, at most four hours), then run the same command again",
+)
+_SCORES = Verdict(
+    "score-quota",
+    Fault.QUOTA,
+    Action.DONE,
+    "the account has asked for as many different placement scores as AWS answers in a day",
+    "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
+)
+# For whatever else ends in LimitExceeded.
+ANY_QUOTA = _used_up(
+    "quota",
+    "a quota of the account in {region} is used up",
+    f"remove what is no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+)
+_PRICE = Verdict(
+    "price",
+    Fault.PRICE,
+    Action.OTHER_REGION,
+    "the spot price in {region} is above `max_price_usd_per_hour`",
+    "raise or remove `max_price_usd_per_hour`, or allow cheaper instance types",
+)
+CAPACITY = Verdict(
+    "capacity",
+    Fault.CAPACITY,
+    Action.OTHER_REGION,
+    "no spot capacity in {region}",
+    "add instance types or regions to the configuration, or try again later",
+)
+_NOT_HERE = Verdict(
+    "type-not-in-zone",
+    Fault.CAPACITY,  # another pool's turn
+    Action.OTHER_REGION,
+    "the instance type is not to be had in that zone of {region}",
+    "add instance types or regions to the configuration",
+)
+_FULL_SUBNET = Verdict(
+    "full-subnet",
+    Fault.CAPACITY,
+    Action.OTHER_REGION,
+    "a subnet in {region} has no free address left",
+    "name a VPC with larger subnets (`vpc_id`), or leave `vpc_id` out to have one made",
+)
+
+ROWS = {
+    **rows(_SPOT, "MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"),
+    **rows(_INSTANCES, "InstanceLimitExceeded"),
+    **rows(_VPCS, "VpcLimitExceeded"),
+    **rows(_VPCS, "InternetGatewayLimitExceeded"),  # AWS ties this quota to that of VPCs
+    **rows(_GROUPS, "SecurityGroupLimitExceeded", "SecurityGroupsPerInstanceLimitExceeded"),
+    **rows(_GROUPS, "SecurityGroupsPerInterfaceLimitExceeded"),
+    **rows(_RULES, "RulesPerSecurityGroupLimitExceeded"),
+    **rows(_SUBNETS, "SubnetLimitExceeded"),
+    **rows(_ROUTES, "RouteTableLimitExceeded", "RouteLimitExceeded"),
+    **rows(_INTERFACES, "NetworkInterfaceLimitExceeded"),
+    **rows(_ADDRESSES, "AddressLimitExceeded"),
+    **rows(_DISKS, "VolumeLimitExceeded", "MaxIOPSLimitExceeded"),
+    **rows(_FLEETS, "MaxFleetCountExceeded", "MaxSpotFleetRequestCountExceeded"),
+    **rows(_TEMPLATES, "LaunchTemplateLimitExceeded", "LaunchTemplateVersionLimitExceeded"),
+    **rows(_PARAMETERS, "ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded"),
+    **rows(_IAM, "LimitExceeded", "LimitExceededException"),
+    **rows(_VERIFY, "PendingVerification"),
+    **rows(_SCORES, "MaxConfigLimitExceeded"),
+    **rows(_PRICE, "SpotMaxPriceTooLow"),
+    **rows(CAPACITY, "InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity"),
+    **rows(CAPACITY, "InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
+    **rows(CAPACITY, "UnfulfillableCapacity", "InsufficientVolumeCapacity", "InsufficientAddressCapacity"),
+    **rows(_NOT_HERE, "Unsupported"),
+    **rows(_FULL_SUBNET, "InsufficientFreeAddressesInSubnet"),
+}  # fmt: skip

@@ -1,0 +1,162 @@
+"""Where AWS has one code for several things and only its words tell them apart.
+
+A nuance changes what the user reads, never what the engine does: fault and action are those of the code.
+Source: IAM user guide, "Troubleshoot access denied error messages"; STS's and IAM's own messages.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from bacalhau_spot.core.verdicts.identity import CLOCK, NOT_ALLOWED, PROCESS, SOURCE
+from bacalhau_spot.core.verdicts.passing import TLS
+from bacalhau_spot.core.verdicts.requests import OPT_IN
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.verdicts.kinds import Verdict
+
+
+class Nuance(NamedTuple):
+    """`codes` whose message has `words` (a pattern, in any case) mean `verdict`."""
+
+    codes: frozenset[str]
+    words: str
+    verdict: Verdict
+
+
+_DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"})
+_SIGNED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
+
+
+def _denied_by(name: str, sentence: str, hint: str) -> Verdict:
+    return replace(NOT_ALLOWED, name=name, sentence=sentence, hint=hint)
+
+
+# The first that fits is told.
+NUANCES = (
+    Nuance(
+        _DENIED,
+        r"MultiFactorAuthentication failed",
+        _denied_by(
+            "wrong-mfa",
+            "AWS does not accept the MFA code",
+            "run the same command again and enter the code that the device shows now; each one works once",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"perform: sts:AssumeRole",
+        _denied_by(
+            "assume-role",
+            "you may not take on the role that your AWS profile names",
+            "check role_arn and source_profile of the profile in ~/.aws/config; "
+            "the role's trust policy has to name you, and you need sts:AssumeRole on it",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"service control policy",
+        _denied_by(
+            "denied-by-organization",
+            "your organization forbids this (a service control policy), whatever your own permissions are",
+            "take {region} out of `regions`, or ask whoever runs the AWS organization for {action}",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"resource control policy|VPC endpoint policy",
+        _denied_by(
+            "denied-by-network",
+            "a policy on the resource or on the way to AWS forbids this, whatever your own permissions are",
+            "ask your administrator for {action} in the resource control policy or VPC endpoint policy that AWS names",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"permissions boundary",
+        _denied_by(
+            "denied-by-boundary",
+            "the permissions boundary of your AWS identity does not allow this",
+            "ask your administrator for {action} in the boundary; the permissions themselves are not enough",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"session policy",
+        _denied_by(
+            "denied-by-session",
+            "the policy of your AWS session does not allow this",
+            "sign in with another permission set or role that allows {action}, and name its profile with --profile",
+        ),
+    ),
+    Nuance(
+        _DENIED,
+        r"explicit deny|explicitly denied",
+        _denied_by(
+            "explicitly-denied",
+            "a policy forbids this to your AWS identity",
+            "ask your administrator to take {action} out of the statement that denies it; allowing it beside does not help",
+        ),
+    ),
+    Nuance(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),
+    Nuance(
+        frozenset({"OptInRequired"}),
+        r"marketplace|accept (the )?terms",
+        replace(
+            OPT_IN,
+            name="marketplace",
+            sentence="the image needs a subscription in the AWS Marketplace, which the account does not have",
+            hint="set `image: auto`, or subscribe at the address that AWS names above",
+        ),
+    ),
+    Nuance(
+        frozenset({"OptInRequired"}),
+        r"not subscribed|not signed up",
+        replace(
+            OPT_IN,
+            name="not-activated",
+            sentence="the account is not activated for this service of AWS",
+            hint="finish signing up at https://portal.aws.amazon.com/billing/signup (with a means of payment), or wait for it",
+        ),
+    ),
+    Nuance(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
+    Nuance(
+        frozenset({"CredentialRetrievalError", "MetadataRetrievalError"}),
+        r"container-role|metadata",
+        replace(
+            SOURCE,
+            name="metadata",
+            sentence="the machine or container that this runs on gave no credentials",
+            hint="give it a role in its service of AWS, or sign in with `aws sso login{profile}`",
+        ),
+    ),
+    Nuance(
+        frozenset({"SSLError"}),
+        r"certificate verify failed|CERTIFICATE_VERIFY_FAILED",
+        replace(
+            TLS,
+            name="certificate",
+            sentence="the certificate of what answers in the place of AWS in {region} is not trusted here",
+            hint="behind a proxy that looks into connections: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem`; "
+            "else compare `date -u` with the real time",
+        ),
+    ),
+)  # fmt: skip
+
+_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)")
+
+
+def denied_action(message: str) -> str:
+    """`ec2:CreateVpc`: what AWS says it refused; empty where it does not."""
+    found = _ACTION.search(message)
+    return found[1] if found else ""
+
+
+def nuance(code: str, message: str) -> Verdict | None:
+    """What AWS's words add to its code."""
+    for one in NUANCES:
+        if code in one.codes and re.search(one.words, message, re.IGNORECASE):
+            return one.verdict
+    return None

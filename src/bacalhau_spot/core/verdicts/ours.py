@@ -1,0 +1,55 @@
+"""What we refuse ourselves, and our own mistakes. None of these codes is AWS's."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+
+# The code under which a mistake of this program is told.
+MISTAKE = "InternalMistake"
+
+ROWS = {
+    MISTAKE: Verdict(
+        "mistake",
+        Fault.UNKNOWN,
+        Action.STOP_REGION,
+        "this program made a mistake in {region}, sorry",
+        "run the same command again; if it happens again, please report it with what --debug prints",
+    ),
+    "Configuration": Verdict(  # what a region shows does not go with what the configuration says
+        "configuration",
+        Fault.CONFIG,
+        Action.STOP_REGION,
+        "the configuration does not go with what is in {region}",
+        "correct what is named above in the configuration, then run the same command again",
+    ),
+    # While cleaning up
+    "Protected": Verdict(
+        "protected",
+        Fault.CONFIG,
+        Action.DONE,
+        "something is protected against deletion",
+        "look at what the report names; `--disable-protection` lifts it",
+    ),
+    "HeldByAnother": Verdict(
+        "held",
+        Fault.BUSY,
+        Action.DONE,
+        "something of ours is used by what is not ours",
+        "the report names what uses it and the command that frees it",
+    ),
+    "LauncherLives": Verdict(
+        "launcher",
+        Fault.CONFIG,
+        Action.DONE,
+        "an instance's launcher is left and would start another",
+        "remove what keeps the launcher first; the report names it",
+    ),
+}
+
+UNKNOWN = Verdict(
+    "unknown",
+    Fault.UNKNOWN,
+    Action.STOP_REGION,
+    "AWS refused a call in {region}",
+    "AWS's own words are above; if they do not help, run the command again with --debug",
+)

@@ -1,0 +1,115 @@
+"""What passes: throttling, AWS's own trouble, the network between, what is still in use, what reads do not show yet."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+
+_THROTTLED = Verdict(
+    "throttled",
+    Fault.THROTTLED,
+    Action.RETRY,
+    "AWS is limiting how often this account may call it in {region}",
+    "wait a minute and run the same command again; it continues where it stopped",
+)
+_AWS = Verdict(
+    "aws-trouble",
+    Fault.AWS,
+    Action.RETRY,
+    "AWS had trouble of its own in {region}",
+    "run the same command again; see https://health.aws.amazon.com if it lasts",
+)
+
+
+def _between(name: str, sentence: str, hint: str) -> Verdict:
+    return Verdict(name, Fault.NETWORK, Action.RETRY, sentence, hint)
+
+
+_DNS = _between(
+    "dns",
+    "the name of AWS's address in {region} is not known here: DNS does not answer, or there is no such region",
+    "check the network with `nslookup sts.us-east-1.amazonaws.com`, and the spelling of AWS_DEFAULT_REGION and AWS_ENDPOINT_URL",
+)
+_UNREACHABLE = _between(
+    "unreachable",
+    "AWS could not be reached in {region}",
+    "check the network (firewall, VPN, AWS_ENDPOINT_URL), then run the same command again",
+)
+_TIMEOUT = _between(
+    "time-out",
+    "AWS did not answer in time in {region}",
+    "check the network (firewall, VPN, HTTPS_PROXY), then run the same command again",
+)
+_CUT_OFF = _between(
+    "cut-off",
+    "the connection to AWS in {region} was cut off in the middle of an answer",
+    "run the same command again; it continues where it stopped",
+)
+_PROXY = _between(
+    "proxy",
+    "the proxy between here and AWS in {region} does not let the call through",
+    "check HTTPS_PROXY, or `unset HTTPS_PROXY https_proxy` if none is needed; NO_PROXY names what goes without",
+)
+TLS = _between(
+    "tls",
+    "no secure connection to AWS in {region} could be made",
+    "a proxy that looks into connections has its own certificate: name it in AWS_CA_BUNDLE; check the clock with `date -u` too",
+)
+_NOT_AWS = _between(
+    "not-aws",
+    "what answered in the place of AWS in {region} is not AWS",
+    "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
+)
+_BUSY = Verdict(
+    "busy",
+    Fault.BUSY,
+    Action.RETRY,
+    "something in {region} still depends on it",
+    "run the same command again in a few minutes",
+)
+_LAG = Verdict(
+    "lag",
+    Fault.LAG,
+    Action.RETRY,
+    "AWS does not show in {region} what was just made there",
+    "run the same command again",
+)
+_EXISTS = Verdict("exists", Fault.EXISTS, Action.DONE, "it is already so in {region}")
+
+# For whole families: .NotFound; .InUse; .Duplicate, AlreadyExists.
+ANY_LAG, ANY_BUSY, ANY_EXISTS = _LAG, _BUSY, _EXISTS
+
+ROWS = {
+    **rows(_THROTTLED, "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException"),
+    **rows(_THROTTLED, "TooManyRequestsException", "RequestThrottled", "RequestThrottledException"),
+    **rows(_THROTTLED, "SlowDown", "SlowDownException", "BandwidthLimitExceeded", "EC2ThrottledException"),
+    **rows(_THROTTLED, "Throttled"),  # SNS
+    **rows(_AWS, "InternalError", "InternalFailure", "InternalErrorException", "InternalException"),
+    **rows(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
+    **rows(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
+    **rows(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
+    **rows(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
+    **rows(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
+    # The network between: botocore's exceptions have no code but their names
+    **rows(_DNS, "NameResolutionError"),
+    **rows(_UNREACHABLE, "EndpointConnectionError", "ConnectionError", "HTTPClientError"),
+    **rows(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
+    **rows(_CUT_OFF, "ConnectionClosedError", "IncompleteReadError", "ResponseStreamingError"),
+    **rows(_PROXY, "ProxyConnectionError", "407"),
+    **rows(TLS, "SSLError"),
+    **rows(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
+    # Still going away, or still being made
+    **rows(_BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
+    **rows(_BUSY, "ConcurrentModification", "ConcurrentModificationException", "ConcurrentAccess"),
+    **rows(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
+    **rows(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
+    **rows(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
+    **rows(_BUSY, "ConflictException"),  # the tagging services
+    # Not shown yet, or gone
+    **rows(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
+    **rows(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),
+    **rows(_LAG, "AWS.SimpleQueueService.NonExistentQueue", "NoSuchUpload", "NoSuchKey", "NoSuchTagSet"),
+    **rows(_LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
+    # Already so
+    **rows(_EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
+    **rows(_EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
+}  # fmt: skip

@@ -1,0 +1,139 @@
+"""What is asked for: values of the configuration that AWS does not take, and calls of this program that it does not take.
+
+Source: EC2 API reference, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+
+
+def _wrong(name: str, sentence: str, hint: str) -> Verdict:
+    """Right in another region, perhaps: ids and offers differ from one to the next."""
+    return Verdict(name, Fault.CONFIG, Action.STOP_REGION, sentence, hint)
+
+
+OPT_IN = _wrong(
+    "opt-in",
+    "region {region} is not enabled in this account",
+    "enable it with `aws account enable-region --region-name {region}`, or take it out of `regions`",
+)
+_STS_REGION = _wrong(
+    "sts-region",
+    "AWS's sign-in service is switched off for this account in the region that your AWS settings name",
+    "`export AWS_DEFAULT_REGION=us-east-1`, or switch it on at https://console.aws.amazon.com/iam/home#/account_settings",
+)
+_IMAGE = _wrong(
+    "image",
+    "the image does not exist in {region}, or is not yours to use; image ids differ from region to region",
+    "set `image: auto`, or an image of this region under `regions: {{{region}: {{image: ami-…}}}}`",
+)
+_TYPE = _wrong(
+    "instance-type",
+    "AWS knows no such instance type in {region}",
+    "correct `instance_types`; `aws ec2 describe-instance-type-offerings --region {region} --output text "
+    '--query "InstanceTypeOfferings[].InstanceType"` lists those of the region',
+)
+_ZONE = _wrong(
+    "zone",
+    "there is no such availability zone in {region}",
+    "`aws ec2 describe-availability-zones --region {region}` lists them; a VPC of your own needs a subnet in one of them",
+)
+_NETWORK_ID = _wrong(
+    "vpc",
+    "the VPC that the configuration names for {region} is not one of that region",
+    "`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made",
+)
+_ADDRESSES = _wrong(
+    "addresses",
+    "AWS does not accept an address range for {region}",
+    "correct `ssh_cidrs`; a range is written like 203.0.113.0/24",
+)
+_KEY_PAIR = _wrong(
+    "key-pair",
+    "there is no such key pair in {region}",
+    "leave key pairs out: `public_ssh_key_path` brings your key to every node in every region",
+)
+_USER_DATA = _wrong(
+    "user-data",
+    "AWS does not accept what the nodes in {region} are told to do at their start; it holds 16 KB at most",
+    "shorten `instance.additional_commands` and `instance.files`, or fetch long files from the commands",
+)
+_TAGS = _wrong(
+    "tags",
+    "AWS does not accept the tags for {region}",
+    "correct `cluster.tags` and the cluster's names in the configuration: 50 tags at most, no key beginning with aws:",
+)
+_DISK = _wrong(
+    "disk",
+    "AWS does not accept the disk for {region}",
+    "correct `instance.root_volume_gib`; it must be at least as large as the image's own disk",
+)
+_ENCRYPTION_KEY = _wrong(
+    "encryption-key",
+    "the account's key for encryption cannot be used in {region}",
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes; your administrator can let you use it",
+)
+_UNSUPPORTED = _wrong(
+    "unsupported",
+    "AWS does not support this in {region}",
+    "choose other `instance_types` or another `image`; what AWS names above does not go together",
+)
+_BAD_VALUE = _wrong(
+    "bad-value",
+    "AWS does not accept the request for {region}",
+    "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` says where each comes from",
+)
+_OTHER_CREATE = _wrong(
+    "other-create",
+    "another create of this cluster is at work in {region}, or was a moment ago",
+    "wait a minute, then run the same command again; it adds only what is missing",
+)
+_OUR_CALL = Verdict(
+    "our-call",
+    Fault.UNKNOWN,
+    Action.STOP_REGION,
+    "AWS does not understand a call of this program in {region}, sorry",
+    "get the newest version; if it says the same, please report it with what --debug prints",
+)
+
+ROWS = {
+    **rows(OPT_IN, "OptInRequired"),
+    **rows(_STS_REGION, "RegionDisabledException"),
+    **rows(_IMAGE, "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"),
+    **rows(_IMAGE, "AuthFailure.NotAuthorizedForImages"),
+    **rows(_TYPE, "InvalidInstanceType", "InvalidInstanceType.NotFound"),
+    **rows(_ZONE, "InvalidAvailabilityZone", "InvalidZone.NotFound", "VolumeTypeNotAvailableInZone"),
+    **rows(_NETWORK_ID, "InvalidVpcId.Malformed", "InvalidSubnet.Range", "InvalidSubnetId.Malformed"),
+    **rows(_NETWORK_ID, "VPCIdNotSpecified", "DefaultVpcDoesNotExist", "InvalidVpcState"),
+    **rows(_ADDRESSES, "InvalidPermission.Malformed", "InvalidVpcRange"),
+    **rows(_KEY_PAIR, "InvalidKeyPair.NotFound", "InvalidKeyPair.Format"),
+    **rows(_USER_DATA, "InvalidUserData.Malformed"),
+    **rows(_TAGS, "InvalidTagKey.Malformed", "InvalidTag", "TagLimitExceeded", "InvalidTaggableResourceType"),
+    **rows(_DISK, "InvalidBlockDeviceMapping"),
+    **rows(_ENCRYPTION_KEY, "InvalidKeyId", "KMSKeyNotAccessible", "EncryptedVolumesNotSupported"),
+    **rows(_UNSUPPORTED, "UnsupportedOperation", "UnsupportedTenancy", "NonEBSInstance"),
+    **rows(_BAD_VALUE, "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter"),
+    **rows(_BAD_VALUE, "InvalidParameterException", "InvalidParameterValueException", "InvalidInput"),
+    **rows(_BAD_VALUE, "InvalidParameterDependency", "MissingParameter", "InvalidFleetConfig", "InvalidFormat"),
+    **rows(_OTHER_CREATE, "IdempotentParameterMismatch", "InvalidIdempotencyToken"),
+    **rows(_OTHER_CREATE, "InvalidLaunchTemplateName.AlreadyExistsException"),
+    # What no configuration can cause
+    **rows(_OUR_CALL, "InvalidAction", "MissingAction", "UnknownOperationException", "UnknownParameter"),
+    **rows(_OUR_CALL, "InvalidQueryParameter", "MalformedQueryString", "MalformedHttpRequestException"),
+    **rows(_OUR_CALL, "ValidationError", "ValidationException", "SerializationException", "InvalidCharacter"),
+    **rows(_OUR_CALL, "IllegalArgumentException", "InvalidRequest", "InvalidRequestException", "InvalidFilter"),
+    **rows(_OUR_CALL, "InvalidFilterKey", "InvalidFilterOption", "InvalidFilterValue", "FilterLimitExceeded"),
+    **rows(_OUR_CALL, "InvalidNextToken", "InvalidNextTokenException", "ExpiredNextTokenException"),
+    **rows(_OUR_CALL, "InvalidPaginationToken", "InvalidPaginationTokenException", "PaginationTokenExpiredException"),
+    **rows(_OUR_CALL, "InvalidResourceType", "InvalidAddress", "InvalidAuthorizationMessageException"),
+    **rows(_OUR_CALL, "MalformedPolicyDocument", "PackedPolicyTooLarge", "RequestEntityTooLargeException"),
+    **rows(_OUR_CALL, "HierarchyLevelLimitExceededException", "HierarchyTypeMismatchException"),
+    **rows(_OUR_CALL, "IncompatiblePolicyException", "InvalidPolicyAttributeException", "InvalidPolicyTypeException"),
+    **rows(_OUR_CALL, "InvalidAllowedPatternException", "ParameterPatternMismatchException"),
+    **rows(_OUR_CALL, "PoliciesLimitExceededException", "UnsupportedParameterType", "DryRunOperation"),
+    **rows(_OUR_CALL, "MalformedXML", "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidBucketName"),
+}  # fmt: skip
+
+# For whatever else begins with Invalid or ends in .Malformed; for whatever else begins with Unsupported.
+ANY_VALUE, ANY_UNSUPPORTED = _BAD_VALUE, _UNSUPPORTED

@@ -1,0 +1,146 @@
+"""No call of ours can be refused without words: every code of botocore's models and of AWS's lists has a verdict."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+
+import botocore.exceptions
+import pytest
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ValidationError
+
+from bacalhau_spot import cloud
+from bacalhau_spot.cloud.aws_errors import split, translate
+from bacalhau_spot.core.verdict import TABLE, Fault, judge
+from sandbox.conftest import boto_session
+from support.aws_codes import BEYOND_MODELS
+
+# Asked on the way, by the credential chain and to explain a denial.
+CHAIN = {
+    "sts": {"assume_role", "assume_role_with_web_identity", "decode_authorization_message"},
+    "sso": {"get_role_credentials"},
+}
+# Raised by botocore for what only a mistake of ours can cause; those are told as our mistakes, with a traceback.
+OURS = {
+    "AliasConflictParameterError",
+    "ApiVersionNotFoundError",
+    "AwsChunkedWrapperError",
+    "BaseEndpointResolverError",
+    "BotoCoreError",
+    "CapacityNotAvailableError",
+    "ChecksumError",
+    "DataNotFoundError",
+    "FlexibleChecksumError",
+    "InvalidDNSNameError",
+    "InvalidExpressionError",
+    "InvalidHostLabelError",
+    "MD5UnavailableError",
+    "MissingParametersError",
+    "OperationNotPageableError",
+    "PaginationError",
+    "ParamValidationError",
+    "RangeError",
+    "StubAssertionError",
+    "StubResponseError",
+    "UnStubbedResponseError",
+    "UnknownClientMethodError",
+    "UnknownKeyError",
+    "UnknownParameterError",
+    "UnknownServiceError",
+    "UnknownServiceStyle",
+    "UnknownSignatureVersionError",
+    "UnseekableStreamError",
+    "UnsupportedOutpostResourceError",
+    "UnsupportedS3AccesspointConfigurationError",
+    "UnsupportedS3ArnError",
+    "UnsupportedS3ConfigurationError",
+    "UnsupportedS3ControlArnError",
+    "UnsupportedS3ControlConfigurationError",
+    "UnsupportedServiceProtocolsError",
+    "UnsupportedSignatureVersionError",
+    "ValidationError",
+    "WaiterConfigError",
+    "WaiterError",
+}
+
+
+def words_of_the_code() -> set[str]:
+    """Every string in `cloud/`: services and operations are among them, however they are handed on."""
+    sources = (path.read_text() for path in Path(cloud.__file__).parent.rglob("*.py"))
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def calls() -> dict[str, set[str]]:
+    """Service -> operations that the code names. A name that several services have counts for each: rather too many."""
+    words = words_of_the_code()
+    found: dict[str, set[str]] = {service: set(operations) for service, operations in CHAIN.items()}
+    for service in words & set(boto_session().get_available_services()):
+        model = boto_session().get_service_model(service)
+        found.setdefault(service, set()).update(words & {xform_name(name) for name in model.operation_names})
+    return found
+
+
+def modelled_codes() -> dict[str, str]:
+    """Code -> one call that can answer it."""
+    found: dict[str, str] = {}
+    for service, operations in calls().items():
+        model = boto_session().get_service_model(service)
+        names = {xform_name(name): name for name in model.operation_names}
+        for operation in operations:
+            for shape in model.operation_model(names[operation]).error_shapes:
+                code = shape.metadata.get("error", {}).get("code") or shape.name
+                found[str(code)] = f"{service}:{operation}"
+    return found
+
+
+def test_the_scan_finds_the_calls() -> None:
+    """Those that are named where they are made, and those that a table names."""
+    found = calls()
+    assert {"create_fleet", "describe_tags", "delete_vpc", "describe_spot_fleet_requests"} <= found["ec2"]
+    assert "put_parameter" in found["ssm"]
+    assert "delete_topic" in found["sns"]
+    assert "get_caller_identity" in found["sts"]
+
+
+def test_every_code_of_the_models_has_words() -> None:
+    """For the operations that we call."""
+    silent = {code: call for code, call in modelled_codes().items() if judge(code) == judge("")}
+    assert silent == {}
+
+
+@pytest.mark.parametrize("code", BEYOND_MODELS)
+def test_every_code_of_awss_lists_has_words(code: str) -> None:
+    """EC2's model has no errors at all; the common ones are in no model."""
+    assert judge(code) != judge("")
+
+
+def test_every_failure_before_aws_has_words_or_is_ours() -> None:
+    """Each of botocore's exceptions is a row, or nothing but a mistake of ours can raise it."""
+    for name, kind in inspect.getmembers(botocore.exceptions, inspect.isclass):
+        if issubclass(kind, BotoCoreError):
+            told = any(base.__name__ in TABLE and base is not ValidationError for base in kind.__mro__)
+            assert told != (name in OURS), name
+
+
+def test_a_mistake_of_ours_is_not_translated() -> None:
+    """It has a traceback that somebody should see."""
+    error = botocore.exceptions.ParamValidationError(report="no such parameter")
+    with pytest.raises(botocore.exceptions.ParamValidationError):
+        translate(error, operation="create_vpc", region="eu-west-1")
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ("AWS was not able to validate the provided access credentials", Fault.CREDENTIALS),
+        ("Not authorized for images: [ami-0abc]", Fault.CONFIG),
+        ("You do not have permission to access the specified resource.", Fault.PERMISSION),
+        ("The address with allocation id eipalloc-1 does not belong to you.", Fault.PERMISSION),
+    ],
+)
+def test_one_code_of_several_classes_is_split(message: str, fault: Fault) -> None:
+    """Somebody else's address must not pass for wrong credentials, which would end everything."""
+    assert judge(split("AuthFailure", message)).fault is fault
