@@ -33,7 +33,14 @@ _LOG_TAIL_LINES = 12
 _RESTART = "bacalhau-spot sandbox stop, then the command again"
 
 # A newcomer's AWS: pleasant, and not so quick that nothing can be seen
-PLEASANT = {"latency_s": 0.03, "pending_s": 1.5, "terminate_s": 1.5, "boot_s": 6.0, "checks_s": 10.0}
+PLEASANT = {
+    "latency_s": 0.03,
+    "pending_s": 1.5,
+    "terminate_s": 1.5,
+    "checks_s": 10.0,
+    "boot_s": 6.0,
+    "assume_orchestrator": True,
+}
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class Settings:
     orchestrator_token: str | None = None  # the nodes' token must be this one; null: any will do
     orchestrator_api_key: str | None = None  # its API wants this key, or "user:password"; null: it is open
     orchestrator_read_only: bool = False  # that key may look and not change
+    assume_orchestrator: bool = False  # nodes that were told of none find this one nevertheless
     manual_approval: bool = False  # new nodes are PENDING until somebody approves them
 
     @classmethod

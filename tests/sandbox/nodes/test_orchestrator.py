@@ -23,7 +23,7 @@ from sandbox.nodes.machines import (
     spec,
     summary,
 )
-from support.node_specs import TOKEN
+from support.node_specs import PLAIN, TOKEN
 
 CONNECTED = [("CONNECTED", "")]
 
@@ -304,3 +304,12 @@ def test_faults_are_ordered_for_it_by_its_name(sandbox: Any) -> None:
     sandbox.settings.faults = [{"match": "orchestrator:*", "code": "ConnectionReset"}]
     with pytest.raises((http.client.RemoteDisconnected, ConnectionError)):
         ask(sandbox, NODES)
+
+
+def test_a_node_that_was_told_of_no_orchestrator(sandbox: Any) -> None:
+    """It cannot join, as on AWS; unless a newcomer's sandbox is to be pleasant."""
+    launch(sandbox, of=PLAIN)
+    boot(sandbox)
+    assert compute(sandbox) == []
+    sandbox.settings.assume_orchestrator = True
+    assert summary(sandbox) == CONNECTED

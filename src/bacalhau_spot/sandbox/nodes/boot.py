@@ -87,7 +87,7 @@ def _obstacle(region: Region, machine: Machine, about: Given) -> str:
         return stuck
     if about.parameter and machine.token is None:
         return "parameter"
-    if not about.orchestrators:
+    if not about.orchestrators and not region.world.settings.assume_orchestrator:
         return "nowhere"
     wanted = region.world.settings.orchestrator_token
     has = machine.token if about.parameter else about.token
