@@ -26,9 +26,10 @@ nodes: 7
 regions:
   us-east-1:
   eu-west-1: {nodes: 2, instance_types: [m6a.large], image: ami-0123456789abcdef0, vpc_id: vpc-01234567}
-requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64}
+requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64, gpus: 0, families: [t4g, m7g, t4g]}
 max_price_usd_per_hour: 0.05
 spread: strict
+max_share_per_pool: 12.5%
 image: ssm:/aws/service/x
 username: ubuntu
 public_ssh_key_path: ~/.ssh/id_rsa.pub
@@ -65,7 +66,10 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
         RegionSpec("us-east-1"),
         RegionSpec("eu-west-1", 2, ("m6a.large",), "ami-0123456789abcdef0", "vpc-01234567"),
     )
-    assert spec.requirements == Requirements(2, Decimal(4), vcpus_max=4, arch=Arch.ARM64)
+    assert spec.requirements == Requirements(
+        2, Decimal(4), vcpus_max=4, arch=Arch.ARM64, gpus_min=0, gpus_max=0, families=("t4g", "m7g")
+    )
+    assert spec.max_share_per_pool == Decimal("0.125")
     assert spec.instance_types == ()
     assert spec.max_price_usd_per_hour == Decimal("0.05")
     assert spec.spread is Spread.STRICT

@@ -13,6 +13,7 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
 
 from bacalhau_spot.core import events
+from bacalhau_spot.core.choose import Choice, Reason
 from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
@@ -51,7 +52,11 @@ def region_plan(name: str, *offers: Offer) -> RegionPlan:
     return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low)
 
 
-PLAN = Plan("c", (region_plan("us-east-1", POOL),), surplus=(INSTANCE,), remove=(INSTANCE,))
+CHOICES = (
+    Choice("us-east-1", True, Reason.CHEAPEST, Decimal("0.0131"), 7, 12),
+    Choice("eu-west-1", False, Reason.NO_OFFER),
+)
+PLAN = Plan("c", (region_plan("us-east-1", POOL),), surplus=(INSTANCE,), remove=(INSTANCE,), choices=CHOICES)
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
 RECEIPT = CreateReceipt(
     "c",

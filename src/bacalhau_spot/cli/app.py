@@ -26,6 +26,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.list:list_",
         "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
     ),
+    "status": (
+        "bacalhau_spot.cli.status:status",
+        "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.destroy:destroy",
         "Delete everything of this cluster, in every region, and verify that it is gone.",
@@ -41,6 +45,10 @@ COMMANDS: Commands = {
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",
+    ),
+    "iam-policy": (
+        "bacalhau_spot.cli.iam_policy:iam_policy",
+        "Print the least-privilege IAM policy for what the configuration needs.",
     ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {

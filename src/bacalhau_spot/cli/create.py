@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
 from bacalhau_spot.cli.configure import write_first
 from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.address import caller_address
@@ -53,7 +54,13 @@ def create(
     with call.engine(spec) as running:
         address = partial(caller_address, call.access.checkip_url)
         prepared = running.look(
-            prepare(running.calls, spec, caller_address=address, allow_removal=allow_removal)
+            prepare(
+                running.calls,
+                spec,
+                caller_address=address,
+                allow_removal=allow_removal,
+                memory=Files(runtime),
+            )
         )
         plan = prepared.plan
         shown = views.plan_view(plan, identity=prepared.standing.identity)

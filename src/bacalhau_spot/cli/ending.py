@@ -31,6 +31,8 @@ def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
+    if result.told:
+        return int(result.exit_code)
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
         if result.view is not None:

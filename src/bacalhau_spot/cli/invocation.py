@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.ending import consoles, record
 from bacalhau_spot.cli.running import Engine, Screen, Silent
+from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.orchestrator.port import Orchestrator
 
+# Where interruption rates are read, for those who may not reach AWS's file; empty: nowhere.
+_ADVISOR_VARIABLE = "BACALHAU_SPOT_ADVISOR_URL"
 # How long one AWS call with its repeats may take in commands that only look.
 _LOOK_S = 30
 
@@ -164,7 +167,8 @@ class Invocation:
 
                 self._access = connect(self.runtime)
             else:
-                self._access = Access(profile=self.common.profile)
+                advisor_url = self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL)
+                self._access = Access(profile=self.common.profile, advisor_url=advisor_url)
         return self._access
 
     def orchestrator(self) -> Orchestrator | None:

@@ -23,4 +23,5 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
+    told: bool = False  # it has all been shown while it went on; only the exit code is left
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people

@@ -23,6 +23,7 @@ def connect(runtime: Runtime) -> Access:
         access_key_id=endpoint.access_key_id,
         secret_access_key=endpoint.secret_access_key,
         checkip_url=f"{endpoint.url}/_sandbox/address",
+        advisor_url=f"{endpoint.url}/_sandbox/advisor",
         orchestrator_url=endpoint.orchestrator_url,
         orchestrator_key=endpoint.orchestrator_key,
     )

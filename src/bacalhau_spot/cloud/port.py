@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
+    from bacalhau_spot.core.evidence import Checks, SpotStatus
     from bacalhau_spot.core.model import (
         Identity,
         Image,
         Instance,
         Network,
+        PricePoint,
         Region,
         Requirements,
         Resource,
@@ -165,6 +168,48 @@ class MarketPlace(Protocol):
         """The images by id. An unknown one raises InvalidAMIID.NotFound."""
 
 
+class Prices(Protocol):
+    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+
+
+class Ranking(Protocol):
+    """What tells regions apart before anything is launched there."""
+
+    async def placement_scores(
+        self, types: Sequence[str], *, target: int, regions: Sequence[str] = ()
+    ) -> dict[str, int]:
+        """How likely AWS grants `target` spot instances over `types` now, 1 to 10, by region: the ten best of `regions`.
+
+        No `regions`: of all that the account has; more than ten may not be named. With fewer than three types every score
+        is low. New questions are limited per day and account, repeated ones are not: MaxConfigLimitExceeded.
+        """
+
+    async def quota(self, region: str, *, service: str, code: str) -> int | None:
+        """What Service Quotas allows the account in the region; None when it knows no such quota there."""
+
+    async def spot_in_use(self, region: str) -> dict[str, int]:
+        """How many spot instances of each type run or start in the region, whosever of the account they are."""
+
+
 class Networking(Protocol):
     """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
 
@@ -217,6 +262,19 @@ class Compute(Protocol):
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
+
+
+class Watching(Protocol):
+    """What EC2 says about instances beside that they exist."""
+
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+        """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotStatus, ...]:
+        """The status of every spot request with the tag, closed ones too as long as AWS lists them."""
+
+    async def console(self, region: str, instance_id: str) -> str:
+        """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""
 
 
 class SecretStore(Protocol):
@@ -287,5 +345,7 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Networking, Compute, SecretStore, Cleaning, Protocol):
+class Cloud(
+    Account, MarketPlace, Prices, Ranking, Networking, Compute, Watching, SecretStore, Cleaning, Protocol
+):
     """All of it."""

@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
+from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.aws_errors import translate
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
@@ -37,6 +38,7 @@ class Access:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
+    advisor_url: str = ADVISOR_URL  # empty: not asked
     # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None

@@ -45,6 +45,9 @@ def build(config: shape.Config, texts: Texts, *, naming: Naming, expand: Callabl
         auto_regions=config.regions.auto.count if isinstance(config.regions, shape.AutoRegions) else None,
         max_price_usd_per_hour=config.max_price_usd_per_hour,
         spread=Spread(config.spread),
+        max_share_per_pool=None
+        if config.max_share_per_pool is None
+        else kinds.share(config.max_share_per_pool),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),
@@ -92,12 +95,16 @@ def _requirements(requirements: shape.Requirements | None) -> Requirements | Non
         return None
     vcpus_min, vcpus_max = kinds.bounds(requirements.vcpus)
     memory_min, memory_max = kinds.bounds(requirements.memory_gib)
+    gpus_min, gpus_max = (None, None) if requirements.gpus is None else kinds.bounds(requirements.gpus)
     return Requirements(
         vcpus_min=int(vcpus_min),
         vcpus_max=None if vcpus_max is None else int(vcpus_max),
         memory_gib_min=Decimal(memory_min),
         memory_gib_max=memory_max,
         arch=Arch(requirements.arch) if requirements.arch else None,
+        gpus_min=None if gpus_min is None else int(gpus_min),
+        gpus_max=None if gpus_max is None else int(gpus_max),
+        families=tuple(dict.fromkeys(requirements.families or ())),
     )
 
 

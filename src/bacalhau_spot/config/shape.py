@@ -73,6 +73,15 @@ class Requirements(_Section):
     arch: kinds.Arch | None = Field(
         default=None, description="Architecture, x86_64 or arm64. Without it: either."
     )
+    gpus: kinds.Gpus | None = Field(
+        default=None,
+        description='GPUs: 1 (exactly), "1.." (at least), "1..4" (from, to), 0 (none). Without it: any number.',
+    )
+    families: list[kinds.Family] | None = Field(
+        default=None,
+        min_length=1,
+        description="Only types of these families, such as [t3, m6a]. Without it: any family.",
+    )
 
 
 class Region(_Section):
@@ -97,13 +106,15 @@ class Region(_Section):
 class AutoChoice(_Section):
     """How many regions to choose."""
 
-    count: kinds.RegionCount = Field(description="Choose this many regions, the cheapest ones.")
+    count: kinds.RegionCount = Field(
+        description="Choose this many regions: those that are cheapest, of those that have quota and capacity."
+    )
 
 
 class AutoRegions(_Section):
-    """Regions chosen by price."""
+    """Regions chosen by price, quota and capacity."""
 
-    auto: AutoChoice = Field(description="Let the price choose the regions.")
+    auto: AutoChoice = Field(description="Let price, quota and capacity choose the regions.")
 
 
 def _region_form(value: Any) -> str | None:
@@ -296,6 +307,11 @@ class Config(_Section):
     spread: kinds.Spread = Field(
         default="failover",
         description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",
+    )
+    max_share_per_pool: kinds.Share | None = Field(
+        default=None,
+        description="Most of the cluster's nodes that may be in one capacity pool (an instance type in a zone), which AWS takes "
+        'back together: 0.25 or "25%". Without it: AWS decides.',
     )
     self_heal: kinds.NotBuilt = Field(
         default=None, description="Reserved; not built yet. Only false is accepted."

@@ -66,7 +66,7 @@ def _cluster(spec: ClusterSpec) -> _Rows:
 
 def _top(spec: ClusterSpec) -> _Rows:
     places = (
-        f"the {spec.auto_regions} cheapest"
+        f"the {spec.auto_regions} cheapest with quota and capacity"
         if spec.auto_regions
         else _list(region.name for region in spec.regions)
     )
@@ -83,6 +83,12 @@ def _top(spec: ClusterSpec) -> _Rows:
         *rows,
         ("max_price_usd_per_hour", "none" if price is None else str(price)),
         ("spread", spec.spread.value),
+        (
+            "max_share_per_pool",
+            "none"
+            if spec.max_share_per_pool is None
+            else f"{(spec.max_share_per_pool * 100).normalize():f}%",
+        ),
         ("image", spec.image),
         ("username", spec.username),
         ("public_ssh_key_path", _key_name(spec.public_key)),
@@ -106,6 +112,8 @@ def _requirements(needs: Requirements) -> _Rows:
         ("requirements.vcpus", _span(needs.vcpus_min, needs.vcpus_max)),
         ("requirements.memory_gib", _span(needs.memory_gib_min, needs.memory_gib_max)),
         ("requirements.arch", needs.arch.value if needs.arch else "any"),
+        ("requirements.gpus", "any" if needs.gpus_min is None else _span(needs.gpus_min, needs.gpus_max)),
+        ("requirements.families", _list(needs.families) if needs.families else "any"),
     ]
 
 

@@ -80,6 +80,9 @@ class Requirements:
     vcpus_max: int | None = None
     memory_gib_max: Decimal | None = None
     arch: Arch | None = None
+    gpus_min: int | None = None
+    gpus_max: int | None = None
+    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +163,9 @@ class ClusterSpec:
     auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
     max_price_usd_per_hour: Decimal | None = None  # per instance
     spread: Spread = Spread.FAILOVER
+    max_share_per_pool: Decimal | None = (
+        None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
+    )
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text
@@ -225,6 +231,16 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class PricePoint:
+    """A pool's spot price from one change on, until its next."""
+
+    type: str
+    zone: str
+    since: datetime
+    usd_per_hour: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who the credentials are."""
 
@@ -248,6 +264,7 @@ class TypeInfo:
     archs: tuple[Arch, ...]
     vcpus: int
     memory_mib: int
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from bacalhau_spot.core.model import Arch, Offer, Pool, Spread
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
 
 HOURS_PER_MONTH = 730  # AWS's own figure in its price lists
@@ -67,6 +68,7 @@ class Plan:
     surplus: tuple[Instance, ...] = ()
     remove: tuple[Instance, ...] = ()
     warnings: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
 
     @property
     def launch(self) -> int:
@@ -162,6 +164,7 @@ def plan(
     *,
     allow_removal: bool = False,
     warnings: Sequence[str] = (),
+    choices: Sequence[Choice] = (),
 ) -> Plan:
     """The plan for `wants`. `markets` holds at least every region that launches."""
     regions = tuple(_region_plan(name, wants, markets.get(name)) for name in wants.wanted)
@@ -171,6 +174,7 @@ def plan(
         surplus=wants.removable,
         remove=wants.removable if allow_removal else (),
         warnings=(*warnings, *_price_warnings(spec, regions)),
+        choices=tuple(choices),
     )
 
 

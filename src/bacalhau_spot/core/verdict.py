@@ -316,6 +316,12 @@ TABLE: dict[str, Verdict] = {
     "TagLimitExceeded": _BAD_REQUEST,
     "VolumeLimitExceeded": _QUOTA,
     "PendingVerification": _VERIFY,
+    "MaxConfigLimitExceeded": Verdict(
+        Fault.QUOTA,
+        Action.DONE,
+        "the account has asked for as many different placement scores as AWS answers in a day",
+        "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
+    ),
     # Price
     "SpotMaxPriceTooLow": _PRICE,
     # Capacity
@@ -355,6 +361,16 @@ TABLE: dict[str, Verdict] = {
     "TooManyUpdates": _BUSY,
     "InvalidNetworkInterface.InUse": _BUSY,
     "VolumeInUse": _BUSY,
+    "InvalidIPAddress.InUse": _BUSY,
+    "InvalidPlacementGroup.InUse": _BUSY,
+    "InvalidSnapshot.InUse": _BUSY,
+    "InvalidGroup.InUse": _BUSY,
+    "ResourceInUse": _BUSY,
+    "ResourceContention": _BUSY,
+    "ScalingActivityInProgress": _BUSY,
+    "OperationAborted": _BUSY,  # S3: another change of the same bucket
+    "BucketNotEmpty": _BUSY,
+    "ConflictException": _BUSY,
     "IncorrectState": _BUSY,
     "IncorrectInstanceState": _BUSY,
     # Refused by ourselves, while cleaning up

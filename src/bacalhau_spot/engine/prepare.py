@@ -7,21 +7,26 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.choose import choose
+from bacalhau_spot.core.choose import Reason, choose, chosen_names
 from bacalhau_spot.core.model import CALLER, Market, RegionSpec
 from bacalhau_spot.core.plan import Plan, demand, market_problems, plan
+from bacalhau_spot.core.remarks import remarks_on
 from bacalhau_spot.core.verdict import worst
-from bacalhau_spot.engine.market import markets, price_lists
+from bacalhau_spot.engine.market import markets
+from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
+from bacalhau_spot.engine.offers import Wanted, region_offers
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ async def prepare(
     *,
     caller_address: Callable[[], Awaitable[str | None]],
     allow_removal: bool = False,
+    memory: Memory | None = None,
 ) -> Prepared:
     """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
     here = await standing(calls)
@@ -49,8 +55,11 @@ async def prepare(
     seen, address = await asyncio.gather(
         survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
     )
+    choices: tuple[Choice, ...] = ()
+    remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
-        spec = await _with_regions(calls, spec, here, seen)
+        choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
+        spec = _with_regions(spec, choices)
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
     _check_seen(spec, seen)
@@ -58,34 +67,52 @@ async def prepare(
     found = await markets(calls, spec, regions=list(wants.launch))
     _check_markets(spec, found)
     warnings = (
+        *remarks,
         *_blind_spots(spec, seen),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec),
     )
-    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings)
+    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices)
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
     return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
 
 
-async def _with_regions(calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey) -> ClusterSpec:
-    """The regions that `auto` stands for now."""
+async def _choose(
+    calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey, *, memory: Memory
+) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+    """What becomes of each region where `auto` leaves it open, and what there is to say about that."""
     count = spec.auto_regions or 0
+    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
     present = {instance.region for instance in seen.instances if instance.alive}
+    if len(present) >= count:  # nothing is open
+        return choose(count, present=present, offers=(), nodes=share), ()
+    wanted = Wanted(spec.instance_types, spec.requirements, nodes=max(1, share))
     reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    names = sorted(present)[:count]
-    if len(present) < count:
-        prices = await price_lists(calls, spec, regions=reachable)
-        names = list(choose(count, present=present, prices=prices))
-    if not names:
+    found = await region_offers(
+        calls, wanted, regions=reachable, account=here.identity.account_id, memory=memory
+    )
+    choices = choose(count, present=present, offers=found.regions, nodes=wanted.nodes)
+    return choices, remarks_on(choices, count=count, nodes=wanted.nodes, offers=found)
+
+
+def _with_regions(spec: ClusterSpec, choices: Sequence[Choice]) -> ClusterSpec:
+    """The regions that `auto` stands for now."""
+    names = chosen_names(choices)
+    if names:
+        return replace(spec, regions=tuple(RegionSpec(name) for name in names))
+    if any(choice.reason is Reason.NO_ROOM for choice in choices):
         raise UserError(
-            "no enabled region offers the configured instance types",
-            hint="change `instance_types`, or name the regions under `regions`",
-            exit_code=ExitCode.USAGE,
+            "in no enabled region the account's spot quota leaves room for the nodes",
+            hint="`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
         )
-    return replace(spec, regions=tuple(RegionSpec(name) for name in names))
+    raise UserError(
+        "no enabled region offers the configured instance types",
+        hint="change `instance_types`, or name the regions under `regions`",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:

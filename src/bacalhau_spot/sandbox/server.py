@@ -50,6 +50,9 @@ class Sandbox:
         """An AWS account as new, with the settings and the clock of `world`; without one, as the present one."""
         self.world = world or self.world
         self.world.calls.clear()
+        self.world.profiles.clear()
+        self.world.placement_questions.clear()
+        self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
         self._ec2 = Ec2(self.world, self._moto)
         self._layer: Handler = layer.build(self.world, self._ec2)

@@ -24,6 +24,7 @@ from bacalhau_spot.sandbox.ec2 import (
     moto_repairs,
     network,
     own_images,
+    placement,
     places,
     prices,
     quotas,
@@ -31,13 +32,15 @@ from bacalhau_spot.sandbox.ec2 import (
     spot,
     spot_fleets,
     status,
+    storage,
     tags,
     templates,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
 from bacalhau_spot.sandbox.nodes.roster import Roster
-from bacalhau_spot.sandbox.services import tagging
+from bacalhau_spot.sandbox.services import identities, logs, pricing, tagging
+from bacalhau_spot.sandbox.services import quotas as account_quotas
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
     "DeleteFleets": fleets.delete_fleets,
+    "DeleteFlowLogs": storage.delete_flow_logs,
     "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
     "DeleteKeyPair": keys.delete_pair,
     "DeleteLaunchTemplate": templates.delete_template,
@@ -86,10 +90,12 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotInstanceRequests": spot.describe_requests,
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
+    "DetachVolume": storage.detach_volume,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
     "GetConsoleOutput": console.get_output,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "GetSpotPlacementScores": placement.scores,
     "RegisterImage": own_images.register_image,
     "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": legacy.request_spot_instances,
@@ -105,6 +111,7 @@ CHECKS: Mapping[str, Check] = {
     "CreateVpc": quotas.guard("vpcs"),
     "DeleteDhcpOptions": dhcp.check_delete,
     "DeleteInternetGateway": network.check_gateway,
+    "DeleteNetworkAcl": storage.check_acl,
     "DeleteNetworkInterface": interfaces.check_delete,
     "DeleteRouteTable": network.check_route_table,
     "DeleteSecurityGroup": network.check_group,
@@ -124,10 +131,17 @@ AFTERWARDS: Mapping[str, Check] = {
     "DeleteSubnet": network.forget_subnet,
 }
 
-# Services that show what EC2 has, or launch it; by signing name
+# Services that show what EC2 has, launch it, or write for it, and what moto lets through; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "autoscaling": groups.answer,
+    "iam": identities.answer,
+    "logs": logs.answer,
     "tagging": tagging.answer,
+}
+# Services that know nothing of what exists in a region
+ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
+    "pricing": pricing.answer,
+    "servicequotas": account_quotas.answer,
 }
 
 
@@ -147,6 +161,8 @@ class Ec2:
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
+        if call.service in ELSEWHERE:
+            return ELSEWHERE[call.service](self._world, call)
         if call.service != "ec2" and call.service not in BESIDE:
             return self._moto(call)
         region = self._region(call.region)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.plan import Plan, RegionPlan
     from bacalhau_spot.core.receipt import CreateReceipt, Listing, RegionReceipt
 
@@ -20,8 +21,20 @@ def plan_data(plan: Plan) -> Data:
         "launch": plan.launch,
         "usd_per_hour": None if price is None else {"low": str(price[0]), "high": str(price[1])},
         "regions": [_region_plan(region) for region in plan.regions],
+        "choice": [_choice(choice) for choice in plan.choices],
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
+    }
+
+
+def _choice(choice: Choice) -> Data:
+    return {
+        "region": choice.region,
+        "chosen": choice.chosen,
+        "reason": str(choice.reason),
+        "usd_per_hour": None if choice.usd_per_hour is None else str(choice.usd_per_hour),
+        "score": choice.score,
+        "room": choice.room,
     }
 
 

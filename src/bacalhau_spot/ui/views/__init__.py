@@ -7,10 +7,12 @@ from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.plan import plan_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.receipt import create_receipt_view
+from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
 from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
 
 __all__ = [
+    "StatusView",
     "config_view",
     "create_receipt_view",
     "error_view",
@@ -23,6 +25,7 @@ __all__ = [
     "prune_preview_view",
     "prune_receipt_view",
     "sentence",
+    "status_view",
     "still_listed",
     "teardown_preview_view",
     "teardown_receipt_view",
