@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.instance.bacalhau_config import label_value
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.orchestrator import StandIn, cluster_node, node, stand_in
 from support.program import Done, Program
 from support.schemas import contract
@@ -229,3 +231,27 @@ def test_another_account_removes_nothing(user: Program, there: StandIn) -> None:
     assert fates(done)[ELSEWHERE] == ("account-doubtful", "kept")
     assert "--profile" in done.envelope["errors"][0]["hint"]
     assert len(there.nodes) == 2
+
+
+def test_in_the_sandbox_the_configured_orchestrator_is_never_asked(
+    sandbox: Any, user: Program, there: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is its key sent anywhere: the sandbox has its own."""
+    with stand_in() as own:
+        own.authorization = "Bearer the-sandboxes"
+        own.nodes = [cluster_node(GHOST, region="us-west-1", cluster=CLUSTER)]
+        access = Access(
+            endpoint_url=sandbox.url,
+            access_key_id=ACCESS_KEY_ID,
+            secret_access_key=SECRET_ACCESS_KEY,
+            orchestrator_url=own.url,
+            orchestrator_key="the-sandboxes",
+        )
+        monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: access)
+        assert user("prune", "--yes", "--sandbox").code == 0
+        assert own.nodes == []
+    assert there.asked == []
+    nothing = Access(endpoint_url=sandbox.url, access_key_id="x", secret_access_key="x")
+    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: nothing)
+    assert user("prune", "--yes", "--sandbox").code == 2
+    assert there.asked == []

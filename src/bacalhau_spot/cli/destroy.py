@@ -71,6 +71,7 @@ def destroy(
     spec = call.spec(lenient=True)
     naming = call.naming(cluster)
     search = _search(spec, naming, named=cluster is not None)
+    orchestrator = call.orchestrator()
     with call.engine(spec) as running:
         here, found = running.look(_look(running.calls, search))
         doomed = [one for one in found.known if not one.kept]
@@ -97,23 +98,30 @@ def destroy(
             timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
         )
         receipt, forgotten = running.work(
-            _destroy(part, running.calls, call.orchestrator()),
+            _destroy(part, running.calls, orchestrator),
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
     audit.ended(receipt)
-    late = (
-        *call.record(running.calls.mistakes),
-        *filter(None, (audit.trouble,)),
-        *views.still_listed(forgotten),
-    )
+    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
+    return _done(call, receipt, forgotten, naming=naming, warnings=(*late, *views.still_listed(forgotten)))
+
+
+def _done(
+    call: Invocation,
+    receipt: TeardownReceipt,
+    forgotten: Forgotten | None,
+    *,
+    naming: Naming,
+    warnings: tuple[str, ...],
+) -> Result:
     return Result(
         "destroy",
         view=views.with_forgotten(views.teardown_receipt_view(receipt, naming=naming), forgotten),
         data=jsonout.teardown_data(receipt, forgotten),
         exit_code=receipt.exit_code,
         errors=call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
-        warnings=late,
-        late_warnings=late,
+        warnings=warnings,
+        late_warnings=warnings,
     )
 
 
