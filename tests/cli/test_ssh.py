@@ -107,7 +107,7 @@ def test_one_node(user: Program) -> None:
     assert user("ssh", f"bacalhau-{second}", "--", "fail").code == 3
     assert user("ssh", third, "--", "killed").code == 128 + 9
     lost = user("ssh", third, "--", "lost")
-    assert lost.code == 255 and "opens port 22" in lost.stderr
+    assert lost.code == 255 and "port 22 admits" in lost.stderr
     notes(user)
 
     chosen = user("ssh", answers="7\n2\n")
@@ -133,7 +133,7 @@ def test_one_node(user: Program) -> None:
     (user.folder / "config.yaml").write_text(
         (user.folder / "config.yaml").read_text().replace("[192.0.2.0/24]", "none")
     )
-    assert "`ssh_cidrs` is none" in user("ssh", third, "--", "lost").stderr
+    assert "because `ssh_cidrs` is none" in user("ssh", third, "--", "lost").stderr
 
 
 def test_all_nodes(user: Program) -> None:
