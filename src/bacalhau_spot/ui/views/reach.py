@@ -58,9 +58,12 @@ def unreached_view(node: Instance, *, closed: bool) -> Group:
 
 def _reasons(*, closed: bool, private: bool) -> list[Said]:
     if closed:
-        first = "its port 22 is closed: `ssh_cidrs` is none; set it to caller or to your network, then run `bacalhau-spot create`"
+        first = "its port 22 is closed, because `ssh_cidrs` is none; docs/ssh.md has the command that opens it to you"
     else:
-        first = "your address may have changed since: `bacalhau-spot create` opens port 22 to the one that you have now"
+        first = (
+            "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
+            "docs/ssh.md has the command that admits it"
+        )
     lines = [Said(first, prefix="  - ")]
     if private:
         lines.append(Said("it has no public address: you must be in its network", prefix="  - "))

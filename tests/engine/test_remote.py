@@ -1,0 +1,80 @@
+"""A program for each node: what it said, how it ended, and that none is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from bacalhau_spot.core.remote import Ran
+from bacalhau_spot.engine import remote
+from support.health import node
+
+PATH = {"PATH": os.environ["PATH"]}
+
+
+def ran(*scripts: str, at_once: int = 4, timeout_s: float = 20) -> tuple[Ran, ...]:
+    jobs = [(node(number), ("sh", "-c", script)) for number, script in enumerate(scripts, start=1)]
+    return asyncio.run(remote.run_all(jobs, environ=PATH, at_once=at_once, timeout_s=timeout_s))
+
+
+def _noted(path: Path) -> bool:
+    return path.exists() and path.read_text() != ""
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_each_has_its_own_words_and_end() -> None:
+    """In the nodes' order; whatever bytes they write; nothing to read from."""
+    first, second, third = ran("echo one; exit 3", "printf '\\377' >&2", "cat; echo done")
+    assert (first.code, first.stdout, first.well) == (3, "one\n", False)
+    assert (second.code, second.stderr) == (0, "\N{REPLACEMENT CHARACTER}")
+    assert (third.code, third.stdout) == (0, "done\n")
+
+
+def test_some_at_a_time(tmp_path: Path) -> None:
+    """Two at most: each notes how many are at work when it begins."""
+    script = f"cd {tmp_path}; : > $$.on; ls *.on | wc -l; sleep 0.1; rm $$.on"
+    assert max(int(one.stdout) for one in ran(*[script] * 6, at_once=2)) <= 2
+
+
+def test_one_that_is_too_slow_is_ended(tmp_path: Path) -> None:
+    """With what it said until then; the others are not held up by it."""
+    slow, quick = ran(f"echo $$ > {tmp_path}/pid; echo begun; exec sleep 60", "echo quick", timeout_s=1)
+    assert (slow.code, slow.stdout) == (None, "begun\n")
+    assert quick.code == 0
+    assert gone(int((tmp_path / "pid").read_text()))
+
+
+def test_an_end_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The beginning is kept, the rest read and forgotten, so that the program can end."""
+    monkeypatch.setattr(remote, "MOST_BYTES", 1000)
+    (one,) = ran("yes | head -c 300000")
+    assert (one.code, len(one.stdout), one.cut) == (0, 1000, True)
+
+
+def test_cancelling_ends_what_runs(tmp_path: Path) -> None:
+    """Ctrl-C leaves nothing behind, not even what does not want to end."""
+    script = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done"
+
+    async def whole() -> None:
+        jobs = [(node(1), ("sh", "-c", script))]
+        task = asyncio.ensure_future(remote.run_all(jobs, environ=PATH, at_once=1, timeout_s=60))
+        while not _noted(tmp_path / "pid"):  # noqa: ASYNC110 - it is another process that says so
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(remote, "_GRACE_S", 0.2)
+        asyncio.run(whole())
+    assert gone(int((tmp_path / "pid").read_text()))

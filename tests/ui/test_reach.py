@@ -1,0 +1,74 @@
+"""Reaching nodes, as people and programs read it."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import RenderableType
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.remote import Everywhere, Ran
+from bacalhau_spot.core.shell import Access, command_line
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.console import talk
+from bacalhau_spot.ui.prompts import ask_number
+from support.health import NOW, node, said
+from support.program import Terminal
+from support.rendering import rendered
+from support.schemas import contract
+
+NODES = [node(number) for number in range(1, 5)]
+WELL = Everywhere(("uptime",), tuple(Ran(one, 0, " 12:00 up 3 min\n") for one in NODES[:2]))
+MIXED = Everywhere(
+    ("df", "-h"),
+    (
+        Ran(NODES[0], 0, "a very [long] line that is not folded, however narrow the window may be: grep wants it whole\n"),
+        Ran(NODES[1], 1, "out\x1b[2J\n", "err\n"),
+        Ran(NODES[2], 255, "", "ssh: connect to host 127.0.1.3 port 22: Connection timed out\n"),
+        Ran(NODES[3], None, "begun\n", cut=True),
+    ),
+)  # fmt: skip
+VIEWS: dict[str, RenderableType] = {
+    "well": views.everywhere_view(WELL, group=False, closed=False),
+    "well, grouped": views.everywhere_view(WELL, group=True, closed=False),
+    "mixed": views.everywhere_view(MIXED, group=False, closed=False),
+    "mixed, grouped, closed": views.everywhere_view(MIXED, group=True, closed=True),
+    "menu": views.menu_view(NODES, now=NOW),
+    "reaching": views.reaching_view(NODES[0]),
+    "unreached": views.unreached_view(NODES[0], closed=False),
+    "unreached, closed, private": views.unreached_view(node(1, public_ip=None), closed=True),
+    "silent console": views.silent_console_view(NODES[0]),
+    "unseen": views.unseen_view([Problem("UnauthorizedOperation", "no", "DescribeTags", "us-west-2")]),
+}
+
+
+@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> None:
+    """At two widths; what a node says is one line each, and obeyed by no terminal."""
+    assert rendered(VIEWS[name], width=width) == snapshot
+
+
+def test_what_programs_get_is_published() -> None:
+    """To the key: a command on nodes, its command lines, a console."""
+    contract("ssh", jsonout.ssh_data(MIXED))
+    line = command_line(NODES[0], Access("me", None, "k"))
+    contract("ssh", jsonout.ssh_lines_data([(NODES[0], line)]))
+    data = jsonout.console_data(NODES[0], said("docker: x"))
+    assert data["phases"] == [{"at": "2026-11-23T11:59:00Z", "phase": "docker", "detail": "x"}]
+    contract("console", data)
+
+
+def test_a_number_is_asked_for_until_it_is_one() -> None:
+    """Nothing, and the end of input, mean that nothing is to be done (exit code 3)."""
+    err = Terminal()
+    console = talk(err, environ={})
+    assert ask_number("Which one?", at_most=3, console=console, stdin=StringIO("0\nx\n²\n3\n")) == 3
+    assert err.getvalue().count("a number from 1 to 3") == 3
+    for answers in ("\n", ""):
+        with pytest.raises(UserError) as refusal:
+            ask_number("Which one?", at_most=3, console=console, stdin=StringIO(answers))
+        assert refusal.value.exit_code is ExitCode.DECLINED
