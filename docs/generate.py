@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from bacalhau_spot.cli.app import build
+from bacalhau_spot.core.health import TABLE as HEALTH
 from bacalhau_spot.core.lifecycle import MOVES
 from bacalhau_spot.core.teardown import ROWS, TABLE, Row, before, waves
 from bacalhau_spot.core.verdict import TABLE as VERDICTS
@@ -74,6 +75,16 @@ def errors() -> str:
     return "\n".join(["| AWS's code | whose | what it means | what to do |", "|---|---|---|---|", *rows])
 
 
+def verdicts() -> str:
+    shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…"}
+    names = {"node": "NODE", "region": "REGION", "member": "NODE"}
+    rows = [
+        f"| {number} | {row.says.format(**shown)} | {row.severity} | {row.rule} | {row.hint.format(**names) or '-'} |"
+        for number, row in enumerate(HEALTH, start=1)
+    ]
+    return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
+
+
 def constraints() -> str:
     """The versions of requirements.lock, in the form of pyproject.toml."""
     pins = re.findall(
@@ -87,6 +98,7 @@ SECTIONS = {
     "docs/architecture.md": {"lifecycle": lifecycle},
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
+    "docs/status.md": {"verdicts": verdicts},
     "pyproject.toml": {"pins": constraints},
 }
 

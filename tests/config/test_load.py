@@ -44,7 +44,7 @@ bacalhau:
   download_url: https://mirror/{version}/{arch}
   sha256: {arm64: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}
   labels: {team: data}
-  api: {host: "http://o:1234", key_env: KEY}
+  api: {host: "http://o:1234", key_env: KEY, ca_file: ~/.config/bacalhau/ca.pem}
 instance:
   root_volume_gib: 30
   additional_commands: |
@@ -80,6 +80,7 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
     assert (bacalhau.tls, bacalhau.ca_pem, bacalhau.version) == (TlsMode.NATIVE, CERTIFICATE, "v1.9.3")
     assert bacalhau.sha256 == ((Arch.ARM64, "a" * 64),)
     assert bacalhau.api_key == Secret("api-key")
+    assert (bacalhau.api_user, bacalhau.api_password, bacalhau.api_ca_pem) == (None, None, CERTIFICATE)
     assert spec.instance.additional_commands == "echo hello\n"
     assert spec.instance.files == (NodeFile("/etc/a", "x", "0600"), NodeFile("/etc/b", CERTIFICATE))
     assert (spec.timeouts.api_s, spec.timeouts.terminate_s) == (10, 40)
@@ -143,6 +144,16 @@ def test_lenient_loading_turns_unreadable_files_into_notes(loading: Load) -> Non
     loaded = loading(text, lenient=True)
     assert (loaded.spec.public_key, loaded.spec.bacalhau.token) == (None, None)
     assert [note.where for note in loaded.notes] == ["config.yaml:1", "config.yaml:2"]
+
+
+def test_a_user_and_a_password_reach_the_spec_and_are_named_by_their_variables(loading: Load) -> None:
+    text = "bacalhau: {api: {host: o, user_env: WHO, password_env: SECRET}}"
+    loaded = loading(text, environ={"WHO": "deployer\n", "SECRET": " with a space\n"})
+    assert loaded.spec.bacalhau.api_user == "deployer"
+    assert loaded.spec.bacalhau.api_password == Secret(" with a space")
+    shown = {key: (value, source) for key, value, source in show(loaded)}
+    assert shown["bacalhau.api.user"] == ("deployer", "$WHO")
+    assert shown["bacalhau.api.password"] == ("***", "$SECRET")
 
 
 def test_secrets_are_never_shown(loading: Load) -> None:

@@ -17,6 +17,7 @@ from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.prune import Forgotten
 from bacalhau_spot.core.receipt import (
     Blocker,
     CreateReceipt,
@@ -88,6 +89,7 @@ TEARDOWN = TeardownReceipt(
     looked_into=("us-east-1",),
     unseen=(PROBLEM,),
 )
+FORGOTTEN = Forgotten("http://o:1234", removed=("n-1",), failed=(("n-2", PROBLEM),), left=("n-3",))
 FOUND = Found(
     identity=Identity("123456789012", "arn:aws:iam::123456789012:user/u"),
     alias="acme",
@@ -115,6 +117,7 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
         jsonout.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
     "a destroy": ("destroy", jsonout.teardown_data(TEARDOWN)),
+    "a destroy with an orchestrator": ("destroy", jsonout.teardown_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
         {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
@@ -136,7 +139,9 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a create", "a list", "a destroy", "what would be nuked"])
+@pytest.mark.parametrize(
+    "name", ["a create", "a list", "a destroy with an orchestrator", "what would be nuked"]
+)
 def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]

@@ -26,6 +26,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.list:list_",
         "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
     ),
+    "status": (
+        "bacalhau_spot.cli.status:status",
+        "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.destroy:destroy",
         "Delete everything of this cluster, in every region, and verify that it is gone.",
@@ -33,6 +37,10 @@ COMMANDS: Commands = {
     "nuke": (
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
+    ),
+    "prune": (
+        "bacalhau_spot.cli.prune:prune",
+        "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
     ),
     "cost": (
         "bacalhau_spot.cli.cost:cost",

@@ -32,6 +32,8 @@ def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
+    if result.told:
+        return int(result.exit_code)
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
         if output == csvout.FORM and result.rows is not None:
@@ -39,7 +41,7 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
         elif result.view is not None:
             out.print(result.view, crop=False)
         for warning in result.late_warnings:
-            talk.print(f"warning: {warning}", soft_wrap=True)
+            talk.print(talk.spoken(f"warning: {warning}"), soft_wrap=True)
         for error in result.errors:
             talk.print(views.error_view(error), crop=False)
     else:
@@ -74,7 +76,11 @@ def interrupted() -> UserError:
 def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
     """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
     from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
+    from bacalhau_spot.engine.members import problem_of  # noqa: PLC0415 - likewise
+    from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
 
+    if isinstance(error, OrchestratorError):
+        return views.from_problems([problem_of(error)])
     if isinstance(error, CloudError):
         problem = Problem(
             code=error.code, message=error.message, operation=error.operation, region=error.region

@@ -9,7 +9,7 @@ from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.ending import consoles, record
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.session import Access
-from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime import Runtime
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.orchestrator.port import Orchestrator
 
 # How long one AWS call with its repeats may take in commands that only look.
 _LOOK_S = 30
@@ -165,6 +166,21 @@ class Invocation:
             else:
                 self._access = Access(profile=self.common.profile)
         return self._access
+
+    def orchestrator(self) -> Orchestrator | None:
+        """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""
+        if self.common.sandbox:
+            url, key = self.access.orchestrator_url, self.access.orchestrator_key
+            spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
+        else:
+            spec = self.spec(lenient=True).bacalhau
+        if spec.api_host is None:
+            return None
+        # httpx takes half a second to import, and most commands ask no orchestrator.
+        from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
+
+        login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
+        return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
     def engine(self, spec: ClusterSpec | None = None) -> Engine:
         api_s = spec.timeouts.api_s if spec else _LOOK_S

@@ -17,6 +17,7 @@ _FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
 def chosen_output(argv: list[str]) -> str:
     """The form of output that the command line asks for, the last one winning."""
     form = "table"
+    argv = ours(argv)
     for index, word in enumerate(argv):
         name, sign, value = word.partition("=")
         if name not in _OUTPUT:
@@ -29,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "destroy", "nuke", "cost", "prices")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "cost", "prices")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
@@ -47,7 +48,12 @@ def first_words(argv: list[str], stderr: TextIO) -> None:
 
 
 def wants(argv: list[str], flag: str) -> bool:
-    return flag in argv
+    return flag in ours(argv)
+
+
+def ours(argv: list[str]) -> list[str]:
+    """The words that are meant for this program; behind `--` stands somebody else's command."""
+    return argv[: argv.index("--")] if "--" in argv else argv
 
 
 # Options that decide which cluster is meant: the commands that we suggest need them too.
@@ -56,6 +62,7 @@ _KEPT = ("--config", "-c", "--profile", "--cluster")
 
 def kept_flags(argv: list[str]) -> str:
     """The options of this command line that the next one needs as well, with a space before each."""
+    argv = ours(argv)
     kept = ["--sandbox"] if "--sandbox" in argv else []
     for index, word in enumerate(argv):
         name, sign, _ = word.partition("=")

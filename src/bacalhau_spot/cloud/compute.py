@@ -32,8 +32,15 @@ class AwsCompute:
     _session: Session
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
+        return await self._instances(region, tag_filter(key, value))
+
+    async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
+        # As a filter, because one unknown id among InstanceIds fails the whole call.
+        return await self._instances(region, [{"Name": "instance-id", "Values": list(ids)}])
+
+    async def _instances(self, region: str, filters: list[dict[str, Any]]) -> tuple[Instance, ...]:
         reservations = await self._session.pages(
-            "ec2", region, "describe_instances", "Reservations", Filters=tag_filter(key, value)
+            "ec2", region, "describe_instances", "Reservations", Filters=filters
         )
         rows = [row for reservation in reservations for row in reservation["Instances"]]
         return tuple(sorted((_instance(row, region) for row in rows), key=lambda instance: instance.id))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from bacalhau_spot.core.evidence import Checks
     from bacalhau_spot.core.model import (
         Identity,
         Image,
@@ -222,6 +223,9 @@ class Compute(Protocol):
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """Every instance with the tag, ended ones too as long as AWS lists them."""
 
+    async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
+        """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
+
     async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
         """Every spot request with the tag, closed ones too as long as AWS lists them."""
 
@@ -243,6 +247,16 @@ class Compute(Protocol):
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
+
+
+class Watching(Protocol):
+    """What EC2 says about instances beside that they exist."""
+
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+        """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
+
+    async def console(self, region: str, instance_id: str) -> str:
+        """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""
 
 
 class SecretStore(Protocol):
@@ -313,5 +327,5 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Prices, Networking, Compute, SecretStore, Cleaning, Protocol):
+class Cloud(Account, MarketPlace, Prices, Networking, Compute, Watching, SecretStore, Cleaning, Protocol):
     """All of it."""

@@ -127,11 +127,21 @@ def _bacalhau(section: shape.Bacalhau, texts: Texts) -> BacalhauSpec:
         labels=tuple((section.labels or {}).items()),
         api_host=api.host,
         api_key=_secret(texts.get(("bacalhau", "api", "key_env"))),
+        api_user=_login(texts.get(("bacalhau", "api", "user_env"))),
+        api_password=Secret(password)
+        if (password := _login(texts.get(("bacalhau", "api", "password_env"))))
+        else None,
+        api_ca_pem=texts.get(("bacalhau", "api", "ca_file")),
     )
 
 
 def _secret(text: str | None) -> Secret | None:
     return Secret(text.strip()) if text else None
+
+
+def _login(text: str | None) -> str | None:
+    """A user's name or password, which may begin or end with a space, but not with a line's end."""
+    return text.strip("\r\n") if text else None
 
 
 def _token(section: shape.Bacalhau, texts: Texts) -> Secret | None:

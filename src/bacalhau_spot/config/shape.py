@@ -155,10 +155,22 @@ class Api(_Section):
     """The orchestrator's HTTP API. With it, commands show which nodes joined, and remove those that left."""
 
     host: kinds.ApiHost | None = Field(
-        default=None, description="Host or address, such as http://orchestrator.example.com:1234."
+        default=None,
+        description="Host or address, such as http://orchestrator.example.com:1234; the port is 1234 unless given.",
     )
     key_env: kinds.EnvName | None = Field(
         default=None, description="Environment variable that holds the API key."
+    )
+    user_env: kinds.EnvName | None = Field(
+        default=None,
+        description="Environment variable that holds the user's name; with `password_env`, in place of `key_env`.",
+    )
+    password_env: kinds.EnvName | None = Field(
+        default=None, description="Environment variable that holds the user's password."
+    )
+    ca_file: kinds.LocalPath | None = Field(
+        default=None,
+        description="Certificate (PEM) of the authority that signed the API's, when it is a private one and the host is https://.",
     )
 
 

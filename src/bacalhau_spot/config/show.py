@@ -126,6 +126,9 @@ def _bacalhau(spec: BacalhauSpec) -> _Rows:
         *((f"bacalhau.labels.{key}", value) for key, value in spec.labels),
         ("bacalhau.api.host", spec.api_host or "none"),
         ("bacalhau.api.key", _hidden(spec.api_key)),
+        ("bacalhau.api.user", spec.api_user or "none"),
+        ("bacalhau.api.password", _hidden(spec.api_password)),
+        ("bacalhau.api.ca_file", "a certificate" if spec.api_ca_pem else "none"),
     ]
 
 

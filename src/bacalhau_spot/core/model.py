@@ -119,6 +119,9 @@ class BacalhauSpec:
     labels: tuple[tuple[str, str], ...] = ()
     api_host: str | None = None  # the orchestrator's HTTP API, as URL or host
     api_key: Secret | None = None
+    api_user: str | None = None
+    api_password: Secret | None = None
+    api_ca_pem: str | None = None  # of the authority behind the API's certificate, when it is a private one
 
 
 @dataclass(frozen=True, slots=True)

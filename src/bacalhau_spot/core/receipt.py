@@ -217,6 +217,16 @@ class TeardownReceipt:
     def deleted(self) -> tuple[Outcome, ...]:
         return tuple(one for one in self.outcomes if one.fate == Fate.DELETED)
 
+    def gone(self, kind: str) -> frozenset[str]:
+        """Ids of one kind that AWS does not show any more."""
+        remaining = {one.id for one in self.remaining}
+        fates = {Fate.DELETED, Fate.GONE}
+        return frozenset(
+            one.resource.id
+            for one in self.outcomes
+            if one.resource.kind == kind and one.fate in fates and one.resource.id not in remaining
+        )
+
     @property
     def problems(self) -> tuple[Problem, ...]:
         return tuple(

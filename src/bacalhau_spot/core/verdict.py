@@ -228,6 +228,12 @@ _UNKNOWN = Verdict(
     "AWS's own words are above; if they do not help, run the command again with --debug",
 )
 
+# The orchestrator's API. Nothing there is repeated by itself: what AWS has does not depend on it.
+_API_LOGIN = (
+    "set the variables that `bacalhau.api.key_env`, or `user_env` and `password_env`, name to what the orchestrator's "
+    "`API.Auth.Users` lists; `bacalhau-spot config show` says where each value comes from"
+)
+
 # Not AWS's: the code under which a mistake of this program is told.
 MISTAKE = "InternalMistake"
 
@@ -349,6 +355,16 @@ TABLE: dict[str, Verdict] = {
     "TooManyUpdates": _BUSY,
     "InvalidNetworkInterface.InUse": _BUSY,
     "VolumeInUse": _BUSY,
+    "InvalidIPAddress.InUse": _BUSY,
+    "InvalidPlacementGroup.InUse": _BUSY,
+    "InvalidSnapshot.InUse": _BUSY,
+    "InvalidGroup.InUse": _BUSY,
+    "ResourceInUse": _BUSY,
+    "ResourceContention": _BUSY,
+    "ScalingActivityInProgress": _BUSY,
+    "OperationAborted": _BUSY,  # S3: another change of the same bucket
+    "BucketNotEmpty": _BUSY,
+    "ConflictException": _BUSY,
     "IncorrectState": _BUSY,
     "IncorrectInstanceState": _BUSY,
     # Refused by ourselves, while cleaning up
@@ -369,6 +385,63 @@ TABLE: dict[str, Verdict] = {
         Action.DONE,
         "an instance's launcher is left and would start another",
         "remove what keeps the launcher first; the report names it",
+    ),
+    # The orchestrator's API (codes of orchestrator/http.py)
+    "OrchestratorUnauthorized": Verdict(
+        Fault.CREDENTIALS,
+        Action.STOP,
+        "the orchestrator does not accept the API key or password",
+        _API_LOGIN,
+    ),
+    "OrchestratorForbidden": Verdict(
+        Fault.PERMISSION,
+        Action.STOP,
+        "the orchestrator's API key or user may not do this",
+        "give it the actions read:node and write:node under `API.Auth.Users` of the orchestrator, and restart that",
+    ),
+    "OrchestratorUnreachable": Verdict(
+        Fault.NETWORK,
+        Action.STOP,
+        "the orchestrator's API cannot be reached",
+        "check `bacalhau.api.host` (the port is 1234 unless given) and that this machine may reach it: "
+        "`curl HOST:1234/api/v1/agent/alive`",
+    ),
+    "OrchestratorTimeout": Verdict(
+        Fault.NETWORK,
+        Action.STOP,
+        "the orchestrator's API did not answer in time",
+        "run the same command again; if it lasts, look at the orchestrator's own log",
+    ),
+    "OrchestratorTls": Verdict(
+        Fault.CONFIG,
+        Action.STOP,
+        "the certificate of the orchestrator's API is not trusted here",
+        "set `bacalhau.api.ca_file` to the authority's certificate (PEM), and `bacalhau.api.host` to a name that the "
+        "certificate holds",
+    ),
+    "OrchestratorScheme": Verdict(
+        Fault.CONFIG,
+        Action.STOP,
+        "`bacalhau.api.host` has the wrong one of http:// and https://",
+        "write the other one in front of the address",
+    ),
+    "OrchestratorRedirect": Verdict(
+        Fault.CONFIG,
+        Action.STOP,
+        "the orchestrator's API points to another address, and the key is not sent there unasked",
+        "if the address above is the right one, set `bacalhau.api.host` to it",
+    ),
+    "OrchestratorBusy": Verdict(
+        Fault.THROTTLED,
+        Action.STOP,
+        "the orchestrator has too much to do",
+        "run the same command again in a minute",
+    ),
+    "OrchestratorAnswer": Verdict(
+        Fault.UNKNOWN,
+        Action.STOP,
+        "the orchestrator's API did not answer as Bacalhau 1.9 does",
+        "check that `bacalhau.api.host` is the orchestrator's API (port 1234), not the address that nodes join (4222)",
     ),
     # Already so
     "InvalidPermission.Duplicate": _EXISTS,
