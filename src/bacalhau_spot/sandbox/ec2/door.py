@@ -38,7 +38,7 @@ from bacalhau_spot.sandbox.ec2 import (
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
 from bacalhau_spot.sandbox.nodes.roster import Roster
-from bacalhau_spot.sandbox.services import identities, logs, tagging
+from bacalhau_spot.sandbox.services import identities, logs, pricing, tagging
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
@@ -135,6 +135,10 @@ BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "logs": logs.answer,
     "tagging": tagging.answer,
 }
+# Services that know nothing of what exists in a region
+ELSEWHERE: Mapping[str, Callable[[Call], Reply]] = {
+    "pricing": pricing.answer,
+}
 
 
 class Ec2:
@@ -153,6 +157,8 @@ class Ec2:
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
+        if call.service in ELSEWHERE:
+            return ELSEWHERE[call.service](call)
         if call.service != "ec2" and call.service not in BESIDE:
             return self._moto(call)
         region = self._region(call.region)

@@ -49,7 +49,7 @@ def on_demand(region: str, name: str) -> float:
     gpu_gib = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB", 0) / 1024
     usd = USD_PER_VCPU * catalog.vcpus(name) + USD_PER_GIB * catalog.memory_mib(name) / 1024
     usd = float(usd + USD_PER_GPU_GIB * gpu_gib)
-    return usd * _family(name, info) * _place(region)
+    return usd * _family(name, info) * place(region)
 
 
 def _family(name: str, info: Mapping[str, Any]) -> float:
@@ -62,7 +62,7 @@ def _family(name: str, info: Mapping[str, Any]) -> float:
     return factor * (1.12 if "d" in family[2:] else 1.0)  # local disks
 
 
-def _place(region: str) -> float:
+def place(region: str) -> float:
     if region in CHEAP_REGIONS:
         return 1.0
     return DEAR_REGIONS.get(region) or 1.04 + 0.2 * _chance("region", region)
