@@ -88,7 +88,9 @@ A_AT_5 = 0.0120 + 0.0120 + 0.0180 + 0.0180 + 0.0100  # hours 0 to 4
 B = 0.0120 + 0.0120 + 0.0180 + 0.0180 * 10 / 60  # 3 hours and 10 minutes
 C = 0.0  # 40 minutes, taken back by EC2 in its first hour
 D_AT_5 = 0.0132 + 0.0140 + 0.0140  # hours 2 to 4
-VOLUMES_AT_5 = 20 * 0.08 / 730 * (5 + 3 + 10 / 60 + 40 / 60 + 3)
+# A month of a GiB costs 0.08 in us-east-1 and 0.0918 in eu-west-1, an hour on demand 0.0413 and 0.0474 (the sandbox's lists).
+VOLUMES_AT_5 = 20 * 0.08 / 730 * (5 + 3 + 10 / 60) + 20 * 0.0918 / 730 * (40 / 60 + 3)
+ON_DEMAND_AT_5 = 0.0413 * (5 + 3 + 10 / 60) + 0.0474 * (40 / 60 + 3)
 ADDRESSES_AT_5 = 0.005 * (5 + 3 + 10 / 60 + 40 / 60 + 3)
 
 
@@ -106,15 +108,18 @@ def test_to_the_cent(story: Story) -> None:
     assert float(whole["instance_usd"]) == pytest.approx(0.07 + 0.045 + 0.0412, abs=1e-6)
     assert float(whole["volume_usd"]) == pytest.approx(VOLUMES_AT_5, abs=1e-6)
     assert float(whole["address_usd"]) == pytest.approx(ADDRESSES_AT_5, abs=1e-6)
-    assert float(whole["usd"]) == pytest.approx(0.1562 + 0.0259 + 0.0592, abs=1e-4)
+    assert float(whole["usd"]) == pytest.approx(0.1562 + 0.0271 + 0.0592, abs=1e-4)
+    beside = VOLUMES_AT_5 + ADDRESSES_AT_5
+    assert float(whole["on_demand_usd"]) == pytest.approx(ON_DEMAND_AT_5 + beside, abs=1e-6)
+    assert float(whole["saving"]) == pytest.approx(1 - 0.2425 / (0.5111 + 0.0863), abs=1e-3)
     assert (whole["instances"], whole["running"]) == (4, 2)
     assert {one["id"] for one in data["instances"] if one["taken_back"]} == {two, lost}
     # A and D now, with 20 GiB and an address each.
     assert float(whole["usd_per_hour_now"]) == pytest.approx(
-        0.0100 + 0.0140 + 2 * (20 * 0.08 / 730 + 0.005), abs=1e-6
+        0.0100 + 0.0140 + 20 * (0.08 + 0.0918) / 730 + 2 * 0.005, abs=1e-6
     )
     shown = story.program("cost").stdout
-    assert "bacalhau-aws-spot: $0.2413 since" in shown  # 0.1562 + 0.0259 + 0.0592
+    assert "bacalhau-aws-spot: $0.2425 since" in shown  # 0.1562 + 0.0271 + 0.0592
     # Only what the fifth hour has cost: A at 0.0100 and D at 0.0140.
     last = cost(story, "--since", "1h")["total"]
     assert float(last["instance_usd"]) == pytest.approx(0.0100 + 0.0140, abs=1e-6)
