@@ -81,6 +81,11 @@ SOURCE = _nobody(
     "the place from which your AWS profile gets its credentials gave none",
     "`aws sts get-caller-identity{profile}` asks the same place; when that works, run the same command again",
 )
+METADATA = _nobody(
+    "metadata",
+    "the machine or container that this runs on gave no credentials",
+    "give it a role in its service of AWS, or sign in with `aws sso login{profile}`",
+)
 PROCESS = _nobody(
     "credential-process",
     "the program that your AWS profile names as its credential_process gave no credentials",
@@ -179,7 +184,8 @@ ROWS = {
     **rows(_LOG_IN, "LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError"),
     **rows(_LOG_IN, "LoginInsufficientPermissions"),
     **rows(_NO_LIBRARY, "MissingDependencyException"),
-    **rows(SOURCE, "CredentialRetrievalError", "MetadataRetrievalError"),
+    **rows(SOURCE, "CredentialRetrievalError"),
+    **rows(METADATA, "MetadataRetrievalError"),
     **rows(_SLOW_PROCESS, "CredentialProcessTimeout"),
     **rows(PROCESS, "CredentialProcessOutput"),
     **rows(_FILE, "CredentialFileError"),

@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.core.verdicts.identity import CLOCK, NOT_ALLOWED, PROCESS, SOURCE
+from bacalhau_spot.core.verdicts.identity import CLOCK, METADATA, NOT_ALLOWED, PROCESS
 from bacalhau_spot.core.verdicts.passing import TLS
 from bacalhau_spot.core.verdicts.requests import OPT_IN
 
@@ -122,16 +122,7 @@ NUANCES = (
         ),
     ),
     Nuance(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
-    Nuance(
-        frozenset({"CredentialRetrievalError", "MetadataRetrievalError"}),
-        r"container-role|metadata",
-        replace(
-            SOURCE,
-            name="metadata",
-            sentence="the machine or container that this runs on gave no credentials",
-            hint="give it a role in its service of AWS, or sign in with `aws sso login{profile}`",
-        ),
-    ),
+    Nuance(frozenset({"CredentialRetrievalError"}), r"container-role|iam-role|metadata", METADATA),
     Nuance(
         frozenset({"SSLError"}),
         r"certificate verify failed|CERTIFICATE_VERIFY_FAILED",
