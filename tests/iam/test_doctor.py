@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import socket
 import stat
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -31,11 +32,8 @@ bacalhau:
   token: 7f3a9c5e1b
   api: {{host: "http://127.0.0.1:{api}"}}
 """
-KEY = """\
------BEGIN OPENSSH PRIVATE KEY-----
-{body}
------END OPENSSH PRIVATE KEY-----
-"""
+# An ed25519 key of zeros.
+OTHER_KEY = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
 
 
 class Api(BaseHTTPRequestHandler):
@@ -152,31 +150,105 @@ DENIED = 4
 C, W, F = Check, Mark.WARN, Mark.FAIL
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
-    Case(C.CONFIGURATION, W, "there is no config.yaml", "bacalhau-spot configure", do="no config"),
+    Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
+    Case(C.CONFIGURATION, W, "with remarks", "config show", change=("192.0.2.0/24", "0.0.0.0/0")),
     Case(C.CREDENTIALS, F, "have expired", "renew them", {"credentials_expire_after_calls": 0}, code=DENIED),
     Case(C.REGIONS, W, "the credentials come first", "credentials", {"credentials_expire_after_calls": 0}),
     Case(C.CLOCK, F, "s ahead of AWS's; AWS refuses", "timedatectl", do="clock 400"),
     Case(C.CLOCK, W, "90 s behind AWS's", "timedatectl", do="clock -90"),
-    Case(C.REGIONS, F, "1 of 2 configured", "enable-region --region-name ap-east-1", change=("[us-west-2]", "[us-west-2, ap-east-1]"), code=1),
-    Case(C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["sqs:DeleteQueue"]}, code=DENIED),
+    Case(
+        C.REGIONS,
+        F,
+        "1 of 2 configured",
+        "enable-region --region-name ap-east-1",
+        change=("[us-west-2]", "[us-west-2, ap-east-1]"),
+        code=1,
+    ),
+    Case(
+        C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["sqs:DeleteQueue"]}, code=DENIED
+    ),
     Case(C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["ec2:CreateVpc"]}, code=DENIED),
-    Case(C.PERMISSIONS, W, "could not be asked about", "iam:SimulatePrincipalPolicy", {"deny": ["iam:Simulate*"]}),
+    Case(
+        C.PERMISSIONS,
+        W,
+        "could not be asked about",
+        "iam:SimulatePrincipalPolicy",
+        {"deny": ["iam:Simulate*"]},
+    ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
     Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
-    Case(C.MARKET, F, "offers none of", "instance_types", change=("[t3.medium, t3a.medium]", "[p9.large]"), code=1),
-    Case(C.MARKET, F, "is for x86_64", "image", change=("[t3.medium, t3a.medium]", "[t4g.medium]\nimage: AMI"), code=1),
-    Case(C.MARKET, W, "2 pools in 2 zones", "add instance types", change=("regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]", "regions: [us-west-1]\ninstance_types: [t3.medium]")),
+    Case(
+        C.MARKET,
+        F,
+        "offers none of",
+        "instance_types",
+        change=("[t3.medium, t3a.medium]", "[p9.large]"),
+        code=1,
+    ),
+    Case(
+        C.MARKET,
+        F,
+        "is for x86_64",
+        "image",
+        change=("[t3.medium, t3a.medium]", "[t4g.medium]\nimage: AMI"),
+        code=1,
+    ),
+    Case(
+        C.MARKET,
+        W,
+        "2 pools in 2 zones",
+        "add instance types",
+        change=(
+            "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
+            "regions: [us-west-1]\ninstance_types: [t3.medium]",
+        ),
+    ),
     Case(C.MARKET, W, "chosen by create", "create --dry-run", change=("[us-west-2]", "{auto: {count: 2}}")),
-    Case(C.QUOTAS, F, "need 4 vCPUs", "request-service-quota-increase --region us-west-2", {"spot_vcpu_quota": {"*": 2}}, code=1),
+    Case(
+        C.QUOTAS,
+        F,
+        "need 4 vCPUs",
+        "request-service-quota-increase --region us-west-2",
+        {"spot_vcpu_quota": {"*": 2}},
+        code=1,
+    ),
     Case(C.QUOTAS, F, "VPCs are in use", "--service-code vpc", {"quotas": {"vpcs": 1}}, code=1),
     Case(C.QUOTAS, W, "it could not be told", "", {"deny": ["servicequotas:*"]}),
     Case(C.SSH_KEYS, F, "may be read by others (0644)", "chmod 600", do="key mode", code=1),
     Case(C.SSH_KEYS, F, "are no pair", "ssh-keygen -y", do="other key", code=1),
-    Case(C.SSH_KEYS, F, "no such file", "private_ssh_key_path", change=("private_ssh_key_path: key", "private_ssh_key_path: gone"), code=1),
-    Case(C.SSH_KEYS, F, "only the private key", "public_ssh_key_path", change=("public_ssh_key_path: key.pub\n", ""), code=1),
-    Case(C.SSH_KEYS, W, "only the public key", "private_ssh_key_path", change=("private_ssh_key_path: key\n", "")),
-    Case(C.SSH_KEYS, W, "nobody can log in", "ssh-keygen", change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", "")),
-    Case(C.TOKEN, F, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1),
+    Case(
+        C.SSH_KEYS,
+        F,
+        "no such file",
+        "private_ssh_key_path",
+        change=("private_ssh_key_path: key", "private_ssh_key_path: gone"),
+        code=1,
+    ),
+    Case(
+        C.SSH_KEYS,
+        F,
+        "only the private key",
+        "public_ssh_key_path",
+        change=("public_ssh_key_path: key.pub\n", ""),
+        code=1,
+    ),
+    Case(
+        C.SSH_KEYS,
+        W,
+        "only the public key",
+        "private_ssh_key_path",
+        change=("private_ssh_key_path: key\n", ""),
+    ),
+    Case(
+        C.SSH_KEYS,
+        W,
+        "nobody can log in",
+        "ssh-keygen",
+        change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", ""),
+    ),
+    Case(
+        C.TOKEN, F, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
+    ),
     Case(C.TOKEN, W, "none is configured", "token_env", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
@@ -186,7 +258,7 @@ CASES = [
     Case(C.VERSION, W, "pip is not on the path", "pip index versions", do="no pip"),
     Case(C.VERSION, W, "finds no package", "pip index versions", do="pip knows nothing"),
     Case(C.TOOLS, W, "ssh is not on the path", "openssh-client", do="no ssh"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}-{case.says[:24]}")
@@ -221,12 +293,10 @@ def disturb(sandbox: Any, well: Program, what: str, ports: tuple[int, int]) -> N
     deaf = free_port()
     if name == "clock":
         well.clock = Ahead(sandbox.clock, float(number))
-    deeds = {
-        "no config": lambda: (well.folder / "config.yaml").unlink(),
+    deeds: dict[str, Callable[[], object]] = {
+        "no config": (well.folder / "config.yaml").unlink,
         "key mode": lambda: (well.folder / "key").chmod(0o644),
-        "other key": lambda: (well.folder / "key.pub").write_text(
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOther x\n"
-        ),
+        "other key": lambda: (well.folder / "key.pub").write_text(f"ssh-ed25519 {OTHER_KEY} x\n"),
         "deaf": lambda: change(well, f"nats://127.0.0.1:{ports[0]}", f"nats://127.0.0.1:{deaf}"),
         "no orchestrator": lambda: change(well, f'  orchestrators: ["nats://127.0.0.1:{ports[0]}"]\n', ""),
         "deaf api": lambda: change(well, f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{deaf}"),
