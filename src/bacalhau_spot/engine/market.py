@@ -33,7 +33,7 @@ _MOST_TYPES = 20
 async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
     """The market of each region. Four calls a region at most, and one for all types together."""
     named = {region.name: region for region in spec.regions}
-    types = await together(*(_wanted_types(calls, spec, named.get(name), name) for name in regions))
+    types = await together(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
     wanted = dict(zip(regions, types, strict=True))
     infos = await _type_infos(calls, wanted)
     found = await together(
@@ -48,13 +48,13 @@ async def price_lists(
     """Now's spot price of every pool of the acceptable types, by region: one call a region."""
 
     async def one(name: str) -> dict[tuple[str, str], Decimal]:
-        types = await _wanted_types(calls, spec, None, name)
+        types = await acceptable_types(calls, spec, None, name)
         return await calls.read(name, partial(calls.cloud.spot_prices, name, types))
 
     return dict(zip(regions, await together(*(one(name) for name in regions)), strict=True))
 
 
-async def _wanted_types(
+async def acceptable_types(
     calls: Calls, spec: ClusterSpec, region: RegionSpec | None, name: str
 ) -> tuple[str, ...]:
     if region is not None and region.instance_types:

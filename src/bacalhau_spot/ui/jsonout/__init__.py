@@ -8,6 +8,7 @@ from bacalhau_spot.ui.jsonout.cost import cost_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.prices import prices_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
@@ -27,6 +28,7 @@ __all__ = [
     "nuke_found_data",
     "order_data",
     "plan_data",
+    "prices_data",
     "problem_data",
     "prune_data",
     "resources_data",
