@@ -127,6 +127,22 @@ def test_to_the_cent(story: Story) -> None:
     rows = list(csv.DictReader(StringIO(story.program("cost", "-o", "csv").stdout)))
     assert sum(float(row["usd"]) for row in rows) == pytest.approx(float(whole["usd"]), abs=1e-5)
     assert len(rows) == 4 * 3
+    # And how the prices moved meanwhile, of the two pools that the cluster was in.
+    moved = story.program("prices", "--since", "6h", "-o", "json")
+    assert moved.code == 0
+    contract("prices", moved.data)
+    steps = {
+        pool["zone"]: [float(step["usd_per_hour"]) for step in pool["steps"]] for pool in moved.data["pools"]
+    }
+    assert steps == {"eu-west-1b": [0.0132, 0.0140], "us-east-1a": [0.0120, 0.0180, 0.0100]}
+    marks = [(mark["zone"], mark["what"], mark["instances"]) for mark in moved.data["marks"]]
+    assert marks == [
+        ("eu-west-1b", "launched", 1),
+        ("eu-west-1b", "taken back", 1),
+        ("eu-west-1b", "launched", 1),
+        ("us-east-1a", "launched", 2),
+        ("us-east-1a", "taken back", 1),
+    ]
 
 
 def test_what_aws_has_forgotten(story: Story) -> None:
@@ -203,6 +219,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         (("create", "--budget", "much"), "no amount of US dollars"),
         (("create", "--max-price", "-1"), "no amount of US dollars"),
         (("list", "-o", "csv"), "csv"),
+        (("prices", "--plot", "prices.pdf"), "ends in none of .png, .svg, .html"),
     ],
 )
 def test_what_cannot_be_understood(program: Program, argv: tuple[str, ...], says: str) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.cost import Life, PriceSteps, Rates, Window, charge, total, totals
@@ -122,6 +122,8 @@ def test_sums_by_what_is_asked() -> None:
     assert sum(each.usd for each in found.values()) == total(charges).usd
 
 
+# A busy machine is no error.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 moments = st.integers(0, 40_000).map(lambda seconds: after(seconds=seconds))
 usd = st.decimals("0.001", "9", places=4)
 changes = st.lists(st.tuples(moments, usd), max_size=6).map(
@@ -145,6 +147,7 @@ def points(found: list[tuple[datetime, Decimal]]) -> PriceSteps:
     return steps(*((since, str(price)) for since, price in found))
 
 
+@patient
 @given(lives, changes, moments, moments)
 def test_windows_add_up(
     one: Life, found: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
@@ -161,6 +164,7 @@ def test_windows_add_up(
     assert sum((half.seconds for half in halves), Decimal(0)) == whole.seconds
 
 
+@patient
 @given(lives, changes, st.integers(0, 20_000), st.decimals("0", "1", places=4))
 def test_longer_and_dearer_never_costs_less(
     one: Life, found: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal

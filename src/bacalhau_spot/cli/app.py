@@ -46,6 +46,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
+    "prices": (
+        "bacalhau_spot.cli.prices:prices",
+        "Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.",
+    ),
     "prune": (
         "bacalhau_spot.cli.prune:prune",
         "Remove from the orchestrator the nodes of this cluster whose instances are gone.",

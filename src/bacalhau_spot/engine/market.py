@@ -32,7 +32,7 @@ MOST_TYPES = 20
 async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
     """The market of each region. Four calls a region at most, and one for all types together."""
     named = {region.name: region for region in spec.regions}
-    types = await together(*(_wanted_types(calls, spec, named.get(name), name) for name in regions))
+    types = await together(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
     wanted = dict(zip(regions, types, strict=True))
     infos = await _type_infos(calls, wanted)
     found = await together(
@@ -41,7 +41,7 @@ async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) ->
     return {market.region: market for market in found}
 
 
-async def _wanted_types(
+async def acceptable_types(
     calls: Calls, spec: ClusterSpec, region: RegionSpec | None, name: str
 ) -> tuple[str, ...]:
     if region is not None and region.instance_types:

@@ -75,12 +75,15 @@ async def history(
     since: Mapping[str, datetime],
     now: datetime,
 ) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[Problem, ...]]:
-    """How the prices of these pools (region -> (type, zone)) moved: one call a region, and what AWS would not tell."""
+    """How the prices of these pools moved (region -> (type, zone), no zone: all), and what AWS would not tell.
+
+    One call a region.
+    """
     problems: list[Problem] = []
 
     async def one(region: str) -> tuple[PricePoint, ...]:
         types = sorted({type_name for type_name, _ in pools[region]})
-        zones = sorted({zone for _, zone in pools[region]})
+        zones = sorted({zone for _, zone in pools[region]} - {""})
         ask = partial(calls.cloud.spot_history, region, types, since=since[region], until=now, zones=zones)
         try:
             return await calls.read(region, ask)

@@ -11,6 +11,7 @@ from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.offers import offers_data
+from bacalhau_spot.ui.jsonout.prices import prices_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
 from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
 from bacalhau_spot.ui.jsonout.status import status_data
@@ -35,6 +36,7 @@ __all__ = [
     "order_data",
     "plan_data",
     "policy_data",
+    "prices_data",
     "problem_data",
     "prune_data",
     "resources_data",

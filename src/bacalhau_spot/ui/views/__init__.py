@@ -8,6 +8,7 @@ from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
+from bacalhau_spot.ui.views.prices import prices_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.reach import (
     everywhere_view,
@@ -40,6 +41,7 @@ __all__ = [
     "order_view",
     "over_budget",
     "plan_view",
+    "prices_view",
     "prune_preview_view",
     "prune_receipt_view",
     "reaching_view",

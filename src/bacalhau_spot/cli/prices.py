@@ -1,0 +1,104 @@
+"""`prices`: how the spot prices of the cluster's pools have moved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.audit import NAME
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.options import moment
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cli.sightings import sightings
+from bacalhau_spot.engine import observe
+from bacalhau_spot.engine.price_chart import price_chart
+from bacalhau_spot.engine.prices import HISTORY_DAYS
+from bacalhau_spot.ui import jsonout, pictures, views
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.price_chart import PriceChart
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.calls import Calls
+
+
+def prices(
+    *,
+    since: str = "7d",
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    instance_type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative="")] = None,
+    plot: Path | None = None,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.
+
+    A chart in the terminal, or with `--plot` a picture; with marks where the cluster's instances were launched and where AWS
+    took them back.
+
+    Parameters
+    ----------
+    since
+        From then on: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d; at most 90 days.
+    region
+        Only this region; may be repeated.
+    instance_type
+        Only this instance type; may be repeated.
+    plot
+        Draw into this file instead: .png, .svg or .html. Needs the extra `plot`.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("prices", common, runtime)
+    if plot is not None:
+        pictures.check_format(plot)
+    now = runtime.clock.now()
+    start = max(moment(since, flag="--since", now=now), now - timedelta(days=HISTORY_DAYS))
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    with call.engine() as running:
+        chart, unseen = running.look(
+            _chart(running.calls, spec, naming, runtime, since=start, regions=region, types=instance_type)
+        )
+    where = None if plot is None else (runtime.cwd / plot.expanduser())
+    if where is not None and chart.lines:
+        pictures.draw(chart, where)
+    return Result(
+        "prices",
+        view=views.prices_view(chart, picture=where),
+        data=jsonout.prices_data(chart, picture=where),
+        exit_code=call.blind(unseen),
+        errors=call.errors_of(unseen, exit_code=call.blind(unseen)),
+    )
+
+
+async def _chart(
+    calls: Calls,
+    spec: ClusterSpec,
+    naming: Naming,
+    runtime: Runtime,
+    *,
+    since: datetime,
+    regions: list[str] | None,
+    types: list[str] | None,
+) -> tuple[PriceChart, tuple[Problem, ...]]:
+    here = await observe.standing(calls)
+    return await price_chart(
+        calls,
+        spec,
+        naming,
+        enabled=observe.enabled(here.regions),
+        sightings=sightings(
+            runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value
+        ),
+        since=since,
+        regions=regions,
+        types=types,
+    )

@@ -1,0 +1,77 @@
+"""How the prices of a cluster's pools moved, and what happened to its instances meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.price_chart import chart
+from bacalhau_spot.engine.cost import cost
+from bacalhau_spot.engine.market import acceptable_types
+from bacalhau_spot.engine.prices import history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.lives import Sighting
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.price_chart import PriceChart
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.calls import Calls
+
+# (type, zone); an empty zone stands for all of them
+_Pools = dict[str, list[tuple[str, str]]]
+
+
+async def price_chart(
+    calls: Calls,
+    spec: ClusterSpec,
+    naming: Naming,
+    *,
+    enabled: Sequence[str],
+    since: datetime,
+    sightings: Sequence[Sighting] = (),
+    regions: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+) -> tuple[PriceChart, tuple[Problem, ...]]:
+    """Of the pools that the cluster was in since then; without any, and where regions or types are named, of all that fit.
+
+    Raises CloudError when the credentials are refused.
+    """
+    report = await cost(
+        calls,
+        naming,
+        regions=[name for name in enabled if not regions or name in regions],
+        sightings=sightings,
+        root_volume_gib=spec.instance.root_volume_gib,
+        since=since,
+    )
+    lives = [one.life for one in report.charges if one.life.type and one.life.spot]
+    pools: _Pools = {}
+    for life in lives:
+        pools.setdefault(life.region, []).append((life.type, life.zone))
+    if not pools or regions or types:
+        pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
+    points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=report.window.now)
+    made = chart(naming.tag_value, points, lives, since=since, now=report.window.now)
+    return made, (*report.unseen, *silent)
+
+
+async def _configured(
+    calls: Calls,
+    spec: ClusterSpec,
+    *,
+    enabled: Sequence[str],
+    regions: Sequence[str] | None,
+    types: Sequence[str] | None,
+) -> _Pools:
+    """All zones of what is named, or else configured."""
+    named = {region.name: region for region in spec.regions}
+    chosen = [name for name in (regions or named or enabled) if name in enabled]
+    return {
+        name: [
+            (type_name, "")
+            for type_name in types or await acceptable_types(calls, spec, named.get(name), name)
+        ]
+        for name in chosen
+    }

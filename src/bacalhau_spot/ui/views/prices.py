@@ -1,0 +1,148 @@
+"""How spot prices moved, in the terminal: a chart a region with a step line a pool, and a table of what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.ui.views.text import Columns, Said
+from bacalhau_spot.ui.words import percent, plural, usd
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from bacalhau_spot.core.price_chart import Line, PriceChart
+
+# As the pictures' (ui/pictures.py): black is left out, which a dark terminal would not show.
+_COLOURS = (
+    "bright_blue",
+    "bright_yellow",
+    "bright_green",
+    "bright_magenta",
+    "cyan",
+    "red",
+    "white",
+    "bright_cyan",
+)
+_HEIGHT = 12
+_LEAST_WIDTH = 40
+_BESIDE = 26  # what the axis takes
+_LETTERS = "abcdefgh"
+_X = "UTC"
+
+
+def prices_view(chart: PriceChart, *, picture: Path | None = None) -> Group:
+    """The charts, unless they went into a picture, and the table."""
+    if not chart.lines:
+        return Group(Text("AWS shows no spot prices for these pools"))
+    parts: list[RenderableType] = []
+    if picture is None:
+        parts += [_Chart(chart, region) for region in chart.regions]
+    parts.append(_table(chart))
+    if chart.left_out:
+        parts.append(
+            Said(
+                f"{plural(chart.left_out, 'dearer pool')} not shown; `--type` and `--region` choose",
+                style="dim",
+            )
+        )
+    if picture is not None:
+        parts.append(Said(f"drawn into {picture}"))
+    return Group(*parts)
+
+
+def _table(chart: PriceChart) -> Columns:
+    money = ("now", "lowest", "highest", "change")
+    return Columns(
+        ("", "region", "zone", "type", *money, "changes", "launched", "taken back"),
+        [
+            (letter, *_row(chart, line))
+            for region in chart.regions
+            for letter, line in zip(_LETTERS, _of(chart, region), strict=False)
+        ],
+        right=(*money, "changes", "launched", "taken back"),
+        spare=("changes", "taken back", "launched", "change", "lowest", "highest"),
+        prose=("",),
+    )
+
+
+def _of(chart: PriceChart, region: str) -> list[Line]:
+    return [line for line in chart.lines if line.region == region]
+
+
+def _row(chart: PriceChart, line: Line) -> tuple[str, ...]:
+    prices = [price for _, price in line.steps]
+    change = line.last / prices[0] - 1
+    happened = {
+        what: sum(mark.count for mark in chart.marks if mark.line == line and mark.what == what)
+        for what in ("launched", "taken back")
+    }
+    return (
+        line.region,
+        line.zone.removeprefix(line.region),
+        line.type,
+        usd(line.last),
+        usd(min(prices)),
+        usd(max(prices)),
+        f"{'+' if change > 0 else ''}{percent(change)}",
+        str(len(prices) - 1),
+        *(str(count) if count else "" for count in happened.values()),
+    )
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """One region's lines, as wide as the terminal; a letter at each change tells them apart, and colour where there is any."""
+
+    chart: PriceChart
+    region: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        import plotille  # noqa: PLC0415 - only for who wants a chart
+
+        figure = plotille.Figure()
+        figure.width = max(_LEAST_WIDTH, options.max_width - _BESIDE)
+        figure.height = _HEIGHT
+        figure.with_colors = not console.no_color and console.is_terminal
+        figure.color_mode = "names"
+        figure.set_x_limits(min_=_seconds(self.chart.since), max_=_seconds(self.chart.now))
+        figure.x_label, figure.y_label = _X, "USD"
+        figure.x_ticks_fkt = _tick
+        figure.y_ticks_fkt = lambda value, _next: f"{value:.4f}"
+        for number, line in enumerate(_of(self.chart, self.region)):
+            times, prices = _stairs(line, self.chart.now)
+            colour = _COLOURS[number % len(_COLOURS)] if figure.with_colors else None
+            figure.plot(times, prices, lc=colour, marker=_LETTERS[number])
+        yield Text(f"{self.region}: USD per hour, UTC", style="bold")
+        # Its axis ends in a label that has no room; the title says it.
+        shown = Text.from_ansi(figure.show().replace(f"> ({_X})", ">"))
+        shown.no_wrap = True
+        yield shown
+
+
+def _stairs(line: Line, now: datetime) -> tuple[list[float], list[float]]:
+    """The corners of a step line."""
+    times: list[float] = []
+    prices: list[float] = []
+    for since, price in (*line.steps, (now, line.last)):
+        if prices:
+            times.append(_seconds(since))
+            prices.append(prices[-1])
+        times.append(_seconds(since))
+        prices.append(float(price))
+    return times, prices
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.timestamp()
+
+
+def _tick(value: float, _next: float) -> str:
+    """Day and hour, in the nine characters that there are."""
+    return f"{datetime.fromtimestamp(value, UTC):%d. %H:%M}"

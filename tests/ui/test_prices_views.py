@@ -1,0 +1,128 @@
+"""Prices over time: in the terminal, as JSON, as pictures."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core.cost import Life
+from bacalhau_spot.core.model import PricePoint
+from bacalhau_spot.core.price_chart import MOST_LINES, PriceChart, chart
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui import jsonout, pictures, views
+from support.rendering import rendered
+from support.schemas import contract
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+START = NOON - timedelta(days=2)
+
+
+def point(zone: str, hours_ago: float, usd: str, kind: str = "t3.medium") -> PricePoint:
+    return PricePoint(kind, zone, NOON - timedelta(hours=hours_ago), Decimal(usd))
+
+
+POINTS = {
+    "us-east-1": [
+        point("us-east-1a", 60, "0.0120"),
+        point("us-east-1a", 20, "0.0150"),
+        point("us-east-1a", 8, "0.0130"),
+        point("us-east-1b", 70, "0.0140"),
+    ]
+}
+LIVES = [
+    Life("i-1", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30), NOON, taken_back=True),
+    Life("i-2", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30)),
+    Life("i-3", "us-east-1", "us-east-1a", "t3.medium", START - timedelta(hours=1)),
+    Life("i-4", "us-east-1", "us-east-1c", "t3.medium", NOON - timedelta(hours=1)),
+]
+
+
+def drawn() -> PriceChart:
+    return chart("c", POINTS, LIVES, since=START, now=NOON)
+
+
+def test_lines_begin_where_the_chart_does_and_marks_are_counted() -> None:
+    """The price in force at the beginning is drawn from there; what came before, or elsewhere, is not marked."""
+    made = drawn()
+    first = next(line for line in made.lines if line.zone == "us-east-1a")
+    assert first.steps[0] == (START, Decimal("0.0120"))
+    assert [(mark.what, mark.count, mark.moment) for mark in made.marks] == [
+        ("launched", 2, NOON - timedelta(hours=30)),
+        ("taken back", 1, NOON),
+    ]
+
+
+def test_of_too_many_pools_the_cheapest_are_drawn() -> None:
+    many = {
+        "us-east-1": [point("us-east-1a", 9, f"0.{number}", f"m{number}.large") for number in range(11, 31)]
+    }
+    made = chart("c", many, (), since=START, now=NOON)
+    assert [line.last for line in made.lines] == [Decimal(f"0.{number}") for number in range(11, 19)]
+    assert (len(made.lines), made.left_out) == (MOST_LINES, 12)
+
+
+@pytest.mark.parametrize("width", [60, 140])
+def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
+    assert rendered(views.prices_view(drawn()), width=width) == snapshot
+
+
+def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
+    nothing = replace(drawn(), lines=(), marks=())
+    pictured = replace(drawn(), left_out=3)
+    assert rendered(views.prices_view(nothing)) == "AWS shows no spot prices for these pools"
+    assert rendered(views.prices_view(pictured, picture=Path("/tmp/p.png"))) == snapshot
+
+
+def test_the_json_has_its_published_form() -> None:
+    contract("prices", jsonout.prices_data(drawn(), picture=Path("p.png")))
+
+
+def test_pictures(tmp_path: Path) -> None:
+    """One chart, three formats: each has what it is to have, and the page asks no network for anything."""
+    for name in ("p.png", "p.svg", "p.html"):
+        pictures.draw(drawn(), tmp_path / name)
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    svg = (tmp_path / "p.svg").read_text()
+    for words in (
+        "EC2 spot prices for c",
+        "USD per hour",
+        "time (UTC)",
+        "t3.medium us-east-1b",
+        "taken back",
+    ):
+        assert words in svg
+    page = (tmp_path / "p.html").read_text()
+    assert "t3.medium us-east-1b" in page
+    assert '<script src="http' not in page
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot be written"):
+        pictures.draw(drawn(), tmp_path / "none" / "p.svg")
+
+
+def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said with the command that installs it."""
+    real = builtins.__import__
+
+    def refuse(name: str, *rest: Any, **more: Any) -> Any:
+        if name == "altair":
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(UserError) as told:
+        pictures.draw(drawn(), tmp_path / "p.png")
+    assert "pip install 'bacalhau-spot[plot]'" in told.value.hint
+
+
+def test_a_format_that_nobody_draws() -> None:
+    with pytest.raises(UserError, match="ends in none of"):
+        pictures.check_format(Path("prices.pdf"))
