@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support import leaks
 from support.engine_clock import EngineClock
+from support.leaks import SESSION_TOKEN
 from support.program import Program
 from support.sandbox import sandbox, sandbox_server
 
@@ -16,12 +19,13 @@ __all__ = ["program", "sandbox", "sandbox_server"]
 
 
 @pytest.fixture
-def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
-    """A user with a configuration of twelve nodes over four regions."""
+def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """A user with a configuration of twelve nodes over four regions. Whatever a test runs, its secrets must not come out."""
     for name, value in {
         "AWS_ENDPOINT_URL": sandbox.url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_SESSION_TOKEN": SESSION_TOKEN,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
@@ -31,4 +35,5 @@ def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     user = Program(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
-    return user
+    yield user
+    leaks.check_files(tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.engine.clock import Clock, RealClock
+from support import leaks
 
 CONFIG = """\
 nodes: {nodes}
@@ -81,4 +82,9 @@ class Program:
             argv=argv,
         )
         code = run(list(argv), runtime=runtime)
-        return Done(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        done = Done(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        if argv[:1] != ("sandbox",) and argv[:2] != ("config", "upgrade"):
+            # The one tells how to reach it, with keys that open nothing else; the other prints the user's own file.
+            for stream in (done.stdout, done.stderr):
+                leaks.check(stream, where=" ".join(argv))
+        return done

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core import events
 from bacalhau_spot.engine.calls import Calls
@@ -66,6 +68,7 @@ class Engine:
             api_s=api_s,
             jitter=runtime.jitter,
             run_id=runtime.run_id,
+            hide=partial(redacted, world=runtime),
         )
         self.log: list[Event] = []
         self._listeners: list[Callable[[Event], None]] = []

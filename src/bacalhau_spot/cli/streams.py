@@ -22,10 +22,8 @@ class Careful:
         self.trouble = ""
 
     def write(self, text: str) -> int:
-        try:
-            self._safely(lambda: self._inner.write(text))
-        except UnicodeEncodeError:
-            self._safely(lambda: self._inner.write(_in_ascii(text)))
+        shown = text if self._knows(text) else _in_ascii(text)
+        self._safely(lambda: self._inner.write(shown))
         return len(text)
 
     def flush(self) -> None:
@@ -33,6 +31,13 @@ class Careful:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
+
+    def _knows(self, text: str) -> bool:
+        try:
+            text.encode(self._inner.encoding or "utf-8")
+        except UnicodeEncodeError:
+            return False
+        return True
 
     def _safely(self, step: Callable[[], object]) -> None:
         if self._gone:

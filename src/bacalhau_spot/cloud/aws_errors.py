@@ -45,7 +45,8 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
         meta = error.response.get("ResponseMetadata", {})
         message = str(details.get("Message", "")).strip()
         return CloudError(
-            split(str(details.get("Code", "Unknown")), message),
+            # What is not AWS answers without a code: its HTTP status is all there is.
+            split(str(details.get("Code") or meta.get("HTTPStatusCode", "Unknown")), message),
             plain(message),
             # Credentials are fetched on the way to a call, by calls of their own.
             operation=error.operation_name or _action(operation),
@@ -53,6 +54,12 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
             request_id=str(meta.get("RequestId", "")),
         )
     return CloudError(_code(error), _BLANKS.sub(" ", str(error)), operation=_action(operation), region=region)
+
+
+def not_aws(*, operation: str, region: str) -> CloudError:
+    """An answer that is none of AWS's: a network's sign-in page, a proxy's, half of one."""
+    words = "the answer is not in AWS's form"
+    return CloudError("ResponseParserError", words, operation=_action(operation), region=region)
 
 
 def translate_chain(error: Exception) -> CloudError:

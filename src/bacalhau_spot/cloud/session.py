@@ -14,10 +14,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
+from botocore.parsers import ResponseParserError
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.aws_errors import proof_of, translate
+from bacalhau_spot.cloud.aws_errors import not_aws, proof_of, translate
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.denials import Denials
 from bacalhau_spot.cloud.port import CloudError
@@ -132,6 +133,12 @@ class Session:
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
             raise self._told(error, operation, region) from error
+        except (
+            ResponseParserError,
+            KeyError,
+        ) as error:  # both are botocore's way to say that the answer is not AWS's
+            outcome = "no answer of AWS"
+            raise not_aws(operation=operation, region=region or "") from error
         finally:
             if self._access.trace is not None:
                 spent_ms = (time.monotonic() - start_s) * 1000

@@ -65,6 +65,7 @@ class Calls:
         api_s: float,
         jitter: Callable[[], float],
         run_id: str,
+        hide: Callable[[str], str] = str,
     ) -> None:
         self.cloud = cloud
         self.clock = clock
@@ -75,6 +76,7 @@ class Calls:
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
+        self._hide = hide
         self._reads: dict[str, Bucket] = {}
         self._writes: dict[str, Bucket] = {}
 
@@ -87,7 +89,9 @@ class Calls:
     def mistake(self, error: Exception, *, region: str) -> Problem:
         """Something that should not happen went wrong in one region: kept with its traceback, and told like a refusal."""
         self.mistakes.append(error)
-        return Problem(code=MISTAKE, message=f"{type(error).__name__}: {error}", operation="", region=region)
+        # Whatever raised it may quote what it was given, a token too.
+        message = self._hide(f"{type(error).__name__}: {error}")
+        return Problem(code=MISTAKE, message=message, operation="", region=region)
 
     async def read(
         self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None

@@ -35,7 +35,7 @@ class RefusedError(UserError):
         exit_code: ExitCode,
     ) -> None:
         super().__init__(
-            verdict.told(listed(regions) or _HERE),
+            verdict.told(listed(regions)),
             why=why,
             hint=hint,
             docs=f"{_DOCS}#{verdict.name}",
@@ -113,7 +113,7 @@ def _variants(same: Sequence[Problem], first: Problem) -> tuple[str, ...]:
 def _others(groups: Sequence[Sequence[Problem]]) -> tuple[str, ...]:
     """One line for each further kind of error."""
     return tuple(
-        f"also: {_verdict(group[0]).told(listed(_regions(group)) or _HERE)}"
+        f"also: {_verdict(group[0]).told(listed(_regions(group)))}"
         f" ({', '.join(sorted({problem.code for problem in group}))})"
         for group in sorted(groups, key=lambda group: (judge(group[0].code).fault, group[0].code))
     )

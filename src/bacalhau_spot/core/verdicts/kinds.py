@@ -60,8 +60,11 @@ class Verdict:
         return ExitCode.USAGE if self.fault is Fault.CONFIG else ExitCode.FAILED
 
     def told(self, region: str) -> str:
-        """The sentence about one region, or about several in a list."""
-        return self.sentence.format(region=region)
+        """The sentence about one region, or about several in a list; without any, about AWS as a whole."""
+        if region:
+            return self.sentence.format(region=region)
+        plain = self.sentence.replace(" in {region}", "").replace(" for {region}", "")
+        return plain.format(region="this account")
 
     def advice(self, region: str, *, action: str = "", profile: str = "", quota: str = "") -> str:
         """The hint, to be followed as it stands. `region`: one."""

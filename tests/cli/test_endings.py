@@ -1,0 +1,161 @@
+"""How the program ends when the surroundings fail: nobody reads any more, the disk is full, the terminal knows ASCII only."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cli import account, streams
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.cloud.denials import explained
+from support.program import Program
+
+
+def run(
+    program: Program, *argv: str, stdout: Any = subprocess.PIPE, **variables: str
+) -> tuple[int, str, str]:
+    """The real program, as another process."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bacalhau_spot", *argv],
+        cwd=program.folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **variables},
+        stdin=subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
+
+
+def test_nobody_reads_any_more(program: Program) -> None:
+    """As `| head` does: the exit code is the command's own, and nothing is said about pipes."""
+    read, write = os.pipe()
+    os.close(read)
+    try:
+        code, _, err = run(program, "config", "schema", stdout=write)
+    finally:
+        os.close(write)
+    assert code == 0
+    assert err == ""
+
+
+def test_a_full_disk(program: Program) -> None:
+    """What could not be written was not delivered: exit 1, and the reason."""
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run(program, "config", "schema", stdout=full)
+    assert code == 1
+    assert err == "error: the result could not be written: No space left on device\n"
+
+
+def test_a_terminal_that_knows_ascii_only(program: Program) -> None:
+    """No traceback; JSON stays JSON."""
+    code, out, err = run(program, "list", "--profile", "häßlich…", "-o", "json", PYTHONIOENCODING="ascii")
+    assert code == 4
+    assert out.isascii()
+    assert "h\\u00e4\\u00dflich..." in out
+    code, out, err = run(program, "list", "--profile", "wrok", PYTHONIOENCODING="ascii:strict")
+    assert code == 4
+    assert err.startswith("bacalhau-spot list - AWS\n")
+
+
+def test_a_call_that_hangs_does_not_keep_the_program(program: Program) -> None:
+    """Its thread is left behind; Python would wait for it."""
+    code = (
+        "import sys, threading; from bacalhau_spot import cli; "
+        "threading.Thread(target=threading.Event().wait).start(); sys.argv = ['x', '--version']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_ctrl_c_before_anything_was_begun() -> None:
+    """While modules are still being read: a word and 130, and no traceback."""
+    code = (
+        "import sys; from bacalhau_spot import cli\n"
+        "def interrupted(*_, **__): raise KeyboardInterrupt\n"
+        "cli.run = interrupted; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, b"interrupted\n")
+
+
+def test_a_stream_that_was_closed() -> None:
+    """Python has None for it."""
+    stream = streams.careful(None)
+    assert stream.write("x") == 1
+    stream.close()
+
+
+def test_letters_without_a_look_alike() -> None:
+    """As JSON writes them, two units where one is not enough."""
+    inner = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    stream = streams.careful(inner)
+    stream.write("a·é😀")
+    stream.flush()
+    assert inner.buffer.getvalue() == b"a-\\u00e9\\ud83d\\ude00"
+
+
+def test_no_folder_for_the_log(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake of ours where nothing can be written: --debug is named instead of a file."""
+
+    async def broken(self: Aws) -> None:
+        raise ValueError("x")
+
+    monkeypatch.setattr(Aws, "identity", broken)
+    blocked = program.folder / "a-file"
+    blocked.write_text("")
+    program.environ["XDG_STATE_HOME"] = str(blocked)
+    done = program("list")
+    assert done.code == 1
+    assert "run the command again with --debug" in done.stderr
+
+
+def test_debug_shows_every_call(sandbox: Any, program: Program) -> None:
+    """Service, action, region, time, outcome; on stderr, so that JSON stays JSON."""
+    sandbox.world.settings.deny = ["ec2:DescribeTags"]
+    done = program("list", "--region", "us-east-1", "--debug", "-o", "json")
+    lines = [line for line in done.stderr.splitlines() if line.startswith("debug: ")]
+    assert len(lines) == len(sandbox.world.calls)
+    assert any(line.startswith("debug: sts:GetCallerIdentity us-east-1 ") for line in lines)
+    assert any("ec2:DescribeTags" in line and "UnauthorizedOperation" in line for line in lines)
+    assert done.envelope["exit_code"] == 5
+
+
+def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: Program) -> None:
+    """The action for whoever grants it, and no riddle: what AWS encodes is asked for a few times at most."""
+    sandbox.world.settings.deny = ["ec2:CreateVpc"]
+    program.configure(nodes=1, regions="[us-east-1]")
+    done = program("create", "--yes")
+    assert done.code == 4
+    assert "hint: ask your administrator for ec2:CreateVpc, or" in done.stderr
+    assert "Encoded authorization failure message" not in done.stderr + done.stdout
+    decoded = [one for one in sandbox.world.calls if one[1] == "sts:DecodeAuthorizationMessage"]
+    assert len(decoded) == 1
+
+
+def test_what_aws_decodes() -> None:
+    """STS API reference, DecodeAuthorizationMessage: the form of the text."""
+    text = """{"allowed": false, "explicitDeny": true, "matchedStatements": {"items": [{"statementId": "NoVpcs"}]},
+      "context": {"action": "ec2:CreateVpc", "resource": "arn:aws:ec2:eu-west-1:1:vpc/*",
+      "conditions": {"items": [{"key": "ec2:Region", "values": {"items": [{"value": "eu-west-1"}]}}]}}}"""
+    assert explained(text) == (
+        "explicitly denied by statement NoVpcs: ec2:CreateVpc on arn:aws:ec2:eu-west-1:1:vpc/*, ec2:Region=eu-west-1"
+    )
+    assert explained("?") == "?"
+
+
+def test_which_profile_is_meant() -> None:
+    """By botocore's rules."""
+    assert account.profile("a", environ={"AWS_PROFILE": "b"}) == "a"
+    assert account.profile(None, environ={"AWS_PROFILE": "b", "AWS_DEFAULT_PROFILE": "c"}) == "c"
+    assert account.profile(None, environ={}) == ""
+    assert account.profile_option(["list", "--profile", "x"]) == "x"
+    assert account.profile_option(["list", "--profile=x"]) == "x"
+    assert account.profile_option(["list"]) is None

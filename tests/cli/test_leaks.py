@@ -1,0 +1,83 @@
+"""No secret ever comes out: every command there is, in every form of output, when all is well and when it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import botocore.exceptions
+import pytest
+
+from bacalhau_spot.cli.app import COMMANDS, GROUPS
+from bacalhau_spot.cli.redaction import redacted
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.sandbox.world import SECRET_ACCESS_KEY
+from support.leaks import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN
+from support.program import CONFIG, Program
+
+# What a command needs to do its work, where nothing is not enough.
+ARGUMENTS = {
+    "create": ["--yes"],
+    "destroy": ["--yes"],
+    "nuke": ["--force"],
+    "configure": ["--set", "nodes=1"],
+}
+MORE = f"  token: {BACALHAU_TOKEN}\n  api: {{host: 192.0.2.1, key_env: BACALHAU_KEY}}\n"
+
+
+@pytest.fixture
+def user(program: Program) -> Program:
+    """A cluster with a token and an API key. The fixture of `program` looks into every stream and file afterwards."""
+    program.environ["BACALHAU_KEY"] = API_KEY
+    program.environ["AWS_SESSION_TOKEN"] = SESSION_TOKEN
+    program.environ["AWS_SECRET_ACCESS_KEY"] = SECRET_ACCESS_KEY
+    (program.folder / "config.yaml").write_text(CONFIG.format(nodes=1, regions="[us-east-1]") + MORE)
+    return program
+
+
+def lines() -> list[list[str]]:
+    """Every command, those in groups too; the sandbox's own are not about AWS."""
+    plain = [[name, *ARGUMENTS.get(name, [])] for name in COMMANDS]
+    inner = [
+        [group, name] for group, (_, commands) in GROUPS.items() if group != "sandbox" for name in commands
+    ]
+    return [*plain, *inner]
+
+
+@pytest.mark.parametrize("form", [["--debug"], ["-o", "ndjson", "--debug"]], ids="-".join)
+def test_every_command(sandbox: Any, user: Program, form: list[str]) -> None:
+    """In the order of a cluster's life."""
+    for line in lines():
+        user(*line, *form)
+    assert "ec2:CreateVpc" in {action for _, action, _ in sandbox.world.calls}
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+def test_a_mistake_that_quotes_what_it_was_given(
+    user: Program, monkeypatch: pytest.MonkeyPatch, debug: list[str]
+) -> None:
+    """Botocore's errors about arguments quote them; the message, the log and the traceback hide them."""
+
+    async def broken(self: Aws, region: str, **kwargs: Any) -> None:
+        raise botocore.exceptions.ParamValidationError(report=f"Invalid value: {' '.join(PLANTED)}")
+
+    monkeypatch.setattr(Aws, "create_vpc", broken)
+    done = user("create", "--yes", *debug)
+    assert done.code == 1
+    (log,) = (user.folder / ".local" / "state" / "bacalhau-spot").glob("error-*.log")
+    assert "Invalid value: " in log.read_text()
+
+
+def test_labels_give_away_what_is_not_known(program: Program) -> None:
+    """What a credential program printed, or a header that a library quotes."""
+    world = Runtime(environ={}, cwd=program.folder, home=program.folder, stdin=None, stdout=None, stderr=None)  # type: ignore[arg-type]
+    for text in (
+        '{"SecretAccessKey": "abcdefghijkl"}',
+        "aws_secret_access_key = abcdefghijkl",
+        "Authorization: Bearer abcdefghijkl",
+        "session_token=abcdefghijkl,",
+        "password: 'abcdefghijkl'",
+    ):
+        assert "abcdefghijkl" not in redacted(text, world)
+    plain = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both, or neither and AWS_PROFILE"
+    assert redacted(plain, world) == plain
