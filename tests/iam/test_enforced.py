@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.permissions import COMMANDS
 from bacalhau_spot.core.policy import Document, actions_of
 from sandbox.layer.errors import refusal
 from support.bestiary import Beasts
@@ -88,35 +86,46 @@ def test_the_policy_suffices(sandbox: Any, user: Program) -> None:
     assert len(asked) > 120
 
 
-def create_asks(sandbox: Any, user: Program) -> Iterator[str]:
-    """What a first create is allowed by: each action, in the order in which AWS asks for it."""
+def another_cluster(user: Program, name: str) -> list[Document]:
+    """A cluster that has nothing yet, and the policy for it."""
+    configure(user)
+    path = user.folder / "config.yaml"
+    path.write_text(path.read_text() + f"cluster: {{tag_value: {name}}}\n")
+    return policy(user)
+
+
+# Needed only where the account has no such role yet; AWS's words for it name no action, ours name the command.
+FIRST_USE = "iam:CreateServiceLinkedRole"
+WORDS = {FIRST_USE: "create-service-linked-role"}
+
+
+def create_names(sandbox: Any, user: Program) -> set[str]:
+    """Of each action that a first create asks for: without it, a create ends with exit code 4 and names it."""
+    sandbox.settings.quotas = {"vpcs": 1000, "internet_gateways": 1000}
+    sandbox.settings.policies = another_cluster(user, "whole")
     sandbox.world.evaluated.clear()
     assert user("create", "--yes").code == 0
-    yield from dict.fromkeys(action for _, _, action in sandbox.world.evaluated)
-
-
-# Needed only where the account has no such role yet.
-FIRST_USE = "iam:CreateServiceLinkedRole"
-
-
-def test_create_names_what_it_lacks(sandbox: Any, user: Program) -> None:
-    """A create without any one action that it asks for ends with exit code 4, names the action, and is finished with it."""
-    whole = sandbox.settings.policies = policy(user)
-    actions = list(create_asks(sandbox, user))
-    assert len(actions) > 30
-    for action in (*actions, FIRST_USE):
-        sandbox.server.reset()
-        sandbox.settings.service_roles = []
-        sandbox.settings.policies = without(whole, action)
+    actions = {FIRST_USE, *(action for _, _, action in sandbox.world.evaluated)}
+    for number, action in enumerate(sorted(actions)):
+        sandbox.settings.policies = without(another_cluster(user, f"c{number}"), action)
+        sandbox.settings.service_roles = [] if action == FIRST_USE else ["spot.amazonaws.com"]
         done = user("create", "--yes")
-        said = "create-service-linked-role" if action == FIRST_USE else action
+        said = WORDS.get(action, action)
         assert (done.code, said in done.stderr) == (4, True), (action, done.code, done.stderr)
+    return actions
 
 
 def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> None:
-    """The checkup asks IAM for every action of the policy, so each that is missing is named before it is missed."""
-    whole = sandbox.settings.policies = policy(user)
-    for action in actions_of(whole):
+    """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed.
+
+    Without the right to ask IAM, the checkup says so.
+    """
+    named = create_names(sandbox, user)
+    assert len(named) > 30
+    whole = policy(user)
+    path = user.folder / "config.yaml"
+    path.write_text(path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}"))
+    for action in sorted(set(actions_of(whole)) - named):
         sandbox.settings.policies = without(whole, action)
         done = user("doctor", "-o", "json")
         text = json.dumps([one for one in done.data["findings"] if one["mark"] != "PASS"])
@@ -133,6 +142,7 @@ def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Pr
     instance = theirs.made["instance"][0]  # type: ignore[index]  # a kind is a text
     iam.create_role(RoleName="theirs", AssumeRolePolicyDocument="{}", Path="/bacalhau-spot/theirs/")
     sandbox.client("sqs", "us-west-2").create_queue(QueueName="bacalhau-theirs")
+    image = theirs.image_id()
     sandbox.settings.policies = policy(user)
     no = ("UnauthorizedOperation", 403)
     assert refusal(ec2.terminate_instances, InstanceIds=[instance]) == no
@@ -141,10 +151,9 @@ def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Pr
     assert refusal(ec2.delete_security_group, GroupId=theirs.group) == no
     tags = [{"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"}]
     assert refusal(ec2.create_tags, Resources=[instance], Tags=tags) == no
-    run = {"ImageId": theirs.image_id(), "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
+    run = {"ImageId": image, "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
     assert refusal(ec2.run_instances, SubnetId=theirs.subnet, **run) == no
     assert refusal(iam.delete_role, RoleName="theirs") == ("AccessDenied", 403)
     sqs = sandbox.client("sqs", "us-west-2")
     url = sqs.get_queue_url(QueueName="bacalhau-theirs")["QueueUrl"]
     assert refusal(sqs.delete_queue, QueueUrl=url)[0] == "AccessDeniedException"
-    assert COMMANDS

@@ -106,6 +106,7 @@ _ORIGINS = {
     "assume-role-with-web-identity": "by a web identity",
     "container-role": "from the container",
     "iam-role": "from this EC2 instance",
+    "explicit": "given for this run",
     "custom-process": "from a program named in ~/.aws/config",
 }
 

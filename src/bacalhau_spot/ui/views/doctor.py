@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _STYLES = {Mark.PASS: "green", Mark.WARN: "bold yellow", Mark.FAIL: "bold red"}
 _WIDE = max(len(check.value) for check in Check)
 _BELOW = " " * 6
+# What begins so is there to be copied, and is not folded.
+_COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
 _DOCS = "docs/doctor.md"
 
 
@@ -32,7 +34,8 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
         lines.append(Said(f"{name}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark]))
         lines.extend(Said(text, prefix=_BELOW) for text in one.details)
         if one.fix:
-            lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan"))
+            command = one.fix.startswith(_COMMANDS)
+            lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
     counted = Counter(one.mark for one in findings)
     lines.append(
         Said(
