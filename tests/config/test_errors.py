@@ -47,6 +47,7 @@ BAD = [
     "requirements: {vcpus: 1.5, memory_gib: 1}",
     "max_price_usd_per_hour: 0",
     "max_price_usd_per_hour: .nan",
+    "budget_usd_per_hour: none",
     'max_price_usd_per_hour: "0.1"',
     "image: ubuntu",
     "username: root",

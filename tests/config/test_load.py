@@ -28,6 +28,7 @@ regions:
   eu-west-1: {nodes: 2, instance_types: [m6a.large], image: ami-0123456789abcdef0, vpc_id: vpc-01234567}
 requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64}
 max_price_usd_per_hour: 0.05
+budget_usd_per_hour: 2
 spread: strict
 image: ssm:/aws/service/x
 username: ubuntu
@@ -68,6 +69,7 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
     assert spec.requirements == Requirements(2, Decimal(4), vcpus_max=4, arch=Arch.ARM64)
     assert spec.instance_types == ()
     assert spec.max_price_usd_per_hour == Decimal("0.05")
+    assert spec.budget_usd_per_hour == Decimal(2)
     assert spec.spread is Spread.STRICT
     assert spec.public_key == PUBLIC_KEY
     assert spec.private_ssh_key_path == str(tmp_path / "keys/me")

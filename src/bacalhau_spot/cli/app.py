@@ -50,6 +50,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.prune:prune",
         "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
     ),
+    "cost": (
+        "bacalhau_spot.cli.cost:cost",
+        "Show what the cluster has cost, and what it costs per hour now.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

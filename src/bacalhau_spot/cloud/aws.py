@@ -7,12 +7,15 @@ from bacalhau_spot.cloud.cleaning import AwsCleaning
 from bacalhau_spot.cloud.compute import AwsCompute
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Access, Session
 from bacalhau_spot.cloud.watching import AwsWatching
 
 
-class Aws(AwsAccount, AwsMarketPlace, AwsNetworking, AwsCompute, AwsWatching, AwsSecretStore, AwsCleaning):
+class Aws(
+    AwsAccount, AwsMarketPlace, AwsPrices, AwsNetworking, AwsCompute, AwsWatching, AwsSecretStore, AwsCleaning
+):
     """`port.Cloud` over boto3. `close()` when done."""
 
     def __init__(self, access: Access) -> None:

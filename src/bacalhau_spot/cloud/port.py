@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
-    from bacalhau_spot.core.evidence import Checks, SpotStatus
+    from bacalhau_spot.core.evidence import Checks
     from bacalhau_spot.core.model import (
         Identity,
         Image,
         Instance,
         Network,
+        PricePoint,
         Region,
         Requirements,
         Resource,
         Secret,
+        SpotRequest,
         TypeInfo,
     )
     from bacalhau_spot.core.receipt import Blocker
@@ -166,6 +169,29 @@ class MarketPlace(Protocol):
         """The images by id. An unknown one raises InvalidAMIID.NotFound."""
 
 
+class Prices(Protocol):
+    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+
+
 class Networking(Protocol):
     """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
 
@@ -200,6 +226,9 @@ class Compute(Protocol):
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
         """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
 
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        """Every spot request with the tag, closed ones too as long as AWS lists them."""
+
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
     ) -> str:
@@ -225,9 +254,6 @@ class Watching(Protocol):
 
     async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
         """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
-
-    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotStatus, ...]:
-        """The status of every spot request with the tag, closed ones too as long as AWS lists them."""
 
     async def console(self, region: str, instance_id: str) -> str:
         """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""
@@ -301,5 +327,5 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Networking, Compute, Watching, SecretStore, Cleaning, Protocol):
+class Cloud(Account, MarketPlace, Prices, Networking, Compute, Watching, SecretStore, Cleaning, Protocol):
     """All of it."""

@@ -159,6 +159,7 @@ class ClusterSpec:
     requirements: Requirements | None = None
     auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
     max_price_usd_per_hour: Decimal | None = None  # per instance
+    budget_usd_per_hour: Decimal | None = None  # for the whole cluster
     spread: Spread = Spread.FAILOVER
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
@@ -199,12 +200,31 @@ class Instance:
     vpc_id: str | None = None
     image_id: str | None = None
     why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    ended_at: datetime | None = None  # when it began to end, as long as AWS says so
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Counts as a node that we have or are about to have."""
         return self.state in {State.PENDING, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRequest:
+    """The request that a spot instance came from. AWS lists it for hours longer than the instance.
+
+    `status` is AWS's code, e.g. instance-terminated-no-capacity; `updated_at` is when it came to that.
+    """
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    state: str
+    status: str
+    created_at: datetime
+    updated_at: datetime | None = None
+    instance_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +242,16 @@ class Offer:
     pool: Pool
     usd_per_hour: Decimal | None
     arch: Arch
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """A pool's spot price from one change on, until its next."""
+
+    type: str
+    zone: str
+    since: datetime
+    usd_per_hour: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,6 +355,16 @@ TABLE: dict[str, Verdict] = {
     "TooManyUpdates": _BUSY,
     "InvalidNetworkInterface.InUse": _BUSY,
     "VolumeInUse": _BUSY,
+    "InvalidIPAddress.InUse": _BUSY,
+    "InvalidPlacementGroup.InUse": _BUSY,
+    "InvalidSnapshot.InUse": _BUSY,
+    "InvalidGroup.InUse": _BUSY,
+    "ResourceInUse": _BUSY,
+    "ResourceContention": _BUSY,
+    "ScalingActivityInProgress": _BUSY,
+    "OperationAborted": _BUSY,  # S3: another change of the same bucket
+    "BucketNotEmpty": _BUSY,
+    "ConflictException": _BUSY,
     "IncorrectState": _BUSY,
     "IncorrectInstanceState": _BUSY,
     # Refused by ourselves, while cleaning up

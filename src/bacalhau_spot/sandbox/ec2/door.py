@@ -31,13 +31,14 @@ from bacalhau_spot.sandbox.ec2 import (
     spot,
     spot_fleets,
     status,
+    storage,
     tags,
     templates,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
 from bacalhau_spot.sandbox.nodes.roster import Roster
-from bacalhau_spot.sandbox.services import tagging
+from bacalhau_spot.sandbox.services import identities, logs, tagging
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
     "DeleteFleets": fleets.delete_fleets,
+    "DeleteFlowLogs": storage.delete_flow_logs,
     "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
     "DeleteKeyPair": keys.delete_pair,
     "DeleteLaunchTemplate": templates.delete_template,
@@ -86,6 +88,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotInstanceRequests": spot.describe_requests,
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
+    "DetachVolume": storage.detach_volume,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
     "GetConsoleOutput": console.get_output,
@@ -105,6 +108,7 @@ CHECKS: Mapping[str, Check] = {
     "CreateVpc": quotas.guard("vpcs"),
     "DeleteDhcpOptions": dhcp.check_delete,
     "DeleteInternetGateway": network.check_gateway,
+    "DeleteNetworkAcl": storage.check_acl,
     "DeleteNetworkInterface": interfaces.check_delete,
     "DeleteRouteTable": network.check_route_table,
     "DeleteSecurityGroup": network.check_group,
@@ -124,9 +128,11 @@ AFTERWARDS: Mapping[str, Check] = {
     "DeleteSubnet": network.forget_subnet,
 }
 
-# Services that show what EC2 has, or launch it; by signing name
+# Services that show what EC2 has, launch it, or write for it, and what moto lets through; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "autoscaling": groups.answer,
+    "iam": identities.answer,
+    "logs": logs.answer,
     "tagging": tagging.answer,
 }
 

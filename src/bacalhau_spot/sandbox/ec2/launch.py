@@ -107,6 +107,7 @@ def _instance(region: Region, launch: Launch, index: int, client_token: str) -> 
         monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
         ami_launch_index=index,
         disable_api_termination=bool(data.get("DisableApiTermination")) and not launch.spot,
+        disable_api_stop=bool(data.get("DisableApiStop")) and not launch.spot,
         instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
         associate_public_ip=False,
         private_ip=launch.interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
@@ -145,7 +146,8 @@ def _start(region: Region, machine: Machine) -> None:
 def _set_instance_tags(region: Region, machine: Machine, launch: Launch) -> None:
     region.set_tags(machine.id, launch.tags.get("instance", {}))
     if machine.fleet_id:
-        region.set_tags(machine.id, {"aws:ec2:fleet-id": machine.fleet_id})
+        key = "aws:ec2spot:fleet-request-id" if machine.fleet_id.startswith("sfr-") else "aws:ec2:fleet-id"
+        region.set_tags(machine.id, {key: machine.fleet_id})
     if launch.template:
         template_id, version = launch.template
         region.set_tags(
