@@ -20,10 +20,6 @@ def ran(*scripts: str, at_once: int = 4, timeout_s: float = 20) -> tuple[Ran, ..
     return asyncio.run(remote.run_all(jobs, environ=PATH, at_once=at_once, timeout_s=timeout_s))
 
 
-def _noted(path: Path) -> bool:
-    return path.exists() and path.read_text() != ""
-
-
 def gone(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -61,20 +57,32 @@ def test_an_end_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert (one.code, len(one.stdout), one.cut) == (0, 1000, True)
 
 
-def test_cancelling_ends_what_runs(tmp_path: Path) -> None:
-    """Ctrl-C leaves nothing behind, not even what does not want to end."""
-    script = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.05; done"
+def test_a_program_that_cannot_be_begun() -> None:
+    """Is one node's failure, and keeps no other from running."""
+    jobs = [(node(1), ("/nowhere/ssh",)), (node(2), ("sh", "-c", "echo well"))]
+    first, second = asyncio.run(remote.run_all(jobs, environ=PATH, at_once=2, timeout_s=20))
+    assert (first.code, first.stderr) == (126, "/nowhere/ssh: No such file or directory\n")
+    assert second.stdout == "well\n"
+
+
+def test_cancelling_ends_what_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C leaves none behind: not one of several, not even those that do not want to end."""
+    monkeypatch.setattr(remote, "_GRACE_S", 0.2)
+
+    def begun() -> list[int]:
+        return [int(path.name) for path in tmp_path.iterdir()]
+
+    hold = f"echo $$ > {tmp_path}/$$; while :; do sleep 0.05; done"
 
     async def whole() -> None:
-        jobs = [(node(1), ("sh", "-c", script))]
-        task = asyncio.ensure_future(remote.run_all(jobs, environ=PATH, at_once=1, timeout_s=60))
-        while not _noted(tmp_path / "pid"):  # noqa: ASYNC110 - it is another process that says so
+        scripts = [hold, *[f"trap '' TERM; {hold}"] * 2]
+        jobs = [(node(number), ("sh", "-c", script)) for number, script in enumerate(scripts)]
+        task = asyncio.ensure_future(remote.run_all(jobs, environ=PATH, at_once=3, timeout_s=60))
+        while len(begun()) < 3:  # noqa: ASYNC110 - it is other processes that say so
             await asyncio.sleep(0.01)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(remote, "_GRACE_S", 0.2)
-        asyncio.run(whole())
-    assert gone(int((tmp_path / "pid").read_text()))
+    asyncio.run(whole())
+    assert all(gone(pid) for pid in begun())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # What is kept of one node's output, each stream; the rest is read and forgotten.
 MOST_BYTES = 1 << 20
 _CHUNK = 1 << 16
+# A shell's exit code for a program that cannot be begun.
+NOT_BEGUN = 126
 # Between asking a program to end and ending it.
 _GRACE_S = 2.0
 
@@ -34,19 +36,25 @@ async def run_all(
         async with room:
             return await _run(instance, command, environ=environ, timeout_s=timeout_s)
 
-    return tuple(await asyncio.gather(*(one(instance, command) for instance, command in jobs)))
+    # A group waits for all of its tasks when it is cancelled; `gather` would leave at the first that has ended.
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(instance, command)) for instance, command in jobs]
+    return tuple(task.result() for task in tasks)
 
 
 async def _run(
     instance: Instance, command: Sequence[str], *, environ: Mapping[str, str], timeout_s: float
 ) -> Ran:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=dict(environ),
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=dict(environ),
+        )
+    except OSError as error:
+        return Ran(instance, NOT_BEGUN, stderr=f"{command[0]}: {error.strerror or error}\n")
     out, err = _Kept(), _Kept()
     code: int | None = None
     try:
