@@ -1,0 +1,130 @@
+"""The few options that are needed when the command line itself could not be understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import TextIO
+
+from bacalhau_spot.errors import ExitCode, UserError
+
+_OUTPUT = ("-o", "--output", "--format")
+_FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
+
+
+def chosen_output(argv: list[str]) -> str:
+    """The form of output that the command line asks for, the last one winning."""
+    form = "table"
+    argv = ours(argv)
+    for index, word in enumerate(argv):
+        name, sign, value = word.partition("=")
+        if name not in _OUTPUT:
+            continue
+        if not sign:
+            value = argv[index + 1] if index + 1 < len(argv) else ""
+        if value in _FORMS:
+            form = value
+    return form
+
+
+# Commands that talk to AWS, and so take longer than a blink.
+_SLOW = (
+    *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
+    *("cost", "prices", "offers", "doctor"),
+)
+
+
+def first_words(argv: list[str], stderr: TextIO) -> None:
+    """Say what is begun, before anything is imported that takes time."""
+    if (
+        not argv
+        or argv[0] not in _SLOW
+        or chosen_output(argv) not in {"table", "wide"}
+        or wants(argv, "--help")
+    ):
+        return
+    where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else "AWS"
+    stderr.write(f"bacalhau-spot {argv[0]} \N{MIDDLE DOT} {where}\n")
+    stderr.flush()
+
+
+def wants(argv: list[str], flag: str) -> bool:
+    return flag in ours(argv)
+
+
+def ours(argv: list[str]) -> list[str]:
+    """The words that are meant for this program; behind `--` stands somebody else's command."""
+    return argv[: argv.index("--")] if "--" in argv else argv
+
+
+def behind(argv: list[str]) -> list[str]:
+    """The command behind `--`."""
+    return argv[argv.index("--") + 1 :] if "--" in argv else []
+
+
+# Options that decide which cluster is meant: the commands that we suggest need them too.
+_KEPT = ("--config", "-c", "--profile", "--cluster")
+
+
+def kept_flags(argv: list[str]) -> str:
+    """The options of this command line that the next one needs as well, with a space before each."""
+    argv = ours(argv)
+    kept = ["--sandbox"] if "--sandbox" in argv else []
+    for index, word in enumerate(argv):
+        name, sign, _ = word.partition("=")
+        if name in _KEPT:
+            kept.append(word if sign else shlex.join(argv[index : index + 2]))
+    return "".join(f" {flag}" for flag in kept)
+
+
+def amount(text: str, *, flag: str) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        found = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise UserError(
+            f"{flag}: {text!r} is no amount of US dollars",
+            hint="a number above zero such as 0.05, or `none` for no limit",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str, *, flag: str) -> timedelta:
+    """`90s`, `30m`, `2h`, `7d`. Raises UserError."""
+    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+    if found is None:
+        raise UserError(
+            f"{flag}: {text!r} is no length of time",
+            hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
+            exit_code=ExitCode.USAGE,
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def moment(text: str, *, flag: str, now: datetime) -> datetime:
+    """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - duration(text, flag=flag)
+        except (UserError, OverflowError):
+            raise UserError(
+                f"{flag}: {text!r} is neither a date nor a length of time",
+                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d",
+                exit_code=ExitCode.USAGE,
+            ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
+    return found
