@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+    from bacalhau_spot.core.stake import Stake
 
 HOURS_PER_MONTH = 730  # AWS's own figure in its price lists
 
@@ -69,6 +70,7 @@ class Plan:
     remove: tuple[Instance, ...] = ()
     warnings: tuple[str, ...] = ()
     choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
+    stake: Stake | None = None
 
     @property
     def launch(self) -> int:

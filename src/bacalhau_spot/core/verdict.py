@@ -236,6 +236,8 @@ _API_LOGIN = (
 
 # Not AWS's: the code under which a mistake of this program is told.
 MISTAKE = "InternalMistake"
+# Not AWS's either: our own limit.
+POOL_SHARE = "PoolShareReached"
 
 TABLE: dict[str, Verdict] = {
     MISTAKE: Verdict(
@@ -325,6 +327,12 @@ TABLE: dict[str, Verdict] = {
     # Price
     "SpotMaxPriceTooLow": _PRICE,
     # Capacity
+    POOL_SHARE: Verdict(
+        Fault.CAPACITY,
+        Action.OTHER_REGION,
+        "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
+        "add instance types or regions to the configuration, or raise `max_share_per_pool`",
+    ),
     "InsufficientInstanceCapacity": _NO_CAPACITY,
     "InsufficientCapacity": _NO_CAPACITY,
     "InsufficientHostCapacity": _NO_CAPACITY,

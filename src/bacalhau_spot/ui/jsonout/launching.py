@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data
+from bacalhau_spot.ui.jsonout.values import Data, instance_data, pools_data, problem_data
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.choose import Choice
@@ -22,6 +22,9 @@ def plan_data(plan: Plan) -> Data:
         "usd_per_hour": None if price is None else {"low": str(price[0]), "high": str(price[1])},
         "regions": [_region_plan(region) for region in plan.regions],
         "choice": [_choice(choice) for choice in plan.choices],
+        "stake": None
+        if plan.stake is None
+        else {"pools": plan.stake.pools, "at_most": plan.stake.at_most, "limit": plan.stake.limit},
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
     }
@@ -69,6 +72,7 @@ def create_data(receipt: CreateReceipt) -> Data:
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
         "made": dict(receipt.made),
+        "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.verdict import judge
+from bacalhau_spot.ui.views.pools import pools_line
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
@@ -31,6 +32,7 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     if receipt.removed:
         parts.append(Text(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
     parts.append(_total(receipt))
+    parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
     return Group(*parts)
 
