@@ -38,7 +38,15 @@ FULL = PoolOffer(
 )
 BARE = PoolOffer(region="eu-west-1", pool=Pool("t3.medium", "eu-west-1c"), info=SMALL)
 ONE_GPU = replace(
-    FULL, pool=Pool("g4dn.xlarge", "us-east-1b"), info=GPU, usd_per_hour=Decimal("0.6"), interruption=4
+    FULL,
+    pool=Pool("g4dn.xlarge", "us-east-1b"),
+    info=GPU,
+    usd_per_hour=Decimal("0.2"),
+    low=Decimal("0.19"),
+    high=Decimal("0.22"),
+    on_demand_usd_per_hour=Decimal("0.526"),
+    interruption=4,
+    room=20,
 )
 REGIONS = (
     RegionOffer(
