@@ -11,7 +11,7 @@ import pytest
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.session import Session
 from bacalhau_spot.cloud.watching import AwsWatching
-from bacalhau_spot.core.evidence import Check, Checks, SpotStatus
+from bacalhau_spot.core.evidence import Check, Checks
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -49,15 +49,6 @@ def test_statuses_are_asked_a_hundred_at_a_time() -> None:
     assert found == {"i-7": Checks(Check.OK, Check.IMPAIRED), "i-8": Checks()}
     assert [len(asked["InstanceIds"]) for _, asked in fake.asked] == [100, 100, 5]
     assert all(asked["IncludeAllInstances"] for _, asked in fake.asked)
-
-
-def test_spot_requests_are_found_by_exactly_our_tag() -> None:
-    """EC2's filters know wildcards; a value that holds one means itself. A request may have no instance."""
-    row = {"SpotInstanceRequestId": "sir-1", "Status": {"Code": "fulfilled", "UpdateTime": NOW}}
-    fake = Fake({"SpotInstanceRequests": [{**row, "InstanceId": "i-1"}, row]})
-    found = asyncio.run(watching(fake).spot_requests("r", key="k", value="a*"))
-    assert found == (SpotStatus("sir-1", "i-1", "fulfilled", NOW), SpotStatus("sir-1", "", "fulfilled", NOW))
-    assert fake.asked[0][1]["Filters"] == [{"Name": "tag:k", "Values": ["a\\*"]}]
 
 
 def test_a_console_of_an_older_type() -> None:

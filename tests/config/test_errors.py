@@ -52,6 +52,7 @@ BAD = [
     "max_share_per_pool: 120%",
     "max_price_usd_per_hour: 0",
     "max_price_usd_per_hour: .nan",
+    "budget_usd_per_hour: none",
     'max_price_usd_per_hour: "0.1"',
     "image: ubuntu",
     "username: root",

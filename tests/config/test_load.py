@@ -28,6 +28,7 @@ regions:
   eu-west-1: {nodes: 2, instance_types: [m6a.large], image: ami-0123456789abcdef0, vpc_id: vpc-01234567}
 requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64, gpus: 0, families: [t4g, m7*, t4g]}
 max_price_usd_per_hour: 0.05
+budget_usd_per_hour: 2
 spread: strict
 max_share_per_pool: 12.5%
 image: ssm:/aws/service/x
@@ -72,6 +73,7 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
     assert spec.max_share_per_pool == Decimal("0.125")
     assert spec.instance_types == ()
     assert spec.max_price_usd_per_hour == Decimal("0.05")
+    assert spec.budget_usd_per_hour == Decimal(2)
     assert spec.spread is Spread.STRICT
     assert spec.public_key == PUBLIC_KEY
     assert spec.private_ssh_key_path == str(tmp_path / "keys/me")

@@ -10,7 +10,7 @@ from typing import Any, cast
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core.evidence import Check, Checks, SpotStatus
 from bacalhau_spot.core.members import Member
-from bacalhau_spot.core.model import Instance, Naming
+from bacalhau_spot.core.model import Instance, Naming, SpotRequest
 from bacalhau_spot.core.status import Sight
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.status import look
@@ -45,10 +45,24 @@ class WatchedCloud:
         self._ask(region, "DescribeInstanceStatus")
         return dict.fromkeys(ids, ALL_WELL)
 
-    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotStatus, ...]:
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
         self._ask(region, "DescribeSpotInstanceRequests")
-        here = {one.id for one in self.there if one.region == region}
-        return tuple(one for one in self.spots if one.instance_id in here)
+        here = {one.id: one for one in self.there if one.region == region}
+        return tuple(
+            SpotRequest(
+                id=one.request_id,
+                region=region,
+                zone=here[one.instance_id].zone,
+                type=here[one.instance_id].type,
+                state="active",
+                status=one.code,
+                created_at=one.since,
+                updated_at=one.since,
+                instance_id=one.instance_id,
+            )
+            for one in self.spots
+            if one.instance_id in here
+        )
 
     async def console(self, region: str, instance_id: str) -> str:
         self._ask(region, "GetConsoleOutput")

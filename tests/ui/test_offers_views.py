@@ -11,9 +11,20 @@ from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.choose import Choice, Reason
-from bacalhau_spot.core.model import Arch, Instance, Offer, Pool, State, TypeInfo
+from bacalhau_spot.core.model import (
+    Arch,
+    ClusterSpec,
+    Instance,
+    Market,
+    Naming,
+    Offer,
+    Pool,
+    RegionSpec,
+    State,
+    TypeInfo,
+)
 from bacalhau_spot.core.offers import Offers, PoolOffer, RegionOffer
-from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.plan import demand, plan
 from bacalhau_spot.core.pools import pool_shares
 from bacalhau_spot.core.receipt import CreateReceipt, Problem
 from bacalhau_spot.core.remarks import remarks_on
@@ -82,10 +93,9 @@ OFFERS = Offers(
 )
 PLAIN = replace(OFFERS, unseen=(), silent=(), remarks=(), pools=(FULL,))
 NODE = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))
-PLAN = Plan(
-    "c",
-    (RegionPlan("r", 6, 2, 4, (Offer(Pool("t3.medium", "ra"), Decimal("0.01"), Arch.X86_64),), (), None),),
-)
+SPEC = ClusterSpec("c", Naming(), (RegionSpec("r"),), nodes=6, instance_types=("t3.medium",))
+MARKET = Market("r", (Offer(Pool("t3.medium", "ra"), Decimal("0.0131"), Arch.X86_64),))
+PLAN = plan(SPEC, demand(SPEC, [NODE, replace(NODE, id="i-2")]), {"r": MARKET})
 VIEWS: dict[str, RenderableType] = {
     "pools": views.offers_view(OFFERS, by_region=False, ranked=True, more=0),
     "pools, the first of many": views.offers_view(PLAIN, by_region=False, ranked=True, more=182),

@@ -36,6 +36,7 @@ from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
 from bacalhau_spot.ui.problems import from_problems
+from support.costs import USD_3
 from support.schemas import FOLDER, Data, printed, schema, unnoticed
 from support.story import CREATE
 
@@ -51,7 +52,7 @@ UNPRICED = Offer(Pool("t4g.small", "us-east-1a"), None, Arch.ARM64)
 def region_plan(name: str, *offers: Offer) -> RegionPlan:
     prices = [offer.usd_per_hour for offer in offers]
     low = None if None in prices else Decimal("0.0131")
-    return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low)
+    return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low, USD_3)
 
 
 CHOICES = (

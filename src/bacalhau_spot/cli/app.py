@@ -46,6 +46,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.offers:offers",
         "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
     ),
+    "cost": (
+        "bacalhau_spot.cli.cost:cost",
+        "Show what the cluster has cost, and what it costs per hour now.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import console, jsonout, views
+from bacalhau_spot.ui import console, csvout, jsonout, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.result import Result
     from bacalhau_spot.cli.runtime import Runtime
 
-_FOR_PEOPLE = ("table", "wide")
+# Whoever asks for rows reads what is said beside them himself.
+_FOR_PEOPLE = ("table", "wide", csvout.FORM)
 
 
 def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console.Terminal]:
@@ -35,7 +36,9 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
         return int(result.exit_code)
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
-        if result.view is not None:
+        if output == csvout.FORM and result.rows is not None:
+            world.stdout.write(csvout.text(result.rows))
+        elif result.view is not None:
             out.print(result.view, crop=False)
         for warning in result.late_warnings:
             talk.print(talk.spoken(f"warning: {warning}"), soft_wrap=True)

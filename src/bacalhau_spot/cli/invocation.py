@@ -50,7 +50,7 @@ class Invocation:
 
     @property
     def for_people(self) -> bool:
-        return self.common.output in {"table", "wide"}
+        return self.common.output not in {"json", "yaml", "ndjson"}
 
     def talk(self, shown: RenderableType) -> None:
         if self.for_people:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TextIO
 
 from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
-_FORMS = ("table", "wide", "json", "yaml", "ndjson")
+_FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
 
 
 def chosen_output(argv: list[str]) -> str:
@@ -29,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "offers")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "offers", "cost", "prices")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
@@ -70,6 +71,23 @@ def kept_flags(argv: list[str]) -> str:
     return "".join(f" {flag}" for flag in kept)
 
 
+def amount(text: str, *, flag: str) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        found = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise UserError(
+            f"{flag}: {text!r} is no amount of US dollars",
+            hint="a number above zero such as 0.05, or `none` for no limit",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -83,3 +101,22 @@ def duration(text: str, *, flag: str) -> timedelta:
             exit_code=ExitCode.USAGE,
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def moment(text: str, *, flag: str, now: datetime) -> datetime:
+    """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - duration(text, flag=flag)
+        except (UserError, OverflowError):
+            raise UserError(
+                f"{flag}: {text!r} is neither a date nor a length of time",
+                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d",
+                exit_code=ExitCode.USAGE,
+            ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
+    return found

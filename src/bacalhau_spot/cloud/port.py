@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from bacalhau_spot.core.evidence import Checks, SpotStatus
+    from bacalhau_spot.core.evidence import Checks
     from bacalhau_spot.core.model import (
         Identity,
         Image,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Requirements,
         Resource,
         Secret,
+        SpotRequest,
         TypeInfo,
     )
     from bacalhau_spot.core.receipt import Blocker
@@ -244,6 +245,9 @@ class Compute(Protocol):
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
         """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
 
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        """Every spot request with the tag, closed ones too as long as AWS lists them."""
+
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
     ) -> str:
@@ -269,9 +273,6 @@ class Watching(Protocol):
 
     async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
         """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
-
-    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotStatus, ...]:
-        """The status of every spot request with the tag, closed ones too as long as AWS lists them."""
 
     async def console(self, region: str, instance_id: str) -> str:
         """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.shapes import tag_filter
-from bacalhau_spot.core.evidence import Check, Checks, SpotStatus
+from bacalhau_spot.core.evidence import Check, Checks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,24 +40,6 @@ class AwsWatching:
             )
             for row in rows
         }
-
-    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotStatus, ...]:
-        rows = await self._session.pages(
-            "ec2",
-            region,
-            "describe_spot_instance_requests",
-            "SpotInstanceRequests",
-            Filters=tag_filter(key, value),
-        )
-        return tuple(
-            SpotStatus(
-                request_id=row["SpotInstanceRequestId"],
-                instance_id=row.get("InstanceId") or "",
-                code=row["Status"]["Code"],
-                since=row["Status"]["UpdateTime"],
-            )
-            for row in rows
-        )
 
     async def console(self, region: str, instance_id: str) -> str:
         try:

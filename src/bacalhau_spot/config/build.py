@@ -44,6 +44,7 @@ def build(config: shape.Config, texts: Texts, *, naming: Naming, expand: Callabl
         requirements=_requirements(config.requirements),
         auto_regions=config.regions.auto.count if isinstance(config.regions, shape.AutoRegions) else None,
         max_price_usd_per_hour=config.max_price_usd_per_hour,
+        budget_usd_per_hour=config.budget_usd_per_hour,
         spread=Spread(config.spread),
         max_share_per_pool=None
         if config.max_share_per_pool is None

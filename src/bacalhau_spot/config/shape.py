@@ -304,6 +304,10 @@ class Config(_Section):
         default=None,
         description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
     )
+    budget_usd_per_hour: kinds.Price | None = Field(
+        default=None,
+        description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
+    )
     spread: kinds.Spread = Field(
         default="failover",
         description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",

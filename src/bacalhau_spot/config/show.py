@@ -70,7 +70,6 @@ def _top(spec: ClusterSpec) -> _Rows:
         if spec.auto_regions
         else _list(region.name for region in spec.regions)
     )
-    price = spec.max_price_usd_per_hour
     rows = [("nodes", str(spec.nodes)), ("regions", places)]
     for region in spec.regions:
         rows += _region(region)
@@ -81,7 +80,8 @@ def _top(spec: ClusterSpec) -> _Rows:
     )
     return [
         *rows,
-        ("max_price_usd_per_hour", "none" if price is None else str(price)),
+        ("max_price_usd_per_hour", _amount(spec.max_price_usd_per_hour)),
+        ("budget_usd_per_hour", _amount(spec.budget_usd_per_hour)),
         ("spread", spec.spread.value),
         (
             "max_share_per_pool",
@@ -95,6 +95,10 @@ def _top(spec: ClusterSpec) -> _Rows:
         ("private_ssh_key_path", spec.private_ssh_key_path or "none"),
         ("ssh_cidrs", _list(spec.ssh_cidrs)),
     ]
+
+
+def _amount(price: Decimal | None) -> str:
+    return "none" if price is None else str(price)
 
 
 def _region(region: RegionSpec) -> _Rows:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.console import Boot
     from bacalhau_spot.core.members import Member
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.model import Instance, SpotRequest
 
 
 class Check(StrEnum):
@@ -50,6 +50,16 @@ class SpotStatus:
     instance_id: str
     code: str
     since: datetime
+
+
+def spot_status(request: SpotRequest) -> SpotStatus:
+    """What of a spot request speaks about its instance."""
+    return SpotStatus(
+        request_id=request.id,
+        instance_id=request.instance_id or "",
+        code=request.status,
+        since=request.updated_at or request.created_at,
+    )
 
 
 class Asked(StrEnum):

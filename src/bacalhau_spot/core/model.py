@@ -162,6 +162,7 @@ class ClusterSpec:
     requirements: Requirements | None = None
     auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
     max_price_usd_per_hour: Decimal | None = None  # per instance
+    budget_usd_per_hour: Decimal | None = None  # for the whole cluster
     spread: Spread = Spread.FAILOVER
     max_share_per_pool: Decimal | None = (
         None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
@@ -205,12 +206,31 @@ class Instance:
     vpc_id: str | None = None
     image_id: str | None = None
     why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    ended_at: datetime | None = None  # when it began to end, as long as AWS says so
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Counts as a node that we have or are about to have."""
         return self.state in {State.PENDING, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRequest:
+    """The request that a spot instance came from. AWS lists it for hours longer than the instance.
+
+    `status` is AWS's code, e.g. instance-terminated-no-capacity; `updated_at` is when it came to that.
+    """
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    state: str
+    status: str
+    created_at: datetime
+    updated_at: datetime | None = None
+    instance_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.choose import Reason, choose, chosen_names
+from bacalhau_spot.core.estimate import Budget
+from bacalhau_spot.core.estimate import standing as standing_usd
 from bacalhau_spot.core.model import CALLER, Market, RegionSpec
 from bacalhau_spot.core.plan import Plan, demand, market_problems, plan
 from bacalhau_spot.core.remarks import remarks_on
@@ -25,6 +27,7 @@ from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
 from bacalhau_spot.engine.offers import Wanted, region_offers
+from bacalhau_spot.engine.prices import prices_now, rates
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.cost import Rates
     from bacalhau_spot.core.model import ClusterSpec, Pool
+    from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
 
@@ -85,12 +90,43 @@ async def prepare(
         *_join_warning(spec),
         *_gpu_warning(spec),
     )
-    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices)
-    planned = replace(planned, stake=_stake(spec, planned, held))
+    lists, refused = await _lists(calls, found)
+    planned = plan(
+        spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices, rates=lists
+    )
+    planned = replace(
+        planned,
+        no_list=refused[0].code if refused else "",
+        stake=_stake(spec, planned, held),
+        budget=await _budget(calls, spec, planned, seen, lists=lists),
+    )
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
     return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
+
+
+async def _lists(calls: Calls, found: dict[str, Market]) -> tuple[Rates, tuple[Problem, ...]]:
+    """AWS's price lists of the regions that launch: two calls for all together."""
+    types = {offer.pool.type for market in found.values() for offer in market.offers}
+    return await rates(calls, regions=sorted(found), types=sorted(types))
+
+
+async def _budget(
+    calls: Calls, spec: ClusterSpec, planned: Plan, seen: Survey, *, lists: Rates
+) -> Budget | None:
+    """What the cluster would come to beside what it may; asked only where there is a budget and something to launch."""
+    if spec.budget_usd_per_hour is None or not planned.launch:
+        return None
+    removed = {one.id for one in planned.remove}
+    staying = [one for one in seen.instances if one.alive and one.id not in removed]
+    root_gib = spec.instance.root_volume_gib
+    total = planned.estimate.total
+    return Budget(
+        usd_per_hour=spec.budget_usd_per_hour,
+        standing_usd=standing_usd(staying, await prices_now(calls, staying), lists, root_volume_gib=root_gib),
+        launch_usd=None if total is None else total.high,
+    )
 
 
 async def _choose(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.console import boot, lines
-from bacalhau_spot.core.evidence import Asked
+from bacalhau_spot.core.evidence import Asked, spot_status
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.status import Sight, member_of, needs_console
 from bacalhau_spot.engine.calls import problem_of
@@ -86,11 +86,12 @@ async def _region(calls: Calls, naming: Naming, region: str) -> _Region:
     if not instances:
         return _Region()
     ids = [instance.id for instance in instances]
-    (checks, first), (spots, second) = await asyncio.gather(
+    (checks, first), (requests, second) = await asyncio.gather(
         _or_problem(calls.read(region, lambda: calls.cloud.statuses(region, ids))),
         _or_problem(calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))),
     )
-    return _Region(instances, checks or {}, spots or (), tuple(filter(None, (first, second))))
+    spots = tuple(map(spot_status, requests or ()))
+    return _Region(instances, checks or {}, spots, tuple(filter(None, (first, second))))
 
 
 async def _ask(orchestrator: Orchestrator | None) -> _Word:

@@ -4,6 +4,7 @@ A module a family of commands. Their form is published in ../schemas/, and a tes
 """
 
 from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
+from bacalhau_spot.ui.jsonout.cost import cost_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
@@ -17,6 +18,7 @@ __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "cost_data",
     "create_data",
     "envelope",
     "error_data",
