@@ -54,6 +54,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",
     ),
+    "doctor": (
+        "bacalhau_spot.cli.doctor:doctor",
+        "Check everything that a cluster needs, and say how to mend what is wrong.",
+    ),
     "iam-policy": (
         "bacalhau_spot.cli.iam_policy:iam_policy",
         "Print the least-privilege IAM policy for what the configuration needs.",

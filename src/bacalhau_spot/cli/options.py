@@ -30,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "offers", "cost", "prices")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "doctor", "offers", "cost", "prices")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bacalhau_spot.cloud.account import AwsAccount
 from bacalhau_spot.cloud.cleaning import AwsCleaning
 from bacalhau_spot.cloud.compute import AwsCompute
+from bacalhau_spot.cloud.examining import AwsExamining
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
 from bacalhau_spot.cloud.prices import AwsPrices
@@ -24,6 +25,7 @@ class Aws(
     AwsWatching,
     AwsSecretStore,
     AwsCleaning,
+    AwsExamining,
 ):
     """`port.Cloud` over boto3. `close()` when done."""
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SpotRequest,
         TypeInfo,
     )
+    from bacalhau_spot.core.policy import Question
     from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.core.teardown import Kind
@@ -211,6 +212,28 @@ class Ranking(Protocol):
         """How many spot instances of each type run or start in the region, whosever of the account they are."""
 
 
+class Examining(Protocol):
+    """What `doctor` asks. Nothing here makes or changes anything."""
+
+    async def time_at_aws(self) -> datetime:
+        """AWS's clock, to the second."""
+
+    async def credentials_origin(self) -> str:
+        """How the credentials were found, in botocore's words (`env`, `sso`, `assume-role` …); empty when there are none."""
+
+    async def may_make(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
+        """EC2's refusal of one of the actions that can be asked by a dry run; None when it would be done."""
+
+    async def refused(self, principal: str, question: Question) -> tuple[str, ...]:
+        """Which of the actions IAM's simulator says that the user or role may not do. It knows the identity's own policies."""
+
+    async def role_arn(self, name: str) -> str | None:
+        """The ARN of a role by its name; None when there is none."""
+
+    async def vpcs(self, region: str, *, key: str, value: str) -> tuple[int, bool]:
+        """How many VPCs the region has, and whether one of them carries the tag."""
+
+
 class Networking(Protocol):
     """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
 
@@ -347,6 +370,16 @@ class Cleaning(Protocol):
 
 
 class Cloud(
-    Account, MarketPlace, Prices, Ranking, Networking, Compute, Watching, SecretStore, Cleaning, Protocol
+    Account,
+    MarketPlace,
+    Prices,
+    Ranking,
+    Networking,
+    Compute,
+    Watching,
+    SecretStore,
+    Cleaning,
+    Examining,
+    Protocol,
 ):
     """All of it."""

@@ -80,6 +80,18 @@ class Session:
         work = functools.partial(self._everything, service, region, operation, kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
+    async def credentials_origin(self) -> str:
+        """How botocore found the credentials; empty when it found none. Raises CloudError."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._origin)
+
+    def _origin(self) -> str:
+        try:
+            self._client("sts", None)
+            found = self._session.get_credentials() if self._session else None
+        except BotoCoreError as error:
+            raise translate(error, operation="get_credentials", region="") from error
+        return str(found.method) if found else ""
+
     def close(self) -> None:
         """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -49,6 +49,7 @@ class When(StrEnum):
     ALWAYS = ""
     OWN_VPC = "a region without `vpc_id`"
     GIVEN_VPC = "a region with `vpc_id`"
+    AUTO_REGIONS = "`regions: auto`"
     REQUIREMENTS = "`instance_types` by requirements"
     IMAGE_PARAMETER = "`image: auto` or `ssm:…`"
     IMAGE = "an `image` other than `auto`"
@@ -78,6 +79,8 @@ FREE = frozenset({"sts:GetCallerIdentity"})
 WIDER = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 _LOOKING = ("create", "list", "destroy", "nuke")
+_MARKET = ("create", "offers", "doctor")
+_EVERY = (*_LOOKING, "status", "cost", "offers", "ssh", "console", "prune", "doctor")
 _NETWORK = (When.OWN_VPC,)
 _GIVEN = (When.GIVEN_VPC,)
 
@@ -95,25 +98,35 @@ def _rows(
 
 
 _LOOKS = (
-    *_rows("ec2", "DescribeRegions DescribeTags DescribeInstances", by=_LOOKING),
-    *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=("create",)),
-    *_rows("ec2", "DescribeSpotPriceHistory", by=("create", "nuke")),
-    *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=("create",), when=(When.REQUIREMENTS,)),
+    *_rows("ec2", "DescribeRegions DescribeInstances", by=_EVERY),
+    *_rows("ec2", "DescribeTags", by=(*_LOOKING, "cost")),
+    *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=_MARKET),
+    *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, "cost", "nuke")),
+    *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=_MARKET, when=(When.REQUIREMENTS,)),
+    *_rows("ec2", "GetSpotPlacementScores", by=("create",), when=(When.AUTO_REGIONS,)),
+    *_rows("ec2", "GetSpotPlacementScores", by=("offers",)),
+    *_rows("servicequotas", "GetServiceQuota", by=("create",), when=(When.AUTO_REGIONS,)),
+    *_rows("servicequotas", "GetServiceQuota", by=("offers", "doctor")),
+    *_rows("pricing", "GetProducts", by=("cost", "offers")),
+    *_rows("ec2", "DescribeInstanceStatus", by=("status",)),
+    *_rows("ec2", "GetConsoleOutput", by=("status", "console"), bounds=(Bound.OURS,)),
+    *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "status", "cost", *_TEARDOWN)),
     *_rows(
         "ec2",
-        "DescribeLaunchTemplates DescribeSpotInstanceRequests DescribeSubnets DescribeSecurityGroups",
+        "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
         by=("create", *_TEARDOWN),
     ),
-    *_rows("ec2", "DescribeVpcs DescribeInternetGateways DescribeRouteTables", by=("create", *_TEARDOWN)),
-    *_rows("ec2", "DescribeImages", by=("create",), when=(When.IMAGE,)),
+    *_rows("ec2", "DescribeVpcs", by=("create", "doctor", *_TEARDOWN)),
+    *_rows("ec2", "DescribeImages", by=("create", "doctor"), when=(When.IMAGE,)),
     *_rows("ec2", "DescribeImages", by=_TEARDOWN),
+    *_rows("ec2", "DescribeVolumes", by=("cost", *_TEARDOWN)),
     *_rows(
         "ec2",
         "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
         "DescribeFleets DescribeFlowLogs DescribeInstanceAttribute DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
-        "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeVolumes DescribeVpcEndpoints "
-        "DescribeVpcPeeringConnections",
+        "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
+        "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
         by=_TEARDOWN,
     ),
     *_rows("autoscaling", "DescribeAutoScalingGroups", by=_TEARDOWN),
@@ -128,11 +141,13 @@ _LOOKS = (
     *_rows("s3", "GetBucketTagging ListBucketVersions ListBucketMultipartUploads", by=_TEARDOWN),
     *_rows(
         "iam",
-        "GetInstanceProfile GetPolicy GetRole ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
+        "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
         "ListInstanceProfilesForRole ListPolicies ListPolicyVersions ListRolePolicies ListRoles",
         by=_TEARDOWN,
     ),
+    *_rows("iam", "GetRole", by=(*_TEARDOWN, "doctor")),
     *_rows("iam", "ListAccountAliases", by=("nuke",)),
+    *_rows("iam", "SimulatePrincipalPolicy", by=("doctor",)),
 )
 
 _MAKES = (
@@ -164,7 +179,7 @@ _MAKES = (
     *_rows(
         "ssm",
         "GetParameters",
-        by=("create",),
+        by=("create", "doctor"),
         bounds=(Bound.PUBLIC_PARAMETERS,),
         when=(When.IMAGE_PARAMETER,),
     ),
@@ -278,6 +293,7 @@ def circumstances(spec: ClusterSpec) -> frozenset[When]:
         When.ALWAYS: True,
         When.OWN_VPC: not all(given) or not given,
         When.GIVEN_VPC: any(given),
+        When.AUTO_REGIONS: spec.auto_regions is not None,
         When.REQUIREMENTS: spec.requirements is not None,
         When.IMAGE_PARAMETER: any(image == "auto" or image.startswith("ssm:") for image in images),
         When.IMAGE: images != {"auto"},

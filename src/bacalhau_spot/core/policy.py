@@ -69,6 +69,67 @@ def documents(
     return packed(_statements(rows, place, other_clusters=other_clusters))
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Actions, each with a resource that it is to be done on, in one context of condition keys: all that one bound allows."""
+
+    asked: tuple[tuple[str, str], ...]
+    context: tuple[tuple[str, str], ...]
+
+
+def questions(
+    spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
+) -> tuple[Question, ...]:
+    """What must be allowed for these commands to work, one question a bound, about things that there might be."""
+    place = Place(spec, account=account, partition=partition)
+    rows = needed(spec, tuple(commands))
+    found = []
+    for bound in Bound:
+        actions = sorted({row.action for row in rows if bound in row.bounds})
+        if actions:
+            asked = tuple((action, _example(bound, place, action)) for action in actions)
+            found.append(Question(asked=asked, context=_context(_conditions(bound, place))))
+    return tuple(found)
+
+
+# What each action makes; a made-up resource of another kind could be forbidden with good reason.
+_MAKES = {
+    "ec2:CreateFleet": "fleet",
+    "ec2:CreateInternetGateway": "internet-gateway",
+    "ec2:CreateLaunchTemplate": "launch-template",
+    "ec2:CreateSecurityGroup": "security-group",
+    "ec2:CreateSubnet": "subnet",
+    "ec2:CreateVpc": "vpc",
+    "ec2:RunInstances": "instance",
+}
+
+
+def _example(bound: Bound, place: Place, action: str) -> str:
+    resources = _resources(bound, place)
+    if isinstance(resources, str):
+        return resources
+    kind = f":{_MAKES.get(action, '')}/" if bound is Bound.BORN else ""
+    if bound is Bound.OUR_ROLE:
+        kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
+    chosen = next((one for one in resources if kind in one), resources[0])
+    service, region, rest = chosen.split(":", 5)[2], chosen.split(":", 5)[3], chosen.split(":", 5)[5]
+    where = _ANY_REGION if region == "*" else region
+    account = chosen.split(":", 5)[4]
+    return f"arn:{place.partition}:{service}:{where}:{account}:{rest.replace('*', 'example')}"
+
+
+_ANY_REGION = "us-east-1"
+
+
+def _context(conditions: Statement | None) -> tuple[tuple[str, str], ...]:
+    """The first value of each key: what a call that is allowed would show."""
+    return tuple(
+        (key, value if isinstance(value, str) else value[0])
+        for block in (conditions or {}).values()
+        for key, value in block.items()
+    )
+
+
 def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
     """Every action that the documents allow, by name."""
     return tuple(

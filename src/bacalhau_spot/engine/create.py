@@ -27,6 +27,7 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.prepare import Prepared
@@ -296,5 +297,15 @@ def _region_receipt(work: _Work, region: str) -> RegionReceipt:
             for result in results
             for one in result.refusals
         ),
-        problem=work.problems.get(region),
+        problem=work.problems.get(region) or _not_allowed(region, results),
     )
+
+
+def _not_allowed(region: str, results: Sequence[FleetResult]) -> Problem | None:
+    """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
+    refusals = [one for result in results for one in result.refusals]
+    code = worst(refusal.code for refusal in refusals)
+    if code is None or judge(code).fault not in {Fault.CREDENTIALS, Fault.PERMISSION}:
+        return None
+    refusal = next(one for one in refusals if one.code == code)
+    return Problem(code=code, message=refusal.message, operation="CreateFleet", region=region)

@@ -35,7 +35,7 @@ class Sandbox:
         self.heard_at = time.monotonic()  # when the last request came, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
-        self._listener = Listener(self._answer)
+        self._listener = Listener(self._answer, now=self._now)
         self.world = world or World()
         self.reset()
 
@@ -80,6 +80,9 @@ class Sandbox:
             return self._orchestrator(call)
         except AwsError as fault:
             return api.write_fault(fault, call)
+
+    def _now(self) -> float:
+        return self.world.now()  # of the present world: `reset` brings another
 
     def _answer(self, http: Http, body: bytes) -> Reply:
         self.heard_at = time.monotonic()

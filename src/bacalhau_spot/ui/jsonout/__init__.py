@@ -5,6 +5,7 @@ A module a family of commands. Their form is published in ../schemas/, and a tes
 
 from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
 from bacalhau_spot.ui.jsonout.cost import cost_data
+from bacalhau_spot.ui.jsonout.doctor import checkup_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
@@ -18,6 +19,7 @@ __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "checkup_data",
     "cost_data",
     "create_data",
     "envelope",

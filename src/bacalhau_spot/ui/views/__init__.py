@@ -2,6 +2,7 @@
 
 from bacalhau_spot.ui.problems import from_problems
 from bacalhau_spot.ui.views.cost import cost_view
+from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
@@ -15,6 +16,8 @@ from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_v
 
 __all__ = [
     "StatusView",
+    "checkup_errors",
+    "checkup_view",
     "config_view",
     "cost_view",
     "create_receipt_view",
