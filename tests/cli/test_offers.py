@@ -172,3 +172,73 @@ def test_an_image_that_does_not_fit_is_told_before_writing(program: Program) -> 
     assert done.code == 2
     assert "is for x86_64, but" in done.stderr
     assert (program.folder / "config.yaml").read_text() == before
+
+
+def test_scores_and_room(sandbox: Any, program: Program) -> None:
+    """AWS's score for all regions is one question, asked once; the quota's room counts whosever instances there are."""
+    sandbox.settings.spot_vcpu_quota = {"us-west-2": 10}
+    sandbox.client("ec2", "us-west-2").run_instances(
+        ImageId=an_image(sandbox),
+        InstanceType="t3.large",
+        MinCount=2,
+        MaxCount=2,
+        InstanceMarketOptions={"MarketType": "spot"},
+    )
+    options = ("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "-o", "json")
+    done = program(*options, "--nodes", "4")
+    assert done.code == 0, done.stdout
+    assert done.data["silent"] == []
+    regions = {one["region"]: one for one in done.data["regions"]}
+    assert regions["us-west-2"]["room"] == 3
+    assert regions["us-west-2"]["standing"] == "no-room"
+    assert done.data["regions"][-1]["region"] == "us-west-2"
+    assert all(1 <= one["score"] <= 10 for one in regions.values())
+    assert all(0 < float(one["saving"]) < 1 for one in regions.values())
+    assert program(*options, "--nodes", "5").code == 0  # the same question, as AWS counts them
+    asked = [name for _, name in actions(sandbox) if name == "ec2:GetSpotPlacementScores"]
+    assert len(asked) == 1
+
+
+def test_when_aws_answers_no_more_questions(sandbox: Any, program: Program) -> None:
+    """The day's new questions are used up: that is told, an answer of earlier today is used, and all else is there."""
+    sandbox.settings.placement_configurations = 1
+    options = ("offers", "-r", "us-east-1", "--type", "t3.medium,t3a.medium,m6a.large", "-o", "json")
+    first = program(*options)
+    assert first.data["pools"][0]["score"] is not None
+    other = program(*options, "--nodes", "50")
+    assert other.code == 0
+    assert [problem["code"] for problem in other.data["silent"]] == ["MaxConfigLimitExceeded"]
+    assert other.data["pools"][0]["score"] is None
+    assert other.data["pools"][0]["usd_per_hour"] is not None
+    sandbox.clock.advance(3600)
+    sandbox.settings.placement_configurations = 0
+    later = program(*options)
+    assert later.data["pools"][0]["score"] == first.data["pools"][0]["score"]
+
+
+def an_image(sandbox: Any) -> str:
+    name = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+    found: str = sandbox.client("ssm", "us-west-2").get_parameters(Names=[name])["Parameters"][0]["Value"]
+    return found
+
+
+def test_auto_goes_where_there_is_room(sandbox: Any, program: Program) -> None:
+    """`regions: auto`: the cheapest region has too little quota, so it is passed over, and the plan says so."""
+    path = program.configure(nodes=4, regions="{auto: {count: 1}}")
+    path.write_text(path.read_text().replace("t3a.medium]", "t3a.medium, m6a.large]"))
+    cheapest = program("create", "--dry-run", "-o", "json").data["plan"]["choice"][0]
+    assert (cheapest["chosen"], cheapest["reason"]) == (True, "cheapest")
+    sandbox.settings.spot_vcpu_quota = {cheapest["region"]: 6}
+    shown = program("create", "--dry-run")
+    assert (
+        f"cheaper, but not chosen: {cheapest['region']} (its spot quota leaves room for 3 of 4 nodes)"
+        in " ".join(shown.stdout.split())
+    )
+    plan = program("create", "--dry-run", "-o", "json").data["plan"]
+    (chosen,) = [one for one in plan["choice"] if one["chosen"]]
+    assert chosen["region"] != cheapest["region"]
+    assert [region["region"] for region in plan["regions"]] == [chosen["region"]]
+    sandbox.settings.spot_vcpu_quota = {"*": 6}
+    nowhere = program("create", "--yes")
+    assert nowhere.code == 1
+    assert "spot quota" in nowhere.stderr

@@ -18,6 +18,7 @@ from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.pools import pool_shares
 from bacalhau_spot.core.prune import Forgotten
 from bacalhau_spot.core.receipt import (
     Blocker,
@@ -30,6 +31,7 @@ from bacalhau_spot.core.receipt import (
     RegionReceipt,
     TeardownReceipt,
 )
+from bacalhau_spot.core.stake import Stake
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
@@ -57,7 +59,14 @@ CHOICES = (
     Choice("us-east-1", True, Reason.CHEAPEST, Decimal("0.0131"), 7, 12),
     Choice("eu-west-1", False, Reason.NO_OFFER),
 )
-PLAN = Plan("c", (region_plan("us-east-1", POOL),), surplus=(INSTANCE,), remove=(INSTANCE,), choices=CHOICES)
+PLAN = Plan(
+    "c",
+    (region_plan("us-east-1", POOL),),
+    surplus=(INSTANCE,),
+    remove=(INSTANCE,),
+    choices=CHOICES,
+    stake=Stake(pools=3, at_most=2, limit=2),
+)
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
 RECEIPT = CreateReceipt(
     "c",
@@ -75,6 +84,7 @@ RECEIPT = CreateReceipt(
     ),
     removed=("i-9",),
     made=(("vpc", 2),),
+    pools=pool_shares([INSTANCE]),
 )
 TEARDOWN = TeardownReceipt(
     "c",

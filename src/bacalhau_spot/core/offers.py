@@ -76,8 +76,9 @@ class RegionOffer(Deal):
     """One region, over all its pools of the acceptable types.
 
     Its price is what a node typically costs: the mean, over the zones, of each zone's cheapest pool, because AWS weighs
-    capacity against price and seldom puts all nodes into the cheapest. Its interruption is that of its worst pool. Its
-    `room` is counted in the largest of the types, so that the nodes fit whichever AWS takes.
+    capacity against price and seldom puts all nodes into the cheapest. Its range and on-demand price are of the same pools,
+    its interruption that of the worst of them. Its `room` is counted in the largest of all types, so that the nodes fit
+    whichever AWS takes.
     """
 
     zones: int = 0
@@ -192,14 +193,16 @@ def region_offer(seen: Seen, known: Known, pools: Sequence[PoolOffer]) -> Region
     """The region as a whole. `pools` are its pool offers."""
     cheapest = _cheapest_of_zones(pools)
     infos = {one.pool.type: one.info for one in pools}
-    ranges = [price for one in pools for price in (one.low, one.high) if price is not None]
+    ranges = [price for one in cheapest for price in (one.low, one.high) if price is not None]
     return RegionOffer(
         region=seen.region,
         usd_per_hour=_mean([one.usd_per_hour for one in cheapest]),
         low=min(ranges, default=None),
         high=max(ranges, default=None),
         on_demand_usd_per_hour=_mean([one.on_demand_usd_per_hour for one in cheapest]),
-        interruption=max((one.interruption for one in pools if one.interruption is not None), default=None),
+        interruption=max(
+            (one.interruption for one in cheapest if one.interruption is not None), default=None
+        ),
         score=known.scores.get(seen.region),
         room=room_for(infos.values(), seen.headrooms),
         zones=len({one.pool.zone for one in pools}),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.estimate import Budget, Estimate
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+    from bacalhau_spot.core.stake import Stake
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Plan:
     no_list: str = ""  # AWS's code, where its price list could not be read
     budget: Budget | None = None
     choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
+    stake: Stake | None = None
 
     @property
     def launch(self) -> int:

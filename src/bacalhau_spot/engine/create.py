@@ -12,7 +12,9 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.plan import market_problems, spread_over
+from bacalhau_spot.core.pools import pool_shares
 from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
+from bacalhau_spot.core.stake import held_by, most_per_pool
 from bacalhau_spot.core.verdict import Action, Fault, judge, worst
 from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.follow import close_requests, follow
@@ -70,7 +72,16 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
         made=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
         waited=wait,
+        pools=pool_shares(_all_instances(work)),
     )
+
+
+def _all_instances(work: _Work) -> list[Instance]:
+    """What the cluster is now: those from before and those that were launched, as they were last seen."""
+    going = {one.id for one in work.prepared.plan.remove}
+    known = {one.id: one for one in work.prepared.survey.instances if one.id not in going}
+    known |= {one.id: one for instances in work.instances.values() for one in instances}
+    return list(known.values())
 
 
 async def _remove(work: _Work) -> tuple[str, ...]:
@@ -169,8 +180,16 @@ def _site(work: _Work, region: str) -> Site:
             tagged=work.prepared.survey.tagged.get(region, ()),
             vpc_id=named[region].vpc_id,
             user_data=render(work.spec, region=region),
+            most_per_pool=most_per_pool(work.spec),
+            held=held_by(_kept(work, region)),
         )
     return work.sites[region]
+
+
+def _kept(work: _Work, region: str) -> list[Instance]:
+    """The region's instances from before, without those that the plan ends."""
+    going = {one.id for one in work.prepared.plan.remove}
+    return [one for one in work.prepared.survey.instances if one.region == region and one.id not in going]
 
 
 def _may_move(work: _Work, region: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,14 @@ from bacalhau_spot.core.estimate import standing as standing_usd
 from bacalhau_spot.core.model import CALLER, Market, RegionSpec
 from bacalhau_spot.core.plan import Plan, demand, market_problems, plan
 from bacalhau_spot.core.remarks import remarks_on
+from bacalhau_spot.core.stake import (
+    Stake,
+    held_by,
+    most_per_pool,
+    share_problems,
+    share_warnings,
+    stake,
+)
 from bacalhau_spot.core.verdict import worst
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
@@ -24,11 +33,11 @@ from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.cost import Rates
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import ClusterSpec, Pool
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
@@ -71,7 +80,10 @@ async def prepare(
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
     check_markets(spec, found)
+    held = held_by(seen.instances)
+    _check_shares(spec, found, wants.launch, held)
     warnings = (
+        *share_warnings(spec, held),
         *remarks,
         *_blind_spots(spec, seen),
         *_ssh_warning(spec, address),
@@ -80,11 +92,12 @@ async def prepare(
     )
     lists, refused = await _lists(calls, found)
     planned = plan(
-        spec, wants, found, allow_removal=allow_removal, warnings=warnings, rates=lists, choices=choices
+        spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices, rates=lists
     )
     planned = replace(
         planned,
         no_list=refused[0].code if refused else "",
+        stake=_stake(spec, planned, held),
         budget=await _budget(calls, spec, planned, seen, lists=lists),
     )
     cidrs = tuple(
@@ -180,6 +193,26 @@ def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
             hint="change `instance_types` or `image`, for all regions or for one under `regions`",
             exit_code=ExitCode.USAGE,
         )
+
+
+def _check_shares(
+    spec: ClusterSpec, found: dict[str, Market], launch: Mapping[str, int], held: Mapping[Pool, int]
+) -> None:
+    problems = share_problems(spec, found, launch, held)
+    if problems:
+        raise UserError(
+            "the nodes cannot be spread over so few capacity pools as `max_share_per_pool` asks for",
+            details=problems,
+            hint="allow more `instance_types` or `regions`, or raise `max_share_per_pool`",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _stake(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> Stake:
+    """What goes is not at stake."""
+    left = Counter(held)
+    left.subtract(held_by(planned.remove))
+    return stake(planned.regions, left, limit=most_per_pool(spec))
 
 
 def _blind_spots(spec: ClusterSpec, seen: Survey) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.ui.jsonout.cost import exact
-from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data
+from bacalhau_spot.ui.jsonout.values import Data, instance_data, pools_data, problem_data
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.choose import Choice
@@ -26,6 +26,9 @@ def plan_data(plan: Plan) -> Data:
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
         "choice": [_choice(choice) for choice in plan.choices],
+        "stake": None
+        if plan.stake is None
+        else {"pools": plan.stake.pools, "at_most": plan.stake.at_most, "limit": plan.stake.limit},
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
     }
@@ -97,6 +100,7 @@ def create_data(receipt: CreateReceipt) -> Data:
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
         "made": dict(receipt.made),
+        "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.health import Severity
 from bacalhau_spot.ui.health import verdict_text
-from bacalhau_spot.ui.jsonout.values import Data, problem_data, time_text
+from bacalhau_spot.ui.jsonout.values import Data, pools_data, problem_data, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def status_data(status: Status) -> Data:
-    sight, pools = status.sight, status.pools
+    sight = status.sight
     refusal = sight.refusal
     return {
         "cluster": status.cluster,
@@ -30,14 +30,7 @@ def status_data(status: Status) -> Data:
         "regions": [{"region": part.name, **_part(part)} for part in status.regions],
         "nodes": [_node(node) for node in status.nodes],
         "ghosts": [node.id for node in status.ghosts],
-        "pools": {
-            "count": pools.pools,
-            "nodes": pools.nodes,
-            "at_stake": pools.at_stake,
-            "fullest": None
-            if pools.fullest is None
-            else {"type": pools.fullest.type, "zone": pools.fullest.zone},
-        },
+        "pools": pools_data(status.pools),
         "orchestrator": {
             "asked": str(sight.asked),
             "address": sight.address,

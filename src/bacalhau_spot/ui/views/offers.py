@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
-from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
+from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import fault, listed, plural, usd, usd_range
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ _SPARE = (
     "saving",
 )
 
+_WRITE = "--write puts the best regions into the configuration"
+# Why AWS would not say something, where the fault alone would mislead.
+_REASONS = {"MaxConfigLimitExceeded": "too many different questions today"}
 # What an operation would have told us.
 _WHAT = {
     "GetProducts": "on-demand prices",
@@ -65,8 +68,9 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
         parts.append(Text(f"nothing to offer in {plural(len(offers.looked_into), 'region')}"))
     parts += _blind(offers)
     if rows:
-        command = "bacalhau-spot offers --write" if by_region else "bacalhau-spot offers --by region"
-        parts.extend(next_commands((command,)))
+        parts.append(
+            Said(_WRITE if by_region else f"--by region shows the best regions first; {_WRITE}", style="cyan")
+        )
     return Group(*parts)
 
 
@@ -156,7 +160,7 @@ def _silent(problems: Sequence[Problem]) -> list[Said]:
     found: dict[tuple[str, str], set[str]] = {}
     for problem in problems:
         what = _WHAT.get(problem.operation, problem.operation)
-        found.setdefault((what, fault(problem.code)), set()).add(problem.region)
+        found.setdefault((what, _REASONS.get(problem.code) or fault(problem.code)), set()).add(problem.region)
     return [
         Said(f"not known: {what}{_places(sorted(filter(None, regions)))} ({reason})", style="yellow")
         for (what, reason), regions in sorted(found.items())

@@ -28,7 +28,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Text(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_totals(plan)]
+        parts += [_regions(plan), *_totals(plan), *_stake(plan)]
     elif not plan.remove:
         there = f"{plan.present} of {plural(plan.wanted, 'node')}"
         parts.append(Text(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
@@ -155,6 +155,21 @@ def _no_telling(budget: Budget) -> UserError:
         hint=f"{most}lift the budget: `--budget none`",
         exit_code=ExitCode.USAGE,
     )
+
+
+def _stake(plan: Plan) -> list[Said]:
+    """What one capacity pool's loss would take, at worst."""
+    if plan.stake is None or not plan.stake.pools:
+        return []
+    nodes = plan.launch + plan.present
+    limit = plan.stake.limit
+    why = (
+        f"max_share_per_pool allows {limit} in each"
+        if limit is not None
+        else "AWS may put a whole region into one; `max_share_per_pool` limits that"
+    )
+    worst = f"the loss of one would take up to {plan.stake.at_most} of {plural(nodes, 'node')}"
+    return [Said(f"in up to {plural(plan.stake.pools, 'capacity pool')}: {worst} ({why})")]
 
 
 def _surplus(plan: Plan) -> list[Text]:

@@ -11,6 +11,7 @@ from rich.text import Text
 from bacalhau_spot.core.evidence import Asked
 from bacalhau_spot.core.health import Severity
 from bacalhau_spot.ui.health import verdict_text
+from bacalhau_spot.ui.views.pools import pools_line
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, fault, few, listed, plural
 
@@ -71,7 +72,7 @@ class StatusView:
         elif level > _ROWS_OF_SOME:
             parts.extend(_grouped(status))
         parts.append(_sentence(status))
-        parts.extend(_pools(status))
+        parts.extend(pools_line(status.pools))
         parts.extend(_blind(status))
         left_out = len(self.status.nodes) - len(status.nodes)
         if left_out and level < _NO_REMEDIES:
@@ -212,18 +213,6 @@ def _sentence(status: Status) -> RenderableType:
     rest = "".join(f", {count} {words}" for count, words in counts if count)
     text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
     return Said(f"{status.cluster}: {text}", style="bold green" if status.as_asked else "bold yellow")
-
-
-def _pools(status: Status) -> list[RenderableType]:
-    shares = status.pools
-    if shares.fullest is None:
-        return []
-    where = f"{shares.fullest.type} in {shares.fullest.zone}"
-    text = (
-        f"{plural(shares.nodes, 'spot node')} in {plural(shares.pools, 'capacity pool')}; "
-        f"the loss of one takes up to {shares.at_stake} ({where})"
-    )
-    return [Said(text, style="yellow" if shares.pools == 1 and shares.nodes > 1 else "dim")]
 
 
 def _blind(status: Status) -> list[RenderableType]:
