@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import pytest
@@ -37,12 +36,12 @@ def policy(program: Program) -> list[Document]:
     return [one["document"] for one in printed["documents"]]
 
 
-def without(documents: list[Document], action: str) -> list[Document]:
-    """The policy less one action, wherever it is allowed."""
+def without(documents: list[Document], *actions: str) -> list[Document]:
+    """The policy less these actions, wherever they are allowed."""
     less = copy.deepcopy(documents)
     for document in less:
         for statement in document["Statement"]:
-            statement["Action"] = [one for one in statement["Action"] if one != action]
+            statement["Action"] = [one for one in statement["Action"] if one not in actions]
     return less
 
 
@@ -115,6 +114,11 @@ def create_names(sandbox: Any, user: Program) -> set[str]:
     return actions
 
 
+ASKING = "iam:SimulatePrincipalPolicy"
+# Each answer is about one action, whatever the others are: a run may ask about some together, and saves the time of the rest.
+AT_ONCE = 6
+
+
 def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> None:
     """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed.
 
@@ -125,12 +129,15 @@ def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> 
     whole = policy(user)
     path = user.folder / "config.yaml"
     path.write_text(path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}"))
-    for action in sorted(set(actions_of(whole)) - named):
-        sandbox.settings.policies = without(whole, action)
+    rest = sorted(set(actions_of(whole)) - named - {ASKING})
+    for start in range(0, len(rest), AT_ONCE):
+        some = rest[start : start + AT_ONCE]
+        sandbox.settings.policies = without(whole, *some)
         done = user("doctor", "-o", "json")
-        text = json.dumps([one for one in done.data["findings"] if one["mark"] != "PASS"])
-        assert action in text, action
-        assert done.code == 4 or action == "iam:SimulatePrincipalPolicy", (action, done.code)
+        lines = next(one["details"] for one in done.data["findings"] if one["check"] == "permissions")
+        assert (done.code, lines) == (4, some)
+    sandbox.settings.policies = without(whole, ASKING)
+    assert "SimulatePrincipalPolicy: AccessDenied" in user("doctor").stdout
 
 
 def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Program) -> None:
