@@ -1,0 +1,59 @@
+"""The checkup as it stands on the screen: every sentence about this machine, and one of each form."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core import checkup, checkup_here
+from bacalhau_spot.core.checkup import Check, Finding, Mark, Rights
+from bacalhau_spot.core.model import Identity, Region, Secret
+from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui import views
+from support.rendering import rendered
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+REGIONS = (Region("us-east-1", enabled=True), Region("ap-east-1", enabled=False))
+DENIED = Problem("AccessDenied", "not authorized to perform: iam:GetRole", "GetRole", "")
+FINDINGS = (
+    Finding(Check.CONFIGURATION, Mark.PASS, "config.yaml: 12 nodes, 2 regions"),
+    checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:user/ada"), origin="sso"),
+    checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:root"), origin=""),
+    checkup.clock(here=NOW + timedelta(seconds=400), at_aws=NOW),
+    checkup.clock(here=NOW - timedelta(seconds=90), at_aws=NOW),
+    checkup.regions(["us-east-1", "ap-east-1", "us-east-9"], REGIONS),
+    checkup.permissions(Rights(asked=140, missing={"ec2:CreateVpc": "in us-east-1: UnauthorizedOperation"})),
+    checkup.permissions(Rights(asked=3, missing={}, unasked=("a:B", "c:D"), why="AccessDenied")),
+    checkup.spot_role(None),
+    checkup.refusal(Check.SPOT_ROLE, DENIED, blind="it could not be told"),
+    checkup.vpc_quota("us-east-1", count=5, ours=False, limit=5),
+    checkup_here.ssh_keys(public=None, private=None, open_to=True),
+    checkup_here.ssh_keys(
+        public="ssh-ed25519 A", private=checkup_here.KeyFile("/k", "x", 0o644), open_to=True
+    ),
+    checkup_here.token(Secret("two words")),
+    checkup_here.address("nats://10.0.0.1:4222", trouble="connection refused"),
+    checkup_here.no_orchestrator(),
+    checkup_here.api(None),
+    checkup_here.version("0.1.0", newest="0.2.0"),
+    checkup_here.version("0.10.0", newest="0.9.0"),
+    checkup_here.tools(ssh=False),
+)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
+    """A line a finding; commands are never folded."""
+    found = [one for one in FINDINGS if one is not None]
+    assert rendered(views.checkup_view(found), width=width) == snapshot
+
+
+def test_what_failed_is_an_error(snapshot: SnapshotAssertion) -> None:
+    """For those who see stderr alone."""
+    found = [one for one in FINDINGS if one is not None]
+    (error,) = views.checkup_errors(found, exit_code=ExitCode.DENIED)
+    assert rendered(views.error_view(error)) == snapshot
+    assert views.checkup_errors(found[:1], exit_code=ExitCode.DONE) == ()
