@@ -10,7 +10,10 @@ import sys
 from pathlib import Path
 
 from bacalhau_spot.cli.app import build
+from bacalhau_spot.core.health import TABLE as HEALTH
 from bacalhau_spot.core.lifecycle import MOVES
+from bacalhau_spot.core.permissions import TABLE as PERMISSIONS
+from bacalhau_spot.core.permissions import Permission
 from bacalhau_spot.core.teardown import ROWS, TABLE, Row, before, waves
 from bacalhau_spot.core.verdict import FAMILIES, NUANCES, Action, Fault, Verdict, judge
 from bacalhau_spot.core.verdict import TABLE as VERDICTS
@@ -121,6 +124,29 @@ def _verdict(verdict: Verdict, codes: list[str]) -> list[str]:
     ]
 
 
+def permissions() -> str:
+    """Rows that differ in their action alone stand in one line."""
+    lines: dict[tuple[object, ...], list[Permission]] = {}
+    for row in PERMISSIONS:
+        lines.setdefault((row.action.split(":")[0], row.by, row.when, row.bounds), []).append(row)
+    rows = [
+        f"| {', '.join(f'`{row.action}`' for row in same)} | {'; '.join(same[0].bounds)} | {', '.join(same[0].by)} "
+        f"| {' or '.join(same[0].when)} |"
+        for same in lines.values()
+    ]
+    return "\n".join(["| action | allowed on | for | only with |", "|---|---|---|---|", *rows])
+
+
+def verdicts() -> str:
+    shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…"}
+    names = {"node": "NODE", "region": "REGION", "member": "NODE"}
+    rows = [
+        f"| {number} | {row.says.format(**shown)} | {row.severity} | {row.rule} | {row.hint.format(**names) or '-'} |"
+        for number, row in enumerate(HEALTH, start=1)
+    ]
+    return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
+
+
 def constraints() -> str:
     """The versions of requirements.lock, in the form of pyproject.toml."""
     pins = re.findall(
@@ -134,6 +160,8 @@ SECTIONS = {
     "docs/architecture.md": {"lifecycle": lifecycle},
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
+    "docs/permissions.md": {"permissions": permissions},
+    "docs/status.md": {"verdicts": verdicts},
     "pyproject.toml": {"pins": constraints},
 }
 

@@ -45,8 +45,14 @@ BAD = [
     "requirements: {vcpus: 2}",
     'requirements: {vcpus: "4..2", memory_gib: 1}',
     "requirements: {vcpus: 1.5, memory_gib: 1}",
+    'requirements: {vcpus: 2, memory_gib: 1, gpus: "1.5.."}',
+    "requirements: {vcpus: 2, memory_gib: 1, families: [m6a.large]}",
+    "max_share_per_pool: 25",
+    'max_share_per_pool: "0.25"',
+    "max_share_per_pool: 120%",
     "max_price_usd_per_hour: 0",
     "max_price_usd_per_hour: .nan",
+    "budget_usd_per_hour: none",
     'max_price_usd_per_hour: "0.1"',
     "image: ubuntu",
     "username: root",
@@ -64,6 +70,13 @@ BAD = [
     "bacalhau: {token: a, token_env: T}",
     "bacalhau: {token_env: T}",
     "bacalhau: {version: 1.9}",
+    "bacalhau: {api: {key_env: HOME, user_env: HOME, password_env: HOME}}",
+    "bacalhau: {api: {user_env: HOME}}",
+    "bacalhau: {api: {password_env: HOME}}",
+    "bacalhau: {api: {user_env: HOME, password_env: P}}",
+    "bacalhau: {api: {user_env: TWO_LINES, password_env: HOME}}",
+    "bacalhau: {api: {ca_file: ~/.config/bacalhau/token}}",
+    "bacalhau: {api: {host: 'https://o/path'}}",
     "bacalhau: {download_url: 'https://x/{os}'}",
     "bacalhau: {sha256: {x86_64: abc}}",
     "bacalhau: {labels: {a.b: c}}",
@@ -95,12 +108,13 @@ BAD = [
     "cluster: &a {tags: *a}",
     "? [a]\n: 1",
 ]
+ENVIRON = {"HOME": "/home/me", "TWO_LINES": "a\nb"}
 
 
 def test_a_mistake_is_one_line_with_its_place(refused: Refusal, snapshot: SnapshotAssertion) -> None:
     told = {}
     for text in BAD:
-        error = refused(text)
+        error = refused(text, environ=ENVIRON)
         assert error.exit_code is ExitCode.USAGE
         told[text] = list(error.details)
     assert told == snapshot
@@ -108,7 +122,7 @@ def test_a_mistake_is_one_line_with_its_place(refused: Refusal, snapshot: Snapsh
 
 def test_a_mistake_is_told_once(refused: Refusal) -> None:
     for text in BAD:
-        error = refused(text)
+        error = refused(text, environ=ENVIRON)
         told = [line.split(":", 3)[:3] for line in error.details]
         assert len(told) == len({tuple(place) for place in told}), error.details
 

@@ -26,9 +26,11 @@ nodes: 7
 regions:
   us-east-1:
   eu-west-1: {nodes: 2, instance_types: [m6a.large], image: ami-0123456789abcdef0, vpc_id: vpc-01234567}
-requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64}
+requirements: {vcpus: "2..4", memory_gib: "4..", arch: arm64, gpus: 0, families: [t4g, m7*, t4g]}
 max_price_usd_per_hour: 0.05
+budget_usd_per_hour: 2
 spread: strict
+max_share_per_pool: 12.5%
 image: ssm:/aws/service/x
 username: ubuntu
 public_ssh_key_path: ~/.ssh/id_rsa.pub
@@ -43,7 +45,7 @@ bacalhau:
   download_url: https://mirror/{version}/{arch}
   sha256: {arm64: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}
   labels: {team: data}
-  api: {host: "http://o:1234", key_env: KEY}
+  api: {host: "http://o:1234", key_env: KEY, ca_file: ~/.config/bacalhau/ca.pem}
 instance:
   root_volume_gib: 30
   additional_commands: |
@@ -65,9 +67,13 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
         RegionSpec("us-east-1"),
         RegionSpec("eu-west-1", 2, ("m6a.large",), "ami-0123456789abcdef0", "vpc-01234567"),
     )
-    assert spec.requirements == Requirements(2, Decimal(4), vcpus_max=4, arch=Arch.ARM64)
+    assert spec.requirements == Requirements(
+        2, Decimal(4), vcpus_max=4, arch=Arch.ARM64, gpus_min=0, gpus_max=0, families=("t4g", "m7*")
+    )
+    assert spec.max_share_per_pool == Decimal("0.125")
     assert spec.instance_types == ()
     assert spec.max_price_usd_per_hour == Decimal("0.05")
+    assert spec.budget_usd_per_hour == Decimal(2)
     assert spec.spread is Spread.STRICT
     assert spec.public_key == PUBLIC_KEY
     assert spec.private_ssh_key_path == str(tmp_path / "keys/me")
@@ -78,6 +84,7 @@ def test_every_key_reaches_the_spec(loading: Load, tmp_path: Path) -> None:
     assert (bacalhau.tls, bacalhau.ca_pem, bacalhau.version) == (TlsMode.NATIVE, CERTIFICATE, "v1.9.3")
     assert bacalhau.sha256 == ((Arch.ARM64, "a" * 64),)
     assert bacalhau.api_key == Secret("api-key")
+    assert (bacalhau.api_user, bacalhau.api_password, bacalhau.api_ca_pem) == (None, None, CERTIFICATE)
     assert spec.instance.additional_commands == "echo hello\n"
     assert spec.instance.files == (NodeFile("/etc/a", "x", "0600"), NodeFile("/etc/b", CERTIFICATE))
     assert (spec.timeouts.api_s, spec.timeouts.terminate_s) == (10, 40)
@@ -141,6 +148,16 @@ def test_lenient_loading_turns_unreadable_files_into_notes(loading: Load) -> Non
     loaded = loading(text, lenient=True)
     assert (loaded.spec.public_key, loaded.spec.bacalhau.token) == (None, None)
     assert [note.where for note in loaded.notes] == ["config.yaml:1", "config.yaml:2"]
+
+
+def test_a_user_and_a_password_reach_the_spec_and_are_named_by_their_variables(loading: Load) -> None:
+    text = "bacalhau: {api: {host: o, user_env: WHO, password_env: SECRET}}"
+    loaded = loading(text, environ={"WHO": "deployer\n", "SECRET": " with a space\n"})
+    assert loaded.spec.bacalhau.api_user == "deployer"
+    assert loaded.spec.bacalhau.api_password == Secret(" with a space")
+    shown = {key: (value, source) for key, value, source in show(loaded)}
+    assert shown["bacalhau.api.user"] == ("deployer", "$WHO")
+    assert shown["bacalhau.api.password"] == ("***", "$SECRET")
 
 
 def test_secrets_are_never_shown(loading: Load) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
-import datetime as dt
-import ipaddress
 import json
 import socket
 import ssl
@@ -21,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # cloud-init reads with it; it ships no types
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from bacalhau_spot.core.model import Secret, TlsMode
 from bacalhau_spot.instance import bacalhau_config
 from bacalhau_spot.instance.scripts import joined
 from bacalhau_spot.instance.user_data import cloud_config
+from support.certificates import self_signed
 from support.node_specs import FULL
 from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, ask, bacalhau, free_port, orchestrator, until
 
@@ -84,30 +80,7 @@ def compute(
 
 def certificate(folder: Path) -> tuple[str, dict[str, str]]:
     """A certificate that is its own authority -> its text, and the orchestrator's TLS section."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "orchestrator")])
-    now = dt.datetime.now(tz=dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    text = made.public_bytes(serialization.Encoding.PEM).decode()
-    (folder / "server.pem").write_text(text)
-    (folder / "server.key").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    text = self_signed(folder)
     files = {"ServerCert": str(folder / "server.pem"), "ServerKey": str(folder / "server.key")}
     return text, {**files, "CACert": str(folder / "server.pem")}
 

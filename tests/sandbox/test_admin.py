@@ -49,6 +49,12 @@ def test_a_notice_is_a_number_of_seconds(sandbox: Any, notice: str) -> None:
     )
 
 
+def test_a_reason_is_one_of_two(sandbox: Any) -> None:
+    """Capacity or price."""
+    body = b'{"instance_id": "i-0", "reason": "spite"}'
+    assert post(sandbox, "interrupt", body) == (400, "reason is one of capacity, price, not 'spite'")
+
+
 @pytest.mark.parametrize("verb", ["set", "interrupt"])
 @pytest.mark.parametrize("body", [b"{", b"latency_s=1"])
 def test_a_body_that_is_no_json(sandbox: Any, verb: str, body: bytes) -> None:

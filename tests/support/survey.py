@@ -40,6 +40,8 @@ EC2 = (
     ("describe_network_acls", "NetworkAcls", "NetworkAclId"),
     ("describe_vpcs", "Vpcs", "VpcId"),
     ("describe_dhcp_options", "DhcpOptions", "DhcpOptionsId"),
+    ("describe_vpn_gateways", "VpnGateways", "VpnGatewayId"),
+    ("describe_customer_gateways", "CustomerGateways", "CustomerGatewayId"),
 )
 OURS_ALONE = (
     ("describe_images", "Images", "ImageId", {"Owners": ["self"]}),
@@ -136,5 +138,8 @@ def _iam(iam: Any) -> Iterator[tuple[str, Any]]:
         yield f"role {row['RoleName']}", [iam.get_role(RoleName=row["RoleName"])["Role"], inline, attached]
     for row in iam.list_instance_profiles()["InstanceProfiles"]:
         yield f"profile {row['InstanceProfileName']}", row
+    for row in iam.list_users()["Users"]:
+        attached = iam.list_attached_user_policies(UserName=row["UserName"])["AttachedPolicies"]
+        yield f"user {row['UserName']}", [row, attached]
     for row in iam.list_policies(Scope="Local")["Policies"]:
         yield f"policy {row['PolicyName']}", row

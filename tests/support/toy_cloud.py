@@ -162,7 +162,8 @@ class Toy:
         one = self.living().get(resource.id)
         if one is None:
             return ()
-        users = [self.things[user] for user in sorted(self._users(one))]
+        attached = one.uses if one.kind == Kind.GATEWAY else set()
+        users = [self.things[user] for user in sorted((self._users(one) | attached) & self.things.keys())]
         rules = [other for other in self.things.values() if one.id in other.rules]
         return (
             *(Blocker(user.kind, user.id, of=user.dies_with) for user in users),

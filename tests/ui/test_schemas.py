@@ -13,10 +13,13 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
 
 from bacalhau_spot.core import events
+from bacalhau_spot.core.choose import Choice, Reason
 from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.pools import pool_shares
+from bacalhau_spot.core.prune import Forgotten
 from bacalhau_spot.core.receipt import (
     Blocker,
     CreateReceipt,
@@ -28,10 +31,12 @@ from bacalhau_spot.core.receipt import (
     RegionReceipt,
     TeardownReceipt,
 )
+from bacalhau_spot.core.stake import Stake
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
 from bacalhau_spot.ui.problems import from_problems
+from support.costs import USD_3
 from support.schemas import FOLDER, Data, printed, schema, unnoticed
 from support.story import CREATE
 
@@ -47,10 +52,21 @@ UNPRICED = Offer(Pool("t4g.small", "us-east-1a"), None, Arch.ARM64)
 def region_plan(name: str, *offers: Offer) -> RegionPlan:
     prices = [offer.usd_per_hour for offer in offers]
     low = None if None in prices else Decimal("0.0131")
-    return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low)
+    return RegionPlan(name, 2, 0, 2, offers, (Image("ami-1", Arch.X86_64, "/dev/sda1"),), low, low, USD_3)
 
 
-PLAN = Plan("c", (region_plan("us-east-1", POOL),), surplus=(INSTANCE,), remove=(INSTANCE,))
+CHOICES = (
+    Choice("us-east-1", True, Reason.CHEAPEST, Decimal("0.0131"), 7, 12),
+    Choice("eu-west-1", False, Reason.NO_OFFER),
+)
+PLAN = Plan(
+    "c",
+    (region_plan("us-east-1", POOL),),
+    surplus=(INSTANCE,),
+    remove=(INSTANCE,),
+    choices=CHOICES,
+    stake=Stake(pools=3, at_most=2, limit=2),
+)
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
 RECEIPT = CreateReceipt(
     "c",
@@ -68,6 +84,7 @@ RECEIPT = CreateReceipt(
     ),
     removed=("i-9",),
     made=(("vpc", 2),),
+    pools=pool_shares([INSTANCE]),
 )
 TEARDOWN = TeardownReceipt(
     "c",
@@ -87,6 +104,7 @@ TEARDOWN = TeardownReceipt(
     looked_into=("us-east-1",),
     unseen=(PROBLEM,),
 )
+FORGOTTEN = Forgotten("http://o:1234", removed=("n-1",), failed=(("n-2", PROBLEM),), left=("n-3",))
 FOUND = Found(
     identity=Identity("123456789012", "arn:aws:iam::123456789012:user/u"),
     alias="acme",
@@ -114,6 +132,7 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
         jsonout.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
     "a destroy": ("destroy", jsonout.teardown_data(TEARDOWN)),
+    "a destroy with an orchestrator": ("destroy", jsonout.teardown_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
         {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
@@ -135,7 +154,9 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a create", "a list", "a destroy", "what would be nuked"])
+@pytest.mark.parametrize(
+    "name", ["a create", "a list", "a destroy with an orchestrator", "what would be nuked"]
+)
 def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]

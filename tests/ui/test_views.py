@@ -24,6 +24,7 @@ from bacalhau_spot.core.receipt import (
 )
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views, words
+from support.costs import USD_3
 from support.rendering import rendered
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -56,7 +57,8 @@ def region_plan(region: str, *, present: int = 0, launch: int = 3) -> RegionPlan
         for zone in "abc"
     )
     image = Image("ami-1", Arch.X86_64, "/dev/sda1")
-    return RegionPlan(region, 3, present, launch, offers, (image,), Decimal("0.0125"), Decimal("0.0151"))
+    low, high = Decimal("0.0125"), Decimal("0.0151")
+    return RegionPlan(region, 3, present, launch, offers, (image,), low, high, USD_3 if launch else None)
 
 
 def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) -> RegionReceipt:

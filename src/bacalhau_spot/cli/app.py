@@ -26,6 +26,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.list:list_",
         "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
     ),
+    "status": (
+        "bacalhau_spot.cli.status:status",
+        "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
+    ),
     "destroy": (
         "bacalhau_spot.cli.destroy:destroy",
         "Delete everything of this cluster, in every region, and verify that it is gone.",
@@ -34,9 +38,29 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
+    "prune": (
+        "bacalhau_spot.cli.prune:prune",
+        "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
+    ),
+    "offers": (
+        "bacalhau_spot.cli.offers:offers",
+        "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
+    ),
+    "cost": (
+        "bacalhau_spot.cli.cost:cost",
+        "Show what the cluster has cost, and what it costs per hour now.",
+    ),
     "configure": (
         "bacalhau_spot.cli.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",
+    ),
+    "doctor": (
+        "bacalhau_spot.cli.doctor:doctor",
+        "Check everything that a cluster needs, and say how to mend what is wrong.",
+    ),
+    "iam-policy": (
+        "bacalhau_spot.cli.iam_policy:iam_policy",
+        "Print the least-privilege IAM policy for what the configuration needs.",
     ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {

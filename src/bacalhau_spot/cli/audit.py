@@ -1,4 +1,7 @@
-"""The audit log: who had what deleted, by which request of AWS, one JSON object a line. It is only ever added to."""
+"""The audit log: who had what launched and deleted, by which request of AWS, one JSON object a line.
+
+It is only ever added to. `cost` reads it (cli/sightings.py), for instances that AWS has forgotten; nothing else does.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,24 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime import Runtime
     from bacalhau_spot.core.events import Event
     from bacalhau_spot.core.model import Identity
-    from bacalhau_spot.core.receipt import TeardownReceipt
+    from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
 
 NAME = "audit.jsonl"
-_KEPT = (events.Deleting, events.Deleted, events.RegionFailed, events.Stopping)
+_KEPT = (
+    events.Deleting,
+    events.Deleted,
+    events.FleetAnswered,
+    events.InstanceSeen,
+    events.RegionFailed,
+    events.Stopping,
+)
 
 
 class Audit:
     """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
 
-    def __init__(self, runtime: Runtime, *, identity: Identity) -> None:
+    def __init__(self, runtime: Runtime, *, identity: Identity, cluster: str = "") -> None:
+        """`cluster`: the value of the tag, where the command is about one cluster."""
         self.path = runtime.state_dir / NAME
         self.trouble = ""
         self._clock = runtime.clock
@@ -31,6 +42,7 @@ class Audit:
             "run": runtime.run_id,
             "account_id": identity.account_id,
             "arn": identity.arn,
+            **({"cluster": cluster} if cluster else {}),
         }
         self._write("begun", argv=list(runtime.argv))
 
@@ -39,6 +51,25 @@ class Audit:
         if isinstance(event, _KEPT):
             names = event.__dataclass_fields__
             self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
+
+    def created(self, receipt: CreateReceipt) -> None:
+        """How a create ended: the instances that it launched, as AWS last showed them, and those that it ended."""
+        self._write(
+            "created",
+            exit_code=int(receipt.exit_code),
+            instances=[
+                {
+                    "id": one.id,
+                    "region": one.region,
+                    "zone": one.zone,
+                    "type": one.type,
+                    "launched_at": time_text(one.launched_at),
+                }
+                for region in receipt.regions
+                for one in region.instances
+            ],
+            removed=list(receipt.removed),
+        )
 
     def ended(self, receipt: TeardownReceipt) -> None:
         refused: Sequence[Any] = [

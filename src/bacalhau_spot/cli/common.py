@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 Output = Literal["table", "wide", "json", "yaml", "ndjson"]
+Rows = Literal["table", "wide", "json", "yaml", "ndjson", "csv"]
 
 
 @Parameter(name="*")
@@ -36,8 +37,18 @@ class Common:
     """No colours; also $NO_COLOR."""
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Tabular(Common):
+    """Options of a command whose result is rows, which a spreadsheet can take."""
+
+    output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"])] = "table"  # type: ignore[assignment]  # wider
+    """Form of the result on stdout; `csv`: a row for each thing that costs."""
+
+
 # What a command gets when none of these options is given.
 NOTHING_SAID = Common()
+NO_ROWS_SAID = Tabular()
 
 AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli.audit import Audit
 from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
 from bacalhau_spot.cli.configure import write_first
 from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.options import amount
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.address import caller_address
@@ -19,6 +23,7 @@ from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.plan import Plan
 
 
@@ -27,6 +32,8 @@ def create(
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     allow_removal: Annotated[bool, Parameter(negative="")] = False,
+    max_price: str | None = None,
+    budget: str | None = None,
     wait: Literal["running", "none"] = "running",
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
@@ -43,32 +50,50 @@ def create(
         Show the plan and stop; nothing is changed.
     allow_removal
         Also end the nodes that are more than the configuration asks for.
+    max_price
+        The most to pay for one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
+        `none` for no limit.
+    budget
+        The most that the cluster may cost, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan
+        that may come to more is refused. `none` for no limit.
     wait
         `running`: until every instance runs. `none`: until AWS has granted or refused each.
     """
     call = Invocation("create", common, runtime)
     if call.first_time and runtime.interactive and not yes and call.for_people:
         write_first(call)
-    spec = call.spec()
+    spec = _limited(call.spec(), max_price=max_price, budget=budget)
     with call.engine(spec) as running:
         address = partial(caller_address, call.access.checkip_url)
         prepared = running.look(
-            prepare(running.calls, spec, caller_address=address, allow_removal=allow_removal)
+            prepare(
+                running.calls,
+                spec,
+                caller_address=address,
+                allow_removal=allow_removal,
+                memory=Files(runtime),
+            )
         )
         plan = prepared.plan
         shown = views.plan_view(plan, identity=prepared.standing.identity)
+        if plan.over_budget:
+            call.talk(shown)
+            raise views.over_budget(plan)
         if dry_run or plan.empty:
             return Result(
                 "create", view=shown, data={"plan": jsonout.plan_data(plan)}, warnings=plan.warnings
             )
         call.talk(shown)
         call.confirm(_question(plan), danger=_danger(plan), agreed=yes)
+        audit = Audit(runtime, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
+        running.listen(audit.emit)
         regions = [region.region for region in plan.regions]
         receipt = running.work(
             engine.apply(running.calls, prepared, wait=wait == "running"),
             screen=partial(call.screen, regions, title=f"creating {spec.name}"),
         )
-    late = call.record(running.calls.mistakes)
+    audit.created(receipt)
+    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
     return Result(
         "create",
         view=views.create_receipt_view(receipt),
@@ -78,6 +103,15 @@ def create(
         warnings=(*plan.warnings, *late),
         late_warnings=late,
     )
+
+
+def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
+    """With what the command line says instead. Raises UserError."""
+    if max_price is not None:
+        spec = replace(spec, max_price_usd_per_hour=amount(max_price, flag="--max-price"))
+    if budget is not None:
+        spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
+    return spec
 
 
 def _danger(plan: Plan) -> Danger:

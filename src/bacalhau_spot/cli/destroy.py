@@ -13,7 +13,8 @@ from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.tags import cluster_scope
-from bacalhau_spot.engine import observe, sights, teardown
+from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.engine import members, observe, sights, teardown
 from bacalhau_spot.engine.place import Terms
 from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.instance.user_data import in_ssm
@@ -22,10 +23,17 @@ from bacalhau_spot.ui.prompts import Danger
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from rich.console import RenderableType
+
     from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.prune import Forgotten
+    from bacalhau_spot.core.receipt import TeardownReceipt
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.observe import Standing
     from bacalhau_spot.engine.sights import Sights
+    from bacalhau_spot.orchestrator.port import Orchestrator
 
 # Deleting takes as long as instances take to end, and then a little; doubled.
 _BESIDE_INSTANCES_S = 300
@@ -43,7 +51,8 @@ def destroy(
 ) -> Result:
     """Delete everything of this cluster, in every region, and verify that it is gone.
 
-    Shows what it found and asks. Whatever does not carry the cluster's tag is not touched.
+    Shows what it found and asks. Whatever does not carry the cluster's tag is not touched. Where the orchestrator's API is
+    configured, the orchestrator forgets the nodes of the instances that ended.
 
     Parameters
     ----------
@@ -69,17 +78,7 @@ def destroy(
             doomed, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
         )
         if dry_run:
-            data = {
-                "found": jsonout.resources_data(doomed),
-                "unknown": jsonout.resources_data(found.unknown),
-            }
-            return Result(
-                "destroy",
-                view=preview,
-                data=data,
-                errors=call.errors_of(found.unseen),
-                exit_code=call.blind(found.unseen),
-            )
+            return _looked(call, found, view=preview)
         if doomed:
             call.talk(preview)
             call.confirm(
@@ -87,30 +86,59 @@ def destroy(
                 danger=Danger.DESTROYS,
                 agreed=yes,
             )
-        audit = Audit(call.runtime, identity=here.identity)
+        audit = Audit(call.runtime, identity=here.identity, cluster=naming.tag_value)
         running.listen(audit.emit)
-        receipt = running.work(
-            teardown.teardown(
-                running.calls,
-                search,
-                cluster=naming.tag_value,
-                sights=found,
-                terms=Terms(lift_protection=disable_protection),
-                timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
-            ),
+        part = teardown.teardown(
+            running.calls,
+            search,
+            cluster=naming.tag_value,
+            sights=found,
+            terms=Terms(lift_protection=disable_protection),
+            timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
+        )
+        receipt, forgotten = running.work(
+            _destroy(part, running.calls, call.orchestrator()),
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
     audit.ended(receipt)
-    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
+    late = (
+        *call.record(running.calls.mistakes),
+        *filter(None, (audit.trouble,)),
+        *views.still_listed(forgotten),
+    )
     return Result(
         "destroy",
-        view=views.teardown_receipt_view(receipt, naming=naming),
-        data=jsonout.teardown_data(receipt),
+        view=views.with_forgotten(views.teardown_receipt_view(receipt, naming=naming), forgotten),
+        data=jsonout.teardown_data(receipt, forgotten),
         exit_code=receipt.exit_code,
         errors=call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
         warnings=late,
         late_warnings=late,
     )
+
+
+def _looked(call: Invocation, found: Sights, *, view: RenderableType) -> Result:
+    return Result(
+        "destroy",
+        view=view,
+        data={
+            "found": jsonout.resources_data(one for one in found.known if not one.kept),
+            "unknown": jsonout.resources_data(found.unknown),
+        },
+        errors=call.errors_of(found.unseen),
+        exit_code=call.blind(found.unseen),
+    )
+
+
+async def _destroy(
+    part: Awaitable[TeardownReceipt], calls: Calls, orchestrator: Orchestrator | None
+) -> tuple[TeardownReceipt, Forgotten | None]:
+    """What AWS has, then the ended instances' nodes in the orchestrator, whose trouble is only told."""
+    receipt = await part
+    ended = receipt.gone(Kind.INSTANCE)
+    if orchestrator is None or not ended or calls.stop.is_set:
+        return receipt, None
+    return receipt, await members.forget_instances(orchestrator, ended, stop=calls.stop)
 
 
 def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> Search:

@@ -10,7 +10,7 @@ from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import console, jsonout, views
+from bacalhau_spot.ui import console, csvout, jsonout, views
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.result import Result
     from bacalhau_spot.cli.runtime import Runtime
 
-_FOR_PEOPLE = ("table", "wide")
+# Whoever asks for rows reads what is said beside them himself.
+_FOR_PEOPLE = ("table", "wide", csvout.FORM)
 
 
 def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console.Terminal]:
@@ -33,12 +34,16 @@ def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
+    if result.told:
+        return int(result.exit_code)
     if output in _FOR_PEOPLE:
         out, talk = consoles(argv, world)
-        if result.view is not None:
+        if output == csvout.FORM and result.rows is not None:
+            world.stdout.write(csvout.text(result.rows))
+        elif result.view is not None:
             out.print(result.view, crop=False)
         for warning in result.late_warnings:
-            talk.print(f"warning: {warning}", soft_wrap=True)
+            talk.print(talk.spoken(f"warning: {warning}"), soft_wrap=True)
         for error in result.errors:
             talk.print(views.error_view(clean(error, world)), crop=False)
     else:
@@ -83,7 +88,11 @@ def interrupted() -> UserError:
 def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
     """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
     from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
+    from bacalhau_spot.engine.members import problem_of  # noqa: PLC0415 - likewise
+    from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
 
+    if isinstance(error, OrchestratorError):
+        return views.from_problems([problem_of(error)])
     if isinstance(error, CloudError):
         problem = Problem(
             code=error.code, message=error.message, operation=error.operation, region=error.region

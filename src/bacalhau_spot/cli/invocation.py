@@ -11,8 +11,9 @@ from bacalhau_spot.cli import account
 from bacalhau_spot.cli.ending import consoles, record
 from bacalhau_spot.cli.redaction import redacted, secrets_of
 from bacalhau_spot.cli.running import Engine, Screen, Silent
+from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
-from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime import Runtime
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.orchestrator.port import Orchestrator
 
+# Where interruption rates are read, for those who may not reach AWS's file; empty: nowhere.
+_ADVISOR_VARIABLE = "BACALHAU_SPOT_ADVISOR_URL"
 # How long one AWS call with its repeats may take in commands that only look.
 _LOOK_S = 30
 
@@ -49,7 +53,7 @@ class Invocation:
 
     @property
     def for_people(self) -> bool:
-        return self.common.output in {"table", "wide"}
+        return self.common.output not in {"json", "yaml", "ndjson"}
 
     def talk(self, shown: RenderableType) -> None:
         if self.for_people:
@@ -172,7 +176,9 @@ class Invocation:
             else:
                 self._tell_who_wins()
                 self._access = Access(
-                    profile=self.common.profile, ask=getpass if self.runtime.interactive else None
+                    profile=self.common.profile,
+                    ask=getpass if self.runtime.interactive else None,
+                    advisor_url=self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL),
                 )
             if self.common.debug:
                 self._access = replace(self._access, trace=self._trace)
@@ -188,6 +194,21 @@ class Invocation:
         note = account.who_wins(self.common.profile, environ=self.runtime.environ)
         if note and self.for_people:
             self.err.print(f"note: {note}", highlight=False, soft_wrap=True)
+
+    def orchestrator(self) -> Orchestrator | None:
+        """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""
+        if self.common.sandbox:
+            url, key = self.access.orchestrator_url, self.access.orchestrator_key
+            spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
+        else:
+            spec = self.spec(lenient=True).bacalhau
+        if spec.api_host is None:
+            return None
+        # httpx takes half a second to import, and most commands ask no orchestrator.
+        from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
+
+        login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
+        return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
     def engine(self, spec: ClusterSpec | None = None) -> Engine:
         api_s = spec.timeouts.api_s if spec else _LOOK_S

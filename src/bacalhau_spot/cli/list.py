@@ -13,7 +13,6 @@ from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import State
 from bacalhau_spot.engine import observe
-from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 
 if TYPE_CHECKING:
@@ -60,17 +59,8 @@ def list_(
 
 async def _listing(calls: Calls, naming: Naming, *, regions: list[str] | None) -> Listing:
     here = await observe.standing(calls)
-    reachable = observe.enabled(here.regions)
-    unknown = sorted(set(regions or ()) - set(reachable))
-    if unknown:
-        raise UserError(
-            f"{', '.join(unknown)} is not an enabled region of this account",
-            hint=f"the enabled ones are {', '.join(reachable)}",
-            exit_code=ExitCode.USAGE,
-        )
-    return await observe.cluster_listing(
-        calls, naming, cluster=naming.tag_value, regions=tuple(regions) if regions else reachable
-    )
+    where = observe.chosen(here.regions, regions or ())
+    return await observe.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:

@@ -16,8 +16,8 @@ from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import duration
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.costs import usd_per_hour
 from bacalhau_spot.core.found import Found
+from bacalhau_spot.core.list_prices import usd_per_hour
 from bacalhau_spot.core.sparing import born, first_reason, not_planned, too_young
 from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.core.teardown import GLOBAL

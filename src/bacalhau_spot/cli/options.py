@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import shlex
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import TextIO
 
 from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
-_FORMS = ("table", "wide", "json", "yaml", "ndjson")
+_FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
 
 
 def chosen_output(argv: list[str]) -> str:
     """The form of output that the command line asks for, the last one winning."""
     form = "table"
+    argv = ours(argv)
     for index, word in enumerate(argv):
         name, sign, value = word.partition("=")
         if name not in _OUTPUT:
@@ -28,7 +30,7 @@ def chosen_output(argv: list[str]) -> str:
 
 
 # Commands that talk to AWS, and so take longer than a blink.
-_SLOW = ("create", "list", "destroy", "nuke")
+_SLOW = ("create", "list", "status", "destroy", "nuke", "prune", "doctor", "offers", "cost", "prices")
 
 
 def first_words(argv: list[str], stderr: TextIO) -> None:
@@ -46,7 +48,12 @@ def first_words(argv: list[str], stderr: TextIO) -> None:
 
 
 def wants(argv: list[str], flag: str) -> bool:
-    return flag in argv
+    return flag in ours(argv)
+
+
+def ours(argv: list[str]) -> list[str]:
+    """The words that are meant for this program; behind `--` stands somebody else's command."""
+    return argv[: argv.index("--")] if "--" in argv else argv
 
 
 # Options that decide which cluster is meant: the commands that we suggest need them too.
@@ -55,12 +62,30 @@ _KEPT = ("--config", "-c", "--profile", "--cluster")
 
 def kept_flags(argv: list[str]) -> str:
     """The options of this command line that the next one needs as well, with a space before each."""
+    argv = ours(argv)
     kept = ["--sandbox"] if "--sandbox" in argv else []
     for index, word in enumerate(argv):
         name, sign, _ = word.partition("=")
         if name in _KEPT:
             kept.append(word if sign else shlex.join(argv[index : index + 2]))
     return "".join(f" {flag}" for flag in kept)
+
+
+def amount(text: str, *, flag: str) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        found = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if not found.is_finite() or found <= 0:
+        raise UserError(
+            f"{flag}: {text!r} is no amount of US dollars",
+            hint="a number above zero such as 0.05, or `none` for no limit",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -76,3 +101,22 @@ def duration(text: str, *, flag: str) -> timedelta:
             exit_code=ExitCode.USAGE,
         )
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def moment(text: str, *, flag: str, now: datetime) -> datetime:
+    """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - duration(text, flag=flag)
+        except (UserError, OverflowError):
+            raise UserError(
+                f"{flag}: {text!r} is neither a date nor a length of time",
+                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d",
+                exit_code=ExitCode.USAGE,
+            ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
+    return found

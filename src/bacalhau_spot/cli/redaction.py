@@ -39,6 +39,6 @@ def _known(world: Runtime) -> Iterator[str]:
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:
     """What the configuration has brought along."""
-    for secret in (spec.bacalhau.token, spec.bacalhau.api_key):
+    for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
         if secret is not None:
             yield secret.reveal()

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.errors import UserError
+    from bacalhau_spot.ui.csvout import Rows
 
 
 @dataclass(frozen=True)
@@ -23,4 +24,6 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
+    told: bool = False  # it has all been shown while it went on; only the exit code is left
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
+    rows: Rows | None = None  # the same for spreadsheets, of the commands that offer it

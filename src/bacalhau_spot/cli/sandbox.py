@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -23,6 +23,9 @@ def connect(runtime: Runtime) -> Access:
         access_key_id=endpoint.access_key_id,
         secret_access_key=endpoint.secret_access_key,
         checkip_url=f"{endpoint.url}/_sandbox/address",
+        advisor_url=f"{endpoint.url}/_sandbox/advisor",
+        orchestrator_url=endpoint.orchestrator_url,
+        orchestrator_key=endpoint.orchestrator_key,
     )
 
 
@@ -102,6 +105,7 @@ def interrupt(
     instance: str,
     *,
     notice_s: Annotated[float, Parameter(name="--notice-s")] = 120.0,
+    reason: Literal["capacity", "price"] = "capacity",
     common: Common = NOTHING_SAID,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
@@ -113,11 +117,13 @@ def interrupt(
         The instance's id.
     notice_s
         Seconds between the notice and the end; AWS gives 120.
+    reason
+        Why AWS does it: it needs the capacity, or the price has risen above the highest that was offered.
     """
     del common
-    region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir)
+    region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
     return Result(
         "sandbox interrupt",
         view=views.sentence(f"{instance} in {region} will be taken back in {notice_s:g} s"),
-        data={"instance": instance, "region": region, "notice_s": notice_s},
+        data={"instance": instance, "region": region, "notice_s": notice_s, "reason": reason},
     )

@@ -5,14 +5,28 @@ from __future__ import annotations
 from bacalhau_spot.cloud.account import AwsAccount
 from bacalhau_spot.cloud.cleaning import AwsCleaning
 from bacalhau_spot.cloud.compute import AwsCompute
+from bacalhau_spot.cloud.examining import AwsExamining
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.ranking import AwsRanking
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Access, Session
+from bacalhau_spot.cloud.watching import AwsWatching
 
 
-class Aws(AwsAccount, AwsMarketPlace, AwsRanking, AwsNetworking, AwsCompute, AwsSecretStore, AwsCleaning):
+class Aws(
+    AwsAccount,
+    AwsMarketPlace,
+    AwsPrices,
+    AwsRanking,
+    AwsNetworking,
+    AwsCompute,
+    AwsWatching,
+    AwsSecretStore,
+    AwsCleaning,
+    AwsExamining,
+):
     """`port.Cloud` over boto3. `close()` when done."""
 
     def __init__(self, access: Access) -> None:

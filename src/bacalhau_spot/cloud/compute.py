@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain, split
 from bacalhau_spot.cloud.port import CloudError, FleetResult, Launched, Refusal
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
-from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.model import Instance, SpotRequest, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 # What is born together with an instance and can carry tags (EC2 API reference, LaunchTemplateTagSpecificationRequest).
 _BORN_TOGETHER = ("instance", "volume", "network-interface", "spot-instances-request")
+
+_TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 
 # IMDSv2 only, and not through a container's bridge.
 _METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"}
@@ -29,11 +33,28 @@ class AwsCompute:
     _session: Session
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
+        return await self._instances(region, tag_filter(key, value))
+
+    async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
+        # As a filter, because one unknown id among InstanceIds fails the whole call.
+        return await self._instances(region, [{"Name": "instance-id", "Values": list(ids)}])
+
+    async def _instances(self, region: str, filters: list[dict[str, Any]]) -> tuple[Instance, ...]:
         reservations = await self._session.pages(
-            "ec2", region, "describe_instances", "Reservations", Filters=tag_filter(key, value)
+            "ec2", region, "describe_instances", "Reservations", Filters=filters
         )
         rows = [row for reservation in reservations for row in reservation["Instances"]]
         return tuple(sorted((_instance(row, region) for row in rows), key=lambda instance: instance.id))
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "describe_spot_instance_requests",
+            "SpotInstanceRequests",
+            Filters=tag_filter(key, value),
+        )
+        return tuple(sorted((_request(row, region) for row in rows), key=lambda request: request.id))
 
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
@@ -115,7 +136,29 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         vpc_id=row.get("VpcId") or None,
         image_id=row.get("ImageId") or None,
         why_ended=row.get("StateReason", {}).get("Code") or None,
+        ended_at=_moment(row.get("StateTransitionReason", "")),
         tags=tags_of(row),
+    )
+
+
+def _moment(reason: str) -> datetime | None:
+    """`User initiated (2026-11-25 09:30:00 GMT)`: AWS says only there when an instance began to end."""
+    found = _TRANSITION.search(reason)
+    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+
+
+def _request(row: dict[str, Any], region: str) -> SpotRequest:
+    launch, status = row.get("LaunchSpecification", {}), row.get("Status", {})
+    return SpotRequest(
+        id=row["SpotInstanceRequestId"],
+        region=region,
+        zone=row.get("LaunchedAvailabilityZone") or launch.get("Placement", {}).get("AvailabilityZone", ""),
+        type=launch.get("InstanceType", ""),
+        state=row["State"],
+        status=status.get("Code", ""),
+        created_at=row["CreateTime"],
+        updated_at=status.get("UpdateTime"),
+        instance_id=row.get("InstanceId") or None,
     )
 
 

@@ -66,6 +66,8 @@ class AwsMarketPlace:
                 "InstanceGenerations": ["current"],
                 "BurstablePerformance": "included",
                 "BareMetal": "excluded",
+                **_gpus(requirements),
+                **_families(requirements),
             },
         )
         return tuple(sorted(row["InstanceType"] for row in rows))
@@ -112,7 +114,22 @@ def _type_info(row: dict[str, Any]) -> TypeInfo:
         archs=tuple(Arch(arch) for arch in archs if arch in list(Arch)),
         vcpus=row.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory_mib=row.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        gpus=sum(gpu.get("Count", 0) for gpu in row.get("GpuInfo", {}).get("Gpus", ())),
     )
+
+
+def _gpus(requirements: Requirements) -> dict[str, Any]:
+    if requirements.gpus_min is None and requirements.gpus_max is None:
+        return {}
+    count = _bounds(requirements.gpus_min, requirements.gpus_max)
+    # A type without any accelerator has none of the type `gpu` either.
+    return {"AcceleratorCount": count, **({"AcceleratorTypes": ["gpu"]} if count["Min"] else {})}
+
+
+def _families(requirements: Requirements) -> dict[str, Any]:
+    # A star stands for any text in these names (EC2 API reference, InstanceRequirements).
+    names = [f"{family}.*" for family in requirements.families]
+    return {"AllowedInstanceTypes": names} if names else {}
 
 
 def _mib(gib: Decimal | None) -> int | None:

@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
     from decimal import Decimal
 
+    from bacalhau_spot.core.evidence import Checks
     from bacalhau_spot.core.model import (
         Identity,
         Image,
         Instance,
         Network,
+        PricePoint,
         Region,
         Requirements,
         Resource,
         Secret,
+        SpotRequest,
         TypeInfo,
     )
+    from bacalhau_spot.core.policy import Question
     from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.core.teardown import Kind
@@ -165,6 +170,29 @@ class MarketPlace(Protocol):
         """The images by id. An unknown one raises InvalidAMIID.NotFound."""
 
 
+class Prices(Protocol):
+    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+
+
 class Ranking(Protocol):
     """What tells regions apart before anything is launched there."""
 
@@ -182,6 +210,28 @@ class Ranking(Protocol):
 
     async def spot_in_use(self, region: str) -> dict[str, int]:
         """How many spot instances of each type run or start in the region, whosever of the account they are."""
+
+
+class Examining(Protocol):
+    """What `doctor` asks. Nothing here makes or changes anything."""
+
+    async def time_at_aws(self) -> datetime:
+        """AWS's clock, to the second."""
+
+    async def credentials_origin(self) -> str:
+        """How the credentials were found, in botocore's words (`env`, `sso`, `assume-role` …); empty when there are none."""
+
+    async def may_make(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
+        """EC2's refusal of one of the actions that can be asked by a dry run; None when it would be done."""
+
+    async def refused(self, principal: str, question: Question) -> tuple[str, ...]:
+        """Which of the actions IAM's simulator says that the user or role may not do. It knows the identity's own policies."""
+
+    async def role_arn(self, name: str) -> str | None:
+        """The ARN of a role by its name; None when there is none."""
+
+    async def vpcs(self, region: str, *, key: str, value: str) -> tuple[int, bool]:
+        """How many VPCs the region has, and whether one of them carries the tag."""
 
 
 class Networking(Protocol):
@@ -215,6 +265,12 @@ class Compute(Protocol):
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         """Every instance with the tag, ended ones too as long as AWS lists them."""
 
+    async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
+        """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        """Every spot request with the tag, closed ones too as long as AWS lists them."""
+
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
     ) -> str:
@@ -233,6 +289,16 @@ class Compute(Protocol):
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
+
+
+class Watching(Protocol):
+    """What EC2 says about instances beside that they exist."""
+
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+        """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
+
+    async def console(self, region: str, instance_id: str) -> str:
+        """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""
 
 
 class SecretStore(Protocol):
@@ -303,5 +369,17 @@ class Cleaning(Protocol):
         """Give our tags to something of EC2's that lacks them."""
 
 
-class Cloud(Account, MarketPlace, Ranking, Networking, Compute, SecretStore, Cleaning, Protocol):
+class Cloud(
+    Account,
+    MarketPlace,
+    Prices,
+    Ranking,
+    Networking,
+    Compute,
+    Watching,
+    SecretStore,
+    Cleaning,
+    Examining,
+    Protocol,
+):
     """All of it."""

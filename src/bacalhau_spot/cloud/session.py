@@ -17,6 +17,7 @@ from botocore.loaders import Loader
 from botocore.parsers import ResponseParserError
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
+from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.aws_errors import not_aws, proof_of, translate
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.denials import Denials
@@ -47,6 +48,10 @@ class Access:
     checkip_url: str = CHECKIP_URL
     ask: Callable[[str], str] | None = None
     trace: Callable[[str], None] | None = None
+    advisor_url: str = ADVISOR_URL  # empty: not asked
+    # The orchestrator that goes with it. None: the one in the configuration.
+    orchestrator_url: str | None = None
+    orchestrator_key: str | None = None
 
 
 class Session:
@@ -85,6 +90,18 @@ class Session:
         """All pages of a call in one answer, for services that page each in a way of their own. Raises CloudError."""
         work = functools.partial(self._everything, service, region, operation, kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def credentials_origin(self) -> str:
+        """How botocore found the credentials; empty when it found none. Raises CloudError."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._origin)
+
+    def _origin(self) -> str:
+        try:
+            self._client("sts", None)
+            found = self._session.get_credentials() if self._session else None
+        except BotoCoreError as error:
+            raise translate(error, operation="get_credentials", region="") from error
+        return str(found.method) if found else ""
 
     def close(self) -> None:
         """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""

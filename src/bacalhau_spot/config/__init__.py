@@ -2,9 +2,11 @@
 
 from bacalhau_spot.config.edit import set_values, write
 from bacalhau_spot.config.find import NAME, Found, find
+from bacalhau_spot.config.kinds import bounds
 from bacalhau_spot.config.load import Loaded, defaults, load
 from bacalhau_spot.config.places import Note
 from bacalhau_spot.config.published import schema
+from bacalhau_spot.config.put import put, regions_like
 from bacalhau_spot.config.show import Shown, show
 from bacalhau_spot.config.template import template
 from bacalhau_spot.config.upgrade import upgrade
@@ -15,9 +17,12 @@ __all__ = [
     "Loaded",
     "Note",
     "Shown",
+    "bounds",
     "defaults",
     "find",
     "load",
+    "put",
+    "regions_like",
     "schema",
     "set_values",
     "show",

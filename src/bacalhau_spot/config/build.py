@@ -44,7 +44,11 @@ def build(config: shape.Config, texts: Texts, *, naming: Naming, expand: Callabl
         requirements=_requirements(config.requirements),
         auto_regions=config.regions.auto.count if isinstance(config.regions, shape.AutoRegions) else None,
         max_price_usd_per_hour=config.max_price_usd_per_hour,
+        budget_usd_per_hour=config.budget_usd_per_hour,
         spread=Spread(config.spread),
+        max_share_per_pool=None
+        if config.max_share_per_pool is None
+        else kinds.share(config.max_share_per_pool),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),
@@ -92,12 +96,16 @@ def _requirements(requirements: shape.Requirements | None) -> Requirements | Non
         return None
     vcpus_min, vcpus_max = kinds.bounds(requirements.vcpus)
     memory_min, memory_max = kinds.bounds(requirements.memory_gib)
+    gpus_min, gpus_max = (None, None) if requirements.gpus is None else kinds.bounds(requirements.gpus)
     return Requirements(
         vcpus_min=int(vcpus_min),
         vcpus_max=None if vcpus_max is None else int(vcpus_max),
         memory_gib_min=Decimal(memory_min),
         memory_gib_max=memory_max,
         arch=Arch(requirements.arch) if requirements.arch else None,
+        gpus_min=None if gpus_min is None else int(gpus_min),
+        gpus_max=None if gpus_max is None else int(gpus_max),
+        families=tuple(dict.fromkeys(requirements.families or ())),
     )
 
 
@@ -126,11 +134,21 @@ def _bacalhau(section: shape.Bacalhau, texts: Texts) -> BacalhauSpec:
         labels=tuple((section.labels or {}).items()),
         api_host=api.host,
         api_key=_secret(texts.get(("bacalhau", "api", "key_env"))),
+        api_user=_login(texts.get(("bacalhau", "api", "user_env"))),
+        api_password=Secret(password)
+        if (password := _login(texts.get(("bacalhau", "api", "password_env"))))
+        else None,
+        api_ca_pem=texts.get(("bacalhau", "api", "ca_file")),
     )
 
 
 def _secret(text: str | None) -> Secret | None:
     return Secret(text.strip()) if text else None
+
+
+def _login(text: str | None) -> str | None:
+    """A user's name or password, which may begin or end with a space, but not with a line's end."""
+    return text.strip("\r\n") if text else None
 
 
 def _token(section: shape.Bacalhau, texts: Texts) -> Secret | None:

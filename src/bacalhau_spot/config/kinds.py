@@ -294,6 +294,56 @@ MemoryGib = Annotated[
 ]
 
 
+def _gpu_span(value: object) -> object:
+    """As `_span`, but none at all is something to ask for."""
+    return value if str(value) == "0" and not isinstance(value, bool) else _span(value)
+
+
+Gpus = Annotated[
+    Any,
+    AfterValidator(_gpu_span),
+    AfterValidator(_whole_span),
+    must(f"a whole-numbered range: {_SPAN_WORDS}"),
+    WithJsonSchema(_SPAN_SCHEMA),
+]
+
+
+def share(value: float | str) -> Decimal:
+    """`0.25` or `"25%"` as a part of one. Raises ValueError for what is not above 0 and up to 1."""
+    text = str(value)
+    percent = isinstance(value, str) and text.endswith("%")
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,6})?", text.removesuffix("%")):
+        raise ValueError(value)
+    if isinstance(value, str) and not percent:
+        raise ValueError(value)
+    part = Decimal(text.removesuffix("%")) / (100 if percent else 1)
+    if not 0 < part <= 1:
+        raise ValueError(value)
+    return part
+
+
+def _share(value: object) -> object:
+    if not isinstance(value, int | float | str):
+        raise ValueError(value)  # noqa: TRY004 -- pydantic collects ValueError only
+    share(value)
+    return value
+
+
+Share = Annotated[
+    Any,
+    AfterValidator(_share),
+    must("a share of the nodes: a number above 0 and up to 1, without quotes, such as 0.25; or 25%"),
+    WithJsonSchema(
+        {
+            "oneOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"},
+            ]
+        }
+    ),
+]
+
+
 def _not_built(value: object) -> object:
     if value is None or value is False:
         return value
@@ -356,6 +406,11 @@ FileContent = Annotated[str, Field(strict=True), must("text", secret=True)]
 NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empty")]
 InstanceType = Annotated[
     str, matching(r"[a-z][a-z0-9-]*\.[a-z0-9-]+"), must("an instance type such as t3.medium")
+]
+Family = Annotated[
+    str,
+    matching(r"[a-z][a-z0-9-]*[0-9][a-z0-9-]*\*?"),
+    must("a family of instance types such as m6a, or m6* for all that begin so"),
 ]
 Image = Annotated[
     str,

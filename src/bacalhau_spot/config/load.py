@@ -111,9 +111,10 @@ def _sources(checked: Checked, file: str) -> dict[str, str]:
         name = lookup(checked.data, ("bacalhau", key))
         if name is not None:
             found["bacalhau.token"] = f"{prefix}{name}"
-    name = lookup(checked.data, ("bacalhau", "api", "key_env"))
-    if name is not None:
-        found["bacalhau.api.key"] = f"${name}"
+    for key in ("key", "user", "password"):
+        name = lookup(checked.data, ("bacalhau", "api", f"{key}_env"))
+        if name is not None:
+            found[f"bacalhau.api.{key}"] = f"${name}"
     return found
 
 

@@ -28,6 +28,13 @@ def _token_problem(text: str) -> str | None:
     return None
 
 
+def _login_problem(text: str) -> str | None:
+    plain = text.strip("\r\n")
+    if not plain:
+        return "is empty"
+    return None if plain.isprintable() else "must be one line of text"
+
+
 def _any_text(_text: str) -> str | None:
     return None
 
@@ -47,6 +54,9 @@ _SOURCES: Final = (
     _Source(("bacalhau", "token_env"), _token_problem, variable=True),
     _Source(("bacalhau", "ca_file"), certificate_problem),
     _Source(("bacalhau", "api", "key_env"), _token_problem, variable=True),
+    _Source(("bacalhau", "api", "user_env"), _login_problem, variable=True),
+    _Source(("bacalhau", "api", "password_env"), _login_problem, variable=True),
+    _Source(("bacalhau", "api", "ca_file"), certificate_problem),
     _Source(("instance", "additional_commands_file"), _any_text),
 )
 

@@ -15,7 +15,13 @@ Found = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
 _EITHER: Final[tuple[tuple[KeyPath, ...], ...]] = (
     (("instance_types",), ("requirements",)),
     (("bacalhau", "token"), ("bacalhau", "token_file"), ("bacalhau", "token_env")),
+    (("bacalhau", "api", "key_env"), ("bacalhau", "api", "user_env")),
+    (("bacalhau", "api", "key_env"), ("bacalhau", "api", "password_env")),
     (("instance", "additional_commands"), ("instance", "additional_commands_file")),
+)
+# Of each pair, both or neither.
+_TOGETHER: Final[tuple[tuple[KeyPath, KeyPath], ...]] = (
+    (("bacalhau", "api", "user_env"), ("bacalhau", "api", "password_env")),
 )
 # Keys that may stand with nothing after their colon: sections whose keys are all commented out, and the reserved ones.
 _MAY_BE_EMPTY: Final = {
@@ -26,7 +32,10 @@ _MAY_BE_EMPTY: Final = {
 
 def check(data: dict[str, Any]) -> Found:
     """Everything that is wrong between keys."""
-    return [*_alternatives(data), *_file_sources(data), *_empty(data, ()), *_numbers(data), *_tags(data)]
+    either = _alternatives(data)
+    told = {path for path, _, _ in either}
+    pairs = [one for one in _pairs(data) if one[0] not in told]
+    return [*either, *pairs, *_file_sources(data), *_empty(data, ()), *_numbers(data), *_tags(data)]
 
 
 def _alternatives(data: dict[str, Any]) -> Found:
@@ -37,6 +46,15 @@ def _alternatives(data: dict[str, Any]) -> Found:
             (path, True, f"cannot stand beside `{dotted(given[0])}`; keep one of them") for path in given[1:]
         ]
     return found
+
+
+def _pairs(data: dict[str, Any]) -> Found:
+    return [
+        (given, True, f"needs `{other[-1]}` beside it")
+        for pair in _TOGETHER
+        for given, other in (pair, pair[::-1])
+        if lookup(data, given) is not None and lookup(data, other) is None
+    ]
 
 
 def _file_sources(data: dict[str, Any]) -> Found:

@@ -73,6 +73,15 @@ class Requirements(_Section):
     arch: kinds.Arch | None = Field(
         default=None, description="Architecture, x86_64 or arm64. Without it: either."
     )
+    gpus: kinds.Gpus | None = Field(
+        default=None,
+        description='GPUs: 1 (exactly), "1.." (at least), "1..4" (from, to), 0 (none). Without it: any number.',
+    )
+    families: list[kinds.Family] | None = Field(
+        default=None,
+        min_length=1,
+        description="Only types of these families, such as [t3, m6a]; m6* is all that begin so. Without it: any family.",
+    )
 
 
 class Region(_Section):
@@ -97,13 +106,15 @@ class Region(_Section):
 class AutoChoice(_Section):
     """How many regions to choose."""
 
-    count: kinds.RegionCount = Field(description="Choose this many regions, the cheapest ones.")
+    count: kinds.RegionCount = Field(
+        description="Choose this many regions: those that are cheapest, of those that have quota and capacity."
+    )
 
 
 class AutoRegions(_Section):
-    """Regions chosen by price."""
+    """Regions chosen by price, quota and capacity."""
 
-    auto: AutoChoice = Field(description="Let the price choose the regions.")
+    auto: AutoChoice = Field(description="Let price, quota and capacity choose the regions.")
 
 
 def _region_form(value: Any) -> str | None:
@@ -155,10 +166,22 @@ class Api(_Section):
     """The orchestrator's HTTP API. With it, commands show which nodes joined, and remove those that left."""
 
     host: kinds.ApiHost | None = Field(
-        default=None, description="Host or address, such as http://orchestrator.example.com:1234."
+        default=None,
+        description="Host or address, such as http://orchestrator.example.com:1234; the port is 1234 unless given.",
     )
     key_env: kinds.EnvName | None = Field(
         default=None, description="Environment variable that holds the API key."
+    )
+    user_env: kinds.EnvName | None = Field(
+        default=None,
+        description="Environment variable that holds the user's name; with `password_env`, in place of `key_env`.",
+    )
+    password_env: kinds.EnvName | None = Field(
+        default=None, description="Environment variable that holds the user's password."
+    )
+    ca_file: kinds.LocalPath | None = Field(
+        default=None,
+        description="Certificate (PEM) of the authority that signed the API's, when it is a private one and the host is https://.",
     )
 
 
@@ -281,9 +304,18 @@ class Config(_Section):
         default=None,
         description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
     )
+    budget_usd_per_hour: kinds.Price | None = Field(
+        default=None,
+        description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
+    )
     spread: kinds.Spread = Field(
         default="failover",
         description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",
+    )
+    max_share_per_pool: kinds.Share | None = Field(
+        default=None,
+        description="Most of the cluster's nodes that may be in one capacity pool (an instance type in a zone), which AWS takes "
+        'back together: 0.25 or "25%". Without it: AWS decides.',
     )
     self_heal: kinds.NotBuilt = Field(
         default=None, description="Reserved; not built yet. Only false is accepted."

@@ -66,11 +66,10 @@ def _cluster(spec: ClusterSpec) -> _Rows:
 
 def _top(spec: ClusterSpec) -> _Rows:
     places = (
-        f"the {spec.auto_regions} cheapest"
+        f"the {spec.auto_regions} cheapest with quota and capacity"
         if spec.auto_regions
         else _list(region.name for region in spec.regions)
     )
-    price = spec.max_price_usd_per_hour
     rows = [("nodes", str(spec.nodes)), ("regions", places)]
     for region in spec.regions:
         rows += _region(region)
@@ -81,14 +80,25 @@ def _top(spec: ClusterSpec) -> _Rows:
     )
     return [
         *rows,
-        ("max_price_usd_per_hour", "none" if price is None else str(price)),
+        ("max_price_usd_per_hour", _amount(spec.max_price_usd_per_hour)),
+        ("budget_usd_per_hour", _amount(spec.budget_usd_per_hour)),
         ("spread", spec.spread.value),
+        (
+            "max_share_per_pool",
+            "none"
+            if spec.max_share_per_pool is None
+            else f"{(spec.max_share_per_pool * 100).normalize():f}%",
+        ),
         ("image", spec.image),
         ("username", spec.username),
         ("public_ssh_key_path", _key_name(spec.public_key)),
         ("private_ssh_key_path", spec.private_ssh_key_path or "none"),
         ("ssh_cidrs", _list(spec.ssh_cidrs)),
     ]
+
+
+def _amount(price: Decimal | None) -> str:
+    return "none" if price is None else str(price)
 
 
 def _region(region: RegionSpec) -> _Rows:
@@ -106,6 +116,8 @@ def _requirements(needs: Requirements) -> _Rows:
         ("requirements.vcpus", _span(needs.vcpus_min, needs.vcpus_max)),
         ("requirements.memory_gib", _span(needs.memory_gib_min, needs.memory_gib_max)),
         ("requirements.arch", needs.arch.value if needs.arch else "any"),
+        ("requirements.gpus", "any" if needs.gpus_min is None else _span(needs.gpus_min, needs.gpus_max)),
+        ("requirements.families", _list(needs.families) if needs.families else "any"),
     ]
 
 
@@ -122,6 +134,9 @@ def _bacalhau(spec: BacalhauSpec) -> _Rows:
         *((f"bacalhau.labels.{key}", value) for key, value in spec.labels),
         ("bacalhau.api.host", spec.api_host or "none"),
         ("bacalhau.api.key", _hidden(spec.api_key)),
+        ("bacalhau.api.user", spec.api_user or "none"),
+        ("bacalhau.api.password", _hidden(spec.api_password)),
+        ("bacalhau.api.ca_file", "a certificate" if spec.api_ca_pem else "none"),
     ]
 
 

@@ -1,33 +1,78 @@
-"""Which regions to use when the configuration leaves it open: those where the cluster is already, then the cheapest."""
+"""Which regions to use when the configuration leaves it open: those where the cluster is already, then the best ranked."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.offers import Standing, ranked, standing
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
+    from decimal import Decimal
+
+    from bacalhau_spot.core.offers import RegionOffer
 
 
-def typical_usd_per_hour(prices: Mapping[tuple[str, str], Decimal]) -> Decimal | None:
-    """What a node in a region typically costs: the mean, over its zones, of each zone's cheapest pool; None without any.
+class Reason(StrEnum):
+    """Why a region was chosen, or was not."""
 
-    Not the single cheapest pool: AWS weighs capacity against price and seldom puts all nodes there.
-    """
-    cheapest: dict[str, Decimal] = {}
-    for (_, zone), price in prices.items():
-        cheapest[zone] = min(price, cheapest.get(zone, price))
-    return sum(cheapest.values(), start=Decimal(0)) / len(cheapest) if cheapest else None
+    PRESENT = "present"  # the cluster is there
+    CHEAPEST = "cheapest"
+    LEFT = "left"  # its score is low, and there was no better one left
+    DEARER = "dearer"
+    LOW_SCORE = "low-score"
+    NO_ROOM = "no-room"
+    NO_OFFER = "no-offer"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What became of one region, and what it was judged by; None: not known, or not asked."""
+
+    region: str
+    chosen: bool
+    reason: Reason
+    usd_per_hour: Decimal | None = None
+    score: int | None = None
+    room: int | None = None
+
+
+_CHOSEN = {Standing.FIT: Reason.CHEAPEST, Standing.LOW_SCORE: Reason.LEFT}
+_PASSED = {
+    Standing.FIT: Reason.DEARER,
+    Standing.LOW_SCORE: Reason.LOW_SCORE,
+    Standing.NO_ROOM: Reason.NO_ROOM,
+    Standing.NO_PRICE: Reason.NO_OFFER,
+}
 
 
 def choose(
-    count: int, *, present: Collection[str], prices: Mapping[str, Mapping[tuple[str, str], Decimal]]
-) -> Sequence[str]:
-    """The names of `count` regions, by name. Where the cluster has nodes it stays: the choice of a reached state is itself."""
-    ranked = sorted(
-        (typical, name)
-        for name, region in prices.items()
-        if name not in present and (typical := typical_usd_per_hour(region)) is not None
-    )
+    count: int, *, present: Collection[str], offers: Sequence[RegionOffer], nodes: int
+) -> tuple[Choice, ...]:
+    """What becomes of every region: `count` are chosen, or fewer where there are not so many, each to take `nodes` nodes.
+
+    Where the cluster has nodes it stays: the choice of a reached state is itself. Where the quota leaves no room for the
+    nodes none are sent.
+    """
+    known = {one.region: one for one in offers}
     kept = sorted(present)[:count]
-    return sorted([*kept, *(name for _, name in ranked[: count - len(kept)])])
+    choices = [_choice(known.get(name), name, chosen=True, reason=Reason.PRESENT) for name in kept]
+    for one in ranked((one for one in offers if one.region not in kept), nodes=nodes):
+        what = standing(one, nodes)
+        chosen = what in _CHOSEN and sum(choice.chosen for choice in choices) < count
+        reason = _CHOSEN[what] if chosen else _PASSED[what]
+        choices.append(_choice(one, one.region, chosen=chosen, reason=reason))
+    return tuple(choices)
+
+
+def _choice(offer: RegionOffer | None, region: str, *, chosen: bool, reason: Reason) -> Choice:
+    if offer is None:
+        return Choice(region, chosen, reason)
+    return Choice(region, chosen, reason, offer.usd_per_hour, offer.score, offer.room)
+
+
+def chosen_names(choices: Sequence[Choice]) -> tuple[str, ...]:
+    """The names of the chosen ones, by name."""
+    return tuple(sorted(choice.region for choice in choices if choice.chosen))

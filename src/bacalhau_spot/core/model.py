@@ -80,6 +80,9 @@ class Requirements:
     vcpus_max: int | None = None
     memory_gib_max: Decimal | None = None
     arch: Arch | None = None
+    gpus_min: int | None = None
+    gpus_max: int | None = None
+    families: tuple[str, ...] = ()  # what stands before a name's dot, such as m6a, or m6*; empty: any
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ class BacalhauSpec:
     labels: tuple[tuple[str, str], ...] = ()
     api_host: str | None = None  # the orchestrator's HTTP API, as URL or host
     api_key: Secret | None = None
+    api_user: str | None = None
+    api_password: Secret | None = None
+    api_ca_pem: str | None = None  # of the authority behind the API's certificate, when it is a private one
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,11 @@ class ClusterSpec:
     requirements: Requirements | None = None
     auto_regions: int | None = None  # choose this many of the cheapest; `regions` is then empty
     max_price_usd_per_hour: Decimal | None = None  # per instance
+    budget_usd_per_hour: Decimal | None = None  # for the whole cluster
     spread: Spread = Spread.FAILOVER
+    max_share_per_pool: Decimal | None = (
+        None  # of the cluster's nodes, above 0 and up to 1; None: AWS decides
+    )
     image: str = "auto"  # auto | ami-… | ssm:/parameter/name
     username: str = "bacalhau"
     public_key: str | None = None  # the key's text
@@ -196,12 +206,31 @@ class Instance:
     vpc_id: str | None = None
     image_id: str | None = None
     why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    ended_at: datetime | None = None  # when it began to end, as long as AWS says so
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def alive(self) -> bool:
         """Counts as a node that we have or are about to have."""
         return self.state in {State.PENDING, State.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class SpotRequest:
+    """The request that a spot instance came from. AWS lists it for hours longer than the instance.
+
+    `status` is AWS's code, e.g. instance-terminated-no-capacity; `updated_at` is when it came to that.
+    """
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    state: str
+    status: str
+    created_at: datetime
+    updated_at: datetime | None = None
+    instance_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +248,16 @@ class Offer:
     pool: Pool
     usd_per_hour: Decimal | None
     arch: Arch
+
+
+@dataclass(frozen=True, slots=True)
+class PricePoint:
+    """A pool's spot price from one change on, until its next."""
+
+    type: str
+    zone: str
+    since: datetime
+    usd_per_hour: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +284,7 @@ class TypeInfo:
     archs: tuple[Arch, ...]
     vcpus: int
     memory_mib: int
+    gpus: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.cost import Rates
+from bacalhau_spot.core.estimate import estimate, together
 from bacalhau_spot.core.model import Arch, Offer, Pool, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.estimate import Budget, Estimate
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
-
-HOURS_PER_MONTH = 730  # AWS's own figure in its price lists
+    from bacalhau_spot.core.stake import Stake
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class RegionPlan:
     images: tuple[Image, ...] = ()
     low: Decimal | None = None
     high: Decimal | None = None
+    estimate: Estimate | None = None  # of what is launched here; None: nothing is
 
     @property
     def zones(self) -> tuple[str, ...]:
@@ -67,6 +71,10 @@ class Plan:
     surplus: tuple[Instance, ...] = ()
     remove: tuple[Instance, ...] = ()
     warnings: tuple[str, ...] = ()
+    choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
+    stake: Stake | None = None
+    no_list: str = ""  # AWS's code, where its price list could not be read
+    budget: Budget | None = None
 
     @property
     def launch(self) -> int:
@@ -96,6 +104,16 @@ class Plan:
             low += region.low * region.launch
             high += region.high * region.launch
         return low, high
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether it may come to more than the cluster's budget; what is not known may."""
+        return self.budget is not None and not self.budget.kept
+
+    @property
+    def estimate(self) -> Estimate:
+        """What all that is launched will cost an hour."""
+        return together(region.estimate for region in self.regions if region.estimate is not None)
 
 
 def shares(spec: ClusterSpec) -> dict[str, int]:
@@ -162,32 +180,51 @@ def plan(
     *,
     allow_removal: bool = False,
     warnings: Sequence[str] = (),
+    choices: Sequence[Choice] = (),
+    rates: Rates | None = None,
 ) -> Plan:
-    """The plan for `wants`. `markets` holds at least every region that launches."""
-    regions = tuple(_region_plan(name, wants, markets.get(name)) for name in wants.wanted)
+    """The plan for `wants`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
+    regions = tuple(
+        _region_plan(name, wants, markets.get(name), spec=spec, rates=rates or Rates())
+        for name in wants.wanted
+    )
     return Plan(
         cluster=spec.name,
         regions=regions,
         surplus=wants.removable,
         remove=wants.removable if allow_removal else (),
         warnings=(*warnings, *_price_warnings(spec, regions)),
+        choices=tuple(choices),
     )
 
 
-def _region_plan(name: str, wants: Demand, market: Market | None) -> RegionPlan:
+def _region_plan(
+    name: str, wants: Demand, market: Market | None, *, spec: ClusterSpec, rates: Rates
+) -> RegionPlan:
     offers = market.offers if market else ()
     prices = [offer.usd_per_hour for offer in offers]
     known = [price for price in prices if price is not None]
     complete = bool(known) and len(known) == len(prices)
+    launch = wants.launch.get(name, 0)
     return RegionPlan(
         region=name,
         wanted=wants.wanted[name],
         present=wants.present[name],
-        launch=wants.launch.get(name, 0),
+        launch=launch,
         offers=offers,
         images=tuple(market.images[arch] for arch in sorted(market.images)) if market else (),
         low=min(known) if complete else None,
         high=max(known) if complete else None,
+        estimate=estimate(
+            name,
+            launch,
+            offers,
+            rates,
+            root_volume_gib=spec.instance.root_volume_gib,
+            limit=spec.max_price_usd_per_hour,
+        )
+        if launch
+        else None,
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
+from bacalhau_spot.core.pools import PoolShares
 from bacalhau_spot.core.verdict import Fault, judge, worst
 from bacalhau_spot.errors import ExitCode
 
@@ -104,6 +105,7 @@ class CreateReceipt:
     made: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
     interrupted: bool = False
     waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
+    pools: PoolShares = field(default_factory=PoolShares)  # of all nodes that there are now
 
     @property
     def launched(self) -> int:
@@ -216,6 +218,16 @@ class TeardownReceipt:
     @property
     def deleted(self) -> tuple[Outcome, ...]:
         return tuple(one for one in self.outcomes if one.fate == Fate.DELETED)
+
+    def gone(self, kind: str) -> frozenset[str]:
+        """Ids of one kind that AWS does not show any more."""
+        remaining = {one.id for one in self.remaining}
+        fates = {Fate.DELETED, Fate.GONE}
+        return frozenset(
+            one.resource.id
+            for one in self.outcomes
+            if one.resource.kind == kind and one.fate in fates and one.resource.id not in remaining
+        )
 
     @property
     def problems(self) -> tuple[Problem, ...]:

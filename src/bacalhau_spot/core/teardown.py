@@ -176,6 +176,25 @@ def known(kind: str) -> bool:
     return kind in _NAMES
 
 
+# How EC2's ids begin (EC2 API reference, "Resource IDs"), as far as one thing can hang on another.
+_PREFIXES = {
+    "i": Kind.INSTANCE,
+    "eni": Kind.INTERFACE,
+    "nat": Kind.NAT_GATEWAY,
+    "subnet": Kind.SUBNET,
+    "vpc": Kind.VPC,
+    "sg": Kind.GROUP,
+    "vpce": Kind.ENDPOINT,
+    "eice": Kind.CONNECT_ENDPOINT,
+}
+
+
+def kind_of_id(resource_id: str) -> str:
+    """What an id is the id of; the prefix itself where we do not know."""
+    prefix = resource_id.partition("-")[0]
+    return _PREFIXES[prefix].value if prefix in _PREFIXES else prefix
+
+
 def kinds_of(place: str) -> tuple[Kind, ...]:
     """The kinds that a region has, or GLOBAL."""
     return tuple(row.kind for row in TABLE if row.everywhere == (place == GLOBAL))

@@ -17,10 +17,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from bacalhau_spot.core.verdicts import identity, limits, ours, passing, requests
+from bacalhau_spot.core.verdicts import identity, limits, orchestrator, ours, passing, requests
 from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
 from bacalhau_spot.core.verdicts.nuances import NUANCES, denied_action, nuance
-from bacalhau_spot.core.verdicts.ours import MISTAKE
+from bacalhau_spot.core.verdicts.ours import MISTAKE, POOL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,7 @@ __all__ = [
     "FAMILIES",
     "MISTAKE",
     "NUANCES",
+    "POOL_SHARE",
     "TABLE",
     "Action",
     "Family",
@@ -45,6 +46,7 @@ TABLE: dict[str, Verdict] = {
     **requests.ROWS,
     **limits.ROWS,
     **passing.ROWS,
+    **orchestrator.ROWS,
 }
 
 

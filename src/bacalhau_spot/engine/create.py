@@ -12,7 +12,9 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.plan import market_problems, spread_over
+from bacalhau_spot.core.pools import pool_shares
 from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
+from bacalhau_spot.core.stake import held_by, most_per_pool
 from bacalhau_spot.core.verdict import Action, Fault, judge, worst
 from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.follow import close_requests, follow
@@ -25,6 +27,7 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.prepare import Prepared
@@ -69,7 +72,16 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
         made=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
         waited=wait,
+        pools=pool_shares(_all_instances(work)),
     )
+
+
+def _all_instances(work: _Work) -> list[Instance]:
+    """What the cluster is now: those from before and those that were launched, as they were last seen."""
+    going = {one.id for one in work.prepared.plan.remove}
+    known = {one.id: one for one in work.prepared.survey.instances if one.id not in going}
+    known |= {one.id: one for instances in work.instances.values() for one in instances}
+    return list(known.values())
 
 
 async def _remove(work: _Work) -> tuple[str, ...]:
@@ -168,8 +180,16 @@ def _site(work: _Work, region: str) -> Site:
             tagged=work.prepared.survey.tagged.get(region, ()),
             vpc_id=named[region].vpc_id,
             user_data=render(work.spec, region=region),
+            most_per_pool=most_per_pool(work.spec),
+            held=held_by(_kept(work, region)),
         )
     return work.sites[region]
+
+
+def _kept(work: _Work, region: str) -> list[Instance]:
+    """The region's instances from before, without those that the plan ends."""
+    going = {one.id for one in work.prepared.plan.remove}
+    return [one for one in work.prepared.survey.instances if one.region == region and one.id not in going]
 
 
 def _may_move(work: _Work, region: str) -> bool:
@@ -277,5 +297,15 @@ def _region_receipt(work: _Work, region: str) -> RegionReceipt:
             for result in results
             for one in result.refusals
         ),
-        problem=work.problems.get(region),
+        problem=work.problems.get(region) or _not_allowed(region, results),
     )
+
+
+def _not_allowed(region: str, results: Sequence[FleetResult]) -> Problem | None:
+    """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
+    refusals = [one for result in results for one in result.refusals]
+    code = worst(refusal.code for refusal in refusals)
+    if code is None or judge(code).fault not in {Fault.CREDENTIALS, Fault.PERMISSION}:
+        return None
+    refusal = next(one for one in refusals if one.code == code)
+    return Problem(code=code, message=refusal.message, operation="CreateFleet", region=region)

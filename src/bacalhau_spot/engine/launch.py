@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, TemplateContent
+from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, Refusal, TemplateContent
 from bacalhau_spot.core import events
-from bacalhau_spot.core.model import Network
+from bacalhau_spot.core.model import Network, Pool
+from bacalhau_spot.core.stake import Part, next_part, rooms
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.verdict import POOL_SHARE
 from bacalhau_spot.engine.network import NetworkBuilder
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import Refusal, TaggedId
+    from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Market
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.secrets import NodeSecrets
@@ -44,6 +47,14 @@ class Site:
     template: tuple[int, str] | None = None  # version and id
     fresh_profile: bool = False  # EC2 may not know the instance profile yet
     results: list[FleetResult] = field(default_factory=list)
+    most_per_pool: int | None = None  # None: AWS decides
+    held: Mapping[Pool, int] = field(default_factory=dict)  # by each pool, before this create
+
+    @property
+    def holds(self) -> dict[Pool, int]:
+        """How many nodes each pool has by now."""
+        new = Counter(Pool(one.type, one.zone) for result in self.results for one in result.launched)
+        return dict(Counter(self.held) + new)
 
 
 async def launch(
@@ -54,7 +65,7 @@ async def launch(
     count: int,
     cidrs: Sequence[str],
     secrets: NodeSecrets | None = None,
-) -> FleetResult:
+) -> None:
     """Make what the region lacks and ask for `count` instances. Raises CloudError, Stopped, UserError.
 
     May be called again for the same site: what has been made stays made.
@@ -67,14 +78,44 @@ async def launch(
             _profile(site, secrets), _network(calls, spec, site, cidrs=cidrs)
         )
         site.template = (await _content(calls, spec, site, template_id, profile=profile), template_id)
-    result = await _ask(calls, spec, site, count=count)
+    if site.most_per_pool is None:
+        await _launch_part(calls, spec, site, Part(_pools(site), count))
+    else:
+        await _launch_parts(calls, spec, site, count=count, most=site.most_per_pool)
+
+
+async def _launch_parts(calls: Calls, spec: ClusterSpec, site: Site, *, count: int, most: int) -> None:
+    """Fleet after fleet, each so small that AWS may put it where it likes: the next depends on where this one went."""
+    open_pools = set(_pools(site))
+    while count > 0:
+        part = next_part(count, rooms(open_pools, site.holds, most))
+        if part is None:
+            reached = Refusal("", "", POOL_SHARE, f"no pool may hold more than {most} nodes")
+            site.results.append(FleetResult("", refusals=(reached,)))
+            return
+        result = await _launch_part(calls, spec, site, part)
+        count -= len(result.launched)
+        if len(result.launched) < part.count:
+            # A pool that has refused is not asked again; where AWS names none, none of the part's is.
+            refused = {Pool(one.type, one.zone) for one in result.refusals} & set(part.pools)
+            open_pools -= refused or set(part.pools)
+
+
+def _pools(site: Site) -> tuple[Pool, ...]:
+    """Every pool that can be launched in, by name, not by price: the same request must look the same when it is repeated."""
+    found = (offer.pool for offer in site.market.offers if offer.pool.zone in site.network.subnets)
+    return tuple(sorted(found, key=lambda pool: (pool.zone, pool.type)))
+
+
+async def _launch_part(calls: Calls, spec: ClusterSpec, site: Site, part: Part) -> FleetResult:
+    result = await _ask(calls, spec, site, part)
     site.results.append(result)
     refusals = tuple((one.type, one.zone, one.code) for one in result.refusals)
     calls.emit(
         events.FleetAnswered(
             region=site.region,
             fleet_id=result.fleet_id,
-            asked=count,
+            asked=part.count,
             launched=len(result.launched),
             refusals=refusals,
         )
@@ -90,12 +131,12 @@ async def _profile(site: Site, secrets: NodeSecrets | None) -> str | None:
     return profile.name
 
 
-async def _ask(calls: Calls, spec: ClusterSpec, site: Site, *, count: int) -> FleetResult:
+async def _ask(calls: Calls, spec: ClusterSpec, site: Site, part: Part) -> FleetResult:
     """One fleet; while EC2 does not know the fresh profile yet, another one each time: the same would answer the same."""
     for attempt in range(1, _PROFILE_TRIES + 1):
         result = await calls.write(
             site.region,
-            partial(calls.cloud.launch, site.region, _request(spec, site, count=count, attempt=attempt)),
+            partial(calls.cloud.launch, site.region, _request(spec, site, part, attempt=attempt)),
         )
         unknown = site.fresh_profile and not result.launched and all(map(_unknown_profile, result.refusals))
         if not unknown or attempt == _PROFILE_TRIES:
@@ -186,29 +227,28 @@ async def _content(
     )
 
 
-def _request(spec: ClusterSpec, site: Site, *, count: int, attempt: int = 1) -> FleetRequest:
+def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int = 1) -> FleetRequest:
     if site.template is None:
         raise AssertionError("a fleet needs its template")
     version, template_id = site.template
+    archs = {offer.pool: offer.arch for offer in site.market.offers}
     pools = tuple(
         FleetPool(
-            type=offer.pool.type,
-            zone=offer.pool.zone,
-            subnet_id=site.network.subnets[offer.pool.zone],
-            image_id=site.market.images[offer.arch].id,
+            type=pool.type,
+            zone=pool.zone,
+            subnet_id=site.network.subnets[pool.zone],
+            image_id=site.market.images[archs[pool]].id,
             max_usd_per_hour=spec.max_price_usd_per_hour,
         )
-        # By name, not by price: the same request must look the same when it is repeated.
-        for offer in sorted(site.market.offers, key=lambda offer: (offer.pool.zone, offer.pool.type))
-        if offer.pool.zone in site.network.subnets
+        for pool in part.pools
     )
     return FleetRequest(
         template_id=template_id,
         template_version=version,
         pools=pools,
-        count=count,
+        count=part.count,
         client_token=_token(
-            *("fleet", site.region, template_id, *_generation(site), str(count)),
+            *("fleet", site.region, template_id, *_generation(site), str(part.count)),
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
@@ -220,9 +260,13 @@ def _generation(site: Site) -> tuple[str, ...]:
     """What tells one launch of this cluster from the next: the fleets and instances there were before it.
 
     A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet.
+    Of several fleets of one launch the later ones count the earlier, with their instances, as the next create would.
     """
     before = [found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE}]
-    return (*sorted(before), *(result.fleet_id for result in site.results))
+    since = [result.fleet_id for result in site.results if result.fleet_id]
+    if site.most_per_pool is None:
+        return (*sorted(before), *since)
+    return tuple(sorted({*before, *since, *(one.id for result in site.results for one in result.launched)}))
 
 
 def _token(*parts: str) -> str:

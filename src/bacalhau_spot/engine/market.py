@@ -12,7 +12,6 @@ from bacalhau_spot.engine.calls import together
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from decimal import Decimal
 
     from bacalhau_spot.core.model import ClusterSpec, Offer, RegionSpec, TypeInfo
     from bacalhau_spot.engine.calls import Calls
@@ -27,7 +26,7 @@ _CANONICAL_ARCH = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}
 _UBUNTU_ROOT = "/dev/sda1"
 
 # With `requirements`, AWS names hundreds of types; a fleet gains nothing from more pools than this.
-_MOST_TYPES = 20
+MOST_TYPES = 20
 
 
 async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
@@ -40,18 +39,6 @@ async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) ->
         *(_market(calls, spec, named.get(name), name, wanted[name], infos) for name in regions)
     )
     return {market.region: market for market in found}
-
-
-async def price_lists(
-    calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]
-) -> dict[str, dict[tuple[str, str], Decimal]]:
-    """Now's spot price of every pool of the acceptable types, by region: one call a region."""
-
-    async def one(name: str) -> dict[tuple[str, str], Decimal]:
-        types = await _wanted_types(calls, spec, None, name)
-        return await calls.read(name, partial(calls.cloud.spot_prices, name, types))
-
-    return dict(zip(regions, await together(*(one(name) for name in regions)), strict=True))
 
 
 async def _wanted_types(
@@ -105,7 +92,7 @@ async def _market(
 
 def _cheapest_types(offers: Sequence[Offer]) -> tuple[Offer, ...]:
     """`offers` come cheapest first."""
-    names = list(dict.fromkeys(offer.pool.type for offer in offers))[:_MOST_TYPES]
+    names = list(dict.fromkeys(offer.pool.type for offer in offers))[:MOST_TYPES]
     return tuple(offer for offer in offers if offer.pool.type in names)
 
 

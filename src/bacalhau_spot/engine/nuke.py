@@ -16,7 +16,7 @@ from bacalhau_spot.engine.teardown import teardown
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from bacalhau_spot.core.costs import Prices
+    from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.core.tags import Scope

@@ -56,6 +56,19 @@ def enabled(regions: Sequence[Region]) -> tuple[str, ...]:
     return tuple(region.name for region in regions if region.enabled)
 
 
+def chosen(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
+    """Those of `only`, or all that are enabled. Raises UserError for one that is not."""
+    reachable = enabled(regions)
+    unknown = sorted(set(only) - set(reachable))
+    if unknown:
+        raise UserError(
+            f"{', '.join(unknown)} is not an enabled region of this account",
+            hint=f"the enabled ones are {', '.join(reachable)}",
+            exit_code=ExitCode.USAGE,
+        )
+    return tuple(only) or reachable
+
+
 def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
     """Raises UserError when the configuration names a region that does not exist or is not enabled; all of them at once."""
     state = {region.name: region.enabled for region in regions}

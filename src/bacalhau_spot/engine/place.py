@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError, Deletion, TaggedId
 from bacalhau_spot.core import events
 from bacalhau_spot.core.receipt import Fate, Outcome, Problem
-from bacalhau_spot.core.teardown import ROWS, Kind, ending, in_turn, leaving, ready
+from bacalhau_spot.core.teardown import ROWS, Kind, before, ending, in_turn, known, leaving, ready
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of, together
 from bacalhau_spot.engine.refusals import PROTECTED, RELAUNCHED, Key, Refusals, key_of
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.sights import Search
 
@@ -198,12 +199,13 @@ class Place:
                 self._held(waiting)
         for one in [self.left[key] for key in self._refusals.busy if key in self.left]:
             found = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
-            staying = [
-                blocker
-                for blocker in found
-                if self._stays(blocker.id) and (not blocker.of or self._stays(blocker.of))
-            ]
+            staying = [blocker for blocker in found if self._keeps(blocker, one)]
             self._refusals.kept_by(one, staying, reasons=self._reasons)
+
+    def _keeps(self, blocker: Blocker, one: Resource) -> bool:
+        """It stays, and does not itself wait for `one`: a VPC of ours is no reason why its gateway stays."""
+        later = known(blocker.kind) and one.kind in before(Kind(blocker.kind)) and self._ours(blocker.id)
+        return not later and self._stays(blocker.id) and (not blocker.of or self._stays(blocker.of))
 
     def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
         return [one for one in resources if key_of(one) not in self._refusals.stuck]

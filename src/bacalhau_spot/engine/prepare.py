@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.choose import choose
+from bacalhau_spot.core.choose import Reason, choose, chosen_names
+from bacalhau_spot.core.estimate import Budget
+from bacalhau_spot.core.estimate import standing as standing_usd
 from bacalhau_spot.core.model import CALLER, Market, RegionSpec
 from bacalhau_spot.core.plan import Plan, demand, market_problems, plan
+from bacalhau_spot.core.remarks import remarks_on
+from bacalhau_spot.core.stake import (
+    Stake,
+    held_by,
+    most_per_pool,
+    share_problems,
+    share_warnings,
+    stake,
+)
 from bacalhau_spot.core.verdict import worst
-from bacalhau_spot.engine.market import markets, price_lists
+from bacalhau_spot.engine.market import markets
+from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
+from bacalhau_spot.engine.offers import Wanted, region_offers
+from bacalhau_spot.engine.prices import prices_now, rates
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.cost import Rates
+    from bacalhau_spot.core.model import ClusterSpec, Pool
+    from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.memory import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,7 @@ async def prepare(
     *,
     caller_address: Callable[[], Awaitable[str | None]],
     allow_removal: bool = False,
+    memory: Memory | None = None,
 ) -> Prepared:
     """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
     here = await standing(calls)
@@ -49,43 +69,99 @@ async def prepare(
     seen, address = await asyncio.gather(
         survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
     )
+    choices: tuple[Choice, ...] = ()
+    remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
-        spec = await _with_regions(calls, spec, here, seen)
+        choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
+        spec = _with_regions(spec, choices)
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
     _check_seen(spec, seen)
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
-    _check_markets(spec, found)
+    check_markets(spec, found)
+    held = held_by(seen.instances)
+    _check_shares(spec, found, wants.launch, held)
     warnings = (
+        *share_warnings(spec, held),
+        *remarks,
         *_blind_spots(spec, seen),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec),
     )
-    planned = plan(spec, wants, found, allow_removal=allow_removal, warnings=warnings)
+    lists, refused = await _lists(calls, found)
+    planned = plan(
+        spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices, rates=lists
+    )
+    planned = replace(
+        planned,
+        no_list=refused[0].code if refused else "",
+        stake=_stake(spec, planned, held),
+        budget=await _budget(calls, spec, planned, seen, lists=lists),
+    )
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
     return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
 
 
-async def _with_regions(calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey) -> ClusterSpec:
-    """The regions that `auto` stands for now."""
+async def _lists(calls: Calls, found: dict[str, Market]) -> tuple[Rates, tuple[Problem, ...]]:
+    """AWS's price lists of the regions that launch: two calls for all together."""
+    types = {offer.pool.type for market in found.values() for offer in market.offers}
+    return await rates(calls, regions=sorted(found), types=sorted(types))
+
+
+async def _budget(
+    calls: Calls, spec: ClusterSpec, planned: Plan, seen: Survey, *, lists: Rates
+) -> Budget | None:
+    """What the cluster would come to beside what it may; asked only where there is a budget and something to launch."""
+    if spec.budget_usd_per_hour is None or not planned.launch:
+        return None
+    removed = {one.id for one in planned.remove}
+    staying = [one for one in seen.instances if one.alive and one.id not in removed]
+    root_gib = spec.instance.root_volume_gib
+    total = planned.estimate.total
+    return Budget(
+        usd_per_hour=spec.budget_usd_per_hour,
+        standing_usd=standing_usd(staying, await prices_now(calls, staying), lists, root_volume_gib=root_gib),
+        launch_usd=None if total is None else total.high,
+    )
+
+
+async def _choose(
+    calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey, *, memory: Memory
+) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+    """What becomes of each region where `auto` leaves it open, and what there is to say about that."""
     count = spec.auto_regions or 0
+    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
     present = {instance.region for instance in seen.instances if instance.alive}
+    if len(present) >= count:  # nothing is open
+        return choose(count, present=present, offers=(), nodes=share), ()
+    wanted = Wanted(spec.instance_types, spec.requirements, nodes=max(1, share))
     reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    names = sorted(present)[:count]
-    if len(present) < count:
-        prices = await price_lists(calls, spec, regions=reachable)
-        names = list(choose(count, present=present, prices=prices))
-    if not names:
+    found = await region_offers(
+        calls, wanted, regions=reachable, account=here.identity.account_id, memory=memory
+    )
+    choices = choose(count, present=present, offers=found.regions, nodes=wanted.nodes)
+    return choices, remarks_on(choices, count=count, nodes=wanted.nodes, offers=found)
+
+
+def _with_regions(spec: ClusterSpec, choices: Sequence[Choice]) -> ClusterSpec:
+    """The regions that `auto` stands for now."""
+    names = chosen_names(choices)
+    if names:
+        return replace(spec, regions=tuple(RegionSpec(name) for name in names))
+    if any(choice.reason is Reason.NO_ROOM for choice in choices):
         raise UserError(
-            "no enabled region offers the configured instance types",
-            hint="change `instance_types`, or name the regions under `regions`",
-            exit_code=ExitCode.USAGE,
+            "in no enabled region the account's spot quota leaves room for the nodes",
+            hint="`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
         )
-    return replace(spec, regions=tuple(RegionSpec(name) for name in names))
+    raise UserError(
+        "no enabled region offers the configured instance types",
+        hint="change `instance_types`, or name the regions under `regions`",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:
@@ -102,7 +178,8 @@ def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
         raise CloudError(first.code, first.message, operation=first.operation, region=first.region)
 
 
-def _check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
+def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
+    """Raises UserError when a region has none of the types, or its image is for another architecture."""
     named = {region.name: region for region in spec.regions}
     problems: list[str] = []
     for name, market in found.items():
@@ -116,6 +193,26 @@ def _check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
             hint="change `instance_types` or `image`, for all regions or for one under `regions`",
             exit_code=ExitCode.USAGE,
         )
+
+
+def _check_shares(
+    spec: ClusterSpec, found: dict[str, Market], launch: Mapping[str, int], held: Mapping[Pool, int]
+) -> None:
+    problems = share_problems(spec, found, launch, held)
+    if problems:
+        raise UserError(
+            "the nodes cannot be spread over so few capacity pools as `max_share_per_pool` asks for",
+            details=problems,
+            hint="allow more `instance_types` or `regions`, or raise `max_share_per_pool`",
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _stake(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> Stake:
+    """What goes is not at stake."""
+    left = Counter(held)
+    left.subtract(held_by(planned.remove))
+    return stake(planned.regions, left, limit=most_per_pool(spec))
 
 
 def _blind_spots(spec: ClusterSpec, seen: Survey) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.receipt import Blocker, Problem
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import kind_of_id
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of
 
@@ -50,9 +50,10 @@ class Refusals:
         self._note(one, self._problem(code, message), stuck=True)
 
     def held(self, one: Resource, holders: Sequence[str], *, reasons: Mapping[str, str]) -> None:
-        """Something that stays uses it. `reasons`: why what is ours stays, by id."""
+        """Something that stays uses it; what frees it is asked later. `reasons`: why what is ours stays, by id."""
         self._note(one, self._problem(HELD, f"{', '.join(holders)} uses it and stays"), stuck=False)
-        self.kept_by(one, [_holder(one, holder, self._region) for holder in holders], reasons=reasons)
+        if not self.blockers.get(key_of(one)):
+            self.kept_by(one, [Blocker(kind_of_id(holder), holder) for holder in holders], reasons=reasons)
 
     def kept_by(self, one: Resource, blockers: Iterable[Blocker], *, reasons: Mapping[str, str]) -> None:
         """What is ours is named with the reason why it stays; no command is offered then that would end it."""
@@ -69,12 +70,8 @@ class Refusals:
 
     @property
     def busy(self) -> list[Key]:
-        """What AWS says is in use, without saying by what."""
-        return [
-            key
-            for key, problem in self.problems.items()
-            if problem.code != HELD and judge(problem.code).fault is Fault.BUSY
-        ]
+        """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
+        return [key for key, problem in self.problems.items() if judge(problem.code).fault is Fault.BUSY]
 
     def _problem(self, code: str, message: str) -> Problem:
         return Problem(code=code, message=message, operation="", region=self._region)
@@ -88,25 +85,3 @@ class Refusals:
 def _reasoned(blocker: Blocker, reasons: Mapping[str, str]) -> Blocker:
     why = reasons.get(blocker.of) or reasons.get(blocker.id)
     return replace(blocker, owner=f"ours: {why}", free="") if why else blocker
-
-
-def _holder(resource: Resource, holder: str, region: str) -> Blocker:
-    """What uses a resource of ours and is not ours. Taking it away would change something of somebody else's."""
-    free = _FREEING.get(Kind(resource.kind), "")
-    attachment = (resource.attached_to or ("",))[0]
-    command = free.format(id=resource.id, holder=holder, attachment=attachment)
-    return Blocker(
-        kind=holder.partition("-")[0],
-        id=holder,
-        of=holder,
-        free=f"aws ec2 {command} --region {region}" if command else "",
-    )
-
-
-_FREEING = {
-    Kind.VOLUME: "detach-volume --volume-id {id}",
-    Kind.ADDRESS: "disassociate-address --association-id {attachment}",
-    Kind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
-    Kind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
-    Kind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
-}

@@ -158,7 +158,9 @@ class Visitor:
             if known(one.kind):
                 candidates.setdefault(Kind(one.kind), []).append(one.id)
         first = [kind for kind in _LAUNCHERS if kind in kinds]
-        then = [kind for kind in kinds if kind not in first and (kind != Kind.INSTANCE or not first)]
+        # In the table's order, which is that of the report: what frees a group stands before what frees its VPC.
+        rest = [kind for kind in ROWS if kind in kinds and kind not in first]
+        then = [kind for kind in rest if kind != Kind.INSTANCE or not first]
         groups = await together(*(self._kind(kind, candidates.get(kind, ())) for kind in (*first, *then)))
         found = [one for group in groups for one in group]
         self.children.update(child for one in found for child in one.children)

@@ -7,13 +7,13 @@ import os
 import threading
 import time
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bacalhau_spot import __version__
-from bacalhau_spot.sandbox import switches
+from bacalhau_spot.sandbox import advisor, switches
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 from bacalhau_spot.sandbox.wire import AwsError, Reply
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.wire import Http
 
 PREFIX = "/_sandbox/"
+ORCHESTRATOR = "orchestrator"  # and below it what Bacalhau's API has
 _HOSTS = ("127.0.0.1", "localhost")
 _LONGEST_S = 86_400
+_REASONS = ("capacity", "price")
+_SECRETS = ("orchestrator_token", "orchestrator_api_key")
 
 
 class _NotThereError(Exception):
@@ -41,7 +44,9 @@ class Admin:
         self._verbs: Mapping[tuple[str, str], Callable[[Http, Any], Any]] = {
             ("GET", "ping"): self._ping,
             ("GET", "status"): self._status,
+            ("GET", "endpoint"): self._endpoint,
             ("GET", "calls"): self._calls,
+            ("GET", "advisor"): self._advisor,
             ("GET", "leftovers"): self._leftovers,
             ("POST", "set"): self._set,
             ("POST", "reset"): self._reset,
@@ -57,6 +62,8 @@ class Admin:
         verb = http.path.removeprefix(PREFIX)
         if (http.method, verb) == ("GET", "address"):
             return Reply(b"127.0.0.1\n", content_type="text/plain")  # whoever asks is on this machine
+        if verb.startswith(f"{ORCHESTRATOR}/"):
+            return self._sandbox.orchestrate(replace(http, path=verb.removeprefix(ORCHESTRATOR)), body)
         answer = self._verbs.get((http.method, verb))
         if answer is None:
             known = ", ".join(f"{method} {name}" for method, name in self._verbs)
@@ -73,6 +80,22 @@ class Admin:
     def _ping(self, _http: Http, _body: Any) -> dict[str, Any]:
         return {"pid": os.getpid(), "version": __version__, "account_id": ACCOUNT_ID}
 
+    def _endpoint(self, _http: Http, _body: Any) -> dict[str, Any]:
+        """What a program needs to use it."""
+        return {
+            "url": self._sandbox.url,
+            "orchestrator_url": self._orchestrator_url(),
+            "orchestrator_key": self._sandbox.world.settings.orchestrator_api_key,
+        }
+
+    def _orchestrator_url(self) -> str:
+        return f"{self._sandbox.url}{PREFIX}{ORCHESTRATOR}"
+
+    def _settings(self) -> dict[str, Any]:
+        """Without what is a secret, even if it opens nothing but the sandbox: people show these lists around."""
+        shown = asdict(self._sandbox.world.settings)
+        return shown | {name: "***" for name in _SECRETS if shown[name] is not None}
+
     def _status(self, http: Http, body: Any) -> dict[str, Any]:
         sandbox = self._sandbox
         calls = list(sandbox.world.calls)
@@ -80,8 +103,9 @@ class Admin:
         return {
             **self._ping(http, body),
             "url": sandbox.url,
+            "orchestrator_url": self._orchestrator_url(),
             "uptime_s": round(time.monotonic() - self._started, 1),
-            "settings": asdict(sandbox.world.settings),
+            "settings": self._settings(),
             "instances": _nested(instances),
             "calls": _nested((region, name) for region, name, _ in calls),
             "refusals": _count(outcome for _, _, outcome in calls if outcome != "ok"),
@@ -90,6 +114,9 @@ class Admin:
     def _calls(self, _http: Http, _body: Any) -> list[list[str]]:
         return [list(call) for call in self._sandbox.world.calls]
 
+    def _advisor(self, _http: Http, _body: Any) -> dict[str, Any]:
+        return advisor.file()
+
     def _leftovers(self, http: Http, _body: Any) -> list[str]:
         return self._sandbox.leftovers(defaults=parse_qs(http.query).get("defaults") == ["1"])
 
@@ -97,7 +124,7 @@ class Admin:
         if not isinstance(body, dict):
             raise TypeError("a mapping from switches to values is expected")
         switches.apply(self._sandbox.world.settings, body)
-        return asdict(self._sandbox.world.settings)
+        return self._settings()
 
     def _reset(self, _http: Http, _body: Any) -> dict[str, Any]:
         self._sandbox.reset()
@@ -107,11 +134,14 @@ class Admin:
         if not isinstance(body, dict) or not isinstance(body.get("instance_id"), str):
             raise TypeError("a mapping with an instance_id, a text, is expected")
         instance_id, notice_s = body["instance_id"], _seconds(body.get("notice_s", 120))
+        reason = body.get("reason", _REASONS[0])
+        if reason not in _REASONS:
+            raise ValueError(f"reason is one of {', '.join(_REASONS)}, not {reason!r}")
         region = body.get("region") or self._region_of(instance_id)
         if region not in ENABLED_BY_DEFAULT + OPT_IN:
             raise _NotThereError(f"no region {region} is in the sandbox")
-        self._sandbox.interrupt(region, instance_id, notice_s=notice_s)
-        return {"region": region, "instance_id": instance_id, "notice_s": notice_s}
+        self._sandbox.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
+        return {"region": region, "instance_id": instance_id, "notice_s": notice_s, "reason": reason}
 
     def _region_of(self, instance_id: str) -> str:
         for thing in self._sandbox.things():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -21,13 +22,16 @@ LOOPBACK = "127.0.0.1"
 class Listener:
     """Serves from `start` to `stop`. Not werkzeug's server: that one closes the connection after every reply."""
 
-    def __init__(self, answer: Callable[[Http, bytes], Reply]) -> None:
+    def __init__(
+        self, answer: Callable[[Http, bytes], Reply], *, now: Callable[[], float] = time.time
+    ) -> None:
         self._answer = answer
+        self._now = now
         self._server: _Server | None = None
 
     def start(self, port: int = 0) -> str:
         server = self._server = _Server((LOOPBACK, port), _Connection)
-        server.answer = self._answer
+        server.answer, server.now = self._answer, self._now
         threading.Thread(target=server.serve_forever, args=(0.1,), name="sandbox", daemon=True).start()
         return f"http://{LOOPBACK}:{server.server_address[1]}"
 
@@ -44,6 +48,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128  # the default of five makes a burst of clients wait for a second
     answer: Callable[[Http, bytes], Reply]
+    now: Callable[[], float]
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         super().__init__(address, handler)
@@ -118,6 +123,10 @@ class _Connection(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815 - the base class's spelling
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """The Date of every reply, by the sandbox's clock."""
+        return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """The layer records calls; standard error is not ours."""

@@ -33,7 +33,7 @@ _LOG_TAIL_LINES = 12
 _RESTART = "bacalhau-spot sandbox stop, then the command again"
 
 # A newcomer's AWS: pleasant, and not so quick that nothing can be seen
-PLEASANT = {"latency_s": 0.03, "pending_s": 1.5, "terminate_s": 1.5}
+PLEASANT = {"latency_s": 0.03, "pending_s": 1.5, "terminate_s": 1.5, "boot_s": 6.0, "checks_s": 10.0}
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Endpoint:
     access_key_id: str = ACCESS_KEY_ID
     secret_access_key: str = SECRET_ACCESS_KEY
     account_id: str = ACCOUNT_ID
+    orchestrator_url: str = ""
+    orchestrator_key: str | None = None
 
 
 def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) -> Endpoint:
@@ -52,7 +54,12 @@ def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) 
     if running is None:
         with _lock(state_dir):  # two commands at once share one
             running = _running(state_dir) or _start(state_dir, idle_s, {**PLEASANT, **settings})
-    return Endpoint(running.url)
+    said = _ask(running, "GET", "endpoint")
+    return Endpoint(
+        running.url,
+        orchestrator_url=str(said["orchestrator_url"]),
+        orchestrator_key=said["orchestrator_key"],
+    )
 
 
 def status(*, state_dir: Path) -> dict[str, Any] | None:
@@ -79,9 +86,9 @@ def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
     return dict(_ask(_needed(state_dir), "POST", "set", dict(map(_assignment, assignments))))
 
 
-def interrupt(instance_id: str, *, notice_s: float, state_dir: Path) -> str:
+def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
     """AWS takes a spot instance back. Its region. Raises UserError."""
-    asked = {"instance_id": instance_id, "notice_s": notice_s}
+    asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
     return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
 
 

@@ -69,7 +69,7 @@ def write_error(call: Call, error: AwsError) -> Reply:
 
 def is_json(call: Call) -> bool:
     """JSON-RPC services name the action in a header; REST ones, whose path is the action, nowhere."""
-    return "x-amz-target" in call.http.headers or not call.action
+    return "x-amz-target" in call.http.headers or (not call.action and call.service != "s3")
 
 
 def _scope(authorization: str) -> _Scope:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from botocore.model import OperationNotFoundError
@@ -11,15 +12,17 @@ from botocore.model import OperationNotFoundError
 from bacalhau_spot.sandbox import layer, leftovers, protocol
 from bacalhau_spot.sandbox.admin import PREFIX, Admin
 from bacalhau_spot.sandbox.ec2 import Ec2
+from bacalhau_spot.sandbox.layer.faults import Faults
 from bacalhau_spot.sandbox.listener import Listener
 from bacalhau_spot.sandbox.moto_app import Moto
-from bacalhau_spot.sandbox.wire import AwsError, ConnectionLost
+from bacalhau_spot.sandbox.nodes import api
+from bacalhau_spot.sandbox.wire import AwsError, Call, ConnectionLost
 from bacalhau_spot.sandbox.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bacalhau_spot.sandbox.wire import Call, Handler, Http, Reply
+    from bacalhau_spot.sandbox.wire import Handler, Http, Reply
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ class Sandbox:
         self.heard_at = time.monotonic()  # when the last request came, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
-        self._listener = Listener(self._answer)
+        self._listener = Listener(self._answer, now=self._now)
         self.world = world or World()
         self.reset()
 
@@ -47,12 +50,18 @@ class Sandbox:
         """An AWS account as new, with the settings and the clock of `world`; without one, as the present one."""
         self.world = world or self.world
         self.world.calls.clear()
+        self.world.profiles.clear()
+        self.world.placement_questions.clear()
+        self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
         self._ec2 = Ec2(self.world, self._moto)
         self._layer: Handler = layer.build(self.world, self._ec2)
+        self._orchestrator: Handler = Faults(self.world, api.Orchestrator(self.world, self._ec2))
 
-    def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120.0) -> None:
-        self._ec2.interrupt(region, instance_id, notice_s=notice_s)
+    def interrupt(
+        self, region: str, instance_id: str, *, notice_s: float = 120.0, reason: str = "capacity"
+    ) -> None:
+        self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
 
     def things(self) -> list[leftovers.Thing]:
         """Everything that exists now, in all regions that were ever spoken to."""
@@ -61,6 +70,19 @@ class Sandbox:
     def leftovers(self, *, defaults: bool = False) -> list[str]:
         """Likewise, as sorted lines "region kind id". Default VPCs are left out unless asked for, and then marked."""
         return sorted(str(thing) for thing in self.things() if defaults or not thing.default)
+
+    def orchestrate(self, http: Http, body: bytes) -> Reply:
+        """A request to the stand-in orchestrator."""
+        before, _, path = http.path.partition("/api/v1/")
+        within = replace(http, path="/" if before else f"/{path}")
+        call = Call(api.SERVICE, "", api.action(within.method, within.path), body=body, http=within)
+        try:
+            return self._orchestrator(call)
+        except AwsError as fault:
+            return api.write_fault(fault, call)
+
+    def _now(self) -> float:
+        return self.world.now()  # of the present world: `reset` brings another
 
     def _answer(self, http: Http, body: bytes) -> Reply:
         self.heard_at = time.monotonic()

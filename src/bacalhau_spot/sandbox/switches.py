@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MOST = 1e12  # beyond any date and any wait; JSON has no infinity
+_STUCK = (
+    "boot",
+    "packages",
+    "docker",
+    "download",
+    "start",
+    "join",
+    "token",
+)  # as in nodes/boot.py, which knows moto
 _FAULT_NEEDS = {"match", "code"}
 _FAULT: Mapping[str, type] = {
     "match": str,
@@ -23,6 +32,9 @@ _FAULT: Mapping[str, type] = {
     "count": int,
     "after": int,
 }
+
+
+_STEP: Mapping[str, Any] = {"pool": str, "at": float, "usd": float}
 
 
 class BadSwitch(ValueError):  # noqa: N818 - what it is called in the message
@@ -41,8 +53,21 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> None:
         checked[name] = float(value) if kinds[name] is float else value
     for fault in checked.get("faults", ()):
         _check_fault(fault)
+    for step in checked.get("prices", ()):
+        _check_step(step)
+    for phase in checked.get("stuck", {}).values():
+        if phase and phase not in _STUCK:
+            raise BadSwitch(f"a node is stuck in one of {', '.join(_STUCK)}, not {phase!r}")
     for name, value in checked.items():
         setattr(settings, name, value)
+
+
+def _check_step(step: Mapping[str, Any]) -> None:
+    if set(step) != set(_STEP):
+        raise BadSwitch(f"a price has a pool, at and usd, no less and no more: {step!r}")
+    for name, value in step.items():
+        if not _fits(value, _STEP[name]):
+            raise BadSwitch(f"a price's {name} is {_spell(_STEP[name])}, not {value!r}")
 
 
 def _check_fault(fault: Mapping[str, Any]) -> None:

@@ -32,24 +32,47 @@ class Settings:
     refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
     tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
     iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
+    checks_s: float = 30.0  # from running until the status checks are passed
+    boot_s: float = 20.0  # from running until the node joins the orchestrator
     # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
     capacity: dict[str, int] = field(default_factory=dict)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
     # Limits
-    spot_vcpu_quota: dict[str, int] = field(default_factory=dict)  # per region, "*" for all; absent: no limit
+    # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
+    # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
+    spot_vcpu_quota: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
+    placement_configurations: int = 50  # new questions for placement scores in 24 hours
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
     opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
     credentials_expire_after_calls: int | None = None  # so many more calls are answered
     credentials_expire_at: float | None = None  # by the sandbox's clock
     deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
+    policies: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # the caller's IAM policies; none: all is allowed
+    # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
+    service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
     # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
     # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
     price_factor: float = 1.0  # all spot prices times this
+    # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The pool
+    # may also be a zone, a type, a region or "*"; the narrowest wins. They replace the generated ones from the first step on.
+    prices: list[dict[str, Any]] = field(default_factory=list)
+    # Nodes. Their names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest wins.
+    stuck: dict[str, str] = field(default_factory=dict)  # how far their boot gets: nodes.boot.STUCK
+    without_docker: list[str] = field(default_factory=list)  # they join, and offer wasm only
+    impaired: list[str] = field(default_factory=list)  # they fail their instance status check
+    executions: dict[str, int] = field(default_factory=dict)  # how many executions run on each
+    # The orchestrator
+    orchestrator_token: str | None = None  # the nodes' token must be this one; null: any will do
+    orchestrator_api_key: str | None = None  # its API wants this key, or "user:password"; null: it is open
+    orchestrator_read_only: bool = False  # that key may look and not change
+    manual_approval: bool = False  # new nodes are PENDING until somebody approves them
 
     @classmethod
     def names(cls) -> list[str]:
@@ -62,11 +85,15 @@ class World:
 
     settings: Settings = field(default_factory=Settings)
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
+    placement_questions: dict[str, float] = field(default_factory=dict)  # when each was first asked
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7
     # (region, service:Action, outcome) of every call, in the order of their answers
     calls: list[tuple[str, str, str]] = field(default_factory=list)
+
+    # (region, service:Action of the call, service:Action that IAM was asked for), while there are policies
+    evaluated: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one

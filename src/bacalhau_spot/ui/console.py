@@ -15,9 +15,9 @@ PIPE_WIDTH = 140
 
 
 # Commands of ours in a sentence. What is meant for the cluster takes the options that this run was given; the rest does not.
-_OURS: Final = re.compile(r"\bbacalhau-spot ((?:sandbox|config) [a-z]+|[a-z]+)")
+_OURS: Final = re.compile(r"\bbacalhau-spot ((?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
 _ABOUT_THE_CLUSTER: Final = frozenset(
-    {"create", "list", "destroy", "nuke", "status", "cost", "offers", "ssh", "doctor"}
+    {"create", "list", "destroy", "nuke", "status", "cost", "offers", "ssh", "doctor", "iam-policy", "prune"}
 )
 
 

@@ -61,6 +61,11 @@ def usd_range(low: Decimal, high: Decimal) -> str:
     return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
 
 
+def percent(part: Decimal) -> str:
+    """`64 %`."""
+    return f"{(part * 100).quantize(Decimal(1), rounding=ROUND_HALF_UP)} %"
+
+
 def age(span: timedelta) -> str:
     """`45 s`, `3 min`, `2 h 5 min`, `4 d 1 h`."""
     seconds = max(0, int(span.total_seconds()))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sandbox.ec2.clusters import image, refused
+
 LINUX = ["Linux/UNIX"]
 
 
@@ -93,3 +95,46 @@ def test_pages_hold_a_thousand(sandbox: Any) -> None:
         StartTime=now(sandbox), InstanceTypes=["t3.medium"], ProductDescriptions=LINUX
     )
     assert last["NextToken"] == ""
+
+
+def test_prices_can_be_scripted(sandbox: Any) -> None:
+    """Steps at exact times replace what a pool would cost, from the first on; the narrowest name that has steps wins."""
+    at = sandbox.clock.now()
+    hour = 3600
+    sandbox.settings.prices = [
+        {"pool": "t3.medium", "at": at - 5 * hour, "usd": 0.02},
+        {"pool": "us-east-1a/t3.medium", "at": at - 2 * hour, "usd": 0.0125},
+        {"pool": "us-east-1a/t3.medium", "at": at - 4 * hour, "usd": 0.011},
+        {"pool": "us-east-1a/t3.medium", "at": at + hour, "usd": 0.03},
+    ]
+    query: dict[str, Any] = {"InstanceTypes": ["t3.medium"], "ProductDescriptions": LINUX}
+    start = now(sandbox) - timedelta(hours=3)
+    rows = history(sandbox, AvailabilityZone="us-east-1a", StartTime=start, **query)
+    assert [(row["Timestamp"].timestamp() - at, row["SpotPrice"]) for row in rows] == [
+        (-2 * hour, "0.012500"),
+        (-4 * hour, "0.011000"),
+    ]
+    [elsewhere] = history(sandbox, AvailabilityZone="us-east-1b", StartTime=start, **query)
+    assert (elsewhere["Timestamp"].timestamp() - at, elsewhere["SpotPrice"]) == (-5 * hour, "0.020000")
+    sandbox.clock.advance(hour)
+    rows = history(sandbox, AvailabilityZone="us-east-1a", StartTime=now(sandbox), **query)
+    assert [row["SpotPrice"] for row in rows] == ["0.030000"]
+    before = history(sandbox, AvailabilityZone="us-east-1a", EndTime=start - timedelta(hours=2), **query)
+    sandbox.settings.prices = []
+    assert before == history(
+        sandbox, AvailabilityZone="us-east-1a", EndTime=start - timedelta(hours=2), **query
+    )
+
+
+def test_a_launch_pays_the_scripted_price(sandbox: Any) -> None:
+    """What is shown is what decides: a price limit below the step is refused."""
+    ec2 = sandbox.client()
+    sandbox.settings.prices = [{"pool": "*", "at": 0, "usd": 0.5}]
+    with refused("SpotMaxPriceTooLow"):
+        ec2.run_instances(
+            ImageId=image(ec2),
+            InstanceType="t3.medium",
+            MinCount=1,
+            MaxCount=1,
+            InstanceMarketOptions={"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.4"}},
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sandbox.ec2.clusters import build_network, image, instances, refused, spec, states
@@ -108,6 +109,33 @@ def test_terminating_during_the_notice_is_the_users_doing(sandbox: Any) -> None:
     assert summary(ec2) == ("closed", "instance-terminated-by-user")
     ended = instances(ec2, InstanceIds=[one["InstanceId"]])[0]
     assert ended["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+
+
+def test_the_end_of_a_life_can_be_read(sandbox: Any) -> None:
+    """To the second, however late one looks: Status.UpdateTime, StateTransitionReason, StateReason; an hour long."""
+    ec2 = sandbox.client()
+    taken, ended = launch(ec2, 2)
+    sandbox.clock.advance(5)
+    sandbox.server.interrupt("us-east-1", taken["InstanceId"], notice_s=120, reason="price")
+    at = datetime.fromtimestamp(sandbox.clock.now(), UTC)
+    assert requests(ec2)[0]["Status"]["UpdateTime"] == at
+    ec2.terminate_instances(InstanceIds=[ended["InstanceId"]])
+    sandbox.clock.advance(3500)
+    first, second = (one["Status"] for one in requests(ec2))
+    assert (first["Code"], first["UpdateTime"]) == (
+        "instance-terminated-by-price",
+        at + timedelta(seconds=120),
+    )
+    assert first["Message"].endswith("exceeds your maximum price.")
+    assert (second["Code"], second["UpdateTime"]) == ("instance-terminated-by-user", at)
+    first, second = instances(ec2)
+    assert first["StateReason"]["Code"] == "Server.SpotInstanceTermination"
+    when = at + timedelta(seconds=120)
+    assert first["StateTransitionReason"] == f"Service initiated ({when:%Y-%m-%d %H:%M:%S} GMT)"
+    assert second["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+    assert second["StateTransitionReason"] == f"User initiated ({at:%Y-%m-%d %H:%M:%S} GMT)"
+    sandbox.clock.advance(300)
+    assert instances(ec2) == []
 
 
 def test_the_legacy_request_waits_for_room(sandbox: Any) -> None:

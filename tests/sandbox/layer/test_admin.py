@@ -44,6 +44,12 @@ def test_setting_a_switch(sandbox: Any) -> None:
             {"faults": [{"match": "x", "code": "y", "when": "now"}]},
             "a fault's when is 'before' or 'after', not 'now'",
         ),
+        ({"prices": [{"pool": "*", "at": 1}]}, "a price has a pool, at and usd, no less and no more: "),
+        (
+            {"prices": [{"pool": "*", "at": 1, "usd": "x"}]},
+            "a price's usd is a number, zero or more, not 'x'",
+        ),
+        ({"stuck": {"*": "bed"}}, "a node is stuck in one of boot, packages, "),
         ([], "a mapping from switches to values is expected"),
     ],
 )
@@ -105,7 +111,7 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
     assert remote.ask(sandbox.url, "GET", "status")["instances"] == {"eu-west-1": {"running": 1}}
     said = remote.ask(sandbox.url, "POST", "interrupt", {"instance_id": made, "notice_s": 60})
     assert said["region"] == "eu-west-1"
-    sandbox.clock.advance(61)
+    sandbox.clock.advance(60.5)
     states = remote.ask(sandbox.url, "GET", "status")["instances"]["eu-west-1"]
     assert states == {"shutting-down": 1}
 

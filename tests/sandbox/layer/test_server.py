@@ -41,8 +41,9 @@ def test_latency(sandbox: Any) -> None:
     ("service", "operation", "arguments", "name"),
     [
         ("ec2", "describe_fpga_images", {}, "ec2:DescribeFpgaImages"),
-        ("service-quotas", "list_service_quotas", {"ServiceCode": "ec2"}, "servicequotas:ListServiceQuotas"),
-        ("pricing", "get_products", {"ServiceCode": "AmazonEC2"}, "pricing:GetProducts"),
+        ("health", "describe_events", {}, "health:DescribeEvents"),
+        ("service-quotas", "list_services", {}, "servicequotas:ListServices"),
+        ("pricing", "describe_services", {"ServiceCode": "AmazonEC2"}, "pricing:DescribeServices"),
     ],
 )
 def test_gaps_are_named(sandbox: Any, service: str, operation: str, arguments: Any, name: str) -> None:

@@ -2,212 +2,190 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.cleaning.questions import QUESTIONS, Question, interfaces
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import tags_of
 from bacalhau_spot.core.receipt import Blocker
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import Kind, kind_of_id
+from bacalhau_spot.core.verdict import Action, Fault, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.cloud.cleaning.handler import Row
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Resource
 
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """One list of EC2's, filtered by what is blocked. `free` is the AWS CLI's command, without region and id."""
-
-    kind: Kind
-    operation: str
-    key: str
-    id_key: str
-    filter: str
-    free: str
-    filters: str = "Filters"
-    counts: Callable[[Row], bool] = lambda _row: True
-
-
-def _own(row: Row) -> bool:
-    """AWS's own, made with the VPC, goes with it."""
-    main = any(one.get("Main") for one in row.get("Associations") or ())
-    return not (row.get("GroupName") == "default" or row.get("IsDefault") or main)
-
-
-def _interfaces(by: str, counts: Callable[[Row], bool] = lambda _row: True) -> _Question:
-    return _Question(
-        Kind.INTERFACE,
-        "describe_network_interfaces",
-        "NetworkInterfaces",
-        "NetworkInterfaceId",
-        by,
-        "delete-network-interface --network-interface-id",
-        counts=counts,
-    )
-
-
-def _nats(by: str) -> _Question:
-    return _Question(
-        Kind.NAT_GATEWAY,
-        "describe_nat_gateways",
-        "NatGateways",
-        "NatGatewayId",
-        by,
-        "delete-nat-gateway --nat-gateway-id",
-        filters="Filter",
-        counts=lambda row: row.get("State") != "deleted",
-    )
-
-
-def _peerings(by: str) -> _Question:
-    return _Question(
-        Kind.PEERING,
-        "describe_vpc_peering_connections",
-        "VpcPeeringConnections",
-        "VpcPeeringConnectionId",
-        by,
-        "delete-vpc-peering-connection --vpc-peering-connection-id",
-        counts=lambda row: row.get("Status", {}).get("Code") in {"active", "pending-acceptance"},
-    )
-
-
-_QUESTIONS: dict[Kind, tuple[_Question, ...]] = {
-    Kind.VPC: (
-        _interfaces("vpc-id"),
-        _nats("vpc-id"),
-        _peerings("requester-vpc-info.vpc-id"),
-        _peerings("accepter-vpc-info.vpc-id"),
-        _Question(
-            Kind.ENDPOINT,
-            "describe_vpc_endpoints",
-            "VpcEndpoints",
-            "VpcEndpointId",
-            "vpc-id",
-            "delete-vpc-endpoints --vpc-endpoint-ids",
-            counts=lambda row: str(row.get("State", "")).lower() != "deleted",
-        ),
-        _Question(
-            Kind.SUBNET, "describe_subnets", "Subnets", "SubnetId", "vpc-id", "delete-subnet --subnet-id"
-        ),
-        _Question(
-            Kind.GROUP,
-            "describe_security_groups",
-            "SecurityGroups",
-            "GroupId",
-            "vpc-id",
-            "delete-security-group --group-id",
-            counts=_own,
-        ),
-        _Question(
-            Kind.ROUTE_TABLE,
-            "describe_route_tables",
-            "RouteTables",
-            "RouteTableId",
-            "vpc-id",
-            "delete-route-table --route-table-id",
-            counts=_own,
-        ),
-        _Question(
-            Kind.ACL,
-            "describe_network_acls",
-            "NetworkAcls",
-            "NetworkAclId",
-            "vpc-id",
-            "delete-network-acl --network-acl-id",
-            counts=_own,
-        ),
-        _Question(
-            Kind.GATEWAY,
-            "describe_internet_gateways",
-            "InternetGateways",
-            "InternetGatewayId",
-            "attachment.vpc-id",
-            "detach-internet-gateway --internet-gateway-id",
-        ),
+# What the description of a service's interface tells of its owner, and how that is deleted. (VPC user guide, "Requester-managed
+# network interfaces"; the descriptions are those that the services write.)
+_SERVICES = (
+    (r"Interface for NAT Gateway (nat-\w+)", "ec2 delete-nat-gateway --nat-gateway-id {0}"),
+    (r"VPC Endpoint Interface (vpce-\w+)", "ec2 delete-vpc-endpoints --vpc-endpoint-ids {0}"),
+    (
+        r"EC2 Instance Connect Endpoint (eice-\w+)",
+        "ec2 delete-instance-connect-endpoint --instance-connect-endpoint-id {0}",
     ),
-    Kind.SUBNET: (_interfaces("subnet-id"), _nats("subnet-id")),
-    Kind.GROUP: (_interfaces("group-id"),),
-    Kind.ROUTE_TABLE: (),
-    Kind.DHCP_OPTIONS: (
-        _Question(
-            Kind.VPC,
-            "describe_vpcs",
-            "Vpcs",
-            "VpcId",
-            "dhcp-options-id",
-            "associate-dhcp-options --dhcp-options-id default --vpc-id",
-        ),
+    (
+        r"ELB ((?:app|net|gwy)/\S+)",
+        "elbv2 delete-load-balancer --load-balancer-arn {arn}:loadbalancer/{0}",
     ),
-    Kind.SNAPSHOT: (
-        _Question(
-            Kind.IMAGE,
-            "describe_images",
-            "Images",
-            "ImageId",
-            "block-device-mapping.snapshot-id",
-            "deregister-image --image-id",
-        ),
-    ),
+    (r"ELB (\S+)", "elb delete-load-balancer --load-balancer-name {0}"),
+    (r"EFS mount target for \S+ \((fsmt-\w+)\)", "efs delete-mount-target --mount-target-id {0}"),
+    (r"AWS Lambda VPC ENI-(.+)-[0-9a-f]{8}-[0-9a-f-]{27}", "lambda delete-function --function-name {0}"),
+)
+
+# How a thing of ours is taken from what uses it and is not ours.
+_FREEING = {
+    Kind.VOLUME: "detach-volume --volume-id {id}",
+    Kind.ADDRESS: "disassociate-address --association-id {attachment}",
+    Kind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
+    Kind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
+    Kind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
 }
 
 
 async def find_blockers(session: Session, region: str, resource: Resource) -> list[Blocker]:
     """Everything that AWS shows to depend on the resource, ours or not."""
     kind = Kind(resource.kind)
-    if kind in {Kind.ROLE, Kind.POLICY}:
-        return await _in_iam(session, resource)
-    found = [
-        blocker
-        for question in _QUESTIONS.get(kind, ())
-        for blocker in await _asked(session, region, question, resource.id)
-    ]
+    if kind in _OTHERWISE:
+        return await _named(session, region, await _OTHERWISE[kind](session, region, resource))
+    found = _holders(resource, region)
+    for question in QUESTIONS.get(kind, ()):
+        found += await _asked(session, region, question, resource.id)
     if kind is Kind.GATEWAY:
-        mapped = _interfaces("vpc-id", counts=lambda row: bool(row.get("Association")))
+        mapped = interfaces("vpc-id", counts=lambda row: bool(row.get("Association")))
         for vpc_id in resource.attached_to:
             found += await _asked(session, region, mapped, vpc_id)
     if kind is Kind.GROUP:
         found += await _rules(session, region, resource.id)
+    there = {one.id for one in found}
+    # An interface goes with what it belongs to, which is told already.
+    return await _named(session, region, [one for one in found if one.of not in there])
+
+
+def _holders(resource: Resource, region: str) -> list[Blocker]:
+    """What uses it, as its own description says."""
+    command = _FREEING.get(Kind(resource.kind), "")
+    attachments = resource.attached_to or ("",)
+    found = []
+    for number, holder in enumerate(resource.holders):
+        attachment = attachments[min(number, len(attachments) - 1)]
+        free = command.format(id=resource.id, holder=holder, attachment=attachment)
+        found.append(
+            Blocker(kind_of_id(holder), holder, free=f"aws ec2 {free} --region {region}" if free else "")
+        )
     return found
 
 
-async def _asked(session: Session, region: str, question: _Question, value: str) -> list[Blocker]:
-    asked: dict[str, Any] = {question.filters: [{"Name": question.filter, "Values": [value]}]}
-    rows = await session.pages("ec2", region, question.operation, question.key, **asked)
-    return [_blocker(question, row, region, value) for row in rows if question.counts(row)]
+async def _asked(session: Session, region: str, question: Question, value: str) -> list[Blocker]:
+    """One list's part of the answer."""
+    asked: dict[str, Any] = dict(question.also)
+    if question.filter:
+        asked[question.filters] = [{"Name": question.filter, "Values": [value]}]
+    rows = await _list(session, region, question.operation, question.key, **asked)
+    return [
+        _blocker(question, row, region, value)
+        for row in rows
+        if question.counts(row) and question.belongs(row, value)
+    ]
 
 
-def _blocker(question: _Question, row: Row, region: str, value: str) -> Blocker:
+async def _list(session: Session, region: str, operation: str, key: str, **asked: Any) -> list[Row]:
+    """A list that we may not read hides what it holds, and no other's answer."""
+    try:
+        return await session.pages("ec2", region, operation, key, **asked)
+    except CloudError as error:
+        verdict = judge(error.code)
+        if verdict.action is Action.RETRY or verdict.fault is Fault.CREDENTIALS:
+            raise
+        return []
+
+
+async def _instances(session: Session, region: str, name: str, *values: str) -> list[Row]:
+    filters = [{"Name": name, "Values": list(values)}]
+    groups = await _list(session, region, "describe_instances", "Reservations", Filters=filters)
+    return [row for group in groups for row in group["Instances"]]
+
+
+def _blocker(question: Question, row: Row, region: str, value: str) -> Blocker:
     own_id = str(row[question.id_key])
-    attachment = row.get("Attachment") or {}
-    instance = str(attachment.get("InstanceId") or "")
-    command = f"aws ec2 {question.free} {own_id} --region {region}"
+    instance = str((row.get("Attachment") or {}).get("InstanceId") or "")
+    free, owner_id = question.free.format(id=own_id, value=value, region=region), instance
     if instance:
-        command = f"aws ec2 terminate-instances --instance-ids {instance} --region {region}"
-    elif row.get("RequesterManaged"):
-        command = ""  # its service deletes it with what it belongs to
-    elif question.kind is Kind.GATEWAY:
-        command = f"{command} --vpc-id {value}"
+        free = f"ec2 terminate-instances --instance-ids {instance}"
+    elif _of_a_service(row):
+        owner_id, free = service_of(row, region)
     return Blocker(
-        kind=question.kind.value, id=own_id, owner=_owner(row, instance), of=instance, free=command
+        kind=question.kind,
+        id=own_id,
+        owner=_owner(row),
+        of=owner_id,
+        free=f"aws {free} --region {region}" if free else "",
     )
 
 
-def _owner(row: Row, instance: str) -> str:
+def _of_a_service(row: Row) -> bool:
+    return bool(row.get("RequesterManaged")) or row.get("InterfaceType") not in {None, "interface"}
+
+
+def service_of(row: Row, region: str) -> tuple[str, str]:
+    """What a service's interface belongs to, and the command that deletes that; both empty where its description does not say.
+
+    Where the service's thing is none of EC2's it has no id that we could know, and only the command names it.
+    """
+    for pattern, command in _SERVICES:
+        match = re.fullmatch(pattern, str(row.get("Description", "")))
+        if match:
+            name = match[1]
+            arn = f"arn:{_partition(region)}:elasticloadbalancing:{region}:{row.get('OwnerId', '')}"
+            filled = command.format(name, arn=arn)
+            return (name if command.startswith("ec2 ") else ""), filled
+    return "", ""
+
+
+def _partition(region: str) -> str:
+    return next((f"aws-{one}" for one in ("cn", "us-gov") if region.startswith(f"{one}-")), "aws")
+
+
+def _owner(row: Row) -> str:
     """Whose it is, as far as AWS shows."""
-    if row.get("RequesterManaged") or row.get("InterfaceType") not in {None, "interface"}:
+    if _of_a_service(row):
         parts = (row.get("InterfaceType"), row.get("RequesterId"), row.get("Description"))
         return f"an AWS service ({', '.join(str(part) for part in parts if part)})"
     tags = tags_of({"Tags": row.get("Tags") or row.get("TagSet") or ()})
-    name = f" named {tags['Name']}" if tags.get("Name") else ""
-    return f"instance {instance}{name}" if instance else name.strip()
+    return f"named {tags['Name']}" if tags.get("Name") else ""
+
+
+async def _named(session: Session, region: str, found: Sequence[Blocker]) -> list[Blocker]:
+    """With the names of the instances among them: it is by those that people know whom to ask."""
+    ids = sorted({one for blocker in found for one in (blocker.id, blocker.of) if one.startswith("i-")})
+    if not ids:
+        return list(found)
+    rows = {row["InstanceId"]: row for row in await _instances(session, region, "instance-id", *ids)}
+    return [replace(one, owner=_instance_of(one, rows) or one.owner) for one in found]
+
+
+def _instance_of(blocker: Blocker, rows: dict[str, Row]) -> str:
+    row = rows.get(blocker.of or blocker.id)
+    if row is None:
+        return ""
+    name = tags_of(row).get("Name")
+    state = row["State"]["Name"]
+    words = (
+        f"instance {blocker.of}" if blocker.of else "",
+        f"named {name}" if name else "",
+        "" if state == "running" else f"({state})",
+    )
+    return " ".join(filter(None, words))
 
 
 async def _rules(session: Session, region: str, group_id: str) -> list[Blocker]:
     """Rules of other groups that name this one. EC2 has no filter for them."""
-    rows = await session.pages("ec2", region, "describe_security_group_rules", "SecurityGroupRules")
+    rows = await _list(session, region, "describe_security_group_rules", "SecurityGroupRules")
     found = []
     for row in rows:
         other = row["GroupId"]
@@ -230,26 +208,84 @@ async def _rules(session: Session, region: str, group_id: str) -> list[Blocker]:
     return found
 
 
-async def _in_iam(session: Session, resource: Resource) -> list[Blocker]:
-    if resource.kind == Kind.ROLE:
-        reply = await session.everything("iam", None, "list_instance_profiles_for_role", RoleName=resource.id)
-        names: Sequence[str] = [row["InstanceProfileName"] for row in reply.get("InstanceProfiles", ())]
-        return [
-            Blocker(
-                kind=Kind.PROFILE.value,
-                id=name,
-                owner="",
-                free=f"aws iam remove-role-from-instance-profile --instance-profile-name {name} --role-name {resource.id}",
-            )
-            for name in names
-        ]
-    reply = await session.everything("iam", None, "list_entities_for_policy", PolicyArn=resource.handle)
+async def _in_placement_group(session: Session, region: str, resource: Resource) -> list[Blocker]:
+    rows = await _instances(session, region, "placement-group-name", resource.handle)
     return [
         Blocker(
-            kind=Kind.ROLE.value,
-            id=row["RoleName"],
-            owner="",
-            free=f"aws iam detach-role-policy --role-name {row['RoleName']} --policy-arn {resource.handle}",
+            Kind.INSTANCE.value,
+            row["InstanceId"],
+            free=f"aws ec2 terminate-instances --instance-ids {row['InstanceId']} --region {region}",
         )
-        for row in reply.get("PolicyRoles", ())
+        for row in rows
+        if row["State"]["Name"] != "terminated"
     ]
+
+
+async def _with_acl(session: Session, region: str, resource: Resource) -> list[Blocker]:
+    """Subnets that use it. One is freed by giving it the default ACL of its VPC."""
+    rows = await _list(session, region, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
+    found = []
+    for row in rows:
+        filters = [
+            {"Name": "vpc-id", "Values": [row["VpcId"]]},
+            {"Name": "default", "Values": ["true"]},
+        ]
+        defaults = await _list(session, region, "describe_network_acls", "NetworkAcls", Filters=filters)
+        default = defaults[0]["NetworkAclId"] if defaults else ""
+        for one in row.get("Associations") or ():
+            command = (
+                f"aws ec2 replace-network-acl-association --association-id {one['NetworkAclAssociationId']} "
+                f"--network-acl-id {default} --region {region}"
+            )
+            found.append(Blocker(Kind.SUBNET.value, one["SubnetId"], free=command if default else ""))
+    return found
+
+
+async def _with_role(session: Session, _region: str, resource: Resource) -> list[Blocker]:
+    reply = await session.everything("iam", None, "list_instance_profiles_for_role", RoleName=resource.id)
+    return [
+        Blocker(
+            kind=Kind.PROFILE.value,
+            id=row["InstanceProfileName"],
+            free="aws iam remove-role-from-instance-profile "
+            f"--instance-profile-name {row['InstanceProfileName']} --role-name {resource.id}",
+        )
+        for row in reply.get("InstanceProfiles", ())
+    ]
+
+
+# IAM API reference, ListEntitiesForPolicy: what a policy is to somebody, and how that is ended.
+_USAGES = (
+    ("PermissionsPolicy", "detach-{who}-policy --{who}-name {name} --policy-arn {arn}"),
+    ("PermissionsBoundary", "delete-{who}-permissions-boundary --{who}-name {name}"),
+)
+_ENTITIES = (
+    ("PolicyRoles", "role", "RoleName"),
+    ("PolicyUsers", "user", "UserName"),
+    ("PolicyGroups", "group", "GroupName"),
+)
+
+
+async def _with_policy(session: Session, _region: str, resource: Resource) -> list[Blocker]:
+    """Whom it is attached to, and whose boundary it is."""
+    found = []
+    for usage, take in _USAGES:
+        reply = await session.everything(
+            "iam", None, "list_entities_for_policy", PolicyArn=resource.handle, PolicyUsageFilter=usage
+        )
+        found += [
+            Blocker(
+                who, row[name], free=f"aws iam {take.format(who=who, name=row[name], arn=resource.handle)}"
+            )
+            for key, who, name in _ENTITIES
+            for row in reply.get(key, ())
+        ]
+    return found
+
+
+_OTHERWISE: dict[Kind, Callable[[Session, str, Resource], Awaitable[Sequence[Blocker]]]] = {
+    Kind.PLACEMENT_GROUP: _in_placement_group,
+    Kind.ACL: _with_acl,
+    Kind.ROLE: _with_role,
+    Kind.POLICY: _with_policy,
+}

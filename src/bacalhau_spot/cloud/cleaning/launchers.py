@@ -45,7 +45,18 @@ async def find_fleets(look: Look) -> list[Resource]:
     rows = await look.session.pages("ec2", look.region, "describe_fleets", "Fleets")
     there = {row["FleetId"] for row in rows}
     rows += await _fleets_by_id(look, [one for one in look.ids if one not in there])
-    return _FLEETS.resources(rows, look)
+    return await _with_members(look, _FLEETS.resources(rows, look), "aws:ec2:fleet-id")
+
+
+async def _with_members(look: Look, fleets: list[Resource], tag: str) -> list[Resource]:
+    """AWS names the instances of instant fleets only; all of them carry a tag of AWS's (EC2 user guide, "Tag an EC2 Fleet")."""
+    ids = [one.id for one in fleets if not one.children]
+    if not ids:
+        return fleets
+    members: dict[str, list[str]] = {}
+    for row in await _instances(look, [{"Name": f"tag:{tag}", "Values": ids}]):
+        members.setdefault(tags_of(row).get(tag, ""), []).append(row["InstanceId"])
+    return [replace(one, children=one.children or tuple(members.get(one.id, ()))) for one in fleets]
 
 
 async def _fleets_by_id(look: Look, ids: Sequence[str]) -> list[Row]:
@@ -69,13 +80,14 @@ _SPOT_FLEETS = Ec2Listing(
     "SpotFleetRequestId",
     state=lambda row: str(row.get("SpotFleetRequestState", "")),
     gone=frozenset({"cancelled", "cancelled_running", "cancelled_terminating", "failed"}),
+    parent=True,
 )
 
 
 async def find_spot_fleets(look: Look) -> list[Resource]:
     """The call knows no filter at all (EC2 API reference, DescribeSpotFleetRequests)."""
     rows = await look.session.pages("ec2", look.region, _SPOT_FLEETS.operation, _SPOT_FLEETS.key)
-    return _SPOT_FLEETS.resources(rows, look)
+    return await _with_members(look, _SPOT_FLEETS.resources(rows, look), "aws:ec2spot:fleet-request-id")
 
 
 async def find_groups(look: Look) -> list[Resource]:
@@ -177,33 +189,39 @@ async def _instances(look: Look, filters: list[dict[str, Any]]) -> list[Row]:
 
 async def _instance(look: Look, row: Row) -> Resource:
     found = _INSTANCES.resource(row, look.region)
-    # Spot instances know no protection (EC2 user guide, "Change instance termination protection").
+    # Spot instances know neither protection (EC2 user guide, as below).
     if row.get("InstanceLifecycle") == "spot" or found.state == "shutting-down":
         return found
-    try:
-        reply = await look.session.call(
-            "ec2",
-            look.region,
-            "describe_instance_attribute",
-            InstanceId=found.id,
-            Attribute="disableApiTermination",
-        )
-    except CloudError as error:
-        if not gone_already(error):
-            raise
-        return found
-    protected = reply.get("DisableApiTermination", {}).get("Value", False)
-    return replace(found, protection="termination protection") if protected else found
+    protections = []
+    for name, key in _PROTECTIONS.items():
+        try:
+            reply = await look.session.call(
+                "ec2",
+                look.region,
+                "describe_instance_attribute",
+                InstanceId=found.id,
+                Attribute=key[0].lower() + key[1:],
+            )
+        except CloudError as error:
+            if not gone_already(error):
+                raise
+            return found
+        if reply.get(key, {}).get("Value", False):
+            protections.append(name)
+    return replace(found, protection=" and ".join(protections))
+
+
+# Either keeps an instance from being terminated (EC2 user guide, "Change instance termination protection", "Enable stop
+# protection"): the name that the report has, and the attribute, of which one call changes one.
+_PROTECTIONS = {"termination protection": "DisableApiTermination", "stop protection": "DisableApiStop"}
 
 
 async def unprotect_instance(session: Session, region: str, resource: Resource) -> None:
-    await session.call(
-        "ec2",
-        region,
-        "modify_instance_attribute",
-        InstanceId=resource.id,
-        DisableApiTermination={"Value": False},
-    )
+    for name, key in _PROTECTIONS.items():
+        if name in resource.protection:
+            await session.call(
+                "ec2", region, "modify_instance_attribute", InstanceId=resource.id, **{key: {"Value": False}}
+            )
 
 
 HANDLERS: dict[Kind, Handler] = {

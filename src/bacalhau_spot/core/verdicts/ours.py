@@ -6,6 +6,8 @@ from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
 
 # The code under which a mistake of this program is told.
 MISTAKE = "InternalMistake"
+# Our own limit.
+POOL_SHARE = "PoolShareReached"
 
 ROWS = {
     MISTAKE: Verdict(
@@ -21,6 +23,13 @@ ROWS = {
         Action.STOP_REGION,
         "the configuration does not go with what is in {region}",
         "correct what is named above in the configuration, then run the same command again",
+    ),
+    POOL_SHARE: Verdict(
+        "pool-share",
+        Fault.CAPACITY,
+        Action.OTHER_REGION,
+        "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
+        "add instance types or regions to the configuration, or raise `max_share_per_pool`",
     ),
     # While cleaning up
     "Protected": Verdict(

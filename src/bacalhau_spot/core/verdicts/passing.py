@@ -86,6 +86,7 @@ ROWS = {
     **rows(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
     **rows(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
     **rows(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
+    **rows(_AWS, "PolicyEvaluation"),
     **rows(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
     **rows(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
     # The network between: botocore's exceptions have no code but their names
@@ -102,6 +103,7 @@ ROWS = {
     **rows(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
     **rows(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
     **rows(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
+    **rows(_BUSY, "ConflictException"),
     # Not shown yet, or gone
     **rows(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
     **rows(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),

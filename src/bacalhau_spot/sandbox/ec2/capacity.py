@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.sandbox.ec2 import catalog, prices
+from bacalhau_spot.sandbox.ec2 import catalog, prices, spot_quotas
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
@@ -67,14 +67,16 @@ def _price_refusal(region: Region, launch: Launch) -> AwsError | None:
 
 
 def _quota_room(region: Region, launch: Launch) -> int:
-    limits = region.world.settings.spot_vcpu_quota
-    limit = limits.get(region.name, limits.get("*"))
+    word = spot_quotas.family(launch.type)
+    limit = spot_quotas.allowed(region.world.settings, region.name, word)
     if limit is None or not launch.spot:
         return NO_LIMIT
     used = sum(
-        catalog.vcpus(machine.type) for machine in region.machines.values() if machine.spot and machine.alive
+        catalog.vcpus(machine.type)
+        for machine in region.machines.values()
+        if machine.spot and machine.alive and spot_quotas.family(machine.type) == word
     )
-    return max(0, int(limit) - used) // catalog.vcpus(launch.type)
+    return max(0, limit - used) // catalog.vcpus(launch.type)
 
 
 def _capacity_room(region: Region, launch: Launch) -> int:

@@ -49,25 +49,26 @@ def pools(region: Region) -> dict[str, set[str]]:
     """The types that each zone offers. Kept, as every pool of every launch asks."""
     refused = tuple(region.world.settings.not_offered)
     if refused not in region.offers:
-        region.offers = {refused: _pools(region, refused)}
+        region.offers = {refused: pools_of(region, region.name)}
     return region.offers[refused]
 
 
-def _pools(region: Region, refused: tuple[str, ...]) -> dict[str, set[str]]:
-    known = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(region.name)
-    offered: dict[str, set[str]] = {zone: set() for zone in region.zones()}
+def pools_of(region: Region, name: str) -> dict[str, set[str]]:
+    """Likewise for any region by its name, as seen from another."""
+    known = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(name)
+    offered: dict[str, set[str]] = {zone.name: set() for zone in region.backend.zones.get(name, [])}
     if known:
         for row in known:
             # moto's recorded offerings know zones that its regions do not have (eu-west-2d): nothing can be made there.
             if row["Location"] in offered:
                 offered[row["Location"]].add(row["InstanceType"])
     else:
-        general = {name for name in INSTANCE_TYPES if name.partition(".")[0] in FAMILIES_EVERYWHERE}
+        general = {one for one in INSTANCE_TYPES if one.partition(".")[0] in FAMILIES_EVERYWHERE}
         offered = {zone: set(general) for zone in offered}
-    for pool in refused:
-        zone, _, name = pool.partition("/")
+    for pool in region.world.settings.not_offered:
+        zone, _, kind = pool.partition("/")
         if zone in offered:
-            offered[zone].discard(name)
+            offered[zone].discard(kind)
     return offered
 
 

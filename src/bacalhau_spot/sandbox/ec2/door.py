@@ -10,6 +10,7 @@ from moto.core.exceptions import ServiceException
 
 from bacalhau_spot.sandbox.ec2 import (
     catalog,
+    console,
     dhcp,
     fleets,
     gateways,
@@ -19,21 +20,27 @@ from bacalhau_spot.sandbox.ec2 import (
     interfaces,
     keys,
     legacy,
+    machine,
     moto_repairs,
     network,
     own_images,
+    placement,
     places,
     prices,
     quotas,
     shelf,
     spot,
     spot_fleets,
+    status,
+    storage,
     tags,
     templates,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
-from bacalhau_spot.sandbox.services import tagging
+from bacalhau_spot.sandbox.nodes.roster import Roster
+from bacalhau_spot.sandbox.services import identities, logs, pricing, tagging
+from bacalhau_spot.sandbox.services import quotas as account_quotas
 from bacalhau_spot.sandbox.wire import AwsError, Call, Handler, Reply
 
 if TYPE_CHECKING:
@@ -56,6 +63,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
     "DeleteFleets": fleets.delete_fleets,
+    "DeleteFlowLogs": storage.delete_flow_logs,
     "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
     "DeleteKeyPair": keys.delete_pair,
     "DeleteLaunchTemplate": templates.delete_template,
@@ -70,7 +78,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeFleets": fleets.describe_fleets,
     "DescribeImages": images.describe_images,
     "DescribeInstanceConnectEndpoints": shelf.describe_connect_endpoints,
-    "DescribeInstanceStatus": instances.describe_status,
+    "DescribeInstanceStatus": status.describe_status,
     "DescribeInstanceTypeOfferings": catalog.describe_offerings,
     "DescribeInstanceTypes": catalog.describe_types,
     "DescribeInstances": instances.describe_instances,
@@ -82,9 +90,12 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotInstanceRequests": spot.describe_requests,
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
+    "DetachVolume": storage.detach_volume,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
+    "GetConsoleOutput": console.get_output,
     "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "GetSpotPlacementScores": placement.scores,
     "RegisterImage": own_images.register_image,
     "RequestSpotFleet": spot_fleets.request,
     "RequestSpotInstances": legacy.request_spot_instances,
@@ -100,6 +111,7 @@ CHECKS: Mapping[str, Check] = {
     "CreateVpc": quotas.guard("vpcs"),
     "DeleteDhcpOptions": dhcp.check_delete,
     "DeleteInternetGateway": network.check_gateway,
+    "DeleteNetworkAcl": storage.check_acl,
     "DeleteNetworkInterface": interfaces.check_delete,
     "DeleteRouteTable": network.check_route_table,
     "DeleteSecurityGroup": network.check_group,
@@ -119,10 +131,17 @@ AFTERWARDS: Mapping[str, Check] = {
     "DeleteSubnet": network.forget_subnet,
 }
 
-# Services that show what EC2 has, or launch it; by signing name
+# Services that show what EC2 has, launch it, or write for it, and what moto lets through; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "autoscaling": groups.answer,
+    "iam": identities.answer,
+    "logs": logs.answer,
     "tagging": tagging.answer,
+}
+# Services that know nothing of what exists in a region
+ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
+    "pricing": pricing.answer,
+    "servicequotas": account_quotas.answer,
 }
 
 
@@ -137,10 +156,13 @@ class Ec2:
         self._lock = threading.Lock()
         self._addresses = Addresses()
         self._requests = 0
+        self.roster = Roster(world)
 
     def __call__(self, call: Call) -> Reply:
         if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
             return images.answer_parameters(call, self._moto)
+        if call.service in ELSEWHERE:
+            return ELSEWHERE[call.service](self._world, call)
         if call.service != "ec2" and call.service not in BESIDE:
             return self._moto(call)
         region = self._region(call.region)
@@ -156,12 +178,24 @@ class Ec2:
             self._regions.clear()
             self._addresses = Addresses()
 
-    def interrupt(self, region: str, instance_id: str, *, notice_s: float = 120) -> None:
+    def settle(self) -> None:
+        """Everything that is due by now, in every region that was ever spoken to, has happened and is in the roster."""
+        with self._lock:
+            regions = list(self._regions.values())
+        for region in regions:
+            with region.lock:
+                region.advance()
+                machine.adopt(region)
+                self.roster.look(region)
+
+    def interrupt(
+        self, region: str, instance_id: str, *, notice_s: float = 120, reason: str = "capacity"
+    ) -> None:
         """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
         place = self._region(region)
         with place.lock:
             place.advance()
-            spot.interrupt(place, instance_id, notice_s=notice_s)
+            spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
 
     def _answer(self, region: Region, call: Call) -> Reply:
         if not self._codec.knows(call.action):
@@ -199,7 +233,7 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
-                    on_end=[fleets.refill_later, groups.refill_later],
+                    on_end=[self.roster.ended, fleets.refill_later, groups.refill_later],
                 )
                 place = known
                 backend.terminate_instances = lambda ids: groups.terminate(place, ids)

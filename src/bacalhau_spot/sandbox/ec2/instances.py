@@ -35,7 +35,7 @@ def find(region: Region, ids: Iterable[str]) -> list[Machine]:
     return [region.machines[instance_id] for instance_id in wanted]
 
 
-def _selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
+def selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
     machine.adopt(region)
     ids = args.get("InstanceIds")
     found = find(region, ids) if ids else list(region.machines.values())
@@ -48,7 +48,7 @@ def describe_instances(region: Region, args: Args) -> Answer:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    found = sorted(_selected(region, args, FILTERS), key=lambda one: one.order)
+    found = sorted(selected(region, args, FILTERS), key=lambda one: one.order)
     largest = max(1000, len(found)) if args.get("InstanceIds") else 1000
     shown, token = paging.page(found, args, largest=largest, smallest=5)
     return {"Reservations": reservations(region, shown), "NextToken": token}
@@ -105,6 +105,7 @@ FILTERS: dict[str, filters.Getter[Machine]] = {
     "network-interface.vpc-id": lambda one: _first(one, "vpc_id"),
     "network-interface.group-id": lambda one: [group["GroupId"] for group in _groups(one)],
     "owner-id": lambda _: ACCOUNT_ID,
+    "placement-group-name": lambda one: one.placement_group or None,
     "private-ip-address": lambda one: _first(one, "private_ip_address"),
     "reservation-id": lambda one: one.reservation_id,
     "root-device-name": lambda one: one.moto.root_device_name,
@@ -138,7 +139,7 @@ def described(region: Region, one: Machine) -> dict[str, Any]:
         "KeyName": moto.key_name,
         "AmiLaunchIndex": moto.ami_launch_index,
         "LaunchTime": one.launched_at,
-        "Placement": {"AvailabilityZone": one.zone, "GroupName": "", "Tenancy": "default"},
+        "Placement": {"AvailabilityZone": one.zone, "GroupName": one.placement_group, "Tenancy": "default"},
         "Monitoring": {"State": moto.monitoring_state},
         "PrivateDnsName": moto.private_dns_name if primary else "",
         "PrivateIpAddress": primary.private_ip_address if primary else None,
@@ -245,43 +246,6 @@ def _disks(one: Machine) -> list[dict[str, Any]]:
     ]
 
 
-def describe_status(region: Region, args: Args) -> Answer:
-    """Running instances only, unless all are asked for. Here a running one has passed its checks."""
-    found = _selected(region, args, STATUS_FILTERS)
-    if not args.get("IncludeAllInstances"):
-        found = [one for one in found if one.state == machine.RUNNING]
-    shown, token = paging.page(found, args, smallest=5)
-    return {"InstanceStatuses": [_status(one) for one in shown], "NextToken": token}
-
-
-def _check(one: Machine) -> str:
-    return "ok" if one.state == machine.RUNNING else "not-applicable"
-
-
-STATUS_FILTERS: dict[str, filters.Getter[Machine]] = {
-    "availability-zone": FILTERS["availability-zone"],
-    "instance-state-code": FILTERS["instance-state-code"],
-    "instance-state-name": FILTERS["instance-state-name"],
-    "instance-status.status": _check,
-    "system-status.status": _check,
-}
-
-
-def _status(one: Machine) -> dict[str, Any]:
-    status = _check(one)
-    passed = [{"Name": "reachability", "Status": "passed"}] if status == "ok" else None
-    summary = {"Status": status, "Details": passed}
-    return {
-        "InstanceId": one.id,
-        "AvailabilityZone": one.zone,
-        "InstanceState": {"Code": one.state, "Name": STATES[one.state]},
-        "InstanceStatus": summary,
-        "SystemStatus": summary,
-        "Events": [],
-        "OutpostArn": None,
-    }
-
-
 def describe_attribute(region: Region, args: Args) -> Answer | None:
     """User data comes back as it was given, binary or not; the other attributes are moto's to answer."""
     one = find(region, [args.get("InstanceId", "")])[0]
@@ -292,6 +256,8 @@ def describe_attribute(region: Region, args: Args) -> Answer | None:
     if attribute == "instanceInitiatedShutdownBehavior":
         behaviour = one.moto.instance_initiated_shutdown_behavior
         return {"InstanceId": one.id, "InstanceInitiatedShutdownBehavior": {"Value": behaviour}}
+    if attribute == "disableApiStop":
+        return {"InstanceId": one.id, "DisableApiStop": {"Value": _no_stop(one)}}
     if attribute == "groupSet":
         return {"InstanceId": one.id, "Groups": _groups(one)}
     return None
@@ -307,7 +273,7 @@ def terminate_instances(region: Region, args: Args) -> Answer:
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
     found = find(region, ids)
-    protected = [one for one in found if one.moto.disable_api_termination and one.state != TERMINATED]
+    protected = [one for one in found if protection(one) and one.state != TERMINATED]
     for one in found:
         if protected and one.zone not in {other.zone for other in protected}:
             _terminate(region, one)
@@ -315,10 +281,23 @@ def terminate_instances(region: Region, args: Args) -> Answer:
         if one.state != TERMINATED:
             raise AwsError(
                 "OperationNotPermitted",
-                f"The instance '{one.id}' may not be terminated. Modify its 'disableApiTermination' instance attribute "
+                f"The instance '{one.id}' may not be terminated. Modify its '{protection(one)}' instance attribute "
                 "and try again.",
             )
     return {"TerminatingInstances": [_terminate(region, one) for one in found]}
+
+
+def protection(one: Machine) -> str:
+    """The attribute that keeps it from being terminated; stop protection does so too (EC2 user guide)."""
+    if one.moto.disable_api_termination:
+        return "disableApiTermination"
+    return "disableApiStop" if _no_stop(one) else ""
+
+
+def _no_stop(one: Machine) -> bool:
+    return (
+        str(one.moto.disable_api_stop).lower() == "true"
+    )  # moto keeps the word that a later change is sent in
 
 
 def _terminate(region: Region, one: Machine) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from moto.ec2.utils import random_reservation_id
 
 from bacalhau_spot.sandbox.ec2 import capacity, prices, request, spot, templates
 from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine
+from bacalhau_spot.sandbox.nodes import boot
 from bacalhau_spot.sandbox.wire import AwsError
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
@@ -106,6 +107,7 @@ def _instance(region: Region, launch: Launch, index: int, client_token: str) -> 
         monitoring_state="enabled" if (data.get("Monitoring") or {}).get("Enabled") else "disabled",
         ami_launch_index=index,
         disable_api_termination=bool(data.get("DisableApiTermination")) and not launch.spot,
+        disable_api_stop=bool(data.get("DisableApiStop")) and not launch.spot,
         instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
         associate_public_ip=False,
         private_ip=launch.interface.get("PrivateIpAddress") or data.get("PrivateIpAddress"),
@@ -122,7 +124,7 @@ def _instance(region: Region, launch: Launch, index: int, client_token: str) -> 
 
 def _equip(region: Region, machine: Machine, launch: Launch) -> None:
     machine.set_state(PENDING)
-    region.later(region.world.settings.pending_s, lambda: _start(machine))
+    region.later(region.world.settings.pending_s, lambda: _start(region, machine))
     _set_instance_tags(region, machine, launch)
     for eni in machine.moto.nics.values():
         _set_up_interface(region, eni, launch)
@@ -134,15 +136,18 @@ def _equip(region: Region, machine: Machine, launch: Launch) -> None:
         spot.record(region, machine, launch, price=prices.spelled(price))
 
 
-def _start(machine: Machine) -> None:
+def _start(region: Region, machine: Machine) -> None:
     if machine.state == PENDING:
         machine.set_state(RUNNING)
+        machine.started_at = region.now()
+        boot.fetch_token(region, machine)
 
 
 def _set_instance_tags(region: Region, machine: Machine, launch: Launch) -> None:
     region.set_tags(machine.id, launch.tags.get("instance", {}))
     if machine.fleet_id:
-        region.set_tags(machine.id, {"aws:ec2:fleet-id": machine.fleet_id})
+        key = "aws:ec2spot:fleet-request-id" if machine.fleet_id.startswith("sfr-") else "aws:ec2:fleet-id"
+        region.set_tags(machine.id, {key: machine.fleet_id})
     if launch.template:
         template_id, version = launch.template
         region.set_tags(

@@ -31,6 +31,10 @@ class Machine:
     placement_group: str = ""
     boot_mode: str = "uefi-preferred"
     notice_at: float | None = None  # when AWS announced the interruption
+    notice_s: float = 0.0  # and how long before it
+    started_at: float | None = None  # when it came to run
+    ending_at: float | None = None  # when it began to shut down
+    token: str | None = None  # what its node has read from the Parameter Store
 
     @property
     def id(self) -> str:
@@ -63,6 +67,7 @@ def shut_down(region: Region, machine: Machine, *, code: str, by_user: bool) -> 
     if machine.state in (SHUTTING_DOWN, TERMINATED):
         return
     machine.set_state(SHUTTING_DOWN)
+    machine.ending_at = region.now()
     _explain(machine, code, by_user=by_user, moment=region.now())
     for listener in region.on_end:
         listener(region, machine)
@@ -143,6 +148,7 @@ def _adopt(region: Region, reservation_id: str, instance: Any) -> None:
         launched_at=region.now(),
         order=region.turn(),
         spot=instance.lifecycle == "spot",
+        started_at=region.now(),
     )
 
 

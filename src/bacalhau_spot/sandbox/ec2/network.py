@@ -65,11 +65,14 @@ def check_subnet(region: Region, args: Args) -> None:
 
 
 def forget_subnet(region: Region, args: Args) -> None:
-    """A deleted subnet leaves its route table. In moto it stays, and the VPC can then never be deleted."""
+    """A deleted subnet leaves its route table and its ACL. In moto it stays, and neither can then ever be deleted."""
     gone = args.get("SubnetId")
     for table in region.backend.route_tables.values():
         kept = {key: target for key, target in table._associations.items() if target != gone}  # noqa: SLF001 - moto has no other way
         table._associations = kept  # noqa: SLF001 - as above
+    for acl in region.backend.network_acls.values():
+        held = acl._associations.items()  # noqa: SLF001 - as above
+        acl._associations = {key: one for key, one in held if one.subnet_id != gone}  # noqa: SLF001 - as above
     region.forget_tags(str(gone))
 
 

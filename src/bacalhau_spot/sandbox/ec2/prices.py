@@ -37,7 +37,7 @@ FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
 }
 
 
-def _chance(*parts: object) -> float:
+def chance(*parts: object) -> float:
     """A number in [0, 1) that depends on nothing but its arguments."""
     digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=6).digest()
     return int.from_bytes(digest) / 2**48
@@ -49,7 +49,7 @@ def on_demand(region: str, name: str) -> float:
     gpu_gib = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB", 0) / 1024
     usd = USD_PER_VCPU * catalog.vcpus(name) + USD_PER_GIB * catalog.memory_mib(name) / 1024
     usd = float(usd + USD_PER_GPU_GIB * gpu_gib)
-    return usd * _family(name, info) * _place(region)
+    return usd * _family(name, info) * place(region)
 
 
 def _family(name: str, info: Mapping[str, Any]) -> float:
@@ -62,15 +62,42 @@ def _family(name: str, info: Mapping[str, Any]) -> float:
     return factor * (1.12 if "d" in family[2:] else 1.0)  # local disks
 
 
-def _place(region: str) -> float:
+def place(region: str) -> float:
     if region in CHEAP_REGIONS:
         return 1.0
-    return DEAR_REGIONS.get(region) or 1.04 + 0.2 * _chance("region", region)
+    return DEAR_REGIONS.get(region) or 1.04 + 0.2 * chance("region", region)
 
 
 def spot_at(region: Region, zone: str, name: str, moment: float) -> float:
     """The Linux spot price of a pool at a moment."""
-    return _base(region, zone, name) * _wobble(zone, name, _change(zone, name, moment))
+    return next(_changes(region, zone, name, moment))[1]
+
+
+def _changes(region: Region, zone: str, name: str, until: float) -> Iterator[tuple[float, float]]:
+    """When the pool's price came to hold, and what it was: the newest first, without an end.
+
+    From its first scripted step on (switch `prices`) a pool has these and no others.
+    """
+    steps = _scripted(region, zone, name)
+    yield from ((at, usd) for at, usd in reversed(steps) if at <= until)
+    first = steps[0][0] if steps else until
+    base, (step, _) = _base(region, zone, name), _period(zone, name)
+    moment = _change(zone, name, min(first, until))
+    if steps and moment >= first:
+        moment -= step
+    while True:
+        yield moment, base * _wobble(zone, name, moment)
+        moment -= step
+
+
+def _scripted(region: Region, zone: str, name: str) -> list[tuple[float, float]]:
+    """The steps of the narrowest name that has any, in the order of time."""
+    script = region.world.settings.prices
+    for known in (f"{zone}/{name}", zone, name, region.name, "*") if script else ():
+        steps = [(float(step["at"]), float(step["usd"])) for step in script if step["pool"] == known]
+        if steps:
+            return sorted(steps)
+    return []
 
 
 def current(region: Region, zone: str, name: str) -> float:
@@ -78,18 +105,18 @@ def current(region: Region, zone: str, name: str) -> float:
 
 
 def _base(region: Region, zone: str, name: str) -> float:
-    share = 0.32 + 0.10 * _chance("type", region.name, name) + 0.03 * _chance("zone", zone, name)
+    share = 0.32 + 0.10 * chance("type", region.name, name) + 0.03 * chance("zone", zone, name)
     return on_demand(region.name, name) * share * region.world.settings.price_factor
 
 
 def _wobble(zone: str, name: str, change: int) -> float:
-    return 0.98 + 0.04 * _chance("when", zone, name, change)
+    return 0.98 + 0.04 * chance("when", zone, name, change)
 
 
 def _period(zone: str, name: str) -> tuple[int, int]:
     """How often the pool's price changes, and when first: every four to nine hours. Whole seconds, so that sums are exact."""
-    step = int((4 + 5 * _chance("step", zone, name)) * HOUR)
-    return step, int(step * _chance("offset", zone, name))
+    step = int((4 + 5 * chance("step", zone, name)) * HOUR)
+    return step, int(step * chance("offset", zone, name))
 
 
 def _change(zone: str, name: str, moment: float) -> int:
@@ -137,10 +164,7 @@ def _products(asked: list[str] | None) -> list[str]:
 def _pool_rows(
     region: Region, zone: str, name: str, products: list[str], start: float, end: float
 ) -> Iterator[dict[str, Any]]:
-    step, _ = _period(zone, name)
-    base, moment = _base(region, zone, name), _change(zone, name, end)
-    while True:
-        usd = base * _wobble(zone, name, moment)
+    for moment, usd in _changes(region, zone, name, end):
         for product in products:
             yield {
                 "AvailabilityZone": zone,
@@ -151,4 +175,3 @@ def _pool_rows(
             }
         if moment <= start:
             return
-        moment -= step

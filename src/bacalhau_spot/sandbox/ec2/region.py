@@ -72,9 +72,11 @@ class Region:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _turns: Iterator[int] = field(default_factory=itertools.count)
+    _at: float | None = None  # while something is done that was due: when that was
 
     def now(self) -> float:
-        return self.world.now()
+        """While what was due is done: when it was due, however late anybody asks."""
+        return self.world.now() if self._at is None else self._at
 
     def moment(self) -> datetime:
         return datetime.fromtimestamp(self.now(), UTC).replace(tzinfo=None)  # moto's times are naive UTC
@@ -84,8 +86,13 @@ class Region:
         heapq.heappush(self._agenda, (self.now() + delay_s, self.turn(), action))
 
     def advance(self) -> None:
-        while self._agenda and self._agenda[0][0] <= self.now():
-            heapq.heappop(self._agenda)[2]()
+        now = self.world.now()
+        try:
+            while self._agenda and self._agenda[0][0] <= now:
+                self._at, _, action = heapq.heappop(self._agenda)
+                action()
+        finally:
+            self._at = None
 
     def turn(self) -> int:
         return next(self._turns)

@@ -24,7 +24,10 @@ MESSAGES = {
     "instance-terminated-by-user": "Spot instance terminated due to user-initiated termination.",
     "marked-for-termination": "Spot instance marked for termination.",
     "instance-terminated-no-capacity": "Spot instance terminated because there is no capacity to fulfill the request.",
+    "instance-terminated-by-price": "Spot instance terminated because the Spot price exceeds your maximum price.",
 }
+# Why AWS takes an instance back, in a request's words
+TAKEN = {"capacity": "instance-terminated-no-capacity", "price": "instance-terminated-by-price"}
 
 
 @dataclass
@@ -69,8 +72,8 @@ def close(region: Region, machine: Machine, *, status: str) -> None:
         request.move(state="closed", status=status, now=region.now())
 
 
-def interrupt(region: Region, instance_id: str, *, notice_s: float) -> None:
-    """AWS takes the instance back: a notice first, then it shuts down whatever anyone does."""
+def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str = "capacity") -> None:
+    """AWS takes the instance back: a notice first, then it shuts down whatever anyone does. Why is a key of TAKEN."""
     victim = region.machines.get(instance_id)
     if victim is None or not victim.spot:
         raise AwsError(
@@ -78,13 +81,13 @@ def interrupt(region: Region, instance_id: str, *, notice_s: float) -> None:
         )
     if victim.state not in (machine.PENDING, machine.RUNNING) or victim.notice_at is not None:
         return
-    victim.notice_at = region.now()
+    victim.notice_at, victim.notice_s = region.now(), notice_s
     request = region.spot_requests.get(victim.spot_request_id)
     if request is not None and request.state == "active":
         request.move(status="marked-for-termination", now=region.now())
 
     def take() -> None:
-        close(region, victim, status="instance-terminated-no-capacity")
+        close(region, victim, status=TAKEN[reason])
         machine.shut_down(region, victim, code=machine.SPOT_SHUTDOWN, by_user=False)
 
     region.later(notice_s, take)

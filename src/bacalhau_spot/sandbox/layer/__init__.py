@@ -12,8 +12,12 @@ from bacalhau_spot.sandbox.layer.faults import Faults
 from bacalhau_spot.sandbox.layer.identity import Identity
 from bacalhau_spot.sandbox.layer.latency import Latency
 from bacalhau_spot.sandbox.layer.opt_in import OptIn
+from bacalhau_spot.sandbox.layer.policy import Policy
+from bacalhau_spot.sandbox.layer.proof import Decoder
 from bacalhau_spot.sandbox.layer.read_lag import ReadLag
 from bacalhau_spot.sandbox.layer.record import Record
+from bacalhau_spot.sandbox.layer.service_role import ServiceRole
+from bacalhau_spot.sandbox.layer.simulator import Simulator
 from bacalhau_spot.sandbox.layer.throttle import Throttle
 
 if TYPE_CHECKING:
@@ -27,12 +31,16 @@ STAGES = (
     Credentials,
     OptIn,
     Deny,
+    Policy,
     Throttle,
     Faults,
     DryRun,
+    ServiceRole,
+    Simulator,
     ClientToken,
     ReadLag,
     Identity,
+    Decoder,
 )
 
 
@@ -41,4 +49,6 @@ def build(world: World, inner: Handler) -> Handler:
     handler = inner
     for stage in reversed(STAGES):
         handler = stage(world, handler)
+        if isinstance(handler, Policy):
+            handler.last = inner
     return handler

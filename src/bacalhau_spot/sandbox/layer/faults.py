@@ -50,6 +50,8 @@ class Faults:
 
 def _matches(fault: Fault, call: Call) -> bool:
     pattern = str(fault["match"])
+    if call.service == "orchestrator" and not pattern.startswith("orchestrator:"):
+        return False  # `*` means AWS, of which it is no part
     name = call.name if ":" in pattern else call.action
     return fault.get("region") in {None, call.region} and fnmatchcase(name, pattern)
 

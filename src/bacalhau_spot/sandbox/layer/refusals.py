@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox import protocol
+from bacalhau_spot.sandbox.layer import proof
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
@@ -49,22 +50,46 @@ def expired(call: Call) -> AwsError:
     return AwsError("ExpiredToken", message, status=403)
 
 
-def denied(call: Call, *, user_arn: str, resource: str, proof: str) -> AwsError:
-    """EC2 names a resource and gives proof only for what changes something; reads are refused without either."""
+def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explicit: bool = False) -> AwsError:
+    """EC2 names a resource and gives proof only for what changes something; reads are refused without either.
+
+    `action`: what was not allowed, where it is not the call itself. `explicit`: a policy says no, instead of none saying yes.
+    """
+    asked = action or call.name
     bare = call.service == "ec2" and not call.mutates
     where = "" if bare else f" on resource: {resource}"
-    why = (
-        f"User: {user_arn} is not authorized to perform: {call.name}{where} "
-        f"because no identity-based policy allows the {call.name} action"
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if explicit
+        else f"because no identity-based policy allows the {asked} action"
     )
+    why = f"User: {user_arn} is not authorized to perform: {asked}{where} {reason}"
     if call.service == "ec2":
         message = f"You are not authorized to perform this operation. {why}"
         if not bare:
-            message += f". Encoded authorization failure message: {proof}"
+            encoded = proof.encoded(call, action=asked, resource=resource, explicit=explicit)
+            message += f". Encoded authorization failure message: {encoded}"
         return AwsError("UnauthorizedOperation", message, status=403)
     if protocol.is_json(call):
         return AwsError("AccessDeniedException", why)
     return AwsError("AccessDenied", why, status=403)
+
+
+def no_service_role() -> AwsError:
+    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances"."""
+    return AwsError(
+        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+        "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+        status=403,
+    )
+
+
+def name_taken(role: str) -> AwsError:
+    return AwsError(
+        "InvalidInput",
+        f"Service role name {role} has been taken in this account, please try a different suffix.",
+        status=400,
+    )
 
 
 def _not_validated() -> AwsError:

@@ -4,26 +4,39 @@ A module a family of commands. Their form is published in ../schemas/, and a tes
 """
 
 from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
+from bacalhau_spot.ui.jsonout.cost import cost_data
+from bacalhau_spot.ui.jsonout.doctor import checkup_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
+from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.offers import offers_data
+from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
+from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
 
 __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "checkup_data",
+    "cost_data",
     "create_data",
     "envelope",
     "error_data",
     "event_name",
+    "forgotten_data",
     "instance_data",
     "listing_data",
     "nuke_found_data",
+    "offers_data",
     "order_data",
     "plan_data",
+    "policy_data",
     "problem_data",
+    "prune_data",
     "resources_data",
+    "status_data",
     "teardown_data",
     "text",
     "time_text",

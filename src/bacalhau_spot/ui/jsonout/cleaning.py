@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.teardown import ROWS, waves
+from bacalhau_spot.ui.jsonout.prune import forgotten_data
 from bacalhau_spot.ui.jsonout.values import Data, problem_data, time_text
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.found import Found
     from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.prune import Forgotten
     from bacalhau_spot.core.receipt import TeardownReceipt
 
 _MICRO = Decimal("0.000001")
@@ -28,7 +30,8 @@ def _resource(one: Resource) -> Data:
     return {"region": one.region, "kind": one.kind, "id": one.id, "name": one.name, "state": one.state}
 
 
-def teardown_data(receipt: TeardownReceipt) -> Data:
+def teardown_data(receipt: TeardownReceipt, forgotten: Forgotten | None = None) -> Data:
+    """`forgotten`: what the orchestrator was made to forget; None when it was not asked."""
     return {
         "cluster": receipt.cluster,
         "interrupted": receipt.interrupted,
@@ -48,6 +51,7 @@ def teardown_data(receipt: TeardownReceipt) -> Data:
         "looked_into": list(receipt.looked_into),
         "unseen": [problem_data(problem) for problem in receipt.unseen],
         "silent": [problem_data(problem) for problem in receipt.silent],
+        "orchestrator": forgotten_data(forgotten),
     }
 
 

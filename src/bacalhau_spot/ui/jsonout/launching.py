@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data
+from bacalhau_spot.ui.jsonout.cost import exact
+from bacalhau_spot.ui.jsonout.values import Data, instance_data, pools_data, problem_data
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.estimate import Budget, Estimate, Span
     from bacalhau_spot.core.plan import Plan, RegionPlan
     from bacalhau_spot.core.receipt import CreateReceipt, Listing, RegionReceipt
 
@@ -19,9 +22,26 @@ def plan_data(plan: Plan) -> Data:
         "present": plan.present,
         "launch": plan.launch,
         "usd_per_hour": None if price is None else {"low": str(price[0]), "high": str(price[1])},
+        "estimate": _estimate(plan.estimate),
+        "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
+        "choice": [_choice(choice) for choice in plan.choices],
+        "stake": None
+        if plan.stake is None
+        else {"pools": plan.stake.pools, "at_most": plan.stake.at_most, "limit": plan.stake.limit},
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
+    }
+
+
+def _choice(choice: Choice) -> Data:
+    return {
+        "region": choice.region,
+        "chosen": choice.chosen,
+        "reason": str(choice.reason),
+        "usd_per_hour": None if choice.usd_per_hour is None else str(choice.usd_per_hour),
+        "score": choice.score,
+        "room": choice.room,
     }
 
 
@@ -31,6 +51,7 @@ def _region_plan(region: RegionPlan) -> Data:
         "wanted": region.wanted,
         "present": region.present,
         "launch": region.launch,
+        "estimate": None if region.estimate is None else _estimate(region.estimate),
         "images": [{"id": image.id, "arch": str(image.arch)} for image in region.images],
         "pools": [
             {
@@ -41,6 +62,29 @@ def _region_plan(region: RegionPlan) -> Data:
             }
             for offer in region.offers
         ],
+    }
+
+
+def _estimate(one: Estimate) -> Data:
+    return {
+        "instances": _span(one.instances),
+        "volumes_usd_per_hour": exact(one.volumes_usd),
+        "addresses_usd_per_hour": exact(one.addresses_usd),
+        "total": _span(one.total),
+        "on_demand": _span(one.on_demand_total),
+        "saving": _span(one.saving),
+    }
+
+
+def _span(span: Span | None) -> Data | None:
+    return None if span is None else {"low": exact(span.low), "high": exact(span.high)}
+
+
+def _budget(one: Budget) -> Data:
+    return {
+        "usd_per_hour": exact(one.usd_per_hour),
+        "standing_usd_per_hour": exact(one.standing_usd),
+        "launch_usd_per_hour": exact(one.launch_usd),
     }
 
 
@@ -56,6 +100,7 @@ def create_data(receipt: CreateReceipt) -> Data:
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
         "made": dict(receipt.made),
+        "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
 

@@ -9,6 +9,7 @@ from bacalhau_spot.core.lifecycle import phase_of
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.pools import PoolShares
     from bacalhau_spot.core.receipt import Problem
 
 Data = dict[str, Any]
@@ -26,6 +27,17 @@ def problem_data(problem: Problem) -> Data:
         "operation": problem.operation,
         "region": problem.region,
         "request_id": problem.request_id,
+    }
+
+
+def pools_data(shares: PoolShares) -> Data:
+    """How spot nodes are spread over capacity pools."""
+    fullest = shares.fullest
+    return {
+        "count": shares.pools,
+        "nodes": shares.nodes,
+        "at_stake": shares.at_stake,
+        "fullest": None if fullest is None else {"type": fullest.type, "zone": fullest.zone},
     }
 
 

@@ -1,27 +1,43 @@
 """What is shown: values in, renderables out. Nothing here prints."""
 
 from bacalhau_spot.ui.problems import from_problems
+from bacalhau_spot.ui.views.cost import cost_view
+from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
 from bacalhau_spot.ui.views.errors import error_view
 from bacalhau_spot.ui.views.listing import listing_view
 from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
-from bacalhau_spot.ui.views.plan import plan_view
+from bacalhau_spot.ui.views.offers import offers_view
+from bacalhau_spot.ui.views.plan import over_budget, plan_view
+from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
 from bacalhau_spot.ui.views.receipt import create_receipt_view
+from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
 from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
 
 __all__ = [
+    "StatusView",
+    "checkup_errors",
+    "checkup_view",
     "config_view",
+    "cost_view",
     "create_receipt_view",
     "error_view",
     "from_problems",
     "json_text",
     "listing_view",
     "nuke_preview_view",
+    "offers_view",
     "order_view",
+    "over_budget",
     "plan_view",
+    "prune_preview_view",
+    "prune_receipt_view",
     "sentence",
+    "status_view",
+    "still_listed",
     "teardown_preview_view",
     "teardown_receipt_view",
     "tree_view",
     "verbatim",
+    "with_forgotten",
 ]

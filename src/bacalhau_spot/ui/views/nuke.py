@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.costs import HOURS_A_MONTH
 from bacalhau_spot.core.found import in_order
+from bacalhau_spot.core.list_prices import HOURS_A_MONTH
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, waves
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, few, kind, kind_name, listed, plural, usd

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.plan import HOURS_PER_MONTH
+from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
-from bacalhau_spot.ui.words import few, plural, usd_range
+from bacalhau_spot.ui.words import fault, few, percent, plural, usd, usd_range
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from bacalhau_spot.core.estimate import Budget, Estimate, Span
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.plan import Plan, RegionPlan
 
@@ -27,7 +28,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Text(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_totals(plan)]
+        parts += [_regions(plan), *_totals(plan), *_stake(plan)]
     elif not plan.remove:
         there = f"{plan.present} of {plural(plan.wanted, 'node')}"
         parts.append(Text(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
@@ -38,24 +39,28 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
 
 
 def _regions(plan: Plan) -> RenderableType:
-    numbers = ("have", "want", "launch")
+    counts, money = ("have", "want", "launch"), ("per hour", "saved")
     return Columns(
-        ("region", *numbers, "zones", "instance types", "USD per node-hour"),
+        ("region", *counts, "zones", "instance types", "USD per node-hour", *money),
         [_row(region) for region in plan.regions],
-        right=numbers,
-        spare=("instance types", "zones", "have"),
-        total=("total", str(plan.present), str(plan.wanted), str(plan.launch), "", "", "")
-        if len(plan.regions) > 1
-        else None,
+        right=(*counts, *money),
+        spare=("instance types", "zones", "have", "USD per node-hour", "saved"),
+        prose=("instance types",),
+        total=_sum(plan) if len(plan.regions) > 1 else None,
     )
 
 
 def _row(region: RegionPlan) -> tuple[str, ...]:
     counts = (str(region.present), str(region.wanted), str(region.launch))
-    if not region.launch:
-        return (region.region, *counts, "", "", "")
+    if region.estimate is None:
+        return (region.region, *counts, "", "", "", "", "")
     zones = " ".join(zone.removeprefix(region.region) for zone in region.zones)
-    return (region.region, *counts, zones, few(region.types), _price(region))
+    return (region.region, *counts, zones, few(region.types), _price(region), *_money(region.estimate))
+
+
+def _sum(plan: Plan) -> tuple[str, ...]:
+    counts = (str(plan.present), str(plan.wanted), str(plan.launch))
+    return ("total", *counts, "", "", "", *_money(plan.estimate))
 
 
 def _price(region: RegionPlan) -> str:
@@ -64,15 +69,107 @@ def _price(region: RegionPlan) -> str:
     return usd_range(region.low, region.high)
 
 
-def _totals(plan: Plan) -> list[Text]:
-    price = plan.usd_per_hour
-    if price is None:
-        cost = "the price is unknown: AWS shows none for some pool"
-    else:
-        low, high = price
-        month = usd_range(low * HOURS_PER_MONTH, high * HOURS_PER_MONTH)
-        cost = f"{usd_range(low, high)} an hour, {month} a month, for the instances at today's spot prices"
-    return [Text(f"launch {plural(plan.launch, 'instance')}: {cost}", style="bold")]
+def _money(one: Estimate) -> tuple[str, str]:
+    total = _UNKNOWN_PRICE if one.total is None else _span(one.total)
+    return total, _saved(one.saving)
+
+
+def _span(span: Span) -> str:
+    return usd_range(span.low, span.high)
+
+
+def _saved(span: Span | None) -> str:
+    if span is None:
+        return ""
+    low, high = percent(span.low), percent(span.high)
+    return low if low == high else f"{low} to {high}"
+
+
+def _totals(plan: Plan) -> list[RenderableType]:
+    one = plan.estimate
+    launch = f"launch {plural(plan.launch, 'instance')}"
+    if one.total is None:
+        text = f"{launch}: the price is unknown: AWS shows none for some pool"
+        return [Said(text, style="bold"), *_budget(plan)]
+    instances = "" if one.instances is None else f"instances {_span(one.instances)} at today's spot prices, "
+    return [
+        Said(f"{launch}: {_span(one.total)} an hour, {_span(one.total.month)} a month", style="bold"),
+        Said(
+            f"an hour: {instances}volumes {usd(one.volumes_usd)}, public addresses {usd(one.addresses_usd)}"
+        ),
+        Said(_on_demand(plan, one)),
+        *_budget(plan),
+    ]
+
+
+def _on_demand(plan: Plan, one: Estimate) -> str:
+    if one.on_demand_total is None:
+        why = (
+            f"AWS's price list could not be read ({fault(plan.no_list)})"
+            if plan.no_list
+            else "not in AWS's list"
+        )
+        return f"on demand: unknown, {why}"
+    return f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
+
+
+def _budget(plan: Plan) -> list[RenderableType]:
+    budget = plan.budget
+    if budget is None or not budget.kept or budget.total_usd is None:
+        return []
+    there = f", {usd(budget.standing_usd)} of it there already" if budget.standing_usd else ""
+    return [Said(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{there}")]
+
+
+def over_budget(plan: Plan) -> UserError:
+    """Why a plan is not carried out: what it may come to, beside what it may."""
+    budget = plan.budget
+    if budget is None:
+        raise AssertionError("no budget, so nothing is over it")
+    if budget.launch_usd is None or budget.standing_usd is None:
+        return _no_telling(budget)
+    parts = [f"{plural(plan.launch, 'instance')} to launch: up to {usd(budget.launch_usd)} an hour"]
+    if budget.standing_usd:
+        parts.append(f"{plural(plan.present, 'instance')} there already: {usd(budget.standing_usd)} an hour")
+    total = budget.launch_usd + budget.standing_usd
+    return UserError(
+        f"the cluster may cost more than its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
+        why=f"it may come to {usd(total)} an hour, {usd(total - budget.usd_per_hour)} too much",
+        details=tuple(parts),
+        hint="lower `nodes`, or allow more: `budget_usd_per_hour`, `--budget`",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _no_telling(budget: Budget) -> UserError:
+    """What is not known counts as too much; what can be done about it depends on what it is."""
+    say_most = budget.launch_usd is None and budget.standing_usd is not None
+    most = (
+        "say the most to pay for an instance (`max_price_usd_per_hour`, `--max-price`), or "
+        if say_most
+        else ""
+    )
+    return UserError(
+        f"whether the budget of {usd(budget.usd_per_hour)} an hour is kept cannot be told; nothing was launched",
+        why=f"AWS shows no price for {'some pool' if say_most else 'the pool of some node that is there'}",
+        hint=f"{most}lift the budget: `--budget none`",
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _stake(plan: Plan) -> list[Said]:
+    """What one capacity pool's loss would take, at worst."""
+    if plan.stake is None or not plan.stake.pools:
+        return []
+    nodes = plan.launch + plan.present
+    limit = plan.stake.limit
+    why = (
+        f"max_share_per_pool allows {limit} in each"
+        if limit is not None
+        else "AWS may put a whole region into one; `max_share_per_pool` limits that"
+    )
+    worst = f"the loss of one would take up to {plan.stake.at_most} of {plural(nodes, 'node')}"
+    return [Said(f"in up to {plural(plan.stake.pools, 'capacity pool')}: {worst} ({why})")]
 
 
 def _surplus(plan: Plan) -> list[Text]:

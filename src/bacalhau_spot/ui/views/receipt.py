@@ -10,6 +10,7 @@ from rich.text import Text
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.quotas import quotas_of
 from bacalhau_spot.core.verdict import denied_action, judge
+from bacalhau_spot.ui.views.pools import pools_line
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
@@ -34,6 +35,7 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     if receipt.removed:
         parts.append(Text(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
     parts.append(_total(receipt))
+    parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
     return Group(*parts)
 

@@ -96,7 +96,8 @@ class Columns:
 
     Where the window is too narrow, whole columns go, in the order of `spare`; what still has no room is left to the
     terminal, because an id that we broke could not be copied. Columns in which nothing stands are not shown.
-    `right` names the columns of numbers; `total` is a last row that stands out.
+    `right` names the columns of numbers; `total` is a last row that stands out. Before a column goes, words of `prose` are
+    folded down to `at_least`; None: a column goes first.
     """
 
     heads: tuple[str, ...]
@@ -105,6 +106,7 @@ class Columns:
     spare: tuple[str, ...] = ()
     prose: tuple[str, ...] = ()
     total: Sequence[str] | None = None
+    at_least: int | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
@@ -130,7 +132,10 @@ class Columns:
             pieces = (
                 [word for cell in cells for word in cell.split()] if folded and self._folds(head) else cells
             )
-            widths.append(max(map(cell_len, pieces), default=0))
+            widest = max(map(cell_len, pieces), default=0)
+            if self.at_least is not None and not folded and self._folds(head):
+                widest = min(widest, self.at_least)
+            widths.append(widest)
         return sum(widths) + _GAP * max(0, len(kept) - 1)
 
     def _table(self, kept: Sequence[str]) -> Table:

@@ -1,7 +1,8 @@
-"""What the kinds that cost money without running cost, in USD per hour: AWS's list prices.
+"""AWS's list prices of what costs money beside the instances. The one place for them; what was spent is core/cost.py's.
 
 Sources: "Amazon EC2 pricing", "Amazon EBS pricing", "Amazon VPC pricing", us-east-1, 2026. Other regions differ by up to a
-half; an estimate of what stops costing need not be better. Instances are priced by their capacity pool.
+half: where AWS's price list of a region can be read, its price is taken instead (`cloud.port.Prices`). A public IPv4 address
+costs the same in every region (AWS News Blog, "AWS Public IPv4 Address Charge", 2023).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Resource
 
-HOURS_A_MONTH = Decimal(730)
+HOURS_A_MONTH = Decimal(730)  # AWS's own figure in its price lists
 
 # Per GiB and month.
 _VOLUMES = {
@@ -37,8 +38,15 @@ _EACH = {
     Kind.ALARM: Decimal("0.10") / HOURS_A_MONTH,
 }
 
+ADDRESS_USD_PER_HOUR = _EACH[Kind.ADDRESS]
+
 # (region, type, zone) -> USD per hour
 Prices = dict[tuple[str, str, str], Decimal]
+
+
+def gib_usd_per_month(volume_type: str = "gp3") -> Decimal:
+    """What a GiB of a volume costs; of an unknown type what it costs as gp3."""
+    return _VOLUMES.get(volume_type, _VOLUMES["gp3"])
 
 
 def usd_per_hour(resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
@@ -52,7 +60,7 @@ def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> De
         # Beside the instance its public address, which the pool's price does not hold.
         return spot.get((resource.region, resource.type, resource.zone), Decimal(0)) + _EACH[Kind.ADDRESS]
     if kind is Kind.VOLUME:
-        return _VOLUMES.get(resource.type, _VOLUMES["gp3"]) * resource.size_gib / HOURS_A_MONTH
+        return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
     if kind is Kind.SNAPSHOT:
         return _SNAPSHOT * resource.size_gib / HOURS_A_MONTH
     return _EACH.get(kind, Decimal(0))

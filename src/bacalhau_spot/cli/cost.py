@@ -1,0 +1,83 @@
+"""`cost`: what the cluster has cost since it was made, and what it costs per hour now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.audit import NAME
+from bacalhau_spot.cli.common import NO_ROWS_SAID, Cluster, Tabular
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.options import moment
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cli.sightings import sightings
+from bacalhau_spot.engine import cost as engine
+from bacalhau_spot.engine import observe
+from bacalhau_spot.ui import csvout, jsonout, views
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.cost_report import CostReport
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.calls import Calls
+
+Grouping = Literal["region", "zone", "type", "pool", "instance"]
+
+
+def cost(
+    *,
+    since: str | None = None,
+    by: Grouping = "region",
+    cluster: Cluster = None,
+    common: Tabular = NO_ROWS_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show what the cluster has cost, and what it costs per hour now.
+
+    From AWS alone, and the audit log of this machine for instances that AWS has forgotten. Spot prices as they were in
+    force, by the second; volumes and public addresses; beside it what the same would have cost on demand.
+
+    Parameters
+    ----------
+    since
+        Only what has come up since then: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d.
+    by
+        What a row is for.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("cost", common, runtime)
+    start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    with call.engine() as running:
+        report = running.look(
+            _report(
+                running.calls, naming, runtime, since=start, root_volume_gib=spec.instance.root_volume_gib
+            )
+        )
+    return Result(
+        "cost",
+        view=views.cost_view(report, by=by, wide=common.output == "wide"),
+        data=jsonout.cost_data(report),
+        rows=csvout.cost_rows(report),
+        exit_code=report.exit_code,
+        errors=call.errors_of(report.unseen, exit_code=report.exit_code),
+    )
+
+
+async def _report(
+    calls: Calls, naming: Naming, runtime: Runtime, *, since: datetime | None, root_volume_gib: int
+) -> CostReport:
+    here = await observe.standing(calls)
+    noted = sightings(runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
+    return await engine.cost(
+        calls,
+        naming,
+        regions=observe.enabled(here.regions),
+        sightings=noted,
+        root_volume_gib=root_volume_gib,
+        since=since,
+    )

@@ -1,0 +1,73 @@
+"""What AWS was asked in earlier runs, in files under the state folder. Deleting them costs calls and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime import Runtime
+
+# Nobody asks for anything older.
+_KEPT = timedelta(days=2)
+
+
+class Files:
+    """`engine.memory.Memory`: a file for each kind of answer, a value for each question."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._folder = runtime.state_dir / "cache"
+        self._now = runtime.clock.now
+
+    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
+        """The value, when it was kept at most so long ago."""
+        entry = self._entries(what).get(key)
+        return entry["value"] if entry is not None and self._age(entry) <= max_age else None
+
+    def keep(self, what: str, key: str, value: Any) -> None:
+        """Two runs at once may lose one of two answers, and never make half a file."""
+        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= _KEPT}
+        entries[key] = {"at": self._now().isoformat(), "value": value}
+        # What cannot be kept is asked for again.
+        with contextlib.suppress(OSError):
+            self._write(self._path(what), json.dumps(entries, separators=(",", ":")))
+
+    def _path(self, what: str) -> Path:
+        return self._folder / f"{what}.json"
+
+    def _entries(self, what: str) -> dict[str, dict[str, Any]]:
+        try:
+            found = json.loads(self._path(what).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        entries = found.items() if isinstance(found, dict) else ()
+        return {key: entry for key, entry in entries if isinstance(entry, dict) and _whole(entry)}
+
+    def _age(self, entry: dict[str, Any]) -> timedelta:
+        """Of an entry from the future, after a clock was set back: longer than anything is kept."""
+        age = self._now() - datetime.fromisoformat(entry["at"])
+        return age if age >= timedelta(0) else timedelta.max
+
+    @staticmethod
+    def _write(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).replace(path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                Path(name).unlink()
+
+
+def _whole(entry: dict[str, Any]) -> bool:
+    try:
+        return "value" in entry and datetime.fromisoformat(entry["at"]).tzinfo is not None
+    except (KeyError, TypeError, ValueError):
+        return False

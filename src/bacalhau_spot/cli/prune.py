@@ -1,0 +1,93 @@
+"""`prune`: the orchestrator forgets the nodes whose instances are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common, Yes
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.running import Silent
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.prune import Forgotten, Pruning, decide, doubtful, exit_code
+from bacalhau_spot.engine import members, observe
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import label_value
+from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.words import plural
+
+if TYPE_CHECKING:
+    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+
+def prune(
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Remove from the orchestrator the nodes of this cluster whose instances are gone.
+
+    The orchestrator lists a node for ever, unless somebody removes it. Shows what it found and asks. A node that is
+    connected, of another origin, or in a region that could not be looked into is not touched.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    dry_run
+        Show what would be removed and stop.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("prune", common, runtime)
+    spec = call.spec(lenient=True)
+    orchestrator = call.orchestrator()
+    if orchestrator is None:
+        raise UserError(
+            "prune asks the orchestrator, and no address of its API is configured",
+            hint="set `bacalhau.api.host` in the configuration, and `key_env` beside it if the API wants a key",
+            docs="docs/prune.md",
+            exit_code=ExitCode.USAGE,
+        )
+    forgotten: Forgotten | None = None
+    with call.engine(spec) as running:
+        found = running.look(_look(running.calls, orchestrator, cluster=label_value(cluster or spec.name)))
+        preview = views.prune_preview_view(found, address=orchestrator.address, now=runtime.clock.now())
+        view = preview
+        if found.gone and not dry_run:
+            call.talk(preview)
+            question = f"Remove {plural(len(found.gone), 'node')} from the orchestrator?"
+            call.confirm(question, danger=Danger.DESTROYS, agreed=yes)
+            names = [one.member.id for one in found.gone]
+            forgotten = running.work(
+                members.forget(orchestrator, names, stop=running.calls.stop), screen=Silent
+            )
+            view = views.prune_receipt_view(found, forgotten)
+    code = exit_code(found, forgotten)
+    return Result(
+        "prune",
+        view=view,
+        data=jsonout.prune_data(found, forgotten, address=orchestrator.address),
+        exit_code=code,
+        errors=call.errors_of((*(forgotten.problems if forgotten else ()), *found.unseen), exit_code=code),
+    )
+
+
+async def _look(calls: Calls, orchestrator: Orchestrator, *, cluster: str) -> Pruning:
+    """The orchestrator first: an instance that starts after its list was made has no node on it."""
+    nodes = await orchestrator.members()
+    ids = doubtful(nodes, cluster=cluster)
+    if not ids:
+        return decide(nodes, cluster=cluster, instances={}, looked_into=())
+    here = await observe.standing(calls)
+    instances, looked_into, unseen = await members.instances_by_id(
+        calls, ids, regions=observe.enabled(here.regions)
+    )
+    return decide(nodes, cluster=cluster, instances=instances, looked_into=looked_into, unseen=unseen)

@@ -1,0 +1,169 @@
+"""`status`: the whole cluster's health, once or again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.ending import consoles
+from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.result import Result
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.status import Status
+from bacalhau_spot.core.status import status as judged
+from bacalhau_spot.engine import observe
+from bacalhau_spot.engine import status as looking
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import label_value
+from bacalhau_spot.ui import jsonout, views, watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.engine.calls import Calls
+
+# Oftener than this would be no news, and calls that others of the account need.
+_SOONEST_S = 2
+
+
+def status(
+    *,
+    watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="")] = False,
+    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    cluster: Cluster = None,
+    common: Common = NOTHING_SAID,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.
+
+    Ends with 0 only if the cluster is what the configuration asks for and every node has joined; with 1 if it is not.
+
+    Parameters
+    ----------
+    watch
+        Look again and again until Ctrl-C, which ends it with the exit code of the last look.
+    interval
+        Seconds between two looks.
+    region
+        Only this region; may be repeated.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = Invocation("status", common, runtime)
+    if watch and common.output in {"json", "yaml"}:
+        raise UserError(
+            "--watch prints look after look, which is no single JSON or YAML document",
+            hint="use -o ndjson: one envelope a line",
+            exit_code=ExitCode.USAGE,
+        )
+    one = _Look(call, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    if watch:
+        return _watch(call, one, interval_s=interval)
+    with call.engine() as running:
+        found = one.now(running)
+    return _result(call, found)
+
+
+class _Look:
+    """One look, repeatable: who we are and which regions there are is asked once."""
+
+    def __init__(self, call: Invocation, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+        spec = call.spec(lenient=True)
+        self.naming: Naming = call.naming(cluster)
+        self._own: ClusterSpec | None = spec if self.naming == spec.naming else None
+        self._timeouts = spec.timeouts
+        self._label = label_value(spec.name if self._own else self.naming.tag_value)
+        self._only = regions
+        self._orchestrator = call.orchestrator()
+        self._reachable: tuple[str, ...] = ()
+
+    def now(self, running: Engine) -> Status:
+        """Raises CloudError, and UserError for a region that the account has not."""
+        if not self._reachable:
+            self._reachable = running.look(_reachable(running.calls, self._only))
+        sight = running.look(
+            looking.look(running.calls, self.naming, regions=self._reachable, orchestrator=self._orchestrator)
+        )
+        return judged(
+            sight,
+            cluster=self.naming.tag_value,
+            label=self._label,
+            timeouts=self._timeouts,
+            spec=self._own,
+            only=self._only,
+        )
+
+
+async def _reachable(calls: Calls, only: tuple[str, ...]) -> tuple[str, ...]:
+    here = await observe.standing(calls)
+    return observe.chosen(here.regions, only)
+
+
+def _result(call: Invocation, found: Status) -> Result:
+    return Result(
+        "status",
+        view=views.status_view(found, wide=call.common.output == "wide"),
+        data=jsonout.status_data(found),
+        exit_code=found.exit_code,
+        errors=call.errors_of(found.dim, exit_code=found.exit_code),
+    )
+
+
+def _watch(call: Invocation, one: _Look, *, interval_s: float) -> Result:
+    """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
+    found: Status | None = None
+    watcher: watching.Watcher | None = None
+    try:
+        with _ended_in_order(), call.engine() as running:
+            found = one.now(running)
+            watcher = _watcher(call, interval_s=interval_s)
+            watcher.show(found)
+            while True:
+                running.look(call.runtime.clock.sleep(interval_s))
+                try:
+                    found = one.now(running)
+                    watcher.show(found)
+                except CloudError as error:
+                    watcher.fail(f"{error.operation}: {error.code}")
+    except KeyboardInterrupt:
+        if found is None:
+            raise
+    finally:
+        if watcher is not None:
+            watcher.close()
+    if isinstance(watcher, watching.LiveWatcher):
+        return _result(call, found)
+    return Result("status", exit_code=found.exit_code, told=True)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A terminated process gives its terminal back too: SIGTERM is as good as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watcher(call: Invocation, *, interval_s: float) -> watching.Watcher:
+    if call.common.output == "ndjson":
+        return watching.JsonWatcher(call.runtime.stdout)
+    wide = call.common.output == "wide"
+    out, _ = consoles(list(call.runtime.argv), call.runtime)
+    if out.is_terminal:
+        return watching.LiveWatcher(out, interval_s=interval_s, wide=wide)
+    return watching.PlainWatcher(out, wide=wide)

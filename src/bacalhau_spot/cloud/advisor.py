@@ -1,0 +1,52 @@
+"""How often AWS takes spot instances back: a public file of AWS's, behind its Spot Instance Advisor. There is no API for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from typing import Any
+
+# What the Spot Instance Advisor's page (https://aws.amazon.com/ec2/spot/instance-advisor/) reads. Its format is not documented.
+ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
+_TIMEOUT_S = 5.0
+_MOST_BYTES = 32 << 20
+_BANDS = range(5)
+
+Rates = dict[str, dict[str, int]]  # region -> type -> an index of core.offers.INTERRUPTIONS
+
+
+async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:
+    """The band of each region's Linux types; None when they cannot be found out within seconds. No address: not asked."""
+    if not url:
+        return None
+    return await asyncio.get_running_loop().run_in_executor(None, _ask, url)
+
+
+def _ask(url: str) -> Rates | None:
+    request = urllib.request.Request(url, headers={"User-Agent": "bacalhau-spot"})  # noqa: S310 - a constant, or what the user set
+    # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+    proxies = urllib.request.ProxyHandler(None if url == ADVISOR_URL else {})
+    try:
+        with urllib.request.build_opener(proxies).open(request, timeout=_TIMEOUT_S) as reply:
+            return parse(json.loads(reply.read(_MOST_BYTES)))
+    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+        return None
+
+
+def parse(data: Any) -> Rates | None:
+    """The file's content as rates; None when it has another form than it had. What makes no sense in it is left out."""
+    regions = data.get("spot_advisor") if isinstance(data, dict) else None
+    if not isinstance(regions, dict):
+        return None
+    rates: Rates = {}
+    for region, systems in regions.items():
+        types = systems.get("Linux") if isinstance(systems, dict) else None
+        rows = types.items() if isinstance(types, dict) else ()
+        rates[region] = {name: row["r"] for name, row in rows if _sensible(row)}
+    return rates
+
+
+def _sensible(row: Any) -> bool:
+    return isinstance(row, dict) and type(row.get("r")) is int and row["r"] in _BANDS

@@ -1,0 +1,144 @@
+"""What things cost: AWS's price lists, and how spot prices moved."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.core.model import PricePoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.cloud.session import Session
+
+# The price lists of all regions are read in one of three (AWS Billing user guide, "Price List Query API": endpoints).
+PRICING_REGION = "us-east-1"
+
+# A filter's value has at most 1,024 characters (Price List API reference, Filter); `ANY_OF` takes names between commas.
+_LONGEST_VALUE = 1024
+
+# What an instance of ours would be if it were no spot instance: Linux, on shared hardware, without bought software.
+_ON_DEMAND = {
+    "operatingSystem": "Linux",
+    "tenancy": "Shared",
+    "preInstalledSw": "NA",
+    "capacitystatus": "Used",  # not a reservation that stands idle
+    "marketoption": "OnDemand",
+}
+_VOLUME = {"productFamily": "Storage", "volumeApiName": "gp3"}
+_SPACE = "VolumeUsage.gp3"
+
+
+class AwsPrices:
+    """`port.Prices` over boto3."""
+
+    _session: Session
+
+    async def on_demand_prices(
+        self, regions: Sequence[str], types: Sequence[str]
+    ) -> dict[tuple[str, str], Decimal]:
+        found: dict[tuple[str, str], Decimal] = {}
+        for names in _values(types):
+            filters = [*_terms(_ON_DEMAND), _any_of("instanceType", names)]
+            for attributes, usd in await self._products(regions, filters):
+                found[attributes.get("regionCode", ""), attributes.get("instanceType", "")] = usd
+        return found
+
+    async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
+        rows = await self._products(regions, _terms(_VOLUME))
+        # Beside the space itself there may be Outposts' and others' of the same name, with more behind it.
+        return {
+            attributes.get("regionCode", ""): usd
+            for attributes, usd in rows
+            if attributes.get("usagetype", _SPACE).endswith(_SPACE)
+        }
+
+    async def spot_history(
+        self,
+        region: str,
+        types: Sequence[str],
+        *,
+        since: datetime,
+        until: datetime,
+        zones: Sequence[str] = (),
+    ) -> tuple[PricePoint, ...]:
+        # The last change before StartTime is in the answer (EC2 API reference, DescribeSpotPriceHistory).
+        only = {"Filters": [{"Name": "availability-zone", "Values": list(zones)}]} if zones else {}
+        rows = await self._session.pages(
+            "ec2",
+            region,
+            "describe_spot_price_history",
+            "SpotPriceHistory",
+            InstanceTypes=list(types),
+            ProductDescriptions=["Linux/UNIX"],
+            StartTime=since,
+            EndTime=until,
+            **only,
+        )
+        points = {
+            PricePoint(
+                type=row["InstanceType"],
+                zone=row["AvailabilityZone"],
+                since=row["Timestamp"],
+                usd_per_hour=Decimal(row["SpotPrice"]),
+            )
+            for row in rows
+        }
+        return tuple(sorted(points, key=lambda point: (point.zone, point.type, point.since)))
+
+    async def _products(
+        self, regions: Sequence[str], filters: list[dict[str, str]]
+    ) -> list[tuple[dict[str, str], Decimal]]:
+        """(attributes, USD per unit) of the products in the regions that match; those without a price are left out."""
+        found: list[tuple[dict[str, str], Decimal]] = []
+        for names in _values(regions):
+            rows: list[Any] = await self._session.pages(
+                "pricing",
+                PRICING_REGION,
+                "get_products",
+                "PriceList",
+                ServiceCode="AmazonEC2",
+                Filters=[_any_of("regionCode", names), *filters],
+            )
+            found.extend(_priced(rows))
+        return found
+
+
+def _priced(rows: Sequence[str]) -> Iterator[tuple[dict[str, str], Decimal]]:
+    for row in rows:
+        product = json.loads(row)
+        for usd in _usd(product.get("terms", {}).get("OnDemand", {})):
+            yield product.get("product", {}).get("attributes", {}), usd
+
+
+def _usd(terms: dict[str, Any]) -> Iterator[Decimal]:
+    """Of a product's terms the price per unit; nothing where it is free or in another currency."""
+    for term in terms.values():
+        for dimension in term.get("priceDimensions", {}).values():
+            usd = Decimal(dimension.get("pricePerUnit", {}).get("USD", "0"))
+            if usd:
+                yield usd
+
+
+def _terms(wanted: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Type": "TERM_MATCH", "Field": field, "Value": value} for field, value in wanted.items()]
+
+
+def _any_of(field: str, value: str) -> dict[str, str]:
+    return {"Type": "ANY_OF", "Field": field, "Value": value}
+
+
+def _values(names: Sequence[str]) -> Iterator[str]:
+    """The names between commas, in as few texts as AWS takes; each once."""
+    text = ""
+    for name in sorted(set(names)):
+        longer = f"{text},{name}" if text else name
+        if len(longer) > _LONGEST_VALUE:
+            yield text
+            longer = name
+        text = longer
+    if text:
+        yield text

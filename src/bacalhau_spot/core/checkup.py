@@ -1,0 +1,301 @@
+"""What `doctor` makes of what it saw: a mark, a sentence, and what to do, for each thing that a cluster needs.
+
+Rules:
+1. FAIL: a command will fail, or nodes will not join. WARN: it may, or it could not be told. PASS: it will not be for this.
+2. Each WARN and FAIL says what to do, as a command where there is one.
+3. What could not be looked at is a WARN that says why; it is never a PASS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.quotas import Headroom, quota_of
+from bacalhau_spot.core.verdict import Fault, denied_action, judge
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import Identity, Market, Region, TypeInfo
+    from bacalhau_spot.core.receipt import Problem
+
+
+class Mark(StrEnum):
+    """How it is."""
+
+    PASS = "PASS"  # noqa: S105 - a mark
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+class Check(StrEnum):
+    """What is looked at, in the order in which it is told."""
+
+    CONFIGURATION = "configuration"
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    REGIONS = "regions"
+    PERMISSIONS = "permissions"
+    SPOT_ROLE = "spot role"
+    MARKET = "offers"
+    QUOTAS = "quotas"
+    SSH_KEYS = "SSH keys"
+    TOKEN = "token"  # noqa: S105 - what is looked at
+    ORCHESTRATOR = "orchestrator"
+    VERSION = "version"
+    TOOLS = "tools"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `fix`: a command or an instruction; empty where all is well. `details`: further lines."""
+
+    check: Check
+    mark: Mark
+    what: str
+    fix: str = ""
+    details: tuple[str, ...] = ()
+
+
+def exit_code(findings: Collection[Finding]) -> ExitCode:
+    failed = {one.check for one in findings if one.mark is Mark.FAIL}
+    if failed & {Check.CREDENTIALS, Check.PERMISSIONS}:
+        return ExitCode.DENIED
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
+    order = list(Check)
+    return tuple(sorted(findings, key=lambda one: order.index(one.check)))
+
+
+def refusal(check: Check, problem: Problem, *, blind: str) -> Finding:
+    """AWS would not say. That it is not allowed, and whatever is wrong with the credentials, is a failure by itself."""
+    verdict = judge(problem.code, problem.message)
+    serious = verdict.fault is Fault.CREDENTIALS
+    return Finding(
+        check,
+        Mark.FAIL if serious else Mark.WARN,
+        verdict.told(problem.region) if serious else f"{blind}: {said_by(problem)}",
+        verdict.advice(
+            problem.region or "us-east-1", action=denied_action(problem.message) or problem.operation
+        ),
+        (said_by(problem),) if serious else (),
+    )
+
+
+def said_by(problem: Problem) -> str:
+    return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+
+
+def not_looked_at(check: Check, *, why: str, fix: str) -> Finding:
+    return Finding(check, Mark.WARN, f"not looked at: {why}", fix)
+
+
+# --- The account
+
+_ORIGINS = {
+    "env": "from the environment",
+    "shared-credentials-file": "from ~/.aws/credentials",
+    "config-file": "from ~/.aws/config",
+    "sso": "by single sign-on",
+    "assume-role": "by assuming a role",
+    "assume-role-with-web-identity": "by a web identity",
+    "container-role": "from the container",
+    "iam-role": "from this EC2 instance",
+    "explicit": "given for this run",
+    "custom-process": "from a program named in ~/.aws/config",
+}
+
+
+def credentials(identity: Identity, *, origin: str) -> Finding:
+    how = _ORIGINS.get(origin, f"({origin})" if origin else "")
+    text = f"account {identity.account_id} as {identity.arn}"
+    if identity.arn.endswith(":root"):
+        return Finding(
+            Check.CREDENTIALS,
+            Mark.WARN,
+            f"{text}: the account's root user may do everything, and nothing can bind it",
+            "make a user or role for this, with the policy of `bacalhau-spot iam-policy`",
+        )
+    return Finding(Check.CREDENTIALS, Mark.PASS, f"{text}{', ' if how else ''}{how}")
+
+
+# AWS refuses signatures that are five minutes off (IAM user guide, "Signing AWS API requests").
+_REFUSED_S, _NOTICED_S = 300.0, 60.0
+
+
+def clock(*, here: datetime, at_aws: datetime) -> Finding:
+    off_s = (here - at_aws).total_seconds()
+    way = "ahead of" if off_s > 0 else "behind"
+    text = f"this machine's clock is {abs(off_s):.0f} s {way} AWS's"
+    fix = "set it, with NTP: `sudo timedatectl set-ntp true` (Linux), `sudo sntp -sS time.apple.com` (macOS)"
+    if abs(off_s) >= _REFUSED_S:
+        return Finding(Check.CLOCK, Mark.FAIL, f"{text}; AWS refuses what is five minutes off", fix)
+    if abs(off_s) >= _NOTICED_S:
+        return Finding(Check.CLOCK, Mark.WARN, text, fix)
+    return Finding(Check.CLOCK, Mark.PASS, "agrees with AWS's")
+
+
+def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
+    state = {region.name: region.enabled for region in known}
+    unknown = [name for name in configured if name not in state]
+    disabled = [name for name in configured if state.get(name) is False]
+    if unknown or disabled:
+        lines = (
+            *(f"{name}: there is no such region" for name in unknown),
+            *(f"{name}: not enabled in this account" for name in disabled),
+        )
+        fix = (
+            f"`aws account enable-region --region-name {disabled[0]}`, or take it out of `regions`"
+            if disabled
+            else "correct the name under `regions`; `aws account list-regions` lists them"
+        )
+        return Finding(
+            Check.REGIONS,
+            Mark.FAIL,
+            f"{len(lines)} of {len(configured)} configured regions cannot be used",
+            fix,
+            lines,
+        )
+    enabled = sum(region.enabled for region in known)
+    return Finding(
+        Check.REGIONS, Mark.PASS, f"{len(configured)} configured, {enabled} enabled in this account"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What was found out about permissions. `asked`: how many actions; `missing`: those refused, with where and why.
+
+    `unasked`: actions that nobody would tell us about, and `why`.
+    """
+
+    asked: int
+    missing: Mapping[str, str]
+    unasked: tuple[str, ...] = ()
+    why: str = ""
+
+
+def permissions(rights: Rights) -> Finding:
+    policy = "have an administrator attach what `bacalhau-spot iam-policy` prints, or use another profile with --profile"
+    if rights.missing:
+        count = len(rights.missing)
+        lines = tuple(f"{action} {why}".rstrip() for action, why in sorted(rights.missing.items()))
+        return Finding(
+            Check.PERMISSIONS,
+            Mark.FAIL,
+            f"{count} {'action is' if count == 1 else 'actions are'} not allowed",
+            policy,
+            lines,
+        )
+    if rights.unasked:
+        return Finding(
+            Check.PERMISSIONS,
+            Mark.WARN,
+            f"{len(rights.unasked)} actions could not be asked about ({rights.why}); {rights.asked} are allowed",
+            "allow iam:SimulatePrincipalPolicy and iam:GetRole, or compare with what `bacalhau-spot iam-policy` prints",
+        )
+    return Finding(Check.PERMISSIONS, Mark.PASS, f"all {rights.asked} actions are allowed")
+
+
+def spot_role(arn: str | None) -> Finding:
+    if arn is None:
+        return Finding(
+            Check.SPOT_ROLE,
+            Mark.WARN,
+            "the account has never used spot instances: the first `create` has the role for them made, if it may",
+            "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        )
+    return Finding(Check.SPOT_ROLE, Mark.PASS, "the account has the service-linked role for spot instances")
+
+
+# --- What is to be launched
+
+# A single pool is one interruption away from losing everything.
+_FEW_POOLS = 2
+
+
+def market(market: Market, *, problems: Sequence[str]) -> Finding:
+    if problems:
+        return Finding(
+            Check.MARKET,
+            Mark.FAIL,
+            "; ".join(problems),
+            f"change `instance_types` or `image`, or take {market.region} out; `bacalhau-spot offers` shows what there is",
+        )
+    pools, zones = len(market.offers), len(market.zones)
+    text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"
+    if pools <= _FEW_POOLS:
+        return Finding(
+            Check.MARKET,
+            Mark.WARN,
+            f"{text}; losing one loses much",
+            "add instance types; `bacalhau-spot offers` shows them",
+        )
+    if all(offer.usd_per_hour is None for offer in market.offers):
+        return Finding(
+            Check.MARKET, Mark.WARN, f"{text}; AWS gives no price for any", "run `bacalhau-spot offers`"
+        )
+    return Finding(Check.MARKET, Mark.PASS, text)
+
+
+_QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
+
+
+def spot_quota(
+    region: str, *, nodes: int, types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]
+) -> Finding:
+    """Whether so many more nodes fit into what the quotas leave, all quotas together; each node of its smallest type."""
+    smallest: dict[str, int] = {}
+    for name, info in types.items():
+        quota = quota_of(name)
+        if quota is not None and quota.code in headrooms:
+            smallest[quota.code] = min(info.vcpus or 1, smallest.get(quota.code, info.vcpus or 1))
+    if not smallest:
+        return Finding(
+            Check.QUOTAS,
+            Mark.WARN,
+            f"{region}: AWS names no quota for these instance types",
+            f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+        )
+    room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
+    code = next(iter(smallest))
+    free = ", ".join(
+        f"{headrooms[one].free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
+        for one in smallest
+    )
+    if room < nodes:
+        need = nodes * min(smallest.values())
+        return Finding(
+            Check.QUOTAS,
+            Mark.FAIL,
+            f"{region}: {nodes} more {'node' if nodes == 1 else 'nodes'} need {need} vCPUs, and the quota leaves {free}",
+            f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
+            f"--desired-value {headrooms[code].used + need}",
+            (_QUOTAS.format(region=region, service="ec2", code=code),),
+        )
+    return Finding(Check.QUOTAS, Mark.PASS, f"{region}: {free}")
+
+
+VPC_QUOTA = "L-F678F1CE"
+
+
+def vpc_quota(region: str, *, count: int, ours: bool, limit: int | None) -> Finding | None:
+    """Whether there is room for our VPC; None where there is nothing to say."""
+    if ours or limit is None:
+        return None
+    if count >= limit:
+        return Finding(
+            Check.QUOTAS,
+            Mark.FAIL,
+            f"{region}: {count} of {limit} VPCs are in use, and the cluster needs one",
+            f"aws service-quotas request-service-quota-increase --region {region} --service-code vpc "
+            f"--quota-code {VPC_QUOTA} --desired-value {limit + 1}",
+            (f"or name one that exists: `regions: {{{region}: {{vpc_id: vpc-…}}}}`",),
+        )
+    return None

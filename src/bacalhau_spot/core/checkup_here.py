@@ -1,0 +1,230 @@
+"""What `doctor` makes of the keys, the token, the orchestrator and this machine."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.checkup import Check, Finding, Mark, said_by
+from bacalhau_spot.core.verdict import judge
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.receipt import Problem
+
+# --- SSH keys
+
+_OPENSSH = re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----(.*?)-----END OPENSSH PRIVATE KEY-----", re.DOTALL)
+_MAGIC = b"openssh-key-v1\0"
+
+
+def public_part(private_text: str) -> str | None:
+    """The public key inside an OpenSSH private key, as in a .pub file; it is readable even where a passphrase hides the rest.
+
+    None for other forms. Source: OpenSSH, PROTOCOL.key.
+    """
+    found = _OPENSSH.search(private_text)
+    if found is None:
+        return None
+    try:
+        raw = base64.b64decode("".join(found[1].split()), validate=True)
+        if not raw.startswith(_MAGIC):
+            return None
+        rest = raw[len(_MAGIC) :]
+        for _ in range(3):  # cipher, key derivation, its options
+            _, rest = _field(rest)
+        blob, _ = _field(rest[4:])  # after the number of keys
+        kind, _ = _field(blob)
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    return f"{kind.decode('ascii', 'replace')} {base64.b64encode(blob).decode()}"
+
+
+def _field(raw: bytes) -> tuple[bytes, bytes]:
+    (length,) = struct.unpack(">I", raw[:4])
+    if len(raw) < 4 + length:
+        raise ValueError("cut short")
+    return raw[4 : 4 + length], raw[4 + length :]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The private key as it lies there. `text` None: it cannot be read, and `why`."""
+
+    path: str
+    text: str | None
+    mode: int = 0o600
+    why: str = ""
+
+
+_OTHERS = 0o077
+
+
+def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> Finding:
+    """`open_to`: whether port 22 is opened to anybody."""
+    if public is None and private is None:
+        if not open_to:
+            return Finding(Check.SSH_KEYS, Mark.PASS, "none, and no port is opened for SSH")
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.WARN,
+            "port 22 is opened, and no key is configured: nobody can log in",
+            "set public_ssh_key_path and private_ssh_key_path, or `ssh_cidrs: none`; `ssh-keygen -t ed25519` makes a pair",
+        )
+    if private is None:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.WARN,
+            "only the public key is configured: `ssh` needs the private one",
+            "bacalhau-spot configure --set private_ssh_key_path=~/.ssh/id_ed25519",
+        )
+    return _private(private, public=public)
+
+
+def _private(private: KeyFile, *, public: str | None) -> Finding:
+    if private.text is None:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.FAIL,
+            f"{private.path}: {private.why}",
+            "correct private_ssh_key_path, or make a pair with `ssh-keygen -t ed25519`",
+        )
+    if private.mode & _OTHERS:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.FAIL,
+            f"{private.path} may be read by others ({private.mode:04o}); ssh refuses such a key",
+            f"chmod 600 {private.path}",
+        )
+    if public is None:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.FAIL,
+            "only the private key is configured: no node will know it",
+            f"bacalhau-spot configure --set public_ssh_key_path={private.path}.pub",
+        )
+    inside = public_part(private.text)
+    if inside is None:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.PASS,
+            f"{private.path} is there; whether the two are a pair, its form does not tell",
+        )
+    if inside.split()[:2] != public.split()[:2]:
+        return Finding(
+            Check.SSH_KEYS,
+            Mark.FAIL,
+            f"{private.path} and the public key are no pair",
+            f"ssh-keygen -y -f {private.path} > {private.path}.pub, and name that as public_ssh_key_path",
+        )
+    return Finding(Check.SSH_KEYS, Mark.PASS, f"{private.path} and the public key are a pair")
+
+
+# --- The orchestrator
+
+_PLACEHOLDER = re.compile(
+    r"(?i)^<.*>$|your|change.?me|placeholder|example|secret.?token|^(token|xxx+|todo|none|null)$"
+)
+
+
+def token(secret: Secret | None) -> Finding:
+    fix = "put the orchestrator's token into bacalhau.token_env or bacalhau.token_file"
+    if secret is None:
+        return Finding(
+            Check.TOKEN,
+            Mark.WARN,
+            "none is configured; an orchestrator that wants one refuses the nodes",
+            fix,
+        )
+    text = secret.reveal()
+    if not text.strip():
+        return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
+    if len(text.split()) != 1 or text != text.strip():
+        return Finding(Check.TOKEN, Mark.FAIL, "it has spaces or line ends in it", fix)
+    if _PLACEHOLDER.search(text):
+        return Finding(Check.TOKEN, Mark.FAIL, "it looks like a placeholder", fix)
+    return Finding(
+        Check.TOKEN,
+        Mark.PASS,
+        "there is one; only the orchestrator knows whether it fits",
+    )
+
+
+def address(where: str, *, trouble: str) -> Finding:
+    """A port that the nodes connect to, tried from here."""
+    if trouble:
+        return Finding(
+            Check.ORCHESTRATOR,
+            Mark.WARN,
+            f"{where} does not answer from here ({trouble}); the nodes may have another way to it",
+            "look at its firewall and at bacalhau.orchestrators; the nodes come from AWS's addresses",
+        )
+    return Finding(Check.ORCHESTRATOR, Mark.PASS, f"{where} answers from here")
+
+
+def no_orchestrator() -> Finding:
+    return Finding(
+        Check.ORCHESTRATOR,
+        Mark.FAIL,
+        "no orchestrator is configured: nodes would run and join nothing",
+        "bacalhau-spot configure --set bacalhau.orchestrators=[nats://HOST:4222]",
+    )
+
+
+def api(where: str | None, *, version: str = "", problem: Problem | None = None) -> Finding:
+    if where is None:
+        return Finding(
+            Check.ORCHESTRATOR,
+            Mark.WARN,
+            "no address of its API is configured: `status` cannot tell whether nodes have joined",
+            "bacalhau-spot configure --set bacalhau.api.host=HOST",
+        )
+    if problem is not None:
+        verdict = judge(problem.code)
+        return Finding(
+            Check.ORCHESTRATOR,
+            Mark.FAIL,
+            f"its API at {where} does not answer as it should",
+            verdict.advice(problem.region),
+            (said_by(problem),),
+        )
+    return Finding(
+        Check.ORCHESTRATOR, Mark.PASS, f"its API at {where} answers{f', {version}' if version else ''}"
+    )
+
+
+# --- This machine
+
+
+def version(mine: str, *, newest: str | None, why: str = "") -> Finding:
+    if newest is None:
+        return Finding(
+            Check.VERSION,
+            Mark.WARN,
+            f"{mine}; whether there is a newer one could not be told ({why})",
+            "pip index versions bacalhau-spot",
+        )
+    if _numbers(newest) > _numbers(mine):
+        return Finding(
+            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", "pip install --upgrade bacalhau-spot"
+        )
+    return Finding(Check.VERSION, Mark.PASS, f"{mine} is the newest")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
+
+
+def tools(*, ssh: bool) -> Finding:
+    if not ssh:
+        return Finding(
+            Check.TOOLS,
+            Mark.WARN,
+            "ssh is not on the path: `ssh` cannot log in",
+            "install OpenSSH's client (`openssh-client`)",
+        )
+    return Finding(Check.TOOLS, Mark.PASS, "ssh is there")

@@ -1,0 +1,111 @@
+"""What a node has said about itself on EC2's console, read back.
+
+The lines are those of instance/scripts/console.py: `bacalhau-spot: 2026-01-31T12:00:00Z phase: detail`, between those of the
+kernel and of everybody else. docs/nodes.md has the phases. The times are the node's own.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# Anywhere in a line: the kernel and cloud-init write on the same console.
+_LINE = re.compile(r"bacalhau-spot: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([a-z]+)(?:: ([^\r\n]*))?")
+
+WAITING = "waiting"
+JOINED = "joined"
+# The way from power-on to joined, in its order.
+STEPS = ("packages", "docker", "download", "start", "commands", WAITING, JOINED)
+_JOIN = "join"  # what the node calls the step in which it waits for the orchestrator
+_COMMANDS = "additional_commands "
+_NO_DOCKER = "does not offer Docker"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One phase that a node has told."""
+
+    at: datetime
+    phase: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What the lines come to. Empty: nothing of ours is on the console.
+
+    `step` is one of STEPS, `since` when it began. `failed`: why first boot gave up, `at_join` if it was because it never
+    joined. `refused`: why Bacalhau last could not connect. `commands_failed`: the user's own commands failed, which does
+    not keep a node from joining. `leaving`: when it was told that EC2 takes the instance.
+    """
+
+    step: str = ""
+    since: datetime | None = None
+    failed: str = ""
+    at_join: bool = False
+    refused: str = ""
+    commands_failed: str = ""
+    no_docker: bool = False
+    leaving: datetime | None = None
+
+    @property
+    def joined(self) -> bool:
+        return self.step == JOINED
+
+
+def lines(text: str) -> tuple[Line, ...]:
+    """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
+    found = []
+    for match in _LINE.finditer(text):
+        try:
+            at = datetime.fromisoformat(match[1])
+        except ValueError:
+            continue
+        found.append(Line(at, match[2], (match[3] or "").strip()))
+    return tuple(found)
+
+
+def boot(said: Iterable[Line]) -> Boot:
+    """The fold over the lines, in their order. A node that boots again begins anew."""
+    now = Boot()
+    for line in said:
+        now = _after(now, line)
+    return now
+
+
+def _after(now: Boot, line: Line) -> Boot:
+    match line.phase:
+        case "failed" if line.detail.startswith(_COMMANDS):
+            return replace(now, commands_failed=line.detail)
+        case "failed":
+            where, _, why = line.detail.partition(": ")
+            return replace(now, failed=line.detail, at_join=where == _JOIN, refused=_last_word(why, now))
+        case "warning" if _NO_DOCKER in line.detail:
+            return replace(now, no_docker=True)
+        case "interrupted":
+            return replace(now, leaving=line.at)
+        case step if step in STEPS:
+            return _step(now, line)
+    return now
+
+
+def _step(now: Boot, line: Line) -> Boot:
+    if line.phase == STEPS[0]:
+        return Boot(step=line.phase, since=line.at)
+    if line.phase == WAITING:
+        # It goes on waiting for other reasons: it has waited since the first.
+        since = now.since if now.step == WAITING else line.at
+        return replace(now, step=WAITING, since=since, refused=line.detail)
+    if line.phase == JOINED:
+        return replace(now, step=JOINED, since=line.at, failed="", at_join=False, refused="")
+    return replace(now, step=line.phase, since=line.at)
+
+
+def _last_word(why: str, now: Boot) -> str:
+    """`not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
+    return why.partition(": ")[2] or now.refused

@@ -1,0 +1,164 @@
+"""What a plan will cost an hour, before anything is launched: instances, volumes, addresses; beside it on demand.
+
+Rules:
+1. AWS chooses the pools, so a price is a span: every node in the cheapest pool, to every node in the dearest that
+   `max_price_usd_per_hour` allows.
+2. Where AWS shows no price for some pool, only that limit says what it may come to; without it nothing is known.
+3. A budget is for the whole cluster: what is there already counts, and what is not known counts as too much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cost import saving
+from bacalhau_spot.core.list_prices import HOURS_A_MONTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.cost import Rates
+    from bacalhau_spot.core.model import Instance, Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From the least to the most, in USD per hour."""
+
+    low: Decimal
+    high: Decimal
+
+    def plus(self, usd: Decimal) -> Span:
+        return Span(self.low + usd, self.high + usd)
+
+    @property
+    def month(self) -> Span:
+        return Span(self.low * HOURS_A_MONTH, self.high * HOURS_A_MONTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What some launches will cost an hour. None: not known; `on_demand` is the instances alone."""
+
+    instances: Span | None
+    volumes_usd: Decimal
+    addresses_usd: Decimal
+    on_demand: Span | None
+
+    @property
+    def total(self) -> Span | None:
+        return self._beside(self.instances)
+
+    @property
+    def on_demand_total(self) -> Span | None:
+        return self._beside(self.on_demand)
+
+    @property
+    def saving(self) -> Span | None:
+        """The part of the on-demand price that is saved, at the least and at the most."""
+        if self.total is None or self.on_demand_total is None:
+            return None
+        parts = (
+            saving(self.total.low, self.on_demand_total.low),
+            saving(self.total.high, self.on_demand_total.high),
+        )
+        known = [part for part in parts if part is not None]
+        return Span(min(known), max(known)) if known else None
+
+    def _beside(self, span: Span | None) -> Span | None:
+        return None if span is None else span.plus(self.volumes_usd + self.addresses_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that the cluster may cost an hour, and what it comes to. None: not known.
+
+    `standing_usd` is what is there already, `launch_usd` the most that the launches come to.
+    """
+
+    usd_per_hour: Decimal
+    standing_usd: Decimal | None
+    launch_usd: Decimal | None
+
+    @property
+    def total_usd(self) -> Decimal | None:
+        if self.standing_usd is None or self.launch_usd is None:
+            return None
+        return self.standing_usd + self.launch_usd
+
+    @property
+    def kept(self) -> bool:
+        return self.total_usd is not None and self.total_usd <= self.usd_per_hour
+
+
+def estimate(
+    region: str,
+    count: int,
+    offers: Sequence[Offer],
+    rates: Rates,
+    *,
+    root_volume_gib: int,
+    limit: Decimal | None = None,
+) -> Estimate:
+    """What `count` nodes in this region will cost an hour. `limit`: the most to pay for one instance."""
+    dear = [rates.on_demand.get((region, offer.pool.type)) for offer in offers]
+    volume_usd = rates.gib_month_of(region) * root_volume_gib / HOURS_A_MONTH
+    return Estimate(
+        instances=_times(_span([offer.usd_per_hour for offer in offers], limit=limit), count),
+        volumes_usd=volume_usd * count,
+        addresses_usd=rates.address_hour * count,
+        on_demand=_times(_span(dear), count),
+    )
+
+
+def _span(prices: Sequence[Decimal | None], *, limit: Decimal | None = None) -> Span | None:
+    known = [price for price in prices if price is not None]
+    complete = bool(known) and len(known) == len(prices)
+    if limit is None:
+        return Span(min(known), max(known)) if complete else None
+    low = min(known, default=limit)
+    return Span(min(low, limit), min(max(known), limit) if complete else limit)
+
+
+def _times(span: Span | None, count: int) -> Span | None:
+    return None if span is None else Span(span.low * count, span.high * count)
+
+
+def together(estimates: Iterable[Estimate]) -> Estimate:
+    """The sum; of what is not known for one, nothing is known for all."""
+    whole = Estimate(Span(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), Span(Decimal(0), Decimal(0)))
+    for one in estimates:
+        whole = replace(
+            whole,
+            instances=_sum(whole.instances, one.instances),
+            volumes_usd=whole.volumes_usd + one.volumes_usd,
+            addresses_usd=whole.addresses_usd + one.addresses_usd,
+            on_demand=_sum(whole.on_demand, one.on_demand),
+        )
+    return whole
+
+
+def _sum(one: Span | None, other: Span | None) -> Span | None:
+    return None if one is None or other is None else Span(one.low + other.low, one.high + other.high)
+
+
+def standing(
+    instances: Iterable[Instance],
+    prices: Mapping[tuple[str, str, str], Decimal],
+    rates: Rates,
+    *,
+    root_volume_gib: int,
+) -> Decimal | None:
+    """What the living instances cost an hour; `prices` by (region, type, zone). None while one of them has no price."""
+    usd = Decimal(0)
+    for one in instances:
+        if one.lifecycle == "spot":
+            price = prices.get((one.region, one.type, one.zone))
+        else:
+            price = rates.on_demand.get((one.region, one.type))
+        if price is None:
+            return None
+        usd += price + rates.address_hour + rates.gib_month_of(one.region) * root_volume_gib / HOURS_A_MONTH
+    return usd

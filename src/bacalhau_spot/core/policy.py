@@ -1,0 +1,240 @@
+"""The least-privilege policy: the table of permissions, for one configuration, in IAM's words.
+
+Rules:
+1. No wildcard in an action. Nothing that changes anything without a condition or a resource, wherever AWS supports one.
+2. A document never has more characters than a managed policy may; what does not fit begins another one. White space does
+   not count (IAM user guide, "IAM and AWS STS quotas").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.core.permissions import TAGGED_BY, Bound, needed
+from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, role_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.permissions import Permission
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+MOST_CHARACTERS = 6144
+_VERSION = "2012-10-17"
+# What `create` makes, in the words of EC2's ARNs.
+_MADE = (
+    *("fleet", "instance", "internet-gateway", "launch-template", "network-interface", "security-group"),
+    *("spot-instances-request", "subnet", "volume", "vpc"),
+)
+_SERVICE_ROLES = ("ec2fleet.amazonaws.com", "spot.amazonaws.com")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """For whom a policy is written. `account` and `partition` may be `*`."""
+
+    spec: ClusterSpec
+    account: str = "*"
+    partition: str = "*"
+
+    def arn(self, service: str, rest: str, *, region: str = "*", account: str | None = None) -> str:
+        owner = self.account if account is None else account
+        return f"arn:{self.partition}:{service}:{region}:{owner}:{rest}"
+
+    @property
+    def ours(self) -> Statement:
+        return self._tag("aws:ResourceTag")
+
+    @property
+    def born(self) -> Statement:
+        return self._tag("aws:RequestTag")
+
+    def _tag(self, key: str) -> Statement:
+        naming = self.spec.naming
+        return {f"{key}/{naming.tag_key}": naming.tag_value}
+
+
+def documents(
+    spec: ClusterSpec, *, commands: Sequence[str], account: str = "*", partition: str = "*"
+) -> tuple[Document, ...]:
+    """The policy for these commands, in as many documents as it takes."""
+    rows = needed(spec, tuple(commands))
+    place = Place(spec, account=account, partition=partition)
+    other_clusters = any(name.split()[0] == "nuke" for name in commands)
+    return packed(_statements(rows, place, other_clusters=other_clusters))
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Actions, each with a resource that it is to be done on, in one context of condition keys: all that one bound allows."""
+
+    asked: tuple[tuple[str, str], ...]
+    context: tuple[tuple[str, str], ...]
+
+
+def questions(
+    spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
+) -> tuple[Question, ...]:
+    """What must be allowed for these commands to work, one question a bound, about things that there might be."""
+    place = Place(spec, account=account, partition=partition)
+    rows = needed(spec, tuple(commands))
+    found = []
+    for bound in Bound:
+        actions = sorted({row.action for row in rows if bound in row.bounds})
+        if actions:
+            asked = tuple((action, _example(bound, place, action)) for action in actions)
+            found.append(Question(asked=asked, context=_context(_conditions(bound, place))))
+    return tuple(found)
+
+
+# What each action makes; a made-up resource of another kind could be forbidden with good reason.
+_MAKES = {
+    "ec2:CreateFleet": "fleet",
+    "ec2:CreateInternetGateway": "internet-gateway",
+    "ec2:CreateLaunchTemplate": "launch-template",
+    "ec2:CreateSecurityGroup": "security-group",
+    "ec2:CreateSubnet": "subnet",
+    "ec2:CreateVpc": "vpc",
+    "ec2:RunInstances": "instance",
+}
+
+
+def _example(bound: Bound, place: Place, action: str) -> str:
+    resources = _resources(bound, place)
+    if isinstance(resources, str):
+        return resources
+    kind = f":{_MAKES.get(action, '')}/" if bound is Bound.BORN else ""
+    if bound is Bound.OUR_ROLE:
+        kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
+    chosen = next((one for one in resources if kind in one), resources[0])
+    service, region, rest = chosen.split(":", 5)[2], chosen.split(":", 5)[3], chosen.split(":", 5)[5]
+    where = _ANY_REGION if region == "*" else region
+    account = chosen.split(":", 5)[4]
+    return f"arn:{place.partition}:{service}:{where}:{account}:{rest.replace('*', 'example')}"
+
+
+_ANY_REGION = "us-east-1"
+
+
+def _context(conditions: Statement | None) -> tuple[tuple[str, str], ...]:
+    """The first value of each key: what a call that is allowed would show."""
+    return tuple(
+        (key, value if isinstance(value, str) else value[0])
+        for block in (conditions or {}).values()
+        for key, value in block.items()
+    )
+
+
+def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
+    """Every action that the documents allow, by name."""
+    return tuple(
+        sorted({action for one in found for statement in one["Statement"] for action in statement["Action"]})
+    )
+
+
+def characters(document: Document) -> int:
+    """As AWS counts them. The tag's own spaces count, and are counted."""
+    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+
+
+def packed(statements: Sequence[Statement]) -> tuple[Document, ...]:
+    """The statements in their order, each document as full as it may be."""
+    found: list[Document] = []
+    for statement in statements:
+        if found:
+            fuller = {**found[-1], "Statement": [*found[-1]["Statement"], statement]}
+            if characters(fuller) <= MOST_CHARACTERS:
+                found[-1] = fuller
+                continue
+        found.append({"Version": _VERSION, "Statement": [statement]})
+    return tuple(found)
+
+
+def _statements(rows: Sequence[Permission], place: Place, *, other_clusters: bool) -> list[Statement]:
+    found: list[Statement] = []
+    for bound in Bound:
+        actions = sorted({row.action for row in rows if bound in row.bounds})
+        if not actions:
+            continue
+        found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_reach(bound, place)})
+        if bound is Bound.OURS and other_clusters:
+            mine = sorted({row.action for row in rows if bound in row.bounds and "nuke" in row.by})
+            found.append(
+                {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(place)}
+            )
+    return found
+
+
+def _sid(bound: Bound) -> str:
+    return "".join(word.capitalize() for word in bound.name.split("_"))
+
+
+def _other_clusters(place: Place) -> Statement:
+    """What `nuke` takes beside: what shows the tag's key with any value and was made by our creator."""
+    naming = place.spec.naming
+    return {
+        "Resource": "*",
+        "Condition": {
+            "StringLike": {f"aws:ResourceTag/{naming.tag_key}": "*"},
+            "StringEquals": {f"aws:ResourceTag/{CREATOR_KEY}": naming.creator},
+        },
+    }
+
+
+def _reach(bound: Bound, place: Place) -> Statement:
+    """Resource and condition of a bound."""
+    resources, conditions = _resources(bound, place), _conditions(bound, place)
+    return {"Resource": resources, **({"Condition": conditions} if conditions else {})}
+
+
+def _resources(bound: Bound, place: Place) -> str | list[str]:
+    spec, path, role = place.spec, iam_path(place.spec.naming), role_name(place.spec.naming)
+    given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
+    table: dict[Bound, str | list[str]] = {
+        Bound.BORN: [place.arn("ec2", f"{kind}/*") for kind in _MADE],
+        Bound.ROUTES: [place.arn("ec2", "route-table/*")],
+        Bound.IMAGES: [place.arn("ec2", "image/*", account="")],
+        Bound.YOUR_VPC: [place.arn("ec2", f"vpc/{vpc_id}") for vpc_id in given],
+        Bound.YOUR_SUBNETS: [place.arn("ec2", "subnet/*")],
+        Bound.PUBLIC_PARAMETERS: [
+            place.arn("ssm", "parameter/aws/service/*", account=""),
+            *(place.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
+        ],
+        Bound.OUR_PARAMETER: [place.arn("ssm", f"parameter{path}*")],
+        # By name alone too: of what is not there yet, AWS knows no path.
+        Bound.OUR_ROLE: [
+            place.arn("iam", f"{kind}{where}", region="")
+            for kind in ("instance-profile", "role")
+            for where in (f"{path}*", f"/{role}")
+        ],
+        Bound.PASSING: [place.arn("iam", f"role{path}*", region="")],
+        Bound.SERVICE_ROLES: [place.arn("iam", "role/aws-service-role/*", region="")],
+        Bound.BUCKETS: [f"arn:{place.partition}:s3:::{spec.naming.resource_prefix}*"],
+    }
+    return table.get(bound, "*")
+
+
+def _own_image_parameters(spec: ClusterSpec) -> list[str]:
+    """Parameters of the user's that name an image; AWS's own are public."""
+    images = {spec.image, *(region.image for region in spec.regions if region.image)}
+    names = (image.removeprefix("ssm:") for image in images if image.startswith("ssm:"))
+    return sorted(name for name in names if not name.startswith("/aws/service/"))
+
+
+def _conditions(bound: Bound, place: Place) -> Statement | None:
+    given = sorted({region.vpc_id for region in place.spec.regions if region.vpc_id})
+    table: dict[Bound, Statement] = {
+        Bound.BORN: {"StringEquals": place.born},
+        Bound.OURS: {"StringEquals": place.ours},
+        Bound.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **place.born}},
+        Bound.ADOPTING: {"StringEquals": place.born},
+        Bound.YOUR_SUBNETS: {"ArnLike": {"ec2:Vpc": [place.arn("ec2", f"vpc/{vpc_id}") for vpc_id in given]}},
+        Bound.PASSING: {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        Bound.SERVICE_ROLES: {"StringEquals": {"iam:AWSServiceName": list(_SERVICE_ROLES)}},
+    }
+    return table.get(bound)

@@ -1,0 +1,65 @@
+"""Why AWS ended an instance, and why a node cannot connect to its orchestrator: their codes and words, as tables.
+
+Sources: EC2 user guide, "Spot request status codes"; EC2 API reference, StateReason; Bacalhau 1.9 and NATS, whose words the
+node passes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+# EC2 has given notice.
+MARKED = frozenset({"marked-for-termination", "marked-for-stop"})
+# Why AWS took an instance back, by the spot request's status.
+TAKEN_BACK = {
+    "instance-terminated-by-price": "the spot price rose above the limit",
+    "instance-stopped-by-price": "the spot price rose above the limit",
+    "instance-terminated-no-capacity": "no capacity",
+    "instance-stopped-no-capacity": "no capacity",
+    "instance-terminated-capacity-oversubscribed": "no capacity",
+    "instance-stopped-capacity-oversubscribed": "no capacity",
+    "instance-terminated-by-service": "AWS ended it",
+    "instance-terminated-by-experiment": "an experiment of AWS FIS",
+    "marked-for-termination": "",
+    "marked-for-stop": "",
+}
+SPOT_REASONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
+# What AWS did of itself (EC2 API reference, StateReason).
+AWS_DID_IT = "Server."
+# Who or what ended an instance otherwise, by its state reason.
+ENDED_BY = {
+    "": "by somebody",
+    "Client.UserInitiatedShutdown": "by somebody",
+    "Client.InstanceInitiatedShutdown": "from inside: its system was shut down",
+    "Client.VolumeLimitExceeded": "by AWS: the account's limit for volumes is used up",
+    "Client.InvalidSnapshot.NotFound": "by AWS: the image's snapshot is gone",
+    "Client.InternalError": "by AWS: its disk could not be decrypted, or an error of the client's",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why Bacalhau cannot connect: a part of its own words, ours, whether waiting can help, and what does."""
+
+    part: str
+    words: str
+    passes: bool
+    hint: str
+
+
+_AGAIN = "nodes keep what they were launched with: `bacalhau-spot destroy`, then `bacalhau-spot create`"
+REFUSED = (
+    Refused("Authorization Violation", "token refused", False, f"correct the token under `bacalhau`; {_AGAIN}"),
+    Refused("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_AGAIN}"),
+    Refused("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_AGAIN}"),
+    Refused("rejected", "the orchestrator rejects it", False, "`bacalhau node list --filter-approval rejected` lists it"),
+    Refused("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
+    Refused("connection refused", "nothing listens there", True, "start the orchestrator, or correct its port"),
+    Refused("no servers available", "orchestrator not reachable", True, "open the orchestrator's port 4222 to the nodes"),
+    Refused("timeout", "orchestrator does not answer", True, "open the orchestrator's port 4222 to the nodes"),
+)  # fmt: skip
+
+
+def refused(words: str) -> Refused | None:
+    """What Bacalhau's reason means; None when we do not know it."""
+    return next((one for one in REFUSED if one.part in words), None)

@@ -1,0 +1,85 @@
+"""What there is to say about a choice of regions: where fewer were found, where a cheaper one was passed over, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.choose import Choice, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.offers import Offers
+    from bacalhau_spot.core.receipt import Problem
+
+
+def remarks_on(choices: Sequence[Choice], *, count: int, nodes: int, offers: Offers) -> tuple[str, ...]:
+    """Sentences for the user. `count` regions were wanted, each for `nodes` nodes."""
+    return (
+        *_fewer(choices, count=count),
+        *_passed_over(choices, nodes=nodes),
+        *_last_resort(choices),
+        *_not_told(offers.silent),
+    )
+
+
+def _fewer(choices: Sequence[Choice], *, count: int) -> tuple[str, ...]:
+    chosen = sum(choice.chosen for choice in choices)
+    if not 0 < chosen < count:
+        return ()
+    return (
+        f"only {chosen} of {count} regions could be chosen: the others have no quota, or none of the types",
+    )
+
+
+def _passed_over(choices: Sequence[Choice], *, nodes: int) -> tuple[str, ...]:
+    """Regions that are cheaper than the dearest chosen one."""
+    prices = [one.usd_per_hour for one in choices if one.chosen and one.usd_per_hour is not None]
+    if not prices:
+        return ()
+    words = [
+        f"{one.region} ({_why(one, nodes)})"
+        for one in choices
+        if not one.chosen
+        and one.usd_per_hour is not None
+        and one.usd_per_hour < max(prices)
+        and one.reason in {Reason.NO_ROOM, Reason.LOW_SCORE}
+    ]
+    return (f"cheaper, but not chosen: {', '.join(words)}",) if words else ()
+
+
+def _why(one: Choice, nodes: int) -> str:
+    if one.reason is Reason.NO_ROOM:
+        return f"its spot quota leaves room for {one.room} of {nodes} nodes"
+    return f"placement score {one.score} of 10"
+
+
+def _last_resort(choices: Sequence[Choice]) -> tuple[str, ...]:
+    words = [f"{one.region} ({_why(one, 0)})" for one in choices if one.reason is Reason.LEFT]
+    return (f"chosen for want of better ones: {', '.join(words)}",) if words else ()
+
+
+def _not_told(silent: Sequence[Problem]) -> tuple[str, ...]:
+    """What was not known when the choice was made; one sentence a refusal, however many regions refused."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for problem in silent:
+        where.setdefault((problem.operation, problem.code), []).append(problem.region)
+    return tuple(
+        f"chosen without knowing {_UNKNOWN.get(operation, operation)}"
+        f"{_places(sorted(set(regions)))}: AWS refused {operation} ({code})"
+        for (operation, code), regions in sorted(where.items())
+    )
+
+
+_UNKNOWN = {
+    "GetSpotPlacementScores": "the placement scores",
+    "GetServiceQuota": "the spot quotas",
+    "DescribeInstances": "how much of the spot quotas is in use",
+}
+
+
+def _places(regions: Sequence[str]) -> str:
+    named = [region for region in regions if region]
+    if not named:
+        return ""
+    return f" of {named[0]}" if len(named) == 1 else f" of {len(named)} regions"

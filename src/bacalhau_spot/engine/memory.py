@@ -1,0 +1,29 @@
+"""What earlier runs were told. Losing it costs calls, and decides nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+class Memory(Protocol):
+    """Values that JSON can hold, by what they are and a key."""
+
+    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
+        """The value, when it was kept at most so long ago."""
+
+    def keep(self, what: str, key: str, value: Any) -> None:
+        """Never raises: what cannot be kept is asked for again."""
+
+
+class Forgetful:
+    """No memory."""
+
+    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
+        del what, key, max_age
+        return None
+
+    def keep(self, what: str, key: str, value: Any) -> None:
+        """It is gone."""

@@ -1,0 +1,92 @@
+"""Prices from AWS: its lists, which may be refused to us, and its history of spot prices."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.cost import Rates
+from bacalhau_spot.engine.calls import problem_of, together
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+    from typing import TypeVar
+
+    from bacalhau_spot.core.model import Instance, PricePoint
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.calls import Calls
+
+    K = TypeVar("K")
+
+# AWS keeps 90 days (EC2 API reference, DescribeSpotPriceHistory).
+HISTORY_DAYS = 90
+
+
+async def rates(
+    calls: Calls, *, regions: Sequence[str], types: Sequence[str]
+) -> tuple[Rates, tuple[Problem, ...]]:
+    """On-demand and volume prices of all regions in two calls, and what AWS would not tell. Raises nothing of AWS's.
+
+    They are asked for once, without patience: everything works without them, and Pricing has no request bucket of EC2's.
+    """
+    problems: list[Problem] = []
+
+    async def ask(call: Callable[[], Awaitable[dict[K, Decimal]]]) -> dict[K, Decimal]:
+        try:
+            return await call()
+        except CloudError as error:
+            problems.append(problem_of(error))
+            return {}
+
+    if not regions:
+        return Rates(), ()
+    on_demand, gib_month = await asyncio.gather(
+        ask(partial(calls.cloud.on_demand_prices, regions, types)),
+        ask(partial(calls.cloud.volume_prices, regions)),
+    )
+    return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
+
+
+async def prices_now(calls: Calls, instances: Sequence[Instance]) -> dict[tuple[str, str, str], Decimal]:
+    """What their pools cost now, by (region, type, zone): one call a region. What AWS will not tell is absent."""
+    types: dict[str, set[str]] = {}
+    for one in instances:
+        types.setdefault(one.region, set()).add(one.type)
+
+    async def ask(region: str) -> dict[tuple[str, str, str], Decimal]:
+        try:
+            found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types[region])))
+        except CloudError:
+            return {}
+        return {(region, name, zone): usd for (name, zone), usd in found.items()}
+
+    parts = await together(*(ask(region) for region in types))
+    return {pool: usd for part in parts for pool, usd in part.items()}
+
+
+async def history(
+    calls: Calls,
+    pools: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    since: Mapping[str, datetime],
+    now: datetime,
+) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[Problem, ...]]:
+    """How the prices of these pools (region -> (type, zone)) moved: one call a region, and what AWS would not tell."""
+    problems: list[Problem] = []
+
+    async def one(region: str) -> tuple[PricePoint, ...]:
+        types = sorted({type_name for type_name, _ in pools[region]})
+        zones = sorted({zone for _, zone in pools[region]})
+        ask = partial(calls.cloud.spot_history, region, types, since=since[region], until=now, zones=zones)
+        try:
+            return await calls.read(region, ask)
+        except CloudError as error:
+            problems.append(problem_of(error))
+            return ()
+
+    found = await together(*(one(region) for region in pools))
+    return dict(zip(pools, found, strict=True)), tuple(problems)

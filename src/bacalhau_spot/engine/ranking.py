@@ -1,0 +1,93 @@
+"""How much room the account's quotas leave, and how likely AWS grants a launch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.ranking import MOST_SCORED_REGIONS
+from bacalhau_spot.core.offers import TYPES_FOR_A_SCORE, asked_for, full_scores
+from bacalhau_spot.core.quotas import SERVICE, Headroom, quotas_of, used_vcpus
+from bacalhau_spot.engine.calls import problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import TypeInfo
+    from bacalhau_spot.core.quotas import SpotQuota
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.memory import Memory
+
+_WHAT = "placement-scores"
+_FRESH = timedelta(minutes=30)
+# When AWS will not answer a new question: an answer of today is better than none.
+_STALE = timedelta(hours=24)
+
+
+async def headrooms(calls: Calls, region: str, infos: Mapping[str, TypeInfo]) -> dict[str, Headroom]:
+    """The quotas that count these types, by code, as far as the region has them. Two calls, or three. Raises CloudError."""
+    quotas = quotas_of(infos)
+    limits, in_use = await asyncio.gather(
+        asyncio.gather(*(_limit(calls, region, quota) for quota in quotas)),
+        calls.read(region, partial(calls.cloud.spot_in_use, region)),
+    )
+    vcpus = {name: info.vcpus for name, info in infos.items()}
+    others = sorted(set(in_use) - set(vcpus))
+    if others:
+        found = await calls.read(region, partial(calls.cloud.types, region, others))
+        vcpus |= {info.name: info.vcpus for info in found}
+    used = used_vcpus(in_use, vcpus)
+    return {
+        quota.code: Headroom(quota, vcpus=limit, used=used.get(quota.code, 0))
+        for quota, limit in zip(quotas, limits, strict=True)
+        if limit is not None
+    }
+
+
+async def _limit(calls: Calls, region: str, quota: SpotQuota) -> int | None:
+    return await calls.read(region, partial(calls.cloud.quota, region, service=SERVICE, code=quota.code))
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Placement scores by region. `problem`: why AWS would not answer; the scores are then of earlier today, or none."""
+
+    by_region: Mapping[str, int] = field(default_factory=dict)
+    problem: Problem | None = None
+
+
+async def placement_scores(
+    calls: Calls, memory: Memory, *, account: str, types: Iterable[str], nodes: int, regions: Sequence[str]
+) -> Scores:
+    """One call for all regions, and none when the same was asked a short while ago. Never raises for what AWS refuses."""
+    names = sorted(set(types))
+    if len(names) < TYPES_FOR_A_SCORE:
+        return Scores()
+    # More regions than may be named: all are scored, and the best are told.
+    named = sorted(regions) if len(regions) <= MOST_SCORED_REGIONS else []
+    target = asked_for(nodes)
+    key = _key(account, names, named, target)
+    fresh: dict[str, int] | None = memory.recall(_WHAT, key, max_age=_FRESH)
+    if fresh is not None:
+        return Scores(full_scores(fresh, regions))
+    try:
+        found = await calls.read(
+            "", partial(calls.cloud.placement_scores, names, target=target, regions=named)
+        )
+    except CloudError as error:
+        old = memory.recall(_WHAT, key, max_age=_STALE) or {}
+        return Scores(full_scores(old, regions), problem_of(error))
+    memory.keep(_WHAT, key, found)
+    return Scores(full_scores(found, regions))
+
+
+def _key(account: str, types: Sequence[str], regions: Sequence[str], target: int) -> str:
+    question = json.dumps([account, list(types), list(regions), target])
+    return hashlib.sha256(question.encode()).hexdigest()

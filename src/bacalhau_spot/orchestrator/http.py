@@ -1,0 +1,261 @@
+"""The orchestrator's HTTP API over httpx: requests, and the transport's and the server's refusals as our codes.
+
+Rules:
+1. Each request has its own connection, and none is left open: a command asks once or twice.
+2. A redirect is never followed: our key goes to the configured address and nowhere else.
+3. A loopback address is meant as it is; a proxy of the environment is for the way out of this machine.
+4. Whatever the other side answers ends in values or in an OrchestratorError. What we sent as a secret is in no message.
+
+Source: Bacalhau 1.9, pkg/publicapi; its own time-out is 30 seconds, and the port is 1234 unless given, in URLs too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import ipaddress
+import json
+import ssl
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from bacalhau_spot.orchestrator import shapes
+from bacalhau_spot.orchestrator.port import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.model import Secret
+
+T = TypeVar("T")
+
+DEFAULT_PORT: Final = 1234
+CONNECT_S: Final = 5.0
+TOTAL_S: Final = 30.0
+# A node is two or three kilobytes; ten thousand of them are well below.
+_MOST_BYTES: Final = 64 << 20
+# Of what the other side says, so much goes into a message.
+_LONGEST: Final = 200
+
+_NODES: Final = "/api/v1/orchestrator/nodes"
+_VERSION: Final = "/api/v1/agent/version"
+
+_CODES: Final[dict[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "OrchestratorUnauthorized",
+    HTTPStatus.FORBIDDEN: "OrchestratorForbidden",
+    HTTPStatus.TOO_MANY_REQUESTS: "OrchestratorBusy",
+    HTTPStatus.SERVICE_UNAVAILABLE: "OrchestratorBusy",
+    HTTPStatus.REQUEST_TIMEOUT: "OrchestratorTimeout",
+    HTTPStatus.GATEWAY_TIMEOUT: "OrchestratorTimeout",
+    HTTPStatus.BAD_GATEWAY: "OrchestratorUnreachable",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How we say who we are: a key, or a user and a password, or neither for an open orchestrator."""
+
+    key: Secret | None = None
+    user: str | None = None
+    password: Secret | None = None
+
+    def headers(self) -> dict[str, str]:
+        if self.key is not None:
+            return {"Authorization": f"Bearer {self.key.reveal()}"}
+        if self.user is not None and self.password is not None:
+            pair = f"{self.user}:{self.password.reveal()}".encode()
+            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        return {}
+
+
+class HttpOrchestrator:
+    """`port.Orchestrator` over HTTP. `host`: a URL or a host, with or without a port; `ca_pem`: whom to trust instead of all."""
+
+    def __init__(
+        self,
+        host: str,
+        *,
+        login: Login | None = None,
+        ca_pem: str | None = None,
+        connect_s: float = CONNECT_S,
+        total_s: float = TOTAL_S,
+    ) -> None:
+        self._base = base_url(host)
+        self._login = login or Login()
+        self._ca_pem = ca_pem
+        self._connect_s = connect_s
+        self._total_s = total_s
+        self._tls: ssl.SSLContext | None = None
+
+    @property
+    def address(self) -> str:
+        return self._base
+
+    async def members(self) -> tuple[Member, ...]:
+        answer = await self._ask("GET", _NODES)
+        return self._read(lambda: shapes.members(self._good(answer)))
+
+    async def remove(self, member_id: str) -> None:
+        # The API takes a unique beginning of an id for the id. All of ours are of one length, so none begins another.
+        answer = await self._ask(
+            "PUT", f"{_NODES}/{quote(member_id, safe='')}", body={"Action": "delete", "NodeID": member_id}
+        )
+        if answer.status == HTTPStatus.NOT_FOUND and shapes.is_unknown_node(answer.body):
+            return
+        self._good(answer)
+
+    async def version(self) -> str:
+        answer = await self._ask("GET", _VERSION, login=False)
+        return self._read(lambda: shapes.version(self._good(answer)))
+
+    async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
+        """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
+        try:
+            async with asyncio.timeout(self._total_s), self._client() as client:
+                request = client.build_request(
+                    method,
+                    f"{self._base}{path}",
+                    json=body,
+                    headers=self._login.headers() if login else None,
+                )
+                response = await client.send(request, stream=True, follow_redirects=False)
+                return _Answer(response.status_code, response.headers, await self._content(response))
+        except (TimeoutError, httpx.TimeoutException) as error:
+            raise self._error("OrchestratorTimeout", f"no answer within {self._total_s:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
+            raise self._error(*_transport(error)) from error
+
+    def _client(self) -> httpx.AsyncClient:
+        secure = self._base.startswith("https:")
+        if secure and self._tls is None:
+            self._tls = self._context()
+        try:
+            return httpx.AsyncClient(
+                # Reading the certificates of the world takes longer than a request, and plain HTTP has no use for them.
+                verify=self._tls if self._tls is not None else False,
+                trust_env=not is_loopback(self._base),
+                timeout=httpx.Timeout(self._total_s, connect=self._connect_s),
+                limits=httpx.Limits(max_keepalive_connections=0),
+                headers={"Accept": "application/json", "User-Agent": "bacalhau-spot"},
+            )
+        except (ImportError, ValueError) as error:
+            text = _shortened(str(error))
+            raise self._error("OrchestratorUnreachable", f"the proxy that is set here: {text}") from error
+
+    def _context(self) -> ssl.SSLContext:
+        if self._ca_pem is None:
+            return httpx.create_ssl_context()
+        try:
+            context = ssl.create_default_context(cadata=self._ca_pem)
+        except (ssl.SSLError, ValueError) as error:
+            raise self._error("OrchestratorTls", "the certificate of ca_file cannot be read") from error
+        # A private authority's certificates often lack what RFC 5280 asks for; Bacalhau's own client takes them too.
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        return context
+
+    async def _content(self, response: httpx.Response) -> Any:
+        """The body as JSON, or as text where it is none. Numbers with a point are Decimal."""
+        raw = bytearray()
+        async for part in response.aiter_bytes():
+            raw += part
+            if len(raw) > _MOST_BYTES:
+                raise self._error("OrchestratorAnswer", f"more than {_MOST_BYTES >> 20} MiB")
+        try:
+            return json.loads(raw, parse_float=Decimal)
+        except (ValueError, RecursionError):
+            return raw.decode("utf-8", errors="replace")
+
+    def _good(self, answer: _Answer) -> Any:
+        """The body of an answer that says yes. Raises OrchestratorError for any other."""
+        status = answer.status
+        if status == HTTPStatus.OK:
+            return answer.body
+        said = _shortened(shapes.message(answer.body))
+        if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+            where = _shortened(answer.headers.get("location", "nowhere"))
+            raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
+        if status == HTTPStatus.BAD_REQUEST and _wants_tls(said):
+            raise self._error("OrchestratorScheme", "it speaks https, and the address says http")
+        raise self._error(
+            _CODES.get(status, "OrchestratorAnswer"), f"HTTP {status}{f': {said}' if said else ''}"
+        )
+
+    def _read(self, reading: Callable[[], T]) -> T:
+        try:
+            return reading()
+        except shapes.WrongShapeError as error:
+            raise self._error("OrchestratorAnswer", str(error)) from error
+
+    def _error(self, code: str, message: str) -> OrchestratorError:
+        return OrchestratorError(code, message, address=self._base)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    headers: httpx.Headers
+    body: Any
+
+
+def base_url(host: str) -> str:
+    """`o` -> `http://o:1234`, `https://o` -> `https://o:1234`: scheme, host and port as Bacalhau's own client takes them."""
+    scheme, mark, rest = host.rpartition("://")
+    place, slash, path = rest.rstrip("/").partition("/")
+    if not place.rpartition(":")[2].isdigit():  # the port; an IPv6 address ends in its bracket
+        place = f"{place}:{DEFAULT_PORT}"
+    return f"{scheme if mark else 'http'}://{place}{slash}{path}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the address, as it is written, is this machine's own."""
+    host = httpx.URL(url).host
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _transport(error: Exception) -> tuple[str, str]:
+    """What went wrong between here and there: our code and a few words."""
+    if isinstance(error, httpx.LocalProtocolError):
+        # Its text would repeat the header that holds the key.
+        return "OrchestratorUnauthorized", "the key or password holds letters that no request can carry"
+    text = _shortened(str(error) or type(error).__name__)
+    reason = _ssl_error(error)
+    if reason is None:
+        heard = isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError)
+        return "OrchestratorAnswer" if heard else "OrchestratorUnreachable", text
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "OrchestratorTls", _shortened(reason.verify_message or text)
+    if (reason.reason or "") in _NOT_TLS:
+        return "OrchestratorScheme", "it does not speak https, and the address says https"
+    return "OrchestratorTls", text
+
+
+# What OpenSSL says of an answer that is no TLS at all, release by release.
+_NOT_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
+
+
+def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
+    """The TLS library's own error, somewhere below httpx's."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _wants_tls(said: str) -> bool:
+    """What Go's server, and proxies, answer to plain HTTP on a port of TLS."""
+    return "http request" in said.lower() and "https" in said.lower()
+
+
+def _shortened(text: str) -> str:
+    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

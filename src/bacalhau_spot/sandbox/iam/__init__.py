@@ -1,0 +1,1 @@
+"""IAM as far as it decides: what a call asks for, and whether the caller's policies allow it."""

@@ -1,0 +1,68 @@
+"""The caller's IAM policies. Without any, everything is allowed; with some, what they allow and do not deny.
+
+AWS: IAM User Guide, "Policy evaluation logic". A fleet launches with its caller's permissions, and tells what it was not
+allowed as it tells what it had no capacity for: an error for each override.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.sandbox.iam.asks import SERVICE_ROLE, Asker, action_of, service_role
+from bacalhau_spot.sandbox.iam.language import Answer, Ask, judge
+from bacalhau_spot.sandbox.layer import refusals
+from bacalhau_spot.sandbox.layer.identity import USER_ARN, WHO_AM_I
+from bacalhau_spot.sandbox.wire import AwsError, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.sandbox.wire import Call, Handler
+    from bacalhau_spot.sandbox.world import World
+
+SPOT = "spot.amazonaws.com"
+
+
+class Policy:
+    """`last`: the services themselves, past all stages, asked for what only they know."""
+
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+        self.last = inner
+        self._asker: Asker | None = None
+
+    def __call__(self, call: Call) -> Reply:
+        if self._world.settings.policies and call.name != WHO_AM_I:
+            if self._asker is None:  # it reads EC2's model
+                self._asker = Asker(self.last)
+            self._decide(call, self._asker.direct(call))
+            if call.name == "ec2:CreateFleet" and call.params.get("DryRun", "").lower() != "true":
+                return self._fleet(call, self._asker)
+        return self._inner(call)
+
+    def _fleet(self, call: Call, asker: Asker) -> Reply:
+        behind = asker.behind(call)
+        if SPOT not in self._world.settings.service_roles:
+            behind.append(service_role(SPOT))
+        try:
+            self._decide(call, behind)
+        except AwsError as refusal:
+            return Reply(asker.refused_fleet(call, code=refusal.code, message=refusal.message))
+        return self._inner(call)
+
+    def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
+        for ask in asks:
+            self._world.evaluated.append((call.region, action_of(call), ask.action))
+            answer = judge(self._world.settings.policies, ask)
+            if answer is Answer.ALLOWED:
+                continue
+            if ask.action == SERVICE_ROLE and call.service == "ec2":
+                raise refusals.no_service_role()
+            raise refusals.denied(
+                call,
+                user_arn=USER_ARN,
+                resource=ask.resource,
+                action=ask.action,
+                explicit=answer is Answer.DENIED,
+            )

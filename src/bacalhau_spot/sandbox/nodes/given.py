@@ -1,0 +1,113 @@
+"""What an instance was given: its user-data taken apart as cloud-init would, as far as a node's fate depends on it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import email
+import gzip
+import json
+import shlex
+import zlib
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import yaml  # type: ignore[import-untyped]  # has no types; moto brings it
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_GZIP = b"\x1f\x8b"
+_FACTS = "/etc/bacalhau-spot/node.json"
+_TOKEN = "/etc/bacalhau/token.env"  # noqa: S105 - where it is, not what it is
+_CONFIG = "/etc/bacalhau/config.yaml"
+_COMMANDS = "/etc/bacalhau-spot/additional_commands"
+_VARIABLE = "BACALHAU_COMPUTE_AUTH_TOKEN"
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a node of ours was told."""
+
+    prefix: str
+    version: str
+    orchestrators: tuple[str, ...]
+    join_s: float
+    download_url: str
+    parameter: str  # where the token is, when it did not come along
+    token: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    commands: bool = False  # whether the user has commands of their own
+
+
+@lru_cache(maxsize=64)
+def read(user_data: str) -> Given | None:
+    """None: it is not for a node of ours, and no node comes of it."""
+    files: dict[str, str] = {}
+    for config in _cloud_configs(_unpacked(user_data)):
+        files |= _files(config)
+    try:
+        facts = json.loads(files[_FACTS])
+        labels = (yaml.safe_load(files.get(_CONFIG, "")) or {}).get("Labels") or {}
+    except (KeyError, ValueError, yaml.YAMLError, AttributeError):
+        return None
+    return Given(
+        prefix=str(facts.get("name_prefix", "")),
+        version=str(facts.get("version", "")),
+        orchestrators=tuple(facts.get("orchestrators") or ()),
+        join_s=float(facts.get("join_s") or 600),
+        download_url=str(facts.get("download_url", "")),
+        parameter=str(facts.get("token_parameter") or ""),
+        token=_variable(files.get(_TOKEN, "")),
+        # Bacalhau's configuration library makes label keys lower case
+        labels={str(key).lower(): str(value) for key, value in labels.items()},
+        commands=bool(files.get(_COMMANDS, "").strip()),
+    )
+
+
+def _unpacked(user_data: str) -> bytes:
+    """What cloud-init sees: out of base64 and out of gzip, which it unpacks itself."""
+    try:
+        raw = base64.b64decode(user_data)
+        return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
+    except (binascii.Error, ValueError, OSError, EOFError, zlib.error):
+        return b""
+
+
+def _cloud_configs(raw: bytes) -> Iterator[Mapping[str, Any]]:
+    """The cloud-config parts: the whole of it, or those of a MIME archive."""
+    if raw.startswith(b"#cloud-config"):
+        parts = [raw]
+    else:
+        message = email.message_from_bytes(raw)
+        bodies = [
+            one.get_payload(decode=True)
+            for one in message.walk()
+            if one.get_content_type() == "text/cloud-config"
+        ]
+        parts = [body for body in bodies if isinstance(body, bytes)]
+    for part in parts:
+        try:
+            config = yaml.load(part, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - safe
+        except yaml.YAMLError:
+            continue
+        if isinstance(config, dict):
+            yield config
+
+
+def _files(config: Mapping[str, Any]) -> dict[str, str]:
+    found = config.get("write_files") or ()
+    return {str(one["path"]): str(one.get("content") or "") for one in found if isinstance(one, dict)}
+
+
+def _variable(text: str) -> str:
+    """The token out of systemd's EnvironmentFile; its quoting is the shell's for what we write."""
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.strip() == _VARIABLE:
+            try:
+                return "".join(shlex.split(value))
+            except ValueError:
+                return value
+    return ""

@@ -1,0 +1,133 @@
+"""What `status` prints for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.health import Severity
+from bacalhau_spot.ui.health import verdict_text
+from bacalhau_spot.ui.jsonout.values import Data, pools_data, problem_data, time_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.evidence import Evidence
+    from bacalhau_spot.core.health import Verdict
+    from bacalhau_spot.core.members import Capacity
+    from bacalhau_spot.core.status import Load, Node, Part, Status
+
+
+def status_data(status: Status) -> Data:
+    sight = status.sight
+    refusal = sight.refusal
+    return {
+        "cluster": status.cluster,
+        "at": time_text(sight.at),
+        "as_asked": status.as_asked,
+        "missing": status.missing,
+        "surplus": status.surplus,
+        "total": _part(status.whole),
+        "regions": [{"region": part.name, **_part(part)} for part in status.regions],
+        "nodes": [_node(node) for node in status.nodes],
+        "ghosts": [node.id for node in status.ghosts],
+        "pools": pools_data(status.pools),
+        "orchestrator": {
+            "asked": str(sight.asked),
+            "address": sight.address,
+            "problem": None if refusal is None else problem_data(refusal),
+        },
+        "looked_into": list(sight.looked_into),
+        "unseen": [problem_data(problem) for problem in sight.unseen],
+        "blurred": [problem_data(problem) for problem in sight.blurred],
+    }
+
+
+def _part(part: Part) -> Data:
+    return {
+        "wanted": part.wanted,
+        "present": part.present,
+        **{str(severity): part.count(severity) for severity in Severity},
+        "load": _load(part.load),
+    }
+
+
+def _node(node: Node) -> Data:
+    it = node.known
+    instance = it.instance
+    return {
+        "id": node.id,
+        "region": node.region,
+        "zone": node.zone,
+        "type": instance.type if instance else None,
+        "state": str(instance.state) if instance else None,
+        "launched_at": time_text(instance.launched_at) if instance else None,
+        "public_ip": instance.public_ip if instance else None,
+        "private_ip": instance.private_ip if instance else None,
+        "why_ended": instance.why_ended if instance else None,
+        "checks": {"system": str(it.checks.system), "instance": str(it.checks.instance)},
+        "spot_request": None
+        if it.spot is None
+        else {"id": it.spot.request_id, "code": it.spot.code, "since": time_text(it.spot.since)},
+        "boot": _boot(it),
+        "member": _member(it),
+        "load": _load(node.load),
+        "verdict": _verdict(node.verdict),
+    }
+
+
+def _boot(it: Evidence) -> Data | None:
+    if it.boot is None:
+        return None
+    return {
+        "step": it.boot.step,
+        "since": _time(it.boot.since),
+        "failed": it.boot.failed,
+        "refused": it.boot.refused,
+        "commands_failed": it.boot.commands_failed,
+    }
+
+
+def _member(it: Evidence) -> Data | None:
+    member = it.member
+    if member is None:
+        return None
+    return {
+        "id": member.id,
+        "connected": member.connected,
+        "membership": str(member.membership),
+        "engines": list(member.engines),
+        "version": member.version,
+        "last_heartbeat_at": _time(member.last_heartbeat_at),
+        "since": _time(member.since),
+        "last_error": member.last_error,
+    }
+
+
+def _verdict(verdict: Verdict) -> Data:
+    return {
+        "kind": str(verdict.kind),
+        "severity": str(verdict.severity),
+        "text": verdict_text(verdict),
+        "why": verdict.why,
+        "seconds": None if verdict.time is None else int(verdict.time.total_seconds()),
+        "hint": verdict.hint,
+    }
+
+
+def _load(load: Load | None) -> Data | None:
+    if load is None:
+        return None
+    return {"used": _capacity(load.used), "total": _capacity(load.total), "running": load.running}
+
+
+def _capacity(capacity: Capacity) -> Data:
+    return {
+        "cpu": float(capacity.cpu),
+        "memory_bytes": capacity.memory_bytes,
+        "disk_bytes": capacity.disk_bytes,
+        "gpus": capacity.gpus,
+    }
+
+
+def _time(moment: datetime | None) -> str | None:
+    return None if moment is None else time_text(moment)

@@ -1,0 +1,63 @@
+"""`doctor`: a line a finding, what to do below it, and a last line that counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.checkup import Check, Finding, Mark
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.words import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.errors import ExitCode
+
+_STYLES = {Mark.PASS: "green", Mark.WARN: "bold yellow", Mark.FAIL: "bold red"}
+_WIDE = max(len(check.value) for check in Check)
+_BELOW = " " * 6
+# What begins so is there to be copied, and is not folded.
+_COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
+_DOCS = "docs/doctor.md"
+
+
+def checkup_view(findings: Sequence[Finding]) -> Group:
+    lines: list[RenderableType] = []
+    for one in findings:
+        name = one.check.value.ljust(_WIDE)
+        lines.append(Said(f"{name}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark]))
+        lines.extend(Said(text, prefix=_BELOW) for text in one.details)
+        if one.fix:
+            command = one.fix.startswith(_COMMANDS)
+            lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
+    counted = Counter(one.mark for one in findings)
+    lines.append(
+        Said(
+            f"{counted[Mark.PASS]} passed, {plural(counted[Mark.WARN], 'warning')}, {counted[Mark.FAIL]} failed"
+        )
+    )
+    return Group(*lines)
+
+
+def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
+    """What failed, for those who see stderr alone."""
+    failed = [one for one in findings if one.mark is Mark.FAIL]
+    if not failed:
+        return ()
+    return (
+        UserError(
+            f"{len(failed)} of {plural(len(findings), 'check')} failed",
+            details=tuple(
+                line for one in failed for line in (f"{one.check.value}: {one.what}", *one.details)
+            ),
+            hint="mend them as the list says, then run `bacalhau-spot doctor` again",
+            docs=_DOCS,
+            exit_code=exit_code,
+        ),
+    )

@@ -1,0 +1,171 @@
+"""Where to go: a row a pool or a region, and what could not be found out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
+from bacalhau_spot.ui.views.text import Columns, Said, not_seen
+from bacalhau_spot.ui.words import fault, listed, plural, usd, usd_range
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.offers import Deal, Offers, PoolOffer, RegionOffer
+    from bacalhau_spot.core.receipt import Problem
+
+_UNKNOWN = "-"
+_MIB_PER_GIB = 1024
+_DEAL = ("spot now", "7 days", "on demand", "saving", "interrupted", "score", "room")
+_POOL = ("region", "zone", "type", "vCPU", "GiB", "GPU", "arch", *_DEAL)
+_REGION = ("region", "zones", "pools", *_DEAL, "remark")
+_NUMBERS = ("vCPU", "GiB", "GPU", "zones", "pools", *_DEAL)
+# What goes first in a narrow window.
+_SPARE = (
+    "arch",
+    "pools",
+    "zones",
+    "7 days",
+    "GPU",
+    "on demand",
+    "GiB",
+    "vCPU",
+    "room",
+    "interrupted",
+    "score",
+    "saving",
+)
+
+_WRITE = "--write puts the best regions into the configuration"
+# Why AWS would not say something, where the fault alone would mislead.
+_REASONS = {"MaxConfigLimitExceeded": "too many different questions today"}
+# What an operation would have told us.
+_WHAT = {
+    "GetProducts": "on-demand prices",
+    "GetSpotPlacementScores": "placement scores",
+    "GetServiceQuota": "room in the quotas",
+    "DescribeInstances": "room in the quotas",
+    "DescribeInstanceTypes": "room in the quotas",
+}
+
+
+def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> Group:
+    """`ranked`: the regions are in our order, which is then explained. `more`: how many rows are not shown."""
+    rows = len(offers.regions) if by_region else len(offers.pools)
+    parts: list[RenderableType] = []
+    if rows:
+        parts.append(_regions(offers) if by_region else _pools(offers.pools))
+        parts.append(Text(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
+        if by_region and ranked:
+            parts.append(Said(_order(offers.nodes), style="dim"))
+    else:
+        parts.append(Text(f"nothing to offer in {plural(len(offers.looked_into), 'region')}"))
+    parts += _blind(offers)
+    if rows:
+        parts.append(
+            Said(_WRITE if by_region else f"--by region shows the best regions first; {_WRITE}", style="cyan")
+        )
+    return Group(*parts)
+
+
+def _pools(pools: Sequence[PoolOffer]) -> Columns:
+    gpus = any(one.info.gpus for one in pools)
+    return Columns(
+        _POOL,
+        [
+            (
+                one.region,
+                one.pool.zone.removeprefix(one.region),
+                one.pool.type,
+                str(one.info.vcpus),
+                _gib(one.info.memory_mib),
+                str(one.info.gpus) if gpus else "",
+                str(one.arch),
+                *_deal(one),
+            )
+            for one in pools
+        ],
+        right=_NUMBERS,
+        spare=_SPARE,
+    )
+
+
+def _regions(offers: Offers) -> Columns:
+    return Columns(
+        _REGION,
+        [
+            (one.region, str(one.zones), str(one.pools), *_deal(one), _remark(one, offers.nodes))
+            for one in offers.regions
+        ],
+        right=_NUMBERS,
+        spare=_SPARE,
+    )
+
+
+def _deal(one: Deal) -> tuple[str, ...]:
+    return (
+        _UNKNOWN if one.usd_per_hour is None else usd(one.usd_per_hour),
+        _UNKNOWN if one.low is None or one.high is None else usd_range(one.low, one.high),
+        _UNKNOWN if one.on_demand_usd_per_hour is None else usd(one.on_demand_usd_per_hour),
+        _UNKNOWN if one.saving is None else f"{one.saving * 100:.0f}%",
+        _UNKNOWN if one.interruption is None else INTERRUPTIONS[one.interruption],
+        _UNKNOWN if one.score is None else str(one.score),
+        _UNKNOWN if one.room is None else str(one.room),
+    )
+
+
+def _gib(mib: int) -> str:
+    return f"{(Decimal(mib) / _MIB_PER_GIB).normalize():f}"
+
+
+def _remark(one: RegionOffer, nodes: int) -> str:
+    return {
+        Standing.FIT: "",
+        Standing.LOW_SCORE: "low score",
+        Standing.NO_ROOM: f"no room for {plural(nodes, 'node')}",
+        Standing.NO_PRICE: "no price",
+    }[standing(one, nodes)]
+
+
+def _counts(offers: Offers, *, by_region: bool, shown: int, more: int) -> str:
+    noun = "region" if by_region else "capacity pool"
+    if more:
+        return f"the first {shown} of {plural(shown + more, noun)}; all of them with --top {shown + more}"
+    regions = len({one.region for one in offers.pools})
+    return plural(shown, noun) + ("" if by_region else f" in {plural(regions, 'region')}")
+
+
+def _order(nodes: int) -> str:
+    return (
+        f"in order: room in the quota for {plural(nodes, 'node')}, a placement score above {LOW_SCORE}, "
+        "then the price of a typical node: the mean of each zone's cheapest pool"
+    )
+
+
+def _blind(offers: Offers) -> list[RenderableType]:
+    lines: list[RenderableType] = [Said(remark, style="yellow") for remark in offers.remarks]
+    lines += _silent(offers.silent)
+    lines += not_seen(offers.unseen)
+    return lines
+
+
+def _silent(problems: Sequence[Problem]) -> list[Said]:
+    """What AWS would not say; one line a reason."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for problem in problems:
+        what = _WHAT.get(problem.operation, problem.operation)
+        found.setdefault((what, _REASONS.get(problem.code) or fault(problem.code)), set()).add(problem.region)
+    return [
+        Said(f"not known: {what}{_places(sorted(filter(None, regions)))} ({reason})", style="yellow")
+        for (what, reason), regions in sorted(found.items())
+    ]
+
+
+def _places(regions: Sequence[str]) -> str:
+    return f" in {listed(regions)}" if regions else ""

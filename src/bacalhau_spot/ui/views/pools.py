@@ -1,0 +1,23 @@
+"""How a cluster is spread over capacity pools, in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.words import plural
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.pools import PoolShares
+
+
+def pools_line(shares: PoolShares) -> list[Said]:
+    """In how many pools the nodes are, and what the loss of one would take; nothing without spot nodes."""
+    if shares.fullest is None:
+        return []
+    where = f"{shares.fullest.type} in {shares.fullest.zone}"
+    text = (
+        f"{plural(shares.nodes, 'spot node')} in {plural(shares.pools, 'capacity pool')}; "
+        f"the loss of one takes up to {shares.at_stake} ({where})"
+    )
+    return [Said(text, style="yellow" if shares.pools == 1 and shares.nodes > 1 else "dim")]

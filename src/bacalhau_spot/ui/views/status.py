@@ -1,0 +1,292 @@
+"""The cluster's health on one screen: regions, nodes, what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.evidence import Asked
+from bacalhau_spot.core.health import Severity
+from bacalhau_spot.ui.health import verdict_text
+from bacalhau_spot.ui.views.pools import pools_line
+from bacalhau_spot.ui.views.text import Columns, Said, not_seen
+from bacalhau_spot.ui.words import age, fault, few, listed, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
+
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from bacalhau_spot.core.health import Verdict
+    from bacalhau_spot.core.status import Load, Node, Part, Status
+
+_NOTHING = "-"
+_GIB = 1024**3
+# What a command's first words and the prompt behind it take of the window.
+_BESIDE = 3
+# How much is left out where a window is short: nothing; nodes that are well; rows of nodes; remedies; the regions too.
+_LEVELS = 5
+_ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS)
+# A verdict is folded to this width before a column goes.
+_VERDICT = 36
+_NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory", "jobs")
+_NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "jobs", "verdict")
+_WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "verdict")
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """On a terminal it is made to fit the window: good nodes go first, problems never. `wide`: all of it, always."""
+
+    status: Status
+    wide: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.wide or not console.is_terminal:
+            yield self.at(0)
+            return
+        yield self.fitted(console, options, room=console.height - _BESIDE)
+
+    def fitted(self, console: Console, options: ConsoleOptions, *, room: int) -> Group:
+        """With as little left out as `room` lines allow; what is wrong stays, even if it has no room."""
+        for level in range(_LEVELS - 1):
+            shown = self.at(level)
+            if len(console.render_lines(shown, options, pad=False)) <= room:
+                return shown
+        return self.at(_LEVELS - 1)
+
+    def at(self, level: int) -> Group:
+        """With as much left out as `level` says."""
+        status = self.status
+        parts: list[RenderableType] = []
+        if status.regions and level < _NO_REGIONS:
+            parts.append(_regions(status))
+        if status.nodes and level == _ROWS_OF_ALL:
+            parts += [Text(""), _nodes(status.nodes, status, wide=self.wide), Text("")]
+        elif level == _ROWS_OF_SOME:
+            parts.extend(_not_good(status))
+        elif level > _ROWS_OF_SOME:
+            parts.extend(_grouped(status))
+        parts.append(_sentence(status))
+        parts.extend(pools_line(status.pools))
+        parts.extend(_blind(status))
+        remedies = _to_do(status)
+        if level < _NO_REMEDIES:
+            parts.extend(remedies)
+        elif remedies:
+            parts.append(Said("what to do: `bacalhau-spot status -o wide`", style="cyan"))
+        return Group(*parts)
+
+
+def status_view(status: Status, *, wide: bool) -> StatusView:
+    return StatusView(status, wide=wide)
+
+
+def _regions(status: Status) -> Columns:
+    parts = status.regions
+    return Columns(
+        ("region", *_NUMBERS),
+        [_part(part) for part in parts],
+        right=_NUMBERS,
+        spare=("memory", "cpu", "jobs", "wanted"),
+        total=_part(status.whole)
+        if len(parts) > 1 or not all(node.region for node in status.nodes)
+        else None,
+    )
+
+
+def _part(part: Part) -> list[str]:
+    load = part.load
+    return [
+        part.name,
+        "" if part.wanted is None else str(part.wanted),
+        str(part.present),
+        str(part.count(Severity.GOOD)),
+        *(
+            _unless_zero(part.count(one))
+            for one in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
+        ),
+        *_load(load, nothing=""),
+    ]
+
+
+def _unless_zero(count: int) -> str:
+    return str(count) if count else ""
+
+
+def _nodes(nodes: Iterable[Node], status: Status, *, wide: bool) -> Columns:
+    return Columns(
+        _WIDE if wide else _NODE,
+        [_row(node, status, wide=wide) for node in nodes],
+        right=("age", "cpu", "memory", "jobs"),
+        at_least=_VERDICT,
+        spare=("checks", "version", "address", "state", "memory", "type", "jobs", "cpu", "age", "zone"),
+    )
+
+
+def _row(node: Node, status: Status, *, wide: bool) -> list[str]:
+    it = node.known
+    instance, member = it.instance, it.member
+    cells = [
+        node.region or _NOTHING,
+        node.zone.removeprefix(node.region) or _NOTHING,
+        node.id,
+        instance.type if instance else _NOTHING,
+        str(instance.state) if instance else _NOTHING,
+        age(it.age) if instance else _NOTHING,
+        *_load(node.load, nothing="" if status.sight.asked is not Asked.ANSWERED else _NOTHING),
+    ]
+    if wide:
+        address = (instance.public_ip or instance.private_ip) if instance else None
+        checks = f"{it.checks.system}, {it.checks.instance}" if instance else _NOTHING
+        cells += [checks, address or _NOTHING, member.version if member else "", member.id if member else ""]
+    return [*cells, verdict_text(node.verdict)]
+
+
+def _load(load: Load | None, *, nothing: str) -> tuple[str, str, str]:
+    """`1/2` cores, `1.0/4.0 GiB`, and how many executions."""
+    if load is None:
+        return nothing, nothing, nothing
+    memory = f"{load.used.memory_bytes / _GIB:.1f}/{load.total.memory_bytes / _GIB:.1f} GiB"
+    return f"{_cores(load.used.cpu)}/{_cores(load.total.cpu)}", memory, str(load.running)
+
+
+def _cores(cpu: Decimal) -> str:
+    return f"{cpu:.1f}".removesuffix(".0")
+
+
+def _not_good(status: Status) -> list[RenderableType]:
+    """The rows of those that have something to tell; how many have not is in the regions' rows."""
+    telling = [node for node in status.nodes if not node.good]
+    return [Text(""), _nodes(telling, status, wide=False), Text("")] if telling else []
+
+
+def _grouped(status: Status) -> list[RenderableType]:
+    """A line a verdict that is not good, with the nodes that have it."""
+    groups: dict[tuple[str, str], list[Node]] = {}
+    for node in status.nodes:
+        if not node.good:
+            groups.setdefault((node.verdict.kind, node.verdict.why or node.verdict.what), []).append(node)
+    ordered = sorted(groups.values(), key=lambda group: _RANK[group[0].verdict.severity])
+    return [
+        Said(
+            f"{verdict_text(group[0].verdict)}: {few([node.id for node in group], at_most=2)}",
+            style="yellow" if group[0].verdict.severity is Severity.BAD else "",
+        )
+        for group in ordered
+    ]
+
+
+_RANK = {
+    Severity.BAD: 0,
+    Severity.WAITING: 1,
+    Severity.UNKNOWN: 2,
+    Severity.GONE: 3,
+    Severity.GOOD: 4,
+}
+
+
+def _sentence(status: Status) -> RenderableType:
+    """`28 of 30 nodes joined, 1 on its way, 1 missing`"""
+    if not status.nodes and not status.wanted_in_all:
+        where = plural(len(status.sight.looked_into), "region")
+        return Text(f"no nodes of {status.cluster} in {where}", style="bold")
+    whole = status.whole
+    of = whole.present if whole.wanted is None else whole.wanted
+    verb = "joined" if status.sight.asked is Asked.ANSWERED else "joined, by their consoles"
+    counts = [
+        (whole.count(Severity.WAITING), "on the way"),
+        (whole.count(Severity.BAD), "in trouble"),
+        (whole.count(Severity.UNKNOWN), "unknown"),
+        (status.missing or 0, "not seen" if status.sight.unseen else "missing"),
+        (status.surplus or 0, "too many"),
+    ]
+    rest = "".join(f", {count} {words}" for count, words in counts if count)
+    text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
+    return Said(f"{status.cluster}: {text}", style="bold green" if status.as_asked else "bold yellow")
+
+
+def _blind(status: Status) -> list[RenderableType]:
+    """What could not be looked at, and what that means for what is shown."""
+    sight = status.sight
+    parts: list[RenderableType] = [*not_seen(sight.unseen)]
+    gaps: dict[tuple[str, str], list[str]] = {}
+    for problem in sight.blurred:
+        gaps.setdefault((problem.operation, fault(problem.code)), []).append(problem.region)
+    parts += [
+        Said(
+            f"{_GAPS.get(operation, operation)} of {listed(sorted(regions))} not known ({why})",
+            style="yellow",
+        )
+        for (operation, why), regions in sorted(gaps.items())
+    ]
+    if sight.asked is Asked.SILENT:
+        why = fault(sight.refusal.code) if sight.refusal else "no answer"
+        parts.append(
+            Said(
+                f"{sight.address} was not asked ({why}): who has joined is what the consoles say",
+                style="yellow",
+            )
+        )
+    elif sight.asked is Asked.NO_API and status.nodes:
+        parts.append(
+            Said(
+                "no orchestrator's API is configured (bacalhau.api): who has joined is what the consoles say, "
+                "and what nodes do is not known",
+                style="dim",
+            )
+        )
+    return parts
+
+
+# What each call would have told.
+_GAPS = {
+    "DescribeInstanceStatus": "status checks",
+    "DescribeSpotInstanceRequests": "spot requests",
+    "GetConsoleOutput": "consoles",
+}
+
+
+def _to_do(status: Status) -> list[RenderableType]:
+    """One line a remedy, the first node that needs it named in it."""
+    lines: list[RenderableType] = []
+    for hint, nodes in _by_remedy(
+        node for node in status.nodes if node.verdict.severity is Severity.BAD
+    ).items():
+        who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
+        lines.append(Said(hint, prefix=f"{who}: "))
+    if status.missing:
+        lines.append(
+            Said(f"`bacalhau-spot create` launches the {status.missing} missing", prefix="missing: ")
+        )
+    if status.surplus:
+        lines.append(
+            Said(
+                "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for",
+                prefix="too many: ",
+            )
+        )
+    if status.ghosts:
+        count = plural(len(status.ghosts), "node")
+        lines.append(
+            Said(
+                f"`bacalhau-spot prune` removes {count} from the orchestrator that are gone", prefix="gone: "
+            )
+        )
+    return lines
+
+
+def _by_remedy(nodes: Iterable[Node]) -> dict[str, list[Node]]:
+    """Nodes of one verdict and one reason have one remedy, in the words for the first of them."""
+    first: dict[tuple[str, str], str] = {}
+    found: dict[str, list[Node]] = {}
+    for node in nodes:
+        verdict: Verdict = node.verdict
+        hint = first.setdefault((verdict.kind, verdict.why), verdict.hint)
+        if hint:
+            found.setdefault(hint, []).append(node)
+    return found

@@ -1,0 +1,84 @@
+"""What the audit log tells about instances that AWS has forgotten."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bacalhau_spot.cli.sightings import sightings
+from bacalhau_spot.core.lives import Sighting
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def at(minutes: int) -> str:
+    return (NOON + timedelta(minutes=minutes)).isoformat()
+
+
+def row(event: str, minutes: int, *, cluster: str | None = "c", account: str = "1", **more: Any) -> str:
+    whose = {} if cluster is None else {"cluster": cluster}
+    return json.dumps({"event": event, "at": at(minutes), "account_id": account, **whose, **more})
+
+
+def instance(name: str = "i-1", **more: Any) -> dict[str, Any]:
+    return {"id": name, "region": "us-east-1", "zone": "us-east-1a", "type": "t3.medium", **more}
+
+
+def read(tmp_path: Path, *lines: str) -> tuple[Sighting, ...]:
+    path = tmp_path / "audit.jsonl"
+    path.write_text("\n".join(lines))
+    return sightings(path, account_id="1", cluster="c")
+
+
+def test_a_whole_life(tmp_path: Path) -> None:
+    """Launched when AWS said so, seen by a create, ended by a nuke, which names no cluster."""
+    (one,) = read(
+        tmp_path,
+        row("instance-seen", 1, **instance(), phase="starting"),
+        row("instance-seen", 2, **instance(), phase="running"),
+        row("created", 3, instances=[instance(launched_at=at(0))], removed=[]),
+        row("deleting", 90, cluster=None, kind="instance", id="i-1", region="us-east-1"),
+        row("deleting", 91, cluster=None, kind="instance", id="i-1", region="us-east-1"),
+    )
+    assert (one.begun, one.ended) == (NOON, NOON + timedelta(minutes=90))
+    assert (one.region, one.zone, one.type) == ("us-east-1", "us-east-1a", "t3.medium")
+
+
+def test_an_end_that_nobody_noted(tmp_path: Path) -> None:
+    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="running"))
+    assert (one.ended, one.seen) == (None, NOON + timedelta(minutes=5))
+
+
+def test_taken_back_while_create_watched(tmp_path: Path) -> None:
+    why = "Server.SpotInstanceTermination"
+    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", why=why))
+    assert one.taken_back and one.ended == NOON + timedelta(minutes=5)
+
+
+def test_removed_by_a_create(tmp_path: Path) -> None:
+    (one,) = read(
+        tmp_path,
+        row("created", 1, instances=[instance(launched_at=at(0))], removed=[]),
+        row("created", 30, instances=[], removed=["i-1"]),
+    )
+    assert one.ended == NOON + timedelta(minutes=30)
+
+
+def test_others_are_not_ours(tmp_path: Path) -> None:
+    """Another cluster's, another account's, and things that are no instances."""
+    found = read(
+        tmp_path,
+        row("instance-seen", 1, cluster="other", **instance("i-2"), phase="running"),
+        row("instance-seen", 1, account="2", **instance("i-3"), phase="running"),
+        row("instance-seen", 1, **instance(), phase="running"),
+        row("deleting", 2, kind="vpc", id="i-1", region="us-east-1"),
+    )
+    assert [(one.id, one.ended) for one in found] == [("i-1", None)]
+
+
+def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
+    line = row("instance-seen", 1, **instance(), phase="running")
+    assert len(read(tmp_path, line, "{", "null", "[]", '{"event": "deleting"}', line[:40])) == 1
+    assert sightings(tmp_path / "none", account_id="1", cluster="c") == ()

@@ -1,0 +1,346 @@
+"""`doctor`: every check passes where all is well, and each that can fail does so in its own way, with what to do."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import stat
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bacalhau_spot.core.checkup import Check, Mark
+from support.engine_clock import EngineClock
+from support.program import Program
+from support.schemas import contract
+
+CONFIG = """\
+nodes: 2
+regions: [us-west-2]
+instance_types: [t3.medium, t3a.medium]
+ssh_cidrs: [192.0.2.0/24]
+public_ssh_key_path: key.pub
+private_ssh_key_path: key
+bacalhau:
+  orchestrators: ["nats://127.0.0.1:{port}"]
+  token: 7f3a9c5e1b
+  api: {{host: "http://127.0.0.1:{api}"}}
+"""
+# An ed25519 key of zeros.
+OTHER_KEY = base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(32)).decode()
+
+
+class Api(BaseHTTPRequestHandler):
+    """As much of an orchestrator as a checkup asks for."""
+
+    def do_GET(self) -> None:
+        version = b'{"GitVersion": "v1.9.3", "BuildVersionInfo": {"GitVersion": "v1.9.3"}}'
+        body = version if self.path.startswith("/api/v1/agent/version") else b'{"Nodes": []}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Standard error is not ours."""
+
+
+@pytest.fixture(scope="module")
+def ports() -> Iterator[tuple[int, int]]:
+    """A port that answers, as NATS' would, and one that speaks as the orchestrator's API."""
+    nats = socket.create_server(("127.0.0.1", 0))
+    api = HTTPServer(("127.0.0.1", 0), Api)
+    threading.Thread(target=api.serve_forever, args=(0.05,), daemon=True).start()
+    yield nats.getsockname()[1], api.server_address[1]
+    api.shutdown()
+    api.server_close()
+    nats.close()
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """A key pair of OpenSSH's making, with a passphrase: the pair is told all the same."""
+    path = tmp_path_factory.mktemp("keys") / "key"
+    made = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "passphrase", "-f", str(path)]
+    subprocess.run(made, check=True)
+    return path.read_text(), path.with_suffix(".pub").read_text()
+
+
+@pytest.fixture
+def well(program: Program, ports: tuple[int, int], pair: tuple[str, str]) -> Program:
+    """A user with whom all is well: pip and ssh are there, and nothing newer is."""
+    private, public = pair
+    (program.folder / "config.yaml").write_text(CONFIG.format(port=ports[0], api=ports[1]))
+    (program.folder / "key.pub").write_text(public)
+    write(program.folder / "key", private, mode=0o600)
+    tools(program, pip="echo 'bacalhau-spot (0.1.0)'")
+    return program
+
+
+def write(path: Path, text: str, *, mode: int) -> None:
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def tools(program: Program, *, pip: str | None = None, ssh: bool = True) -> None:
+    """What is on the user's path."""
+    folder = program.folder / "bin"
+    folder.mkdir(exist_ok=True)
+    for name, script in (("pip", pip), ("ssh", "exit 0" if ssh else None)):
+        path = folder / name
+        path.unlink(missing_ok=True)
+        if script is not None:
+            write(path, f"#!/bin/sh\n{script}\n", mode=stat.S_IRWXU)
+    program.environ = {"PATH": str(folder)}
+
+
+def change(program: Program, old: str, new: str) -> None:
+    path = program.folder / "config.yaml"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+class Ahead(EngineClock):
+    """A clock that is off."""
+
+    def __init__(self, clock: Any, off_s: float) -> None:
+        super().__init__(clock)
+        self._off = timedelta(seconds=off_s)
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
+def test_all_is_well(sandbox: Any, well: Program) -> None:
+    """Nothing fails, nothing is made, and the form is published."""
+    sandbox.settings.spot_vcpu_quota = {"*": 64}
+    before = sandbox.leftovers()
+    done = well("doctor", "-o", "json")
+    assert done.code == 0, done.stdout
+    assert {one["check"] for one in done.data["findings"]} == {check.value for check in Check}
+    assert [one for one in done.data["findings"] if one["mark"] != "PASS"] == []
+    contract("doctor", done.data)
+    assert sandbox.leftovers() == before
+    made = [call for _, call, outcome in sandbox.world.calls if "Create" in call and outcome == "ok"]
+    assert made == []
+
+
+class Case(NamedTuple):
+    """What is wrong, and how it is told. `change`: text of the configuration, before and after; `do`: anything else."""
+
+    check: Check
+    mark: Mark
+    says: str
+    fix: str
+    settings: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
+    change: tuple[str, str] = ("", "")
+    do: str = ""
+    code: int | None = None
+
+
+DENIED = 4
+C, W, F = Check, Mark.WARN, Mark.FAIL
+CASES = [
+    Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
+    Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
+    Case(C.CONFIGURATION, W, "with remarks", "config show", change=("192.0.2.0/24", "0.0.0.0/0")),
+    Case(C.CREDENTIALS, F, "have expired", "renew them", {"credentials_expire_after_calls": 0}, code=DENIED),
+    Case(C.REGIONS, W, "the credentials come first", "credentials", {"credentials_expire_after_calls": 0}),
+    Case(C.CLOCK, F, "s ahead of AWS's; AWS refuses", "timedatectl", do="clock 400"),
+    Case(C.CLOCK, W, "90 s behind AWS's", "timedatectl", do="clock -90"),
+    Case(
+        C.REGIONS,
+        F,
+        "1 of 2 configured",
+        "enable-region --region-name ap-east-1",
+        change=("[us-west-2]", "[us-west-2, ap-east-1]"),
+        code=1,
+    ),
+    Case(
+        C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["sqs:DeleteQueue"]}, code=DENIED
+    ),
+    Case(C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["ec2:CreateVpc"]}, code=DENIED),
+    Case(
+        C.PERMISSIONS,
+        W,
+        "could not be asked about",
+        "iam:SimulatePrincipalPolicy",
+        {"deny": ["iam:Simulate*"]},
+    ),
+    Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
+    Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
+    Case(
+        C.MARKET,
+        F,
+        "offers none of",
+        "instance_types",
+        change=("[t3.medium, t3a.medium]", "[p9.large]"),
+        code=1,
+    ),
+    Case(
+        C.MARKET,
+        F,
+        "is for x86_64",
+        "image",
+        change=("[t3.medium, t3a.medium]", "[t4g.medium]\nimage: AMI"),
+        code=1,
+    ),
+    Case(
+        C.MARKET,
+        W,
+        "2 pools in 2 zones",
+        "add instance types",
+        change=(
+            "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
+            "regions: [us-west-1]\ninstance_types: [t3.medium]",
+        ),
+    ),
+    Case(C.MARKET, W, "chosen by create", "create --dry-run", change=("[us-west-2]", "{auto: {count: 2}}")),
+    Case(
+        C.QUOTAS,
+        F,
+        "need 4 vCPUs",
+        "request-service-quota-increase --region us-west-2",
+        {"spot_vcpu_quota": {"*": 2}},
+        code=1,
+    ),
+    Case(C.QUOTAS, F, "VPCs are in use", "--service-code vpc", {"quotas": {"vpcs": 1}}, code=1),
+    Case(C.QUOTAS, W, "it could not be told", "", {"deny": ["servicequotas:*"]}),
+    Case(C.SSH_KEYS, F, "may be read by others (0644)", "chmod 600", do="key mode", code=1),
+    Case(C.SSH_KEYS, F, "are no pair", "ssh-keygen -y", do="other key", code=1),
+    Case(
+        C.SSH_KEYS,
+        F,
+        "no such file",
+        "private_ssh_key_path",
+        change=("private_ssh_key_path: key", "private_ssh_key_path: gone"),
+        code=1,
+    ),
+    Case(
+        C.SSH_KEYS,
+        F,
+        "only the private key",
+        "public_ssh_key_path",
+        change=("public_ssh_key_path: key.pub\n", ""),
+        code=1,
+    ),
+    Case(
+        C.SSH_KEYS,
+        W,
+        "only the public key",
+        "private_ssh_key_path",
+        change=("private_ssh_key_path: key\n", ""),
+    ),
+    Case(
+        C.SSH_KEYS,
+        W,
+        "nobody can log in",
+        "ssh-keygen",
+        change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", ""),
+    ),
+    Case(
+        C.TOKEN, F, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
+    ),
+    Case(C.TOKEN, W, "none is configured", "token_env", change=("  token: 7f3a9c5e1b\n", "")),
+    Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
+    Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
+    Case(C.ORCHESTRATOR, F, "does not answer as it should", "", do="deaf api", code=1),
+    Case(C.ORCHESTRATOR, W, "no address of its API", "bacalhau.api.host", do="no api"),
+    Case(C.VERSION, W, "0.1.0; the newest is 9.9.9", "pip install --upgrade", do="newer"),
+    Case(C.VERSION, W, "pip is not on the path", "pip index versions", do="no pip"),
+    Case(C.VERSION, W, "finds no package", "pip index versions", do="pip knows nothing"),
+    Case(C.TOOLS, W, "ssh is not on the path", "openssh-client", do="no ssh"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}-{case.says[:24]}")
+def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, int], case: Case) -> None:
+    """The check that it belongs to, its mark, what is wrong, what to do; and the exit code says whether anything failed."""
+    sandbox.settings.spot_vcpu_quota = {"*": 64}
+    for name, value in case.settings.items():
+        setattr(sandbox.settings, name, value)
+    if case.change[0]:
+        image = (
+            sandbox.client("ssm", "us-west-2").get_parameter(
+                Name="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+            )["Parameter"]["Value"]
+            if "AMI" in case.change[1]
+            else ""
+        )
+        change(well, case.change[0], case.change[1].replace("AMI", image))
+    disturb(sandbox, well, case.do, ports)
+    done = well("doctor", "-o", "json")
+    found = [one for one in done.data["findings"] if one["check"] == case.check and one["mark"] == case.mark]
+    assert [one for one in found if case.says in one["what"] and case.fix in one["fix"]], done.stdout
+    if case.code is not None:
+        assert done.code == case.code
+        assert done.envelope["errors"]
+    elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
+        assert done.code == 0
+
+
+def disturb(sandbox: Any, well: Program, what: str, ports: tuple[int, int]) -> None:
+    """What is wrong outside the configuration's text."""
+    name, _, number = what.partition(" ")
+    deaf = free_port()
+    if name == "clock":
+        well.clock = Ahead(sandbox.clock, float(number))
+    deeds: dict[str, Callable[[], object]] = {
+        "no config": (well.folder / "config.yaml").unlink,
+        "key mode": lambda: (well.folder / "key").chmod(0o644),
+        "other key": lambda: (well.folder / "key.pub").write_text(f"ssh-ed25519 {OTHER_KEY} x\n"),
+        "deaf": lambda: change(well, f"nats://127.0.0.1:{ports[0]}", f"nats://127.0.0.1:{deaf}"),
+        "no orchestrator": lambda: change(well, f'  orchestrators: ["nats://127.0.0.1:{ports[0]}"]\n', ""),
+        "deaf api": lambda: change(well, f"http://127.0.0.1:{ports[1]}", f"http://127.0.0.1:{deaf}"),
+        "no api": lambda: change(well, f'  api: {{host: "http://127.0.0.1:{ports[1]}"}}\n', ""),
+        "newer": lambda: tools(well, pip="echo 'bacalhau-spot (9.9.9)'"),
+        "no pip": lambda: tools(well),
+        "pip knows nothing": lambda: tools(well, pip="echo 'ERROR: No matching distribution' >&2; exit 1"),
+        "no ssh": lambda: tools(well, pip="echo 'bacalhau-spot (0.1.0)'", ssh=False),
+    }
+    if what in deeds:
+        deeds[what]()
+
+
+def free_port() -> int:
+    """A loopback port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def test_every_check_has_a_case() -> None:
+    """No check is there that cannot be seen to find something."""
+    assert {case.check for case in CASES} == set(Check)
+
+
+def test_one_look_that_breaks_stops_no_other(sandbox: Any, well: Program) -> None:
+    """A mistake of ours in one place is told there; all the rest is looked at."""
+    sandbox.settings.spot_vcpu_quota = {"*": 64}
+    sandbox.settings.faults = [{"match": "iam:*", "code": "InternalError", "status": 500}]
+    done = well("doctor", "-o", "json")
+    marks = {one["check"]: one["mark"] for one in done.data["findings"]}
+    assert set(marks) == {check.value for check in Check}
+    assert marks["spot role"] == marks["permissions"] == "WARN"
+    assert marks["offers"] == marks["quotas"] == marks["orchestrator"] == "PASS"
+    assert done.code == 0
+
+
+def test_for_people(sandbox: Any, well: Program) -> None:
+    """A line a finding, what to do below it; what failed is on stderr, too; the secret is in neither."""
+    sandbox.settings.deny = ["ec2:CreateVpc"]
+    done = well("doctor")
+    assert done.code == DENIED
+    assert "PASS  clock " in done.stdout
+    assert "FAIL  permissions    1 action is not allowed" in done.stdout
+    assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in done.stdout
+    assert "1 failed" in done.stdout.splitlines()[-1]
+    assert "ec2:CreateVpc" in done.stderr
+    assert "7f3a9c5e1b" not in done.stdout + done.stderr

@@ -1,0 +1,159 @@
+"""The printed policy, enforced: with it every command works, without any one of its actions one fails and names it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.core.policy import Document, actions_of
+from sandbox.layer.errors import refusal
+from support.bestiary import Beasts
+from support.program import Program
+
+REGION = "us-west-1"  # it has two zones: few subnets
+SETTINGS = "  token: 7f3a9c5e1b\n  secrets: ssm\n"
+OURS = {"bacalhau-cluster": "bacalhau-aws-spot", "CreatedBy": "bacalhau-aws-spot-script", "Name": "beast"}
+
+
+@pytest.fixture
+def user(program: Program) -> Program:
+    """A small cluster that uses every feature that needs permissions of its own."""
+    configure(program)
+    return program
+
+
+def configure(program: Program) -> None:
+    program.configure(nodes=1, regions=f"[{REGION}]", more=SETTINGS)
+    path = program.folder / "config.yaml"
+    path.write_text(path.read_text().replace("nats://192.0.2.1:4222", "nats://127.0.0.1:9"))
+
+
+def policy(program: Program) -> list[Document]:
+    """As the program prints it."""
+    printed = program("iam-policy", "-o", "json", "--account", "000000000000").data
+    return [one["document"] for one in printed["documents"]]
+
+
+def without(documents: list[Document], action: str) -> list[Document]:
+    """The policy less one action, wherever it is allowed."""
+    less = copy.deepcopy(documents)
+    for document in less:
+        for statement in document["Statement"]:
+            statement["Action"] = [one for one in statement["Action"] if one != action]
+    return less
+
+
+def beasts(sandbox: Any) -> Beasts:
+    """One of every kind of ours, where the policy can reach all of them: instances and the default group carry the tag."""
+    made = Beasts(sandbox.client, "us-west-2", OURS, "bacalhau-beast").everything()
+    made.identities()
+    ec2 = sandbox.client("ec2", "us-west-2")
+    instances = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [made.vpc]}])["Reservations"]
+    default = ec2.describe_security_groups(
+        Filters=[{"Name": "vpc-id", "Values": [made.vpc]}, {"Name": "group-name", "Values": ["default"]}]
+    )["SecurityGroups"][0]["GroupId"]
+    ids = [one["InstanceId"] for group in instances for one in group["Instances"]]
+    ec2.create_tags(Resources=[*ids, default], Tags=made.list)
+    sandbox.clock.advance(10)
+    return made
+
+
+def test_the_policy_suffices(sandbox: Any, user: Program) -> None:
+    """Every command with its work to do, under the printed policy, which is never refused anything."""
+    beasts(sandbox)
+    sandbox.settings.policies = policy(user)
+    for line in (
+        ["create", "--yes"],
+        ["create", "--yes"],
+        ["list"],
+        ["status"],
+        ["doctor"],
+        ["offers", "--region", REGION],
+        ["nuke", "--force", "--disable-protection", "--regions", f"us-west-2,{REGION}"],
+        ["create", "--yes"],
+        ["destroy", "--yes"],
+    ):
+        done = user(*line)
+        assert "not authorized" not in done.stdout + done.stderr, line
+        assert done.code in {0, 1} if line[0] in {"status", "doctor"} else done.code == 0, done.stderr[-2000:]
+    refused = [call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}]
+    assert refused == []
+    asked = {action for _, _, action in sandbox.world.evaluated}
+    assert asked - set(actions_of(sandbox.settings.policies)) == set()
+    assert len(asked) > 120
+
+
+def another_cluster(user: Program, name: str) -> list[Document]:
+    """A cluster that has nothing yet, and the policy for it."""
+    configure(user)
+    path = user.folder / "config.yaml"
+    path.write_text(path.read_text() + f"cluster: {{tag_value: {name}}}\n")
+    return policy(user)
+
+
+# Needed only where the account has no such role yet; AWS's words for it name no action, ours name the command.
+FIRST_USE = "iam:CreateServiceLinkedRole"
+WORDS = {FIRST_USE: "create-service-linked-role"}
+
+
+def create_names(sandbox: Any, user: Program) -> set[str]:
+    """Of each action that a first create asks for: without it, a create ends with exit code 4 and names it."""
+    sandbox.settings.quotas = {"vpcs": 1000, "internet_gateways": 1000}
+    sandbox.settings.policies = another_cluster(user, "whole")
+    sandbox.world.evaluated.clear()
+    assert user("create", "--yes").code == 0
+    actions = {FIRST_USE, *(action for _, _, action in sandbox.world.evaluated)}
+    for number, action in enumerate(sorted(actions)):
+        sandbox.settings.policies = without(another_cluster(user, f"c{number}"), action)
+        sandbox.settings.service_roles = [] if action == FIRST_USE else ["spot.amazonaws.com"]
+        done = user("create", "--yes")
+        said = WORDS.get(action, action)
+        assert (done.code, said in done.stderr) == (4, True), (action, done.code, done.stderr)
+    return actions
+
+
+def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> None:
+    """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed.
+
+    Without the right to ask IAM, the checkup says so.
+    """
+    named = create_names(sandbox, user)
+    assert len(named) > 30
+    whole = policy(user)
+    path = user.folder / "config.yaml"
+    path.write_text(path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}"))
+    for action in sorted(set(actions_of(whole)) - named):
+        sandbox.settings.policies = without(whole, action)
+        done = user("doctor", "-o", "json")
+        text = json.dumps([one for one in done.data["findings"] if one["mark"] != "PASS"])
+        assert action in text, action
+        assert done.code == 4 or action == "iam:SimulatePrincipalPolicy", (action, done.code)
+
+
+def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Program) -> None:
+    """Somebody with this policy who calls AWS without this program ends nothing that does not carry the tag."""
+    theirs = Beasts(sandbox.client, "us-west-2", {"bacalhau-cluster": "somebody-else"}, "bacalhau-x")
+    theirs.network()
+    theirs.launchers()
+    ec2, iam = sandbox.client("ec2", "us-west-2"), sandbox.client("iam")
+    instance = theirs.made["instance"][0]  # type: ignore[index]  # a kind is a text
+    iam.create_role(RoleName="theirs", AssumeRolePolicyDocument="{}", Path="/bacalhau-spot/theirs/")
+    sandbox.client("sqs", "us-west-2").create_queue(QueueName="bacalhau-theirs")
+    image = theirs.image_id()
+    sandbox.settings.policies = policy(user)
+    no = ("UnauthorizedOperation", 403)
+    assert refusal(ec2.terminate_instances, InstanceIds=[instance]) == no
+    assert refusal(ec2.delete_vpc, VpcId=theirs.vpc) == no
+    assert refusal(ec2.delete_subnet, SubnetId=theirs.subnet) == no
+    assert refusal(ec2.delete_security_group, GroupId=theirs.group) == no
+    tags = [{"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"}]
+    assert refusal(ec2.create_tags, Resources=[instance], Tags=tags) == no
+    run = {"ImageId": image, "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
+    assert refusal(ec2.run_instances, SubnetId=theirs.subnet, **run) == no
+    assert refusal(iam.delete_role, RoleName="theirs") == ("AccessDenied", 403)
+    sqs = sandbox.client("sqs", "us-west-2")
+    url = sqs.get_queue_url(QueueName="bacalhau-theirs")["QueueUrl"]
+    assert refusal(sqs.delete_queue, QueueUrl=url)[0] == "AccessDeniedException"

@@ -1,0 +1,51 @@
+"""`iam-policy` as an administrator meets it: JSON that AWS takes on stdout, and nothing asked of AWS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from support.program import Program
+from support.schemas import contract
+
+
+def test_stdout_is_the_policy(sandbox: Any, program: Program) -> None:
+    """Ready for --policy-document; the configuration's tag is in it; AWS is asked nothing."""
+    program.configure(more="\ncluster: {tag_value: blue}\n")
+    done = program("iam-policy", "--command", "create", "--account", "123456789012")
+    assert done.code == 0
+    assert done.stderr == ""
+    document = json.loads(done.stdout)
+    assert document["Version"] == "2012-10-17"
+    assert {"aws:RequestTag/bacalhau-cluster": "blue"} in [
+        one.get("Condition", {}).get("StringEquals") for one in document["Statement"]
+    ]
+    assert "arn:*:ec2:*:123456789012:vpc/*" in done.stdout
+    assert not sandbox.world.calls
+
+
+def test_what_does_not_fit_comes_in_parts(program: Program) -> None:
+    """Never half of it without a word: without --part it refuses and says the commands."""
+    refused = program("iam-policy")
+    assert (refused.code, refused.stdout) == (2, "")
+    assert "the policy takes 2 documents: AWS allows 6144 characters in one" in refused.stderr
+    assert "bacalhau-spot iam-policy --part 2 > policy-2.json" in refused.stderr
+    parts = [json.loads(program("iam-policy", "--part", number).stdout) for number in "12"]
+    whole = program("iam-policy", "-o", "json").data
+    assert [one["document"] for one in whole["documents"]] == parts
+    assert all(one["characters"] <= whole["characters_allowed"] for one in whole["documents"])
+    assert program("iam-policy", "--part", "3").code == 2
+
+
+def test_its_form_is_published(program: Program) -> None:
+    contract("iam-policy", program("iam-policy", "-o", "json").data)
+
+
+def test_mistakes(program: Program) -> None:
+    """Each is told with what is allowed."""
+    unknown = program("iam-policy", "--command", "configure")
+    assert unknown.code == 2
+    assert "name one of create, list, destroy, nuke" in unknown.stderr
+    strange = program("iam-policy", "--account", "12-34")
+    assert strange.code == 2
+    assert "twelve digits" in strange.stderr

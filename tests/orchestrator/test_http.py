@@ -1,0 +1,383 @@
+"""The client of the orchestrator's API against a server on loopback: what it reads, what it sends, how each failure is told."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bacalhau_spot.core.members import Capacity, Member, Membership
+from bacalhau_spot.core.model import Secret
+from bacalhau_spot.core.verdict import TABLE, judge
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.orchestrator import shapes
+from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login, base_url, is_loopback
+from bacalhau_spot.orchestrator.port import OrchestratorError
+from support.certificates import self_signed
+from support.orchestrator import NODES, StandIn, node, stand_in
+
+KEY = "key-0123456789-secret"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StandIn]:
+    with stand_in() as here:
+        yield here
+
+
+@pytest.fixture
+def there(server: StandIn) -> StandIn:
+    """The server as it is in the beginning."""
+    url = server.url
+    server.__init__()  # type: ignore[misc]  # anew, under the same address
+    server.url = url
+    return server
+
+
+def members(orchestrator: HttpOrchestrator) -> tuple[Member, ...]:
+    return asyncio.run(orchestrator.members())
+
+
+def refused(orchestrator: HttpOrchestrator) -> OrchestratorError:
+    with pytest.raises(OrchestratorError) as caught:
+        members(orchestrator)
+    error = caught.value
+    assert error.code in TABLE
+    assert error.address == orchestrator.address
+    return error
+
+
+# What is read
+
+
+def test_a_connected_node_is_read_whole(there: StandIn) -> None:
+    """Labels lower-cased, capacities in bytes and cores, the orchestrator itself left out, unknown fields ignored."""
+    there.nodes = [node("n-1", labels={"Instance-ID": "i-1", "cluster": "Blue"})]
+    there.nodes[0]["SomethingNew"] = {"a": 1}
+    (one,) = members(HttpOrchestrator(there.url))
+    assert (one.id, one.connected, one.membership, one.engines) == (
+        "n-1",
+        True,
+        Membership.APPROVED,
+        ("docker", "wasm"),
+    )
+    assert (one.instance_id, one.labels["cluster"], one.version) == ("i-1", "Blue", "v1.9.3")
+    assert one.total == Capacity(Decimal("1.6"), 3_200_000_000, 15_000_000_000)
+    assert one.free.cpu == Decimal("1.1")
+    assert (one.running, one.last_error) == (2, "")
+    assert one.last_heartbeat_at == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
+    assert one.since == datetime(2026, 11, 25, 9, 29, 42, 636878, tzinfo=UTC)
+
+
+def test_a_disconnected_node_has_no_free_capacity_and_says_since_when_and_why(there: StandIn) -> None:
+    there.nodes = [node("n-2", connected=False, engines=None), node("n-1")]
+    first, second = members(HttpOrchestrator(there.url))
+    assert [first.id, second.id] == ["n-1", "n-2"]
+    assert (second.connected, second.engines, second.free) == (False, (), Capacity())
+    assert second.since == datetime(2026, 11, 25, 9, 29, 50, 691047, tzinfo=UTC)
+    assert second.last_error == "graceful shutdown"
+
+
+def test_what_is_zero_or_absent_is_zero(there: StandIn) -> None:
+    """The API leaves zeros out, down to a node of which nothing but the name is known."""
+    there.nodes = [{"Info": {"NodeID": "n-1"}, "Membership": "UNKNOWN", "Connection": "CONNECTED"}]
+    (one,) = members(HttpOrchestrator(there.url))
+    assert one == Member("n-1", connected=True, membership=Membership.PENDING)
+
+
+def test_the_version_is_asked_without_the_key(there: StandIn) -> None:
+    orchestrator = HttpOrchestrator(there.url, login=Login(key=Secret(KEY)))
+    assert asyncio.run(orchestrator.version()) == "v1.9.3"
+    assert "Authorization" not in there.asked[0][2]
+
+
+def test_removing_asks_for_this_node_and_one_that_is_not_known_is_no_error(there: StandIn) -> None:
+    there.nodes = [node("a/b c"), node("n-2")]
+    orchestrator = HttpOrchestrator(there.url)
+    asyncio.run(orchestrator.remove("a/b c"))
+    asyncio.run(orchestrator.remove("a/b c"))
+    assert there.names == ["n-2"]
+    method, path, _, body = there.asked[0]
+    assert (method, path) == ("PUT", f"{NODES}/a%2Fb%20c")
+    assert json.loads(body) == {"Action": "delete", "NodeID": "a/b c"}
+
+
+@pytest.mark.parametrize(
+    ("login", "sent"),
+    [
+        (Login(key=Secret(KEY)), f"Bearer {KEY}"),
+        (
+            Login(user="me", password=Secret("pass wörd")),
+            f"Basic {base64.b64encode('me:pass wörd'.encode()).decode()}",
+        ),
+    ],
+)
+def test_who_we_are(there: StandIn, login: Login, sent: str) -> None:
+    there.authorization = sent
+    assert members(HttpOrchestrator(there.url, login=login)) == ()
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "words"),
+    [
+        (
+            (401, {}, b'{"Message": "Request Unauthorized"}'),
+            "OrchestratorUnauthorized",
+            "Request Unauthorized",
+        ),
+        (
+            (403, {}, b'{"Message": "Request Forbidden", "Details": {"reason": "no write:node"}}'),
+            "OrchestratorForbidden",
+            "no write:node",
+        ),
+        ((503, {}, b"Server Timeout!"), "OrchestratorBusy", "HTTP 503: Server Timeout!"),
+        ((429, {}, b""), "OrchestratorBusy", "HTTP 429"),
+        ((502, {}, b"<html>bad gateway</html>"), "OrchestratorUnreachable", "HTTP 502"),
+        ((504, {}, b""), "OrchestratorTimeout", "HTTP 504"),
+        ((500, {}, b'{"Message": "the store is closed"}'), "OrchestratorAnswer", "the store is closed"),
+        ((404, {}, b"404 page not found\n"), "OrchestratorAnswer", "HTTP 404: 404 page not found"),
+        ((204, {}, b""), "OrchestratorAnswer", "HTTP 204"),
+        (
+            (307, {"Location": "http://elsewhere/"}, b""),
+            "OrchestratorRedirect",
+            "HTTP 307: http://elsewhere/",
+        ),
+        (
+            (400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
+            "OrchestratorScheme",
+            "it speaks https, and the address says http",
+        ),
+        ((200, {}, b"<html>hello</html>"), "OrchestratorAnswer", "the answer is no object"),
+        ((200, {}, b'{"Nodes": 3}'), "OrchestratorAnswer", "Nodes is of the wrong kind"),
+        ((200, {}, b'{"Nodes": [3]}'), "OrchestratorAnswer", "node 1 is no object"),
+        ((200, {}, b'{"Nodes": [{}]}'), "OrchestratorAnswer", "a node: Info is missing"),
+        ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "OrchestratorAnswer", ""),
+        ((500, {}, b"x" * 5000 + b"\x1b[31m"), "OrchestratorAnswer", "…"),
+    ],
+)
+def test_an_answer_that_is_no_list_is_told_by_its_code(
+    there: StandIn, answer: tuple[int, dict[str, str], bytes], code: str, words: str
+) -> None:
+    """With the other side's own words, shortened, and never with the key."""
+    there.answer = answer
+    error = refused(HttpOrchestrator(there.url, login=Login(key=Secret(KEY))))
+    assert error.code == code
+    assert words in error.message
+    assert len(error.message) < 300
+    assert error.message.isprintable()
+    assert KEY not in str(error)
+
+
+def test_a_redirect_is_not_followed(there: StandIn) -> None:
+    """The key goes to the configured address and nowhere else."""
+    with stand_in() as elsewhere:
+        there.answer = (302, {"Location": f"{elsewhere.url}{NODES}"}, b"")
+        refused(HttpOrchestrator(there.url, login=Login(key=Secret(KEY))))
+        assert elsewhere.asked == []
+
+
+def test_a_page_not_found_is_not_a_node_not_found(there: StandIn) -> None:
+    """Another server's 404 would make us believe that the node is gone."""
+    there.answer = (404, {}, b"404 page not found\n")
+    with pytest.raises(OrchestratorError) as caught:
+        asyncio.run(HttpOrchestrator(there.url).remove("n-1"))
+    assert caught.value.code == "OrchestratorAnswer"
+
+
+def test_nobody_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    assert refused(HttpOrchestrator(f"http://127.0.0.1:{port}")).code == "OrchestratorUnreachable"
+
+
+@pytest.fixture
+def talker() -> Iterator[Any]:
+    """A server that says these bytes and nothing else; with none it says nothing and keeps the line open."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        held: list[socket.socket] = []
+
+        def serve(said: bytes) -> str:
+            def run() -> None:
+                line, _ = server.accept()
+                held.append(line)
+                if said:
+                    line.recv(65536)
+                    line.sendall(said)
+                    line.shutdown(socket.SHUT_WR)
+
+            threading.Thread(target=run, daemon=True).start()
+            return f"127.0.0.1:{server.getsockname()[1]}"
+
+        yield serve
+        for line in held:
+            line.close()
+
+
+def test_nobody_answers(talker: Any) -> None:
+    """The whole request has one time limit."""
+    error = refused(HttpOrchestrator(talker(b""), total_s=0.05))
+    assert (error.code, error.message) == ("OrchestratorTimeout", "no answer within 0.05 s")
+
+
+def test_the_port_that_nodes_join(talker: Any) -> None:
+    """NATS speaks first and is no HTTP: the hint names both ports."""
+    error = refused(HttpOrchestrator(talker(b'INFO {"server_id":"x"}\r\n')))
+    assert error.code == "OrchestratorAnswer"
+    assert "4222" in judge(error.code).hint
+
+
+def test_https_to_a_server_of_http(there: StandIn) -> None:
+    error = refused(HttpOrchestrator(there.url.replace("http:", "https:")))
+    assert (error.code, error.message) == (
+        "OrchestratorScheme",
+        "it does not speak https, and the address says https",
+    )
+
+
+def test_a_private_authority_is_trusted_when_it_is_named_and_only_then(tmp_path: Path) -> None:
+    text = self_signed(tmp_path)
+    with stand_in(tmp_path) as there:
+        assert members(HttpOrchestrator(there.url, ca_pem=text)) == ()
+        unknown = refused(HttpOrchestrator(there.url))
+        assert unknown.code == "OrchestratorTls"
+        assert "certificate" in unknown.message
+        elsewhere = refused(HttpOrchestrator(there.url.replace("127.0.0.1", "localhost"), ca_pem=text))
+        assert elsewhere.code == "OrchestratorTls"
+        assert "localhost" in elsewhere.message
+    assert refused(HttpOrchestrator("https://127.0.0.1", ca_pem="x")).code == "OrchestratorTls"
+
+
+def test_http_to_a_real_server_of_https(tmp_path: Path) -> None:
+    """Python's server hangs up where Go's answers; either way it is no traceback."""
+    self_signed(tmp_path)
+    with stand_in(tmp_path) as there:
+        error = refused(HttpOrchestrator(there.url.replace("https:", "http:")))
+        assert error.code in {"OrchestratorAnswer", "OrchestratorUnreachable"}
+
+
+def test_a_key_that_no_request_can_carry_is_not_repeated(there: StandIn) -> None:
+    error = refused(HttpOrchestrator(there.url, login=Login(key=Secret("se\ncret"))))
+    assert error.code == "OrchestratorUnauthorized"
+    assert "cret" not in str(error)
+
+
+def test_a_proxy_is_not_asked_for_this_machine(there: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that cannot be used is named where it is asked."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert members(HttpOrchestrator(there.url)) == ()
+    assert refused(HttpOrchestrator("http://nowhere.invalid")).code == "OrchestratorUnreachable"
+    monkeypatch.setenv("HTTP_PROXY", "strange://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "strange://127.0.0.1:1")
+    assert "proxy" in refused(HttpOrchestrator("http://nowhere.invalid")).message
+
+
+# Addresses and tables
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("o", "http://o:1234"),
+        ("o:80", "http://o:80"),
+        ("http://o", "http://o:1234"),
+        ("https://o/", "https://o:1234"),
+        ("https://o:443", "https://o:443"),
+        ("[::1]", "http://[::1]:1234"),
+        ("[::1]:9", "http://[::1]:9"),
+        ("http://127.0.0.1:5/_sandbox/orchestrator", "http://127.0.0.1:5/_sandbox/orchestrator"),
+    ],
+)
+def test_an_address_is_completed_as_bacalhau_does(host: str, url: str) -> None:
+    assert base_url(host) == url
+
+
+def test_which_addresses_are_this_machines() -> None:
+    here = [
+        "http://127.0.0.1:1",
+        "http://127.9.9.9:1",
+        "http://[::1]:1",
+        "http://localhost:1",
+        "http://a.localhost:1",
+    ]
+    assert all(is_loopback(url) for url in here)
+    assert not any(
+        is_loopback(url) for url in ("http://10.0.0.1:1", "http://localhost.example.com:1", "http://o:1")
+    )
+
+
+def test_exit_codes_of_the_orchestrators_errors() -> None:
+    """A wrong key is told apart from a wrong address, and both from what may be repeated."""
+    codes = {code: TABLE[code].exit_code for code in TABLE if code.startswith("Orchestrator")}
+    assert codes == {
+        "OrchestratorUnauthorized": ExitCode.DENIED,
+        "OrchestratorForbidden": ExitCode.DENIED,
+        "OrchestratorUnreachable": ExitCode.FAILED,
+        "OrchestratorTimeout": ExitCode.FAILED,
+        "OrchestratorTls": ExitCode.USAGE,
+        "OrchestratorScheme": ExitCode.USAGE,
+        "OrchestratorRedirect": ExitCode.USAGE,
+        "OrchestratorBusy": ExitCode.FAILED,
+        "OrchestratorAnswer": ExitCode.FAILED,
+    }
+
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "x", "CONNECTED", "2026-11-25T09:29:42Z"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "Info",
+                    "NodeID",
+                    "NodeType",
+                    "Labels",
+                    "ComputeNodeInfo",
+                    "MaxCapacity",
+                    "CPU",
+                    "Memory",
+                    "ConnectionState",
+                    "Status",
+                    "LastHeartbeat",
+                    "ExecutionEngines",
+                    "BacalhauVersion",
+                    "RunningExecutions",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
+def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
+    try:
+        found = shapes.members(body)
+    except shapes.WrongShapeError as error:
+        assert str(error)  # noqa: PT017 - either outcome is right
+    else:
+        assert all(one.id for one in found)

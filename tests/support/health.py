@@ -1,0 +1,71 @@
+"""Evidence about nodes, as tests need it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from bacalhau_spot.core.console import Boot, boot, lines
+from bacalhau_spot.core.evidence import Evidence, SpotStatus
+from bacalhau_spot.core.members import Capacity, Member, Membership
+from bacalhau_spot.core.model import Instance, State
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+def node(
+    number: int = 1, *, age: timedelta = 3 * MINUTE, region: str = "us-east-1", **values: Any
+) -> Instance:
+    """A running instance, `age` old."""
+    made = Instance(
+        id=f"i-{number:017x}",
+        region=region,
+        zone=f"{region}{'abc'[number % 3]}",
+        type="t3.medium",
+        state=State.RUNNING,
+        launched_at=NOW - age,
+        public_ip=f"127.0.1.{number}",
+        private_ip=f"10.0.0.{number}",
+        spot_request_id=f"sir-{number:08}",
+    )
+    return replace(made, **values)
+
+
+def member(of: Instance, **values: Any) -> Member:
+    """A node in good health at the orchestrator: two cores of which one is taken."""
+    made = Member(
+        id=f"bacalhau-{of.id}",
+        connected=True,
+        membership=Membership.APPROVED,
+        engines=("docker", "wasm"),
+        labels={"instance-id": of.id, "cluster": "bacalhau-aws-spot", "region": of.region},
+        version="v1.9.3",
+        total=Capacity(Decimal(2), 4 * 1024**3, 20 * 1024**3),
+        free=Capacity(Decimal(1), 3 * 1024**3, 20 * 1024**3),
+        running=1,
+        last_heartbeat_at=NOW,
+        since=NOW - 3 * MINUTE,
+    )
+    return replace(made, **values)
+
+
+def spot(of: Instance, code: str, *, ago: timedelta = 4 * MINUTE) -> SpotStatus:
+    return SpotStatus(of.spot_request_id or "", of.id, code, NOW - ago)
+
+
+def said(*phases: str, ago: timedelta = MINUTE) -> str:
+    """A console's output: each `phase` or `phase: detail`, all of them `ago`, between other lines."""
+    at = f"{NOW - ago:%Y-%m-%dT%H:%M:%SZ}"
+    ours = "".join(f"bacalhau-spot: {at} {phase}\r\n" for phase in phases)
+    return f"[    0.000000] Linux version 6.8\r\n{ours}cloud-init[812]: done\r\n"
+
+
+def booted(*phases: str, ago: timedelta = MINUTE) -> Boot:
+    return boot(lines(said(*phases, ago=ago)))
+
+
+def evidence(instance: Instance | None = None, **values: Any) -> Evidence:
+    return Evidence(NOW, instance, **values)

@@ -1,0 +1,172 @@
+"""A stand-in for the orchestrator's API on loopback, with the shapes of Bacalhau 1.9 as it really answers them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+Data = dict[str, Any]
+NODES = "/api/v1/orchestrator/nodes"
+VERSION = {"Major": "1", "Minor": "9", "GitVersion": "v1.9.3", "GOOS": "linux", "GOARCH": "amd64"}
+CAPACITY = {"CPU": 1.6, "Memory": 3_200_000_000, "Disk": 15_000_000_000}
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def node(
+    name: str,
+    *,
+    labels: dict[str, str] | None = None,
+    connected: bool = True,
+    engines: Any = ("docker", "wasm"),
+) -> Data:
+    """A compute node as the API lists it."""
+    since, until = (
+        ("2026-11-25T09:29:42.636878781Z", NEVER) if connected else (NEVER, "2026-11-25T09:29:50.691047232Z")
+    )
+    state = {
+        "Status": "CONNECTED" if connected else "DISCONNECTED",
+        "LastHeartbeat": "2026-11-25T09:29:42.636878832Z",
+        "ConnectedSince": since,
+        "DisconnectedSince": until,
+    }
+    return {
+        "Info": {
+            "NodeID": name,
+            "NodeType": "Compute",
+            "Labels": {"name": name, "os_arch": "amd64", **(labels or {})},
+            "SupportedProtocols": ["bprotocol/v2", "ncl/v1"],
+            "ComputeNodeInfo": {
+                "ExecutionEngines": None if engines is None else list(engines),
+                "MaxCapacity": dict(CAPACITY),
+                "QueueCapacity": {},
+                "AvailableCapacity": {**CAPACITY, "CPU": 1.1} if connected else {},
+                "RunningExecutions": 2,
+                "EnqueuedExecutions": 0,
+                "address": "",
+            },
+            "BacalhauVersion": dict(VERSION),
+        },
+        "Membership": "APPROVED",
+        "Connection": state["Status"],
+        "ConnectionState": state if connected else {**state, "LastError": "graceful shutdown"},
+    }
+
+
+def cluster_node(
+    instance_id: str, *, region: str = "us-east-1", cluster: str, connected: bool = False
+) -> Data:
+    """One of a cluster of ours."""
+    labels = {"provider": "aws", "cluster": cluster, "region": region, "instance-id": instance_id}
+    return node(f"bacalhau-{instance_id}", labels=labels, connected=connected)
+
+
+def requester() -> Data:
+    made = node("vm", engines=None)
+    made["Info"]["NodeType"] = "Requester"
+    made["Info"]["ComputeNodeInfo"]["MaxCapacity"] = {}
+    return made
+
+
+def refusal(status: int, message: str, code: str, component: str, **more: Any) -> Data:
+    return {
+        "Status": status,
+        "Message": message,
+        "RequestID": "",
+        "Code": code,
+        "Component": component,
+        **more,
+    }
+
+
+@dataclass
+class StandIn:
+    """`answer` replaces the answer to everything: status, headers, body. `refused`: node ids that are not removed."""
+
+    url: str = ""
+    nodes: list[Data] = field(default_factory=list)
+    authorization: str | None = None
+    read_only: bool = False
+    refused: set[str] = field(default_factory=set)
+    answer: tuple[int, dict[str, str], bytes] | None = None
+    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        return [str(one["Info"]["NodeID"]) for one in self.nodes]
+
+    @property
+    def removals(self) -> list[str]:
+        return [path.rpartition("/")[2] for method, path, _, _ in self.asked if method == "PUT"]
+
+    def reply(self, method: str, path: str, given: str | None) -> tuple[int, Data]:
+        if path == "/api/v1/agent/version":
+            return 200, VERSION
+        if self.authorization is not None and given != self.authorization:
+            details = {"reason": "Missing Authorization header" if given is None else "Invalid API key"}
+            return 401, refusal(401, "Request Unauthorized", "Unauthorized", "Authorizer", Details=details)
+        if method == "GET" and path == NODES:
+            return 200, {"NextToken": "", "Nodes": [*self.nodes, requester()]}
+        if method == "PUT" and path.startswith(f"{NODES}/"):
+            return self._removed(unquote(path.rpartition("/")[2]))
+        return 404, refusal(404, "The requested resource/URL was not found.", "NotFound", "APIServer")
+
+    def _removed(self, name: str) -> tuple[int, Data]:
+        if self.read_only:
+            details = {"reason": "user 'r' does not have the required capability 'write:node'"}
+            return 403, refusal(403, "Request Forbidden", "Forbidden", "Authorizer", Details=details)
+        if name in self.refused:
+            return 500, refusal(500, "the store is closed", "InternalError", "NodesManager")
+        if name not in self.names:
+            return 404, refusal(404, f"node not found: {name}", "NotFound", "NodesManager")
+        self.nodes = [one for one in self.nodes if one["Info"]["NodeID"] != name]
+        return 200, {"Success": True}
+
+
+@contextlib.contextmanager
+def stand_in(certificate: Path | None = None) -> Iterator[StandIn]:
+    """Serves until the block ends. `certificate`: the folder of server.pem and server.key, for https."""
+    here = StandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            here.asked.append((self.command, self.path, dict(self.headers), body))
+            if here.answer is not None:
+                status, headers, raw = here.answer
+            else:
+                status, data = here.reply(self.command, self.path, self.headers.get("Authorization"))
+                headers, raw = {"Content-Type": "application/json"}, json.dumps(data).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_GET = do_PUT = _any  # noqa: N815 - the library's names
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing on stderr."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate / "server.pem", certificate / "server.key")
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        here.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        try:
+            yield here
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,95 @@
+"""Money as the user reads it, and as programs get it."""
+
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+from rich.console import RenderableType
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core.estimate import Budget
+from bacalhau_spot.core.model import Arch, Offer, Pool
+from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui import csvout, jsonout, views
+from support.costs import BLIND, EMPTY, NOT_LISTED, PRICELESS, USD_3, report
+from support.rendering import rendered
+from support.schemas import contract
+
+
+def plan(estimate: object = USD_3, *, budget: Budget | None = None, no_list: str = "") -> Plan:
+    offers = (Offer(Pool("t3.medium", "us-east-1a"), Decimal("0.0131"), Arch.X86_64),)
+    region = RegionPlan("us-east-1", 4, 1, 3, offers, (), Decimal("0.0125"), Decimal("0.0151"), estimate)  # type: ignore[arg-type]
+    return Plan("c", (region,), budget=budget, no_list=no_list)
+
+
+def budget(most: str, *, standing: str | None = "0.0200", launch: str | None = "0.0669") -> Budget:
+    return Budget(Decimal(most), *(None if usd is None else Decimal(usd) for usd in (standing, launch)))
+
+
+def refused(made: Plan) -> UserError:
+    return views.over_budget(made)
+
+
+VIEWS: dict[str, RenderableType] = {
+    "by region": views.cost_view(report(), by="region"),
+    "by pool": views.cost_view(report(), by="pool"),
+    "by instance": views.cost_view(report(), by="instance"),
+    "wide": views.cost_view(report(), by="region", wide=True),
+    "blind": views.cost_view(BLIND, by="region"),
+    "nothing": views.cost_view(EMPTY, by="region"),
+    "plan within its budget": views.plan_view(plan(budget=budget("0.1"))),
+    "plan without a price list": views.plan_view(plan(NOT_LISTED, no_list="AccessDeniedException")),
+    "plan without prices": views.plan_view(plan(PRICELESS)),
+    "over budget": views.error_view(refused(plan(budget=budget("0.05")))),
+    "over budget, of an unknown price": views.error_view(refused(plan(budget=budget("1", launch=None)))),
+    "over budget, of an unknown standing": views.error_view(refused(plan(budget=budget("1", standing=None)))),
+}
+
+
+@pytest.mark.parametrize("width", [60, 140])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> None:
+    assert rendered(VIEWS[name], width=width) == snapshot
+
+
+@pytest.mark.parametrize("shown", [report(), BLIND, EMPTY], ids=["whole", "blind", "empty"])
+def test_the_json_has_its_published_form(shown: object) -> None:
+    contract("cost", jsonout.cost_data(shown))  # type: ignore[arg-type]
+
+
+def test_sums_of_the_json_are_those_of_its_parts() -> None:
+    """To the last digit that is printed, whatever it is summed by."""
+    data = jsonout.cost_data(report())
+    whole = Decimal(data["total"]["usd"])
+    for part in ("regions", "zones", "types"):
+        assert abs(sum(Decimal(one["usd"]) for one in data[part]) - whole) < Decimal("0.00001")
+    things = [*data["instances"], *data["volumes"]]
+    assert abs(sum(Decimal(one["usd"]) for one in things) - whole) < Decimal("0.00002")
+
+
+def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:
+    """Its rows come to what the table says."""
+    shown = report()
+    text = csvout.text(csvout.cost_rows(shown))
+    rows = list(csv.DictReader(StringIO(text)))
+    assert {row["item"] for row in rows} == {"instance", "volume", "address"}
+    assert abs(sum(Decimal(row["usd"]) for row in rows) - shown.total.usd) < Decimal("0.00002")
+    assert text == snapshot
+
+
+def test_csv_leaves_open_what_is_not_known() -> None:
+    rows = list(csv.DictReader(StringIO(csvout.text(csvout.cost_rows(BLIND)))))
+    instances = [row for row in rows if row["item"] == "instance"]
+    assert [row["on_demand_usd"] for row in instances] == [""] * len(instances)
+    # Taken back in its first hour, it is known to have cost nothing.
+    assert [row["usd"] for row in instances if row["taken_back"] == "yes"] == ["0.000000"]
+    assert {row["usd"] for row in instances if row["taken_back"] == "no"} == {""}
+
+
+def test_a_plan_has_its_published_form() -> None:
+    for made in (plan(budget=budget("1")), plan(PRICELESS), plan(budget=budget("1", standing=None))):
+        contract("create", {"plan": jsonout.plan_data(made)})
