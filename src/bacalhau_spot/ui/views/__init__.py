@@ -9,6 +9,7 @@ from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
+from bacalhau_spot.ui.views.quotas import quota_lines
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
@@ -32,6 +33,7 @@ __all__ = [
     "plan_view",
     "prune_preview_view",
     "prune_receipt_view",
+    "quota_lines",
     "sentence",
     "status_view",
     "still_listed",
