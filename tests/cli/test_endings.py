@@ -138,6 +138,8 @@ def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: Program)
     assert "Encoded authorization failure message" not in done.stderr + done.stdout
     decoded = [one for one in sandbox.world.calls if one[1] == "sts:DecodeAuthorizationMessage"]
     assert len(decoded) == 1
+    assert "AWS decoded: " in done.stderr
+    assert "ec2:CreateVpc on arn:aws:ec2:us-east-1:" in " ".join(done.stderr.split())
 
 
 def test_what_aws_decodes() -> None:

@@ -24,6 +24,25 @@ from support.program import Done, Program
 TESTS = Path(__file__).parent.parent
 # Answered by no call: refused by ourselves, in tests of their own.
 ELSEWHERE = {
+    "PoolShareReached": ("cli/test_pool_share.py", "test_"),
+    "OrchestratorUnauthorized": (
+        "orchestrator/test_http.py",
+        "test_an_answer_that_is_no_list_is_told_by_its_code",
+    ),
+    "OrchestratorForbidden": (
+        "orchestrator/test_http.py",
+        "test_an_answer_that_is_no_list_is_told_by_its_code",
+    ),
+    "OrchestratorBusy": ("orchestrator/test_http.py", "test_an_answer_that_is_no_list_is_told_by_its_code"),
+    "OrchestratorAnswer": ("orchestrator/test_http.py", "test_the_port_that_nodes_join"),
+    "OrchestratorRedirect": ("orchestrator/test_http.py", "test_a_redirect_is_not_followed"),
+    "OrchestratorUnreachable": ("orchestrator/test_http.py", "test_nobody_there"),
+    "OrchestratorTimeout": ("orchestrator/test_http.py", "test_nobody_answers"),
+    "OrchestratorScheme": ("orchestrator/test_http.py", "test_https_to_a_server_of_http"),
+    "OrchestratorTls": (
+        "orchestrator/test_http.py",
+        "test_a_private_authority_is_trusted_when_it_is_named_and_only_then",
+    ),
     "InternalMistake": ("cli/test_mistakes.py", "test_a_mistake_in_one_region_stops_no_other"),
     "Configuration": ("cli/test_every_row.py", "test_a_vpc_without_a_subnet"),
     "Protected": ("cli/test_every_row.py", "test_a_protected_instance"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,6 +20,7 @@ from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.address import caller_address
 from bacalhau_spot.engine import create as engine
 from bacalhau_spot.engine.prepare import prepare
+from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
 
@@ -92,8 +94,15 @@ def create(
             engine.apply(running.calls, prepared, wait=wait == "running"),
             screen=partial(call.screen, regions, title=f"creating {spec.name}"),
         )
+        quotas: tuple[QuotaNow, ...] = ()
+        with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
+            quotas = running.look(quotas_now(running.calls, prepared, receipt))
     audit.created(receipt)
-    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
+    late = (
+        *views.quota_lines(quotas),
+        *call.record(running.calls.mistakes),
+        *filter(None, (audit.trouble,)),
+    )
     return Result(
         "create",
         view=views.create_receipt_view(receipt),

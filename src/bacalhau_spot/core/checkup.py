@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.quotas import Headroom, quota_of
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import Fault, denied_action, judge
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -75,14 +75,15 @@ def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
 
 def refusal(check: Check, problem: Problem, *, blind: str) -> Finding:
     """AWS would not say. That it is not allowed, and whatever is wrong with the credentials, is a failure by itself."""
-    verdict = judge(problem.code)
+    verdict = judge(problem.code, problem.message)
     serious = verdict.fault is Fault.CREDENTIALS
-    where = problem.region or "this account"
     return Finding(
         check,
         Mark.FAIL if serious else Mark.WARN,
-        verdict.sentence.format(region=where) if serious else f"{blind}: {said_by(problem)}",
-        verdict.hint.format(region=problem.region or "us-east-1"),
+        verdict.told(problem.region) if serious else f"{blind}: {said_by(problem)}",
+        verdict.advice(
+            problem.region or "us-east-1", action=denied_action(problem.message) or problem.operation
+        ),
         (said_by(problem),) if serious else (),
     )
 

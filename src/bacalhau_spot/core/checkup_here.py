@@ -189,7 +189,7 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
             Check.ORCHESTRATOR,
             Mark.FAIL,
             f"its API at {where} does not answer as it should",
-            verdict.hint.format(region=problem.region),
+            verdict.advice(problem.region),
             (said_by(problem),),
         )
     return Finding(

@@ -10,6 +10,7 @@ from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.prices import prices_view
 from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
+from bacalhau_spot.ui.views.quotas import quota_lines
 from bacalhau_spot.ui.views.reach import (
     everywhere_view,
     menu_view,
@@ -44,6 +45,7 @@ __all__ = [
     "prices_view",
     "prune_preview_view",
     "prune_receipt_view",
+    "quota_lines",
     "reaching_view",
     "sentence",
     "silent_console_view",
