@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.sights import Search
 
 
+# Between two looks at everything while something is refused.
+MOST_S = 30.0
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What was agreed to. `spared`: why a resource is left alone all the same; empty where it is not."""
@@ -50,6 +54,8 @@ class Place:
         self._refusals = Refusals(name)
         self.requests: dict[Key, tuple[str, ...]] = {}
         self.trouble: Problem | None = None
+        self.looked_at_s = 0.0
+        self._look_every_s = 0.0
         self.unknown: tuple[Resource, ...] = ()
         self.unseen: tuple[Problem, ...] = ()
         self.silent: tuple[Problem, ...] = ()
@@ -101,16 +107,21 @@ class Place:
             also=list(map(_by_name, self.seen.values())),
             children=self._children,
         )
-        self.note(sight)
+        self.note(sight, at_s=self.calls.clock.monotonic_s())
         self._watched = in_turn(self._movable(self.left.values()))
 
     async def look_at_what_is_next(self) -> None:
         """The kinds whose turn it is; what waits behind them is as it was.
 
-        After a refusal everything: something may depend on it that was made moments ago and is not shown yet.
+        After a refusal everything: something may depend on it that was made moments ago and is not shown yet. The longer it
+        lasts and the less such a look shows, the seldomer.
         """
-        if any(key in self._refusals.problems and key not in self._refusals.stuck for key in self.left):
+        refused = any(key in self._refusals.problems and key not in self._refusals.stuck for key in self.left)
+        since_s = self.calls.clock.monotonic_s() - self.looked_at_s
+        if refused and since_s >= self._look_every_s:
+            seen = len(self.seen)
             await self.look()
+            self._look_every_s = min(MOST_S, 2 * since_s) if len(self.seen) == seen else 0.0
             return
         turn = in_turn(self._movable(self.left.values()))
         visitor = Visitor(self.calls, self._search, self.name, children=self._children)
@@ -127,8 +138,10 @@ class Place:
             )
         )
 
-    def note(self, sight: Sight) -> None:
-        """Compare a look with what was known before: what is new, what is gone."""
+    def note(self, sight: Sight, *, at_s: float | None = None) -> None:
+        """Compare a look with what was known before: what is new, what is gone. `at_s`: when everything was looked at."""
+        if at_s is not None:
+            self.looked_at_s = at_s
         self.unknown, self.unseen, self.silent = sight.unknown, sight.unseen, sight.silent
         self._children |= sight.children
         now: dict[Key, Resource] = {}

@@ -59,10 +59,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Sights:
-    """All regions, and GLOBAL. `dark`: those that could not be looked into at all, and why."""
+    """All regions, and GLOBAL. `dark`: those that could not be looked into at all, and why. `at_s`: when, by the clock."""
 
     by_region: Mapping[str, Sight] = field(default_factory=dict)
     dark: tuple[Problem, ...] = ()
+    at_s: float = 0.0
 
     @property
     def known(self) -> tuple[Resource, ...]:
@@ -96,8 +97,9 @@ async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sight
     async def one(region: str) -> Sight:
         return await look_into(calls, search, region)
 
+    at_s = calls.clock.monotonic_s()
     sights, dark = await everywhere((*regions, GLOBAL), one)
-    return Sights(by_region=sights, dark=dark)
+    return Sights(by_region=sights, dark=dark, at_s=at_s)
 
 
 async def look_into(

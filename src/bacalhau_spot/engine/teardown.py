@@ -1,12 +1,14 @@
 """Tear down: look, delete what waits for nothing, look again, until nothing is seen; then look once more.
 
 The verifying look decides, not the calls: "deleted" means that AWS no longer shows it. What is the same in all regions goes
-when the regions are done, and stays while anything is left that may use it.
+when the regions are done, and stays while anything is left that may use it. The last look is at every region, also at those
+that were clear before: somebody may have made something in them while the others took their time.
 """
 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
@@ -18,15 +20,17 @@ from bacalhau_spot.engine.calls import Stopped, problem_of
 from bacalhau_spot.engine.place import Place, Terms
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.sights import Search, Sight, Sights
+    from bacalhau_spot.engine.sights import Search, Sights
 
 # Between two looks at a region that is still going away; it grows while nothing moves.
 POLL_S, SLOW_POLL_S = 1.0, 5.0
 # What was made moments before may not be shown yet; EC2 says "a few seconds" (EC2 API reference, "Eventual consistency").
 SETTLE_S = 3.0
+# As long as reads may lag: an older look of a region does not vouch for it when the others are done.
+FRESH_S = 5.0
 # Seconds in which nothing moved, after which we ask what is in the way: longer than reads lag.
 EXPLAIN_S = 10.0
 # Seconds in which nothing moved and nothing was on its way out, after which waiting longer does not help. Instances may take
@@ -45,32 +49,30 @@ async def teardown(
 ) -> TeardownReceipt:
     """Delete what `sights` shows and what appears meanwhile. Never raises for what AWS refuses: the receipt tells it."""
     deadline_s = calls.clock.monotonic_s() + timeout_s
-    places = [
-        Place(calls, search, name, terms=terms or Terms()) for name in sights.by_region if name != GLOBAL
-    ]
-
-    async def one(place: Place) -> None:
-        sight = sights.by_region[place.name]
-        if not sight.empty or place.name in search.closely:
-            await _guarded(calls, place, lambda: _clear(place, sight, deadline_s=deadline_s))
-
-    await asyncio.gather(*(one(place) for place in places))
-    if GLOBAL in sights.by_region:
-        last = Place(calls, search, GLOBAL, terms=terms or Terms())
-        last.note(sights.by_region[GLOBAL])
-        clear = not sights.dark and not any(place.left or place.trouble for place in places)
-        if clear:
-            await _guarded(calls, last, lambda: _clear(last, sights.by_region[GLOBAL], deadline_s=deadline_s))
-        places.append(last)
-    troubles = tuple(place.trouble for place in places if place.trouble is not None)
+    places = {name: Place(calls, search, name, terms=terms or Terms()) for name in sights.by_region}
+    last = places.pop(GLOBAL, None)
+    for name, place in places.items():
+        place.note(sights.by_region[name], at_s=sights.at_s)
+    if last is not None:
+        last.note(sights.by_region[GLOBAL], at_s=sights.at_s)
+    doing = [place for name, place in places.items() if place.left or place.unknown or name in search.closely]
+    while True:
+        await asyncio.gather(*(_guarded(calls, place, partial(_clear, place, deadline_s)) for place in doing))
+        if last is not None and not sights.dark and not any(p.left or p.trouble for p in places.values()):
+            await _guarded(calls, last, partial(_clear, last, deadline_s))
+        doing = await _news(calls, tuple(places.values()))
+        if not doing or calls.clock.monotonic_s() >= deadline_s:
+            break
+    every = (*places.values(), *filter(None, (last,)))
+    troubles = tuple(place.trouble for place in every if place.trouble is not None)
     return TeardownReceipt(
         cluster=cluster,
-        outcomes=tuple(outcome for place in places for outcome in place.outcomes()),
-        remaining=tuple(one for place in places for one in place.left.values()),
-        unknown=tuple(one for place in places for one in place.unknown),
-        looked_into=tuple(place.name for place in places if place.trouble is None and place.name != GLOBAL),
-        unseen=(*sights.dark, *(one for place in places for one in place.unseen), *troubles),
-        silent=tuple(one for place in places for one in place.silent),
+        outcomes=tuple(outcome for place in every for outcome in place.outcomes()),
+        remaining=tuple(one for place in every for one in place.left.values()),
+        unknown=tuple(one for place in every for one in place.unknown),
+        looked_into=tuple(place.name for place in every if place.trouble is None and place.name != GLOBAL),
+        unseen=(*sights.dark, *(one for place in every for one in place.unseen), *troubles),
+        silent=tuple(one for place in every for one in place.silent),
         interrupted=calls.stop.by_user,
     )
 
@@ -94,9 +96,21 @@ async def _guarded(calls: Calls, place: Place, part: Callable[[], Awaitable[None
         place.trouble = calls.mistake(error, region=place.name)
 
 
-async def _clear(place: Place, first: Sight, *, deadline_s: float) -> None:
+async def _news(calls: Calls, places: Sequence[Place]) -> list[Place]:
+    """Where something of ours is that can still go: it was born in a region that was clear, while another was not.
+
+    A look that was taken a moment ago counts.
+    """
+    if calls.stop.is_set:
+        return []
+    now_s = calls.clock.monotonic_s()
+    old = [one for one in places if one.trouble is None and now_s - one.looked_at_s > FRESH_S]
+    await asyncio.gather(*(_guarded(calls, place, place.look) for place in old))
+    return [place for place in old if place.trouble is None and not place.only_stuck]
+
+
+async def _clear(place: Place, deadline_s: float) -> None:
     """Until two looks, some seconds apart, show nothing; or nothing that is left can go; or the time is over."""
-    place.note(first)
     while True:
         await _delete_until_still(place, deadline_s=deadline_s)
         await place.calls.pause(SETTLE_S)
@@ -118,6 +132,7 @@ async def _delete_until_still(place: Place, *, deadline_s: float) -> None:
             moved_s = clock.monotonic_s()
         still_s = clock.monotonic_s() - moved_s
         if still_s >= EXPLAIN_S:
+            await place.look()  # what is in the way may be ours, and new
             await place.explain()
             if place.hopeless or still_s >= IDLE_S:
                 place.give_up()

@@ -1,0 +1,159 @@
+"""Random accounts in the sandbox, dozens: ours is gone or the report says why not; nobody else's has changed by a byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.core.receipt import Fate, TeardownReceipt
+from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.nuke import nuke_resources
+from bacalhau_spot.engine.place import Terms
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support import aws_cli, crowd
+from support.bestiary import Beasts
+from support.engine_clock import EngineClock
+from support.hooks import REGION
+from support.sandbox_worlds import ACCOUNT, World, clear, late, world
+from support.survey import survey
+
+
+@pytest.fixture(scope="module")
+def cloud(sandbox_server: Any) -> Iterator[Aws]:
+    made = Aws(
+        Access(
+            endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
+        )
+    )
+    yield made
+    made.close()
+
+
+@contextlib.contextmanager
+def births(cloud: Aws, sandbox: Any, moments: list[int], *, where: str = REGION) -> Iterator[None]:
+    """Something of ours appears right after our n-th change."""
+    session = cloud._session
+    straight, changes = session.call, 0
+
+    async def call(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        nonlocal changes
+        reply = await straight(service, region, operation, **kwargs)
+        # While the rest of the account goes, seconds after the last region: nobody can see what is made then.
+        if region is not None and not operation.startswith(("describe_", "get_", "list_")):
+            changes += 1
+            for number, moment in enumerate(moments):
+                if moment == changes:
+                    late(sandbox, number, where)
+        return reply
+
+    session.call = call  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield
+    finally:
+        session.call = straight  # type: ignore[method-assign]  # as before
+
+
+def nuked(
+    cloud: Aws, sandbox: Any, made: World, *, lift: bool, regions: tuple[str, ...] = (REGION,)
+) -> TeardownReceipt:
+    calls = Calls(
+        cloud,
+        clock=EngineClock(sandbox.clock),
+        emit=lambda _: None,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
+    terms = Terms(lift_protection=lift)
+    return asyncio.run(nuke_resources(regions, True, calls=calls, scope=made.scope, terms=terms))
+
+
+def tagged(made: World, shown: dict[str, str]) -> set[str]:
+    """Keys of what carries our tag."""
+    found = set()
+    for key, text in shown.items():
+        row = json.loads(text)
+        rows = [one for one in (row if isinstance(row, list) else [row]) if isinstance(one, (dict, list))]
+        tags = {
+            tag["Key"]: tag["Value"]
+            for one in rows
+            for tag in (one if isinstance(one, list) else (one.get("Tags") or one.get("TagSet") or ()))
+            if isinstance(tag, dict) and "Key" in tag and "Value" in tag
+        }
+        if made.scope.takes(tags):
+            found.add(key)
+    return found
+
+
+def why_left(receipt: TeardownReceipt) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.resource.kind,
+            one.resource.id,
+            one.fate,
+            one.problem.code if one.problem else "",
+            str(one.blockers),
+        )
+        for one in receipt.outcomes
+        if one.fate not in {Fate.DELETED, Fate.GONE, Fate.SKIPPED}
+    ]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
+    made = world(seed, sandbox)
+    with births(cloud, sandbox, made.births):
+        receipt = nuked(cloud, sandbox, made, lift=made.lift)
+    clear(sandbox.settings)
+    after = survey(sandbox.client, [REGION])
+
+    left = {one.id for one in receipt.remaining}
+    changed = {key for key, row in made.full.items() if key not in made.ours and after.get(key) != row}
+    assert changed == set(), "something of others changed"
+    assert (receipt.exit_code is ExitCode.DONE) == (not left), receipt.exit_code
+    still = tagged(made, after)
+    assert {key for key in still if not any(key.endswith(one) for one in left)} == set(), "untold"
+    for one in receipt.outcomes:
+        if one.resource.id in left and one.resource.region == REGION:
+            assert one.problem is not None, one
+            assert one.fate in {Fate.BLOCKED, Fate.FAILED}, one
+
+    for _ in range(4):
+        if receipt.exit_code is ExitCode.DONE:
+            break
+        for command in dict.fromkeys(blocker.free for one in receipt.outcomes for blocker in one.blockers):
+            with contextlib.suppress(aws_cli.Gone):
+                aws_cli.run(command, sandbox.client) if command else None
+        sandbox.clock.advance(300)
+        receipt = nuked(cloud, sandbox, made, lift=True)
+    assert why_left(receipt) == []
+    assert receipt.exit_code is ExitCode.DONE
+    assert tagged(made, survey(sandbox.client, [REGION])) == set()
+
+
+def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
+    """In a region that was clear when it was looked into, while another took its time: the last look is at all of them."""
+    elsewhere = "us-west-1"
+    ours = Beasts(sandbox.client, REGION, crowd.OURS, "ours")
+    ours.network()
+    sandbox.settings.terminate_s = 60.0
+    ours.attachments()
+    with births(cloud, sandbox, [1, 2, 3], where=elsewhere):
+        receipt = nuked(cloud, sandbox, World(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere))
+    assert receipt.exit_code is ExitCode.DONE
+    assert {
+        (one.resource.kind, one.fate) for one in receipt.outcomes if one.resource.region == elsewhere
+    } == {
+        ("vpc", "deleted"),
+        ("volume", "deleted"),
+        ("security-group", "deleted"),
+    }
+    assert tagged(World(ACCOUNT, lift=False), survey(sandbox.client, [REGION, elsewhere])) == set()
