@@ -68,7 +68,7 @@ COMMANDS: Commands = {
     ),
     "doctor": (
         "bacalhau_spot.cli.doctor:doctor",
-        "Check everything that a cluster needs, and say how to mend what is wrong.",
+        "Check everything that a cluster needs, and say how to mend what is wrong. Makes and changes nothing.",
     ),
     "iam-policy": (
         "bacalhau_spot.cli.iam_policy:iam_policy",

@@ -80,7 +80,8 @@ WIDER = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")
 _LOOKING = ("create", "list", "destroy", "nuke")
 _MARKET = ("create", "offers", "doctor")
-_EVERY = (*_LOOKING, "status", "cost", "offers", "ssh", "console", "prune", "doctor")
+_PRICED = ("cost", "prices")
+_EVERY = (*_LOOKING, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
 _NETWORK = (When.OWN_VPC,)
 _GIVEN = (When.GIVEN_VPC,)
 
@@ -99,18 +100,17 @@ def _rows(
 
 _LOOKS = (
     *_rows("ec2", "DescribeRegions DescribeInstances", by=_EVERY),
-    *_rows("ec2", "DescribeTags", by=(*_LOOKING, "cost")),
+    *_rows("ec2", "DescribeTags", by=(*_LOOKING, *_PRICED)),
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=_MARKET),
-    *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, "cost", "nuke")),
+    *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, *_PRICED, "nuke")),
     *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=_MARKET, when=(When.REQUIREMENTS,)),
     *_rows("ec2", "GetSpotPlacementScores", by=("create",), when=(When.AUTO_REGIONS,)),
     *_rows("ec2", "GetSpotPlacementScores", by=("offers",)),
-    *_rows("servicequotas", "GetServiceQuota", by=("create",), when=(When.AUTO_REGIONS,)),
-    *_rows("servicequotas", "GetServiceQuota", by=("offers", "doctor")),
-    *_rows("pricing", "GetProducts", by=("cost", "offers")),
+    *_rows("servicequotas", "GetServiceQuota", by=("create", "offers", "doctor")),
+    *_rows("pricing", "GetProducts", by=("create", *_PRICED, "offers")),
     *_rows("ec2", "DescribeInstanceStatus", by=("status",)),
     *_rows("ec2", "GetConsoleOutput", by=("status", "console"), bounds=(Bound.OURS,)),
-    *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "status", "cost", *_TEARDOWN)),
+    *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "status", *_PRICED, *_TEARDOWN)),
     *_rows(
         "ec2",
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
@@ -119,7 +119,7 @@ _LOOKS = (
     *_rows("ec2", "DescribeVpcs", by=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", by=("create", "doctor"), when=(When.IMAGE,)),
     *_rows("ec2", "DescribeImages", by=_TEARDOWN),
-    *_rows("ec2", "DescribeVolumes", by=("cost", *_TEARDOWN)),
+    *_rows("ec2", "DescribeVolumes", by=(*_PRICED, *_TEARDOWN)),
     *_rows(
         "ec2",
         "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "

@@ -88,6 +88,7 @@ ROWS = {
     **rows(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
     **rows(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
     **rows(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
+    **rows(_AWS, "PolicyEvaluation"),  # IAM's simulator
     **rows(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
     # The network between: botocore's exceptions have no code but their names
     **rows(_DNS, "NameResolutionError"),
