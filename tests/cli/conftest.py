@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from support import leaks
+from support import leaks, shared_clients
 from support.engine_clock import EngineClock
 from support.leaks import SESSION_TOKEN
 from support.program import Program
@@ -27,12 +27,13 @@ def program(sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
         "AWS_SESSION_TOKEN": SESSION_TOKEN,
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_CONFIG_FILE": shared_clients.NO_FILE,
+        "AWS_SHARED_CREDENTIALS_FILE": shared_clients.NO_FILE,
         "AWS_EC2_METADATA_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
+    shared_clients.keep(monkeypatch)
     user = Program(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
     yield user

@@ -2,6 +2,5 @@
 
 from cli.conftest import program
 from support.sandbox import sandbox, sandbox_server
-from support.shared_clients import shared_clients
 
-__all__ = ["program", "sandbox", "sandbox_server", "shared_clients"]
+__all__ = ["program", "sandbox", "sandbox_server"]

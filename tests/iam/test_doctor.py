@@ -20,7 +20,6 @@ from support.engine_clock import EngineClock
 from support.program import Program
 from support.schemas import contract
 
-pytestmark = pytest.mark.usefixtures("shared_clients")
 
 CONFIG = """\
 nodes: 2

@@ -1,25 +1,37 @@
 """boto3's clients kept from one command line to the next: making seventeen of them takes most of a command's time.
 
-For tests that run many command lines as the same user and are not about how that user is found.
+Whose clients they are is in the environment, so the same environment gets the same ones. Where it names a file that is
+there, the user is found anew each time: the file may have changed.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bacalhau_spot.cloud.session import Access, Session
 
-_KNOWN: dict[tuple[str, Access], dict[tuple[str, str], Any]] = {}
+# Nobody's files: a test that writes others names them in the environment.
+NO_FILE = "/nonexistent/aws"
+_FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CA_BUNDLE")
+
+_KNOWN: dict[Any, dict[tuple[str, str], Any]] = {}
 
 
-@pytest.fixture
-def shared_clients(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on, in this test."""
     begin = Session.__init__
 
     def begin_with_known(session: Session, access: Access) -> None:
         begin(session, access)
-        session._clients = _KNOWN.setdefault((sandbox.url, access), {})
+        if not any(Path(os.environ.get(name, NO_FILE)).exists() for name in _FILES):
+            session._clients = _KNOWN.setdefault((access, _surroundings()), {})
 
     monkeypatch.setattr(Session, "__init__", begin_with_known)
+
+
+def _surroundings() -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(item for item in os.environ.items() if item[0].upper().startswith(("AWS_", "HTTP"))))
