@@ -20,7 +20,6 @@ from support.engine_clock import EngineClock
 from support.program import Program
 from support.schemas import contract
 
-
 CONFIG = """\
 nodes: 2
 regions: [us-west-2]

@@ -12,7 +12,6 @@ from sandbox.layer.errors import refusal
 from support.bestiary import Beasts
 from support.program import Program
 
-
 REGION = "us-west-1"  # it has two zones: few subnets
 SETTINGS = "  token: 7f3a9c5e1b\n  secrets: ssm\n"
 OURS = {"bacalhau-cluster": "bacalhau-aws-spot", "CreatedBy": "bacalhau-aws-spot-script", "Name": "beast"}

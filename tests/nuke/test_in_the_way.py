@@ -149,3 +149,21 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: Program) -
     assert [(one["id"], one["fate"], one["why"]) for one in done.data["outcomes"]] == [
         (made, "skipped", "it has a commitment that must be paid")
     ]
+
+
+def test_it_is_told_before_anybody_agrees(sandbox: Any, program: Program) -> None:
+    """What is not ours in a VPC of ours; not what AWS or a launcher of ours put there, and not what is adopted."""
+    program.configure()
+    scene = Scene(sandbox)
+    scene.ours.attachments()
+    scene.ours.launchers()
+    theirs = scene.interface()
+    for flags, expected in (((), {theirs}), (("--adopt", theirs), set())):
+        looked = program("nuke", "--dry-run", "--regions", REGION, "-o", "json", *flags)
+        assert {one["blocker"]["id"] for one in looked.data["in_the_way"]} == expected
+    shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
+    assert (
+        f"not ours, and in the way of VPC {scene.ours.vpc}, which will be left: network interface {theirs}"
+        in shown
+    )
+    assert "not looked into, not enabled in this account: af-south-1" in shown

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bacalhau_spot.core.teardown import Kind
 from support import crowd
 from support.survey import survey
 
 if TYPE_CHECKING:
     from support.program import Program
+
+
+def nodes_of_clusters(shown: dict[str, str]) -> Counter[str]:
+    """How many instances carry each value of the tag."""
+    rows = [json.loads(row) for key, row in shown.items() if " Reservations " in key]
+    tags = [{tag["Key"]: tag["Value"] for tag in row.get("Tags") or ()} for row in rows]
+    return Counter(one["bacalhau-cluster"] for one in tags if "bacalhau-cluster" in one)
 
 
 @pytest.fixture
@@ -28,6 +38,11 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
     crowd.cluster(program, crowd.SECOND, nodes=9, regions=crowd.BESIDE_BEASTS)
     crowd.cluster(program, nodes=22)
     beasts = crowd.beasts(sandbox)
+    everybody = survey(sandbox.client, crowd.REGIONS)
+    assert nodes_of_clusters(everybody) == {"bacalhau-aws-spot": 22, "second": 9, "third": 9}
+    assert set(beasts.made) == set(Kind)
+    for region in crowd.REGIONS:
+        assert sum(key.startswith(f"{region} Reservations") for key in account) >= 2, "machines of bystanders"
     done = program("nuke", "--force", "-o", "json")
     assert done.code == 0, done.stdout[-3000:]
     gone = {(one["kind"], one["id"]) for one in done.data["outcomes"] if one["fate"] == "deleted"}

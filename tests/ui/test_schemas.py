@@ -117,6 +117,8 @@ FOUND = Found(
     foundlings={"i-2": "us-east-1"},
     looked_into=("us-east-1",),
     left_out=("eu-west-1",),
+    not_enabled=("af-south-1",),
+    in_the_way=((VPC, Blocker("subnet", "subnet-1", free="aws ec2 delete-subnet --subnet-id subnet-1")),),
     unseen=(PROBLEM,),
     usd_per_hour=Decimal("0.0131"),
 )

@@ -177,7 +177,11 @@ class _Nuke:
             usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
             foundlings=foundlings,
             looked_into=tuple(name for name in sights.by_region if name != GLOBAL),
+            not_enabled=tuple(
+                one.name for one in here.regions if one.name not in observe.enabled(here.regions)
+            ),
             unseen=sights.unseen,
+            in_the_way=await engine.in_the_way(calls, doomed, ours=sights.ids | set(self._choice.adopt)),
             left_out=self._left_out(here, regions),
             lift=self._choice.disable_protection,
         )

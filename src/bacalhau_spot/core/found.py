@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.model import Identity, Resource
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import Blocker, Problem
     from bacalhau_spot.core.tags import Scope
 
 
@@ -20,7 +20,8 @@ class Found:
     """`doomed` is to go; `spared` is ours and stays, with the reason; `unknown` is of kinds that we cannot delete.
 
     `denied`: what AWS says that we may not delete. `foundlings`: id -> region of what is to be adopted. `left_out`: regions
-    that nobody looked into, by wish; `unseen`: what could not be seen. `lift`: protection is to be taken away.
+    that nobody looked into, by wish; `not_enabled`: those that the account has not enabled; `unseen`: what could not be seen.
+    `in_the_way`: what is in a VPC of ours and is not ours, by the VPC. `lift`: protection is to be taken away.
     """
 
     identity: Identity
@@ -34,7 +35,9 @@ class Found:
     foundlings: Mapping[str, str] = field(default_factory=dict)
     looked_into: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    not_enabled: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
+    in_the_way: tuple[tuple[Resource, Blocker], ...] = ()
     usd_per_hour: Decimal | None = None
     lift: bool = False
 

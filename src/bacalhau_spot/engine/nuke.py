@@ -14,11 +14,11 @@ from bacalhau_spot.engine.sights import Search, look
 from bacalhau_spot.engine.teardown import teardown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Resource
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import Blocker, Problem
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.place import Terms
@@ -71,6 +71,22 @@ async def preflight(calls: Calls, resources: Sequence[Resource]) -> tuple[Proble
     examples = {(one.region, one.kind): one for one in resources}
     answers = await together(*(ask(one) for one in examples.values()))
     return tuple(answer for answer in answers if answer is not None)
+
+
+async def in_the_way(
+    calls: Calls, resources: Sequence[Resource], *, ours: Collection[str]
+) -> tuple[tuple[Resource, Blocker], ...]:
+    """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those. Where AWS will not say: nothing."""
+
+    async def ask(one: Resource) -> list[tuple[Resource, Blocker]]:
+        try:
+            found = await calls.read(one.region, partial(calls.cloud.blockers, one.region, one))
+        except CloudError:
+            return []  # it is asked again when something stays
+        return [(one, blocker) for blocker in found if blocker.id not in ours and blocker.of not in ours]
+
+    answers = await together(*(ask(one) for one in resources if one.kind == Kind.VPC))
+    return tuple(pair for answer in answers for pair in answer)
 
 
 async def prices_of(calls: Calls, resources: Sequence[Resource]) -> Prices:

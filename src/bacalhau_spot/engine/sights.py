@@ -83,6 +83,12 @@ class Sights:
         return tuple(one for sight in self.by_region.values() for one in sight.silent)
 
     @property
+    def ids(self) -> set[str]:
+        """Of everything that is ours, tagged or launched by what is."""
+        children = {child for sight in self.by_region.values() for child in sight.children}
+        return children | {one.id for one in (*self.known, *self.unknown)}
+
+    @property
     def busy(self) -> tuple[str, ...]:
         """Regions in which there is something to delete."""
         return tuple(region for region, sight in self.by_region.items() if sight.known)

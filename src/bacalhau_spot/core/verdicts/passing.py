@@ -64,7 +64,7 @@ _BUSY = Verdict(
     Fault.BUSY,
     Action.RETRY,
     "something in {region} still depends on it",
-    "run the same command again in a few minutes",
+    "free it where the report names what keeps it; otherwise run the same command again in a few minutes",
 )
 _LAG = Verdict(
     "lag",

@@ -76,6 +76,11 @@ def nuke_found_data(found: Found) -> Data:
         "denied": [problem_data(problem) for problem in found.denied],
         "looked_into": list(found.looked_into),
         "left_out": list(found.left_out),
+        "not_enabled": list(found.not_enabled),
+        "in_the_way": [
+            {"vpc": one.id, "region": one.region, "blocker": asdict(blocker)}
+            for one, blocker in found.in_the_way
+        ],
         "unseen": [problem_data(problem) for problem in found.unseen],
         "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
     }

@@ -46,6 +46,7 @@ def nuke_preview_view(found: Found) -> Group:
         )
         for one in found.unknown
     ]
+    parts += _in_the_way(found)
     parts += _denied(found)
     parts += _cost(found)
     return Group(*parts)
@@ -80,6 +81,10 @@ def _where(found: Found) -> list[RenderableType]:
     ]
     if found.left_out:
         lines.append(Said(f"left out, as you wished: {listed(found.left_out)}", style="yellow"))
+    if found.not_enabled:
+        lines.append(
+            Said(f"not looked into, not enabled in this account: {listed(found.not_enabled)}", style="dim")
+        )
     return [*lines, *not_seen(found.unseen)]
 
 
@@ -128,6 +133,21 @@ def _spared(found: Found) -> list[RenderableType]:
         )
         for why, ones in sorted(reasons.items())
     ]
+
+
+def _in_the_way(found: Found) -> list[RenderableType]:
+    """What is not ours is told before anybody agrees: it stays, and keeps what it is in."""
+    lines: list[RenderableType] = []
+    for vpc in dict.fromkeys(one.id for one, _ in found.in_the_way):
+        there = [blocker for one, blocker in found.in_the_way if one.id == vpc]
+        names = [f"{kind_name(one.kind)} {one.id}{f' ({one.owner})' if one.owner else ''}" for one in there]
+        lines.append(
+            Said(
+                f"not ours, and in the way of VPC {vpc}, which will be left: {few(names)}; --adopt ID says that it is yours",
+                style="yellow",
+            )
+        )
+    return lines
 
 
 def _denied(found: Found) -> list[RenderableType]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 from rich.console import Group
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -115,7 +116,14 @@ class Columns:
                 break
             kept = [one for one in kept if one != head]
         width = max(options.max_width, self._width(kept, folded=True))
-        yield from console.render(self._table(kept), options.update(max_width=width))
+        table = self._table(kept)
+        if width <= options.max_width:
+            yield from console.render(table, options)
+            return
+        # The blanks behind a short row would be folded into an empty line.
+        for line in console.render_lines(table, options.update(max_width=width), pad=False):
+            yield from _stripped(line)
+            yield Segment.line()
 
     def _cells(self, head: str) -> list[str]:
         index = self.heads.index(head)
@@ -149,6 +157,14 @@ class Columns:
         if self.total is not None:
             made.add_row(*(self.total[index] for index in indexes), style="bold")
         return made
+
+
+def _stripped(line: Sequence[Segment]) -> list[Segment]:
+    """Without blanks at its end."""
+    kept = list(line)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []
 
 
 def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Columns:
