@@ -1,6 +1,16 @@
 """The program against a sandbox full of things, ours and others'."""
 
+import pytest
+
+from bacalhau_spot.sandbox.ec2 import places
 from cli.conftest import program
+from support import crowd
 from support.sandbox import sandbox, sandbox_server
 
 __all__ = ["program", "sandbox", "sandbox_server"]
+
+
+@pytest.fixture
+def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ten regions in which the crowd lives."""
+    monkeypatch.setattr(places, "ENABLED_BY_DEFAULT", crowd.REGIONS)
