@@ -15,6 +15,7 @@ from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
 from bacalhau_spot.ui.live import LiveScreen
@@ -153,6 +154,11 @@ class Invocation:
         """The cluster's names and tags; `cluster` names another one by its tag's value."""
         naming = self.spec(lenient=True).naming
         return replace(naming, tag_value=cluster) if cluster else naming
+
+    def label(self, cluster: str | None = None) -> str:
+        """The value of the label that the cluster's nodes carry in the orchestrator."""
+        naming, spec = self.naming(cluster), self.spec(lenient=True)
+        return label_value(spec.name if naming == spec.naming else naming.tag_value)
 
     def _tell_notes(self, loaded: configuration.Loaded) -> None:
         if not self.for_people:

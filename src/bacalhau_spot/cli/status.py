@@ -21,7 +21,6 @@ from bacalhau_spot.core.status import status as judged
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine import status as looking
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import jsonout, views, watching
 
 if TYPE_CHECKING:
@@ -82,7 +81,7 @@ class _Look:
         self.naming: Naming = call.naming(cluster)
         self._own: ClusterSpec | None = spec if self.naming == spec.naming else None
         self._timeouts = spec.timeouts
-        self._label = label_value(spec.name if self._own else self.naming.tag_value)
+        self._label = call.label(cluster)
         self._only = regions
         self._orchestrator = call.orchestrator()
         self._reachable: tuple[str, ...] = ()
