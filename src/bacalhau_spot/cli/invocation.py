@@ -205,6 +205,10 @@ class Invocation:
         login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
+    def addresses(self) -> tuple[str, ...] | None:
+        """Where the cluster's nodes connect to. None in the sandbox, whose nodes join its own orchestrator, never the configured one."""
+        return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
+
     def _trace(self, line: str) -> None:
         """With --debug: every AWS call, on stderr, whatever the form of the result."""
         self.runtime.stderr.write(f"debug: {redacted(line, self.runtime)}\n")
