@@ -55,11 +55,9 @@ def cost(
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     with call.engine() as running:
-        look = _look(
-            running.calls, naming, runtime, since=start, root_volume_gib=spec.instance.root_volume_gib
-        )
+        look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
         here, known, report = running.look(look)
-    late = _note(runtime, here, known, report)
+    late = _note(call, here, known, report)
     return Result(
         "cost",
         view=views.cost_view(report, by=by, wide=common.output == "wide"),
@@ -73,11 +71,11 @@ def cost(
 
 
 async def _look(
-    calls: Calls, naming: Naming, runtime: Runtime, *, since: datetime | None, root_volume_gib: int
+    call: Invocation, calls: Calls, naming: Naming, *, since: datetime | None, root_volume_gib: int
 ) -> tuple[Standing, tuple[Sighting, ...], CostReport]:
     """Who looks, what the audit log knew before, and the cost."""
     here = await observe.standing(calls)
-    known = sightings(runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
+    known = sightings(call.memory_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
     report = await engine.cost(
         calls,
         naming,
@@ -90,7 +88,7 @@ async def _look(
 
 
 def _note(
-    runtime: Runtime, here: Standing, known: tuple[Sighting, ...], report: CostReport
+    call: Invocation, here: Standing, known: tuple[Sighting, ...], report: CostReport
 ) -> tuple[str, ...]:
     """Write the ends that AWS still knows into the audit log, where it has them not yet; what went wrong with that."""
     noted = {one.id for one in known if one.ended is not None} | set(report.lives.unknown_ends)
@@ -99,6 +97,6 @@ def _note(
     ]
     if not fresh:
         return ()
-    audit = Audit(runtime, identity=here.identity, cluster=report.cluster)
+    audit = Audit(call, identity=here.identity, cluster=report.cluster)
     audit.lived(fresh)
     return (audit.trouble,) if audit.trouble else ()

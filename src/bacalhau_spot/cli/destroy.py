@@ -87,7 +87,7 @@ def destroy(
                 danger=Danger.DESTROYS,
                 agreed=yes,
             )
-        audit = Audit(call.runtime, identity=here.identity, cluster=naming.tag_value)
+        audit = Audit(call, identity=here.identity, cluster=naming.tag_value)
         running.listen(audit.emit)
         part = teardown.teardown(
             running.calls,

@@ -105,6 +105,15 @@ class Invocation:
             return ()
         return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
+    @property
+    def memory_dir(self) -> Path:
+        """Where the audit log and answers of AWS's are kept; the sandbox's are its own, and gone with it."""
+        if not self.common.sandbox:
+            return self.runtime.state_dir
+        from bacalhau_spot.cli.sandbox import memory_dir  # noqa: PLC0415 - as for `access`
+
+        return memory_dir(self.runtime)
+
     # Configuration
 
     def config_path(self) -> Path:
@@ -206,7 +215,7 @@ class Invocation:
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
     def addresses(self) -> tuple[str, ...] | None:
-        """Where the cluster's nodes connect to. None in the sandbox, whose nodes join its own orchestrator, never the configured one."""
+        """Where the cluster's nodes connect to. None in the sandbox: its nodes join its own orchestrator."""
         return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:

@@ -65,7 +65,7 @@ def prices(
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     with call.engine() as running:
         chart, unseen = running.look(
-            _chart(running.calls, spec, naming, runtime, since=start, regions=region, types=instance_type)
+            _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
         )
     where = None if plot is None else (runtime.cwd / plot.expanduser())
     if where is not None and chart.lines:
@@ -80,10 +80,10 @@ def prices(
 
 
 async def _chart(
+    call: Invocation,
     calls: Calls,
     spec: ClusterSpec,
     naming: Naming,
-    runtime: Runtime,
     *,
     since: datetime,
     regions: list[str] | None,
@@ -96,7 +96,7 @@ async def _chart(
         naming,
         enabled=observe.enabled(here.regions),
         sightings=sightings(
-            runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value
+            call.memory_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value
         ),
         since=since,
         regions=regions,
