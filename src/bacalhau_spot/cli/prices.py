@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.audit import NAME
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import moment
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.cli.sightings import sightings
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine.price_chart import price_chart
 from bacalhau_spot.engine.prices import HISTORY_DAYS
@@ -95,9 +94,7 @@ async def _chart(
         spec,
         naming,
         enabled=observe.enabled(here.regions),
-        sightings=sightings(
-            call.memory_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value
-        ),
+        sightings=noting.known(call, here.identity, cluster=naming.tag_value),
         since=since,
         regions=regions,
         types=types,
