@@ -113,6 +113,20 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: Program) -> None:
         "failed at first boot: docker",
     ):
         assert any(sentence in line for line in screen), screen
+    others(user, there, ghost=ghost, taken=taken, refused=refused)
+
+
+def others(user: Program, there: str, *, ghost: str, taken: str, refused: str) -> None:
+    """What the other commands say of the same thirty nodes."""
+    pruned = user("prune", there, "--yes", "-o", "json").data["nodes"]
+    assert {one["instance_id"] for one in pruned if one["fate"] == "removed"} == {ghost, taken}
+    assert "Authorization Violation" in user("console", there, refused, "--phases").stdout
+    spent = user("cost", there, "-o", "json").data
+    assert (spent["total"]["instances"], spent["total"]["running"]) == (30, 28)
+    assert len(spent["regions"]) == 6 and float(spent["total"]["usd"]) > 0
+    assert len(user("ssh", there, "--all", "--print", "-o", "json", "--", "uptime").data["lines"]) == 28
+    planned = user("create", there, "--dry-run", "-o", "json").data["plan"]
+    assert (planned["present"], planned["launch"]) == (28, 2)
 
 
 def look(user: Program, *argv: str, width: int, height: int) -> list[str]:
