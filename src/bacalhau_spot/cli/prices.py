@@ -89,6 +89,7 @@ async def _chart(
     types: list[str] | None,
 ) -> tuple[PriceChart, tuple[Problem, ...]]:
     here = await observe.standing(calls)
+    observe.chosen(here.regions, regions or ())  # one that the account has not is said, not left out
     return await price_chart(
         calls,
         spec,
