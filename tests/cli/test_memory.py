@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 
 from bacalhau_spot.cli.memory import Files
-from bacalhau_spot.cli.runtime import Runtime
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
@@ -15,8 +13,7 @@ HOUR = timedelta(hours=1)
 
 
 def memory(folder: Path, clock: FakeClock) -> Files:
-    streams = (StringIO(), StringIO(), StringIO())
-    return Files(Runtime({"XDG_STATE_HOME": str(folder)}, folder, folder, *streams, clock=EngineClock(clock)))
+    return Files(folder, clock=EngineClock(clock))
 
 
 def test_an_answer_is_kept_until_it_is_too_old(tmp_path: Path) -> None:
@@ -31,14 +28,14 @@ def test_an_answer_is_kept_until_it_is_too_old(tmp_path: Path) -> None:
     assert again.recall("rates", "a", max_age=HOUR) is None
     clock.advance(3 * 86400)
     again.keep("scores", "c", 1)
-    assert "7" not in (tmp_path / "bacalhau-spot/cache/scores.json").read_text()
+    assert "7" not in (tmp_path / "cache/scores.json").read_text()
 
 
 def test_what_is_broken_or_cannot_be_written_is_nothing_known(tmp_path: Path) -> None:
     """Half a file, another form, a time from the future, a folder that is a file: asked again, without an error."""
     clock = FakeClock()
     kept = memory(tmp_path, clock)
-    file = tmp_path / "bacalhau-spot/cache/scores.json"
+    file = tmp_path / "cache/scores.json"
     file.parent.mkdir(parents=True)
     for text in (
         "{",

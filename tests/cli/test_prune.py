@@ -122,11 +122,13 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
     assert f"bacalhau-{ELSEWHERE}" not in there.names
     assert user("prune", "--yes").code == 0
 
-    # destroy: exactly the nodes of what it ended, connected or not, and a stranger's stay.
+    # destroy: the nodes of what it ended, connected or not, and of what went before; a stranger's stay.
+    there.nodes.append(cluster_node(GHOST, region="us-west-1", cluster=CLUSTER))
+    there.nodes.append(cluster_node(ended, region="us-west-1", cluster=CLUSTER))
     destroyed = user("destroy", "--yes", "-o", "json")
     assert destroyed.code == 0, destroyed.stdout
     removed = destroyed.data["orchestrator"]["removed"]
-    assert sorted(removed) == sorted(f"bacalhau-{one}" for one in (alive, unplugged, blind))
+    assert sorted(removed) == sorted(f"bacalhau-{one}" for one in (alive, unplugged, blind, ended, GHOST))
     assert set(there.names) == {f"bacalhau-{STRANGER}", "by-hand"}
     assert destroyed.envelope["warnings"] == []
 
@@ -174,6 +176,19 @@ def test_destroy_with_an_orchestrator_that_is_not_there(user: Program, there: St
     again = user("destroy", "--yes", "-o", "json")
     assert again.data["orchestrator"] is None
     assert again.envelope["warnings"] == []
+
+
+def test_destroy_of_what_aws_has_taken_back_whole(sandbox: Any, user: Program, there: StandIn) -> None:
+    """No instance is left to end, and the nodes are the cluster's all the same; one that is in doubt stays."""
+    user.configure(nodes=1, regions="[us-west-1]", more=f"  api: {{host: {there.url}, key_env: ORCH_KEY}}\n")
+    (one,) = created(user)
+    sandbox.server.interrupt("us-west-1", one, notice_s=0)
+    sandbox.clock.advance(7200)
+    listed(there, {one: "us-west-1", ELSEWHERE: "nowhere-1"}, connected=False)
+    done = user("destroy", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    assert done.data["orchestrator"]["removed"] == [f"bacalhau-{one}"]
+    assert there.names == [f"bacalhau-{ELSEWHERE}"]
 
 
 def test_without_an_address_prune_says_what_to_set(program: Program) -> None:

@@ -37,6 +37,9 @@ def test_a_newcomers_first_minutes(newcomer: Program) -> None:
     assert len(left) == 11
 
     assert newcomer("destroy", "--sandbox", "--yes").code == 0
+    # What is known of the sandbox is kept apart, and ends with it.
+    (log,) = newcomer.folder.rglob("audit.jsonl")
+    assert log.parent.name == "sandbox"
     assert newcomer("sandbox", "stop").code == 0
     assert "no sandbox was running" in newcomer("sandbox", "stop").stdout
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 from bacalhau_spot.core.members import Member, Membership
 from bacalhau_spot.core.prune import Forgotten
 from bacalhau_spot.engine.calls import Stop
-from bacalhau_spot.engine.members import forget, forget_instances
+from bacalhau_spot.engine.members import forget, forget_gone
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 NAMES = [f"n-{number:02}" for number in range(30)]
@@ -83,18 +85,22 @@ def test_after_ctrl_c_nothing_new_is_asked_and_what_was_done_is_told() -> None:
     assert whole(done) == NAMES
 
 
+# What AWS is not asked through: no node is in doubt.
+SILENT: Any = SimpleNamespace(stop=Stop())
+
+
 def test_after_a_teardown_only_the_nodes_of_what_ended_are_forgotten() -> None:
     def member(name: str, instance_id: str, provider: str = "aws") -> Member:
         labels = {"instance-id": instance_id, "provider": provider}
         return Member(name, connected=True, membership=Membership.APPROVED, labels=labels)
 
     fake = Fake(nodes=(member("a", "i-1"), member("b", "i-2"), member("c", "i-1", "gcp"), member("d", "")))
-    done = asyncio.run(forget_instances(fake, {"i-1", "i-3"}, stop=Stop()))
+    done = asyncio.run(forget_gone(SILENT, fake, {"i-1", "i-3"}, cluster="one", regions=()))
     assert (done.removed, fake.asked) == (("a",), ["a"])
 
 
 def test_a_list_that_does_not_come_is_told_and_not_raised() -> None:
     fake = Fake(nodes=None)
-    done = asyncio.run(forget_instances(fake, {"i-1"}, stop=Stop()))
+    done = asyncio.run(forget_gone(SILENT, fake, {"i-1"}, cluster="one", regions=()))
     assert done.problem is not None and done.problem.code == "OrchestratorTimeout"
     assert fake.asked == []

@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.checkup import Check, Mark
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.engine_clock import EngineClock
 from support.program import Program
 from support.schemas import contract
@@ -344,3 +346,26 @@ def test_for_people(sandbox: Any, well: Program) -> None:
     assert "1 failed" in done.stdout.splitlines()[-1]
     assert "ec2:CreateVpc" in done.stderr
     assert "7f3a9c5e1b" not in done.stdout + done.stderr
+
+
+def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
+    sandbox: Any, well: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the port that nodes would connect to nor the API; the sandbox's own is asked."""
+    access = Access(
+        endpoint_url=sandbox.url,
+        access_key_id=ACCESS_KEY_ID,
+        secret_access_key=SECRET_ACCESS_KEY,
+        orchestrator_url=f"{sandbox.url}/_sandbox/orchestrator",
+    )
+    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: access)
+    with socket.create_server(("127.0.0.1", 0)) as theirs:
+        port = theirs.getsockname()[1]
+        (well.folder / "config.yaml").write_text(CONFIG.format(port=port, api=port))
+        done = well("doctor", "--sandbox", "-o", "json")
+        theirs.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            theirs.accept()
+    assert done.code == 0, done.stdout
+    (api,) = [one["what"] for one in done.data["findings"] if one["check"] == "orchestrator"]
+    assert api == f"its API at {sandbox.url}/_sandbox/orchestrator answers, v1.9.3"

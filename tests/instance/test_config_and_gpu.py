@@ -78,9 +78,13 @@ def test_gpu_types_are_nvidias() -> None:
 
 
 def test_gpu_types_with_the_plain_image_are_warned_of() -> None:
-    spec = dataclasses.replace(PLAIN, instance_types=("m6a.large", "g5.xlarge"))
-    assert "g5.xlarge" in (image_warning(spec) or "")
-    assert image_warning(PLAIN) is None
-    assert image_warning(dataclasses.replace(spec, image="ami-0123456789abcdef0")) is None
-    own = (RegionSpec("us-east-1", image="ami-0123456789abcdef0"),)
-    assert image_warning(dataclasses.replace(spec, regions=own)) is None
+    """Whether they were named or not: what may be launched counts."""
+    region = PLAIN.regions[0].name
+    here = {region: ("m6a.large", "g5.xlarge")}
+    assert "g5.xlarge" in (image_warning(PLAIN, here) or "")
+    assert image_warning(PLAIN, {region: ("m6a.large",)}) is None
+    assert image_warning(dataclasses.replace(PLAIN, image="ami-0123456789abcdef0"), here) is None
+    own = (RegionSpec(region, image="ami-0123456789abcdef0"),)
+    assert image_warning(dataclasses.replace(PLAIN, regions=own), here) is None
+    many = {region: [f"g{number}.xlarge" for number in range(3, 10)]}
+    assert "g7.xlarge and 2 more would join" in (image_warning(PLAIN, many) or "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,11 +29,24 @@ class Compute:
 
 @contextlib.contextmanager
 def compute(
-    folder: Path, port: int, *, tls: TlsMode = TlsMode.NONE, token: str = TOKEN, ca: str = "x"
+    folder: Path,
+    port: int,
+    *,
+    tls: TlsMode = TlsMode.NONE,
+    token: str = TOKEN,
+    ca: str = "x",
+    cluster: str = FULL.name,
+    region: str = "us-east-1",
+    name: str = NODE,
+    labels: Mapping[str, str] = MACHINE,
 ) -> Iterator[Compute]:
-    """A node from rendered user-data: its files as they are, except for folders and the API's port."""
+    """A node from rendered user-data: its files as they are, except for folders and the API's port.
+
+    `labels`: what first boot finds out about the machine.
+    """
     spec = dataclasses.replace(
         FULL,
+        name=cluster,
         bacalhau=dataclasses.replace(
             FULL.bacalhau,
             orchestrators=(f"nats://127.0.0.1:{port}",),
@@ -42,13 +55,13 @@ def compute(
             ca_pem=ca,
         ),
     )
-    sent = yaml.safe_load(cloud_config(spec, region="us-east-1"))["write_files"]
+    sent = yaml.safe_load(cloud_config(spec, region=region))["write_files"]
     content = {file["path"].rpartition("/")[2]: file["content"] for file in sent}
     api = free_port()
     (folder / "config.yaml").write_text(
         content["config.yaml"].replace(bacalhau_config.DRAINING, str(folder / "draining"))
     )
-    (folder / "node.yaml").write_text(json.dumps({"Labels": MACHINE}))
+    (folder / "node.yaml").write_text(json.dumps({"Labels": dict(labels)}))
     (folder / "ca.pem").write_text(content["ca.pem"])
     here: dict[str, Any] = {"DataDir": str(folder / "node"), "API": {"Port": api}}
     if "CACert" in content["config.yaml"]:
@@ -58,5 +71,5 @@ def compute(
         word for name in ("config", "node", "here") for word in ("--config", str(folder / f"{name}.yaml"))
     ]
     env = {"BACALHAU_COMPUTE_AUTH_TOKEN": token}
-    with bacalhau(*files, "--name", NODE, folder=folder, log="node.log", env=env) as pid:
+    with bacalhau(*files, "--name", name, folder=folder, log="node.log", env=env) as pid:
         yield Compute(pid, api)

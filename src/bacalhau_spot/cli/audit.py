@@ -14,7 +14,7 @@ from bacalhau_spot.ui.jsonout import event_name, time_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.cli.invocation import Invocation
     from bacalhau_spot.core.cost import Life
     from bacalhau_spot.core.events import Event
     from bacalhau_spot.core.model import Identity
@@ -34,9 +34,10 @@ _KEPT = (
 class Audit:
     """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
 
-    def __init__(self, runtime: Runtime, *, identity: Identity, cluster: str = "") -> None:
+    def __init__(self, call: Invocation, *, identity: Identity, cluster: str = "") -> None:
         """`cluster`: the value of the tag, where the command is about one cluster."""
-        self.path = runtime.state_dir / NAME
+        runtime = call.runtime
+        self.path = call.memory_dir / NAME
         self.trouble = ""
         self._clock = runtime.clock
         self._who = {

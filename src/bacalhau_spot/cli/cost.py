@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.audit import NAME, Audit
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NO_ROWS_SAID, Cluster, Tabular
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import moment
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.cli.sightings import sightings
 from bacalhau_spot.engine import cost as engine
 from bacalhau_spot.engine import observe
 from bacalhau_spot.ui import csvout, jsonout, views
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.cost_report import CostReport
-    from bacalhau_spot.core.lives import Sighting
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.observe import Standing
@@ -55,11 +53,10 @@ def cost(
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     with call.engine() as running:
-        look = _look(
-            running.calls, naming, runtime, since=start, root_volume_gib=spec.instance.root_volume_gib
-        )
-        here, known, report = running.look(look)
-    late = _note(runtime, here, known, report)
+        look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
+        here, report = running.look(look)
+    ended = [life for life in report.lives.lives if life.id not in report.lives.unknown_ends]
+    late = noting.note_ends(call, here.identity, cluster=report.cluster, ended=ended)
     return Result(
         "cost",
         view=views.cost_view(report, by=by, wide=common.output == "wide"),
@@ -73,32 +70,16 @@ def cost(
 
 
 async def _look(
-    calls: Calls, naming: Naming, runtime: Runtime, *, since: datetime | None, root_volume_gib: int
-) -> tuple[Standing, tuple[Sighting, ...], CostReport]:
-    """Who looks, what the audit log knew before, and the cost."""
+    call: Invocation, calls: Calls, naming: Naming, *, since: datetime | None, root_volume_gib: int
+) -> tuple[Standing, CostReport]:
+    """Who looks, and the cost."""
     here = await observe.standing(calls)
-    known = sightings(runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value)
     report = await engine.cost(
         calls,
         naming,
         regions=observe.enabled(here.regions),
-        sightings=known,
+        sightings=noting.known(call, here.identity, cluster=naming.tag_value),
         root_volume_gib=root_volume_gib,
         since=since,
     )
-    return here, known, report
-
-
-def _note(
-    runtime: Runtime, here: Standing, known: tuple[Sighting, ...], report: CostReport
-) -> tuple[str, ...]:
-    """Write the ends that AWS still knows into the audit log, where it has them not yet; what went wrong with that."""
-    noted = {one.id for one in known if one.ended is not None} | set(report.lives.unknown_ends)
-    fresh = [
-        life for life in report.lives.lives if life.type and life.ended is not None and life.id not in noted
-    ]
-    if not fresh:
-        return ()
-    audit = Audit(runtime, identity=here.identity, cluster=report.cluster)
-    audit.lived(fresh)
-    return (audit.trouble,) if audit.trouble else ()
+    return here, report

@@ -73,7 +73,7 @@ def create(
                 spec,
                 caller_address=address,
                 allow_removal=allow_removal,
-                memory=Files(runtime),
+                memory=Files(call.memory_dir, clock=runtime.clock),
             )
         )
         plan = prepared.plan
@@ -87,7 +87,7 @@ def create(
             )
         call.talk(shown)
         call.confirm(_question(plan), danger=_danger(plan), agreed=yes)
-        audit = Audit(runtime, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
+        audit = Audit(call, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
         running.listen(audit.emit)
         regions = [region.region for region in plan.regions]
         receipt = running.work(

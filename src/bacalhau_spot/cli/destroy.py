@@ -23,7 +23,7 @@ from bacalhau_spot.ui.prompts import Danger
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Sequence
 
     from rich.console import RenderableType
 
@@ -52,7 +52,7 @@ def destroy(
     """Delete everything of this cluster, in every region, and verify that it is gone.
 
     Shows what it found and asks. Whatever does not carry the cluster's tag is not touched. Where the orchestrator's API is
-    configured, the orchestrator forgets the nodes of the instances that ended.
+    configured, the orchestrator forgets the cluster's nodes whose instances are gone.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def destroy(
                 danger=Danger.DESTROYS,
                 agreed=yes,
             )
-        audit = Audit(call.runtime, identity=here.identity, cluster=naming.tag_value)
+        audit = Audit(call, identity=here.identity, cluster=naming.tag_value)
         running.listen(audit.emit)
         part = teardown.teardown(
             running.calls,
@@ -98,7 +98,13 @@ def destroy(
             timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
         )
         receipt, forgotten = running.work(
-            _destroy(part, running.calls, orchestrator),
+            _destroy(
+                part,
+                running.calls,
+                orchestrator,
+                cluster=call.label(cluster),
+                regions=observe.enabled(here.regions),
+            ),
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
     audit.ended(receipt)
@@ -139,14 +145,19 @@ def _looked(call: Invocation, found: Sights, *, view: RenderableType) -> Result:
 
 
 async def _destroy(
-    part: Awaitable[TeardownReceipt], calls: Calls, orchestrator: Orchestrator | None
+    part: Awaitable[TeardownReceipt],
+    calls: Calls,
+    orchestrator: Orchestrator | None,
+    *,
+    cluster: str,
+    regions: Sequence[str],
 ) -> tuple[TeardownReceipt, Forgotten | None]:
-    """What AWS has, then the ended instances' nodes in the orchestrator, whose trouble is only told."""
+    """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is only told."""
     receipt = await part
-    ended = receipt.gone(Kind.INSTANCE)
-    if orchestrator is None or not ended or calls.stop.is_set:
+    if orchestrator is None or not receipt.outcomes or calls.stop.is_set:
         return receipt, None
-    return receipt, await members.forget_instances(orchestrator, ended, stop=calls.stop)
+    ended = receipt.gone(Kind.INSTANCE)
+    return receipt, await members.forget_gone(calls, orchestrator, ended, cluster=cluster, regions=regions)
 
 
 def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> Search:

@@ -38,6 +38,7 @@ def doctor(
             calls=running.calls,
             spec=spec,
             orchestrator=call.orchestrator() if spec is not None else None,
+            addresses=call.addresses() if spec is not None else None,
             environ=runtime.environ,
             version=__version__,
             package=_PACKAGE,

@@ -15,6 +15,7 @@ from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
 from bacalhau_spot.ui.live import LiveScreen
@@ -104,6 +105,15 @@ class Invocation:
             return ()
         return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
+    @property
+    def memory_dir(self) -> Path:
+        """Where the audit log and answers of AWS's are kept; the sandbox's are its own, and gone with it."""
+        if not self.common.sandbox:
+            return self.runtime.state_dir
+        from bacalhau_spot.cli.sandbox import memory_dir  # noqa: PLC0415 - as for `access`
+
+        return memory_dir(self.runtime)
+
     # Configuration
 
     def config_path(self) -> Path:
@@ -154,6 +164,11 @@ class Invocation:
         naming = self.spec(lenient=True).naming
         return replace(naming, tag_value=cluster) if cluster else naming
 
+    def label(self, cluster: str | None = None) -> str:
+        """The value of the label that the cluster's nodes carry in the orchestrator."""
+        naming, spec = self.naming(cluster), self.spec(lenient=True)
+        return label_value(spec.name if naming == spec.naming else naming.tag_value)
+
     def _tell_notes(self, loaded: configuration.Loaded) -> None:
         if not self.for_people:
             return
@@ -198,6 +213,10 @@ class Invocation:
 
         login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
+
+    def addresses(self) -> tuple[str, ...] | None:
+        """Where the cluster's nodes connect to. None in the sandbox: its nodes join its own orchestrator."""
+        return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:
         """With --debug: every AWS call, on stderr, whatever the form of the result."""

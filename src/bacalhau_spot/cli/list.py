@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.lives import ended_lives
 from bacalhau_spot.core.model import State
 from bacalhau_spot.engine import observe
 from bacalhau_spot.ui import jsonout, views
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.receipt import Listing
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.observe import Standing
 
 
 def list_(
@@ -46,7 +49,9 @@ def list_(
     call = Invocation("list", common, runtime)
     naming = call.naming(cluster)
     with call.engine() as running:
-        found = running.look(_listing(running.calls, naming, regions=region))
+        here, found = running.look(_listing(running.calls, naming, regions=region))
+    # A log that cannot be written to keeps nobody from looking.
+    noting.note_ends(call, here.identity, cluster=naming.tag_value, ended=ended_lives(found.instances))
     chosen = _filtered(found, states=state, show_all=show_all)
     return Result(
         "list",
@@ -57,10 +62,10 @@ def list_(
     )
 
 
-async def _listing(calls: Calls, naming: Naming, *, regions: list[str] | None) -> Listing:
+async def _listing(calls: Calls, naming: Naming, *, regions: list[str] | None) -> tuple[Standing, Listing]:
     here = await observe.standing(calls)
     where = observe.chosen(here.regions, regions or ())
-    return await observe.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+    return here, await observe.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.engine.clock import Clock
 
 # Nobody asks for anything older.
 _KEPT = timedelta(days=2)
@@ -20,9 +20,9 @@ _KEPT = timedelta(days=2)
 class Files:
     """`engine.memory.Memory`: a file for each kind of answer, a value for each question."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._folder = runtime.state_dir / "cache"
-        self._now = runtime.clock.now
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._folder = folder / "cache"
+        self._now = clock.now
 
     def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
         """The value, when it was kept at most so long ago."""

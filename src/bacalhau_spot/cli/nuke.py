@@ -235,7 +235,7 @@ class _Nuke:
 
     def _work(self, found: Found, sights: Sights, terms: Terms, *, regions: Sequence[str]) -> Result:
         calls = self._running.calls
-        audit = Audit(self._call.runtime, identity=found.identity)
+        audit = Audit(self._call, identity=found.identity)
         self._running.listen(audit.emit)
         receipt = self._running.work(
             self._delete(found, sights, terms, regions=regions),

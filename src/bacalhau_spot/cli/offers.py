@@ -149,7 +149,7 @@ async def _look(call: Invocation, calls: Calls, wanted: Wanted, *, regions: tupl
         wanted,
         regions=regions or reachable,
         account=here.identity.account_id,
-        memory=Files(call.runtime),
+        memory=Files(call.memory_dir, clock=call.runtime.clock),
         rates=partial(interruption_rates, call.access.advisor_url),
     )
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.audit import NAME
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import moment
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.cli.sightings import sightings
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine.price_chart import price_chart
 from bacalhau_spot.engine.prices import HISTORY_DAYS
@@ -65,7 +64,7 @@ def prices(
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     with call.engine() as running:
         chart, unseen = running.look(
-            _chart(running.calls, spec, naming, runtime, since=start, regions=region, types=instance_type)
+            _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
         )
     where = None if plot is None else (runtime.cwd / plot.expanduser())
     if where is not None and chart.lines:
@@ -80,24 +79,23 @@ def prices(
 
 
 async def _chart(
+    call: Invocation,
     calls: Calls,
     spec: ClusterSpec,
     naming: Naming,
-    runtime: Runtime,
     *,
     since: datetime,
     regions: list[str] | None,
     types: list[str] | None,
 ) -> tuple[PriceChart, tuple[Problem, ...]]:
     here = await observe.standing(calls)
+    observe.chosen(here.regions, regions or ())  # one that the account has not is said, not left out
     return await price_chart(
         calls,
         spec,
         naming,
         enabled=observe.enabled(here.regions),
-        sightings=sightings(
-            runtime.state_dir / NAME, account_id=here.identity.account_id, cluster=naming.tag_value
-        ),
+        sightings=noting.known(call, here.identity, cluster=naming.tag_value),
         since=since,
         regions=regions,
         types=types,

@@ -11,10 +11,9 @@ from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.running import Silent
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.prune import Forgotten, Pruning, decide, doubtful, exit_code
+from bacalhau_spot.core.prune import Forgotten, Pruning, doubtful, exit_code
 from bacalhau_spot.engine import members, observe
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
 from bacalhau_spot.ui.words import plural
@@ -58,7 +57,7 @@ def prune(
         )
     forgotten: Forgotten | None = None
     with call.engine(spec) as running:
-        found = running.look(_look(running.calls, orchestrator, cluster=label_value(cluster or spec.name)))
+        found = running.look(_look(running.calls, orchestrator, cluster=call.label(cluster)))
         preview = views.prune_preview_view(found, address=orchestrator.address, now=runtime.clock.now())
         view = preview
         if found.gone and not dry_run:
@@ -95,18 +94,9 @@ def _elsewhere(found: Pruning) -> tuple[UserError, ...]:
 async def _look(calls: Calls, orchestrator: Orchestrator, *, cluster: str) -> Pruning:
     """The orchestrator first: an instance that starts after its list was made has no node on it."""
     nodes = await orchestrator.members()
-    ids = doubtful(nodes, cluster=cluster)
-    if not ids:
-        return decide(nodes, cluster=cluster, instances={}, looked_into=())
+    if not doubtful(nodes, cluster=cluster):
+        return await members.judged(calls, nodes, cluster=cluster, regions=())
     here = await observe.standing(calls)
-    instances, looked_into, unseen = await members.instances_by_id(
-        calls, ids, regions=observe.enabled(here.regions)
-    )
-    return decide(
-        nodes,
-        cluster=cluster,
-        instances=instances,
-        looked_into=looked_into,
-        unseen=unseen,
-        identity=here.identity,
+    return await members.judged(
+        calls, nodes, cluster=cluster, regions=observe.enabled(here.regions), identity=here.identity
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -27,6 +28,11 @@ def connect(runtime: Runtime) -> Access:
         orchestrator_url=endpoint.orchestrator_url,
         orchestrator_key=endpoint.orchestrator_key,
     )
+
+
+def memory_dir(runtime: Runtime) -> Path:
+    """Where is kept what is known of the sandbox that runs; the next one begins with an empty folder."""
+    return process.memory_dir(runtime.state_dir)
 
 
 def start(

@@ -1,8 +1,8 @@
 """What the audit log of this machine knows of a cluster's instances, for `cost`: AWS forgets an ended one in an hour.
 
 A `create` notes each instance that it sees and, when it is done, when AWS launched it; `destroy`, `nuke` and
-`create --allow-removal` note when they had it ended, and `cost` the ended ones that it was shown. Lines that cannot be read
-are passed over: the log may have been cut short, and nothing is decided by it.
+`create --allow-removal` note when they had it ended; `cost`, `status` and `list` the ended ones that they were shown.
+Lines that cannot be read are passed over: the log may have been cut short, and nothing is decided by it.
 """
 
 from __future__ import annotations

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.lives import ended_lives
 from bacalhau_spot.core.status import Status
 from bacalhau_spot.core.status import status as judged
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine import status as looking
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import jsonout, views, watching
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.running import Engine
     from bacalhau_spot.core.model import ClusterSpec, Naming
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.observe import Standing
 
 # Oftener than this would be no news, and calls that others of the account need.
 _SOONEST_S = 2
@@ -78,21 +79,30 @@ class _Look:
     """One look, repeatable: who we are and which regions there are is asked once."""
 
     def __init__(self, call: Invocation, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+        self._call = call
         spec = call.spec(lenient=True)
         self.naming: Naming = call.naming(cluster)
         self._own: ClusterSpec | None = spec if self.naming == spec.naming else None
         self._timeouts = spec.timeouts
-        self._label = label_value(spec.name if self._own else self.naming.tag_value)
+        self._label = call.label(cluster)
         self._only = regions
         self._orchestrator = call.orchestrator()
-        self._reachable: tuple[str, ...] = ()
+        self._here: Standing | None = None
 
     def now(self, running: Engine) -> Status:
         """Raises CloudError, and UserError for a region that the account has not."""
-        if not self._reachable:
-            self._reachable = running.look(_reachable(running.calls, self._only))
+        if self._here is None:
+            self._here = running.look(observe.standing(running.calls))
+        reachable = observe.chosen(self._here.regions, self._only)
         sight = running.look(
-            looking.look(running.calls, self.naming, regions=self._reachable, orchestrator=self._orchestrator)
+            looking.look(running.calls, self.naming, regions=reachable, orchestrator=self._orchestrator)
+        )
+        # A log that cannot be written to keeps nobody from looking.
+        noting.note_ends(
+            self._call,
+            self._here.identity,
+            cluster=self.naming.tag_value,
+            ended=ended_lives(sight.instances, sight.spots),
         )
         return judged(
             sight,
@@ -102,11 +112,6 @@ class _Look:
             spec=self._own,
             only=self._only,
         )
-
-
-async def _reachable(calls: Calls, only: tuple[str, ...]) -> tuple[str, ...]:
-    here = await observe.standing(calls)
-    return observe.chosen(here.regions, only)
 
 
 def _result(call: Invocation, found: Status) -> Result:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Sequence
     from datetime import datetime
 
+    from bacalhau_spot.core.evidence import SpotStatus
     from bacalhau_spot.core.model import Instance, Resource, SpotRequest
 
 # AWS's codes when EC2 itself takes a spot instance back (EC2 user guide, "Spot request status"; EC2 API, StateReason).
@@ -88,6 +89,18 @@ def lives_of(seen: Seen, sightings: Iterable[Sighting], *, root_volume_gib: int,
         assumed_volumes=sum(life.id not in sizes for life in instances),
         noted=len(only_noted),
     )
+
+
+def ended_lives(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Life, ...]:
+    """Those that are over and of which AWS says when they ended, itself or by their spot requests."""
+    lives: list[Life] = []
+    told = {spot.instance_id: spot.since for spot in spots if spot.code.startswith(_TERMINATED)}
+    for one in instances:
+        ended = one.ended_at or told.get(one.id)
+        if not one.alive and ended is not None:
+            life, _ = _of_instance(replace(one, ended_at=ended), None, None, now=ended)
+            lives.append(life)
+    return tuple(lives)
 
 
 def _of_instance(

@@ -42,11 +42,15 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 
 @dataclass(frozen=True)
 class Patient:
-    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not looked at."""
+    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not looked at.
+
+    `addresses`: where the nodes connect to, to be tried from here; None: not what is configured, and nothing is tried.
+    """
 
     calls: Calls
     spec: ClusterSpec | None
     orchestrator: Orchestrator | None
+    addresses: tuple[str, ...] | None
     environ: Mapping[str, str]
     version: str
     package: str
@@ -64,7 +68,7 @@ async def examine(patient: Patient) -> tuple[Finding, ...]:
             (Check.SSH_KEYS, _ssh_keys(patient.spec)),
             (Check.TOKEN, _token(patient.spec)),
             (Check.ORCHESTRATOR, _api(patient)),
-            *((Check.ORCHESTRATOR, part) for part in _addresses(patient.spec)),
+            *((Check.ORCHESTRATOR, part) for part in _addresses(patient)),
         ]
     groups = await asyncio.gather(*(_guarded(patient.calls, check, part) for check, part in parts))
     found = [one for group in groups for one in group]
@@ -265,14 +269,16 @@ async def _token(spec: ClusterSpec) -> Sequence[Finding]:
     return (checkup_here.token(spec.bacalhau.token),)
 
 
-def _addresses(spec: ClusterSpec) -> list[Coroutine[object, object, Sequence[Finding]]]:
+def _addresses(patient: Patient) -> list[Coroutine[object, object, Sequence[Finding]]]:
     async def one(address: str) -> Sequence[Finding]:
         return (checkup_here.address(address, trouble=await local.trouble_reaching(address)),)
 
     async def none() -> Sequence[Finding]:
         return (checkup_here.no_orchestrator(),)
 
-    return [one(address) for address in spec.bacalhau.orchestrators] or [none()]
+    if patient.addresses is None:
+        return []
+    return [one(address) for address in patient.addresses] or [none()]
 
 
 async def _api(patient: Patient) -> Sequence[Finding]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.prune import Forgotten
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.prune import Forgotten, decide, doubtful
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.observe import everywhere
@@ -15,7 +17,9 @@ from bacalhau_spot.orchestrator.port import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.model import Identity, Instance
+    from bacalhau_spot.core.prune import Pruning
     from bacalhau_spot.engine.calls import Calls, Stop
     from bacalhau_spot.orchestrator.port import Orchestrator
 
@@ -72,14 +76,52 @@ async def forget(orchestrator: Orchestrator, names: Sequence[str], *, stop: Stop
     )
 
 
-async def forget_instances(orchestrator: Orchestrator, ids: Collection[str], *, stop: Stop) -> Forgotten:
-    """Remove the nodes that ran on these instances, which AWS has ended. Never raises for what the orchestrator refuses."""
+async def judged(
+    calls: Calls,
+    nodes: Sequence[Member],
+    *,
+    cluster: str,
+    regions: Sequence[str],
+    identity: Identity | None = None,
+) -> Pruning:
+    """Which of the nodes may be forgotten. Asks AWS only where one is in doubt. Raises CloudError as `instances_by_id`."""
+    ids = doubtful(nodes, cluster=cluster)
+    if not ids:
+        return decide(nodes, cluster=cluster, instances={}, looked_into=())
+    instances, looked_into, unseen = await instances_by_id(calls, ids, regions=regions)
+    return decide(
+        nodes,
+        cluster=cluster,
+        instances=instances,
+        looked_into=looked_into,
+        unseen=unseen,
+        identity=identity,
+    )
+
+
+async def forget_gone(
+    calls: Calls,
+    orchestrator: Orchestrator,
+    ended: Collection[str],
+    *,
+    cluster: str,
+    regions: Sequence[str],
+) -> Forgotten:
+    """Remove the nodes that ran on these instances, which AWS has ended, and the cluster's whose instances went before.
+
+    The latter by prune's rules. Never raises for what the orchestrator or AWS refuses.
+    """
     try:
-        members = await orchestrator.members()
+        nodes = await orchestrator.members()
     except OrchestratorError as error:
         return Forgotten(address=orchestrator.address, problem=problem_of(error))
-    names = [one.id for one in members if one.instance_id in ids and one.labels.get("provider") == "aws"]
-    return await forget(orchestrator, names, stop=stop)
+    names = {one.id for one in nodes if one.instance_id in ended and one.labels.get("provider") == "aws"}
+    if doubtful([one for one in nodes if one.id not in names], cluster=cluster):
+        # Nodes of regions that cannot be looked into stay; that they could not is told beside what AWS has.
+        with contextlib.suppress(CloudError):
+            pruning = await judged(calls, nodes, cluster=cluster, regions=regions)
+            names |= {one.member.id for one in pruning.gone}
+    return await forget(orchestrator, sorted(names), stop=calls.stop)
 
 
 def problem_of(error: OrchestratorError) -> Problem:

@@ -88,7 +88,7 @@ async def prepare(
         *_blind_spots(spec, seen),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
-        *_gpu_warning(spec),
+        *_gpu_warning(spec, found),
     )
     lists, refused = await _lists(calls, found)
     planned = plan(
@@ -227,8 +227,9 @@ def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:
     return ("your public address could not be found out, so SSH stays closed; set `ssh_cidrs` to open it",)
 
 
-def _gpu_warning(spec: ClusterSpec) -> tuple[str, ...]:
-    warning = image_warning(spec)
+def _gpu_warning(spec: ClusterSpec, found: Mapping[str, Market]) -> tuple[str, ...]:
+    types = {name: [offer.pool.type for offer in market.offers] for name, market in found.items()}
+    warning = image_warning(spec, types)
     return (warning,) if warning else ()
 
 

@@ -6,12 +6,14 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from bacalhau_spot.core.model import ClusterSpec
 
 # Families with NVIDIA GPUs: g3, g4dn, g5g, g6e, gr6, p3dn, p5 … but not g4ad, whose GPUs are AMD's.
 _NVIDIA: Final = re.compile(r"(?!g4ad\.)(?:gr?|p)[0-9][a-z0-9-]*\.")
+
+_NAMED: Final = 5  # more would only make the sentence long
 
 
 def gpu_types(types: Iterable[str]) -> tuple[str, ...]:
@@ -19,16 +21,20 @@ def gpu_types(types: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in types if _NVIDIA.match(name)))
 
 
-def image_warning(spec: ClusterSpec) -> str | None:
-    """A sentence for the user when GPU types would run the plain Ubuntu image; None when all is well."""
-    found: list[str] = []
+def image_warning(spec: ClusterSpec, types: Mapping[str, Iterable[str]]) -> str | None:
+    """A sentence for the user when GPU types would run the plain Ubuntu image; None when all is well.
+
+    `types`: by region, those that may be launched, whether they were named or found by what is required.
+    """
+    found: set[str] = set()
     for region in spec.regions:
         if (region.image or spec.image) == "auto":
-            found += gpu_types(region.instance_types or spec.instance_types)
+            found.update(gpu_types(types.get(region.name, ())))
     if not found:
         return None
-    names = ", ".join(dict.fromkeys(found))
+    names = sorted(found)
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
-        f"the image `auto` has no GPU driver: nodes of type {names} would join without their GPU; "
+        f"the image `auto` has no GPU driver: nodes of type {', '.join(names[:_NAMED])}{more} would join without their GPU; "
         "set `image` to one with NVIDIA's driver and container toolkit, such as an AWS Deep Learning Base GPU image"
     )

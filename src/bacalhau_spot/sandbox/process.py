@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -69,6 +70,11 @@ def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) 
     )
 
 
+def memory_dir(state_dir: Path) -> Path:
+    """Where others may keep what they learn of the sandbox that runs: its end is the end of that, too."""
+    return state_dir / "sandbox"
+
+
 def status(*, state_dir: Path) -> dict[str, Any] | None:
     """What the sandbox says about itself; None when none runs."""
     running = _found(state_dir)
@@ -102,6 +108,7 @@ def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str
 def reset(*, state_dir: Path) -> None:
     """Everything in it is gone, its switches stay. Raises UserError."""
     _ask(_needed(state_dir), "POST", "reset")
+    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)
 
 
 def leftovers(*, state_dir: Path) -> list[str]:
@@ -178,6 +185,7 @@ def _lock(state_dir: Path) -> Iterator[None]:
 
 def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressFile:
     log = state_dir / "sandbox.log"
+    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)  # of one that ended, however it ended
     command = [sys.executable, "-m", "bacalhau_spot.sandbox", "--state-dir", str(state_dir.absolute())]
     command += ["--idle-s", str(idle_s), "--settings", json.dumps(settings)]
     with log.open("wb") as output:

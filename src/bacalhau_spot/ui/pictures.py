@@ -42,7 +42,8 @@ def draw(chart: PriceChart, path: Path) -> None:
     except ImportError:
         raise UserError(
             "pictures need the extra `plot`, which is not installed",
-            hint="install it with `pip install 'bacalhau-spot[plot]'`; without `--plot` the chart is drawn in the terminal",
+            hint="install it with `pip install 'bacalhau-spot[plot]'`, or run `uv run --with altair --with vl-convert-python -s "
+            "deploy_spot.py prices`; without `--plot` the chart is drawn in the terminal",
             exit_code=ExitCode.USAGE,
         ) from None
     made = _chart(altair, chart)

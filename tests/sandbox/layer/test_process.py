@@ -81,7 +81,13 @@ def test_it_ends_when_nobody_calls(state_dir: Path) -> None:
 
 def test_another_version_is_not_used(state_dir: Path) -> None:
     """The command and the sandbox must be of one version; the message says what to do, and stopping still works."""
+    kept = process.memory_dir(state_dir) / "audit.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of the one before")
     process.ensure_running(state_dir=state_dir)
+    assert not kept.exists(), (
+        "a new sandbox is not taken for the one before, whose account has the same number"
+    )
     said = json.loads((state_dir / NAME).read_text())
     (state_dir / NAME).write_text(json.dumps({**said, "version": "0.0.1"}))
     with pytest.raises(UserError, match=r"is of version 0\.0\.1") as refused:

@@ -1,0 +1,37 @@
+"""Keep in the audit log when instances ended, while AWS still says so: it forgets them in an hour, and `cost` wants to know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cli.audit import NAME, Audit
+from bacalhau_spot.cli.sightings import sightings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.cli.invocation import Invocation
+    from bacalhau_spot.core.cost import Life
+    from bacalhau_spot.core.lives import Sighting
+    from bacalhau_spot.core.model import Identity
+
+
+def known(call: Invocation, identity: Identity, *, cluster: str) -> tuple[Sighting, ...]:
+    """What the log has on the cluster's instances."""
+    return sightings(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster)
+
+
+def note_ends(
+    call: Invocation, identity: Identity, *, cluster: str, ended: Iterable[Life]
+) -> tuple[str, ...]:
+    """Write those lives that the log does not know to have ended. What went wrong with that, for a warning."""
+    lives = [life for life in ended if life.type and life.ended is not None]
+    if not lives:
+        return ()
+    noted = {one.id for one in known(call, identity, cluster=cluster) if one.ended is not None}
+    fresh = [life for life in lives if life.id not in noted]
+    if not fresh:
+        return ()
+    audit = Audit(call, identity=identity, cluster=cluster)
+    audit.lived(fresh)
+    return (audit.trouble,) if audit.trouble else ()

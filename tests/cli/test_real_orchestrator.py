@@ -1,0 +1,97 @@
+"""`status`, `prune` and `destroy` with Bacalhau itself for an orchestrator, and the sandbox for AWS.
+
+Runs when BACALHAU_BIN names the program. Everything is on loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.core.model import Naming
+from support.program import Done, Program
+from support.real_bacalhau import PROGRAM, WITHOUT, Orchestrator, orchestrator, until
+from support.real_node import compute
+
+pytestmark = pytest.mark.skipif(not PROGRAM, reason=WITHOUT)
+
+KEY = "a-key-of-more-than-20-letters"
+USERS: list[dict[str, Any]] = [
+    {"Alias": "deployer", "APIKey": KEY, "Capabilities": [{"Actions": ["read:node", "write:node"]}]},
+]
+REGION = "us-west-2"
+
+
+def node(
+    folder: Path, here: Orchestrator, instance: dict[str, Any]
+) -> contextlib.AbstractContextManager[object]:
+    """The node that first boot would make of this instance."""
+    where = folder / instance["id"]
+    where.mkdir()
+    labels = {
+        "instance-id": instance["id"], "instance-type": instance["type"], "zone": instance["zone"], "lifecycle": "spot",
+    }  # fmt: skip
+    return compute(
+        where,
+        here.nats,
+        cluster=Naming().tag_value,
+        region=REGION,
+        name=f"bacalhau-{instance['id']}",
+        labels=labels,
+    )
+
+
+def status(program: Program) -> Done:
+    return program("status", "--region", REGION, "-o", "json")
+
+
+def found(done: Done) -> dict[str, str]:
+    return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
+
+
+def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: Program, tmp_path: Path) -> None:
+    """A node that joined, one that left with its instance, one that never came: each named right; then the ghost is removed."""
+    with orchestrator(tmp_path, users=USERS) as here:
+        program.environ["ORCH_KEY"] = KEY
+        api = f"  api: {{host: 127.0.0.1:{here.api}, key_env: ORCH_KEY}}\n"
+        program.configure(nodes=3, regions=f"[{REGION}]", more=api)
+        assert program("create", "--yes").code == 0
+        joined, gone, never = program("list", "-o", "json").data["instances"]
+        with node(tmp_path, here, joined):
+            with node(tmp_path, here, gone):
+                both = until("both have joined", lambda: _loaded(status(program), 2))
+                assert found(both)[never["id"]] == "booting"
+                assert both.data["orchestrator"] == {
+                    "asked": "answered", "address": f"http://127.0.0.1:{here.api}", "problem": None,
+                }  # fmt: skip
+            sandbox.client("ec2", REGION).terminate_instances(InstanceIds=[gone["id"]])
+            sandbox.clock.advance(7200)
+            done = until("one has left", lambda: _ghostly(status(program)))
+            told = {one["id"]: one for one in done.data["nodes"]}
+            good = "joined" if "docker" in told[joined["id"]]["member"]["engines"] else "no-docker"
+            assert found(done)[joined["id"]] == good
+            assert found(done)[gone["id"]] == "orphan"
+            assert found(done)[never["id"]] not in {"joined", "booting"}
+            load, member = told[joined["id"]]["load"], told[joined["id"]]["member"]
+            assert float(load["total"]["cpu"]) >= 0.5 and load["running"] == 0
+            assert member["version"].startswith("v") and member["membership"] == "APPROVED"
+            assert (done.code, done.data["missing"]) == (1, 1)
+            pruned = {
+                one["instance_id"]: one["fate"]
+                for one in program("prune", "--yes", "-o", "json").data["nodes"]
+            }
+            assert pruned == {joined["id"]: "kept", gone["id"]: "removed"}
+            assert gone["id"] not in found(status(program))
+        assert program("destroy", "--yes").code == 0
+        assert program("prune", "--dry-run", "-o", "json").data["nodes"] == []
+
+
+def _loaded(done: Done, count: int) -> Done | None:
+    return done if sum(one["load"] is not None for one in done.data["nodes"]) == count else None
+
+
+def _ghostly(done: Done) -> Done | None:
+    return done if done.data["ghosts"] else None
