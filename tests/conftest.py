@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import sys
 from collections.abc import Iterator
 
@@ -37,6 +38,8 @@ def _here(host: str) -> bool:
 
 
 sys.addaudithook(_watch)
+# boto3 looks for an EC2 instance's credentials at an address of its own, wherever it runs.
+os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
 
 @pytest.fixture(autouse=True)
