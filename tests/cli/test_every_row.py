@@ -463,5 +463,6 @@ def test_every_row_has_a_scenario() -> None:
         "key-pair",
     }
     assert making - others <= set(MAKING)
+    assert {name: judge(row.code).name for name, row in MAKING.items()} == {name: name for name in MAKING}
     for file, name in ELSEWHERE.values():
         assert f"def {name}(" in (TESTS / file).read_text()
