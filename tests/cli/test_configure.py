@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau_spot import config
+from bacalhau_spot.cloud import address
 from support.program import Program
 
 SEED = """\
@@ -115,8 +116,9 @@ def test_no_configuration(empty: Program) -> None:
     assert "bacalhau-spot configure" in done.stderr
 
 
-def test_the_first_create_asks_and_writes(program: Program) -> None:
+def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, without a configuration: the five questions, a file, then the plan and its question."""
+    monkeypatch.setattr(address, "_ask", lambda _url: "203.0.113.7")  # what AWS would say
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
     done = program("create", answers="\nblue\n\n\n\nn\n")

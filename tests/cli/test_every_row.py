@@ -19,29 +19,21 @@ import urllib3.exceptions
 
 from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
+from support.certificates import self_signed
+from support.orchestrator import stand_in
 from support.program import Done, Program
+from support.shared_clients import shared_clients
+
+__all__ = ["shared_clients"]
+
+pytestmark = pytest.mark.usefixtures("shared_clients")
 
 TESTS = Path(__file__).parent.parent
 # Answered by no call: refused by ourselves, in tests of their own.
 ELSEWHERE = {
-    "PoolShareReached": ("cli/test_pool_share.py", "test_"),
-    "OrchestratorUnauthorized": (
-        "orchestrator/test_http.py",
-        "test_an_answer_that_is_no_list_is_told_by_its_code",
-    ),
-    "OrchestratorForbidden": (
-        "orchestrator/test_http.py",
-        "test_an_answer_that_is_no_list_is_told_by_its_code",
-    ),
-    "OrchestratorBusy": ("orchestrator/test_http.py", "test_an_answer_that_is_no_list_is_told_by_its_code"),
-    "OrchestratorAnswer": ("orchestrator/test_http.py", "test_the_port_that_nodes_join"),
-    "OrchestratorRedirect": ("orchestrator/test_http.py", "test_a_redirect_is_not_followed"),
-    "OrchestratorUnreachable": ("orchestrator/test_http.py", "test_nobody_there"),
-    "OrchestratorTimeout": ("orchestrator/test_http.py", "test_nobody_answers"),
-    "OrchestratorScheme": ("orchestrator/test_http.py", "test_https_to_a_server_of_http"),
-    "OrchestratorTls": (
-        "orchestrator/test_http.py",
-        "test_a_private_authority_is_trusted_when_it_is_named_and_only_then",
+    "PoolShareReached": (
+        "cli/test_pool_share.py",
+        "test_what_only_the_limit_forbids_is_said_to_be_the_limit",
     ),
     "InternalMistake": ("cli/test_mistakes.py", "test_a_mistake_in_one_region_stops_no_other"),
     "Configuration": ("cli/test_every_row.py", "test_a_vpc_without_a_subnet"),
@@ -62,6 +54,28 @@ ON_THE_WAY = {
         "sts.invalid", urllib3.connection.HTTPConnection("sts.invalid"), __import__("socket").gaierror(-2, "unknown")
     )
 }  # fmt: skip
+
+
+class Api(NamedTuple):
+    """What the orchestrator's API answers, or how it is addressed, and what then happens."""
+
+    code: str
+    answer: tuple[int, dict[str, str], bytes] | None = None
+    host: str = ""  # {port}: of the one that answers
+
+
+ORCHESTRATOR = [
+    Api("OrchestratorUnauthorized", (401, {}, b'{"Message": "Request Unauthorized"}')),
+    Api("OrchestratorForbidden", (403, {}, b'{"Message": "Request Forbidden"}')),
+    Api("OrchestratorBusy", (429, {}, b"")),
+    Api("OrchestratorTimeout", (504, {}, b"")),
+    Api("OrchestratorAnswer", (200, {}, b"<html>hello</html>")),
+    Api("OrchestratorRedirect", (307, {"Location": "http://127.0.0.1:9/"}, b"")),
+    Api("OrchestratorScheme", host="https://127.0.0.1:{port}"),
+    Api("OrchestratorUnreachable", host="http://127.0.0.1:9"),
+    Api("OrchestratorTls", host="tls"),
+]
+ORCHESTRATORS = frozenset(row.code for row in ORCHESTRATOR)
 
 
 def told(done: Done, verdict: Verdict, code: str, *, message: str, exit_code: int) -> None:
@@ -94,7 +108,7 @@ def of_botocore(code: str) -> bool:
 
 def answered() -> Iterator[str]:
     """Codes that AWS answers."""
-    planted = {*BEFORE_AWS, *ON_THE_WAY, *ELSEWHERE}
+    planted = {*BEFORE_AWS, *ON_THE_WAY, *ELSEWHERE, *ORCHESTRATORS}
     return (code for code in TABLE if code not in planted and not of_botocore(code))
 
 
@@ -115,6 +129,16 @@ def test_an_answer_of_aws(sandbox: Any, program: Program, codes: list[str]) -> N
     assert json.envelope["errors"][0]["code"] == codes[-1]
     assert json.code == done.code
     assert json.stderr == ""
+
+
+def test_a_code_without_a_row(sandbox: Any, program: Program) -> None:
+    """AWS's own word, once, and not asked again."""
+    sandbox.world.settings.faults = [
+        {"match": "GetCallerIdentity", "code": "Whatever", "message": "New words"}
+    ]
+    done = program("list", "--region", "us-east-1")
+    told(done, judge("Whatever"), "Whatever", message="New words", exit_code=1)
+    assert [action for _, action, _ in sandbox.world.calls] == ["sts:GetCallerIdentity"]
 
 
 def exception(name: str) -> Exception:
@@ -390,14 +414,43 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     assert any(line.split()[1] == "instance" for line in sandbox.leftovers())
 
 
+@pytest.mark.parametrize("row", ORCHESTRATOR, ids=lambda row: row.code)
+def test_the_orchestrator_refuses(sandbox: Any, program: Program, tmp_path: Path, row: Api) -> None:
+    """Nothing is removed, AWS is not asked to change anything, and the error names its place."""
+    secure = tmp_path / "home" if row.host == "tls" else None
+    if secure is not None:
+        secure.mkdir()
+        self_signed(secure)
+    with stand_in(secure) as there:
+        there.answer = row.answer
+        port = there.url.rpartition(":")[2]
+        host = row.host.format(port=port) if secure is None and row.host else there.url
+        program.configure(more=f'  api: {{host: "{host}"}}\n')
+        done = program("prune", "--yes")
+        verdict = judge(row.code)
+        assert done.stdout == ""
+        told(done, verdict, row.code, message=row.code, exit_code=int(verdict.exit_code))
+        assert there.removals == []
+    assert sandbox.world.calls == []
+
+
 def test_every_row_has_a_scenario() -> None:
     """Codes by the parameters above; and every verdict about making is provoked where things are made."""
-    codes = {*answered(), *NETWORK, *ON_THE_WAY, *CHAIN, *BEFORE_AWS, *ELSEWHERE}
+    codes = {
+        *answered(),
+        *NETWORK,
+        *ON_THE_WAY,
+        *CHAIN,
+        *BEFORE_AWS,
+        *ELSEWHERE,
+        *ORCHESTRATORS,
+    }
     assert codes == set(TABLE)
     making = {
         verdict.name
         for code, verdict in TABLE.items()
-        if verdict.fault in {Fault.QUOTA, Fault.PRICE, Fault.CAPACITY, Fault.CONFIG} and code not in ELSEWHERE
+        if verdict.fault in {Fault.QUOTA, Fault.PRICE, Fault.CAPACITY, Fault.CONFIG}
+        and code not in {*ELSEWHERE, *ORCHESTRATORS}
     }
     # Not about making anything that create makes: asked of the sign-in service, of regions, of the ranking, of IAM.
     others = {
@@ -410,5 +463,6 @@ def test_every_row_has_a_scenario() -> None:
         "key-pair",
     }
     assert making - others <= set(MAKING)
+    assert {name: judge(row.code).name for name, row in MAKING.items()} == {name: name for name in MAKING}
     for file, name in ELSEWHERE.values():
-        assert f"def {name}" in (TESTS / file).read_text()
+        assert f"def {name}(" in (TESTS / file).read_text()

@@ -14,6 +14,9 @@ from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.sandbox.world import SECRET_ACCESS_KEY
 from support.leaks import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN
 from support.program import CONFIG, Program
+from support.shared_clients import shared_clients
+
+__all__ = ["shared_clients"]
 
 # What a command needs to do its work, where nothing is not enough.
 ARGUMENTS = {
@@ -22,7 +25,7 @@ ARGUMENTS = {
     "nuke": ["--force"],
     "configure": ["--set", "nodes=1"],
 }
-MORE = f"  token: {BACALHAU_TOKEN}\n  api: {{host: 192.0.2.1, key_env: BACALHAU_KEY}}\n"
+MORE = f'  token: {BACALHAU_TOKEN}\n  api: {{host: "http://127.0.0.1:9", key_env: BACALHAU_KEY}}\n'
 
 
 @pytest.fixture
@@ -31,7 +34,8 @@ def user(program: Program) -> Program:
     program.environ["BACALHAU_KEY"] = API_KEY
     program.environ["AWS_SESSION_TOKEN"] = SESSION_TOKEN
     program.environ["AWS_SECRET_ACCESS_KEY"] = SECRET_ACCESS_KEY
-    (program.folder / "config.yaml").write_text(CONFIG.format(nodes=1, regions="[us-east-1]") + MORE)
+    text = CONFIG.format(nodes=1, regions="[us-west-1]") + MORE
+    (program.folder / "config.yaml").write_text(text.replace("nats://192.0.2.1:4222", "nats://127.0.0.1:9"))
     return program
 
 
@@ -44,6 +48,7 @@ def lines() -> list[list[str]]:
     return [*plain, *inner]
 
 
+@pytest.mark.usefixtures("shared_clients")
 @pytest.mark.parametrize("form", [["--debug"], ["-o", "ndjson", "--debug"]], ids="-".join)
 def test_every_command(sandbox: Any, user: Program, form: list[str]) -> None:
     """In the order of a cluster's life."""

@@ -144,12 +144,17 @@ def test_all_mistakes_come_at_once_in_the_order_of_the_file(refused: Refusal) ->
 
 
 def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
+    """A file that is not there has no lines to correct."""
+    hints: list[str] = []
+
     def words(path: Path) -> str:
         with pytest.raises(UserError) as caught:
             load(path, environ={}, home=tmp_path)
+        hints.append(caught.value.hint)
         return caught.value.details[0]
 
     assert words(tmp_path / "config.yaml") == f"config.yaml  there is no file {tmp_path}/config.yaml"
+    assert "`bacalhau-spot configure` writes a new one" in hints[-1]
     assert words(tmp_path).endswith("is a folder, not a file")
     (tmp_path / "latin.yaml").write_bytes(b"nodes: 1\nusername: caf\xe9\n")
     assert words(tmp_path / "latin.yaml") == "latin.yaml  line 2 is not UTF-8 text"

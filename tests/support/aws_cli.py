@@ -1,42 +1,83 @@
-"""Runs a command of the AWS CLI with boto3: what a hint tells the user to type has to do what it says."""
+"""The AWS CLI's commands, read with botocore's models, and run with boto3: what a hint tells the user to type has to work."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import botocore.session
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Commands of the AWS CLI itself, which no model has: their words, without the parameters.
+ITS_OWN = frozenset(
+    {
+        "configure",
+        "configure sso",
+        "configure list",
+        "configure list-profiles",
+        "configure get credential_process",
+        "login",
+        "sso login",
+    }
+)
+# Parameters that every command takes.
+_GLOBAL = ("--region", "--profile", "--output", "--query")
+# Parameters that the AWS CLI has and the API has not.
+_SHORTER = {"authorize-security-group-ingress": ("--protocol", "--port", "--cidr")}
+
 
 class Gone(Exception):  # noqa: N818 - it is what was wanted
     """What the command is about is not there any more: another command, or AWS, took it along."""
 
 
-def run(command: str, client: Callable[..., Any]) -> None:
-    """`aws SERVICE OPERATION --parameter value … [--region R]`.
+class Command(NamedTuple):
+    """A command as boto3 takes it: `arguments` by the names of the API. `wide`: what no API takes."""
 
-    Raises Gone, whatever else AWS raises, and KeyError for words that the AWS CLI does not know.
+    service: str
+    operation: str
+    arguments: dict[str, Any]
+    wide: dict[str, str]
+
+
+def parse(command: str) -> Command | None:
+    """`aws SERVICE OPERATION --parameter value …`; None for a command of the AWS CLI's own.
+
+    Raises AssertionError or KeyError for words that the AWS CLI does not know, and for what is missing.
     """
-    program, service, operation, *words = shlex.split(command)
+    program, *words = shlex.split(command)
     assert program == "aws", command
-    given = dict(zip(words[::2], words[1::2], strict=True))
-    region = given.pop("--region", "us-east-1")
-    there = client(service, region)
-    model = there.meta.service_model
+    plain = list(words[: next((at for at, word in enumerate(words) if word.startswith("--")), len(words))])
+    given = dict(zip(words[len(plain) :: 2], words[len(plain) + 1 :: 2], strict=True))
+    wide = {flag: given.pop(flag) for flag in (*_GLOBAL, *_SHORTER.get(plain[-1], ())) if flag in given}
+    if " ".join(plain) in ITS_OWN:
+        assert not given, command
+        return None
+    service, operation = plain
+    model = botocore.session.get_session().get_service_model(service)
     names = {xform_name(name, "-"): name for name in model.operation_names}
     shape = model.operation_model(names[operation]).input_shape
-    parameters = {f"--{xform_name(name, '-')}": name for name in shape.members}
-    arguments = {}
+    members = {} if shape is None else shape.members
+    parameters = {f"--{xform_name(name, '-')}": name for name in members}
+    arguments: dict[str, Any] = {}
     for flag, value in given.items():
         name = parameters[flag]
-        arguments[name] = [value] if shape.members[name].type_name == "list" else value
+        arguments[name] = [value] if members[name].type_name == "list" else value
+    assert shape is None or set(shape.required_members) <= set(arguments), command
+    return Command(service, operation, arguments, wide)
+
+
+def run(command: str, client: Callable[..., Any]) -> None:
+    """Raises Gone, whatever else AWS raises, and what `parse` raises."""
+    parsed = parse(command)
+    assert parsed is not None, command
+    there = client(parsed.service, parsed.wide.get("--region", "us-east-1"))
     try:
-        getattr(there, re.sub("-", "_", operation))(**arguments)
+        getattr(there, re.sub("-", "_", parsed.operation))(**parsed.arguments)
     except ClientError as error:
         if "NotFound" in error.response["Error"]["Code"]:
             raise Gone(command) from error

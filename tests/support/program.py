@@ -21,6 +21,8 @@ ssh_cidrs: [192.0.2.0/24]
 bacalhau:
   orchestrators: ["nats://192.0.2.1:4222"]
 """
+# AWS's public file of interruptions is not on this machine.
+NOWHERE_ELSE = {"BACALHAU_SPOT_ADVISOR_URL": ""}
 FOUR_REGIONS = "[us-east-1, us-west-2, eu-west-1, ap-southeast-1]"
 
 
@@ -55,7 +57,7 @@ class Program:
     """One user's surroundings: a folder with a configuration, an environment, a clock."""
 
     folder: Path
-    environ: dict[str, str] = field(default_factory=dict)
+    environ: dict[str, str] = field(default_factory=lambda: dict(NOWHERE_ELSE))
     clock: Clock = field(default_factory=RealClock)
     runs: int = 0
 

@@ -39,7 +39,8 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
     """
     raw, failure = reading.read_bytes(path)
     if failure:
-        raise refuse(path.name, [Problem(failure)], where=str(path))
+        hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
+        raise refuse(path.name, [Problem(failure)], where=str(path), hint=hint)
     try:
         checked = check(_decode(raw))
     except Unreadable as error:

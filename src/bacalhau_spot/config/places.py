@@ -52,14 +52,19 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
-def refuse(file: str, problems: list[Problem], *, where: str = "") -> UserError:
+_CORRECT = (
+    "correct the lines named above; `bacalhau-spot config show` checks the file without changing anything"
+)
+
+
+def refuse(file: str, problems: list[Problem], *, where: str = "", hint: str = _CORRECT) -> UserError:
     """All problems as one error, in the file's order. `where` is the file's whole path, when `file` is only its name."""
     ordered = sorted(problems, key=lambda problem: (problem.place or Place(0, 0), problem.key))
     lines = tuple(dict.fromkeys(problem.line(file) for problem in ordered))
     count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
     return UserError(
         f"the configuration {where or file} has {count}",
-        hint="correct the lines named above; `bacalhau-spot config show` checks the file without changing anything",
+        hint=hint,
         docs=DOCS,
         details=lines,
         exit_code=ExitCode.USAGE,

@@ -171,7 +171,7 @@ def no_orchestrator() -> Finding:
         Check.ORCHESTRATOR,
         Mark.FAIL,
         "no orchestrator is configured: nodes would run and join nothing",
-        "bacalhau-spot configure --set bacalhau.orchestrators=[nats://HOST:4222]",
+        "bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'",
     )
 
 

@@ -63,7 +63,12 @@ def from_problems(
         code=first.code,
         regions=regions,
         why=_why(first),
-        hint=verdict.advice(regions[0] if regions else _ANY_REGION, action=_refused(same), profile=profile),
+        hint=verdict.advice(
+            regions[0] if regions else _ANY_REGION,
+            regions=listed(regions),
+            action=_refused(same),
+            profile=profile,
+        ),
         details=(*_variants(same, first), *_others(list(groups.values()))),
         exit_code=verdict.exit_code if exit_code is None else exit_code,
     )

@@ -27,7 +27,8 @@ _RENEW = _nobody(
 _WRONG_KEY = _nobody(
     "unknown-key",
     "AWS does not accept these credentials",
-    "check which ones are in use with `aws sts get-caller-identity{profile}`; set AWS_PROFILE or run `aws configure{profile}`",
+    "`aws configure list{profile}` shows which ones are in use and where they are from; enter others with "
+    "`aws configure{profile}`, or name another profile with --profile",
 )
 _WRONG_SECRET = _nobody(
     "wrong-secret",
@@ -37,7 +38,8 @@ _WRONG_SECRET = _nobody(
 CLOCK = _nobody(
     "clock",
     "this machine's clock is wrong: AWS refuses what is signed at another time than its own",
-    "compare `date -u` with the real time, set the clock, and try again",
+    "compare `date -u` with the real time and set the clock (Linux: `sudo timedatectl set-ntp true`), "
+    "then run the same command again",
 )
 _BLOCKED = _nobody(
     "account-blocked",
@@ -47,8 +49,8 @@ _BLOCKED = _nobody(
 _NO_KEY = _nobody(
     "no-credentials",
     "no AWS credentials were found",
-    "sign in with `aws sso login{profile}` or `aws configure{profile}`, or set AWS_PROFILE; "
-    "to try without an account, add --sandbox",
+    "enter them with `aws configure{profile}`, or set up single sign-on with `aws configure sso{profile}`, or name a "
+    "profile that has some with --profile; to try without an account, add --sandbox",
 )
 _HALF_KEY = _nobody(
     "half-credentials",
@@ -74,7 +76,8 @@ _LOG_IN = _nobody(
 _NO_LIBRARY = _nobody(
     "missing-library",
     "this AWS profile needs a library that is not installed",
-    "`uv pip install awscrt`, or use another profile with --profile",
+    "install it beside this program (`uv run --with awscrt -s deploy_spot.py …`, or `pip install awscrt` where "
+    "bacalhau-spot is installed), or use another profile with --profile",
 )
 SOURCE = _nobody(
     "credential-source",
@@ -84,7 +87,8 @@ SOURCE = _nobody(
 METADATA = _nobody(
     "metadata",
     "the machine or container that this runs on gave no credentials",
-    "give it a role in its service of AWS, or sign in with `aws sso login{profile}`",
+    "give it an IAM role (of an EC2 instance: EC2 console, Actions, Security, Modify IAM role), "
+    "or use a profile with keys with --profile",
 )
 PROCESS = _nobody(
     "credential-process",
@@ -128,11 +132,17 @@ _HOME = _nobody(
     "the region that your AWS settings name does not exist",
     "`export AWS_DEFAULT_REGION=us-east-1`, or correct `region` with `aws configure{profile}`",
 )
+_NO_REGION = _nobody(
+    "no-region",
+    "your AWS settings name no region, and this profile cannot be used without one",
+    "`export AWS_DEFAULT_REGION=us-east-1`, or set `region` with `aws configure{profile}`",
+)
 
 NOT_ALLOWED = _forbidden(
     "not-allowed",
-    "your AWS identity is not allowed to do this",
-    "ask your administrator for {action}, or use another profile with --profile",
+    "your AWS identity is not allowed to do this in {region}",
+    "ask your administrator for {action} (`bacalhau-spot iam-policy` prints all that is needed), "
+    "or use another profile with --profile",
 )
 _NOT_YOURS = _forbidden(
     "not-yours",
@@ -200,9 +210,10 @@ ROWS = {
     **rows(_BAD_FILE, "InvalidSTSRegionalEndpointsConfigError", "InvalidS3UsEast1RegionalEndpointConfigError"),
     **rows(_BAD_FILE, "InvalidS3AddressingStyleError", "InvalidEndpointDiscoveryConfigurationError"),
     **rows(_BAD_FILE, "InvalidChecksumConfigError", "UnknownCredentialError", "UnknownTokenProviderError"),
-    **rows(_HOME, "InvalidRegionError", "NoRegionError", "UnknownRegionError", "UnknownEndpointError"),
+    **rows(_HOME, "InvalidRegionError", "UnknownRegionError", "UnknownEndpointError"),
     **rows(_HOME, "EndpointProviderError", "EndpointResolutionError", "EndpointVariantError"),
     **rows(_HOME, "ServiceNotInRegionError", "UnknownFIPSEndpointError"),
+    **rows(_NO_REGION, "NoRegionError"),
     # What the identity may not do
     **rows(NOT_ALLOWED, "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"),
     **rows(NOT_ALLOWED, "AuthorizationError", "AuthorizationErrorException", "MethodNotAllowed"),

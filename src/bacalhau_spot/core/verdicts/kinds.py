@@ -43,8 +43,9 @@ class Action(StrEnum):
 class Verdict:
     """One meaning, of one error code or of many.
 
-    `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {action}, what was refused, {profile},
-    the option that names the profile in use, with a space before it, and {quota}, the code of the quota for spot instances.
+    `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {regions}, all that are meant, {action},
+    what was refused, {profile}, the option that names the profile in use, with a space before it, and {quota}, the code of the
+    quota for spot instances.
     """
 
     name: str
@@ -66,10 +67,13 @@ class Verdict:
         plain = self.sentence.replace(" in {region}", "").replace(" for {region}", "")
         return plain.format(region="this account")
 
-    def advice(self, region: str, *, action: str = "", profile: str = "", quota: str = "") -> str:
-        """The hint, to be followed as it stands. `region`: one."""
+    def advice(
+        self, region: str, *, regions: str = "", action: str = "", profile: str = "", quota: str = ""
+    ) -> str:
+        """The hint, to be followed as it stands. `region`: one, for commands and addresses; `regions`: a list of all."""
         return self.hint.format(
             region=region,
+            regions=regions or region,
             action=action or _SOME_ACTION,
             profile=f" --profile {profile}" if profile else "",
             quota=quota or "L-34B43A08",

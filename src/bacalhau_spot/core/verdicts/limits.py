@@ -24,18 +24,21 @@ _SPOT = _used_up(
 _INSTANCES = _used_up(
     "instance-quota",
     "the account's quota for instances in {region} is used up",
-    f"end instances that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas/L-1216C47A",
+    "end instances that are no longer needed (`aws ec2 describe-instances --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/ec2/quotas/L-1216C47A",
 )
 _VPCS = _used_up(
     "vpc-quota",
     "the account has no room for another VPC in {region}",
-    "name an existing one (`regions: {{{region}: {{vpc_id: vpc-…}}}}`), or ask for more at "
+    "name an existing one (`regions: {{{region}: {{vpc_id: vpc-…}}}}`; `aws ec2 describe-vpcs --region {region}` lists them), "
+    "or ask for more at "
     f"{_QUOTAS}/vpc/quotas/L-F678F1CE",
 )
 _GROUPS = _used_up(
     "group-quota",
     "the account has no room for another security group in {region}",
-    f"delete security groups that are no longer needed, or ask for more at {_QUOTAS}/vpc/quotas/L-E79EC296",
+    "delete security groups that are no longer needed (`aws ec2 describe-security-groups --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/vpc/quotas/L-E79EC296",
 )
 _RULES = _used_up(
     "rule-quota",
@@ -60,7 +63,8 @@ _INTERFACES = _used_up(
 _ADDRESSES = _used_up(
     "address-quota",
     "the account's Elastic IP addresses in {region} are used up",
-    f"release one that is not used, or ask for more at {_QUOTAS}/ec2/quotas/L-0263D0A3",
+    "release one that is not used (`aws ec2 describe-addresses --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/ec2/quotas/L-0263D0A3",
 )
 _DISKS = _used_up(
     "disk-quota",
@@ -75,17 +79,19 @@ _FLEETS = _used_up(
 _TEMPLATES = _used_up(
     "template-quota",
     "the account has no room for another launch template, or another version of one, in {region}",
-    f"delete launch templates that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+    "delete launch templates that are no longer needed (`aws ec2 describe-launch-templates --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/ec2/quotas",
 )
 _PARAMETERS = _used_up(
     "parameter-quota",
     "the account has no room for another SSM parameter in {region}",
-    f"delete parameters that are no longer needed, or ask for more at {_QUOTAS}/ssm/quotas",
+    "delete parameters that are no longer needed (`aws ssm describe-parameters --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/ssm/quotas",
 )
 _IAM = _used_up(
     "iam-quota",
     "the account has no room for another role, profile or policy",
-    "delete those that are no longer needed, or ask for more at "
+    "delete those that are no longer needed (`aws iam list-roles` lists the roles), or ask for more at "
     "https://us-east-1.console.aws.amazon.com/servicequotas/home/services/iam/quotas",
 )
 _VERIFY = _used_up(
@@ -111,21 +117,21 @@ _PRICE = Verdict(
     Fault.PRICE,
     Action.OTHER_REGION,
     "the spot price in {region} is above `max_price_usd_per_hour`",
-    "raise or remove `max_price_usd_per_hour`, or allow cheaper instance types",
+    "raise or remove `max_price_usd_per_hour`, or allow cheaper instance types; `bacalhau-spot offers` shows today's prices",
 )
 CAPACITY = Verdict(
     "capacity",
     Fault.CAPACITY,
     Action.OTHER_REGION,
     "no spot capacity in {region}",
-    "add instance types or regions to the configuration, or try again later",
+    "add instance types or regions to the configuration (`bacalhau-spot offers` shows where there is room), or try again later",
 )
 _NOT_HERE = Verdict(
     "type-not-in-zone",
     Fault.CAPACITY,  # another pool's turn
     Action.OTHER_REGION,
     "the instance type is not to be had in that zone of {region}",
-    "add instance types or regions to the configuration",
+    "add instance types or regions to the configuration; `bacalhau-spot offers` shows which there are",
 )
 _FULL_SUBNET = Verdict(
     "full-subnet",

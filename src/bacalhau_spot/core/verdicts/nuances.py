@@ -60,8 +60,8 @@ NUANCES = (
         r"service control policy",
         _denied_by(
             "denied-by-organization",
-            "your organization forbids this (a service control policy), whatever your own permissions are",
-            "take {region} out of `regions`, or ask whoever runs the AWS organization for {action}",
+            "your organization forbids this in {region} (a service control policy), whatever your own permissions are",
+            "take {regions} out of `regions`, or ask whoever runs the AWS organization for {action}",
         ),
     ),
     Nuance(
@@ -69,7 +69,7 @@ NUANCES = (
         r"resource control policy|VPC endpoint policy",
         _denied_by(
             "denied-by-network",
-            "a policy on the resource or on the way to AWS forbids this, whatever your own permissions are",
+            "a policy on the resource or on the way to AWS forbids this in {region}, whatever your own permissions are",
             "ask your administrator for {action} in the resource control policy or VPC endpoint policy that AWS names",
         ),
     ),
@@ -78,7 +78,7 @@ NUANCES = (
         r"permissions boundary",
         _denied_by(
             "denied-by-boundary",
-            "the permissions boundary of your AWS identity does not allow this",
+            "the permissions boundary of your AWS identity does not allow this in {region}",
             "ask your administrator for {action} in the boundary; the permissions themselves are not enough",
         ),
     ),
@@ -87,7 +87,7 @@ NUANCES = (
         r"session policy",
         _denied_by(
             "denied-by-session",
-            "the policy of your AWS session does not allow this",
+            "the policy of your AWS session does not allow this in {region}",
             "sign in with another permission set or role that allows {action}, and name its profile with --profile",
         ),
     ),
@@ -96,7 +96,7 @@ NUANCES = (
         r"explicit deny|explicitly denied",
         _denied_by(
             "explicitly-denied",
-            "a policy forbids this to your AWS identity",
+            "a policy forbids this to your AWS identity in {region}",
             "ask your administrator to take {action} out of the statement that denies it; allowing it beside does not help",
         ),
     ),

@@ -94,7 +94,7 @@ _OUR_CALL = Verdict(
     Fault.UNKNOWN,
     Action.STOP_REGION,
     "AWS does not understand a call of this program in {region}, sorry",
-    "get the newest version; if it says the same, please report it with what --debug prints",
+    "`bacalhau-spot doctor` says whether there is a newer version; if there is none, please report it with what --debug prints",
 )
 
 ROWS = {
