@@ -18,15 +18,11 @@ import pytest
 import urllib3.exceptions
 
 from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
+from bacalhau_spot.sandbox.ec2 import places
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
 from support.certificates import self_signed
 from support.orchestrator import stand_in
 from support.program import Done, Program
-from support.shared_clients import shared_clients
-
-__all__ = ["shared_clients"]
-
-pytestmark = pytest.mark.usefixtures("shared_clients")
 
 TESTS = Path(__file__).parent.parent
 # Answered by no call: refused by ourselves, in tests of their own.
@@ -297,8 +293,11 @@ HALF = len(TOGETHER) // 2
 
 
 @pytest.mark.parametrize("names", [TOGETHER[:HALF], TOGETHER[HALF:]], ids=["some", "others"])
-def test_many_refusals_at_once(sandbox: Any, program: Program, names: list[str]) -> None:
+def test_many_refusals_at_once(
+    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, names: list[str]
+) -> None:
     """Each region is refused for a reason of its own: each is told once, with its region, the worst first; nothing runs."""
+    monkeypatch.setattr(places, "ENABLED_BY_DEFAULT", ENABLED_BY_DEFAULT)  # all of them, for once
     regions = sorted(ENABLED_BY_DEFAULT)[: len(names)]
     assert len(regions) == len(names)
     program.configure(nodes=len(names), regions=f"[{', '.join(regions)}]", more="spread: strict\n")

@@ -14,9 +14,6 @@ from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.sandbox.world import SECRET_ACCESS_KEY
 from support.leaks import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN
 from support.program import CONFIG, Program
-from support.shared_clients import shared_clients
-
-__all__ = ["shared_clients"]
 
 # What a command needs to do its work, where nothing is not enough.
 ARGUMENTS = {
@@ -48,7 +45,6 @@ def lines() -> list[list[str]]:
     return [*plain, *inner]
 
 
-@pytest.mark.usefixtures("shared_clients")
 @pytest.mark.parametrize("form", [["--debug"], ["-o", "ndjson", "--debug"]], ids="-".join)
 def test_every_command(sandbox: Any, user: Program, form: list[str]) -> None:
     """In the order of a cluster's life."""
