@@ -104,7 +104,7 @@ def test_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
     assert done.code == 0
     made = {call for _, call, outcome in sandbox.world.calls[before:] if outcome == "ok"}
     assert not [call for call in made if not call.split(":")[1].startswith(("Describe", "Get", "List"))]
-    assert "nuke" not in {row["argv"][0] for row in audit(program) if row["event"] == "begun"}
+    assert not list(program.folder.rglob("audit.jsonl"))
     assert listed(program) == 2
 
 
@@ -379,7 +379,7 @@ def test_the_audit_log(program: Program, nodes: int) -> None:
     assert rows[-1]["exit_code"] == 0
     program("nuke", "--force")
     begun = [row["argv"][0] for row in audit(program) if row["event"] == "begun"]
-    assert begun == ["create", "nuke", "nuke"]
+    assert begun == ["nuke", "nuke"]
 
 
 def test_the_audit_log_of_a_destroy(program: Program, nodes: int) -> None:
@@ -393,9 +393,8 @@ def test_the_audit_log_of_a_destroy(program: Program, nodes: int) -> None:
 def test_an_audit_log_that_cannot_be_written(program: Program, nodes: int) -> None:
     """It is said, and nothing is left for it."""
     assert nodes
-    log = next(program.folder.rglob("audit.jsonl"))
-    log.unlink()
-    log.mkdir()  # in the way
+    log = program.folder / ".local" / "state" / "bacalhau-spot" / "audit.jsonl"
+    log.mkdir(parents=True)  # in the way
     done = nuke(program, "--force")
     assert done.code == 0
     assert "audit log" in done.stderr
