@@ -11,30 +11,17 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.receipt import Fate, TeardownReceipt
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.engine.place import Terms
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support import aws_cli, crowd
 from support.bestiary import Beasts
 from support.engine_clock import EngineClock
 from support.hooks import REGION
 from support.sandbox_worlds import ACCOUNT, World, clear, late, world
 from support.survey import survey
-
-
-@pytest.fixture(scope="module")
-def cloud(sandbox_server: Any) -> Iterator[Aws]:
-    made = Aws(
-        Access(
-            endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
-        )
-    )
-    yield made
-    made.close()
 
 
 @contextlib.contextmanager

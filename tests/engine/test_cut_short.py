@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
 from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
 from bacalhau_spot.core.tags import cluster_scope
@@ -19,7 +18,6 @@ from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.engine_clock import EngineClock
 
 SPEC = ClusterSpec(
@@ -34,18 +32,6 @@ SPEC = ClusterSpec(
 
 class Killed(BaseException):
     """The process is gone: nothing catches this, as nothing catches SIGKILL."""
-
-
-@pytest.fixture(scope="module")
-def cloud(sandbox_server: Any) -> Iterator[Aws]:
-    """The way to the sandbox: made once, because making clients is most of the time that these tests take."""
-    made = Aws(
-        Access(
-            endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
-        )
-    )
-    yield made
-    made.close()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ import pytest
 
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.receipt import Fate, TeardownReceipt
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.core.teardown import ROWS, Kind
@@ -19,7 +18,6 @@ from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support import crowd
 from support.bestiary import Beasts
 from support.engine_clock import EngineClock
@@ -149,17 +147,6 @@ def spoiled(cloud: Aws, spoil: Spoil, *, after: bool = False) -> Iterator[None]:
         yield
     finally:
         session.call = straight  # type: ignore[method-assign]  # as before
-
-
-@pytest.fixture(scope="module")
-def cloud(sandbox_server: Any) -> Iterator[Aws]:
-    made = Aws(
-        Access(
-            endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
-        )
-    )
-    yield made
-    made.close()
 
 
 @pytest.fixture
