@@ -243,3 +243,33 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: Program) -> None:
     nowhere = program("create", "--yes")
     assert nowhere.code == 1
     assert "spot quota" in nowhere.stderr
+
+
+@pytest.mark.parametrize("action", ["DescribeInstanceTypes", "DescribeSpotPriceHistory"])
+def test_what_no_region_may_be_asked_is_told_as_that(sandbox: Any, program: Program, action: str) -> None:
+    """Not as an account in which there is nothing to be had: neither by `offers` nor where `auto` chooses."""
+    sandbox.settings.deny = [f"ec2:{action}"]
+    program.configure(nodes=2, regions="{auto: {count: 2}}")
+    shown = program("offers")
+    assert (shown.code, f"ec2:{action}" in shown.stderr) == (5, True), shown.stderr
+    made = program("create", "--yes")
+    assert (made.code, f"ec2:{action}" in made.stderr) == (4, True), made.stderr
+    assert "no enabled region" not in made.stderr
+    assert sandbox.leftovers() == []
+
+
+def test_a_region_that_may_not_be_looked_into_is_not_considered(sandbox: Any, program: Program) -> None:
+    """The choice is made among the others, and the plan says which was left out and why."""
+    sandbox.settings.faults = [
+        {
+            "match": "ec2:DescribeSpotPriceHistory",
+            "region": "us-east-2",
+            "code": "UnauthorizedOperation",
+            "status": 403,
+        }
+    ]
+    program.configure(nodes=2, regions="{auto: {count: 2}}")
+    done = program("create", "--dry-run")
+    assert done.code == 0
+    refused = "AWS refused DescribeSpotPriceHistory (UnauthorizedOperation)"
+    assert f"not considered: us-east-2: {refused}" in " ".join(done.stdout.split())

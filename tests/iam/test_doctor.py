@@ -150,6 +150,11 @@ class Case(NamedTuple):
 
 DENIED = 4
 C, W, F = Check, Mark.WARN, Mark.FAIL
+AUTO = ("[us-west-2]", "{auto: {count: 2}}")
+NOWHERE = (
+    "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
+    "regions: {auto: {count: 2}}\ninstance_types: [p9.large]",
+)
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
     Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
@@ -170,12 +175,13 @@ CASES = [
         C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["sqs:DeleteQueue"]}, code=DENIED
     ),
     Case(C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["ec2:CreateVpc"]}, code=DENIED),
+    Case(C.PERMISSIONS, F, "1 action is not allowed", "iam-policy", {"deny": ["iam:Simulate*"]}, code=DENIED),
     Case(
         C.PERMISSIONS,
         W,
         "could not be asked about",
-        "iam:SimulatePrincipalPolicy",
-        {"deny": ["iam:Simulate*"]},
+        "iam-policy",
+        {"faults": [{"match": "iam:SimulatePrincipalPolicy", "code": "InternalError", "status": 500}]},
     ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
     Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
@@ -205,7 +211,33 @@ CASES = [
             "regions: [us-west-1]\ninstance_types: [t3.medium]",
         ),
     ),
-    Case(C.MARKET, W, "chosen by create", "create --dry-run", change=("[us-west-2]", "{auto: {count: 2}}")),
+    Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
+    Case(
+        C.MARKET,
+        W,
+        "no regions could be chosen: DescribeSpotPriceHistory: UnauthorizedOperation",
+        "ec2:DescribeSpotPriceHistory",
+        {"deny": ["ec2:DescribeSpotPriceHistory"]},
+        change=AUTO,
+        code=DENIED,
+    ),
+    Case(
+        C.REGIONS,
+        W,
+        "us-east-1, us-east-2",
+        "offers --by region",
+        {"spot_vcpu_quota": {"us-east-1": 8, "us-east-2": 8, "*": 0}},
+        change=("[us-west-2]", "{auto: {count: 3}}"),
+    ),
+    Case(
+        C.QUOTAS,
+        F,
+        "no enabled region the account's spot quota",
+        "offers --by region",
+        {"spot_vcpu_quota": {"*": 0}},
+        change=AUTO,
+        code=1,
+    ),
     Case(
         C.QUOTAS,
         F,
@@ -287,6 +319,26 @@ def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, in
         assert done.envelope["errors"]
     elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
         assert done.code == 0
+
+
+def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: Program) -> None:
+    """The regions that a create would take now, each with its offers and what its quotas leave; nothing is made."""
+    sandbox.settings.spot_vcpu_quota = {"*": 8}
+    change(well, "regions: [us-west-2]", "regions: {auto: {count: 2}}")
+    change(well, "nodes: 2", "nodes: 4")
+    plan = well("create", "--dry-run", "-o", "json").data
+    planned = [one["region"] for one in plan["plan"]["regions"]]
+    done = well("doctor", "-o", "json")
+    assert done.code == 0, done.stdout
+    told = {
+        (one["check"], one["what"].split(":")[0]) for one in done.data["findings"] if one["mark"] == "PASS"
+    }
+    for region in planned:
+        assert {("offers", region), ("quotas", region)} <= told
+    (where,) = [one["what"] for one in done.data["findings"] if one["check"] == "regions"]
+    assert where.startswith(f"{', '.join(sorted(planned))} chosen now, of ")
+    sandbox.settings.spot_vcpu_quota = {"*": 2}
+    assert well("doctor").code == 1
 
 
 def disturb(sandbox: Any, well: Program, what: str, ports: tuple[int, int]) -> None:

@@ -141,21 +141,17 @@ def create_names(sandbox: Any, user: Program) -> set[str]:
     return actions
 
 
+# Without it nothing can be asked about the others: it is taken away alone.
 ASKING = "iam:SimulatePrincipalPolicy"
 # Each answer is about one action, whatever the others are: a run may ask about some together, and saves the time of the rest.
 AT_ONCE = 6
 
 
 def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> None:
-    """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed.
-
-    Without the right to ask IAM, the checkup says so.
-    """
+    """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed."""
     named = create_names(sandbox, user)
     assert len(named) > 30
     whole = policy(user)
-    path = user.folder / "config.yaml"
-    path.write_text(path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}"))
     rest = sorted(set(actions_of(whole)) - named - {ASKING})
     for start in range(0, len(rest), AT_ONCE):
         some = rest[start : start + AT_ONCE]
@@ -164,7 +160,40 @@ def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> 
         lines = next(one["details"] for one in done.data["findings"] if one["check"] == "permissions")
         assert (done.code, lines) == (4, some)
     sandbox.settings.policies = without(whole, ASKING)
-    assert "SimulatePrincipalPolicy: AccessDenied" in user("doctor").stdout
+    done = user("doctor")
+    assert (done.code, ASKING in done.stderr) == (4, True)
+
+
+# Of what a choice of regions asks for: it does without, and the plan says what was not known.
+UNKNOWN = {"ec2:DescribeInstances", "ec2:GetSpotPlacementScores", "servicequotas:GetServiceQuota"}
+
+
+def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: Program) -> None:
+    """`regions: auto` and requirements ask for more than a named region does; without any of it, a create or doctor says so."""
+    path = user.folder / "config.yaml"
+    text = path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}")
+    types = "requirements: {vcpus: 2..2, memory_gib: 4..4, arch: x86_64}"
+    path.write_text(text.replace("instance_types: [t3.medium, t3a.medium]", types))
+    for line in (["doctor"], ["create", "--dry-run"]):
+        sandbox.settings.policies = policy(user, line[0]) if line[0] == "create" else policy(user)
+        user.environ["XDG_STATE_HOME"] = str(user.folder / line[0])  # nothing is remembered
+        sandbox.world.evaluated.clear()
+        assert user(*line).code == 0
+        refused = [
+            call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}
+        ]
+        assert refused == [], line
+    asked = {action for _, _, action in sandbox.world.evaluated}
+    assert {"ec2:GetInstanceTypesFromInstanceRequirements", *UNKNOWN} < asked
+    for action in sorted(asked - SPARED):
+        sandbox.settings.policies = without(policy(user), action)
+        user.environ["XDG_STATE_HOME"] = str(user.folder / action)
+        done = user("create", "--dry-run")
+        if action in UNKNOWN:
+            said = f"AWS refused {action.partition(':')[2]} (" in done.stdout
+            assert (done.code, said) == (0, True), (action, done.stdout)
+            done = user("doctor")
+        assert (done.code, action in done.stderr) == (4, True), (action, done.stderr)
 
 
 def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Program) -> None:

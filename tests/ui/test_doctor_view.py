@@ -26,7 +26,7 @@ FINDINGS = (
     checkup.clock(here=NOW - timedelta(seconds=90), at_aws=NOW),
     checkup.regions(["us-east-1", "ap-east-1", "us-east-9"], REGIONS),
     checkup.permissions(Rights(asked=140, missing={"ec2:CreateVpc": "in us-east-1: UnauthorizedOperation"})),
-    checkup.permissions(Rights(asked=3, missing={}, unasked=("a:B", "c:D"), why="AccessDenied")),
+    checkup.permissions(Rights(asked=3, missing={}, unasked=("a:B", "c:D"), why="InternalError")),
     checkup.spot_role(None),
     checkup.refusal(Check.SPOT_ROLE, DENIED, blind="it could not be told"),
     checkup.vpc_quota("us-east-1", count=5, ours=False, limit=5),

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from bacalhau_spot import __version__
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
@@ -42,6 +43,7 @@ def doctor(
             environ=runtime.environ,
             version=__version__,
             package=_PACKAGE,
+            memory=Files(call.memory_dir, clock=runtime.clock),
         )
         findings = (configured, *running.look(engine.examine(patient)))
         mistakes = call.record(running.calls.mistakes)

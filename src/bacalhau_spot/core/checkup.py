@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.choose import Reason, chosen_names, nowhere
 from bacalhau_spot.core.quotas import Headroom, quota_of
 from bacalhau_spot.core.verdict import Fault, denied_action, judge
 from bacalhau_spot.errors import ExitCode
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
+    from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import Identity, Market, Region, TypeInfo
     from bacalhau_spot.core.receipt import Problem
 
@@ -163,9 +165,33 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
             lines,
         )
     enabled = sum(region.enabled for region in known)
-    return Finding(
-        Check.REGIONS, Mark.PASS, f"{len(configured)} configured, {enabled} enabled in this account"
-    )
+    wanted = f"{len(configured)} configured" if configured else "left to `auto`"
+    return Finding(Check.REGIONS, Mark.PASS, f"{wanted}, {enabled} enabled in this account")
+
+
+def chosen(
+    choices: Sequence[Choice], remarks: Sequence[str], *, count: int, known: Sequence[Region]
+) -> tuple[Finding, ...]:
+    """The regions that a create would choose for `auto`; where there are none, what that means for the rest."""
+    enabled = sum(region.enabled for region in known)
+    none = nowhere(choices)
+    if none is not None:
+        room = none.reason is Reason.NO_ROOM
+        failed, other = (Check.QUOTAS, Check.MARKET) if room else (Check.MARKET, Check.QUOTAS)
+        return (
+            Finding(
+                Check.REGIONS, Mark.FAIL, f"none of {enabled} enabled ones can be chosen", f"see {failed}"
+            ),
+            Finding(failed, Mark.FAIL, none.what, none.hint, tuple(remarks)),
+            not_looked_at(other, why="no region can be chosen", fix=f"see {failed}"),
+        )
+    names = chosen_names(choices)
+    text = f"{', '.join(names)} chosen now, of {enabled} enabled in this account"
+    if not remarks:
+        return (Finding(Check.REGIONS, Mark.PASS, text),)
+    mark = Mark.WARN if len(names) < count else Mark.PASS
+    fix = "see all with `bacalhau-spot offers --by region`" if mark is Mark.WARN else ""
+    return (Finding(Check.REGIONS, mark, text, fix, tuple(remarks)),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +209,7 @@ class Rights:
 
 def permissions(rights: Rights) -> Finding:
     policy = "have an administrator attach what `bacalhau-spot iam-policy` prints, or use another profile with --profile"
+    unasked = f"{len(rights.unasked)} actions could not be asked about ({rights.why})"
     if rights.missing:
         count = len(rights.missing)
         lines = tuple(f"{action} {why}".rstrip() for action, why in sorted(rights.missing.items()))
@@ -191,14 +218,14 @@ def permissions(rights: Rights) -> Finding:
             Mark.FAIL,
             f"{count} {'action is' if count == 1 else 'actions are'} not allowed",
             policy,
-            lines,
+            (*lines, *((unasked,) if rights.unasked else ())),
         )
     if rights.unasked:
         return Finding(
             Check.PERMISSIONS,
             Mark.WARN,
-            f"{len(rights.unasked)} actions could not be asked about ({rights.why}); {rights.asked} are allowed",
-            "allow iam:SimulatePrincipalPolicy and iam:GetRole, or compare with what `bacalhau-spot iam-policy` prints",
+            f"{unasked}; {rights.asked} are allowed",
+            "run it again, or compare with what `bacalhau-spot iam-policy` prints",
         )
     return Finding(Check.PERMISSIONS, Mark.PASS, f"all {rights.asked} actions are allowed")
 
@@ -220,13 +247,14 @@ def spot_role(arn: str | None) -> Finding:
 _FEW_POOLS = 2
 
 
-def market(market: Market, *, problems: Sequence[str]) -> Finding:
+def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
+    """`problems`: why nothing can be launched there as configured; `advice`: what to change then."""
     if problems:
         return Finding(
             Check.MARKET,
             Mark.FAIL,
             "; ".join(problems),
-            f"change `instance_types` or `image`, or take {market.region} out; `bacalhau-spot offers` shows what there is",
+            f"{advice}; `bacalhau-spot offers` shows what there is",
         )
     pools, zones = len(market.offers), len(market.zones)
     text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"

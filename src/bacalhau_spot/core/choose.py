@@ -76,3 +76,29 @@ def _choice(offer: RegionOffer | None, region: str, *, chosen: bool, reason: Rea
 def chosen_names(choices: Sequence[Choice]) -> tuple[str, ...]:
     """The names of the chosen ones, by name."""
     return tuple(sorted(choice.region for choice in choices if choice.chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """No region was chosen: why not, and what to do."""
+
+    reason: Reason
+    what: str
+    hint: str
+
+
+def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
+    """None when at least one is chosen."""
+    if chosen_names(choices):
+        return None
+    if any(choice.reason is Reason.NO_ROOM for choice in choices):
+        return Nowhere(
+            Reason.NO_ROOM,
+            "in no enabled region the account's spot quota leaves room for the nodes",
+            "`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
+        )
+    return Nowhere(
+        Reason.NO_OFFER,
+        "no enabled region offers the configured instance types",
+        "change `instance_types`, or name the regions under `regions`",
+    )

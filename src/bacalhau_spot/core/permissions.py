@@ -104,7 +104,7 @@ _LOOKS = (
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, *_PRICED, "nuke")),
     *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=_MARKET, when=(When.REQUIREMENTS,)),
-    *_rows("ec2", "GetSpotPlacementScores", by=("create",), when=(When.AUTO_REGIONS,)),
+    *_rows("ec2", "GetSpotPlacementScores", by=("create", "doctor"), when=(When.AUTO_REGIONS,)),
     *_rows("ec2", "GetSpotPlacementScores", by=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", by=("create", "offers", "doctor")),
     *_rows("pricing", "GetProducts", by=("create", *_PRICED, "offers")),

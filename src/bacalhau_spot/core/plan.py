@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cost import Rates
 from bacalhau_spot.core.estimate import estimate, together
-from bacalhau_spot.core.model import Arch, Offer, Pool, Spread
+from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec, Spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -253,6 +253,19 @@ def market_problems(market: Market, *, image: str, types: Sequence[str]) -> tupl
             f"{'is' if len(wrong) == 1 else 'are'} {arch}"
         )
     return tuple(found)
+
+
+def misfits(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
+    """`market_problems` of a region with what is configured for it, or for all."""
+    region = next((one for one in spec.regions if one.name == market.region), RegionSpec(market.region))
+    types = region.instance_types or spec.instance_types or ("the types that meet the requirements",)
+    return market_problems(market, image=region.image or spec.image, types=types)
+
+
+def misfit_advice(spec: ClusterSpec) -> str:
+    """What to change where the types and the images do not fit."""
+    types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
+    return f"change {types} or `image`, for all regions or for one under `regions`"
 
 
 def offers_from(

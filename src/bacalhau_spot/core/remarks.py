@@ -20,6 +20,7 @@ def remarks_on(choices: Sequence[Choice], *, count: int, nodes: int, offers: Off
         *_passed_over(choices, nodes=nodes),
         *_last_resort(choices),
         *_not_told(offers.silent),
+        *_unseen(offers.unseen),
     )
 
 
@@ -67,6 +68,17 @@ def _not_told(silent: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(
         f"chosen without knowing {_UNKNOWN.get(operation, operation)}"
         f"{_places(sorted(set(regions)))}: AWS refused {operation} ({code})"
+        for (operation, code), regions in sorted(where.items())
+    )
+
+
+def _unseen(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Regions that nobody could weigh; one sentence a refusal."""
+    where: dict[tuple[str, str], set[str]] = {}
+    for problem in problems:
+        where.setdefault((problem.operation, problem.code), set()).add(problem.region)
+    return tuple(
+        f"not considered: {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
         for (operation, code), regions in sorted(where.items())
     )
 

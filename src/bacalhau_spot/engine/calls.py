@@ -10,10 +10,10 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.backoff import Bucket, backoff_s
 from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.verdict import MISTAKE, Action, Fault, judge
+from bacalhau_spot.core.verdict import MISTAKE, Action, Fault, judge, worst
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.cloud.port import Cloud
     from bacalhau_spot.core.events import Event
@@ -198,6 +198,19 @@ async def together(*parts: Awaitable[T]) -> list[T]:
     if failures:
         raise failures[0]
     return [result for result in results if not isinstance(result, BaseException)]
+
+
+def worst_of(problems: Sequence[Problem]) -> CloudError:
+    """The one of several refusals that the user is told, as what AWS raised. There must be one."""
+    code = worst(problem.code for problem in problems)
+    first = next(problem for problem in problems if problem.code == code)
+    return CloudError(
+        first.code,
+        first.message,
+        operation=first.operation,
+        region=first.region,
+        request_id=first.request_id,
+    )
 
 
 def problem_of(error: CloudError) -> Problem:

@@ -90,8 +90,7 @@ async def all_offers(
 ) -> Offers:
     """Everything about all pools and regions. Raises CloudError only when no region can be looked into for one reason."""
     look = _Look(calls, wanted, account, memory)
-    types, unseen = await everywhere(regions, partial(_types, look))
-    infos = await _infos(look, types)
+    types, infos, unseen = await _what_there_is(look, regions)
     answers, on_demand, scores, interruptions = await asyncio.gather(
         everywhere(list(types), lambda region: _seen(look, region, types[region].names, infos, span=_WEEK)),
         look.quietly(calls.read("", partial(calls.cloud.on_demand_prices, list(types), sorted(infos))), {}),
@@ -120,8 +119,7 @@ async def region_offers(
 ) -> Offers:
     """Only what regions are chosen by: prices now, room, scores. Three calls a region and two for all. Raises as above."""
     look = _Look(calls, wanted, account, memory)
-    types, unseen = await everywhere(regions, partial(_types, look))
-    infos = await _infos(look, types)
+    types, infos, unseen = await _what_there_is(look, regions)
     (seen, blind), scores = await asyncio.gather(
         everywhere(list(types), lambda region: _seen(look, region, types[region].names, infos, span=None)),
         _scores(look, types),
@@ -136,6 +134,17 @@ async def region_offers(
         unseen=(*unseen, *blind),
         silent=tuple(look.silent),
     )
+
+
+async def _what_there_is(
+    look: _Look, regions: Sequence[str]
+) -> tuple[dict[str, Types], dict[str, TypeInfo], tuple[Problem, ...]]:
+    """The acceptable types of each region that told of them, what each type is, and the regions that told nothing."""
+    types, unseen = await everywhere(regions, partial(_types, look))
+    infos, blind = await _infos(look, types)
+    dark = {one.region for one in blind}
+    seen = {region: here for region, here in types.items() if region not in dark}
+    return seen, infos, (*unseen, *blind)
 
 
 async def _types(look: _Look, region: str) -> Types:
@@ -155,20 +164,26 @@ def _cheapest(prices: Mapping[tuple[str, str], Decimal]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name, _ in order))[:MOST_TYPES]
 
 
-async def _infos(look: _Look, types: Mapping[str, Types]) -> dict[str, TypeInfo]:
-    """A type is the same everywhere: one region is asked, and the others for what that one lacks. Misfits are left out."""
+async def _infos(look: _Look, types: Mapping[str, Types]) -> tuple[dict[str, TypeInfo], tuple[Problem, ...]]:
+    """A type is the same everywhere: one region is asked, and the others for what that one lacks. Misfits are left out.
+
+    And the regions that would not tell of their types, where no other told of any of them.
+    """
     names = {name for here in types.values() for name in here.names}
     infos: dict[str, TypeInfo] = {}
+    refused: list[Problem] = []
     order = list(types)
     for regions in (order[:1], order[1:]):
         missing = sorted(names - set(infos))
         if missing:
-            found, _ = await everywhere(regions, partial(_described, look, missing))
+            found, problems = await everywhere(regions, partial(_described, look, missing))
             infos.update({info.name: info for here in found.values() for info in here})
+            refused += problems
+    blind = tuple(one for one in refused if not set(types[one.region].names) & set(infos))
     requirements = look.wanted.requirements
     if requirements is None:
-        return infos
-    return {name: info for name, info in infos.items() if fits(info, requirements)}
+        return infos, blind
+    return {name: info for name, info in infos.items() if fits(info, requirements)}, blind
 
 
 async def _described(look: _Look, names: Sequence[str], region: str) -> tuple[TypeInfo, ...]:

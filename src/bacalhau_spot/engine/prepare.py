@@ -7,13 +7,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.choose import Reason, choose, chosen_names
+from bacalhau_spot.core.choose import Reason, nowhere
 from bacalhau_spot.core.estimate import Budget
 from bacalhau_spot.core.estimate import standing as standing_usd
-from bacalhau_spot.core.model import CALLER, Market, RegionSpec
-from bacalhau_spot.core.plan import Plan, demand, market_problems, plan
-from bacalhau_spot.core.remarks import remarks_on
+from bacalhau_spot.core.model import CALLER, Market
+from bacalhau_spot.core.plan import Plan, demand, misfit_advice, misfits, plan
 from bacalhau_spot.core.stake import (
     Stake,
     held_by,
@@ -22,18 +20,18 @@ from bacalhau_spot.core.stake import (
     share_warnings,
     stake,
 )
-from bacalhau_spot.core.verdict import worst
+from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
-from bacalhau_spot.engine.offers import Wanted, region_offers
 from bacalhau_spot.engine.prices import prices_now, rates
+from bacalhau_spot.engine.regions import choose_regions, with_regions
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.cost import Rates
@@ -72,8 +70,7 @@ async def prepare(
     choices: tuple[Choice, ...] = ()
     remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
-        choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
-        spec = _with_regions(spec, choices)
+        spec, choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
     _check_seen(spec, seen)
@@ -131,37 +128,27 @@ async def _budget(
 
 async def _choose(
     calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey, *, memory: Memory
-) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
-    """What becomes of each region where `auto` leaves it open, and what there is to say about that."""
-    count = spec.auto_regions or 0
-    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
-    present = {instance.region for instance in seen.instances if instance.alive}
-    if len(present) >= count:  # nothing is open
-        return choose(count, present=present, offers=(), nodes=share), ()
-    wanted = Wanted(spec.instance_types, spec.requirements, nodes=max(1, share))
+) -> tuple[ClusterSpec, tuple[Choice, ...], tuple[str, ...]]:
+    """The configuration with regions in the place of `auto`, what became of each region, and remarks on that."""
     reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    found = await region_offers(
-        calls, wanted, regions=reachable, account=here.identity.account_id, memory=memory
+    if seen.unseen and not reachable:
+        raise worst_of(seen.unseen)
+    choices, remarks = await choose_regions(
+        calls,
+        spec,
+        reachable=reachable,
+        present={instance.region for instance in seen.instances if instance.alive},
+        identity=here.identity,
+        memory=memory,
     )
-    choices = choose(count, present=present, offers=found.regions, nodes=wanted.nodes)
-    return choices, remarks_on(choices, count=count, nodes=wanted.nodes, offers=found)
-
-
-def _with_regions(spec: ClusterSpec, choices: Sequence[Choice]) -> ClusterSpec:
-    """The regions that `auto` stands for now."""
-    names = chosen_names(choices)
-    if names:
-        return replace(spec, regions=tuple(RegionSpec(name) for name in names))
-    if any(choice.reason is Reason.NO_ROOM for choice in choices):
+    none = nowhere(choices)
+    if none is not None:
         raise UserError(
-            "in no enabled region the account's spot quota leaves room for the nodes",
-            hint="`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
+            none.what,
+            hint=none.hint,
+            exit_code=ExitCode.USAGE if none.reason is Reason.NO_OFFER else ExitCode.FAILED,
         )
-    raise UserError(
-        "no enabled region offers the configured instance types",
-        hint="change `instance_types`, or name the regions under `regions`",
-        exit_code=ExitCode.USAGE,
-    )
+    return with_regions(spec, choices), choices, remarks
 
 
 async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:
@@ -173,24 +160,17 @@ def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
     configured = {region.name for region in spec.regions}
     blind = [problem for problem in seen.unseen if problem.region in configured]
     if blind:
-        code = worst(problem.code for problem in blind)
-        first = next(problem for problem in blind if problem.code == code)
-        raise CloudError(first.code, first.message, operation=first.operation, region=first.region)
+        raise worst_of(blind)
 
 
 def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
     """Raises UserError when a region has none of the types, or its image is for another architecture."""
-    named = {region.name: region for region in spec.regions}
-    problems: list[str] = []
-    for name, market in found.items():
-        region = named[name]
-        types = region.instance_types or spec.instance_types or ("types that meet the requirements",)
-        problems.extend(market_problems(market, image=region.image or spec.image, types=types))
+    problems = tuple(problem for market in found.values() for problem in misfits(spec, market))
     if problems:
         raise UserError(
             "the configured instance types and images do not fit",
-            details=tuple(problems),
-            hint="change `instance_types` or `image`, for all regions or for one under `regions`",
+            details=problems,
+            hint=misfit_advice(spec),
             exit_code=ExitCode.USAGE,
         )
 

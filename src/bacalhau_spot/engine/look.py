@@ -1,0 +1,48 @@
+"""One look of the checkup: it has an end, and what goes wrong in it is told in its place and stops no other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core import checkup
+from bacalhau_spot.engine.calls import problem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from bacalhau_spot.core.checkup import Check, Finding
+    from bacalhau_spot.engine.calls import Calls
+
+T = TypeVar("T")
+
+# How long one look may take, whatever it waits for.
+DEADLINE_S = 30.0
+_UNTOLD = "it could not be told"
+
+
+async def learned(
+    calls: Calls, check: Check, part: Awaitable[T], *, blind: str = _UNTOLD
+) -> tuple[T | None, tuple[Finding, ...]]:
+    """What `part` found out; or None, and the finding that says why it is not known. Never raises."""
+    try:
+        return await asyncio.wait_for(part, DEADLINE_S), ()
+    except TimeoutError:
+        why = f"there was no answer within {DEADLINE_S:.0f} seconds"
+        return None, (checkup.not_looked_at(check, why=why, fix="run `bacalhau-spot doctor` again"),)
+    except CloudError as error:
+        return None, (checkup.refusal(check, problem_of(error), blind=blind),)
+    except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
+        return None, (checkup.refusal(check, calls.mistake(error, region=""), blind=blind),)
+
+
+async def looked(calls: Calls, check: Check, part: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """The findings of `part`, or why there are none. Only for what does not look in turn: its deadline would come first."""
+    found, why = await learned(calls, check, part)
+    return why if found is None else tuple(found)
+
+
+async def together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
+    """All of them at once, in their order."""
+    return tuple(one for group in await asyncio.gather(*looks) for one in group)

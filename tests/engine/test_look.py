@@ -1,0 +1,77 @@
+"""One look of the checkup: whatever becomes of it, it is told in its place, and no other is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from typing import Any, cast
+
+import pytest
+
+from bacalhau_spot.cloud.port import Cloud, CloudError
+from bacalhau_spot.core.checkup import Check, Finding, Mark
+from bacalhau_spot.core.model import Identity
+from bacalhau_spot.engine import look
+from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.doctor_aws import account
+from bacalhau_spot.engine.memory import Forgetful
+from support.clock import FakeClock
+from support.engine_clock import EngineClock
+
+
+class Account:
+    """An account in which one thing never answers, or answers amiss."""
+
+    def __init__(self, amiss: BaseException | None = None) -> None:
+        self._amiss = amiss
+
+    async def identity(self) -> Identity:
+        return Identity("000000000000", "arn:aws:iam::000000000000:user/me")
+
+    async def credentials_origin(self) -> str:
+        return "env"
+
+    async def role_arn(self, name: str) -> str:
+        return f"arn:aws:iam::000000000000:role/{name}"
+
+    async def time_at_aws(self) -> datetime:
+        if self._amiss is not None:
+            raise self._amiss
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+def findings(there: Any) -> dict[Check, Finding]:
+    calls = Calls(
+        cast("Cloud", there),
+        clock=EngineClock(FakeClock()),
+        emit=lambda _event: None,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
+    found = asyncio.run(account(calls, None, memory=Forgetful()))
+    return {one.check: one for one in found}
+
+
+def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look that hangs comes to its own end: what was asked beside it is told as it is."""
+    monkeypatch.setattr(look, "DEADLINE_S", 0.01)
+    found = findings(Account())
+    assert found[Check.CREDENTIALS].mark is found[Check.SPOT_ROLE].mark is Mark.PASS
+    assert found[Check.CLOCK].mark is Mark.WARN
+    assert "no answer within" in found[Check.CLOCK].what
+
+
+@pytest.mark.parametrize(
+    "amiss",
+    [
+        CloudError("AccessDenied", "no", operation="GetCallerIdentity", region=""),
+        ZeroDivisionError("a mistake of ours"),
+    ],
+)
+def test_a_refusal_or_a_mistake_is_told_and_stops_no_other(amiss: BaseException) -> None:
+    found = findings(Account(amiss))
+    assert found[Check.SPOT_ROLE].mark is Mark.PASS
+    assert found[Check.CLOCK].mark is Mark.WARN
+    assert found[Check.CLOCK].fix
