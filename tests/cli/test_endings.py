@@ -134,7 +134,7 @@ def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: Program)
     program.configure(nodes=1, regions="[us-east-1]")
     done = program("create", "--yes")
     assert done.code == 4
-    assert "hint: ask your administrator for ec2:CreateVpc (" in done.stderr
+    assert "hint: ask your administrator to allow ec2:CreateVpc (" in done.stderr
     assert "Encoded authorization failure message" not in done.stderr + done.stdout
     decoded = [one for one in sandbox.world.calls if one[1] == "sts:DecodeAuthorizationMessage"]
     assert len(decoded) == 1

@@ -286,7 +286,7 @@ def test_one_meaning_is_one_error() -> None:
 def test_codes_without_a_row_stay_apart() -> None:
     """Nothing says that they mean the same."""
     problems = [Problem("Strange", "", "A", "us-east-1"), Problem("Stranger", "", "B", "us-east-1")]
-    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (Stranger)",)
+    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (B: Stranger)",)
 
 
 def test_the_columns_add_up() -> None:

@@ -144,6 +144,7 @@ def _default(value: object) -> object:
 def usage_message(error: CycloptsError) -> str:
     """What is wrong with the command line, in one line, without a suggestion that agrees to something."""
     text = " ".join(str(error).split()).rstrip(".")
+    text = re.sub(r"\.? Available commands:.*", "", text)  # cut short, and --help has them all
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)
     return text[:1].lower() + text[1:]

@@ -94,11 +94,13 @@ def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
     if any(choice.reason is Reason.NO_ROOM for choice in choices):
         return Nowhere(
             Reason.NO_ROOM,
-            "in no enabled region the account's spot quota leaves room for the nodes",
-            "`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
+            "in no enabled region the account's quota for spot instances leaves room for the nodes",
+            "`bacalhau-spot offers --by region` shows how much there is in each: set fewer `nodes`, more regions under "
+            "`regions`, or "
+            "ask AWS for more at https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
         )
     return Nowhere(
         Reason.NO_OFFER,
         "no enabled region offers the configured instance types",
-        "change `instance_types`, or name the regions under `regions`",
+        "change `instance_types`: `bacalhau-spot offers` shows what there is where",
     )

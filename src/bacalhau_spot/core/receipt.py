@@ -130,6 +130,17 @@ class CreateReceipt:
         return tuple(region.problem for region in self.regions if region.problem is not None)
 
     @property
+    def unsolved(self) -> tuple[Problem, ...]:
+        """The problems that other regions did not make up for, and those that have to be mended even so."""
+        found = tuple(
+            region.problem
+            for region in self.regions
+            if region.problem is not None
+            and (region.short or judge(region.problem.code).fault in {Fault.CREDENTIALS, Fault.PERMISSION})
+        )
+        return self.problems if self.interrupted or (self.missing and not found) else found
+
+    @property
     def exit_code(self) -> ExitCode:
         if self.interrupted:
             return ExitCode.INTERRUPTED

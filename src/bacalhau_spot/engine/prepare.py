@@ -183,7 +183,8 @@ def _check_shares(
         raise UserError(
             "the nodes cannot be spread over so few capacity pools as `max_share_per_pool` asks for",
             details=problems,
-            hint="allow more `instance_types` or `regions`, or raise `max_share_per_pool`",
+            hint="add to `instance_types` or `regions` (`bacalhau-spot offers` shows which there are), or raise "
+            "`max_share_per_pool`",
             exit_code=ExitCode.USAGE,
         )
 

@@ -14,21 +14,24 @@ ROWS = {
         "unauthorized",
         Fault.CREDENTIALS,
         "the orchestrator does not accept the API key or password",
-        "set the variables that `bacalhau.api.key_env`, or `user_env` and `password_env`, name to what the orchestrator's "
-        "`API.Auth.Users` lists; `bacalhau-spot config show` says where each value comes from",
+        "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
+        "`user_env` and "
+        "`password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its configuration",
     ),
     "OrchestratorForbidden": _api(
         "forbidden",
         Fault.PERMISSION,
         "the orchestrator's API key or user may not do this",
-        "give it the actions read:node and write:node under `API.Auth.Users` of the orchestrator, and restart that",
+        "ask whoever runs the orchestrator to give it the actions read:node and write:node under `API.Auth.Users`, and to "
+        "restart it",
     ),
     "OrchestratorUnreachable": _api(
         "unreachable",
         Fault.NETWORK,
         "the orchestrator's API cannot be reached",
-        "check `bacalhau.api.host` (the port is 1234 unless given) and that this machine may reach it: "
-        "`curl HOST:1234/api/v1/agent/alive`",
+        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may "
+        "reach it: "
+        "`curl {host}/api/v1/agent/alive`",
     ),
     "OrchestratorTimeout": _api(
         "time-out",
@@ -47,7 +50,7 @@ ROWS = {
         "scheme",
         Fault.CONFIG,
         "`bacalhau.api.host` has the wrong one of http:// and https://",
-        "write the other one in front of the address",
+        "write the other one in front of the address: `bacalhau-spot configure --set bacalhau.api.host={other}`",
     ),
     "OrchestratorRedirect": _api(
         "redirect",
