@@ -17,6 +17,7 @@ from bacalhau_spot.core.choose import Reason, chosen_names, nowhere
 from bacalhau_spot.core.quotas import Headroom, quota_of
 from bacalhau_spot.core.refused import refused_action
 from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -273,7 +274,7 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
             Check.MARKET,
             Mark.FAIL,
             "; ".join(problems),
-            f"{advice}; `bacalhau-spot offers` shows what there is",
+            advice,
         )
     pools, zones = len(market.offers), len(market.zones)
     text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"
@@ -282,7 +283,7 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
             Check.MARKET,
             Mark.WARN,
             f"{text}; losing one loses much",
-            "add types to `instance_types` in the configuration; `bacalhau-spot offers` shows them",
+            f"add types to `instance_types` in the configuration; {MORE_TYPES} shows which can be had",
         )
     if all(offer.usd_per_hour is None for offer in market.offers):
         return Finding(

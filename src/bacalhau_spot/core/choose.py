@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.offers import Standing, ranked, standing
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -102,5 +103,5 @@ def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
     return Nowhere(
         Reason.NO_OFFER,
         "no enabled region offers the configured instance types",
-        "change `instance_types`: `bacalhau-spot offers` shows what there is where",
+        f"change `instance_types`: {MORE_TYPES} shows what can be had where",
     )

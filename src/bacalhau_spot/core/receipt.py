@@ -184,6 +184,10 @@ class Fate:
     LEFT = "left"  # not reached: interrupted, or something before it did not go
 
 
+# How the owner of what a service of AWS made begins.
+A_SERVICE = "an AWS service"
+
+
 @dataclass(frozen=True, slots=True)
 class Blocker:
     """What keeps a resource of ours, and is not ours. `owner`: as far as AWS shows; `of`: the id that it hangs on.

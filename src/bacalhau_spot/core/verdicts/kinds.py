@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 
 from bacalhau_spot.errors import ExitCode
 
+# Where other instance types are found: without a size, only those of the configuration are looked at.
+MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
 # What a hint says where AWS does not say which action it refused.
 _SOME_ACTION = "the action that AWS names"
 

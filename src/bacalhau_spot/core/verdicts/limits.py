@@ -6,7 +6,7 @@ Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; Service Quotas
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
 
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
 
@@ -132,14 +132,14 @@ CAPACITY = Verdict(
     Fault.CAPACITY,
     Action.OTHER_REGION,
     "no spot capacity in {region}",
-    "add instance types or regions to the configuration (`bacalhau-spot offers` shows where there is room), or try again later",
+    f"add instance types or regions to the configuration ({MORE_TYPES} shows what can be had where), or try again later",
 )
 _NOT_HERE = Verdict(
     "type-not-in-zone",
     Fault.CAPACITY,  # another pool's turn
     Action.OTHER_REGION,
     "the instance type is not to be had in that zone of {region}",
-    "add instance types or regions to the configuration; `bacalhau-spot offers` shows which there are",
+    f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
 )
 _FULL_SUBNET = Verdict(
     "full-subnet",

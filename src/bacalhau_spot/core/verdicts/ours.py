@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict
 from bacalhau_spot.errors import ISSUES_URL
 
 # The code under which a mistake of this program is told.
@@ -30,8 +30,9 @@ ROWS = {
         Fault.CAPACITY,
         Action.OTHER_REGION,
         "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
-        "a pool is an instance type in a zone: add instance types or regions to the configuration (`bacalhau-spot offers` shows "
-        "which there are), or raise `max_share_per_pool`",
+        f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
+        "can be "
+        "had where), or raise `max_share_per_pool`",
     ),
     # While cleaning up
     "Protected": Verdict(
@@ -46,7 +47,7 @@ ROWS = {
         Fault.BUSY,
         Action.DONE,
         "something of ours is used by what is not ours",
-        "the report names what uses it and the command that frees it; then run the same command again",
+        "the report names what uses it and the command that frees it: ask whoever made it first, then run the same command again",
     ),
     "LauncherLives": Verdict(
         "launcher",

@@ -5,7 +5,7 @@ Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
 from bacalhau_spot.errors import ISSUES_URL
 
 
@@ -80,8 +80,7 @@ _ENCRYPTION_KEY = _wrong(
 _UNSUPPORTED = _wrong(
     "unsupported",
     "AWS does not support this in {region}",
-    "what AWS names above does not go together: choose other `instance_types` (`bacalhau-spot offers` lists them) or `image: "
-    "auto`",
+    f"what AWS names above does not go together: choose other `instance_types` ({MORE_TYPES} lists some), or `image: auto`",
 )
 _BAD_VALUE = _wrong(
     "bad-value",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.receipt import Fate, by_region
+from bacalhau_spot.core.receipt import A_SERVICE, Fate, by_region
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
 from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
 
@@ -128,6 +128,8 @@ def _left(receipt: TeardownReceipt) -> list[RenderableType]:
             lines.append(Said(f"  kept by {kind_name(blocker.kind)} {blocker.id}{owner}"))
             if blocker.free:
                 lines.append(Said(blocker.free, style="cyan", prefix="    free it: ", whole=True))
+            elif blocker.owner.startswith(A_SERVICE):
+                lines.append(Said("delete it in the service that made it", prefix="    free it: "))
     return lines
 
 
