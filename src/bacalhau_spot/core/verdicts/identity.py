@@ -62,9 +62,10 @@ _NO_KEY = _nobody(
 _HALF_KEY = _nobody(
     "half-credentials",
     "the AWS credentials are incomplete",
-    "where it is `env`: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-    "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY`; where it is a file: `aws configure{profile}` asks for both, "
-    "and a profile with role_arn needs source_profile beside it",
+    "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+    "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where "
+    "they name a "
+    "role: the profile needs source_profile beside role_arn",
 )
 _NO_PROFILE = _nobody(
     "no-such-profile",
@@ -181,7 +182,7 @@ _SSO_ROLE = _forbidden(
 )
 _SERVICE_ROLE = _forbidden(
     "spot-role",
-    "the account has never used spot instances, and you may not create the role that AWS needs for them",
+    "the account has never used spot instances, and you may not make the role that AWS starts them under (a service-linked role)",
     "have an administrator run once: `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`; "
     "then run the same command again",
     action=Action.STOP,

@@ -92,7 +92,8 @@ NUANCES = (
         _denied_by(
             "denied-by-session",
             "the policy of your AWS session does not allow this in {region}",
-            "sign in with another permission set or role that allows {action}, and name its profile with --profile",
+            "sign in with another role (with single sign-on: another permission set) that allows {action}, and name its "
+            "profile with --profile",
         ),
     ),
     Nuance(

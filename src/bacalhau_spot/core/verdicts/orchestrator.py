@@ -43,8 +43,9 @@ ROWS = {
         "tls",
         Fault.CONFIG,
         "the certificate of the orchestrator's API is not trusted here",
-        "set `bacalhau.api.ca_file` to the authority's certificate (PEM), and `bacalhau.api.host` to a name that the "
-        "certificate holds",
+        "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of whoever signed it (PEM; whoever "
+        "runs the "
+        "orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
     ),
     "OrchestratorScheme": _api(
         "scheme",
