@@ -68,8 +68,10 @@ _BUSY = Verdict(
     "busy",
     Fault.BUSY,
     Action.RETRY,
-    "AWS is not done with something in {region}, or something else still uses it",
-    "run the same command again in a few minutes; where the report names what keeps it, free that first",
+    "something in {region} is still used by something else, or AWS is not done with it",
+    "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
+    "command "
+    "again in a few minutes",
 )
 _LAG = Verdict(
     "lag",
