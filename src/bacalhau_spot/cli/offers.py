@@ -136,18 +136,10 @@ def _view(arranged: Offers, table: Table) -> RenderableType:
 
 async def _look(call: Invocation, calls: Calls, wanted: Wanted, *, regions: tuple[str, ...]) -> Offers:
     here = await observe.standing(calls)
-    reachable = observe.enabled(here.regions)
-    unknown = sorted(set(regions) - set(reachable))
-    if unknown:
-        raise UserError(
-            f"{', '.join(unknown)} is not an enabled region of this account",
-            hint=f"the enabled ones are {', '.join(reachable)}",
-            exit_code=ExitCode.USAGE,
-        )
     return await all_offers(
         calls,
         wanted,
-        regions=regions or reachable,
+        regions=observe.chosen(here.regions, regions),
         account=here.identity.account_id,
         memory=Files(call.memory_dir, clock=call.runtime.clock),
         rates=partial(interruption_rates, call.access.advisor_url),
