@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -29,10 +30,14 @@ _DOCS = "docs/doctor.md"
 
 def checkup_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
-    for one in findings:
-        name = one.check.value.ljust(_WIDE)
+    for same in _alike(findings):
+        one = same[0]
+        several = [each.check.value for each in same] if len(same) > 1 else []
+        name = (plural(len(several), "check") if several else one.check.value).ljust(_WIDE)
         lines.append(Said(f"{name}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark]))
-        lines.extend(Said(text, prefix=_BELOW) for text in one.details)
+        lines.extend(
+            Said(text, prefix=_BELOW) for text in (*([", ".join(several)] if several else []), *one.details)
+        )
         if one.fix:
             command = one.fix.startswith(_COMMANDS)
             lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
@@ -43,6 +48,14 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
         )
     )
     return Group(*lines)
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
+    return [
+        list(same)
+        for _, same in groupby(findings, key=lambda one: (one.mark, one.what, one.fix, one.details))
+    ]
 
 
 def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
