@@ -211,11 +211,31 @@ CASES = [
             "regions: [us-west-1]\ninstance_types: [t3.medium]",
         ),
     ),
-    Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
+    Case(
+        C.MARKET,
+        F,
+        "us-west-2: it could not be told: your AWS identity is not allowed",
+        "DescribeSpotPriceHistory",
+        {
+            "faults": [
+                {"match": "ec2:DescribeSpotPriceHistory", "code": "UnauthorizedOperation", "status": 403}
+            ]
+        },
+        code=DENIED,
+    ),
     Case(
         C.MARKET,
         W,
-        "no regions could be chosen: DescribeSpotPriceHistory: UnauthorizedOperation",
+        "us-west-2: it could not be told: DescribeSpotPriceHistory: InternalError",
+        "",
+        {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
+        code=0,
+    ),
+    Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
+    Case(
+        C.MARKET,
+        F,
+        "no regions could be chosen: your AWS identity is not allowed",
         "ec2:DescribeSpotPriceHistory",
         {"deny": ["ec2:DescribeSpotPriceHistory"]},
         change=AUTO,
@@ -316,7 +336,7 @@ def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, in
     assert [one for one in found if case.says in one["what"] and case.fix in one["fix"]], done.stdout
     if case.code is not None:
         assert done.code == case.code
-        assert done.envelope["errors"]
+        assert bool(done.envelope["errors"]) == bool(case.code)
     elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
         assert done.code == 0
 
