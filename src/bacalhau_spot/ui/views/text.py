@@ -116,12 +116,8 @@ class Columns:
                 break
             kept = [one for one in kept if one != head]
         width = max(options.max_width, self._width(kept, folded=True))
-        table = self._table(kept)
-        if width <= options.max_width:
-            yield from console.render(table, options)
-            return
-        # The blanks behind a short row would be folded into an empty line.
-        for line in console.render_lines(table, options.update(max_width=width), pad=False):
+        # The blanks behind a short row would be folded into an empty line where there is no room, and are in a pipe's text.
+        for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
             yield from _stripped(line)
             yield Segment.line()
 
