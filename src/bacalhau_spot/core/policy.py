@@ -71,24 +71,43 @@ def documents(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Actions, each with a resource that it is to be done on, in one context of condition keys: all that one bound allows."""
+    """Actions, the resource that all of them are to be done on (`*`: whichever), and the condition keys of such a call."""
 
-    asked: tuple[tuple[str, str], ...]
+    actions: tuple[str, ...]
+    resource: str
     context: tuple[tuple[str, str], ...]
+
+
+# Condition keys of which the questions give all that a call of ours would show. Of others (the caller's address, second
+# factor, time …) nobody but AWS knows what a call would show.
+_OURS_TO_TELL = (
+    *("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"),
+    *("ec2:createaction", "ec2:vpc", "iam:awsservicename", "iam:passedtoservice"),
+)
+
+
+def undecidable(missing: Sequence[str]) -> bool:
+    """Whether a refusal hangs on condition keys that no question can give."""
+    return any(not key.lower().startswith(_OURS_TO_TELL) for key in missing)
 
 
 def questions(
     spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
 ) -> tuple[Question, ...]:
-    """What must be allowed for these commands to work, one question a bound, about things that there might be."""
+    """What must be allowed for these commands to work, about things that there might be: one question a bound and a resource.
+
+    A resource each, because an action asked about on a resource of another kind is refused, and because AWS takes no `*`
+    beside an ARN.
+    """
     place = Place(spec, account=account, partition=partition)
     rows = needed(spec, tuple(commands))
     found = []
     for bound in Bound:
-        actions = sorted({row.action for row in rows if bound in row.bounds})
-        if actions:
-            asked = tuple((action, _example(bound, place, action)) for action in actions)
-            found.append(Question(asked=asked, context=_context(_conditions(bound, place))))
+        on: dict[str, list[str]] = {}
+        for action in sorted({row.action for row in rows if bound in row.bounds}):
+            on.setdefault(_example(bound, place, action), []).append(action)
+        context = _context(_conditions(bound, place)) if on else ()
+        found += [Question(tuple(actions), resource, context) for resource, actions in on.items()]
     return tuple(found)
 
 
@@ -112,10 +131,14 @@ def _example(bound: Bound, place: Place, action: str) -> str:
     if bound is Bound.OUR_ROLE:
         kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
     chosen = next((one for one in resources if kind in one), resources[0])
-    service, region, rest = chosen.split(":", 5)[2], chosen.split(":", 5)[3], chosen.split(":", 5)[5]
+    service, region, account, rest = chosen.split(":", 5)[2:]
     where = _ANY_REGION if region == "*" else region
-    account = chosen.split(":", 5)[4]
-    return f"arn:{place.partition}:{service}:{where}:{account}:{rest.replace('*', 'example')}"
+    owner = place.account if account == "*" else account
+    inside = "/example" if bound is Bound.BUCKETS and action in _ON_OBJECTS else ""
+    return f"arn:{place.partition}:{service}:{where}:{owner}:{rest.replace('*', 'example')}{inside}"
+
+
+_ON_OBJECTS = frozenset({"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"})
 
 
 _ANY_REGION = "us-east-1"

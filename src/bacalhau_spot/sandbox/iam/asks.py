@@ -58,6 +58,23 @@ def action_of(call: Call) -> str:
     return f"{service}:{call.action or _rest_action(call)}"
 
 
+def names_things(action: str) -> bool:
+    """Whether policies can narrow an action to single things: few of EC2's looks; beside EC2, what things.py knows."""
+    service, _, name = action.partition(":")
+    if service == "ec2":
+        return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
+    return service == "s3" or action in things.ABOUT or action in _BEHIND
+
+
+# Asked about a thing, but not by a call of the same name, or about one that is only being made.
+_BEHIND = frozenset(
+    {
+        *("iam:CreateInstanceProfile", "iam:CreateRole", "iam:CreateServiceLinkedRole", "iam:PassRole"),
+        *("iam:TagInstanceProfile", "iam:TagRole", "ssm:AddTagsToResource"),
+    }
+)
+
+
 class Asker:
     """Takes calls apart. `last`: the services themselves, asked for what only they know."""
 
