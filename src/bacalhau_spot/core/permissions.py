@@ -123,12 +123,14 @@ _LOOKS = (
     *_rows(
         "ec2",
         "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
-        "DescribeFleets DescribeFlowLogs DescribeInstanceAttribute DescribeInstanceConnectEndpoints DescribeKeyPairs "
+        "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
         "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
         "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
         by=_TEARDOWN,
     ),
+    # Not on everything: it would show any instance's user-data, and others' secrets in it.
+    *_rows("ec2", "DescribeInstanceAttribute", by=_TEARDOWN, bounds=(Bound.OURS,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", by=_TEARDOWN),
     *_rows("tag", "GetResources", by=_TEARDOWN),
     *_rows("ssm", "DescribeParameters ListTagsForResource", by=_TEARDOWN),
@@ -138,7 +140,7 @@ _LOOKS = (
     *_rows("sqs", "GetQueueUrl ListQueueTags", by=_TEARDOWN),
     *_rows("sns", "ListTagsForResource", by=_TEARDOWN),
     *_rows("logs", "DescribeLogGroups ListTagsForResource", by=_TEARDOWN),
-    *_rows("s3", "GetBucketTagging ListBucketVersions ListBucketMultipartUploads", by=_TEARDOWN),
+    *_rows("s3", "GetBucketTagging", by=_TEARDOWN),
     *_rows(
         "iam",
         "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
@@ -242,7 +244,7 @@ _DELETES = (
     # A bucket's tag binds nothing unless its owner has switched that on; its name is what there is.
     *_rows(
         "s3",
-        "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion",
+        "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion ListBucketMultipartUploads ListBucketVersions",
         by=_TEARDOWN,
         bounds=(Bound.BUCKETS,),
     ),
