@@ -243,3 +243,19 @@ def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
     sandbox.settings.policies = []
     rows = sandbox.client("ec2", "us-west-2").describe_instances(InstanceIds=[left])["Reservations"]
     assert rows[0]["Instances"][0]["State"]["Name"] == "running"
+
+
+def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: Program) -> None:
+    """It and its subnets carry no tag of ours: it is named in the policy, and nothing of another VPC is enough."""
+    ec2 = sandbox.client("ec2", REGION)
+    vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    user.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {vpcs[0]['VpcId']}}}}}")
+    path = user.folder / "config.yaml"
+    text = path.read_text()
+    for vpc_id, code in (("vpc-0123456789abcdef0", 4), (vpcs[0]["VpcId"], 0)):
+        path.write_text(text.replace(vpcs[0]["VpcId"], vpc_id))
+        sandbox.settings.policies = policy(user, "create", "destroy")
+        path.write_text(text)
+        done = user("create", "--yes")
+        assert done.code == code, done.stderr
+    assert user("destroy", "--yes").code == 0
