@@ -43,7 +43,8 @@ def test_no_row_is_there_twice() -> None:
 def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str, ...]) -> None:
     """AWS: IAM User Guide, "IAM and AWS STS quotas": 6,144 characters without white space. Names as long as they may be."""
     long = Naming(tag_key="k" * 127, tag_value="v" * 256, creator="c" * 256, resource_prefix="p" * 32)
-    for naming in (Naming(), long):
+    wide = Naming(tag_key="щ" * 127, tag_value="щ" * 256, creator="щ" * 256)
+    for naming in (Naming(), long, wide):
         made = policy.documents(spec(naming=naming), commands=commands, account="1" * 12)
         for one in made:
             assert len("".join(json.dumps(one, indent=2).split())) <= policy.characters(one) <= 6144

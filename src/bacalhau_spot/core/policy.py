@@ -180,8 +180,10 @@ def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
 
 
 def characters(document: Document) -> int:
-    """As AWS counts them. The tag's own spaces count, and are counted."""
-    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+    """As AWS counts them, at most. The tag's own spaces count, and are counted; other letters than ASCII's are written as JSON
+    escapes them, and count so.
+    """
+    return len(json.dumps(document, separators=(",", ":")))
 
 
 def packed(statements: Sequence[Statement]) -> tuple[Document, ...]:
