@@ -165,6 +165,9 @@ _MAKES = (
     *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
     *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.YOUR_VPC,), when=_GIVEN),
     *_rows("ec2", "CreateLaunchTemplate", by=("create",), bounds=(Bound.BORN,)),
+    # CreateFleet needs the tags of instances and volumes in the call itself: those in the template count for RunInstances only
+    # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: only a launch that
+    # names one is asked about it, and then could read anybody's disk (EC2 user guide, "Launch instances (RunInstances)").
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
@@ -176,6 +179,8 @@ _MAKES = (
     *_rows("ec2", "CreateTags", by=WIDER, bounds=(Bound.ADOPTING,)),
     *_rows("ec2", "AttachInternetGateway", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
     *_rows("ec2", "CreateRoute", by=("create",), bounds=(Bound.ROUTES,), when=_NETWORK),
+    # The reference names the rule, too, as optional: it counts only where it is tagged, and ours is not (IAM user guide, "Amazon
+    # EC2: Allows managing EC2 security groups with a specific tag": the group alone).
     *_rows("ec2", "AuthorizeSecurityGroupIngress", by=("create",), bounds=(Bound.OURS,), when=(When.SSH,)),
     *_rows("ec2", "CreateLaunchTemplateVersion", by=("create",), bounds=(Bound.OURS,)),
     *_rows(
