@@ -155,6 +155,22 @@ NOWHERE = (
     "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
     "regions: {auto: {count: 2}}\ninstance_types: [p9.large]",
 )
+ALL_BUT_SQS = "autoscaling cloudwatch ec2 events iam logs pricing s3 secretsmanager servicequotas sns ssm tag"
+# Queues only with a second factor: whether the caller has one, the simulator is not told.
+SECOND_FACTOR = [
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": [f"{name}:*" for name in ALL_BUT_SQS.split()], "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": "sqs:*",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+            },
+        ],
+    }
+]
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
     Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
@@ -182,6 +198,13 @@ CASES = [
         "could not be asked about",
         "iam-policy",
         {"faults": [{"match": "iam:SimulatePrincipalPolicy", "code": "InternalError", "status": 500}]},
+    ),
+    Case(
+        C.PERMISSIONS,
+        W,
+        "3 actions could not be asked about (IAM's simulator says nothing certain",
+        "iam-policy",
+        {"policies": SECOND_FACTOR},
     ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
     Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),

@@ -222,6 +222,10 @@ class Rights:
     why: str = ""
 
 
+# Why some actions are not told although the simulator answers.
+UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them has conditions that only a real call can meet"
+
+
 def permissions(rights: Rights) -> Finding:
     policy = "have an administrator attach what `bacalhau-spot iam-policy` prints, or use another profile with --profile"
     unasked = f"{len(rights.unasked)} actions could not be asked about ({rights.why})"

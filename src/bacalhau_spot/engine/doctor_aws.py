@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
+    from bacalhau_spot.core.policy import Question
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
 
@@ -135,17 +136,18 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
     asked = questions(
         spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
     )
-    actions = {action for question in asked for action, _ in question.asked}
+    actions = {action for question in asked for action in question.actions}
     missing, dry = await _dry_runs(calls, spec, actions)
     why = ""
     try:
         principal = await _principal(calls, identity)
         answers = await asyncio.gather(
-            *(calls.read("", partial(calls.cloud.refused, principal, question)) for question in asked)
+            *(calls.read("", partial(calls.cloud.may, principal, question)) for question in asked)
         )
-        for action in sorted({action for answer in answers for action in answer}):
+        told, refused = _tally(asked, answers)
+        told, why = told | dry, checkup.UNCERTAIN
+        for action in refused:
             missing.setdefault(action, "")
-        told = actions
     except CloudError as error:
         fault = judge(error.code, error.message).fault
         if fault is Fault.CREDENTIALS:
@@ -157,6 +159,14 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
     unasked = tuple(sorted(actions - told - set(missing)))
     rights = Rights(asked=len(told - set(missing)), missing=missing, unasked=unasked, why=why)
     return (checkup.permissions(rights),)
+
+
+def _tally(asked: Sequence[Question], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
+    """The actions of which every question had its answer, and those that some answer refuses."""
+    pairs = [(action, answer) for one, answer in zip(asked, answers, strict=True) for action in one.actions]
+    silent = {action for action, answer in pairs if action not in answer}
+    refused = {action for action, answer in pairs if not answer.get(action, True)}
+    return {action for action, _ in pairs} - silent, refused
 
 
 async def _principal(calls: Calls, identity: Identity) -> str:

@@ -169,8 +169,8 @@ def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Colum
     return Columns(heads, [row[: len(heads)] for row in rows], prose=("value",))
 
 
-def json_text(data: Mapping[str, Any]) -> Group:
-    return verbatim(json.dumps(data, indent=2, ensure_ascii=False))
+def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
+    return verbatim(json.dumps(data, indent=2, ensure_ascii=ascii_only))
 
 
 def tree_view(data: Mapping[str, Any]) -> Columns:
