@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import Done, Program
+from support.schemas import schema
 
 
 @pytest.fixture
@@ -42,6 +44,30 @@ def test_a_newcomers_first_minutes(newcomer: Program) -> None:
     assert log.parent.name == "sandbox"
     assert newcomer("sandbox", "stop").code == 0
     assert "no sandbox was running" in newcomer("sandbox", "stop").stdout
+
+
+def test_what_programs_are_told_has_its_published_form(newcomer: Program) -> None:
+    """Each command about the sandbox and the configuration, to the key."""
+    lines = (
+        *("sandbox status", "sandbox stop", "configure --defaults", "config show", "config upgrade"),
+        *("config upgrade --write", "config schema", "sandbox start", "sandbox set latency_s=0"),
+    )
+    for line in lines:
+        whole(newcomer(*line.split(), "-o", "json"))
+    assert newcomer("create", "--sandbox", "--yes").code == 0
+    node = newcomer("list", "--sandbox", "-o", "json").data["instances"][0]["id"]
+    whole(newcomer("sandbox", "interrupt", node, "-o", "json"))
+    status = whole(newcomer("sandbox", "status", "-o", "json"))
+    assert sum(sum(each.values()) for each in status["instances"].values()) == 12
+    assert newcomer("destroy", "--sandbox", "--yes").code == 0
+    assert whole(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}
+
+
+def whole(done: Done) -> dict[str, Any]:
+    """What was printed, which has the published form."""
+    assert done.code == 0, done.stdout
+    schema("output.schema.json").validate(done.envelope)
+    return done.data
 
 
 def test_mistakes(newcomer: Program) -> None:

@@ -9,12 +9,13 @@ from typing import Any, cast
 import pytest
 
 from bacalhau_spot.cloud.port import Cloud, CloudError
-from bacalhau_spot.core.checkup import Check, Finding, Mark
+from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
 from bacalhau_spot.core.model import Identity
 from bacalhau_spot.engine import look
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.doctor_aws import account
 from bacalhau_spot.engine.memory import Forgetful
+from bacalhau_spot.errors import ExitCode
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
@@ -22,10 +23,13 @@ from support.engine_clock import EngineClock
 class Account:
     """An account in which one thing never answers, or answers amiss."""
 
-    def __init__(self, amiss: BaseException | None = None) -> None:
+    def __init__(self, amiss: BaseException | None = None, *, unreachable: bool = False) -> None:
         self._amiss = amiss
+        self._unreachable = unreachable
 
     async def identity(self) -> Identity:
+        if self._unreachable:
+            raise CloudError("NameResolutionError", "no", operation="GetCallerIdentity", region="")
         return Identity("000000000000", "arn:aws:iam::000000000000:user/me")
 
     async def credentials_origin(self) -> str:
@@ -75,3 +79,11 @@ def test_a_refusal_or_a_mistake_is_told_and_stops_no_other(amiss: BaseException)
     assert found[Check.SPOT_ROLE].mark is Mark.PASS
     assert found[Check.CLOCK].mark is Mark.WARN
     assert found[Check.CLOCK].fix
+
+
+def test_an_aws_that_cannot_be_reached_is_a_failure_and_no_question_of_permission() -> None:
+    """No command will work, whoever asks; what was not asked is told as that."""
+    found = findings(Account(unreachable=True))
+    assert found[Check.CREDENTIALS].mark is Mark.FAIL
+    assert {one.mark for one in found.values()} == {Mark.FAIL, Mark.WARN}
+    assert exit_code(list(found.values())) is ExitCode.FAILED

@@ -155,6 +155,22 @@ NOWHERE = (
     "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
     "regions: {auto: {count: 2}}\ninstance_types: [p9.large]",
 )
+ALL_BUT_SQS = "autoscaling cloudwatch ec2 events iam logs pricing s3 secretsmanager servicequotas sns ssm tag"
+# Queues only with a second factor: whether the caller has one, the simulator is not told.
+SECOND_FACTOR = [
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": [f"{name}:*" for name in ALL_BUT_SQS.split()], "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": "sqs:*",
+                "Resource": "*",
+                "Condition": {"Bool": {"aws:MultiFactorAuthPresent": "true"}},
+            },
+        ],
+    }
+]
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
     Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
@@ -185,6 +201,13 @@ CASES = [
         "iam-policy",
         {"faults": [{"match": "iam:SimulatePrincipalPolicy", "code": "InternalError", "status": 500}]},
     ),
+    Case(
+        C.PERMISSIONS,
+        W,
+        "3 actions could not be asked about (IAM's simulator says nothing certain",
+        "iam-policy",
+        {"policies": SECOND_FACTOR},
+    ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
     Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
     Case(
@@ -213,11 +236,31 @@ CASES = [
             "regions: [us-west-1]\ninstance_types: [t3.medium]",
         ),
     ),
-    Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
+    Case(
+        C.MARKET,
+        F,
+        "us-west-2: it could not be told: your AWS identity is not allowed",
+        "DescribeSpotPriceHistory",
+        {
+            "faults": [
+                {"match": "ec2:DescribeSpotPriceHistory", "code": "UnauthorizedOperation", "status": 403}
+            ]
+        },
+        code=DENIED,
+    ),
     Case(
         C.MARKET,
         W,
-        "no regions could be chosen: DescribeSpotPriceHistory: UnauthorizedOperation",
+        "us-west-2: it could not be told: DescribeSpotPriceHistory: InternalError",
+        "",
+        {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
+        code=0,
+    ),
+    Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
+    Case(
+        C.MARKET,
+        F,
+        "no regions could be chosen: your AWS identity is not allowed",
         "ec2:DescribeSpotPriceHistory",
         {"deny": ["ec2:DescribeSpotPriceHistory"]},
         change=AUTO,
@@ -318,7 +361,7 @@ def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, in
     assert [one for one in found if case.says in one["what"] and case.fix in one["fix"]], done.stdout
     if case.code is not None:
         assert done.code == case.code
-        assert done.envelope["errors"]
+        assert bool(done.envelope["errors"]) == bool(case.code)
     elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
         assert done.code == 0
 

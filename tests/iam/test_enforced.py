@@ -16,7 +16,8 @@ from support.program import Program
 
 REGION = "us-west-1"  # it has two zones: few subnets
 SETTINGS = "  token: 7f3a9c5e1b\n  secrets: ssm\n"
-OURS = {"bacalhau-cluster": "bacalhau-aws-spot", "CreatedBy": "bacalhau-aws-spot-script", "Name": "beast"}
+KEY = "bacalhau-cluster"
+OURS = {KEY: "bacalhau-aws-spot", "CreatedBy": "bacalhau-aws-spot-script", "Name": "beast"}
 
 
 @pytest.fixture
@@ -216,7 +217,45 @@ def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Pr
     assert refusal(ec2.create_tags, Resources=[instance], Tags=tags) == no
     run = {"ImageId": image, "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
     assert refusal(ec2.run_instances, SubnetId=theirs.subnet, **run) == no
+    assert refusal(ec2.describe_instance_attribute, InstanceId=instance, Attribute="userData") == no
+    s3 = sandbox.client("s3", "us-west-2")
+    assert refusal(s3.list_object_versions, Bucket="theirs") == ("AccessDenied", 403)
     assert refusal(iam.delete_role, RoleName="theirs") == ("AccessDenied", 403)
     sqs = sandbox.client("sqs", "us-west-2")
     url = sqs.get_queue_url(QueueName="bacalhau-theirs")["QueueUrl"]
     assert refusal(sqs.delete_queue, QueueUrl=url)[0] == "AccessDeniedException"
+
+
+def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
+    sandbox: Any, user: Program
+) -> None:
+    """Neither its protections may be known nor may it be ended: that is told, and stops no look at anything else."""
+    made = Beasts(sandbox.client, "us-west-2", OURS, "bacalhau-beast")
+    made.network()
+    made.launchers()
+    sandbox.clock.advance(10)
+    left = made.made["instance"][0]  # type: ignore[index]  # a kind is a text
+    sandbox.settings.policies = policy(user, "nuke")
+    done = user("nuke", "--force", "--regions", "us-west-2")
+    assert (done.code, "TerminateInstances: UnauthorizedOperation" in done.stderr) == (4, True), done.stderr
+    assert "DescribeInstanceAttribute" not in done.stderr
+    assert left in done.stderr
+    sandbox.settings.policies = []
+    rows = sandbox.client("ec2", "us-west-2").describe_instances(InstanceIds=[left])["Reservations"]
+    assert rows[0]["Instances"][0]["State"]["Name"] == "running"
+
+
+def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: Program) -> None:
+    """It and its subnets carry no tag of ours: it is named in the policy, and nothing of another VPC is enough."""
+    ec2 = sandbox.client("ec2", REGION)
+    vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    user.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {vpcs[0]['VpcId']}}}}}")
+    path = user.folder / "config.yaml"
+    text = path.read_text()
+    for vpc_id, code in (("vpc-0123456789abcdef0", 4), (vpcs[0]["VpcId"], 0)):
+        path.write_text(text.replace(vpcs[0]["VpcId"], vpc_id))
+        sandbox.settings.policies = policy(user, "create", "destroy")
+        path.write_text(text)
+        done = user("create", "--yes")
+        assert done.code == code, done.stderr
+    assert user("destroy", "--yes").code == 0

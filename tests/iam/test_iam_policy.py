@@ -24,6 +24,15 @@ def test_stdout_is_the_policy(sandbox: Any, program: Program) -> None:
     assert not sandbox.world.calls
 
 
+def test_a_tag_in_another_alphabet_is_escaped(program: Program) -> None:
+    """IAM takes documents of U+0020 to U+00FF only (IAM User Guide, "IAM and AWS STS quotas"); tags may hold any letter."""
+    program.configure(more="\ncluster: {tag_value: кластер}\n")
+    printed = program("iam-policy", "--command", "create").stdout
+    assert printed.isascii()
+    tags = [one.get("Condition", {}).get("StringEquals") for one in json.loads(printed)["Statement"]]
+    assert {"aws:RequestTag/bacalhau-cluster": "кластер"} in tags
+
+
 def test_what_does_not_fit_comes_in_parts(program: Program) -> None:
     """Never half of it without a word: without --part it refuses and says the commands."""
     refused = program("iam-policy")

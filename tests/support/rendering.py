@@ -12,9 +12,9 @@ from bacalhau_spot.ui.console import Terminal
 def rendered(
     shown: RenderableType, *, width: int = 100, program: str = "bacalhau-spot", flags: str = ""
 ) -> str:
-    """What `shown` looks like; blanks at line ends are left out, as no eye sees them."""
+    """What `shown` looks like, blanks at line ends included: whoever reads a pipe sees them."""
     stream = StringIO()
     console = Terminal(file=stream, width=width, no_color=True, markup=False, emoji=False, highlight=False)
     console.program, console.flags = program, flags
     console.print(shown, crop=False)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(stream.getvalue().splitlines())

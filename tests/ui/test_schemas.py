@@ -12,6 +12,7 @@ from typing import get_args
 import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
 
+from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.core import events
 from bacalhau_spot.core.choose import Choice, Reason
 from bacalhau_spot.core.found import Found
@@ -154,6 +155,14 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     schema("output.schema.json").validate(
         printed(command, data, from_problems([PROBLEM]), UserError("no", hint="do"))
     )
+
+
+def test_every_command_has_a_published_form() -> None:
+    """A new one without is noticed here."""
+    whole = json.loads((FOLDER / "output.schema.json").read_text(encoding="utf-8"))
+    published = {one["if"]["properties"]["command"]["const"] for one in whole["allOf"]}
+    inner = {f"{group} {name}" for group, (_, commands) in GROUPS.items() for name in commands}
+    assert published == set(COMMANDS) | inner
 
 
 @pytest.mark.parametrize(

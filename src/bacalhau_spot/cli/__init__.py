@@ -45,7 +45,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
-    from bacalhau_spot.cli import ending  # noqa: PLC0415
+    from bacalhau_spot.cli import ending, usage  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import Runtime as World  # noqa: PLC0415
 
     world = runtime or World.real(tuple(argv))
@@ -57,15 +57,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         result = command(*bound.args, **bound.kwargs, runtime=world)
         return ending.show(result, argv, world)
     except CycloptsError as error:
-        return ending.fail(
-            UserError(
-                tree.usage_message(error),
-                hint=f"`bacalhau-spot {tree.nearest_help(argv)}--help` lists what there is",
-                exit_code=ExitCode.USAGE,
-            ),
-            argv,
-            world,
-        )
+        return ending.fail(usage.usage_error(error, argv), argv, world)
     except UserError as error:
         return ending.fail(error, argv, world)
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from cyclopts import App, Parameter
@@ -11,8 +10,6 @@ from bacalhau_spot import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from cyclopts import CycloptsError
 
 _HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, and leave nothing behind."
 
@@ -110,8 +107,6 @@ GROUPS: dict[str, tuple[str, Commands]] = {
         },
     ),
 }
-# What a mistyped option is never taken for: each of these agrees to something.
-_NEVER_SUGGESTED = ("--yes", "--force", "--allow-removal")
 
 
 def build(chosen: Sequence[str] | None = None) -> App:
@@ -139,24 +134,3 @@ def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
 def _default(value: object) -> object:
     """What a parameter is when nothing is said, where that is worth saying."""
     return None if value in (False, "", ()) else value
-
-
-def usage_message(error: CycloptsError) -> str:
-    """What is wrong with the command line, in one line, without a suggestion that agrees to something."""
-    text = " ".join(str(error).split()).rstrip(".")
-    text = re.sub(r"\.? Available commands:.*", "", text)  # cut short, and --help has them all
-    for option in _NEVER_SUGGESTED:
-        text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)
-    return text[:1].lower() + text[1:]
-
-
-def nearest_help(argv: list[str]) -> str:
-    """The command whose help page fits a command line that could not be understood, with a space behind it, or nothing."""
-    if not argv:
-        return ""
-    if argv[0] in COMMANDS:
-        return f"{argv[0]} "
-    if argv[0] in GROUPS:
-        inner = argv[1] if len(argv) > 1 and argv[1] in GROUPS[argv[0]][1] else ""
-        return f"{argv[0]} {inner} " if inner else f"{argv[0]} "
-    return ""

@@ -50,9 +50,9 @@ def iam_policy(
     made = documents(call.spec(lenient=True), commands=chosen, account=account)
     if call.for_people or part is not None:
         made = (_one(made, part),)
-    return Result(
-        "iam-policy", view=views.json_text(made[0]), data=jsonout.policy_data(made, commands=chosen)
-    )
+    # IAM takes no character beyond U+00FF in a document (IAM user guide, "IAM and AWS STS quotas"); a tag may hold any letter.
+    view = views.json_text(made[0], ascii_only=True)
+    return Result("iam-policy", view=view, data=jsonout.policy_data(made, commands=chosen))
 
 
 def _commands(asked: list[str] | None) -> tuple[str, ...]:

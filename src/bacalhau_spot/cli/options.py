@@ -70,13 +70,29 @@ _KEPT = ("--config", "-c", "--profile", "--cluster")
 
 def kept_flags(argv: list[str]) -> str:
     """The options of this command line that the next one needs as well, with a space before each."""
-    argv = ours(argv)
-    kept = ["--sandbox"] if "--sandbox" in argv else []
-    for index, word in enumerate(argv):
+    kept, _ = _sorted(ours(argv))
+    return "".join(f" {flag}" for flag in kept)
+
+
+def without_kept(argv: list[str]) -> list[str]:
+    """The words that `kept_flags` leaves out, in their order."""
+    return _sorted(argv)[1]
+
+
+def _sorted(words: list[str]) -> tuple[list[str], list[str]]:
+    """What the next command needs as well, each as it is typed, and the rest."""
+    kept = ["--sandbox"] if "--sandbox" in words else []
+    rest: list[str] = []
+    coming = iter(words)
+    for word in coming:
         name, sign, _ = word.partition("=")
         if name in _KEPT:
-            kept.append(word if sign else shlex.join(argv[index : index + 2]))
-    return "".join(f" {flag}" for flag in kept)
+            kept.append(
+                word if sign else shlex.join([word, *([value] if (value := next(coming, "")) else [])])
+            )
+        elif word != "--sandbox":
+            rest.append(word)
+    return kept, rest
 
 
 def amount(text: str, *, flag: str) -> Decimal | None:

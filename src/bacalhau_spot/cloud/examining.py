@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from botocore import xform_name
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import specification, tag_filter
+from bacalhau_spot.core.policy import undecidable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
 _ALLOWED = "allowed"
+_DENIED = "explicitDeny"
+# In IAM's words for: of these actions it knows the resources, of those it does not, and will not judge both in one call.
+_UNLIKE = "authorization information"
 # EC2 API reference, "Common query parameters", DryRun: this code means yes.
 _WOULD_DO = "DryRunOperation"
 
@@ -46,26 +51,33 @@ class AwsExamining:
             return None if error.code == _WOULD_DO else error
         return None
 
-    async def refused(self, principal: str, question: Question) -> tuple[str, ...]:
+    async def may(self, principal: str, question: Question) -> dict[str, bool]:
         entries = [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
             for key, value in question.context
         ]
-        reply = await self._session.everything(
-            "iam",
-            None,
-            "simulate_principal_policy",
-            PolicySourceArn=principal,
-            ActionNames=[action for action, _ in question.asked],
-            ResourceArns=sorted({resource for _, resource in question.asked}),
-            ContextEntries=entries,
-        )
-        wanted = set(question.asked)
-        return tuple(
-            row["EvalActionName"]
-            for row in reply.get("EvaluationResults", ())
-            if (row["EvalActionName"], row["EvalResourceName"]) in wanted and row["EvalDecision"] != _ALLOWED
-        )
+        try:
+            reply = await self._session.everything(
+                "iam",
+                None,
+                "simulate_principal_policy",
+                PolicySourceArn=principal,
+                ActionNames=list(question.actions),
+                ContextEntries=entries,
+                **({} if question.resource == "*" else {"ResourceArns": [question.resource]}),
+            )
+        except CloudError as error:
+            if error.code != "InvalidInput" or _UNLIKE not in error.message or len(question.actions) == 1:
+                raise
+            return await self._by_halves(principal, question)
+        return _answers(question, reply)
+
+    async def _by_halves(self, principal: str, question: Question) -> dict[str, bool]:
+        middle = len(question.actions) // 2
+        found: dict[str, bool] = {}
+        for some in (question.actions[:middle], question.actions[middle:]):
+            found |= await self.may(principal, replace(question, actions=some))
+        return found
 
     async def role_arn(self, name: str) -> str | None:
         try:
@@ -82,6 +94,25 @@ class AwsExamining:
             "ec2", region, "describe_vpcs", "Vpcs", Filters=tag_filter(key, value)
         )
         return len(every), bool(ours)
+
+
+def _answers(question: Question, reply: Mapping[str, Any]) -> dict[str, bool]:
+    """One row an action, whose resource is no ARN of ours but a pattern; of a resource that was named, the decision stands
+    beneath (IAM API reference, EvaluationResult).
+    """
+    names = {action.lower(): action for action in question.actions}
+    found: dict[str, bool] = {}
+    for row in reply.get("EvaluationResults", ()):
+        action = names.get(str(row["EvalActionName"]).lower())
+        if action is None:
+            continue
+        beneath = row.get("ResourceSpecificResults") or ()
+        decisions = [one["EvalResourceDecision"] for one in beneath] or [row["EvalDecision"]]
+        allowed = all(decision == _ALLOWED for decision in decisions)
+        missing = [key for one in (row, *beneath) for key in one.get("MissingContextValues") or ()]
+        if allowed or _DENIED in decisions or not undecidable(missing):
+            found[action] = allowed
+    return found
 
 
 # What can be asked of EC2 without naming anything that must exist: action -> what is made, and what the call needs.

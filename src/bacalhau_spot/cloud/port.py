@@ -224,8 +224,11 @@ class Examining(Protocol):
     async def may_make(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
         """EC2's refusal of one of the actions that can be asked by a dry run; None when it would be done."""
 
-    async def refused(self, principal: str, question: Question) -> tuple[str, ...]:
-        """Which of the actions IAM's simulator says that the user or role may not do. It knows the identity's own policies."""
+    async def may(self, principal: str, question: Question) -> dict[str, bool]:
+        """Whether the user or role may do each of the actions, as IAM's simulator says; it knows the identity's own policies.
+
+        An action of which it says nothing certain is absent.
+        """
 
     async def role_arn(self, name: str) -> str | None:
         """The ARN of a role by its name; None when there is none."""

@@ -57,18 +57,22 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `fix`: a command or an instruction; empty where all is well. `details`: further lines."""
+    """One thing looked at. `fix`: a command or an instruction; empty where all is well. `details`: further lines.
+
+    `denied`: it failed for want of credentials or of a permission.
+    """
 
     check: Check
     mark: Mark
     what: str
     fix: str = ""
     details: tuple[str, ...] = ()
+    denied: bool = False
 
 
 def exit_code(findings: Collection[Finding]) -> ExitCode:
-    failed = {one.check for one in findings if one.mark is Mark.FAIL}
-    if failed & {Check.CREDENTIALS, Check.PERMISSIONS}:
+    failed = [one for one in findings if one.mark is Mark.FAIL]
+    if any(one.denied for one in failed):
         return ExitCode.DENIED
     return ExitCode.FAILED if failed else ExitCode.DONE
 
@@ -78,18 +82,29 @@ def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: order.index(one.check)))
 
 
-def refusal(check: Check, problem: Problem, *, blind: str, profile: str = "") -> Finding:
-    """AWS would not say. Whatever is wrong with the credentials is a failure by itself. `profile`: the one in use, for the "
-    "fix.
+# What stays as it is until somebody mends it.
+_LASTING = frozenset({Fault.CREDENTIALS, Fault.PERMISSION, Fault.CONFIG, Fault.NETWORK})
+
+
+def refusal(
+    check: Check, problem: Problem, *, blind: str, needed: bool = False, profile: str = ""
+) -> Finding:
+    """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
+
+    Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
     """
     verdict = judge(problem.code, problem.message)
-    serious = verdict.fault is Fault.CREDENTIALS
+    serious = verdict.fault in _LASTING if needed else verdict.fault is Fault.CREDENTIALS
+    told = verdict.told(problem.region) if serious else said_by(problem)
+    if verdict.fault is not Fault.CREDENTIALS:
+        told = f"{blind}: {told}"
     return Finding(
         check,
         Mark.FAIL if serious else Mark.WARN,
-        verdict.told(problem.region) if serious else f"{blind}: {said_by(problem)}",
+        told,
         verdict.advice(problem.region or "us-east-1", action=refused_action(problem), profile=profile),
         (said_by(problem),) if serious else (),
+        denied=serious and verdict.fault in {Fault.CREDENTIALS, Fault.PERMISSION},
     )
 
 
@@ -221,6 +236,10 @@ class Rights:
     why: str = ""
 
 
+# Why some actions are not told although the simulator answers.
+UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them has conditions that only a real call can meet"
+
+
 def permissions(rights: Rights) -> Finding:
     policy = (
         "have an administrator attach the policy that `bacalhau-spot iam-policy` prints, or use another profile "
@@ -236,6 +255,7 @@ def permissions(rights: Rights) -> Finding:
             f"{count} {'action is' if count == 1 else 'actions are'} not allowed",
             policy,
             (*lines, *((unasked,) if rights.unasked else ())),
+            denied=True,
         )
     if rights.unasked:
         return Finding(

@@ -123,12 +123,14 @@ _LOOKS = (
     *_rows(
         "ec2",
         "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
-        "DescribeFleets DescribeFlowLogs DescribeInstanceAttribute DescribeInstanceConnectEndpoints DescribeKeyPairs "
+        "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
         "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
         "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
         "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
         by=_TEARDOWN,
     ),
+    # Not on everything: it would show any instance's user-data, and others' secrets in it.
+    *_rows("ec2", "DescribeInstanceAttribute", by=_TEARDOWN, bounds=(Bound.OURS,)),
     *_rows("autoscaling", "DescribeAutoScalingGroups", by=_TEARDOWN),
     *_rows("tag", "GetResources", by=_TEARDOWN),
     *_rows("ssm", "DescribeParameters ListTagsForResource", by=_TEARDOWN),
@@ -138,7 +140,7 @@ _LOOKS = (
     *_rows("sqs", "GetQueueUrl ListQueueTags", by=_TEARDOWN),
     *_rows("sns", "ListTagsForResource", by=_TEARDOWN),
     *_rows("logs", "DescribeLogGroups ListTagsForResource", by=_TEARDOWN),
-    *_rows("s3", "GetBucketTagging ListBucketVersions ListBucketMultipartUploads", by=_TEARDOWN),
+    *_rows("s3", "GetBucketTagging", by=_TEARDOWN),
     *_rows(
         "iam",
         "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
@@ -163,6 +165,9 @@ _MAKES = (
     *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
     *_rows("ec2", "CreateSecurityGroup", by=("create",), bounds=(Bound.YOUR_VPC,), when=_GIVEN),
     *_rows("ec2", "CreateLaunchTemplate", by=("create",), bounds=(Bound.BORN,)),
+    # CreateFleet needs the tags of instances and volumes in the call itself: those in the template count for RunInstances only
+    # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: only a launch that
+    # names one is asked about it, and then could read anybody's disk (EC2 user guide, "Launch instances (RunInstances)").
     *_rows(
         "ec2",
         "CreateFleet RunInstances",
@@ -174,6 +179,8 @@ _MAKES = (
     *_rows("ec2", "CreateTags", by=WIDER, bounds=(Bound.ADOPTING,)),
     *_rows("ec2", "AttachInternetGateway", by=("create",), bounds=(Bound.OURS,), when=_NETWORK),
     *_rows("ec2", "CreateRoute", by=("create",), bounds=(Bound.ROUTES,), when=_NETWORK),
+    # The reference names the rule, too, as optional: it counts only where it is tagged, and ours is not (IAM user guide, "Amazon
+    # EC2: Allows managing EC2 security groups with a specific tag": the group alone).
     *_rows("ec2", "AuthorizeSecurityGroupIngress", by=("create",), bounds=(Bound.OURS,), when=(When.SSH,)),
     *_rows("ec2", "CreateLaunchTemplateVersion", by=("create",), bounds=(Bound.OURS,)),
     *_rows(
@@ -242,7 +249,7 @@ _DELETES = (
     # A bucket's tag binds nothing unless its owner has switched that on; its name is what there is.
     *_rows(
         "s3",
-        "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion",
+        "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion ListBucketMultipartUploads ListBucketVersions",
         by=_TEARDOWN,
         bounds=(Bound.BUCKETS,),
     ),

@@ -26,11 +26,22 @@ Document = dict[str, Any]
 
 MOST_CHARACTERS = 6144
 _VERSION = "2012-10-17"
-# What `create` makes, in the words of EC2's ARNs.
+# What makes things, with what it makes, in the words of EC2's ARNs. An action stands beside no kind that it only uses: AWS says
+# of each resource which condition keys it has (Service Authorization Reference), and should `aws:RequestTag` ever be seen on
+# one that exists, nobody may put a subnet into somebody else's VPC, or launch into somebody else's subnet, for a tag.
 _MADE = (
-    *("fleet", "instance", "internet-gateway", "launch-template", "network-interface", "security-group"),
-    *("spot-instances-request", "subnet", "volume", "vpc"),
+    (
+        ("ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateVpc"),
+        ("internet-gateway", "launch-template", "vpc"),
+    ),
+    (("ec2:CreateSecurityGroup", "ec2:CreateSubnet"), ("security-group", "subnet")),
+    (
+        ("ec2:CreateFleet", "ec2:RunInstances"),
+        ("fleet", "instance", "network-interface", "spot-instances-request", "volume"),
+    ),
 )
+# As instances are called in China, too (EC2 user guide there, "IAM roles for Amazon EC2").
+_EC2 = ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")
 _SERVICE_ROLES = ("ec2fleet.amazonaws.com", "spot.amazonaws.com")
 
 
@@ -71,24 +82,43 @@ def documents(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Actions, each with a resource that it is to be done on, in one context of condition keys: all that one bound allows."""
+    """Actions, the resource that all of them are to be done on (`*`: whichever), and the condition keys of such a call."""
 
-    asked: tuple[tuple[str, str], ...]
+    actions: tuple[str, ...]
+    resource: str
     context: tuple[tuple[str, str], ...]
+
+
+# Condition keys of which the questions give all that a call of ours would show. Of others (the caller's address, second
+# factor, time …) nobody but AWS knows what a call would show.
+_OURS_TO_TELL = (
+    *("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"),
+    *("ec2:createaction", "ec2:vpc", "iam:awsservicename", "iam:passedtoservice"),
+)
+
+
+def undecidable(missing: Sequence[str]) -> bool:
+    """Whether a refusal hangs on condition keys that no question can give."""
+    return any(not key.lower().startswith(_OURS_TO_TELL) for key in missing)
 
 
 def questions(
     spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
 ) -> tuple[Question, ...]:
-    """What must be allowed for these commands to work, one question a bound, about things that there might be."""
+    """What must be allowed for these commands to work, about things that there might be: one question a bound and a resource.
+
+    A resource each, because an action asked about on a resource of another kind is refused, and because AWS takes no `*`
+    beside an ARN.
+    """
     place = Place(spec, account=account, partition=partition)
     rows = needed(spec, tuple(commands))
     found = []
     for bound in Bound:
-        actions = sorted({row.action for row in rows if bound in row.bounds})
-        if actions:
-            asked = tuple((action, _example(bound, place, action)) for action in actions)
-            found.append(Question(asked=asked, context=_context(_conditions(bound, place))))
+        on: dict[str, list[str]] = {}
+        for action in sorted({row.action for row in rows if bound in row.bounds}):
+            on.setdefault(_example(bound, place, action), []).append(action)
+        context = _context(_conditions(bound, place), place) if on else ()
+        found += [Question(tuple(actions), resource, context) for resource, actions in on.items()]
     return tuple(found)
 
 
@@ -112,21 +142,33 @@ def _example(bound: Bound, place: Place, action: str) -> str:
     if bound is Bound.OUR_ROLE:
         kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
     chosen = next((one for one in resources if kind in one), resources[0])
-    service, region, rest = chosen.split(":", 5)[2], chosen.split(":", 5)[3], chosen.split(":", 5)[5]
-    where = _ANY_REGION if region == "*" else region
-    account = chosen.split(":", 5)[4]
-    return f"arn:{place.partition}:{service}:{where}:{account}:{rest.replace('*', 'example')}"
+    inside = "/example" if bound is Bound.BUCKETS and action in _ON_OBJECTS else ""
+    return _concrete(chosen, place) + inside
+
+
+_ON_OBJECTS = frozenset({"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"})
 
 
 _ANY_REGION = "us-east-1"
 
 
-def _context(conditions: Statement | None) -> tuple[tuple[str, str], ...]:
+def _concrete(arn: str, place: Place) -> str:
+    """Something that the pattern of a policy stands for."""
+    service, region, account, rest = arn.split(":", 5)[2:]
+    where = _ANY_REGION if region == "*" else region
+    owner = place.account if account == "*" else account
+    return f"arn:{place.partition}:{service}:{where}:{owner}:{rest.replace('*', 'example')}"
+
+
+def _context(conditions: Statement | None, place: Place) -> tuple[tuple[str, str], ...]:
     """The first value of each key: what a call that is allowed would show."""
-    return tuple(
+    first = [
         (key, value if isinstance(value, str) else value[0])
         for block in (conditions or {}).values()
         for key, value in block.items()
+    ]
+    return tuple(
+        (key, _concrete(value, place) if value.startswith("arn:") else value) for key, value in first
     )
 
 
@@ -138,8 +180,10 @@ def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
 
 
 def characters(document: Document) -> int:
-    """As AWS counts them. The tag's own spaces count, and are counted."""
-    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False))
+    """As AWS counts them, at most. The tag's own spaces count, and are counted; other letters than ASCII's are written as JSON
+    escapes them, and count so.
+    """
+    return len(json.dumps(document, separators=(",", ":")))
 
 
 def packed(statements: Sequence[Statement]) -> tuple[Document, ...]:
@@ -161,6 +205,9 @@ def _statements(rows: Sequence[Permission], place: Place, *, other_clusters: boo
         actions = sorted({row.action for row in rows if bound in row.bounds})
         if not actions:
             continue
+        if bound is Bound.BORN:
+            found += _born(actions, place)
+            continue
         found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_reach(bound, place)})
         if bound is Bound.OURS and other_clusters:
             mine = sorted({row.action for row in rows if bound in row.bounds and "nuke" in row.by})
@@ -168,6 +215,20 @@ def _statements(rows: Sequence[Permission], place: Place, *, other_clusters: boo
                 {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(place)}
             )
     return found
+
+
+def _born(actions: Sequence[str], place: Place) -> list[Statement]:
+    return [
+        {
+            "Sid": f"Born{number}",
+            "Effect": "Allow",
+            "Action": here,
+            "Resource": [place.arn("ec2", f"{kind}/*") for kind in kinds],
+            "Condition": {"StringEquals": place.born},
+        }
+        for number, (makers, kinds) in enumerate(_MADE, 1)
+        if (here := [action for action in actions if action in makers])
+    ]
 
 
 def _sid(bound: Bound) -> str:
@@ -196,11 +257,12 @@ def _resources(bound: Bound, place: Place) -> str | list[str]:
     spec, path, role = place.spec, iam_path(place.spec.naming), role_name(place.spec.naming)
     given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
     table: dict[Bound, str | list[str]] = {
-        Bound.BORN: [place.arn("ec2", f"{kind}/*") for kind in _MADE],
+        Bound.BORN: [place.arn("ec2", f"{kind}/*") for _, kinds in _MADE for kind in kinds],
         Bound.ROUTES: [place.arn("ec2", "route-table/*")],
         Bound.IMAGES: [place.arn("ec2", "image/*", account="")],
-        Bound.YOUR_VPC: [place.arn("ec2", f"vpc/{vpc_id}") for vpc_id in given],
-        Bound.YOUR_SUBNETS: [place.arn("ec2", "subnet/*")],
+        # Of any account: a VPC and its subnets may be shared by another one, whose id their ARNs then name.
+        Bound.YOUR_VPC: [place.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given],
+        Bound.YOUR_SUBNETS: [place.arn("ec2", "subnet/*", account="*")],
         Bound.PUBLIC_PARAMETERS: [
             place.arn("ssm", "parameter/aws/service/*", account=""),
             *(place.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
@@ -233,8 +295,10 @@ def _conditions(bound: Bound, place: Place) -> Statement | None:
         Bound.OURS: {"StringEquals": place.ours},
         Bound.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **place.born}},
         Bound.ADOPTING: {"StringEquals": place.born},
-        Bound.YOUR_SUBNETS: {"ArnLike": {"ec2:Vpc": [place.arn("ec2", f"vpc/{vpc_id}") for vpc_id in given]}},
-        Bound.PASSING: {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}},
+        Bound.YOUR_SUBNETS: {
+            "ArnLike": {"ec2:Vpc": [place.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given]}
+        },
+        Bound.PASSING: {"StringEquals": {"iam:PassedToService": list(_EC2)}},
         Bound.SERVICE_ROLES: {"StringEquals": {"iam:AWSServiceName": list(_SERVICE_ROLES)}},
     }
     return table.get(bound)

@@ -152,7 +152,15 @@ class CreateReceipt:
             region.problem is not None and region.short > (0 if self.waited else region.unsettled)
             for region in self.regions
         )
-        return ExitCode.FAILED if self.missing or unsolved else ExitCode.DONE
+        if not self.missing and not unsolved:
+            return ExitCode.DONE
+        return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
+
+    @property
+    def _misconfigured(self) -> bool:
+        """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
+        codes = [region.code for region in self.regions if region.code is not None]
+        return not self.launched and bool(codes) and all(judge(code).fault is Fault.CONFIG for code in codes)
 
 
 @dataclass(frozen=True, slots=True)

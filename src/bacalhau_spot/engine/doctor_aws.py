@@ -18,7 +18,7 @@ from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.look import learned, looked, together
 from bacalhau_spot.engine.market import markets
-from bacalhau_spot.engine.observe import enabled, everywhere
+from bacalhau_spot.engine.observe import enabled, everywhere, who_we_are
 from bacalhau_spot.engine.ranking import headrooms
 from bacalhau_spot.engine.regions import choose_regions, with_regions
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
+    from bacalhau_spot.core.policy import Question
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
 
@@ -36,7 +37,8 @@ _AWS = (Check.CLOCK, Check.REGIONS, Check.PERMISSIONS, Check.SPOT_ROLE, Check.MA
 async def account(calls: Calls, spec: ClusterSpec | None, *, memory: Memory) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _who_we_are(calls)
-    known, why = await learned(calls, Check.CREDENTIALS, who, blind="AWS could not be asked who we are")
+    blind = "AWS could not be asked who we are"
+    known, why = await learned(calls, Check.CREDENTIALS, who, blind=blind, needed=True)
     if known is None:
         waiting = (
             checkup.not_looked_at(check, why="the credentials come first", fix="see credentials")
@@ -54,7 +56,7 @@ async def account(calls: Calls, spec: ClusterSpec | None, *, memory: Memory) -> 
 
 
 async def _who_we_are(calls: Calls) -> tuple[Identity, str]:
-    identity = await calls.read("", calls.cloud.identity)
+    identity = await who_we_are(calls)
     return identity, await calls.cloud.credentials_origin()
 
 
@@ -75,14 +77,16 @@ async def _regions(
     calls: Calls, spec: ClusterSpec, identity: Identity, *, memory: Memory
 ) -> tuple[Finding, ...]:
     listing = calls.read("", calls.cloud.regions)
-    known, why = await learned(calls, Check.REGIONS, listing, blind="the regions could not be listed")
+    blind = "the regions could not be listed"
+    known, why = await learned(calls, Check.REGIONS, listing, blind=blind, needed=True)
     if known is None:
         return (*why, *await _rights(calls, spec, identity))
     if spec.auto_regions is None:
         names = [region.name for region in spec.regions]
         return (checkup.regions(names, known), *await _within(calls, spec, identity, known))
     choosing = _choice(calls, spec, identity, enabled(known), memory=memory)
-    chosen, why = await learned(calls, Check.MARKET, choosing, blind="no regions could be chosen")
+    blind = "no regions could be chosen"
+    chosen, why = await learned(calls, Check.MARKET, choosing, blind=blind, needed=True)
     if chosen is None:
         quotas = checkup.not_looked_at(
             Check.QUOTAS, why="no regions could be chosen", fix=f"see {Check.MARKET}"
@@ -132,17 +136,18 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
     asked = questions(
         spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
     )
-    actions = {action for question in asked for action, _ in question.asked}
+    actions = {action for question in asked for action in question.actions}
     missing, dry = await _dry_runs(calls, spec, actions)
     why = ""
     try:
         principal = await _principal(calls, identity)
         answers = await asyncio.gather(
-            *(calls.read("", partial(calls.cloud.refused, principal, question)) for question in asked)
+            *(calls.read("", partial(calls.cloud.may, principal, question)) for question in asked)
         )
-        for action in sorted({action for answer in answers for action in answer}):
+        told, refused = _tally(asked, answers)
+        told, why = told | dry, checkup.UNCERTAIN
+        for action in refused:
             missing.setdefault(action, "")
-        told = actions
     except CloudError as error:
         fault = judge(error.code, error.message).fault
         if fault is Fault.CREDENTIALS:
@@ -154,6 +159,14 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
     unasked = tuple(sorted(actions - told - set(missing)))
     rights = Rights(asked=len(told - set(missing)), missing=missing, unasked=unasked, why=why)
     return (checkup.permissions(rights),)
+
+
+def _tally(asked: Sequence[Question], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
+    """The actions of which every question had its answer, and those that some answer refuses."""
+    pairs = [(action, answer) for one, answer in zip(asked, answers, strict=True) for action in one.actions]
+    silent = {action for action, answer in pairs if action not in answer}
+    refused = {action for action, answer in pairs if not answer.get(action, True)}
+    return {action for action, _ in pairs} - silent, refused
 
 
 async def _principal(calls: Calls, identity: Identity) -> str:
@@ -193,7 +206,10 @@ async def _quietly(part: Awaitable[None]) -> None:
 
 
 async def _region(calls: Calls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
-    found, why = await learned(calls, Check.MARKET, markets(calls, spec, regions=[name]))
+    looking = markets(calls, spec, regions=[name])
+    found, why = await learned(
+        calls, Check.MARKET, looking, blind=f"{name}: it could not be told", needed=True
+    )
     if found is None:
         fix = f"see {Check.MARKET}"
         return (*why, checkup.not_looked_at(Check.QUOTAS, why=f"{name}: its offers come first", fix=fix))

@@ -23,16 +23,20 @@ _UNTOLD = "it could not be told"
 
 
 async def learned(
-    calls: Calls, check: Check, part: Awaitable[T], *, blind: str = _UNTOLD
+    calls: Calls, check: Check, part: Awaitable[T], *, blind: str = _UNTOLD, needed: bool = False
 ) -> tuple[T | None, tuple[Finding, ...]]:
-    """What `part` found out; or None, and the finding that says why it is not known. Never raises."""
+    """What `part` found out; or None, and the finding that says why it is not known. Never raises.
+
+    `needed`: a `create` has to know it, too.
+    """
     try:
         return await asyncio.wait_for(part, DEADLINE_S), ()
     except TimeoutError:
         why = f"there was no answer within {DEADLINE_S:.0f} seconds"
         return None, (checkup.not_looked_at(check, why=why, fix="run `bacalhau-spot doctor` again"),)
     except CloudError as error:
-        return None, (checkup.refusal(check, problem_of(error), blind=blind, profile=calls.profile),)
+        problem = problem_of(error)
+        return None, (checkup.refusal(check, problem, blind=blind, needed=needed, profile=calls.profile),)
     except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
         return None, (checkup.refusal(check, calls.mistake(error, region=""), blind=blind),)
 

@@ -47,9 +47,14 @@ class Survey:
     unseen: tuple[Problem, ...] = ()
 
 
+async def who_we_are(calls: Calls) -> Identity:
+    """Whose the credentials are. Raises CloudError, soon."""
+    return await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
+
+
 async def standing(calls: Calls) -> Standing:
     """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
-    identity = await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
+    identity = await who_we_are(calls)
     return Standing(identity=identity, regions=await calls.read("", calls.cloud.regions))
 
 

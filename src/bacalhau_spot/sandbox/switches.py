@@ -6,6 +6,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.sandbox.iam import language
 from bacalhau_spot.sandbox.world import Settings
 
 if TYPE_CHECKING:
@@ -55,11 +56,20 @@ def apply(settings: Settings, values: Mapping[str, Any]) -> None:
         _check_fault(fault)
     for step in checked.get("prices", ()):
         _check_step(step)
+    for document in checked.get("policies", ()):
+        _check_policy(document)
     for phase in checked.get("stuck", {}).values():
         if phase and phase not in _STUCK:
             raise BadSwitch(f"a node is stuck in one of {', '.join(_STUCK)}, not {phase!r}")
     for name, value in checked.items():
         setattr(settings, name, value)
+
+
+def _check_policy(document: Mapping[str, Any]) -> None:
+    try:
+        language.check(dict(document))
+    except ValueError as wrong:
+        raise BadSwitch(str(wrong)) from wrong
 
 
 def _check_step(step: Mapping[str, Any]) -> None:

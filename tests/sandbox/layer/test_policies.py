@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.iam.language import Answer, Ask, judge
+from bacalhau_spot.sandbox.switches import BadSwitch, apply
 from sandbox.layer.errors import refusal, refusal_in_full
 
 OURS = {"bacalhau-cluster": "blue"}
@@ -64,6 +65,46 @@ ASK = Ask("ec2:DeleteVpc", "arn:aws:ec2:us-east-1:1:vpc/vpc-1", {"aws:ResourceTa
 def test_the_language(allowed: bool, one: dict[str, Any]) -> None:
     """AWS: IAM User Guide, "IAM JSON policy elements: Condition operators" and "Condition"."""
     assert judge([policy(one)], ASK) is (Answer.ALLOWED if allowed else Answer.NOT_ALLOWED)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Effect": "allow"},
+        {"Effect": None},
+        {"NotAction": ["ec2:CreateVpc"]},
+        {"NotResource": "*"},
+        {"Conditions": {"StringEquals": {"aws:ResourceTag/Team": "red"}}},
+        {"Condition": {"StringEqual": {"aws:ResourceTag/Team": "blue"}}},
+        {"Condition": {"ForSomeValues:StringEquals": {"aws:TagKeys": "a"}}},
+        {"Condition": {"DateLessThan": {"aws:CurrentTime": "2020-01-01T00:00:00Z"}}},
+        {"Resource": "arn:aws:ec2:*:*:vpc/${aws:username}"},
+        {"Action": None},
+        {"Resource": None},
+    ],
+    ids=str,
+)
+def test_what_the_sandbox_cannot_judge_allows_nothing(sandbox: Any, wrong: dict[str, Any]) -> None:
+    """It is refused when the switch is set, and when it is judged all the same; never taken for less than it says."""
+    document = policy({**statement("ec2:DeleteVpc"), **wrong})
+    with pytest.raises(ValueError, match=r"policy|Effect|operator"):
+        judge([document], ASK)
+    with pytest.raises(BadSwitch):
+        apply(sandbox.settings, {"policies": [document]})
+    assert sandbox.settings.policies == []
+
+
+def test_on_arns_a_wildcard_stays_within_its_part() -> None:
+    """AWS: IAM User Guide, "ARN condition operators": each of the six parts is compared by itself."""
+    ask = Ask("ec2:RunInstances", "*", {"ec2:Vpc": ("arn:aws:ec2:us-east-1:1:vpc/vpc-1",)})
+    for wanted, answer in (
+        ("arn:*:ec2:*:*:vpc/vpc-1", Answer.ALLOWED),
+        ("arn:aws:ec2:*:1:vpc/*", Answer.ALLOWED),
+        ("arn:*:vpc/vpc-1", Answer.NOT_ALLOWED),
+        ("arn:aws:ec2:*:vpc/vpc-1", Answer.NOT_ALLOWED),
+    ):
+        one = statement("ec2:RunInstances", ArnLike={"ec2:Vpc": wanted})
+        assert judge([policy(one)], ask) is answer
 
 
 def test_an_explicit_deny_wins() -> None:
@@ -138,10 +179,31 @@ def test_what_the_simulator_says(sandbox: Any) -> None:
     assert [row["EvalDecision"] for row in found] == ["allowed", "implicitDeny"]
     found = iam.simulate_principal_policy(**asked)["EvaluationResults"]
     assert [row["EvalDecision"] for row in found] == ["implicitDeny", "implicitDeny"]
+    assert [row["MissingContextValues"] for row in found] == [["aws:ResourceTag/a"], []]
     assert (
         refusal(iam.simulate_principal_policy, PolicySourceArn=arn + "x", ActionNames=["ec2:CreateVpc"])[0]
         == "NoSuchEntity"
     )
+
+
+def test_of_named_resources_the_simulator_answers_beneath(sandbox: Any) -> None:
+    """AWS: IAM API Reference, EvaluationResult: EvalResourceName is no ARN that was asked about, one row is one action."""
+    iam, arn = sandbox.client("iam"), sandbox.client("sts").get_caller_identity()["Arn"]
+    ours, theirs = (f"arn:aws:ec2:us-east-1:000000000000:{name}" for name in ("vpc/vpc-1", "subnet/subnet-1"))
+    sandbox.settings.policies = [
+        policy(statement("iam:SimulatePrincipalPolicy"), statement("ec2:DeleteVpc", resource=ours))
+    ]
+    asked = {"PolicySourceArn": arn, "ActionNames": ["ec2:DeleteVpc"]}
+    (row,) = iam.simulate_principal_policy(**asked, ResourceArns=[ours, theirs])["EvaluationResults"]
+    assert (row["EvalResourceName"], row["EvalDecision"]) == ("*", "implicitDeny")
+    beneath = {one["EvalResourceName"]: one["EvalResourceDecision"] for one in row["ResourceSpecificResults"]}
+    assert beneath == {ours: "allowed", theirs: "implicitDeny"}
+    wrong = (
+        {"ResourceArns": [ours, "*"]},
+        {"ResourceArns": [ours], "ActionNames": ["ec2:DescribeVpcs", "ec2:DeleteVpc"]},
+    )
+    for change in wrong:
+        assert refusal(iam.simulate_principal_policy, **{**asked, **change}) == ("InvalidInput", 400)
 
 
 def test_the_first_fleet_makes_the_spot_service_role(sandbox: Any) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.cleaning import by_id, iam, index, launchers, network, services, storage
 from bacalhau_spot.cloud.cleaning import groups as groups_
 from bacalhau_spot.cloud.cleaning.blockers import find_blockers
-from bacalhau_spot.cloud.cleaning.handler import Handler, Look, gone_already, plain
+from bacalhau_spot.cloud.cleaning.handler import DENIED, Handler, Look, gone_already, plain
 from bacalhau_spot.cloud.port import CloudError, Deletion
 from bacalhau_spot.cloud.shapes import tag_list
 from bacalhau_spot.core.teardown import GLOBAL, Kind
@@ -28,8 +28,6 @@ HANDLERS: dict[Kind, Handler] = {
     **services.HANDLERS,
     **iam.HANDLERS,
 }
-
-_DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
 class AwsCleaning:
@@ -71,7 +69,7 @@ class AwsCleaning:
         except CloudError as error:
             # Any other answer, that it would be allowed (DryRunOperation) as well as that something depends on it, means that
             # we may.
-            if error.code in _DENIED:
+            if error.code in DENIED:
                 return error
         return None
 

@@ -198,6 +198,10 @@ _GONE_CODES = frozenset(
 )
 
 
+# Who asks may not.
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+
+
 def gone_code(code: str) -> bool:
     """AWS says that there is no such thing: what we wanted."""
     return code in _GONE_CODES or code.endswith((".NotFound", ".NotFoundException", "NotFound"))

@@ -88,8 +88,10 @@ _BAD_VALUE = _wrong(
     "AWS does not accept the request for {region}",
     "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` says where each comes from",
 )
-_OTHER_CREATE = _wrong(
+_OTHER_CREATE = Verdict(
     "other-create",
+    Fault.BUSY,
+    Action.STOP_REGION,
     "another create of this cluster is at work in {region}, or was a moment ago",
     "wait a minute, then run the same command again; it adds only what is missing",
 )

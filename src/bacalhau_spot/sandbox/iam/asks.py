@@ -15,7 +15,7 @@ from moto.backends import get_backend
 
 from bacalhau_spot.sandbox.ec2 import request
 from bacalhau_spot.sandbox.ec2.codec import Codec
-from bacalhau_spot.sandbox.iam import things
+from bacalhau_spot.sandbox.iam import beside, things
 from bacalhau_spot.sandbox.iam.language import Ask
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
@@ -49,6 +49,7 @@ _MADE_BY = {
     "CreateVolume": "volume",
 }
 _LAUNCHED = ("instance", "volume", "network-interface")
+_SPOT = ("spot-instances-request",)
 SERVICE_ROLE = "iam:CreateServiceLinkedRole"
 
 
@@ -56,6 +57,23 @@ def action_of(call: Call) -> str:
     """As policies spell it. REST calls have no name of their own: method and path tell."""
     service = _PREFIXES.get(call.service, call.service)
     return f"{service}:{call.action or _rest_action(call)}"
+
+
+def names_things(action: str) -> bool:
+    """Whether policies can narrow an action to single things: few of EC2's looks; beside EC2, what beside.py knows."""
+    service, _, name = action.partition(":")
+    if service == "ec2":
+        return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
+    return service == "s3" or action in beside.ABOUT or action in _BEHIND
+
+
+# Asked about a thing, but not by a call of the same name, or about one that is only being made.
+_BEHIND = frozenset(
+    {
+        *("iam:CreateInstanceProfile", "iam:CreateRole", "iam:CreateServiceLinkedRole", "iam:PassRole"),
+        *("iam:TagInstanceProfile", "iam:TagRole", "ssm:AddTagsToResource"),
+    }
+)
 
 
 class Asker:
@@ -78,7 +96,12 @@ class Asker:
         if call.name != "ec2:CreateFleet":
             return []
         args = self._codec.parse(call.action, call.params)
-        return [ask for data in _fleet_launches(call.region, args) for ask in _launch(call.region, data)]
+        spot = (args.get("TargetCapacitySpecification") or {}).get("DefaultTargetCapacityType") == "spot"
+        return [
+            ask
+            for data in _fleet_launches(call.region, args)
+            for ask in _launch(call.region, data, spot=spot)
+        ]
 
     def refused_fleet(self, call: Call, *, code: str, message: str) -> bytes:
         """The answer to a fleet whose launches are not allowed: an error for each override."""
@@ -107,14 +130,15 @@ class Asker:
             return
         args = self._codec.parse(call.action, call.params)
         if call.action == "RunInstances":
-            yield from _launch(call.region, request.merged(_template_data(call.region, args), args))
+            data = request.merged(_template_data(call.region, args), args)
+            market = (data.get("InstanceMarketOptions") or {}).get("MarketType")
+            yield from _launch(call.region, data, spot=market == "spot")
             return
         if call.action in {"CreateTags", "DeleteTags"}:
             tags = things.tag_dict(args.get("Tags"))
             for one in args.get("Resources") or ():
                 ask = things.of_ec2(call.region, one).ask(name)
-                asked = {f"aws:RequestTag/{key}": (value,) for key, value in tags.items()}
-                yield Ask(name, ask.resource, {**ask.context, **asked, "aws:TagKeys": tuple(tags)})
+                yield Ask(name, ask.resource, {**ask.context, **things.requested(tags)})
             return
         about = [*self._existing(call, args), *_new(call, args)]
         yield from [one.ask(name) for one in about] or [Ask(name)]
@@ -125,8 +149,8 @@ class Asker:
     def _existing(self, call: Call, args: Args) -> list[things.Thing]:
         keys = _ONLY.get(call.action)
         if call.action == "CreateFleet":
-            configs = args.get("LaunchTemplateConfigs") or ()
-            asked: Any = [config.get("LaunchTemplateSpecification") for config in configs]
+            # The template, and the subnets and images of the overrides; what the template names is asked of RunInstances.
+            asked: Any = args.get("LaunchTemplateConfigs")
         elif call.action == "DeletePlacementGroup":
             asked = [things.placement_group(self._last, call.region, str(args.get("GroupName")))]
         else:
@@ -141,7 +165,8 @@ class Asker:
 def _new(call: Call, args: Args) -> list[things.Thing]:
     tags = request.tags_by_kind(args.get("TagSpecifications"))
     if call.action == "CreateFleet":
-        tags = {"fleet": tags.get("fleet", {})}
+        # Of the tags of instances those of the call itself count, not the template's.
+        tags = {"fleet": {}, "instance": {}, **tags}
     elif not tags and call.action in _MADE_BY:
         tags = {_MADE_BY[call.action]: {}}
     return [things.new_in_ec2(call.region, kind, own) for kind, own in tags.items()]
@@ -168,7 +193,7 @@ def _template_data(region: str, args: Args) -> Args:
     return found
 
 
-def _launch(region: str, data: Args) -> Iterator[Ask]:
+def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
     """RunInstances on all that it uses and all that it makes, and what follows from its tags and its profile."""
     interfaces = data.get("NetworkInterfaces") or [{}]
     used = [
@@ -178,17 +203,20 @@ def _launch(region: str, data: Args) -> Iterator[Ask]:
         *(data.get("SecurityGroupIds") or ()),
         *(interfaces[0].get("Groups") or ()),
     ]
+    vpc_arn = things.vpc_of(region, str(data.get("SubnetId") or interfaces[0].get("SubnetId") or ""))
+    if not (data.get("SecurityGroupIds") or interfaces[0].get("Groups")):
+        used += things.default_group(region, vpc_arn.rpartition("/")[2])
     for one in dict.fromkeys(filter(None, used)):
         yield things.of_ec2(region, one).ask("ec2:RunInstances")
     tags = request.tags_by_kind(data.get("TagSpecifications"))
-    for kind in dict.fromkeys((*_LAUNCHED, *tags)):
-        made = things.new_in_ec2(region, kind, tags.get(kind, {}))
+    for kind in dict.fromkeys((*_LAUNCHED, *(_SPOT if spot else ()), *tags)):
+        made = things.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
         yield made.ask("ec2:RunInstances")
         if made.tags:
             yield made.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
     profile = (data.get("IamInstanceProfile") or {}).get("Name")
-    for name in things.roles_in(profile) if profile else ():
-        yield things.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
+    for name in beside.roles_in(profile) if profile else ():
+        yield beside.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
 
 
 def service_role(service: str) -> Ask:
@@ -218,7 +246,7 @@ def _members(call: Call) -> Args:
 
 def _beside(call: Call) -> Iterator[Ask]:
     name, args = action_of(call), _members(call)
-    about = things.ABOUT.get(name)
+    about = beside.ABOUT.get(name)
     if name in {"iam:CreateRole", "iam:CreateInstanceProfile"}:
         yield from _new_in_iam(name, args)
         return
@@ -226,11 +254,15 @@ def _beside(call: Call) -> Iterator[Ask]:
         yield service_role(str(args.get("AWSServiceName")))
         return
     found: list[things.Thing] = about(call.region, args) if about else []
-    yield from [one.ask(name) for one in found] or [Ask(name)]
     if name == "ssm:PutParameter" and args.get("Tags"):
-        yield found[0].ask("ssm:AddTagsToResource")
+        tags = things.requested(things.tag_dict(args["Tags"]))
+        for action in (name, "ssm:AddTagsToResource"):
+            asked = found[0].ask(action)
+            yield Ask(action, asked.resource, {**asked.context, **tags})
+        return
+    yield from [one.ask(name) for one in found] or [Ask(name)]
     if name == "iam:AddRoleToInstanceProfile":
-        passed = things.role(args["RoleName"])
+        passed = beside.role(args["RoleName"])
         yield passed.ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
 
 
@@ -238,9 +270,9 @@ def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
     kind = name.removeprefix("iam:Create")
     path = args.get("Path") or "/"
     found = (
-        things.role(args["RoleName"], path=path)
+        beside.role(args["RoleName"], path=path)
         if kind == "Role"
-        else things.profile(args["InstanceProfileName"], path=path)
+        else beside.profile(args["InstanceProfileName"], path=path)
     )
     keys = sorted(key for key in args if key.startswith("Tags.member.") and key.endswith(".Key"))
     tags = {args[key]: args.get(key.removesuffix("Key") + "Value", "") for key in keys}

@@ -34,10 +34,32 @@ class Ask:
     context: Context = field(default_factory=dict)
 
 
+# What a statement may hold of what the sandbox knows.
+_KEYS = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"})
+_EFFECTS = frozenset({"Allow", "Deny"})
+
+
+def check(document: Document) -> None:
+    """Raises ValueError for what AWS would not take, and for what the sandbox cannot judge: it must not allow by mistake."""
+    for statement in _list(document.get("Statement")):
+        if unknown := sorted(set(statement) - _KEYS):
+            raise ValueError(f"the sandbox does not know {', '.join(unknown)} in a policy's statement")
+        if statement.get("Effect") not in _EFFECTS:
+            raise ValueError(f"a statement's Effect is Allow or Deny, not {statement.get('Effect')!r}")
+        conditions = statement.get("Condition") or {}
+        for operator in conditions:
+            _test_of(operator)
+        values = [one for block in conditions.values() for wanted in block.values() for one in _list(wanted)]
+        for value in (*_list(statement.get("Action")), *_list(statement.get("Resource")), *values):
+            if "${" in str(value):
+                raise ValueError(f"the sandbox does not know the policy variable in {value!r}")
+
+
 def judge(documents: Iterable[Document], ask: Ask) -> Answer:
     """Raises ValueError for what is no policy."""
     answer = Answer.NOT_ALLOWED
     for document in documents:
+        check(document)
         for statement in _list(document.get("Statement")):
             if not _applies(statement, ask):
                 continue
@@ -47,6 +69,21 @@ def judge(documents: Iterable[Document], ask: Ask) -> Answer:
     return answer
 
 
+def absent_keys(documents: Iterable[Document], ask: Ask) -> list[str]:
+    """The condition keys that the question does not give, of the statements about its action on its resource."""
+    given = {key.lower() for key in ask.context}
+    found = [
+        key
+        for document in documents
+        for statement in _list(document.get("Statement"))
+        if _about(statement, ask)
+        for block in (statement.get("Condition") or {}).values()
+        for key in block
+        if key.lower() not in given
+    ]
+    return list(dict.fromkeys(found))
+
+
 def _list(value: Any) -> list[Any]:
     if value is None:
         raise ValueError("a policy needs Statement, and a statement Action and Resource")
@@ -54,11 +91,13 @@ def _list(value: Any) -> list[Any]:
 
 
 def _applies(statement: Mapping[str, Any], ask: Ask) -> bool:
+    return _about(statement, ask) and _holds(statement.get("Condition") or {}, ask.context)
+
+
+def _about(statement: Mapping[str, Any], ask: Ask) -> bool:
     action = ask.action.lower()
-    return (
-        any(_like(str(one).lower(), action) for one in _list(statement.get("Action")))
-        and any(_like(str(one), ask.resource) for one in _list(statement.get("Resource")))
-        and _holds(statement.get("Condition") or {}, ask.context)
+    return any(_like(str(one).lower(), action) for one in _list(statement.get("Action"))) and any(
+        _like(str(one), ask.resource) for one in _list(statement.get("Resource"))
     )
 
 
@@ -77,27 +116,40 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
     )
 
 
+def _arn_like(pattern: str, value: str) -> bool:
+    """Part by part: in conditions on ARNs a wildcard does not reach over a colon (IAM User Guide, "ARN condition operators")."""
+    wanted, found = pattern.split(":", 5), value.split(":", 5)
+    return len(wanted) == len(found) and all(map(_like, wanted, found))
+
+
 _OPERATORS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda wanted, value: wanted == value,
     "StringEqualsIgnoreCase": lambda wanted, value: wanted.lower() == value.lower(),
     "StringLike": _like,
-    "ArnEquals": _like,
-    "ArnLike": _like,
+    "ArnEquals": _arn_like,
+    "ArnLike": _arn_like,
     "Bool": lambda wanted, value: wanted.lower() == value.lower(),
 }
 
 
-def _one(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
+def _test_of(operator: str) -> Callable[[str, str], bool] | None:
+    """None for Null, which asks for no value. Raises ValueError for an operator that the sandbox does not know."""
     quantifier, _, name = operator.rpartition(":")
-    optional = name.endswith("IfExists")
-    name = name.removesuffix("IfExists")
-    if name == "Null":
-        return (values is None) == (wanted[0].lower() == "true")
-    negated = "Not" in name
-    test = _OPERATORS.get(name.replace("Not", ""))
-    if test is None or quantifier not in {"", "ForAllValues", "ForAnyValue"}:
+    plain = name.removesuffix("IfExists")
+    test = _OPERATORS.get(plain.replace("Not", ""))
+    if (test is None and name != "Null") or quantifier not in {"", "ForAllValues", "ForAnyValue"}:
         raise ValueError(f"the sandbox does not know the condition operator {operator}")
+    return test
+
+
+def _one(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
+    test = _test_of(operator)
+    if test is None:
+        return (values is None) == (wanted[0].lower() == "true")
+    quantifier, _, name = operator.rpartition(":")
+    negated = "Not" in name
     if not values:
+        optional = name.endswith("IfExists")
         return optional or quantifier == "ForAllValues" or (negated and quantifier == "")
 
     def matches(value: str) -> bool:

@@ -6,10 +6,11 @@ allowed as it tells what it had no capacity for: an error for each override.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox.iam.asks import SERVICE_ROLE, Asker, action_of, service_role
-from bacalhau_spot.sandbox.iam.language import Answer, Ask, judge
+from bacalhau_spot.sandbox.iam.language import Answer, Ask, Context, judge
 from bacalhau_spot.sandbox.layer import refusals
 from bacalhau_spot.sandbox.layer.identity import USER_ARN, WHO_AM_I
 from bacalhau_spot.sandbox.wire import AwsError, Reply
@@ -52,7 +53,8 @@ class Policy:
         return self._inner(call)
 
     def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
-        for ask in asks:
+        for one in asks:
+            ask = _where(call, one)
             self._world.evaluated.append((call.region, action_of(call), ask.action))
             answer = judge(self._world.settings.policies, ask)
             if answer is Answer.ALLOWED:
@@ -66,3 +68,11 @@ class Policy:
                 action=ask.action,
                 explicit=answer is Answer.DENIED,
             )
+
+
+def _where(call: Call, ask: Ask) -> Ask:
+    """With the condition keys that tell the region (IAM user guide, "AWS global condition context keys")."""
+    keys: Context = {"aws:RequestedRegion": (call.region,)}
+    if call.service == "ec2":
+        keys["ec2:Region"] = (call.region,)
+    return replace(ask, context={**keys, **ask.context})

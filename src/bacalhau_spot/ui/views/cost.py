@@ -6,7 +6,6 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
@@ -45,9 +44,9 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
         also = [one for one in ("type", "zone") if one != by] if wide else []
         parts += [_table(report, by), *_total(report)]
         for one in also:
-            parts += [Text(), _table(report, one)]
+            parts += [Said(""), _table(report, one)]
     else:
-        parts.append(Text(_nothing(report)))
+        parts.append(Said(_nothing(report)))
         parts.extend(next_commands(("bacalhau-spot create",)) if not report.unseen else ())
     if report.charges:
         parts += _listed("Taken for granted:", assumptions(report))
@@ -58,7 +57,7 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
 
 def _listed(head: str, lines: Sequence[str]) -> list[RenderableType]:
     shown = [Said(f"- {line}", style="dim") for line in lines]
-    return [Text(), Text(head, style="bold"), *shown] if shown else []
+    return [Said(""), Said(head, style="bold"), *shown] if shown else []
 
 
 def _nothing(report: CostReport) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -30,10 +30,14 @@ _DOCS = "docs/doctor.md"
 
 def checkup_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
-    for names, one in _grouped(findings):
-        name = listed(names).ljust(_WIDE)
+    for same in _alike(findings):
+        one = same[0]
+        several = [each.check.value for each in same] if len(same) > 1 else []
+        name = (plural(len(several), "check") if several else one.check.value).ljust(_WIDE)
         lines.append(Said(f"{name}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark]))
-        lines.extend(Said(text, prefix=_BELOW) for text in one.details)
+        lines.extend(
+            Said(text, prefix=_BELOW) for text in (*([", ".join(several)] if several else []), *one.details)
+        )
         if one.fix:
             command = one.fix.startswith(_COMMANDS)
             lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
@@ -46,15 +50,12 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
     return Group(*lines)
 
 
-def _grouped(findings: Sequence[Finding]) -> list[tuple[list[str], Finding]]:
-    """What is to be said of several checks, one after the other, in the same words is said once."""
-    groups: list[tuple[list[str], Finding]] = []
-    for one in findings:
-        if groups and one == replace(groups[-1][1], check=one.check):
-            groups[-1][0].append(one.check.value)
-        else:
-            groups.append(([one.check.value], one))
-    return groups
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
+    return [
+        list(same)
+        for _, same in groupby(findings, key=lambda one: (one.mark, one.what, one.fix, one.details))
+    ]
 
 
 def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:

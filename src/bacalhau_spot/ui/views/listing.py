@@ -6,9 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
-from bacalhau_spot.ui.views.text import Columns, next_commands, not_seen
+from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
 from bacalhau_spot.ui.words import age, kind, plural
 
 if TYPE_CHECKING:
@@ -35,10 +34,10 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
             right=("age",),
             spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
         )
-        parts += [shown, Text(_counts(listing), style="bold")]
+        parts += [shown, Said(_counts(listing), style="bold")]
     else:
         where = plural(len(listing.looked_into), "region")
-        parts.append(Text(f"no instances of {listing.cluster} in {where}"))
+        parts.append(Said(f"no instances of {listing.cluster} in {where}"))
     parts.extend(_others(listing))
     parts.extend(not_seen(listing.unseen))
     return Group(*parts)
@@ -53,7 +52,7 @@ def _others(listing: Listing) -> list[RenderableType]:
     kinds = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
     regions = plural(len({one.region for one in listing.others}), "region")
     where = "beside them" if listing.instances else "what there is"
-    parts: list[RenderableType] = [Text(f"{where} in {regions}: {kinds}", style="dim")]
+    parts: list[RenderableType] = [Said(f"{where} in {regions}: {kinds}", style="dim")]
     if not listing.instances:
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
     return parts

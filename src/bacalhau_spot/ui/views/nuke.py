@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
@@ -32,7 +31,7 @@ def nuke_preview_view(found: Found) -> Group:
         parts.append(_list(found))
     elif not found.foundlings:
         parts.append(
-            Text(f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark")
+            Said(f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark")
         )
     parts += [
         Said(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
@@ -76,7 +75,7 @@ def order_view() -> Group:
 def _where(found: Found) -> list[RenderableType]:
     alias = f" ({found.alias})" if found.alias else ""
     lines: list[RenderableType] = [
-        Text(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
+        Said(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
         Said(f"looked into {listed(found.looked_into)}", style="dim"),
     ]
     if found.left_out:

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
@@ -62,7 +61,7 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
     parts: list[RenderableType] = []
     if rows:
         parts.append(_regions(offers) if by_region else _pools(offers.pools))
-        parts.append(Text(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
+        parts.append(Said(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
         if by_region and ranked:
             parts.append(Said(_order(offers.nodes), style="dim"))
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
@@ -25,13 +24,13 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     """A row a region, the totals with their price, warnings, and what is too many."""
     parts: list[RenderableType] = []
     if identity is not None:
-        parts.append(Text(f"account {identity.account_id} as {identity.arn}", style="dim"))
+        parts.append(Said(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
         parts += [_regions(plan), *_totals(plan), *_stake(plan)]
     elif not plan.remove:
         there = f"{plan.present} of {plural(plan.wanted, 'node')}"
-        parts.append(Text(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
+        parts.append(Said(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
@@ -172,15 +171,15 @@ def _stake(plan: Plan) -> list[Said]:
     return [Said(f"in up to {plural(plan.stake.pools, 'capacity pool')}: {worst} ({why})")]
 
 
-def _surplus(plan: Plan) -> list[Text]:
+def _surplus(plan: Plan) -> list[Said]:
     if not plan.surplus:
         return []
     count = plural(len(plan.surplus), "instance")
     if not plan.remove:
         stay = "it stays" if len(plan.surplus) == 1 else "they stay"
         text = f"{count} more than the configuration asks for; {stay} unless you pass --allow-removal"
-        return [Text(text, "yellow")]
+        return [Said(text, "yellow")]
     return [
-        Text(f"end {count}:", style="bold"),
-        *(Text(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
+        Said(f"end {count}:", style="bold"),
+        *(Said(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
     ]

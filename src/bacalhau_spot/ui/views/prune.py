@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.prune import Why
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
@@ -35,18 +34,18 @@ _FEW = 10
 
 def prune_preview_view(pruning: Pruning, *, address: str, now: datetime) -> Group:
     """Which nodes are to be removed, and which disconnected ones stay, each with its reason."""
-    parts: list[RenderableType] = [Text(f"orchestrator {address}", style="dim")]
+    parts: list[RenderableType] = [Said(f"orchestrator {address}", style="dim")]
     if pruning.identity is not None:
-        parts.append(Text(f"account {pruning.identity.account_id} as {pruning.identity.arn}", style="dim"))
+        parts.append(Said(f"account {pruning.identity.account_id} as {pruning.identity.arn}", style="dim"))
     if pruning.gone:
         parts += [
-            Text(f"to remove, of {plural(len(pruning.judged), 'node')} of {pruning.cluster}:", style="bold"),
+            Said(f"to remove, of {plural(len(pruning.judged), 'node')} of {pruning.cluster}:", style="bold"),
             _table(pruning.gone, now=now),
         ]
     else:
-        parts.append(Text(_nothing(pruning), style="bold green"))
+        parts.append(Said(_nothing(pruning), style="bold green"))
     if pruning.in_doubt:
-        parts += [Text("disconnected, and they stay:", style="bold"), _table(pruning.in_doubt, now=now)]
+        parts += [Said("disconnected, and they stay:", style="bold"), _table(pruning.in_doubt, now=now)]
     parts.extend(not_seen(pruning.unseen))
     return Group(*parts)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.quotas import quotas_of
@@ -33,7 +32,7 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     parts.extend(_reasons(receipt))
     parts.extend(_lost(receipt))
     if receipt.removed:
-        parts.append(Text(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
+        parts.append(Said(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
     parts.append(_total(receipt))
     parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
@@ -148,25 +147,25 @@ def _spot_quota(code: str, regions: Sequence[RegionReceipt]) -> str:
     return next((quota.code for quota in quotas_of(types)), "")
 
 
-def _lost(receipt: CreateReceipt) -> list[Text]:
+def _lost(receipt: CreateReceipt) -> list[Said]:
     return [
-        Text(f"{one.id} in {one.zone} did not stay: {one.why_ended or one.state}", style="yellow")
+        Said(f"{one.id} in {one.zone} did not stay: {one.why_ended or one.state}", style="yellow")
         for region in receipt.regions
         for one in region.lost
     ]
 
 
-def _total(receipt: CreateReceipt) -> Text:
+def _total(receipt: CreateReceipt) -> Said:
     now = receipt.before + receipt.running - len(receipt.removed)
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
     starting = sum(region.unsettled for region in receipt.regions)
     if starting:
         text += f", {starting} still starting"
     if receipt.interrupted:
-        return Text(
+        return Said(
             f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"
         )
-    return Text(text, style="bold yellow" if receipt.missing else "bold green")
+    return Said(text, style="bold yellow" if receipt.missing else "bold green")
 
 
 def _after(receipt: CreateReceipt) -> list[RenderableType]:
@@ -175,7 +174,7 @@ def _after(receipt: CreateReceipt) -> list[RenderableType]:
         return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
     made = ", ".join(kind(count, name) for name, count in receipt.made)
     return [
-        *([Text(f"made on the way: {made}")] if made else []),
+        *([Said(f"made on the way: {made}")] if made else []),
         *next_commands(("bacalhau-spot create",), label="to go on: "),
         *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
     ]

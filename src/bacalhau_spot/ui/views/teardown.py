@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
-from rich.text import Text
 
 from bacalhau_spot.core.receipt import A_SERVICE, Fate, by_region
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
@@ -25,15 +24,15 @@ def teardown_preview_view(
     resources: Sequence[Resource], *, unknown: Sequence[Resource], identity: Identity, cluster: str
 ) -> Group:
     """What was found, by region and kind."""
-    parts: list[RenderableType] = [Text(f"account {identity.account_id} as {identity.arn}", style="dim")]
+    parts: list[RenderableType] = [Said(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
         shown = Columns(
             ("region", "to delete"),
             [(region, _kinds(found)) for region, found in by_region(resources).items()],
         )
-        parts += [Text(f"everything of {cluster}:", style="bold"), shown]
+        parts += [Said(f"everything of {cluster}:", style="bold"), shown]
     else:
-        parts.append(Text(f"nothing of {cluster} was found"))
+        parts.append(Said(f"nothing of {cluster} was found"))
     parts.extend(_unknown(unknown))
     return Group(*parts)
 
@@ -43,9 +42,9 @@ def _kinds(resources: Iterable[Resource]) -> str:
     return ", ".join(kind(count, name) for name, count in sorted(counts.items()))
 
 
-def _unknown(unknown: Sequence[Resource]) -> list[Text]:
+def _unknown(unknown: Sequence[Resource]) -> list[Said]:
     return [
-        Text(
+        Said(
             f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}"
         )
         for one in unknown
@@ -94,13 +93,13 @@ def _deleted(outcomes: Sequence[Outcome]) -> str:
     return _kinds(one.resource for one in outcomes if one.fate == Fate.DELETED)
 
 
-def _silent(problems: Sequence[Problem]) -> list[Text]:
+def _silent(problems: Sequence[Problem]) -> list[Said]:
     """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
     operations = sorted({problem.operation for problem in problems})
     if not operations:
         return []
     why = fault(problems[0].code)
-    return [Text(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
+    return [Said(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
 
 
 _ONE_BY_ONE = 10
@@ -160,13 +159,13 @@ def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool, command: s
         )
         text = f"interrupted: {text}" if receipt.interrupted else text
         return [
-            Text(text, style="bold yellow"),
+            Said(text, style="bold yellow"),
             *next_commands((f"bacalhau-spot {command}",), label="to go on: "),
         ]
     if receipt.unknown:
-        return [Text(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]
+        return [Said(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]
     if receipt.unseen:
-        return [Text("not everything could be looked into", style="bold yellow")]
+        return [Said("not everything could be looked into", style="bold yellow")]
     if not found:
-        return [Text(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
-    return [Text(f"verified: nothing with {tag} is left in {where}", style="bold green")]
+        return [Said(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
+    return [Said(f"verified: nothing with {tag} is left in {where}", style="bold green")]

@@ -130,12 +130,8 @@ class Columns:
                 break
             kept = [one for one in kept if one != head]
         width = max(options.max_width, self._width(kept, folded=True))
-        table = self._table(kept)
-        if width <= options.max_width:
-            yield from console.render(table, options)
-            return
-        # The blanks behind a short row would be folded into an empty line.
-        for line in console.render_lines(table, options.update(max_width=width), pad=False):
+        # The blanks behind a short row would be folded into an empty line where there is no room, and are in a pipe's text.
+        for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
             yield from _stripped(line)
             yield Segment.line()
 
@@ -187,8 +183,8 @@ def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Colum
     return Columns(heads, [row[: len(heads)] for row in rows], prose=("value",))
 
 
-def json_text(data: Mapping[str, Any]) -> Group:
-    return verbatim(json.dumps(data, indent=2, ensure_ascii=False))
+def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
+    return verbatim(json.dumps(data, indent=2, ensure_ascii=ascii_only))
 
 
 def tree_view(data: Mapping[str, Any]) -> Columns:
