@@ -214,7 +214,7 @@ CASES = [
     Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
     Case(
         C.MARKET,
-        W,
+        F,
         "no regions could be chosen: DescribeSpotPriceHistory: UnauthorizedOperation",
         "ec2:DescribeSpotPriceHistory",
         {"deny": ["ec2:DescribeSpotPriceHistory"]},

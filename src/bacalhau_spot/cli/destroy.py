@@ -76,7 +76,12 @@ def destroy(
         here, found = running.look(_look(running.calls, search))
         doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
-            doomed, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
+            doomed,
+            unknown=found.unknown,
+            identity=here.identity,
+            cluster=naming.tag_value,
+            unseen=found.unseen,
+            silent=found.silent,
         )
         if dry_run:
             return _looked(call, found, view=preview)

@@ -75,13 +75,18 @@ def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: order.index(one.check)))
 
 
+# Without these nothing can be launched.
+_NEEDED = frozenset({Check.REGIONS, Check.MARKET})
+
+
 def refusal(check: Check, problem: Problem, *, blind: str) -> Finding:
-    """AWS would not say. That it is not allowed, and whatever is wrong with the credentials, is a failure by itself."""
+    """AWS would not say. What is wrong with the credentials is a failure by itself, and that we may not ask what create does."""
     verdict = judge(problem.code, problem.message)
     serious = verdict.fault is Fault.CREDENTIALS
+    fatal = serious or (verdict.fault is Fault.PERMISSION and check in _NEEDED)
     return Finding(
         check,
-        Mark.FAIL if serious else Mark.WARN,
+        Mark.FAIL if fatal else Mark.WARN,
         verdict.told(problem.region) if serious else f"{blind}: {said_by(problem)}",
         verdict.advice(
             problem.region or "us-east-1", action=denied_action(problem.message) or problem.operation

@@ -95,13 +95,17 @@ class RegionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class CreateReceipt:
-    """The result of a create. `wanted`: nodes the cluster should have; `before`: how many there were."""
+    """The result of a create. `wanted`: nodes the cluster should have; `before`: how many there were.
+
+    `removed`: ids that were too many and have been ended; `kept`: those that were to be ended and were not.
+    """
 
     cluster: str
     wanted: int
     before: int
     regions: tuple[RegionReceipt, ...] = ()
     removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     made: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
     interrupted: bool = False
     waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
@@ -141,7 +145,7 @@ class CreateReceipt:
             region.problem is not None and region.short > (0 if self.waited else region.unsettled)
             for region in self.regions
         )
-        return ExitCode.FAILED if self.missing or unsolved else ExitCode.DONE
+        return ExitCode.FAILED if self.missing or self.kept or unsolved else ExitCode.DONE
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     parts.extend(_lost(receipt))
     if receipt.removed:
         parts.append(Text(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
+    if receipt.kept:
+        parts.append(Said(f"not ended, though too many: {few(receipt.kept)}", style="yellow"))
     parts.append(_total(receipt))
     parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
@@ -166,16 +168,20 @@ def _total(receipt: CreateReceipt) -> Text:
         return Text(
             f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"
         )
-    return Text(text, style="bold yellow" if receipt.missing else "bold green")
+    return Text(text, style="bold yellow" if receipt.missing or receipt.kept else "bold green")
 
 
 def _after(receipt: CreateReceipt) -> list[RenderableType]:
     """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
-    if not (receipt.interrupted or receipt.missing):
+    if not (receipt.interrupted or receipt.missing or receipt.kept):
         return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
     made = ", ".join(kind(count, name) for name, count in receipt.made)
     return [
         *([Text(f"made on the way: {made}")] if made else []),
-        *next_commands(("bacalhau-spot create",), label="to go on: "),
+        *next_commands((_again(receipt),), label="to go on: "),
         *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
     ]
+
+
+def _again(receipt: CreateReceipt) -> str:
+    return "bacalhau-spot create --allow-removal" if receipt.kept else "bacalhau-spot create"

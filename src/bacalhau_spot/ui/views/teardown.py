@@ -22,9 +22,15 @@ if TYPE_CHECKING:
 
 
 def teardown_preview_view(
-    resources: Sequence[Resource], *, unknown: Sequence[Resource], identity: Identity, cluster: str
+    resources: Sequence[Resource],
+    *,
+    unknown: Sequence[Resource],
+    identity: Identity,
+    cluster: str,
+    unseen: Sequence[Problem] = (),
+    silent: Sequence[Problem] = (),
 ) -> Group:
-    """What was found, by region and kind."""
+    """What was found, by region and kind, and where nobody could look."""
     parts: list[RenderableType] = [Text(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
         shown = Columns(
@@ -33,9 +39,10 @@ def teardown_preview_view(
         )
         parts += [Text(f"everything of {cluster}:", style="bold"), shown]
     else:
-        parts.append(Text(f"nothing of {cluster} was found"))
+        where = " where it could be looked for" if unseen else ""
+        parts.append(Text(f"nothing of {cluster} was found{where}"))
     parts.extend(_unknown(unknown))
-    return Group(*parts)
+    return Group(*parts, *not_seen(unseen), *_silent(silent))
 
 
 def _kinds(resources: Iterable[Resource]) -> str:
