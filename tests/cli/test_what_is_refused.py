@@ -121,6 +121,15 @@ def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: Program)
     assert (ended.code, "1 of 1 node running" in ended.stdout) == (0, True), ended.stdout
 
 
+def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, program: Program) -> None:
+    """AWS has launched it, and then would not show it: what it is now nobody knows."""
+    program.configure(nodes=1, regions=f"[{HERE}]")
+    refuse(sandbox, "ec2:DescribeInstances")
+    done = program("create", "--yes")
+    assert (done.code, "starting" in done.stdout) == (4, False)
+    assert "0 of 1 node running, 1 granted and not seen since" in done.stdout
+
+
 def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: Program) -> None:
     """A service that refuses from the second look on: what was seen in the first is not reported as deleted."""
     program.configure(nodes=1, regions=f"[{HERE}]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")

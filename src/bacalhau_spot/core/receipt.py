@@ -74,6 +74,11 @@ class RegionReceipt:
         return len(self.launched) - len(self.running) - len(self.lost)
 
     @property
+    def unseen(self) -> int:
+        """Of the unsettled those that no look has shown: AWS granted them, and what they are now is not known."""
+        return max(0, len(self.launched) - len(self.instances))
+
+    @property
     def short(self) -> int:
         """How many of those it was to launch neither run here nor were taken over by another region."""
         return max(0, self.asked + self.extra - self.moved_away - len(self.running))

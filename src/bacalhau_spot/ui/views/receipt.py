@@ -85,11 +85,20 @@ def _remark(region: RegionReceipt, *, movers: list[str], takers: list[str]) -> s
     if region.extra:
         exact = len(takers) == 1 or len(movers) == 1
         remarks.append(f"{region.extra} more from {listed(movers) if exact else 'other regions'}")
-    if region.unsettled:
-        remarks.append(f"{region.unsettled} still starting")
+    remarks.extend(_unsettled([region]))
     if region.asked and not region.launched and region.code is None:
         remarks.append("not begun")
     return ", ".join(remarks)
+
+
+def _unsettled(regions: Sequence[RegionReceipt]) -> list[str]:
+    """What a look showed on its way is starting; of what none showed nothing is known but that AWS granted it."""
+    unseen = sum(region.unseen for region in regions)
+    starting = sum(region.unsettled for region in regions) - unseen
+    return [
+        *([f"{starting} still starting"] if starting else []),
+        *([f"{unseen} granted and not seen since"] if unseen else []),
+    ]
 
 
 def _zone_rows(region: RegionReceipt) -> list[tuple[str, ...]]:
@@ -161,9 +170,7 @@ def _lost(receipt: CreateReceipt) -> list[Text]:
 def _total(receipt: CreateReceipt) -> Text:
     now = receipt.before + receipt.running - len(receipt.removed)
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
-    starting = sum(region.unsettled for region in receipt.regions)
-    if starting:
-        text += f", {starting} still starting"
+    text = ", ".join((text, *_unsettled(receipt.regions)))
     if receipt.interrupted:
         return Text(
             f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"

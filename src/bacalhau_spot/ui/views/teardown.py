@@ -107,7 +107,7 @@ def _silent(problems: Sequence[Problem]) -> list[Text]:
     if not operations:
         return []
     why = fault(problems[0].code)
-    return [Text(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
+    return [Text(f"not looked into, and not used as configured: {listed(operations)} ({why})", style="dim")]
 
 
 _ONE_BY_ONE = 10
