@@ -16,7 +16,8 @@ import pytest
 from bacalhau_spot.cli import picking
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.running import Engine
-from bacalhau_spot.core.model import Instance, Naming
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.engine.observe import Survey
 from support.engine_clock import EngineClock
 from support.program import Done, Program
 
@@ -58,15 +59,18 @@ def user(program: Program, tmp_path: Path) -> Program:
 @pytest.fixture(autouse=True)
 def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first look into all regions found is remembered: these clusters do not change, and looking is what costs."""
-    look = picking.instances
-    seen: list[Instance] = []
+    look = picking.survey
+    seen: list[Survey] = []
 
-    def once(call: Invocation, running: Engine, naming: Naming) -> tuple[Instance, ...]:
+    def once(call: Invocation, running: Engine, naming: Naming) -> Survey:
         if not seen:
-            seen.extend(look(call, running, naming))
-        return tuple(seen)
+            found = look(call, running, naming)
+            if not found.instances or found.unseen:
+                return found
+            seen.append(found)
+        return seen[0]
 
-    monkeypatch.setattr(picking, "instances", once)
+    monkeypatch.setattr(picking, "survey", once)
 
 
 def configure(user: Program, *more: str) -> None:
@@ -195,6 +199,25 @@ def test_nobody_to_reach(user: Program) -> None:
     user.environ["PATH"] = f"{user.folder}/notes"
     bare = user("ssh", one)
     assert bare.code == 1 and "no ssh program" in bare.stderr
+
+
+def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any, user: Program) -> None:
+    """Where nothing can be seen, that is the error; where a part is not, the rest works, and all is not said to be all."""
+    user.configure(nodes=1, regions="[us-west-2]", more="username: bob\nprivate_ssh_key_path: ./key\n")
+    fault = {"match": "DescribeTags", "code": "UnauthorizedOperation"}
+    made = created(user)
+    sandbox.settings.faults = [fault]
+    for line in (("ssh",), ("console",), ("ssh", "--all", "--", "uptime")):
+        done = user(*line)
+        assert (done.code, "no node" in done.stderr) == (5, False), done.stderr
+        assert "DescribeTags: UnauthorizedOperation" in done.stderr
+    sandbox.settings.faults = [{**fault, "region": "us-east-1"}]
+    assert user("ssh", made[0], "--", "uptime").code == 0
+    some = user("ssh", "--all", "-o", "json", "--", "uptime")
+    assert (some.code, [one["id"] for one in some.data["nodes"]]) == (5, made)
+    assert [error["regions"] for error in some.envelope["errors"]] == [["us-east-1"]]
+    other = user("console", "i-0123")
+    assert (other.code, "in the regions that could be looked into" in other.stderr) == (5, True)
 
 
 class Follower(EngineClock):

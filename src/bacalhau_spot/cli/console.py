@@ -58,8 +58,10 @@ def console(
         )
     naming = call.naming(cluster)
     with call.engine() as running:
-        there = picking.instances(call, running, naming)
-        found = picking.meant(node, there, naming=naming, verb="listen to")
+        there = picking.survey(call, running, naming)
+        found = picking.meant(
+            node, there.instances, naming=naming, verb="listen to", blind=bool(there.unseen)
+        )
         chosen = picking.one_of(call, found, verb="console")
         text = _read(running, chosen)
         shown = only_ours(text) if phases else text

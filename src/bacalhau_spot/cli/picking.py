@@ -18,34 +18,47 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.calls import Calls
 
 
-def instances(call: Invocation, running: Engine, naming: Naming) -> tuple[Instance, ...]:
-    """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
+def survey(call: Invocation, running: Engine, naming: Naming) -> observe.Survey:
+    """The cluster's instances, in all regions. Regions that could not be looked into are told, and the rest is there.
+
+    Raises UserError (exit code 5) when that is all there is to tell.
+    """
 
     async def look(calls: Calls) -> observe.Survey:
         here = await observe.standing(calls)
         return await observe.survey(calls, naming, regions=observe.enabled(here.regions))
 
     found = running.look(look(running.calls))
+    if found.unseen and not found.instances:
+        raise call.errors_of(found.unseen, exit_code=ExitCode.BLIND)[0]
     if found.unseen:
         call.talk(views.unseen_view(found.unseen))
-    return found.instances
+    return found
 
 
-def meant(said: str | None, among: Sequence[Instance], *, naming: Naming, verb: str) -> tuple[Instance, ...]:
-    """All that `said` may mean, at least one. Raises UserError."""
+def meant(
+    said: str | None, among: Sequence[Instance], *, naming: Naming, verb: str, blind: bool
+) -> tuple[Instance, ...]:
+    """All that `said` may mean, at least one. Raises UserError.
+
+    `blind`: not all regions could be looked into, so that what is not here may be there.
+    """
+    blind_code = ExitCode.BLIND if blind else None
+    where = " in the regions that could be looked into" if blind else ""
     if not among:
         raise UserError(
-            f"no node of {naming.tag_value} is there to {verb}",
+            f"no node of {naming.tag_value} is there to {verb}{where}",
             hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
+            exit_code=blind_code or ExitCode.FAILED,
         )
     found = candidates(said, among, prefix=naming.resource_prefix)
     if not found:
         raise UserError(
-            f"no node here is called {said}",
+            f"no node{where or ' here'} is called {said}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=tuple(f"{one.id}  {one.zone}" for one in candidates(None, among, prefix="")),
             hint="`bacalhau-spot list` shows them",
-            exit_code=ExitCode.USAGE,
+            exit_code=blind_code or ExitCode.USAGE,
         )
     return found
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.running import Engine
     from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.receipt import Problem
 
 # A shell's exit code for a program that a signal ended.
 _BY_SIGNAL = 128
@@ -83,12 +84,13 @@ def ssh(
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     way = _Way(keys.access(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
     with call.engine() as running:
-        found = _meant(call, running, naming, said, every=every)
+        found, unseen = _meant(call, running, naming, said, every=every)
         if show:
             return way.shown(found, unattended=every)
         if collecting:
             ran = _ran(call, running, way, found, at_once=at_once, timeout_s=timeout)
-            return _collected(ran, group=group, closed=way.closed)
+            errors = call.errors_of(unseen, exit_code=ExitCode.BLIND) if every else ()
+            return _collected(ran, group=group, closed=way.closed, errors=errors)
     return _handed_over(call, way, found[0])
 
 
@@ -114,12 +116,12 @@ class _Way:
 
 def _meant(
     call: Invocation, running: Engine, naming: Naming, said: str | None, *, every: bool
-) -> tuple[Instance, ...]:
-    """Of the nodes that run and have an address."""
-    there = picking.instances(call, running, naming)
-    able = [one for one in there if one.state is State.RUNNING and address(one)]
-    found = picking.meant(said, able, naming=naming, verb="reach")
-    return found if every else (picking.one_of(call, found, verb="ssh"),)
+) -> tuple[tuple[Instance, ...], tuple[Problem, ...]]:
+    """Of the nodes that run and have an address; and the regions that could not be looked into."""
+    there = picking.survey(call, running, naming)
+    able = [one for one in there.instances if one.state is State.RUNNING and address(one)]
+    found = picking.meant(said, able, naming=naming, verb="reach", blind=bool(there.unseen))
+    return found if every else (picking.one_of(call, found, verb="ssh"),), there.unseen
 
 
 def _node(words: Sequence[str]) -> str | None:
@@ -156,12 +158,14 @@ def _ran(
     )
 
 
-def _collected(everywhere: Everywhere, *, group: bool, closed: bool) -> Result:
+def _collected(everywhere: Everywhere, *, group: bool, closed: bool, errors: tuple[UserError, ...]) -> Result:
+    """`errors`: why not all nodes could be seen."""
     return Result(
         "ssh",
         view=views.everywhere_view(everywhere, group=group, closed=closed),
         data=jsonout.ssh_data(everywhere),
-        exit_code=everywhere.exit_code,
+        exit_code=everywhere.exit_code or max((error.exit_code for error in errors), default=ExitCode.DONE),
+        errors=errors,
     )
 
 

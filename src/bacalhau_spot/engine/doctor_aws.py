@@ -180,18 +180,21 @@ async def _principal(calls: Calls, identity: Identity) -> str:
 
 
 async def _dry_runs(calls: Calls, spec: ClusterSpec, actions: set[str]) -> tuple[dict[str, str], set[str]]:
-    """What EC2 says that it would refuse, and in which region, and what it was asked."""
+    """What EC2 says that it would refuse, and in which region; and of what it says that it would do it."""
     tags = tags_for(spec.naming, "doctor")
     missing: dict[str, str] = {}
+    told: set[str] = set()
     asked = [action for action in DRY_RUNS if action in actions]
 
     async def one(region: str, action: str) -> None:
         refused = await calls.read(region, partial(calls.cloud.may_make, region, action, tags=tags))
-        if refused is not None and judge(refused.code).fault is Fault.PERMISSION:
+        if refused is None:
+            told.add(action)
+        elif judge(refused.code, refused.message).fault is Fault.PERMISSION:
             missing.setdefault(action, f"in {region}: {refused.code}")
 
     await asyncio.gather(*(_quietly(one(region.name, action)) for region in spec.regions for action in asked))
-    return missing, set(asked) if spec.regions else set()
+    return missing, told
 
 
 async def _quietly(part: Awaitable[None]) -> None:
