@@ -129,8 +129,10 @@ def test_to_the_cent(story: Story) -> None:
     assert sum(float(row["usd"]) for row in rows) == pytest.approx(float(whole["usd"]), abs=1e-5)
     assert len(rows) == 4 * 3
     # And how the prices moved meanwhile, of the two pools that the cluster was in.
+    story.sandbox.world.calls.clear()
     moved = story.program("prices", "--since", "6h", "-o", "json")
     assert moved.code == 0
+    assert "pricing:GetProducts" not in {name for _, name, _ in story.sandbox.world.calls}
     contract("prices", moved.data)
     steps = {
         pool["zone"]: [float(step["usd_per_hour"]) for step in pool["steps"]] for pool in moved.data["pools"]
@@ -207,8 +209,10 @@ def test_what_may_not_be_asked(story: Story) -> None:
     assert {problem["operation"] for problem in found["unpriced"]} == {"GetProducts"}
     story.sandbox.settings.deny = ["pricing:GetProducts", "ec2:DescribeSpotPriceHistory"]
     story.until(HOUR)
-    blind = cost(story)
-    assert blind["total"]["unpriced_hours"] == "3.0000"
+    blind = story.program("cost", "-o", "json")
+    assert blind.code == 5
+    assert blind.data["total"]["unpriced_hours"] == "3.0000"
+    assert {error["code"] for error in blind.envelope["errors"]} == {"UnauthorizedOperation"}
     story.sandbox.settings.faults = [
         {"match": "DescribeTags", "code": "UnauthorizedOperation", "region": "eu-west-1"}
     ]

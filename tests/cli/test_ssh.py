@@ -63,9 +63,12 @@ def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Survey] = []
 
     def once(call: Invocation, running: Engine, naming: Naming) -> Survey:
-        if not seen or not seen[-1].instances:
-            seen.append(look(call, running, naming))
-        return seen[-1]
+        if seen:
+            return seen[-1]
+        found = look(call, running, naming)
+        if found.instances and not found.unseen:
+            seen.append(found)
+        return found
 
     monkeypatch.setattr(picking, "instances", once)
 
@@ -196,6 +199,25 @@ def test_nobody_to_reach(user: Program) -> None:
     user.environ["PATH"] = f"{user.folder}/notes"
     bare = user("ssh", one)
     assert bare.code == 1 and "no ssh program" in bare.stderr
+
+
+def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any, user: Program) -> None:
+    """Where nothing can be seen, that is the error; where a part is not, the rest works, and all is not said to be all."""
+    user.configure(nodes=1, regions="[us-west-2]", more="username: bob\nprivate_ssh_key_path: ./key\n")
+    fault = {"match": "DescribeTags", "code": "UnauthorizedOperation"}
+    made = created(user)
+    sandbox.settings.faults = [fault]
+    for line in (("ssh",), ("console",), ("ssh", "--all", "--", "uptime")):
+        done = user(*line)
+        assert (done.code, "no node" in done.stderr) == (5, False), done.stderr
+        assert "DescribeTags: UnauthorizedOperation" in done.stderr
+    sandbox.settings.faults = [{**fault, "region": "us-east-1"}]
+    assert user("ssh", made[0], "--", "uptime").code == 0
+    some = user("ssh", "--all", "-o", "json", "--", "uptime")
+    assert (some.code, [one["id"] for one in some.data["nodes"]]) == (5, made)
+    assert [error["regions"] for error in some.envelope["errors"]] == [["us-east-1"]]
+    other = user("console", "i-0123")
+    assert (other.code, "that can be seen is called" in other.stderr) == (5, True)
 
 
 class Follower(EngineClock):

@@ -168,3 +168,17 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: Program) -> Non
         in shown
     )
     assert "not looked into, not enabled in this account: af-south-1" in shown
+
+
+def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Program) -> None:
+    """Before: that it is not known. After: with the refusal of what stays."""
+    program.configure()
+    scene = Scene(sandbox)
+    scene.interface()
+    sandbox.settings.deny = ["ec2:DescribeNatGateways"]
+    blind = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")
+    assert {one["operation"] for one in blind.data["silent"]} == {"DescribeNatGateways"}
+    done = nuked(program)
+    assert done.code == 1
+    left = {one["problem"]["message"] for one in done.data["outcomes"] if one["problem"]}
+    assert any("could not be read whole: DescribeNatGateways (UnauthorizedOperation)" in one for one in left)

@@ -158,17 +158,20 @@ class Toy:
         users = {other.id for other in living.values() if one.id in other.uses}
         return users | ({one.dies_with} if one.dies_with in living else set())
 
-    async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
+    async def blockers(
+        self, region: str, resource: Resource
+    ) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
         one = self.living().get(resource.id)
         if one is None:
-            return ()
+            return (), ()
         attached = one.uses if one.kind == Kind.GATEWAY else set()
         users = [self.things[user] for user in sorted((self._users(one) | attached) & self.things.keys())]
         rules = [other for other in self.things.values() if one.id in other.rules]
-        return (
+        found = (
             *(Blocker(user.kind, user.id, of=user.dies_with) for user in users),
             *(Blocker("security-group-rule", f"sgr-{other.id}", of=other.id) for other in rules),
         )
+        return found, ()
 
     async def denied(self, region: str, resource: Resource) -> CloudError | None:
         return self._denial(region, resource.kind)

@@ -80,6 +80,7 @@ VIEWS: dict[str, RenderableType] = {
             not_enabled=("af-south-1", "me-south-1"),
             unseen=(Problem("ReadTimeoutError", "", "DescribeTags", "sa-east-1"),),
             in_the_way=((VPC, DB),),
+            silent=(Problem("UnauthorizedOperation", "", "DescribeNatGateways", "us-west-2"),),
             usd_per_hour=Decimal("1.52"),
         )
     ),

@@ -121,6 +121,7 @@ FOUND = Found(
     left_out=("eu-west-1",),
     not_enabled=("af-south-1",),
     in_the_way=((VPC, Blocker("subnet", "subnet-1", free="aws ec2 delete-subnet --subnet-id subnet-1")),),
+    silent=(PROBLEM,),
     unseen=(PROBLEM,),
     usd_per_hour=Decimal("0.0131"),
 )

@@ -63,7 +63,7 @@ def cost(
         data=jsonout.cost_data(report),
         rows=csvout.cost_rows(report),
         exit_code=report.exit_code,
-        errors=call.errors_of(report.unseen, exit_code=report.exit_code),
+        errors=call.errors_of(report.blind, exit_code=report.exit_code),
         warnings=late,
         late_warnings=late,
     )

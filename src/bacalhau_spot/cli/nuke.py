@@ -165,6 +165,7 @@ class _Nuke:
         spared = tuple((one, why) for one in sights.known if (why := one.kept or terms.spared(one)))
         kept = {id(one) for one, _ in spared}
         doomed = tuple(one for one in sights.known if id(one) not in kept)
+        foreign, silent = await engine.in_the_way(calls, doomed, ours=sights.ids | set(self._choice.adopt))
         found = Found(
             identity=here.identity,
             alias=await engine.account_alias(calls),
@@ -181,7 +182,8 @@ class _Nuke:
                 one.name for one in here.regions if one.name not in observe.enabled(here.regions)
             ),
             unseen=sights.unseen,
-            in_the_way=await engine.in_the_way(calls, doomed, ours=sights.ids | set(self._choice.adopt)),
+            in_the_way=foreign,
+            silent=silent,
             left_out=self._left_out(here, regions),
             lift=self._choice.disable_protection,
         )

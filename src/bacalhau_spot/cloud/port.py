@@ -362,8 +362,10 @@ class Cleaning(Protocol):
     ) -> Deletion:
         """Revoke the rules that join two of our security groups, or one with the default group of a VPC of ours."""
 
-    async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
-        """Everything that AWS shows to depend on the resource, ours or not."""
+    async def blockers(
+        self, region: str, resource: Resource
+    ) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+        """Everything that AWS shows to depend on the resource, ours or not; and what it would not show."""
 
     async def exists(self, region: str, resource_id: str) -> bool:
         """Whether the region has this thing of EC2's, tagged or not."""

@@ -27,9 +27,10 @@ GROUPINGS: dict[str, Callable[[Life], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """A cluster's cost. `unseen`: regions that could not be looked into; `unpriced`: prices that AWS would not tell.
+    """A cluster's cost. `unseen`: regions that could not be looked into.
 
-    `log`: whether this machine's audit log knows anything of the cluster.
+    `unpriced`: spot prices that AWS would not tell, so that sums lack them; `unlisted`: list prices that it would not tell, so
+    that there is nothing to compare with. `log`: whether this machine's audit log knows anything of the cluster.
     """
 
     cluster: str
@@ -39,6 +40,7 @@ class CostReport:
     looked_into: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
     unpriced: tuple[Problem, ...] = ()
+    unlisted: tuple[Problem, ...] = ()
     log: bool = False
 
     @property
@@ -50,4 +52,9 @@ class CostReport:
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.BLIND if self.unseen else ExitCode.DONE
+        return ExitCode.BLIND if self.blind else ExitCode.DONE
+
+    @property
+    def blind(self) -> tuple[Problem, ...]:
+        """What keeps the sums from being whole."""
+        return (*self.unseen, *self.unpriced)

@@ -21,7 +21,8 @@ class Found:
 
     `denied`: what AWS says that we may not delete. `foundlings`: id -> region of what is to be adopted. `left_out`: regions
     that nobody looked into, by wish; `not_enabled`: those that the account has not enabled; `unseen`: what could not be seen.
-    `in_the_way`: what is in a VPC of ours and is not ours, by the VPC. `lift`: protection is to be taken away.
+    `in_the_way`: what is in a VPC of ours and is not ours, by the VPC; `silent`: what AWS would not say of that.
+    `lift`: protection is to be taken away.
     """
 
     identity: Identity
@@ -38,6 +39,7 @@ class Found:
     not_enabled: tuple[str, ...] = ()
     unseen: tuple[Problem, ...] = ()
     in_the_way: tuple[tuple[Resource, Blocker], ...] = ()
+    silent: tuple[Problem, ...] = ()
     usd_per_hour: Decimal | None = None
     lift: bool = False
 

@@ -107,7 +107,7 @@ _LOOKS = (
     *_rows("ec2", "GetSpotPlacementScores", by=("create", "doctor"), when=(When.AUTO_REGIONS,)),
     *_rows("ec2", "GetSpotPlacementScores", by=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", by=("create", "offers", "doctor")),
-    *_rows("pricing", "GetProducts", by=("create", *_PRICED, "offers")),
+    *_rows("pricing", "GetProducts", by=("create", "cost", "offers")),
     *_rows("ec2", "DescribeInstanceStatus", by=("status",)),
     *_rows("ec2", "GetConsoleOutput", by=("status", "console"), bounds=(Bound.OURS,)),
     *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "status", *_PRICED, *_TEARDOWN)),

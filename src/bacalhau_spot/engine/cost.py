@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,45 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.cost import Life
-    from bacalhau_spot.core.lives import Sighting
+    from bacalhau_spot.core.lives import Lives, Sighting
     from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
 
 _OF_INTEREST = frozenset({Kind.INSTANCE, Kind.SPOT_REQUEST, Kind.VOLUME})
+
+
+@dataclass(frozen=True, slots=True)
+class Lived:
+    """What has lived. `asked`: those lives of which something was in the window."""
+
+    window: Window
+    lives: Lives
+    asked: tuple[Life, ...]
+    looked_into: tuple[str, ...]
+    unseen: tuple[Problem, ...]
+
+
+async def lived(
+    calls: Calls,
+    naming: Naming,
+    *,
+    regions: Sequence[str],
+    sightings: Sequence[Sighting] = (),
+    root_volume_gib: int,
+    since: datetime | None = None,
+) -> Lived:
+    """Look into all `regions`. Raises CloudError when the credentials are refused."""
+    answers, unseen = await everywhere(regions, lambda region: _look(calls, naming, region))
+    window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
+    seen = Seen(
+        instances=tuple(one for found in answers.values() for one in found.instances),
+        requests=tuple(one for found in answers.values() for one in found.requests),
+        volumes=tuple(one for found in answers.values() for one in found.volumes),
+    )
+    lives = lives_of(seen, sightings, root_volume_gib=root_volume_gib, now=window.now)
+    asked = tuple(life for life in lives.lives if since is None or life.end(window.now) >= since)
+    return Lived(window, lives, asked, tuple(answers), unseen)
 
 
 async def cost(
@@ -36,21 +71,15 @@ async def cost(
     since: datetime | None = None,
 ) -> CostReport:
     """Look into all `regions`, and price what has lived there. Raises CloudError when the credentials are refused."""
-    answers, unseen = await everywhere(regions, lambda region: _look(calls, naming, region))
-    window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
-    seen = Seen(
-        instances=tuple(one for found in answers.values() for one in found.instances),
-        requests=tuple(one for found in answers.values() for one in found.requests),
-        volumes=tuple(one for found in answers.values() for one in found.volumes),
+    found = await lived(
+        calls, naming, regions=regions, sightings=sightings, root_volume_gib=root_volume_gib, since=since
     )
-    lives = lives_of(seen, sightings, root_volume_gib=root_volume_gib, now=window.now)
-    asked = [life for life in lives.lives if since is None or life.end(window.now) >= since]
-    priced = [life for life in asked if life.type]
+    window, priced = found.window, [life for life in found.asked if life.type]
     (points, silent), (lists, refused) = await asyncio.gather(
         history(calls, _pools(priced), since=_begins(priced, window), now=window.now),
         rates(
             calls,
-            regions=sorted({life.region for life in asked}),
+            regions=sorted({life.region for life in found.asked}),
             types=sorted({life.type for life in priced}),
         ),
     )
@@ -58,11 +87,12 @@ async def cost(
     return CostReport(
         cluster=naming.tag_value,
         window=window,
-        charges=tuple(charge(life, steps, lists, window) for life in asked),
-        lives=lives,
-        looked_into=tuple(answers),
-        unseen=unseen,
-        unpriced=(*silent, *refused),
+        charges=tuple(charge(life, steps, lists, window) for life in found.asked),
+        lives=found.lives,
+        looked_into=found.looked_into,
+        unseen=found.unseen,
+        unpriced=silent,
+        unlisted=refused,
         log=bool(sightings),
     )
 

@@ -75,18 +75,21 @@ async def preflight(calls: Calls, resources: Sequence[Resource]) -> tuple[Proble
 
 async def in_the_way(
     calls: Calls, resources: Sequence[Resource], *, ours: Collection[str]
-) -> tuple[tuple[Resource, Blocker], ...]:
-    """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those. Where AWS will not say: nothing."""
+) -> tuple[tuple[tuple[Resource, Blocker], ...], tuple[Problem, ...]]:
+    """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those; and what AWS would not say of it."""
+    silent: list[Problem] = []
 
     async def ask(one: Resource) -> list[tuple[Resource, Blocker]]:
         try:
-            found = await calls.read(one.region, partial(calls.cloud.blockers, one.region, one))
-        except CloudError:
-            return []  # it is asked again when something stays
+            found, hidden = await calls.read(one.region, partial(calls.cloud.blockers, one.region, one))
+        except CloudError as error:
+            silent.append(problem_of(error))  # it is asked again when something stays
+            return []
+        silent.extend(map(problem_of, hidden))
         return [(one, blocker) for blocker in found if blocker.id not in ours and blocker.of not in ours]
 
     answers = await together(*(ask(one) for one in resources if one.kind == Kind.VPC))
-    return tuple(pair for answer in answers for pair in answer)
+    return tuple(pair for answer in answers for pair in answer), tuple(silent)
 
 
 async def prices_of(calls: Calls, resources: Sequence[Resource]) -> Prices:

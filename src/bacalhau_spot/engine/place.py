@@ -216,9 +216,10 @@ class Place:
             if ending(waiting) and not leaving(waiting):
                 self._held(waiting)
         for one in [self.left[key] for key in self._refusals.busy if key in self.left]:
-            found = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
+            found, hidden = await self.calls.read(self.name, partial(cloud.blockers, self.name, one))
             staying = [blocker for blocker in found if self._keeps(blocker, one)]
             self._refusals.kept_by(one, staying, reasons=self._reasons)
+            self._refusals.unread(one, hidden)
 
     def _keeps(self, blocker: Blocker, one: Resource) -> bool:
         """It stays, and does not itself wait for `one`: a VPC of ours is no reason why its gateway stays."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.price_chart import chart
-from bacalhau_spot.engine.cost import cost
+from bacalhau_spot.engine.cost import lived
 from bacalhau_spot.engine.market import acceptable_types
 from bacalhau_spot.engine.prices import history
 
@@ -38,7 +38,7 @@ async def price_chart(
 
     Raises CloudError when the credentials are refused.
     """
-    report = await cost(
+    found = await lived(
         calls,
         naming,
         regions=[name for name in enabled if not regions or name in regions],
@@ -46,15 +46,15 @@ async def price_chart(
         root_volume_gib=spec.instance.root_volume_gib,
         since=since,
     )
-    lives = [one.life for one in report.charges if one.life.type and one.life.spot]
+    lives = [life for life in found.asked if life.type and life.spot]
     pools: _Pools = {}
     for life in lives:
         pools.setdefault(life.region, []).append((life.type, life.zone))
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
-    points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=report.window.now)
-    made = chart(naming.tag_value, points, lives, since=since, now=report.window.now)
-    return made, (*report.unseen, *silent)
+    points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
+    made = chart(naming.tag_value, points, lives, since=since, now=found.window.now)
+    return made, (*found.unseen, *silent)
 
 
 async def _configured(

@@ -24,6 +24,7 @@ _PASSING = frozenset({Fault.BUSY, Fault.THROTTLED, Fault.AWS, Fault.NETWORK, Fau
 PROTECTED = "Protected"
 HELD = "HeldByAnother"
 RELAUNCHED = "LauncherLives"
+_UNREAD = "What uses it could not be read whole"
 
 
 def key_of(resource: Resource) -> Key:
@@ -58,6 +59,14 @@ class Refusals:
     def kept_by(self, one: Resource, blockers: Iterable[Blocker], *, reasons: Mapping[str, str]) -> None:
         """What is ours is named with the reason why it stays; no command is offered then that would end it."""
         self.blockers[key_of(one)] = tuple(_reasoned(blocker, reasons) for blocker in blockers)
+
+    def unread(self, one: Resource, hidden: Sequence[CloudError]) -> None:
+        """What else uses it AWS would not show; said with the refusal, once."""
+        problem = self.problems.get(key_of(one))
+        if problem is None or not hidden or _UNREAD in problem.message:
+            return
+        lists = ", ".join(sorted({f"{error.operation} ({error.code})" for error in hidden}))
+        self.problems[key_of(one)] = replace(problem, message=f"{problem.message} {_UNREAD}: {lists}")
 
     def lifted(self, one: Resource) -> None:
         """AWS has taken the order now."""

@@ -78,8 +78,10 @@ class AwsCleaning:
     ) -> Deletion:
         return await groups_.revoke_between(self._session, region, groups=groups, vpcs=vpcs)
 
-    async def blockers(self, region: str, resource: Resource) -> tuple[Blocker, ...]:
-        return tuple(await find_blockers(self._session, region, resource))
+    async def blockers(
+        self, region: str, resource: Resource
+    ) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+        return await find_blockers(self._session, region, resource)
 
     async def exists(self, region: str, resource_id: str) -> bool:
         return await by_id.exists(self._session, region, resource_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cleaning.questions import QUESTIONS, Question, interfaces
@@ -48,23 +48,40 @@ _FREEING = {
 }
 
 
-async def find_blockers(session: Session, region: str, resource: Resource) -> list[Blocker]:
-    """Everything that AWS shows to depend on the resource, ours or not."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Where is asked, and what would not be told."""
+
+    session: Session
+    region: str
+    silent: list[CloudError] = field(default_factory=list)
+
+
+async def find_blockers(
+    session: Session, region: str, resource: Resource
+) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+    """Everything that AWS shows to depend on the resource, ours or not; and the lists that we may not read."""
+    asking = _Asking(session, region)
+    found = await _holding(asking, resource)
+    return tuple(found), tuple(asking.silent)
+
+
+async def _holding(asking: _Asking, resource: Resource) -> list[Blocker]:
     kind = Kind(resource.kind)
     if kind in _OTHERWISE:
-        return await _named(session, region, await _OTHERWISE[kind](session, region, resource))
-    found = _holders(resource, region)
+        return await _named(asking, await _OTHERWISE[kind](asking, resource))
+    found = _holders(resource, asking.region)
     for question in QUESTIONS.get(kind, ()):
-        found += await _asked(session, region, question, resource.id)
+        found += await _asked(asking, question, resource.id)
     if kind is Kind.GATEWAY:
         mapped = interfaces("vpc-id", counts=lambda row: bool(row.get("Association")))
         for vpc_id in resource.attached_to:
-            found += await _asked(session, region, mapped, vpc_id)
+            found += await _asked(asking, mapped, vpc_id)
     if kind is Kind.GROUP:
-        found += await _rules(session, region, resource.id)
+        found += await _rules(asking, resource.id)
     there = {one.id for one in found}
     # An interface goes with what it belongs to, which is told already.
-    return await _named(session, region, [one for one in found if one.of not in there])
+    return await _named(asking, [one for one in found if one.of not in there])
 
 
 def _holders(resource: Resource, region: str) -> list[Blocker]:
@@ -81,33 +98,34 @@ def _holders(resource: Resource, region: str) -> list[Blocker]:
     return found
 
 
-async def _asked(session: Session, region: str, question: Question, value: str) -> list[Blocker]:
+async def _asked(asking: _Asking, question: Question, value: str) -> list[Blocker]:
     """One list's part of the answer."""
     asked: dict[str, Any] = dict(question.also)
     if question.filter:
         asked[question.filters] = [{"Name": question.filter, "Values": [value]}]
-    rows = await _list(session, region, question.operation, question.key, **asked)
+    rows = await _list(asking, question.operation, question.key, **asked)
     return [
-        _blocker(question, row, region, value)
+        _blocker(question, row, asking.region, value)
         for row in rows
         if question.counts(row) and question.belongs(row, value)
     ]
 
 
-async def _list(session: Session, region: str, operation: str, key: str, **asked: Any) -> list[Row]:
-    """A list that we may not read hides what it holds, and no other's answer."""
+async def _list(asking: _Asking, operation: str, key: str, **asked: Any) -> list[Row]:
+    """A list that we may not read hides what it holds, and no other's answer; that it does is noted."""
     try:
-        return await session.pages("ec2", region, operation, key, **asked)
+        return await asking.session.pages("ec2", asking.region, operation, key, **asked)
     except CloudError as error:
         verdict = judge(error.code)
         if verdict.action is Action.RETRY or verdict.fault is Fault.CREDENTIALS:
             raise
+        asking.silent.append(error)
         return []
 
 
-async def _instances(session: Session, region: str, name: str, *values: str) -> list[Row]:
+async def _instances(asking: _Asking, name: str, *values: str) -> list[Row]:
     filters = [{"Name": name, "Values": list(values)}]
-    groups = await _list(session, region, "describe_instances", "Reservations", Filters=filters)
+    groups = await _list(asking, "describe_instances", "Reservations", Filters=filters)
     return [row for group in groups for row in group["Instances"]]
 
 
@@ -160,12 +178,12 @@ def _owner(row: Row) -> str:
     return f"named {tags['Name']}" if tags.get("Name") else ""
 
 
-async def _named(session: Session, region: str, found: Sequence[Blocker]) -> list[Blocker]:
+async def _named(asking: _Asking, found: Sequence[Blocker]) -> list[Blocker]:
     """With the names of the instances among them: it is by those that people know whom to ask."""
     ids = sorted({one for blocker in found for one in (blocker.id, blocker.of) if one.startswith("i-")})
     if not ids:
         return list(found)
-    rows = {row["InstanceId"]: row for row in await _instances(session, region, "instance-id", *ids)}
+    rows = {row["InstanceId"]: row for row in await _instances(asking, "instance-id", *ids)}
     return [replace(one, owner=_instance_of(one, rows) or one.owner) for one in found]
 
 
@@ -183,9 +201,9 @@ def _instance_of(blocker: Blocker, rows: dict[str, Row]) -> str:
     return " ".join(filter(None, words))
 
 
-async def _rules(session: Session, region: str, group_id: str) -> list[Blocker]:
+async def _rules(asking: _Asking, group_id: str) -> list[Blocker]:
     """Rules of other groups that name this one. EC2 has no filter for them."""
-    rows = await _list(session, region, "describe_security_group_rules", "SecurityGroupRules")
+    rows = await _list(asking, "describe_security_group_rules", "SecurityGroupRules")
     found = []
     for row in rows:
         other = row["GroupId"]
@@ -194,7 +212,7 @@ async def _rules(session: Session, region: str, group_id: str) -> list[Blocker]:
             rule = row["SecurityGroupRuleId"]
             command = (
                 f"aws ec2 revoke-security-group-{way} --group-id {other} --security-group-rule-ids {rule} "
-                f"--region {region}"
+                f"--region {asking.region}"
             )
             found.append(
                 Blocker(
@@ -208,41 +226,43 @@ async def _rules(session: Session, region: str, group_id: str) -> list[Blocker]:
     return found
 
 
-async def _in_placement_group(session: Session, region: str, resource: Resource) -> list[Blocker]:
-    rows = await _instances(session, region, "placement-group-name", resource.handle)
+async def _in_placement_group(asking: _Asking, resource: Resource) -> list[Blocker]:
+    rows = await _instances(asking, "placement-group-name", resource.handle)
     return [
         Blocker(
             Kind.INSTANCE.value,
             row["InstanceId"],
-            free=f"aws ec2 terminate-instances --instance-ids {row['InstanceId']} --region {region}",
+            free=f"aws ec2 terminate-instances --instance-ids {row['InstanceId']} --region {asking.region}",
         )
         for row in rows
         if row["State"]["Name"] != "terminated"
     ]
 
 
-async def _with_acl(session: Session, region: str, resource: Resource) -> list[Blocker]:
+async def _with_acl(asking: _Asking, resource: Resource) -> list[Blocker]:
     """Subnets that use it. One is freed by giving it the default ACL of its VPC."""
-    rows = await _list(session, region, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
+    rows = await _list(asking, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
     found = []
     for row in rows:
         filters = [
             {"Name": "vpc-id", "Values": [row["VpcId"]]},
             {"Name": "default", "Values": ["true"]},
         ]
-        defaults = await _list(session, region, "describe_network_acls", "NetworkAcls", Filters=filters)
+        defaults = await _list(asking, "describe_network_acls", "NetworkAcls", Filters=filters)
         default = defaults[0]["NetworkAclId"] if defaults else ""
         for one in row.get("Associations") or ():
             command = (
                 f"aws ec2 replace-network-acl-association --association-id {one['NetworkAclAssociationId']} "
-                f"--network-acl-id {default} --region {region}"
+                f"--network-acl-id {default} --region {asking.region}"
             )
             found.append(Blocker(Kind.SUBNET.value, one["SubnetId"], free=command if default else ""))
     return found
 
 
-async def _with_role(session: Session, _region: str, resource: Resource) -> list[Blocker]:
-    reply = await session.everything("iam", None, "list_instance_profiles_for_role", RoleName=resource.id)
+async def _with_role(asking: _Asking, resource: Resource) -> list[Blocker]:
+    reply = await asking.session.everything(
+        "iam", None, "list_instance_profiles_for_role", RoleName=resource.id
+    )
     return [
         Blocker(
             kind=Kind.PROFILE.value,
@@ -266,11 +286,11 @@ _ENTITIES = (
 )
 
 
-async def _with_policy(session: Session, _region: str, resource: Resource) -> list[Blocker]:
+async def _with_policy(asking: _Asking, resource: Resource) -> list[Blocker]:
     """Whom it is attached to, and whose boundary it is."""
     found = []
     for usage, take in _USAGES:
-        reply = await session.everything(
+        reply = await asking.session.everything(
             "iam", None, "list_entities_for_policy", PolicyArn=resource.handle, PolicyUsageFilter=usage
         )
         found += [
@@ -283,7 +303,7 @@ async def _with_policy(session: Session, _region: str, resource: Resource) -> li
     return found
 
 
-_OTHERWISE: dict[Kind, Callable[[Session, str, Resource], Awaitable[Sequence[Blocker]]]] = {
+_OTHERWISE: dict[Kind, Callable[[_Asking, Resource], Awaitable[Sequence[Blocker]]]] = {
     Kind.PLACEMENT_GROUP: _in_placement_group,
     Kind.ACL: _with_acl,
     Kind.ROLE: _with_role,

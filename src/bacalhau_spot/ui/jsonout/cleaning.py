@@ -81,6 +81,7 @@ def nuke_found_data(found: Found) -> Data:
             {"vpc": one.id, "region": one.region, "blocker": asdict(blocker)}
             for one, blocker in found.in_the_way
         ],
+        "silent": [problem_data(problem) for problem in found.silent],
         "unseen": [problem_data(problem) for problem in found.unseen],
         "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
     }

@@ -35,7 +35,7 @@ def cost_data(report: CostReport) -> Data:
         "only_in_log": report.lives.noted,
         "looked_into": list(report.looked_into),
         "unseen": [problem_data(problem) for problem in report.unseen],
-        "unpriced": [problem_data(problem) for problem in report.unpriced],
+        "unpriced": [problem_data(problem) for problem in (*report.unpriced, *report.unlisted)],
     }
 
 

@@ -150,7 +150,10 @@ def gaps(report: CostReport) -> list[str]:
         spent = (unpriced_s / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
         lines.append(f"{spent} hours of which no spot price is known; sums that lack them have a {_AT_LEAST}")
     lines += sorted(
-        {_unpriced(problem.operation, problem.code, problem.region) for problem in report.unpriced}
+        {
+            _unpriced(problem.operation, problem.code, problem.region)
+            for problem in (*report.unpriced, *report.unlisted)
+        }
     )
     log = "this machine's audit log does not know" if report.log else "no audit log here knows"
     lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")

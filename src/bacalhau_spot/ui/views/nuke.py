@@ -11,7 +11,7 @@ from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, waves
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
-from bacalhau_spot.ui.words import age, few, kind, kind_name, listed, plural, usd
+from bacalhau_spot.ui.words import age, fault, few, kind, kind_name, listed, plural, usd
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -150,6 +150,17 @@ def _in_the_way(found: Found) -> list[RenderableType]:
                 style="yellow",
             )
         )
+    reasons: dict[str, set[str]] = {}
+    for problem in found.silent:
+        reasons.setdefault(f"{problem.operation}: {fault(problem.code)}", set()).add(problem.region)
+    lines += [
+        Said(
+            f"not known: whether something that is not ours is in the VPCs of {listed(sorted(regions))} ({why}); "
+            "what turns out to be in the way is named and left",
+            style="yellow",
+        )
+        for why, regions in sorted(reasons.items())
+    ]
     return lines
 
 

@@ -156,12 +156,17 @@ def _blind(offers: Offers) -> list[RenderableType]:
     return lines
 
 
+# Asked in one region, answered for all.
+_OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
+
+
 def _silent(problems: Sequence[Problem]) -> list[Said]:
     """What AWS would not say; one line a reason."""
     found: dict[tuple[str, str], set[str]] = {}
     for problem in problems:
         what = _WHAT.get(problem.operation, problem.operation)
-        found.setdefault((what, _REASONS.get(problem.code) or fault(problem.code)), set()).add(problem.region)
+        region = "" if problem.operation in _OF_ALL else problem.region
+        found.setdefault((what, _REASONS.get(problem.code) or fault(problem.code)), set()).add(region)
     return [
         Said(f"not known: {what}{_places(sorted(filter(None, regions)))} ({reason})", style="yellow")
         for (what, reason), regions in sorted(found.items())
