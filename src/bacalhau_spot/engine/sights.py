@@ -30,7 +30,8 @@ class Search:
     """What to look for, and how hard.
 
     `closely`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
-    `required`: services without which the search is blind. That another one refuses is only told.
+    `required`: services without which the search is blind. That another one refuses is only told, unless the tag index names
+    something of its.
     """
 
     scope: Scope
@@ -187,7 +188,7 @@ class Visitor:
                 self._region, lambda: cloud.find(self._region, kind, scope, ids=asked)
             )
         except CloudError as error:
-            self._pass_over(error, ROWS[kind].service)
+            self._pass_over(error, ROWS[kind].service, named=bool(ids))
             self.blind[kind] = problem_of(error)
             return ()
 
@@ -199,9 +200,12 @@ class Visitor:
             self._pass_over(error, INDEX)
             return ()
 
-    def _pass_over(self, error: CloudError, service: str) -> None:
-        """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same."""
+    def _pass_over(self, error: CloudError, service: str, *, named: bool = False) -> None:
+        """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same.
+
+        `named`: something of ours was shown to be there, or was there before.
+        """
         if service == "ec2" or judge(error.code).fault is Fault.CREDENTIALS:
             raise error
-        needed = service in self._search.required
+        needed = named or service in self._search.required
         (self.unseen if needed else self.silent).append(replace(problem_of(error), region=self._region))
