@@ -16,7 +16,7 @@ from bacalhau_spot.engine.refusals import PROTECTED, RELAUNCHED, Key, Refusals, 
 from bacalhau_spot.engine.sights import Sight, Visitor, look_into
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.receipt import Blocker
@@ -59,6 +59,7 @@ class Place:
         self.unknown: tuple[Resource, ...] = ()
         self.unseen: tuple[Problem, ...] = ()
         self.silent: tuple[Problem, ...] = ()
+        self._blind: Mapping[str, Problem] = {}
         self._asked: set[Key] = set()
         self._went: set[Key] = set()  # after we began: with what it belongs to, if not by itself
         self._leaving_since_s: dict[Key, float] = {}
@@ -134,7 +135,7 @@ class Place:
                 unknown=self.unknown,
                 unseen=self.unseen,
                 silent=self.silent,
-                blind=frozenset(visitor.blind),
+                blind=visitor.blind,
                 children=frozenset(visitor.children),
             )
         )
@@ -161,7 +162,11 @@ class Place:
                 self.spared[key] = why
             else:
                 now[key] = one
-        now |= {key: one for key, one in self.left.items() if key[0] in sight.blind and key not in now}
+        unknown = {key: one for key, one in self.left.items() if key[0] in sight.blind and key not in now}
+        now |= unknown
+        # Asking again would change nothing that we could see.
+        self._refusals.stuck.update(key for key in unknown if key in self._asked)
+        self._blind = sight.blind
         for kind, resource_id in self.left:
             if (kind, resource_id) not in now:
                 if self._asked:
@@ -313,10 +318,11 @@ class Place:
 
     def _outcome(self, key: Key, resource: Resource) -> Outcome:
         if key in self.left:
-            problem = self._refusals.problems.get(key)
+            # What cannot be listed may be gone: the reason is told beside it.
+            problem, blind = self._refusals.problems.get(key), self._blind.get(key[0])
             blockers = self._refusals.blockers.get(key, ())
             fate = Fate.BLOCKED if blockers else Fate.FAILED if problem else Fate.LEFT
-            return Outcome(resource=resource, fate=fate, problem=problem, blockers=blockers)
+            return Outcome(resource=resource, fate=fate, problem=problem or blind, blockers=blockers)
         if key in self.spared and key not in self._asked:
             return Outcome(resource=resource, fate=Fate.SKIPPED, why=self.spared[key])
         fate = Fate.DELETED if key in self._went else Fate.GONE

@@ -30,7 +30,8 @@ class Search:
     """What to look for, and how hard.
 
     `closely`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
-    `required`: services without which the search is blind. That another one refuses is only told.
+    `required`: services without which the search is blind. That another one refuses is only told, unless the tag index names
+    something of its.
     """
 
     scope: Scope
@@ -43,14 +44,14 @@ class Sight:
     """One region: what we can delete, and what is of a kind that we do not know.
 
     `unseen`: what a service that we need would not tell; `silent`: what another one would not; `blind`: the kinds that were
-    therefore not looked at. `children`: instances that launchers of ours named as their own.
+    therefore not looked at, and why. `children`: instances that launchers of ours named as their own.
     """
 
     known: tuple[Resource, ...] = ()
     unknown: tuple[Resource, ...] = ()
     unseen: tuple[Problem, ...] = ()
     silent: tuple[Problem, ...] = ()
-    blind: frozenset[Kind] = frozenset()
+    blind: Mapping[str, Problem] = field(default_factory=dict)
     children: frozenset[str] = frozenset()
 
     @property
@@ -135,7 +136,7 @@ async def look_into(
         unknown=tuple(unknown),
         unseen=tuple(visitor.unseen),
         silent=tuple(visitor.silent),
-        blind=frozenset(visitor.blind),
+        blind=visitor.blind,
         children=frozenset(visitor.children),
     )
 
@@ -149,7 +150,7 @@ class Visitor:
         self._region = region
         self.silent: list[Problem] = []
         self.unseen: list[Problem] = []
-        self.blind: set[Kind] = set()
+        self.blind: dict[str, Problem] = {}
         self.children = set(children)
 
     async def index(self) -> tuple[TaggedId, ...]:
@@ -187,8 +188,8 @@ class Visitor:
                 self._region, lambda: cloud.find(self._region, kind, scope, ids=asked)
             )
         except CloudError as error:
-            self._pass_over(error, ROWS[kind].service)
-            self.blind.add(kind)
+            self._pass_over(error, ROWS[kind].service, named=bool(ids))
+            self.blind[kind] = problem_of(error)
             return ()
 
     async def _beside_ec2(self) -> tuple[TaggedId, ...]:
@@ -199,9 +200,12 @@ class Visitor:
             self._pass_over(error, INDEX)
             return ()
 
-    def _pass_over(self, error: CloudError, service: str) -> None:
-        """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same."""
+    def _pass_over(self, error: CloudError, service: str, *, named: bool = False) -> None:
+        """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same.
+
+        `named`: something of ours was shown to be there, or was there before.
+        """
         if service == "ec2" or judge(error.code).fault is Fault.CREDENTIALS:
             raise error
-        needed = service in self._search.required
+        needed = named or service in self._search.required
         (self.unseen if needed else self.silent).append(replace(problem_of(error), region=self._region))
