@@ -9,6 +9,8 @@ from enum import IntEnum
 
 # Where the pages that errors name are read.
 DOCS_URL = "https://github.com/bacalhau-project/bacalhau-spot/blob/main"
+# Where mistakes of this program are reported.
+ISSUES_URL = "https://github.com/bacalhau-project/bacalhau-spot/issues"
 
 
 class ExitCode(IntEnum):

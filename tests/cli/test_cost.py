@@ -224,7 +224,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         (("create", "--budget", "much"), "no amount of US dollars"),
         (("create", "--max-price", "-1"), "no amount of US dollars"),
         (("list", "-o", "csv"), "csv"),
-        (("prices", "--region", "mars-1"), "not an enabled region"),
+        (("prices", "--region", "mars-1"), "not among the enabled regions"),
         (("prices", "--plot", "prices.pdf"), "ends in none of .png, .svg, .html"),
     ],
 )

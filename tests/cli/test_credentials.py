@@ -159,6 +159,18 @@ def test_an_sso_session_that_has_ended(user: User) -> None:
     assert "sso-token-sso-token" not in done.stderr
 
 
+def test_the_checkup_names_the_profile_too(user: User) -> None:
+    """To be followed as it stands, like any other hint; what waits for the credentials is told in one line."""
+    user.aws(SSO)
+    (user.program.folder / "config.yaml").write_text("regions: [us-east-1]\n")
+    user.program.environ["PATH"] = ""  # no pip that would ask for a newer version
+    done = user.program("doctor", "--profile", "work")
+    assert done.code == 4
+    assert "fix: run `aws sso login --profile work`, then" in done.stdout
+    assert done.stdout.count("the credentials come first") == 1
+    assert "WARN  6 checks       not looked at" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("message", "code", "words"),
     [

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 from bacalhau_spot.cli import account, streams
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.denials import explained
+from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.refused import refused_action
 from support.program import Program
 
 
@@ -134,7 +137,7 @@ def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: Program)
     program.configure(nodes=1, regions="[us-east-1]")
     done = program("create", "--yes")
     assert done.code == 4
-    assert "hint: ask your administrator for ec2:CreateVpc (" in done.stderr
+    assert "hint: ask your administrator to allow ec2:CreateVpc (" in done.stderr
     assert "Encoded authorization failure message" not in done.stderr + done.stdout
     decoded = [one for one in sandbox.world.calls if one[1] == "sts:DecodeAuthorizationMessage"]
     assert len(decoded) == 1
@@ -161,3 +164,38 @@ def test_which_profile_is_meant() -> None:
     assert account.profile_option(["list", "--profile", "x"]) == "x"
     assert account.profile_option(["list", "--profile=x"]) == "x"
     assert account.profile_option(["list"]) is None
+
+
+def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: Program) -> None:
+    """It is told with the result, once; what nobody made up for is the error, in AWS's words where we have none."""
+    full = {"match": "CreateVpc", "code": "VpcLimitExceeded", "message": "Full.", "region": "us-east-1"}
+    sandbox.world.settings.faults = [full]
+    program.configure(nodes=2, regions="[us-east-1, us-west-2]")
+    done = program("create", "--yes")
+    assert done.code == 0
+    assert "the account has no room for another VPC in us-east-1 (VpcLimitExceeded)" in done.stdout
+    assert "error:" not in done.stderr
+    odd = {"match": "CreateFleet", "code": "Whatever", "message": "Strange.", "region": "us-west-1"}
+    sandbox.world.settings.faults = [full, odd]
+    program.configure(nodes=6, regions="[us-east-1, us-west-2, us-west-1]")
+    done = program("create", "--yes")
+    assert done.code == 1
+    assert "no room for another VPC in us-east-1 (VpcLimitExceeded)" in done.stdout
+    assert "error: AWS refused a call in us-west-1\n  CreateFleet: Whatever: Strange.\n" in done.stderr
+    assert "VpcLimitExceeded: Full." not in done.stderr
+
+
+def test_an_action_is_named_as_it_is_granted() -> None:
+    """Where AWS names none, by the call: an administrator knows `ec2:CreateFleet`, and no CreateFleet."""
+    problem = Problem(
+        "UnauthorizedOperation", "You are not authorized to perform this operation.", "CreateFleet", ""
+    )
+    assert refused_action(problem) == "ec2:CreateFleet"
+    assert (
+        refused_action(replace(problem, message="is not authorized to perform: ec2:RunInstances"))
+        == "ec2:RunInstances"
+    )
+    assert (
+        refused_action(replace(problem, operation="ListTagsForResource")) == "ListTagsForResource"
+    )  # of several services
+    assert refused_action(replace(problem, operation="Unheard")) == "Unheard"

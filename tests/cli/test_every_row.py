@@ -407,7 +407,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     sandbox.world.settings.faults = [{"match": "DeleteFleets", "code": "OperationNotPermitted"}]
     done = program("destroy", "--yes")
     assert done.code == 4
-    assert "also: an instance's launcher is left and would start another (LauncherLives)" in done.stderr
+    assert "is left, and would start another (LauncherLives)" in done.stderr
     assert "also: something of ours is used by what is not ours (HeldByAnother)" in done.stderr
     assert "docs/errors.md#not-permitted" in done.stderr
     assert done.stdout.index("1 launch template") < done.stdout.index("left: ")

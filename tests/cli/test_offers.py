@@ -74,7 +74,7 @@ def test_filters_sorting_and_the_first_rows(program: Program) -> None:
     ("argv", "word"),
     [
         (("--vcpus", "two"), "--vcpus: 'two' is no range"),
-        (("--region", "mars-1"), "mars-1 is not an enabled region"),
+        (("--region", "mars-1"), "mars-1 is not among the enabled regions"),
     ],
 )
 def test_a_wrong_option_is_told(program: Program, argv: tuple[str, ...], word: str) -> None:
@@ -242,7 +242,7 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: Program) -> None:
     sandbox.settings.spot_vcpu_quota = {"*": 6}
     nowhere = program("create", "--yes")
     assert nowhere.code == 1
-    assert "spot quota" in nowhere.stderr
+    assert "quota for spot instances" in nowhere.stderr
 
 
 @pytest.mark.parametrize("action", ["DescribeInstanceTypes", "DescribeSpotPriceHistory"])

@@ -155,7 +155,7 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
 
     assert "3 of 3 nodes joined" in user("status", *HERE).stdout
     nowhere = user("status", "--region", "nowhere-1")
-    assert nowhere.code == 2 and "not an enabled region" in nowhere.stderr
+    assert nowhere.code == 2 and "not among the enabled regions" in nowhere.stderr
     other = user("status", "--cluster", "another")
     assert other.code == 0 and "no nodes of another" in other.stdout
 

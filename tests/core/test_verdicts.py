@@ -118,7 +118,7 @@ def test_a_hint_is_filled_in() -> None:
     """With the profile in use, the action that was refused, the quota that counts."""
     assert "`aws sso login --profile work`" in judge("ExpiredToken").advice("r", profile="work")
     assert "`aws sso login`" in judge("ExpiredToken").advice("r")
-    assert "ask your administrator for ec2:CreateVpc " in judge("AccessDenied").advice(
+    assert "ask your administrator to allow ec2:CreateVpc " in judge("AccessDenied").advice(
         "r", action="ec2:CreateVpc"
     )
     assert "/quotas/L-3819A6DF" in judge("MaxSpotInstanceCountExceeded").advice("r", quota="L-3819A6DF")

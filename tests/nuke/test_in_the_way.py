@@ -99,7 +99,8 @@ def test_it_is_told_in_words(sandbox: Any, program: Program) -> None:
     done = program("nuke", "--force", "--regions", REGION)
     assert done.code == 1
     assert f"instance {machine} named corp-db" in " ".join(done.stdout.split())
-    assert f"free it: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n" in done.stdout
+    command = f"free it: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n"
+    assert done.stdout.count(command) == 1, "it keeps the subnet and its VPC, and is ended once"
 
 
 def test_a_tagged_default_vpc_stays(sandbox: Any, program: Program) -> None:

@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 # Commands of the AWS CLI itself, which no model has: their words, without the parameters.
 ITS_OWN = frozenset(
@@ -41,7 +41,17 @@ class Command(NamedTuple):
     service: str
     operation: str
     arguments: dict[str, Any]
-    wide: dict[str, str]
+    wide: dict[str, Any]
+
+
+def _options(words: list[str]) -> Iterator[tuple[str, Any]]:
+    """Each with its value; True where it has none."""
+    for at, word in enumerate(words):
+        value = next(iter(words[at + 1 : at + 2]), "--")
+        if word.startswith("--"):
+            yield word, True if value.startswith("--") else value
+        else:
+            assert at and words[at - 1].startswith("--"), word
 
 
 def parse(command: str) -> Command | None:
@@ -52,7 +62,7 @@ def parse(command: str) -> Command | None:
     program, *words = shlex.split(command)
     assert program == "aws", command
     plain = list(words[: next((at for at, word in enumerate(words) if word.startswith("--")), len(words))])
-    given = dict(zip(words[len(plain) :: 2], words[len(plain) + 1 :: 2], strict=True))
+    given = dict(_options(words[len(plain) :]))
     wide = {flag: given.pop(flag) for flag in (*_GLOBAL, *_SHORTER.get(plain[-1], ())) if flag in given}
     if " ".join(plain) in ITS_OWN:
         assert not given, command
@@ -66,6 +76,7 @@ def parse(command: str) -> Command | None:
     arguments: dict[str, Any] = {}
     for flag, value in given.items():
         name = parameters[flag]
+        assert (value is True) == (members[name].type_name == "boolean"), command
         arguments[name] = [value] if members[name].type_name == "list" else value
     assert shape is None or set(shape.required_members) <= set(arguments), command
     return Command(service, operation, arguments, wide)

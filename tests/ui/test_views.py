@@ -24,6 +24,7 @@ from bacalhau_spot.core.receipt import (
 )
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views, words
+from bacalhau_spot.ui.views.text import folded
 from support.costs import USD_3
 from support.rendering import rendered
 
@@ -91,7 +92,7 @@ VIEWS: dict[str, RenderableType] = {
     ),
     "plan, nothing to do": views.plan_view(Plan("c", (region_plan("us-east-1", present=3, launch=0),))),
     "plan, too many": views.plan_view(
-        Plan("c", (region_plan("us-east-1", present=3, launch=0),), surplus=(instance(1, "us-east-1"),))
+        Plan("c", (region_plan("us-east-1", present=4, launch=0),), surplus=(instance(1, "us-east-1"),))
     ),
     "plan, removal": views.plan_view(
         Plan(
@@ -289,7 +290,7 @@ def test_one_meaning_is_one_error() -> None:
 def test_codes_without_a_row_stay_apart() -> None:
     """Nothing says that they mean the same."""
     problems = [Problem("Strange", "", "A", "us-east-1"), Problem("Stranger", "", "B", "us-east-1")]
-    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (Stranger)",)
+    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (B: Stranger)",)
 
 
 def test_the_columns_add_up() -> None:
@@ -386,3 +387,15 @@ def test_money(amount: str, text: str) -> None:
 def test_ages(seconds: int, text: str) -> None:
     """Two units at most."""
     assert words.age(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_a_command_is_never_folded(width: int) -> None:
+    """Whatever the window: folded it could not be copied. All else goes on, indented, and loses no word."""
+    command = "`aws ec2 describe-vpcs --region eu-west-1`"
+    text = f"      name one that there is ({command} lists them), or https://example.com/a/very/long/address instead"
+    lines = folded(text, width=width)
+    assert any(command in line for line in lines)
+    assert " ".join(text.split()) == " ".join(" ".join(lines).split())
+    assert all(line.startswith("      ") for line in lines)
+    assert all(len(line) <= width or command in line or "https://" in line for line in lines)

@@ -108,7 +108,7 @@ def create(
         view=views.create_receipt_view(receipt),
         data={"plan": jsonout.plan_data(plan), "receipt": jsonout.create_data(receipt)},
         exit_code=receipt.exit_code,
-        errors=call.errors_of(receipt.problems, exit_code=receipt.exit_code),
+        errors=call.errors_of(receipt.unsolved, exit_code=receipt.exit_code),
         warnings=(*plan.warnings, *late),
         late_warnings=late,
     )

@@ -16,6 +16,7 @@ from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
 from bacalhau_spot.engine import doctor as engine
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -73,7 +74,7 @@ def _configuration(call: Invocation) -> tuple[ClusterSpec | None, Finding]:
             "bacalhau-spot configure",
         )
     spec = loaded.spec
-    where = f"{len(spec.regions)} regions" if spec.auto_regions is None else "regions chosen by create"
+    where = plural(len(spec.regions), "region") if spec.auto_regions is None else "regions chosen by create"
     notes = tuple(f"{note.where}  {note.text}".strip() for note in loaded.notes)
     if notes:
         return spec, Finding(
@@ -83,4 +84,6 @@ def _configuration(call: Invocation) -> tuple[ClusterSpec | None, Finding]:
             "bacalhau-spot config show",
             notes,
         )
-    return spec, Finding(Check.CONFIGURATION, Mark.PASS, f"{loaded.path}: {spec.nodes} nodes, {where}")
+    return spec, Finding(
+        Check.CONFIGURATION, Mark.PASS, f"{loaded.path}: {plural(spec.nodes, 'node')}, {where}"
+    )

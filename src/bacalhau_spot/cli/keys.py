@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import stat
 from pathlib import Path
@@ -25,7 +26,7 @@ def program(runtime: Runtime) -> str:
     if found is None:
         raise UserError(
             "there is no ssh program on this machine",
-            hint="install OpenSSH's client (on Debian and Ubuntu: `apt-get install openssh-client`)",
+            hint="install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
         )
     return found
 
@@ -67,6 +68,6 @@ def check(key: Path) -> None:
         raise UserError(
             f"others than you may use the private key {key}",
             why=f"its mode is {stat.S_IMODE(mode):04o}, and ssh would refuse it",
-            hint=f"chmod 600 {key}",
+            hint=f"chmod 600 {shlex.quote(str(key))}",
             exit_code=ExitCode.USAGE,
         )

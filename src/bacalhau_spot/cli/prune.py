@@ -51,7 +51,9 @@ def prune(
     if orchestrator is None:
         raise UserError(
             "prune asks the orchestrator, and no address of its API is configured",
-            hint="set `bacalhau.api.host` in the configuration, and `key_env` beside it if the API wants a key",
+            hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
+            "`key_env` "
+            "beside it if its API wants a key",
             docs="docs/prune.md",
             exit_code=ExitCode.USAGE,
         )

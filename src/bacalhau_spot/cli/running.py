@@ -9,6 +9,7 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
+from bacalhau_spot.cli.account import profile
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core import events
@@ -69,6 +70,7 @@ class Engine:
             jitter=runtime.jitter,
             run_id=runtime.run_id,
             hide=partial(redacted, world=runtime),
+            profile=profile(access.profile, environ=runtime.environ) if access.access_key_id is None else "",
         )
         self.log: list[Event] = []
         self._listeners: list[Callable[[Event], None]] = []

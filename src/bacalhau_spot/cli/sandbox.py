@@ -100,7 +100,7 @@ def set_(
     if not settings:
         raise UserError(
             "nothing to set",
-            hint="for example: bacalhau-spot sandbox set pending_s=5",
+            hint="for example `bacalhau-spot sandbox set pending_s=5`",
             exit_code=ExitCode.USAGE,
         )
     after = process.change(settings, state_dir=runtime.state_dir)

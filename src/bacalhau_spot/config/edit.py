@@ -54,7 +54,7 @@ def _known(key: str) -> KeyPath:
     close = difflib.get_close_matches(key, every, n=1, cutoff=0.6)
     raise UserError(
         f"there is no configuration key `{key}`",
-        hint=f"did you mean `{close[0]}`?" if close else f"the keys are listed in {DOCS}",
+        hint=f"did you mean `{close[0]}`?" if close else "the page below lists the keys",
         docs=DOCS,
         exit_code=ExitCode.USAGE,
     )
@@ -94,7 +94,8 @@ def _parsed(text: str, file: str) -> Document:
 def _unable(path: KeyPath) -> UserError:
     return UserError(
         f"`{dotted(path)}` cannot be set in this file without touching other keys",
-        hint="edit the file by hand",
+        hint="open the file in an editor and set it there",
+        docs=DOCS,
         exit_code=ExitCode.USAGE,
     )
 

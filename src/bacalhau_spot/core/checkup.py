@@ -8,13 +8,16 @@ Rules:
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.choose import Reason, chosen_names, nowhere
 from bacalhau_spot.core.quotas import Headroom, quota_of
-from bacalhau_spot.core.verdict import Fault, denied_action, judge
+from bacalhau_spot.core.refused import refused_action
+from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -83,10 +86,12 @@ def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
 _LASTING = frozenset({Fault.CREDENTIALS, Fault.PERMISSION, Fault.CONFIG, Fault.NETWORK})
 
 
-def refusal(check: Check, problem: Problem, *, blind: str, needed: bool = False) -> Finding:
+def refusal(
+    check: Check, problem: Problem, *, blind: str, needed: bool = False, profile: str = ""
+) -> Finding:
     """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
 
-    Whatever is wrong with the credentials always is.
+    Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
     """
     verdict = judge(problem.code, problem.message)
     serious = verdict.fault in _LASTING if needed else verdict.fault is Fault.CREDENTIALS
@@ -97,9 +102,7 @@ def refusal(check: Check, problem: Problem, *, blind: str, needed: bool = False)
         check,
         Mark.FAIL if serious else Mark.WARN,
         told,
-        verdict.advice(
-            problem.region or "us-east-1", action=denied_action(problem.message) or problem.operation
-        ),
+        verdict.advice(problem.region or "us-east-1", action=refused_action(problem), profile=profile),
         (said_by(problem),) if serious else (),
         denied=serious and verdict.fault in {Fault.CREDENTIALS, Fault.PERMISSION},
     )
@@ -137,7 +140,8 @@ def credentials(identity: Identity, *, origin: str) -> Finding:
             Check.CREDENTIALS,
             Mark.WARN,
             f"{text}: the account's root user may do everything, and nothing can bind it",
-            "make a user or role for this, with the policy of `bacalhau-spot iam-policy`",
+            "make a user for this at https://console.aws.amazon.com/iam/home#/users/create, with the policy that "
+            "`bacalhau-spot iam-policy` prints",
         )
     return Finding(Check.CREDENTIALS, Mark.PASS, f"{text}{', ' if how else ''}{how}")
 
@@ -167,21 +171,31 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
             *(f"{name}: there is no such region" for name in unknown),
             *(f"{name}: not enabled in this account" for name in disabled),
         )
-        fix = (
-            f"`aws account enable-region --region-name {disabled[0]}`, or take it out of `regions`"
-            if disabled
-            else "correct the name under `regions`; `aws account list-regions` lists them"
-        )
         return Finding(
             Check.REGIONS,
             Mark.FAIL,
             f"{len(lines)} of {len(configured)} configured regions cannot be used",
-            fix,
+            region_advice(unknown, disabled, known=tuple(state)),
             lines,
         )
     enabled = sum(region.enabled for region in known)
     wanted = f"{len(configured)} configured" if configured else "left to `auto`"
     return Finding(Check.REGIONS, Mark.PASS, f"{wanted}, {enabled} enabled in this account")
+
+
+def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
+    """What to do about regions that do not exist, and about those that the account has not enabled."""
+    advice = []
+    if unknown:
+        close = difflib.get_close_matches(unknown[0], known, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        listing = '`aws ec2 describe-regions --all-regions --query "Regions[].RegionName"` lists all'
+        advice.append(f"correct {unknown[0]} ({meant}{listing})")
+    if disabled:
+        name = disabled[0]
+        enable = f"`aws account enable-region --region-name {name}` (AWS takes minutes to hours)"
+        advice.append(f"leave {name} out, or enable it with {enable}")
+    return "; ".join(advice)
 
 
 def chosen(
@@ -227,7 +241,10 @@ UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them h
 
 
 def permissions(rights: Rights) -> Finding:
-    policy = "have an administrator attach what `bacalhau-spot iam-policy` prints, or use another profile with --profile"
+    policy = (
+        "have an administrator attach the policy that `bacalhau-spot iam-policy` prints, or use another profile "
+        "with --profile"
+    )
     unasked = f"{len(rights.unasked)} actions could not be asked about ({rights.why})"
     if rights.missing:
         count = len(rights.missing)
@@ -245,7 +262,8 @@ def permissions(rights: Rights) -> Finding:
             Check.PERMISSIONS,
             Mark.WARN,
             f"{unasked}; {rights.asked} are allowed",
-            "run it again, or compare with what `bacalhau-spot iam-policy` prints",
+            "run `bacalhau-spot doctor` again; or have an administrator compare your policy with what `bacalhau-spot "
+            "iam-policy` prints",
         )
     return Finding(Check.PERMISSIONS, Mark.PASS, f"all {rights.asked} actions are allowed")
 
@@ -255,7 +273,9 @@ def spot_role(arn: str | None) -> Finding:
         return Finding(
             Check.SPOT_ROLE,
             Mark.WARN,
-            "the account has never used spot instances: the first `create` has the role for them made, if it may",
+            "the account has never used spot instances, and AWS has no role (a service-linked role) to start them under: the "
+            "first "
+            "`create` has it made if you may, otherwise an administrator does so once",
             "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
     return Finding(Check.SPOT_ROLE, Mark.PASS, "the account has the service-linked role for spot instances")
@@ -274,7 +294,7 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
             Check.MARKET,
             Mark.FAIL,
             "; ".join(problems),
-            f"{advice}; `bacalhau-spot offers` shows what there is",
+            advice,
         )
     pools, zones = len(market.offers), len(market.zones)
     text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"
@@ -283,11 +303,14 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
             Check.MARKET,
             Mark.WARN,
             f"{text}; losing one loses much",
-            "add instance types; `bacalhau-spot offers` shows them",
+            f"add types to `instance_types` in the configuration; {MORE_TYPES} shows which can be had",
         )
     if all(offer.usd_per_hour is None for offer in market.offers):
         return Finding(
-            Check.MARKET, Mark.WARN, f"{text}; AWS gives no price for any", "run `bacalhau-spot offers`"
+            Check.MARKET,
+            Mark.WARN,
+            f"{text}; AWS gives no price for any",
+            "it keeps nobody from a create; run `bacalhau-spot doctor` again later to see prices",
         )
     return Finding(Check.MARKET, Mark.PASS, text)
 
@@ -312,20 +335,25 @@ def spot_quota(
             f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
         )
     room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
-    code = next(iter(smallest))
+    code = min(
+        smallest, key=lambda one: (smallest[one], one)
+    )  # there a node takes least: more of it helps soonest
     free = ", ".join(
         f"{headrooms[one].free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
         for one in smallest
     )
     if room < nodes:
-        need = nodes * min(smallest.values())
+        need = nodes * smallest[code]
         return Finding(
             Check.QUOTAS,
             Mark.FAIL,
-            f"{region}: {nodes} more {'node' if nodes == 1 else 'nodes'} need {need} vCPUs, and the quota leaves {free}",
+            f"{region}: {nodes} more {'node needs' if nodes == 1 else 'nodes need'} {need} vCPUs (processors), and the quota "
+            f"leaves {free}",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
             f"--desired-value {headrooms[code].used + need}",
-            (_QUOTAS.format(region=region, service="ec2", code=code),),
+            (
+                f"or ask at {_QUOTAS.format(region=region, service='ec2', code=code)}; AWS answers in minutes to days",
+            ),
         )
     return Finding(Check.QUOTAS, Mark.PASS, f"{region}: {free}")
 
@@ -338,12 +366,13 @@ def vpc_quota(region: str, *, count: int, ours: bool, limit: int | None) -> Find
     if ours or limit is None:
         return None
     if count >= limit:
+        existing = f"or name one that exists in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}`"
         return Finding(
             Check.QUOTAS,
             Mark.FAIL,
             f"{region}: {count} of {limit} VPCs are in use, and the cluster needs one",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code vpc "
             f"--quota-code {VPC_QUOTA} --desired-value {limit + 1}",
-            (f"or name one that exists: `regions: {{{region}: {{vpc_id: vpc-…}}}}`",),
+            (f"{existing}; `aws ec2 describe-vpcs --region {region}` lists them",),
         )
     return None

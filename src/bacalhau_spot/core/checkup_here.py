@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shlex
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,6 +63,10 @@ class KeyFile:
 
 
 _OTHERS = 0o077
+_BOTH_KEYS = (
+    "bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub "
+    "--set private_ssh_key_path=~/.ssh/id_ed25519"
+)
 
 
 def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> Finding:
@@ -73,7 +78,8 @@ def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> F
             Check.SSH_KEYS,
             Mark.WARN,
             "port 22 is opened, and no key is configured: nobody can log in",
-            "set public_ssh_key_path and private_ssh_key_path, or `ssh_cidrs: none`; `ssh-keygen -t ed25519` makes a pair",
+            f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` makes such a pair), or, without SSH, "
+            "`bacalhau-spot configure --set ssh_cidrs=none`",
         )
     if private is None:
         return Finding(
@@ -86,26 +92,27 @@ def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> F
 
 
 def _private(private: KeyFile, *, public: str | None) -> Finding:
+    path = shlex.quote(private.path)
     if private.text is None:
         return Finding(
             Check.SSH_KEYS,
             Mark.FAIL,
             f"{private.path}: {private.why}",
-            "correct private_ssh_key_path, or make a pair with `ssh-keygen -t ed25519`",
+            f"correct `private_ssh_key_path`; where there is no key yet, make a pair with `ssh-keygen -t ed25519 -f {path}`",
         )
     if private.mode & _OTHERS:
         return Finding(
             Check.SSH_KEYS,
             Mark.FAIL,
             f"{private.path} may be read by others ({private.mode:04o}); ssh refuses such a key",
-            f"chmod 600 {private.path}",
+            f"chmod 600 {path}",
         )
     if public is None:
         return Finding(
             Check.SSH_KEYS,
             Mark.FAIL,
             "only the private key is configured: no node will know it",
-            f"bacalhau-spot configure --set public_ssh_key_path={private.path}.pub",
+            f"bacalhau-spot configure --set public_ssh_key_path={path}.pub",
         )
     inside = public_part(private.text)
     if inside is None:
@@ -119,7 +126,8 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
             Check.SSH_KEYS,
             Mark.FAIL,
             f"{private.path} and the public key are no pair",
-            f"ssh-keygen -y -f {private.path} > {private.path}.pub, and name that as public_ssh_key_path",
+            f"name the private key of the public one as `private_ssh_key_path`; or make this one's public half anew with "
+            f"`ssh-keygen -y -f {path} > {path}.pub`, and name that as `public_ssh_key_path`",
         )
     return Finding(Check.SSH_KEYS, Mark.PASS, f"{private.path} and the public key are a pair")
 
@@ -132,14 +140,18 @@ _PLACEHOLDER = re.compile(
 
 
 def token(secret: Secret | None) -> Finding:
-    fix = "put the orchestrator's token into bacalhau.token_env or bacalhau.token_file"
     if secret is None:
         return Finding(
             Check.TOKEN,
             Mark.WARN,
             "none is configured; an orchestrator that wants one refuses the nodes",
-            fix,
+            "whoever runs the orchestrator knows whether it wants one: put it into a file of its own, and name that with "
+            "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
         )
+    fix = (
+        "whoever runs the orchestrator has the right one; `bacalhau-spot config show --sources` says from which file or "
+        "variable (`token_file`, `token_env`) this one is"
+    )
     text = secret.reveal()
     if not text.strip():
         return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
@@ -161,7 +173,9 @@ def address(where: str, *, trouble: str) -> Finding:
             Check.ORCHESTRATOR,
             Mark.WARN,
             f"{where} does not answer from here ({trouble}); the nodes may have another way to it",
-            "look at its firewall and at bacalhau.orchestrators; the nodes come from AWS's addresses",
+            "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall lets the nodes in, which come "
+            "from "
+            "AWS's addresses",
         )
     return Finding(Check.ORCHESTRATOR, Mark.PASS, f"{where} answers from here")
 
@@ -171,7 +185,8 @@ def no_orchestrator() -> Finding:
         Check.ORCHESTRATOR,
         Mark.FAIL,
         "no orchestrator is configured: nodes would run and join nothing",
-        "bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'",
+        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine on which "
+        "`bacalhau serve --orchestrator` runs, by a name or address that AWS's machines can reach",
     )
 
 
@@ -181,7 +196,7 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
             Check.ORCHESTRATOR,
             Mark.WARN,
             "no address of its API is configured: `status` cannot tell whether nodes have joined",
-            "bacalhau-spot configure --set bacalhau.api.host=HOST",
+            "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine on which the orchestrator runs",
         )
     if problem is not None:
         verdict = judge(problem.code)
@@ -189,7 +204,7 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
             Check.ORCHESTRATOR,
             Mark.FAIL,
             f"its API at {where} does not answer as it should",
-            verdict.advice(problem.region),
+            verdict.advice(problem.region, host=where),
             (said_by(problem),),
         )
     return Finding(
@@ -206,7 +221,7 @@ def version(mine: str, *, newest: str | None, why: str = "") -> Finding:
             Check.VERSION,
             Mark.WARN,
             f"{mine}; whether there is a newer one could not be told ({why})",
-            "pip index versions bacalhau-spot",
+            "it keeps nobody from a create; `pip index versions bacalhau-spot` asks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(
@@ -225,6 +240,6 @@ def tools(*, ssh: bool) -> Finding:
             Check.TOOLS,
             Mark.WARN,
             "ssh is not on the path: `ssh` cannot log in",
-            "install OpenSSH's client (`openssh-client`)",
+            "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
         )
     return Finding(Check.TOOLS, Mark.PASS, "ssh is there")

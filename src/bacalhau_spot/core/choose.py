@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.offers import Standing, ranked, standing
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -94,11 +95,13 @@ def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
     if any(choice.reason is Reason.NO_ROOM for choice in choices):
         return Nowhere(
             Reason.NO_ROOM,
-            "in no enabled region the account's spot quota leaves room for the nodes",
-            "`bacalhau-spot offers --by region` shows how much; ask AWS for more, or set fewer `nodes` or more regions",
+            "in no enabled region the account's quota for spot instances leaves room for the nodes",
+            "`bacalhau-spot offers --by region` shows how much there is in each: set fewer `nodes`, more regions under "
+            "`regions`, or "
+            "ask AWS for more at https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
         )
     return Nowhere(
         Reason.NO_OFFER,
         "no enabled region offers the configured instance types",
-        "change `instance_types`, or name the regions under `regions`",
+        f"change `instance_types`: {MORE_TYPES} shows what can be had where",
     )

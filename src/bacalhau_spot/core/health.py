@@ -229,6 +229,8 @@ _REPLACE = "`bacalhau-spot create` replaces it"
 _READ = "`bacalhau-spot console {node}` shows what it said"
 _LOOK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
 _PRUNE = "`bacalhau-spot prune` removes it there"
+_APPROVE = "on the orchestrator's machine, `bacalhau node approve {member}` lets it work"
+_NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` names who knows: HOST is the orchestrator's machine"
 
 TABLE: tuple[Row, ...] = (
     Row(
@@ -285,7 +287,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         Kind.REJECTED, Severity.BAD, "the orchestrator has rejected it",
         lambda it: _member(it, Membership.REJECTED), "rejected by the orchestrator",
-        "`bacalhau node approve {member}` lets it in",
+        _APPROVE,
     ),
     Row(
         Kind.DISCONNECTED, Severity.BAD, "the orchestrator knows it, and it is not connected",
@@ -294,7 +296,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         Kind.NOT_APPROVED, Severity.BAD, "connected, and the orchestrator waits for an approval",
-        lambda it: _member(it, Membership.PENDING), "joined, not approved", "`bacalhau node approve {member}` lets it work",
+        lambda it: _member(it, Membership.PENDING), "joined, not approved", _APPROVE,
     ),
     Row(
         Kind.NO_DOCKER, Severity.BAD, "joined, and does not offer the engine `docker`",
@@ -347,7 +349,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         Kind.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console says anything",
         lambda _: True, "running{span}; whether it has joined cannot be known",
-        "set `bacalhau.api` to the orchestrator's HTTP API", lambda it: Told(time=it.age),
+        _NAME_API, lambda it: Told(time=it.age),
     ),
 )  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.cost import Rates
 from bacalhau_spot.core.estimate import estimate, together
 from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec, Spread
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -265,7 +266,10 @@ def misfits(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
 def misfit_advice(spec: ClusterSpec) -> str:
     """What to change where the types and the images do not fit."""
     types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
-    return f"change {types} or `image`, for all regions or for one under `regions`"
+    return (
+        f"change {types} ({MORE_TYPES} shows what can be had where) or `image` (`auto` fits every type), for all regions or for "
+        "one under `regions`"
+    )
 
 
 def offers_from(

@@ -48,15 +48,21 @@ class Refused:
 
 
 _AGAIN = "nodes keep what they were launched with: `bacalhau-spot destroy`, then `bacalhau-spot create`"
+_LET_IN = (
+    "on the orchestrator's machine, `bacalhau node list --filter-approval rejected` lists it, and `bacalhau node approve` with "
+    "its name lets it in"
+)
+_PORT = "start the orchestrator, or correct its port in `bacalhau.orchestrators`"
+_OPEN = "open port 4222 of the orchestrator to the nodes, in its firewall"
 REFUSED = (
     Refused("Authorization Violation", "token refused", False, f"correct the token under `bacalhau`; {_AGAIN}"),
     Refused("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_AGAIN}"),
     Refused("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_AGAIN}"),
-    Refused("rejected", "the orchestrator rejects it", False, "`bacalhau node list --filter-approval rejected` lists it"),
+    Refused("rejected", "the orchestrator rejects it", False, _LET_IN),
     Refused("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
-    Refused("connection refused", "nothing listens there", True, "start the orchestrator, or correct its port"),
-    Refused("no servers available", "orchestrator not reachable", True, "open the orchestrator's port 4222 to the nodes"),
-    Refused("timeout", "orchestrator does not answer", True, "open the orchestrator's port 4222 to the nodes"),
+    Refused("connection refused", "nothing listens there", True, _PORT),
+    Refused("no servers available", "orchestrator not reachable", True, _OPEN),
+    Refused("timeout", "orchestrator does not answer", True, _OPEN),
 )  # fmt: skip
 # Why first boot gives up before it comes to joining, where we know more than it says.
 FAILED = (

@@ -130,6 +130,17 @@ class CreateReceipt:
         return tuple(region.problem for region in self.regions if region.problem is not None)
 
     @property
+    def unsolved(self) -> tuple[Problem, ...]:
+        """The problems that other regions did not make up for, and those that have to be mended even so."""
+        found = tuple(
+            region.problem
+            for region in self.regions
+            if region.problem is not None
+            and (region.short or judge(region.problem.code).fault in {Fault.CREDENTIALS, Fault.PERMISSION})
+        )
+        return self.problems if self.interrupted or (self.missing and not found) else found
+
+    @property
     def exit_code(self) -> ExitCode:
         if self.interrupted:
             return ExitCode.INTERRUPTED
@@ -179,6 +190,10 @@ class Fate:
     BLOCKED = "blocked"  # by something that is not ours
     SKIPPED = "skipped"  # not ours to touch, or spared
     LEFT = "left"  # not reached: interrupted, or something before it did not go
+
+
+# How the owner of what a service of AWS made begins.
+A_SERVICE = "an AWS service"
 
 
 @dataclass(frozen=True, slots=True)

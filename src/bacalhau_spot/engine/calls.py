@@ -66,8 +66,10 @@ class Calls:
         jitter: Callable[[], float],
         run_id: str,
         hide: Callable[[str], str] = str,
+        profile: str = "",
     ) -> None:
         self.cloud = cloud
+        self.profile = profile  # the AWS profile in use, for the commands of AWS's own that are told
         self.clock = clock
         self._listener = emit
         self.made: list[events.Made] = []

@@ -193,7 +193,8 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
         if not zones:
             raise UserError(
                 f"{vpc_id} has no subnet in {site.region} in a zone that offers the instance types",
-                hint=f"make one in {', '.join(site.market.zones)}, name another `vpc_id`, or leave it out to have a VPC made",
+                hint="leave `vpc_id` out to have a VPC made, or name another one there "
+                f"(`aws ec2 describe-subnets --region {site.region}` shows which has subnets in {', '.join(site.market.zones)})",
                 exit_code=ExitCode.USAGE,
             )
     elif any(found.kind in _NETWORK_KINDS for found in site.tagged):

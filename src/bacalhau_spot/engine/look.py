@@ -35,7 +35,8 @@ async def learned(
         why = f"there was no answer within {DEADLINE_S:.0f} seconds"
         return None, (checkup.not_looked_at(check, why=why, fix="run `bacalhau-spot doctor` again"),)
     except CloudError as error:
-        return None, (checkup.refusal(check, problem_of(error), blind=blind, needed=needed),)
+        problem = problem_of(error)
+        return None, (checkup.refusal(check, problem, blind=blind, needed=needed, profile=calls.profile),)
     except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
         return None, (checkup.refusal(check, calls.mistake(error, region=""), blind=blind),)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.checkup import region_advice
 from bacalhau_spot.core.model import Resource, State
 from bacalhau_spot.core.receipt import Listing
 from bacalhau_spot.core.tags import cluster_scope
@@ -67,11 +68,15 @@ def enabled(regions: Sequence[Region]) -> tuple[str, ...]:
 def chosen(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
     """Those of `only`, or all that are enabled. Raises UserError for one that is not."""
     reachable = enabled(regions)
-    unknown = sorted(set(only) - set(reachable))
-    if unknown:
+    known = tuple(region.name for region in regions)
+    missing = sorted(set(only) - set(reachable))
+    if missing:
+        unknown = [name for name in missing if name not in known]
+        disabled = [name for name in missing if name in known]
         raise UserError(
-            f"{', '.join(unknown)} is not an enabled region of this account",
-            hint=f"the enabled ones are {', '.join(reachable)}",
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not among the enabled regions of this account",
+            details=(f"enabled are {', '.join(reachable)}",),
+            hint=region_advice(unknown, disabled, known=known),
             exit_code=ExitCode.USAGE,
         )
     return tuple(only) or reachable
@@ -86,18 +91,13 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
         return
     lines = [f"{name}: there is no such region" for name in unknown]
     lines += [f"{name}: not enabled in this account (OptInRequired)" for name in disabled]
-    hint = (
-        f"enable it with `aws account enable-region --region-name {disabled[0]}`, or take it out of `regions`"
-        if disabled
-        else "correct the name under `regions`; `aws account list-regions` lists them"
-    )
     count = len(unknown) + len(disabled)
     raise UserError(
         f"{count} of the configured regions cannot be used"
         if count > 1
         else "a configured region cannot be used",
         details=tuple(lines),
-        hint=hint,
+        hint=region_advice(unknown, disabled, known=tuple(state)),
         exit_code=ExitCode.USAGE,
     )
 

@@ -20,6 +20,7 @@ from bacalhau_spot.core.stake import (
     share_warnings,
     stake,
 )
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
@@ -183,7 +184,8 @@ def _check_shares(
         raise UserError(
             "the nodes cannot be spread over so few capacity pools as `max_share_per_pool` asks for",
             details=problems,
-            hint="allow more `instance_types` or `regions`, or raise `max_share_per_pool`",
+            hint=f"raise `max_share_per_pool`, or add to `instance_types` or `regions` ({MORE_TYPES} shows what can be had "
+            "where)",
             exit_code=ExitCode.USAGE,
         )
 

@@ -31,7 +31,7 @@ _START_S = 30.0  # two seconds on a quiet machine, three on one with six busy pr
 _STOP_S = 10.0
 _POLL_S = 0.05
 _LOG_TAIL_LINES = 12
-_RESTART = "bacalhau-spot sandbox stop, then the command again"
+_RESTART = "`bacalhau-spot sandbox stop`, then the same command again"
 
 # A newcomer's AWS: pleasant, and not so quick that nothing can be seen
 PLEASANT = {
@@ -140,7 +140,10 @@ def _running(state_dir: Path) -> AddressFile | None:
 def _needed(state_dir: Path) -> AddressFile:
     running = _found(state_dir)
     if running is None:
-        raise UserError("no sandbox is running", hint="bacalhau-spot sandbox start")
+        raise UserError(
+            "no sandbox is running",
+            hint="`bacalhau-spot sandbox start` starts one, and so does any command with --sandbox",
+        )
     return running
 
 
@@ -149,7 +152,10 @@ def _ask(running: AddressFile, method: str, verb: str, body: Any = None) -> Any:
         return remote.ask(running.url, method, verb, body)
     except remote.Refused as refusal:
         raise UserError(
-            f"the sandbox refuses: {refusal}", hint="docs/sandbox.md", exit_code=ExitCode.USAGE
+            f"the sandbox refuses: {refusal}",
+            hint="`bacalhau-spot sandbox status` shows all switches and their values",
+            docs="docs/sandbox.md",
+            exit_code=ExitCode.USAGE,
         ) from refusal
     except remote.Unreachable as error:
         raise UserError("the sandbox does not answer", why=str(error), hint=_RESTART) from error

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.verdict import Fault, Verdict, denied_action, judge, worst
+from bacalhau_spot.core.refused import refused_action
+from bacalhau_spot.core.verdict import Fault, Verdict, judge, worst
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.words import listed
 
@@ -68,6 +69,7 @@ def from_problems(
             regions=listed(regions),
             action=_refused(same),
             profile=profile,
+            host=first.operation,  # where the orchestrator's API is, in its own errors
         ),
         details=(*_variants(same, first), *_others(list(groups.values()))),
         exit_code=verdict.exit_code if exit_code is None else exit_code,
@@ -80,8 +82,7 @@ def _verdict(problem: Problem) -> Verdict:
 
 def _refused(problems: Sequence[Problem]) -> str:
     """`ec2:CreateVpc and ec2:CreateFleet`: what AWS refused, for whoever grants it."""
-    found = {denied_action(problem.message) or problem.operation for problem in problems}
-    return listed(sorted(filter(None, found)))
+    return listed(sorted(filter(None, {refused_action(problem) for problem in problems})))
 
 
 def _meaning(problem: Problem) -> tuple[Verdict, str]:
@@ -118,7 +119,13 @@ def _variants(same: Sequence[Problem], first: Problem) -> tuple[str, ...]:
 def _others(groups: Sequence[Sequence[Problem]]) -> tuple[str, ...]:
     """One line for each further kind of error."""
     return tuple(
-        f"also: {_verdict(group[0]).told(listed(_regions(group)))}"
-        f" ({', '.join(sorted({problem.code for problem in group}))})"
+        f"also: {_verdict(group[0]).told(listed(_regions(group)))} ({_briefly(group)})"
         for group in sorted(groups, key=lambda group: (judge(group[0].code).fault, group[0].code))
     )
+
+
+def _briefly(group: Sequence[Problem]) -> str:
+    """The codes; where nothing is known but AWS's words, those."""
+    if _verdict(group[0]).fault is Fault.UNKNOWN:
+        return _why(group[0])
+    return ", ".join(sorted({problem.code for problem in group}))

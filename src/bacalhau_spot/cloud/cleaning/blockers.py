@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.cleaning.questions import QUESTIONS, Question, interfaces
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import tags_of
-from bacalhau_spot.core.receipt import Blocker
+from bacalhau_spot.core.receipt import A_SERVICE, Blocker
 from bacalhau_spot.core.teardown import Kind, kind_of_id
 from bacalhau_spot.core.verdict import Action, Fault, judge
 
@@ -155,7 +155,7 @@ def _owner(row: Row) -> str:
     """Whose it is, as far as AWS shows."""
     if _of_a_service(row):
         parts = (row.get("InterfaceType"), row.get("RequesterId"), row.get("Description"))
-        return f"an AWS service ({', '.join(str(part) for part in parts if part)})"
+        return f"{A_SERVICE} ({', '.join(str(part) for part in parts if part)})"
     tags = tags_of({"Tags": row.get("Tags") or row.get("TagSet") or ()})
     return f"named {tags['Name']}" if tags.get("Name") else ""
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
 
+# Where one's own access keys are made.
+_KEYS = "https://console.aws.amazon.com/iam/home#/security_credentials"
+
 
 def _nobody(name: str, sentence: str, hint: str) -> Verdict:
     """Without credentials nothing else can succeed either."""
@@ -22,41 +25,47 @@ def _forbidden(name: str, sentence: str, hint: str, *, action: Action = Action.S
 _RENEW = _nobody(
     "expired-credentials",
     "your AWS credentials have expired",
-    "renew them (with SSO: `aws sso login{profile}`), then run the same command again",
+    "get new ones where these are from (with single sign-on: `aws sso login{profile}`; keys copied from AWS's sign-in page: "
+    "copy all "
+    "three again), then run the same command again; if new ones are refused, too, compare `date -u` with the real time",
 )
 _WRONG_KEY = _nobody(
     "unknown-key",
     "AWS does not accept these credentials",
-    "`aws configure list{profile}` shows which ones are in use and where they are from; enter others with "
-    "`aws configure{profile}`, or name another profile with --profile",
+    "`aws configure list{profile}` shows which ones are in use and where they are from (`env`: AWS_ACCESS_KEY_ID, which `unset` "
+    f"takes away); enter others with `aws configure{{profile}}` (a new key is made at {_KEYS}), or name another profile with "
+    "--profile",
 )
 _WRONG_SECRET = _nobody(
     "wrong-secret",
     "the secret access key is not the one that belongs to the access key id",
-    "enter both again with `aws configure{profile}`; if they are right, compare `date -u` with the real time",
+    "enter both again with `aws configure{profile}` (AWS shows a secret only once; where it is lost, make a new key at "
+    f"{_KEYS}); if they are right, compare `date -u` with the real time",
 )
 CLOCK = _nobody(
     "clock",
     "this machine's clock is wrong: AWS refuses what is signed at another time than its own",
-    "compare `date -u` with the real time and set the clock (Linux: `sudo timedatectl set-ntp true`), "
-    "then run the same command again",
+    "compare `date -u` with the real time and set the clock (Linux: `sudo timedatectl set-ntp true`, macOS: "
+    "`sudo sntp -sS time.apple.com`), then run the same command again",
 )
 _BLOCKED = _nobody(
     "account-blocked",
     "AWS has closed or blocked this account, or it has never been activated",
-    "sign in at https://console.aws.amazon.com/support and ask AWS why",
+    "whoever owns the account has to sign in at https://console.aws.amazon.com/support and ask AWS why",
 )
 _NO_KEY = _nobody(
     "no-credentials",
     "no AWS credentials were found",
-    "enter them with `aws configure{profile}`, or set up single sign-on with `aws configure sso{profile}`, or name a "
-    "profile that has some with --profile; to try without an account, add --sandbox",
+    f"make an access key at {_KEYS} and enter it with `aws configure{{profile}}`, or set up single sign-on with "
+    "`aws configure sso{profile}`, or name a profile that has some with --profile; to try without an account, add --sandbox",
 )
 _HALF_KEY = _nobody(
     "half-credentials",
     "the AWS credentials are incomplete",
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both, or neither and AWS_PROFILE; "
-    "in ~/.aws a profile needs both keys, or role_arn with source_profile",
+    "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
+    "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where "
+    "they name a "
+    "role: the profile needs source_profile beside role_arn",
 )
 _NO_PROFILE = _nobody(
     "no-such-profile",
@@ -73,6 +82,12 @@ _LOG_IN = _nobody(
     "your AWS sign-in has ended, or cannot be used",
     "run `aws login{profile}`, then the same command again",
 )
+_LOG_IN_DENIED = _nobody(
+    "aws-login-denied",
+    "your AWS identity may not be used from the command line through `aws login`",
+    "ask your administrator to attach AWS's own policy SignInLocalDevelopmentAccess to your user or role; "
+    "or use another profile with --profile",
+)
 _NO_LIBRARY = _nobody(
     "missing-library",
     "this AWS profile needs a library that is not installed",
@@ -87,8 +102,9 @@ SOURCE = _nobody(
 METADATA = _nobody(
     "metadata",
     "the machine or container that this runs on gave no credentials",
-    "give it an IAM role (of an EC2 instance: EC2 console, Actions, Security, Modify IAM role), "
-    "or use a profile with keys with --profile",
+    "give it an IAM role, which is an identity for machines (of an EC2 instance: EC2 console, Actions, Security, Modify IAM "
+    "role), "
+    "or name a profile that has keys with --profile",
 )
 PROCESS = _nobody(
     "credential-process",
@@ -109,7 +125,9 @@ _FILE = _nobody(
 _WEB_IDENTITY = _nobody(
     "web-identity",
     "AWS does not accept the web identity token for the role",
-    "get a new token into AWS_WEB_IDENTITY_TOKEN_FILE; the role's trust policy has to name whoever issued it",
+    "get a new token (your CI system or cluster gives it out) into the file that AWS_WEB_IDENTITY_TOKEN_FILE names; if new "
+    "ones are "
+    "refused, too, have an administrator name whoever issues them in the trust policy of the role (IAM console, Roles)",
 )
 _MFA = _nobody(
     "mfa",
@@ -141,8 +159,8 @@ _NO_REGION = _nobody(
 NOT_ALLOWED = _forbidden(
     "not-allowed",
     "your AWS identity is not allowed to do this in {region}",
-    "ask your administrator for {action} (`bacalhau-spot iam-policy` prints all that is needed), "
-    "or use another profile with --profile",
+    "ask your administrator to allow {action} (`bacalhau-spot iam-policy` prints the policy with all that is needed, for them to "
+    "attach), or use another profile with --profile",
 )
 _NOT_YOURS = _forbidden(
     "not-yours",
@@ -152,29 +170,33 @@ _NOT_YOURS = _forbidden(
 _NOT_PERMITTED = _forbidden(
     "not-permitted",
     "AWS lets nobody do this to it: it is protected, or a service of AWS manages it",
-    "`--disable-protection` lifts protection; what a service of AWS made is deleted in that service",
+    "`bacalhau-spot destroy --disable-protection` lifts protection against deletion; what a service of AWS made is deleted in "
+    "that service",
 )
 _SSO_ROLE = _forbidden(
     "sso-role",
     "your SSO user does not have the role of this AWS profile",
-    "correct sso_account_id and sso_role_name of the profile, or ask your administrator to assign the role to you",
+    "`aws configure sso{profile}` lists the accounts and roles that you have: choose one of them; "
+    "or ask your administrator to assign the role to you",
     action=Action.STOP,
 )
 _SERVICE_ROLE = _forbidden(
     "spot-role",
-    "the account has never used spot instances, and you may not create the role that AWS needs for them",
-    "have an administrator run once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+    "the account has never used spot instances, and you may not make the role that AWS starts them under (a service-linked role)",
+    "have an administrator run once: `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`; "
+    "then run the same command again",
     action=Action.STOP,
 )
 _SCALING_ROLE = _forbidden(
     "auto-scaling-role",
     "AWS's own role for Auto Scaling is missing or cannot be used",
-    "have an administrator run once: aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com",
+    "have an administrator run once: `aws iam create-service-linked-role --aws-service-name autoscaling.amazonaws.com`; "
+    "then run the same command again",
 )
 _TAG_POLICY = _forbidden(
     "tag-policy",
-    "a tag policy of your organization does not allow the tags",
-    "set what it asks for under `cluster.tags` in the configuration; your administrator knows the policy",
+    "your organization has rules for tags (a tag policy), and does not allow these",
+    "ask whoever runs the AWS organization for the rules, and set what they ask for under `cluster.tags` in the configuration",
 )
 
 ROWS = {
@@ -192,7 +214,7 @@ ROWS = {
     **rows(_SIGN_IN, "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),
     **rows(_SIGN_IN, "NoAuthTokenError", "UnauthorizedException", "PendingAuthorizationExpiredError"),
     **rows(_LOG_IN, "LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError"),
-    **rows(_LOG_IN, "LoginInsufficientPermissions"),
+    **rows(_LOG_IN_DENIED, "LoginInsufficientPermissions"),
     **rows(_NO_LIBRARY, "MissingDependencyException"),
     **rows(SOURCE, "CredentialRetrievalError"),
     **rows(METADATA, "MetadataRetrievalError"),

@@ -7,6 +7,8 @@ from enum import IntEnum, StrEnum
 
 from bacalhau_spot.errors import ExitCode
 
+# Where other instance types are found: without a size, only those of the configuration are looked at.
+MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
 # What a hint says where AWS does not say which action it refused.
 _SOME_ACTION = "the action that AWS names"
 
@@ -44,8 +46,8 @@ class Verdict:
     """One meaning, of one error code or of many.
 
     `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {regions}, all that are meant, {action},
-    what was refused, {profile}, the option that names the profile in use, with a space before it, and {quota}, the code of the
-    quota for spot instances.
+    what was refused, {profile}, the option that names the profile in use, with a space before it, {quota}, the code of the
+    quota for spot instances, {host}, the orchestrator's API, and {other}, the same with the other one of http and https.
     """
 
     name: str
@@ -68,7 +70,14 @@ class Verdict:
         return plain.format(region="this account")
 
     def advice(
-        self, region: str, *, regions: str = "", action: str = "", profile: str = "", quota: str = ""
+        self,
+        region: str,
+        *,
+        regions: str = "",
+        action: str = "",
+        profile: str = "",
+        quota: str = "",
+        host: str = "",
     ) -> str:
         """The hint, to be followed as it stands. `region`: one, for commands and addresses; `regions`: a list of all."""
         return self.hint.format(
@@ -77,7 +86,14 @@ class Verdict:
             action=action or _SOME_ACTION,
             profile=f" --profile {profile}" if profile else "",
             quota=quota or "L-34B43A08",
+            host=host or "HOST:1234",
+            other=_other(host or "http://HOST:1234"),
         )
+
+
+def _other(url: str) -> str:
+    scheme, sign, rest = url.rpartition("://")
+    return f"http{'' if scheme == 'https' else 's'}://{rest}" if sign else url
 
 
 Rows = dict[str, Verdict]

@@ -6,7 +6,7 @@ Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; Service Quotas
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
 
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
 
@@ -19,7 +19,9 @@ def _used_up(name: str, sentence: str, hint: str) -> Verdict:
 _SPOT = _used_up(
     "spot-quota",
     "the account's quota for spot instances in {region} is used up",
-    f"ask for more at {_QUOTAS}/ec2/quotas/{{quota}} (it counts vCPUs), or take other regions or smaller instance types",
+    f"ask for more at {_QUOTAS}/ec2/quotas/{{quota}} (each region has its own; it counts vCPUs, the processors of all spot "
+    "instances "
+    "together; `bacalhau-spot doctor` says how many are needed), or take other regions or smaller instance types",
 )
 _INSTANCES = _used_up(
     "instance-quota",
@@ -30,9 +32,9 @@ _INSTANCES = _used_up(
 _VPCS = _used_up(
     "vpc-quota",
     "the account has no room for another VPC in {region}",
-    "name an existing one (`regions: {{{region}: {{vpc_id: vpc-…}}}}`; `aws ec2 describe-vpcs --region {region}` lists them), "
-    "or ask for more at "
-    f"{_QUOTAS}/vpc/quotas/L-F678F1CE",
+    "name an existing network in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}` (AWS made one: "
+    '`aws ec2 describe-vpcs --region {region} --filters Name=is-default,Values=true --query "Vpcs[].VpcId"`), '
+    f"or ask for more at {_QUOTAS}/vpc/quotas/L-F678F1CE",
 )
 _GROUPS = _used_up(
     "group-quota",
@@ -48,12 +50,14 @@ _RULES = _used_up(
 _SUBNETS = _used_up(
     "subnet-quota",
     "the VPC has no room for another subnet in {region}",
-    f"name a VPC with subnets (`vpc_id`), or ask for more at {_QUOTAS}/vpc/quotas/L-407747CB",
+    "leave `vpc_id` out to have a VPC made, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/vpc/quotas/L-407747CB",
 )
 _ROUTES = _used_up(
     "route-quota",
     "the VPC has no room for another route or route table in {region}",
-    f"name another VPC (`vpc_id`), or ask for more at {_QUOTAS}/vpc/quotas/L-93826ACB",
+    "leave `vpc_id` out to have a VPC made, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
+    f"or ask for more at {_QUOTAS}/vpc/quotas/L-93826ACB",
 )
 _INTERFACES = _used_up(
     "interface-quota",
@@ -74,7 +78,9 @@ _DISKS = _used_up(
 _FLEETS = _used_up(
     "fleet-quota",
     "the account has no room for another fleet in {region}",
-    f"`bacalhau-spot destroy` clusters that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+    "delete those that are no longer needed (`bacalhau-spot nuke --dry-run` shows ours of all clusters, "
+    "`aws ec2 describe-fleets --region {region}` all), "
+    f"or ask for more at {_QUOTAS}/ec2/quotas",
 )
 _TEMPLATES = _used_up(
     "template-quota",
@@ -84,7 +90,7 @@ _TEMPLATES = _used_up(
 )
 _PARAMETERS = _used_up(
     "parameter-quota",
-    "the account has no room for another SSM parameter in {region}",
+    "the account has no room for another parameter (a stored value of AWS's Systems Manager, SSM) in {region}",
     "delete parameters that are no longer needed (`aws ssm describe-parameters --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/ssm/quotas",
 )
@@ -97,13 +103,15 @@ _IAM = _used_up(
 _VERIFY = _used_up(
     "verification",
     "AWS is still verifying the account for {region}",
-    "wait for AWS's e-mail (usually minutes, at most four hours), then run the same command again",
+    "nothing is to be done but to wait for AWS's e-mail (usually minutes, at most four hours); then run the same command again",
 )
 _SCORES = Verdict(
     "score-quota",
     Fault.QUOTA,
     Action.DONE,
-    "the account has asked for as many different placement scores as AWS answers in a day",
+    "the account has asked for as many different placement scores (AWS's guesses whether so many spot instances can be had) "
+    "as AWS "
+    "answers in a day",
     "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
 )
 # For whatever else ends in LimitExceeded.
@@ -124,21 +132,22 @@ CAPACITY = Verdict(
     Fault.CAPACITY,
     Action.OTHER_REGION,
     "no spot capacity in {region}",
-    "add instance types or regions to the configuration (`bacalhau-spot offers` shows where there is room), or try again later",
+    f"add instance types or regions to the configuration ({MORE_TYPES} shows what can be had where), or try again later",
 )
 _NOT_HERE = Verdict(
     "type-not-in-zone",
     Fault.CAPACITY,  # another pool's turn
     Action.OTHER_REGION,
     "the instance type is not to be had in that zone of {region}",
-    "add instance types or regions to the configuration; `bacalhau-spot offers` shows which there are",
+    f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
 )
 _FULL_SUBNET = Verdict(
     "full-subnet",
     Fault.CAPACITY,
     Action.OTHER_REGION,
     "a subnet in {region} has no free address left",
-    "name a VPC with larger subnets (`vpc_id`), or leave `vpc_id` out to have one made",
+    "leave `vpc_id` out to have a VPC made, or name one with more free addresses there "
+    "(`aws ec2 describe-subnets --region {region}` shows AvailableIpAddressCount)",
 )
 
 ROWS = {

@@ -51,8 +51,9 @@ NUANCES = (
         _denied_by(
             "assume-role",
             "you may not take on the role that your AWS profile names",
-            "check role_arn and source_profile of the profile in ~/.aws/config; "
-            "the role's trust policy has to name you, and you need sts:AssumeRole on it",
+            "check role_arn and source_profile of the profile in ~/.aws/config; if they are right, ask your administrator "
+            "for two things: "
+            "that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
         ),
     ),
     Nuance(
@@ -60,8 +61,10 @@ NUANCES = (
         r"service control policy",
         _denied_by(
             "denied-by-organization",
-            "your organization forbids this in {region} (a service control policy), whatever your own permissions are",
-            "take {regions} out of `regions`, or ask whoever runs the AWS organization for {action}",
+            "your organization (the company's accounts together) forbids this in {region} by a service control policy, "
+            "whatever your own "
+            "permissions are",
+            "take {regions} out of `regions`, or ask whoever runs the AWS organization to allow {action} there",
         ),
     ),
     Nuance(
@@ -70,7 +73,8 @@ NUANCES = (
         _denied_by(
             "denied-by-network",
             "a policy on the resource or on the way to AWS forbids this in {region}, whatever your own permissions are",
-            "ask your administrator for {action} in the resource control policy or VPC endpoint policy that AWS names",
+            "ask your administrator to allow {action} in the policy that AWS names above (a resource control policy or VPC "
+            "endpoint policy)",
         ),
     ),
     Nuance(
@@ -78,8 +82,8 @@ NUANCES = (
         r"permissions boundary",
         _denied_by(
             "denied-by-boundary",
-            "the permissions boundary of your AWS identity does not allow this in {region}",
-            "ask your administrator for {action} in the boundary; the permissions themselves are not enough",
+            "the permissions boundary of your AWS identity (the most that it may ever be allowed) does not have this in {region}",
+            "ask your administrator to add {action} to the boundary; to your permissions alone is not enough",
         ),
     ),
     Nuance(
@@ -88,7 +92,8 @@ NUANCES = (
         _denied_by(
             "denied-by-session",
             "the policy of your AWS session does not allow this in {region}",
-            "sign in with another permission set or role that allows {action}, and name its profile with --profile",
+            "sign in with another role (with single sign-on: another permission set) that allows {action}, and name its "
+            "profile with --profile",
         ),
     ),
     Nuance(
@@ -97,7 +102,8 @@ NUANCES = (
         _denied_by(
             "explicitly-denied",
             "a policy forbids this to your AWS identity in {region}",
-            "ask your administrator to take {action} out of the statement that denies it; allowing it beside does not help",
+            "ask your administrator to take {action} out of the statement that denies it; one that allows it does not help "
+            "beside it",
         ),
     ),
     Nuance(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),

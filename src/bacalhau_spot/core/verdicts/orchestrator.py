@@ -14,21 +14,24 @@ ROWS = {
         "unauthorized",
         Fault.CREDENTIALS,
         "the orchestrator does not accept the API key or password",
-        "set the variables that `bacalhau.api.key_env`, or `user_env` and `password_env`, name to what the orchestrator's "
-        "`API.Auth.Users` lists; `bacalhau-spot config show` says where each value comes from",
+        "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
+        "`user_env` and "
+        "`password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its configuration",
     ),
     "OrchestratorForbidden": _api(
         "forbidden",
         Fault.PERMISSION,
         "the orchestrator's API key or user may not do this",
-        "give it the actions read:node and write:node under `API.Auth.Users` of the orchestrator, and restart that",
+        "ask whoever runs the orchestrator to give it the actions read:node and write:node under `API.Auth.Users`, and to "
+        "restart it",
     ),
     "OrchestratorUnreachable": _api(
         "unreachable",
         Fault.NETWORK,
         "the orchestrator's API cannot be reached",
-        "check `bacalhau.api.host` (the port is 1234 unless given) and that this machine may reach it: "
-        "`curl HOST:1234/api/v1/agent/alive`",
+        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may "
+        "reach it: "
+        "`curl {host}/api/v1/agent/alive`",
     ),
     "OrchestratorTimeout": _api(
         "time-out",
@@ -40,14 +43,15 @@ ROWS = {
         "tls",
         Fault.CONFIG,
         "the certificate of the orchestrator's API is not trusted here",
-        "set `bacalhau.api.ca_file` to the authority's certificate (PEM), and `bacalhau.api.host` to a name that the "
-        "certificate holds",
+        "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of whoever signed it (PEM; whoever "
+        "runs the "
+        "orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
     ),
     "OrchestratorScheme": _api(
         "scheme",
         Fault.CONFIG,
         "`bacalhau.api.host` has the wrong one of http:// and https://",
-        "write the other one in front of the address",
+        "write the other one in front of the address: `bacalhau-spot configure --set bacalhau.api.host={other}`",
     ),
     "OrchestratorRedirect": _api(
         "redirect",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict
+from bacalhau_spot.errors import ISSUES_URL
 
 # The code under which a mistake of this program is told.
 MISTAKE = "InternalMistake"
@@ -15,7 +16,7 @@ ROWS = {
         Fault.UNKNOWN,
         Action.STOP_REGION,
         "this program made a mistake in {region}, sorry",
-        "run the same command again; if it happens again, please report it with what --debug prints",
+        f"run the same command again; if it happens again, please report it at {ISSUES_URL} with what --debug prints",
     ),
     "Configuration": Verdict(  # what a region shows does not go with what the configuration says
         "configuration",
@@ -29,7 +30,9 @@ ROWS = {
         Fault.CAPACITY,
         Action.OTHER_REGION,
         "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
-        "add instance types or regions to the configuration, or raise `max_share_per_pool`",
+        f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
+        "can be "
+        "had where), or raise `max_share_per_pool`",
     ),
     # While cleaning up
     "Protected": Verdict(
@@ -37,21 +40,21 @@ ROWS = {
         Fault.CONFIG,
         Action.DONE,
         "something is protected against deletion",
-        "look at what the report names; `--disable-protection` lifts it",
+        "look at what the report names; if it may go, the same command with `--disable-protection` deletes it, too",
     ),
     "HeldByAnother": Verdict(
         "held",
         Fault.BUSY,
         Action.DONE,
         "something of ours is used by what is not ours",
-        "the report names what uses it and the command that frees it",
+        "the report names what uses it and the command that frees it: ask whoever made it first, then run the same command again",
     ),
     "LauncherLives": Verdict(
         "launcher",
         Fault.CONFIG,
         Action.DONE,
-        "an instance's launcher is left and would start another",
-        "remove what keeps the launcher first; the report names it",
+        "what starts an instance again (a fleet, a spot request or an Auto Scaling group) is left, and would start another",
+        "remove what keeps the launcher first, which the report names; then run the same command again",
     ),
 }
 
@@ -60,5 +63,6 @@ UNKNOWN = Verdict(
     Fault.UNKNOWN,
     Action.STOP_REGION,
     "AWS refused a call in {region}",
-    "AWS's own words are above; if they do not help, run the command again with --debug",
+    "AWS's own words are above; https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html explains the codes; "
+    f"if neither helps, please report it at {ISSUES_URL} with what --debug prints",
 )

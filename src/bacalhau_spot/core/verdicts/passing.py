@@ -32,12 +32,15 @@ _DNS = _between(
 _UNREACHABLE = _between(
     "unreachable",
     "AWS could not be reached in {region}",
-    "check the network (firewall, VPN, AWS_ENDPOINT_URL), then run the same command again",
+    "check the network with `curl -I https://sts.us-east-1.amazonaws.com`: without an answer there, too, a firewall, VPN or "
+    "proxy is in "
+    "the way; with one, look at AWS_ENDPOINT_URL",
 )
 _TIMEOUT = _between(
     "time-out",
     "AWS did not answer in time in {region}",
-    "check the network (firewall, VPN, HTTPS_PROXY), then run the same command again",
+    "run the same command again; if it lasts, check the network (firewall, VPN, HTTPS_PROXY) with "
+    "`curl -I https://sts.us-east-1.amazonaws.com`",
 )
 _CUT_OFF = _between(
     "cut-off",
@@ -52,7 +55,9 @@ _PROXY = _between(
 TLS = _between(
     "tls",
     "no secure connection to AWS in {region} could be made",
-    "a proxy that looks into connections has its own certificate: name it in AWS_CA_BUNDLE; check the clock with `date -u` too",
+    "a proxy that looks into connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` "
+    "(whoever runs "
+    "the network has it); check the clock with `date -u` too",
 )
 _NOT_AWS = _between(
     "not-aws",
@@ -63,15 +68,17 @@ _BUSY = Verdict(
     "busy",
     Fault.BUSY,
     Action.RETRY,
-    "something in {region} still depends on it",
-    "free it where the report names what keeps it; otherwise run the same command again in a few minutes",
+    "something in {region} is still used by something else, or AWS is not done with it",
+    "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
+    "command "
+    "again in a few minutes",
 )
 _LAG = Verdict(
     "lag",
     Fault.LAG,
     Action.RETRY,
     "AWS does not show in {region} what was just made there",
-    "run the same command again",
+    "run the same command again in a minute",
 )
 _EXISTS = Verdict("exists", Fault.EXISTS, Action.DONE, "it is already so in {region}")
 

@@ -5,7 +5,8 @@ Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
+from bacalhau_spot.errors import ISSUES_URL
 
 
 def _wrong(name: str, sentence: str, hint: str) -> Verdict:
@@ -16,7 +17,7 @@ def _wrong(name: str, sentence: str, hint: str) -> Verdict:
 OPT_IN = _wrong(
     "opt-in",
     "region {region} is not enabled in this account",
-    "enable it with `aws account enable-region --region-name {region}`, or take it out of `regions`",
+    "take it out of `regions`, or enable it with `aws account enable-region --region-name {region}` (AWS takes minutes to hours)",
 )
 _STS_REGION = _wrong(
     "sts-region",
@@ -37,7 +38,7 @@ _TYPE = _wrong(
 _ZONE = _wrong(
     "zone",
     "there is no such availability zone in {region}",
-    "`aws ec2 describe-availability-zones --region {region}` lists them; a VPC of your own needs a subnet in one of them",
+    "`aws ec2 describe-availability-zones --region {region}` lists them; a VPC that `vpc_id` names needs a subnet in one of them",
 )
 _NETWORK_ID = _wrong(
     "vpc",
@@ -52,7 +53,8 @@ _ADDRESSES = _wrong(
 _KEY_PAIR = _wrong(
     "key-pair",
     "there is no such key pair in {region}",
-    "leave key pairs out: `public_ssh_key_path` brings your key to every node in every region",
+    "name your own key instead, which goes to every node in every region: "
+    "`bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub` (`ssh-keygen -t ed25519` makes one)",
 )
 _USER_DATA = _wrong(
     "user-data",
@@ -71,13 +73,15 @@ _DISK = _wrong(
 )
 _ENCRYPTION_KEY = _wrong(
     "encryption-key",
-    "the account's key for encryption cannot be used in {region}",
-    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes; your administrator can let you use it",
+    "the account encrypts its disks, and its key for that (a KMS key) cannot be used in {region}",
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes for disks; ask your administrator to "
+    "let you, and "
+    "AWSServiceRoleForEC2Spot, AWS's role for spot instances, use it",
 )
 _UNSUPPORTED = _wrong(
     "unsupported",
     "AWS does not support this in {region}",
-    "choose other `instance_types` or another `image`; what AWS names above does not go together",
+    f"what AWS names above does not go together: choose other `instance_types` ({MORE_TYPES} lists some), or `image: auto`",
 )
 _BAD_VALUE = _wrong(
     "bad-value",
@@ -96,7 +100,8 @@ _OUR_CALL = Verdict(
     Fault.UNKNOWN,
     Action.STOP_REGION,
     "AWS does not understand a call of this program in {region}, sorry",
-    "`bacalhau-spot doctor` says whether there is a newer version; if there is none, please report it with what --debug prints",
+    "`bacalhau-spot doctor` says whether there is a newer version; if there is none, please report it at "
+    f"{ISSUES_URL} with what --debug prints",
 )
 
 ROWS = {

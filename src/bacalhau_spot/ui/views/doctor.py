@@ -11,7 +11,7 @@ from rich.console import Group
 from bacalhau_spot.core.checkup import Check, Finding, Mark
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui.views.text import Said
-from bacalhau_spot.ui.words import plural
+from bacalhau_spot.ui.words import listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,17 +59,15 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
 
 
 def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
-    """What failed, for those who see stderr alone."""
+    """Which failed, for those who see stderr alone; what is the matter with each is said above, once."""
     failed = [one for one in findings if one.mark is Mark.FAIL]
     if not failed:
         return ()
+    names = listed(list(dict.fromkeys(one.check.value for one in failed)))
     return (
         UserError(
-            f"{len(failed)} of {plural(len(findings), 'check')} failed",
-            details=tuple(
-                line for one in failed for line in (f"{one.check.value}: {one.what}", *one.details)
-            ),
-            hint="mend them as the list says, then run `bacalhau-spot doctor` again",
+            f"{len(failed)} of {plural(len(findings), 'check')} failed: {names}",
+            hint="mend what failed as the list says, then run `bacalhau-spot doctor` again",
             docs=_DOCS,
             exit_code=exit_code,
         ),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import fault, listed, plural, usd, usd_range
 
@@ -64,7 +65,8 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
         if by_region and ranked:
             parts.append(Said(_order(offers.nodes), style="dim"))
     else:
-        parts.append(Said(f"nothing to offer in {plural(len(offers.looked_into), 'region')}"))
+        where = plural(len(offers.looked_into), "region")
+        parts.append(Said(f"nothing to offer in {where}; by size, whatever the types: {MORE_TYPES}"))
     parts += _blind(offers)
     if rows:
         parts.append(

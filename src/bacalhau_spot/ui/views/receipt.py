@@ -117,11 +117,11 @@ def _refused(region: RegionReceipt, zone: str) -> str:
 def _reasons(receipt: CreateReceipt) -> list[RenderableType]:
     """Why regions could not do what was asked, each reason once; and what helps, where other regions did not make up for it.
 
-    Problems that end the command are told as errors.
+    Problems that nobody made up for are told as errors.
     """
     by_code: dict[str, list[RegionReceipt]] = {}
     for region in receipt.regions:
-        told_here = region.moved_away or (region.problem is None and _failed(region))
+        told_here = region.problem not in receipt.unsolved and (region.moved_away or _failed(region))
         if region.code is not None and told_here:
             by_code.setdefault(region.code, []).append(region)
     lines: list[RenderableType] = []

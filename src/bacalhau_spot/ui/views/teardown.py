@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.receipt import Fate, by_region
+from bacalhau_spot.core.receipt import A_SERVICE, Fate, by_region
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
 from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Identity, Naming, Resource
-    from bacalhau_spot.core.receipt import Outcome, Problem, TeardownReceipt
+    from bacalhau_spot.core.receipt import Blocker, Outcome, Problem, TeardownReceipt
 
 
 def teardown_preview_view(
@@ -109,6 +109,7 @@ def _left(receipt: TeardownReceipt) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
     lines: list[RenderableType] = []
     # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
+    freed: set[str] = set()
     waiting = [one.resource for one in receipt.outcomes if one.fate == Fate.LEFT and one.problem is None]
     if len(waiting) > _ONE_BY_ONE:
         lines += [
@@ -123,10 +124,19 @@ def _left(receipt: TeardownReceipt) -> list[RenderableType]:
         name = f"{kind_name(one.resource.kind)} {one.resource.id} in {one.resource.region}"
         lines.append(Said(f"left: {name}{_why(one)}", style="yellow"))
         for blocker in one.blockers:
-            owner = f", {blocker.owner}" if blocker.owner else ""
-            lines.append(Said(f"  kept by {kind_name(blocker.kind)} {blocker.id}{owner}"))
-            if blocker.free:
-                lines.append(Said(blocker.free, style="cyan", prefix="    free it: ", whole=True))
+            lines += _kept_by(blocker, again=blocker.free in freed)
+            freed.add(blocker.free)
+    return lines
+
+
+def _kept_by(blocker: Blocker, *, again: bool) -> list[RenderableType]:
+    """`again`: its command has been told already."""
+    owner = f", {blocker.owner}" if blocker.owner else ""
+    lines: list[RenderableType] = [Said(f"  kept by {kind_name(blocker.kind)} {blocker.id}{owner}")]
+    if blocker.free and not again:
+        lines.append(Said(blocker.free, style="cyan", prefix="    free it: ", whole=True))
+    elif not blocker.free and blocker.owner.startswith(A_SERVICE):
+        lines.append(Said("delete it in the service that made it", prefix="    free it: "))
     return lines
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 # How far a line is indented that goes on from the one before.
 _GOES_ON = 2
+# What is there to be copied.
+_QUOTED = re.compile(r"`[^`]*`")
+# Stands in for a blank that no line may end at.
+_HELD = "\0"
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,23 @@ class Said:
 
 
 def folded(text: str, *, width: int) -> list[str]:
-    """Lines of at most `width`, those that go on indented; but no address, path or command word is ever broken."""
+    """Lines of at most `width`, those that go on indented; but no address, path or command is ever broken.
+
+    A command in backquotes that is folded could not be copied: it stands on one line, which the terminal itself may fold.
+    """
     lines: list[str] = []
     for line in text.splitlines() or [""]:
-        before = " " * (len(line) - len(line.lstrip()) + _GOES_ON)
+        words = line.lstrip()
+        before = " " * (len(line) - len(words))
         wrapped = textwrap.wrap(
-            line, width, subsequent_indent=before, break_long_words=False, break_on_hyphens=False
+            _QUOTED.sub(lambda found: found[0].replace(" ", _HELD), words),
+            width,
+            initial_indent=before,
+            subsequent_indent=before + " " * _GOES_ON,
+            break_long_words=False,
+            break_on_hyphens=False,
         )
-        lines.extend(wrapped or [""])
+        lines.extend(one.replace(_HELD, " ") for one in wrapped or [""])
     return lines
 
 

@@ -1,0 +1,20 @@
+"""What AWS refused, under the name by which an administrator allows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.permissions import TABLE
+from bacalhau_spot.core.verdict import denied_action
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.receipt import Problem
+
+_ACTIONS = {row.action for row in TABLE}
+
+
+def refused_action(problem: Problem) -> str:
+    """`ec2:CreateVpc`: as AWS says it, else by the call; the call alone where several services have one of that name."""
+    named = denied_action(problem.message)
+    known = [action for action in _ACTIONS if action.partition(":")[2] == problem.operation]
+    return named or (known[0] if len(known) == 1 else problem.operation)
