@@ -16,7 +16,8 @@ import pytest
 from bacalhau_spot.cli import picking
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.running import Engine
-from bacalhau_spot.core.model import Instance, Naming
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.engine.observe import Survey
 from support.engine_clock import EngineClock
 from support.program import Done, Program
 
@@ -59,12 +60,12 @@ def user(program: Program, tmp_path: Path) -> Program:
 def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first look into all regions found is remembered: these clusters do not change, and looking is what costs."""
     look = picking.instances
-    seen: list[Instance] = []
+    seen: list[Survey] = []
 
-    def once(call: Invocation, running: Engine, naming: Naming) -> tuple[Instance, ...]:
-        if not seen:
-            seen.extend(look(call, running, naming))
-        return tuple(seen)
+    def once(call: Invocation, running: Engine, naming: Naming) -> Survey:
+        if not seen or not seen[-1].instances:
+            seen.append(look(call, running, naming))
+        return seen[-1]
 
     monkeypatch.setattr(picking, "instances", once)
 

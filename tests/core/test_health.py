@@ -204,7 +204,7 @@ CASES: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.BOOTING,
         "booting: nothing on its console yet",
     ),
-    "booting, nobody asked": (evidence(NODE), Kind.BOOTING, "booting: nothing on its console yet"),
+    "booting, no console": (evidence(NODE), Kind.BOOTING, "booting: its console could not be read"),
     "stuck": (
         evidence(node(age=15 * MINUTE), boot=booted("packages: Docker", ago=12 * MINUTE)),
         Kind.STUCK,

@@ -295,7 +295,7 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: Progr
     """And leaves what it leaves, with exit code 4; the rest goes."""
     sandbox.settings.deny = ["ec2:DeleteVpc"]
     looked = nuke(program, "--dry-run")
-    assert "you may not DeleteVpc in eu-west-1 and us-west-2: that will be left" in looked.stdout
+    assert "you may not DeleteVpc in eu-west-1 and us-west-2: what does not go by itself" in looked.stdout
     done = nuke(program, "--force", "-o", "json")
     assert done.code == 4
     assert {one["kind"] for one in done.data["remaining"]} == {"vpc"}

@@ -43,6 +43,7 @@ VIEWS: dict[str, RenderableType] = {
     "nothing": views.cost_view(EMPTY, by="region"),
     "plan within its budget": views.plan_view(plan(budget=budget("0.1"))),
     "plan without a price list": views.plan_view(plan(NOT_LISTED, no_list="AccessDeniedException")),
+    "plan without a price list of volumes": views.plan_view(plan(no_list="AccessDeniedException")),
     "plan without prices": views.plan_view(plan(PRICELESS)),
     "over budget": views.error_view(refused(plan(budget=budget("0.05")))),
     "over budget, of an unknown price": views.error_view(refused(plan(budget=budget("1", launch=None)))),

@@ -84,6 +84,10 @@ VIEWS: dict[str, RenderableType] = {
         )
     ),
     "found, nothing": views.nuke_preview_view(found()),
+    "found, nothing where it could be looked for": views.nuke_preview_view(
+        found(unseen=(Problem("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
+    ),
+    "found, without a spot price": views.nuke_preview_view(found(doomed=(resource(Kind.INSTANCE, 1),))),
     "order": views.order_view(),
     "left, with what keeps it": views.teardown_receipt_view(
         TeardownReceipt(

@@ -16,6 +16,7 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.cost import Life
 from bacalhau_spot.core.model import PricePoint
 from bacalhau_spot.core.price_chart import MOST_LINES, PriceChart, chart
+from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import jsonout, pictures, views
 from support.rendering import rendered
@@ -87,6 +88,10 @@ def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
     nothing = replace(drawn(), lines=(), marks=())
     pictured = replace(drawn(), left_out=3)
     assert rendered(views.prices_view(nothing)) == "AWS shows no spot prices for these pools"
+    refused = [Problem("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "us-east-1")]
+    assert rendered(views.prices_view(nothing, unseen=refused)) == (
+        "no spot prices could be read\nnot looked into: us-east-1 (not allowed)"
+    )
     assert rendered(views.prices_view(pictured, picture=Path("/tmp/p.png"))) == snapshot
 
 

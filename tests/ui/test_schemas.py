@@ -84,6 +84,7 @@ RECEIPT = CreateReceipt(
         ),
     ),
     removed=("i-9",),
+    kept=("i-8",),
     made=(("vpc", 2),),
     pools=pool_shares([INSTANCE]),
 )

@@ -145,6 +145,19 @@ VIEWS: dict[str, RenderableType] = {
             "c", 6, 0, (succeeded("us-east-1"), RegionReceipt("eu-west-1", asked=3)), interrupted=True
         )
     ),
+    "receipt, nodes that would not end": views.create_receipt_view(
+        CreateReceipt(
+            "c",
+            3,
+            4,
+            (
+                RegionReceipt(
+                    "eu-west-1", 0, problem=Problem("InternalError", "m", "TerminateInstances", "eu-west-1")
+                ),
+            ),
+            kept=("i-00000000000000001",),
+        )
+    ),
     "receipt, lost": views.create_receipt_view(
         CreateReceipt(
             "c",
@@ -194,6 +207,14 @@ VIEWS: dict[str, RenderableType] = {
         unknown=[resource("natgateway", 1)],
         identity=ME,
         cluster="c",
+    ),
+    "destroy, preview, blind": views.teardown_preview_view(
+        [],
+        unknown=[],
+        identity=ME,
+        cluster="c",
+        unseen=[Problem("ReadTimeoutError", "m", "DescribeTags", "eu-west-1")],
+        silent=[Problem("AccessDenied", "m", "ListRoles", "")],
     ),
     "destroyed": views.teardown_receipt_view(
         TeardownReceipt(

@@ -59,7 +59,9 @@ def console(
     naming = call.naming(cluster)
     with call.engine() as running:
         there = picking.instances(call, running, naming)
-        found = picking.meant(node, there, naming=naming, verb="listen to")
+        found = picking.meant(
+            call, node, there.instances, unseen=there.unseen, naming=naming, verb="listen to"
+        )
         chosen = picking.one_of(call, found, verb="console")
         text = _read(running, chosen)
         shown = only_ours(text) if phases else text

@@ -76,7 +76,12 @@ def destroy(
         here, found = running.look(_look(running.calls, search))
         doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
-            doomed, unknown=found.unknown, identity=here.identity, cluster=naming.tag_value
+            doomed,
+            unknown=found.unknown,
+            identity=here.identity,
+            cluster=naming.tag_value,
+            unseen=found.unseen,
+            silent=found.silent,
         )
         if dry_run:
             return _looked(call, found, view=preview)
@@ -161,8 +166,8 @@ async def _destroy(
 
 
 def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> Search:
-    """`named`: a cluster that need not be the configuration's; then we do not know what it was made with."""
-    needed = {"ec2", "ssm", "iam"} if in_ssm(spec) and not named else {"ec2"}
+    """`named`: a cluster that need not be the configuration's. Nobody knows what it was made with: with all that may be."""
+    needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
     return Search(
         cluster_scope(naming),
         closely=frozenset(region.name for region in spec.regions),

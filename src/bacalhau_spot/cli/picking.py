@@ -16,25 +16,37 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.invocation import Invocation
     from bacalhau_spot.cli.running import Engine
     from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.observe import Survey
 
 
-def instances(call: Invocation, running: Engine, naming: Naming) -> tuple[Instance, ...]:
+def instances(call: Invocation, running: Engine, naming: Naming) -> Survey:
     """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
 
-    async def look(calls: Calls) -> observe.Survey:
+    async def look(calls: Calls) -> Survey:
         here = await observe.standing(calls)
         return await observe.survey(calls, naming, regions=observe.enabled(here.regions))
 
     found = running.look(look(running.calls))
     if found.unseen:
         call.talk(views.unseen_view(found.unseen))
-    return found.instances
+    return found
 
 
-def meant(said: str | None, among: Sequence[Instance], *, naming: Naming, verb: str) -> tuple[Instance, ...]:
-    """All that `said` may mean, at least one. Raises UserError."""
+def meant(
+    call: Invocation,
+    said: str | None,
+    among: Sequence[Instance],
+    *,
+    unseen: Sequence[Problem],
+    naming: Naming,
+    verb: str,
+) -> tuple[Instance, ...]:
+    """All that `said` may mean, at least one. Raises UserError; where somebody would not say, that none is there is not said."""
     if not among:
+        for error in call.errors_of(unseen, exit_code=ExitCode.BLIND):
+            raise error
         raise UserError(
             f"no node of {naming.tag_value} is there to {verb}",
             hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
@@ -42,11 +54,14 @@ def meant(said: str | None, among: Sequence[Instance], *, naming: Naming, verb: 
     found = candidates(said, among, prefix=naming.resource_prefix)
     if not found:
         raise UserError(
-            f"no node here is called {said}",
+            f"no node {'that can be seen' if unseen else 'here'} is called {said}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
-            details=tuple(f"{one.id}  {one.zone}" for one in candidates(None, among, prefix="")),
+            details=(
+                *(f"{one.id}  {one.zone}" for one in candidates(None, among, prefix="")),
+                *(f"{one.region}: {one.operation}: {one.code}" for one in unseen),
+            ),
             hint="`bacalhau-spot list` shows them",
-            exit_code=ExitCode.USAGE,
+            exit_code=ExitCode.BLIND if unseen else ExitCode.USAGE,
         )
     return found
 

@@ -71,7 +71,7 @@ def prices(
         pictures.draw(chart, where)
     return Result(
         "prices",
-        view=views.prices_view(chart, picture=where),
+        view=views.prices_view(chart, picture=where, unseen=unseen),
         data=jsonout.prices_data(chart, picture=where),
         exit_code=call.blind(unseen),
         errors=call.errors_of(unseen, exit_code=call.blind(unseen)),

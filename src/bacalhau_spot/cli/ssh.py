@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.running import Engine
     from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.engine.observe import Survey
 
 # A shell's exit code for a program that a signal ended.
 _BY_SIGNAL = 128
@@ -83,12 +85,14 @@ def ssh(
     spec, naming = call.spec(lenient=True), call.naming(cluster)
     way = _Way(keys.access(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
     with call.engine() as running:
-        found = _meant(call, running, naming, said, every=every)
+        there = picking.instances(call, running, naming)
+        found = _meant(call, there, naming, said, every=every)
         if show:
-            return way.shown(found, unattended=every)
+            return _whole(call, way.shown(found, unattended=every), there.unseen if every else ())
         if collecting:
             ran = _ran(call, running, way, found, at_once=at_once, timeout_s=timeout)
-            return _collected(ran, group=group, closed=way.closed)
+            done = _collected(ran, group=group, closed=way.closed)
+            return _whole(call, done, there.unseen if every else ())
     return _handed_over(call, way, found[0])
 
 
@@ -113,13 +117,20 @@ class _Way:
 
 
 def _meant(
-    call: Invocation, running: Engine, naming: Naming, said: str | None, *, every: bool
+    call: Invocation, there: Survey, naming: Naming, said: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
     """Of the nodes that run and have an address."""
-    there = picking.instances(call, running, naming)
-    able = [one for one in there if one.state is State.RUNNING and address(one)]
-    found = picking.meant(said, able, naming=naming, verb="reach")
+    able = [one for one in there.instances if one.state is State.RUNNING and address(one)]
+    found = picking.meant(call, said, able, unseen=there.unseen, naming=naming, verb="reach")
     return found if every else (picking.one_of(call, found, verb="ssh"),)
+
+
+def _whole(call: Invocation, done: Result, unseen: Sequence[Problem]) -> Result:
+    """All nodes are not all where a region could not be looked into: a program must be able to tell."""
+    if not unseen:
+        return done
+    code = done.exit_code or ExitCode.BLIND
+    return replace(done, exit_code=code, errors=call.errors_of(unseen, exit_code=code))
 
 
 def _node(words: Sequence[str]) -> str | None:

@@ -14,7 +14,7 @@ from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.offers import Standing, in_order, standing
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.prepare import check_markets
-from bacalhau_spot.errors import UserError
+from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 from bacalhau_spot.ui.prompts import Danger
 
@@ -76,6 +76,9 @@ def write_choice(
 
     `types`: instance types were asked for on the command line, so they are part of the choice.
     """
+    if found.unseen and not found.regions:
+        for error in call.errors_of(found.unseen, exit_code=found.exit_code):
+            raise error
     regions = _best(found, count=count, now=[region.name for region in spec.regions])
     names = _cheapest_types(found, regions) if types else ()
     _check(running, spec, regions, names)
@@ -118,7 +121,9 @@ def _best(found: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
     if len(able) < count:
         raise UserError(
             f"{len(able)} of the {count} regions that were asked for can take {found.nodes} nodes each",
+            details=tuple(f"not known: {one.region}: {one.operation}: {one.code}" for one in found.unseen),
             hint="`bacalhau-spot offers --by region` shows why; ask for fewer with --count, or for less of each with --nodes",
+            exit_code=ExitCode.BLIND if found.unseen else ExitCode.FAILED,
         )
     best = able[:count]
     return tuple(now) if sorted(best) == sorted(now) else tuple(best)

@@ -210,7 +210,9 @@ def _failure(it: Evidence) -> Told:
 
 def _step(it: Evidence) -> Told:
     """Where first boot is. Why it waits is worth more than that it does."""
-    if it.boot is None or not it.boot.step:
+    if it.boot is None:
+        return Told(what="its console could not be read", time=it.age)
+    if not it.boot.step:
         return Told(what="nothing on its console yet", time=it.age)
     known = refused(it.boot.refused)
     what = (

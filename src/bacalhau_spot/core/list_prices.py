@@ -49,16 +49,21 @@ def gib_usd_per_month(volume_type: str = "gp3") -> Decimal:
     return _VOLUMES.get(volume_type, _VOLUMES["gp3"])
 
 
-def usd_per_hour(resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
-    """What stops costing when they are gone; what has no price counts as nothing."""
-    return sum((_one(resource, spot) for resource in resources), Decimal(0))
+def usd_per_hour(
+    resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]
+) -> Decimal | None:
+    """What stops costing when they are gone; None while an instance has no price. A kind that has none counts as nothing."""
+    every = list(resources)
+    if any(one.kind == Kind.INSTANCE and (one.region, one.type, one.zone) not in spot for one in every):
+        return None
+    return sum((_one(resource, spot) for resource in every), Decimal(0))
 
 
 def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
     kind = Kind(resource.kind)
     if kind is Kind.INSTANCE:
         # Beside the instance its public address, which the pool's price does not hold.
-        return spot.get((resource.region, resource.type, resource.zone), Decimal(0)) + _EACH[Kind.ADDRESS]
+        return spot[resource.region, resource.type, resource.zone] + _EACH[Kind.ADDRESS]
     if kind is Kind.VOLUME:
         return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
     if kind is Kind.SNAPSHOT:

@@ -74,6 +74,11 @@ class RegionReceipt:
         return len(self.launched) - len(self.running) - len(self.lost)
 
     @property
+    def unseen(self) -> int:
+        """Of the unsettled those that no look has shown: AWS granted them, and what they are now is not known."""
+        return max(0, len(self.launched) - len(self.instances))
+
+    @property
     def short(self) -> int:
         """How many of those it was to launch neither run here nor were taken over by another region."""
         return max(0, self.asked + self.extra - self.moved_away - len(self.running))
@@ -95,13 +100,17 @@ class RegionReceipt:
 
 @dataclass(frozen=True, slots=True)
 class CreateReceipt:
-    """The result of a create. `wanted`: nodes the cluster should have; `before`: how many there were."""
+    """The result of a create. `wanted`: nodes the cluster should have; `before`: how many there were.
+
+    `removed`: ids that were too many and have been ended; `kept`: those that were to be ended and were not.
+    """
 
     cluster: str
     wanted: int
     before: int
     regions: tuple[RegionReceipt, ...] = ()
     removed: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
     made: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
     interrupted: bool = False
     waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
@@ -138,7 +147,7 @@ class CreateReceipt:
             if region.problem is not None
             and (region.short or judge(region.problem.code).fault in {Fault.CREDENTIALS, Fault.PERMISSION})
         )
-        return self.problems if self.interrupted or (self.missing and not found) else found
+        return self.problems if self.interrupted or self.kept or (self.missing and not found) else found
 
     @property
     def exit_code(self) -> ExitCode:
@@ -152,7 +161,7 @@ class CreateReceipt:
             region.problem is not None and region.short > (0 if self.waited else region.unsettled)
             for region in self.regions
         )
-        if not self.missing and not unsolved:
+        if not self.missing and not self.kept and not unsolved:
             return ExitCode.DONE
         return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
 
@@ -160,7 +169,8 @@ class CreateReceipt:
     def _misconfigured(self) -> bool:
         """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
         codes = [region.code for region in self.regions if region.code is not None]
-        return not self.launched and bool(codes) and all(judge(code).fault is Fault.CONFIG for code in codes)
+        wrong = bool(codes) and all(judge(code).fault is Fault.CONFIG for code in codes)
+        return wrong and not self.launched and not self.kept
 
 
 @dataclass(frozen=True, slots=True)

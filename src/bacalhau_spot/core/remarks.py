@@ -72,15 +72,28 @@ def _not_told(silent: Sequence[Problem]) -> tuple[str, ...]:
     )
 
 
+def blind_spots(problems: Sequence[Problem]) -> tuple[str, ...]:
+    """Regions in which the cluster may have something all the same; one sentence a refusal."""
+    return tuple(
+        f"could not look into {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
+        for (operation, code), regions in sorted(_by_refusal(problems).items())
+    )
+
+
 def _unseen(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Regions that nobody could weigh; one sentence a refusal."""
+    return tuple(
+        f"not considered: {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
+        for (operation, code), regions in sorted(_by_refusal(problems).items())
+    )
+
+
+def _by_refusal(problems: Sequence[Problem]) -> dict[tuple[str, str], set[str]]:
+    """Operation and code -> the regions."""
     where: dict[tuple[str, str], set[str]] = {}
     for problem in problems:
         where.setdefault((problem.operation, problem.code), set()).add(problem.region)
-    return tuple(
-        f"not considered: {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
-        for (operation, code), regions in sorted(where.items())
-    )
+    return where
 
 
 _UNKNOWN = {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.prepare import Prepared
 
@@ -63,23 +64,31 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
     removed = await _remove(work)
     await _launch_rounds(work)
     await _follow_all(work, timeout_s=prepared.spec.timeouts.fulfilment_s if wait else 0)
+    plan = prepared.plan
+    regions = dict.fromkeys((*(one.region for one in plan.regions), *work.problems))
     return CreateReceipt(
         cluster=prepared.spec.name,
-        wanted=prepared.plan.wanted,
-        before=prepared.plan.present,
-        regions=tuple(_region_receipt(work, region.region) for region in prepared.plan.regions),
+        wanted=plan.wanted,
+        before=_before(plan),
+        regions=tuple(_region_receipt(work, region) for region in regions),
         removed=removed,
+        kept=tuple(one.id for one in plan.remove if one.id not in removed),
         made=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
         waited=wait,
-        pools=pool_shares(_all_instances(work)),
+        pools=pool_shares(_all_instances(work, gone=removed)),
     )
 
 
-def _all_instances(work: _Work) -> list[Instance]:
+def _before(plan: Plan) -> int:
+    """Nodes that there were, with those to be ended in regions that the configuration no longer names."""
+    named = {one.region for one in plan.regions}
+    return plan.present + sum(one.region not in named for one in plan.remove)
+
+
+def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
     """What the cluster is now: those from before and those that were launched, as they were last seen."""
-    going = {one.id for one in work.prepared.plan.remove}
-    known = {one.id: one for one in work.prepared.survey.instances if one.id not in going}
+    known = {one.id: one for one in work.prepared.survey.instances if one.id not in gone}
     known |= {one.id: one for instances in work.instances.values() for one in instances}
     return list(known.values())
 
@@ -282,12 +291,12 @@ async def _follow_all(work: _Work, *, timeout_s: int) -> None:
 
 
 def _region_receipt(work: _Work, region: str) -> RegionReceipt:
-    planned = next(one for one in work.prepared.plan.regions if one.region == region)
+    launch = next((one.launch for one in work.prepared.plan.regions if one.region == region), 0)
     site = work.sites.get(region)
     results = site.results if site else []
     return RegionReceipt(
         region=region,
-        asked=planned.launch,
+        asked=launch,
         extra=work.extra.get(region, 0),
         moved_away=work.moved.get(region, 0),
         launched=tuple(launched.id for result in results for launched in result.launched),

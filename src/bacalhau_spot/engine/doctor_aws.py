@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.examining import DRY_RUNS, SPOT_ROLE
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import checkup
-from bacalhau_spot.core.checkup import Check, Finding, Rights
+from bacalhau_spot.core.checkup import Check, Finding, Rights, said_by
 from bacalhau_spot.core.permissions import COMMANDS
 from bacalhau_spot.core.plan import misfit_advice, misfits, shares
 from bacalhau_spot.core.policy import questions
+from bacalhau_spot.core.remarks import blind_spots
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import worst_of
+from bacalhau_spot.engine.calls import problem_of
 from bacalhau_spot.engine.look import learned, looked, together
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.observe import enabled, everywhere, who_we_are
 from bacalhau_spot.engine.ranking import headrooms
-from bacalhau_spot.engine.regions import choose_regions, with_regions
+from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.policy import Question
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
+
+# After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
+_NO_ANSWER = frozenset({Fault.CREDENTIALS, Fault.THROTTLED, Fault.NETWORK, Fault.AWS, Fault.UNKNOWN})
 
 _AWS = (Check.CLOCK, Check.REGIONS, Check.PERMISSIONS, Check.SPOT_ROLE, Check.MARKET, Check.QUOTAS)
 
@@ -116,12 +120,12 @@ async def _choice(
         return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 
     instances, unseen = await everywhere(regions, ours)
-    if unseen and not instances:
-        raise worst_of(unseen)
+    check_blind(unseen, seen=instances)
     present = {region for region, here in instances.items() if any(one.alive for one in here)}
-    return await choose_regions(
+    choices, remarks = await choose_regions(
         calls, spec, reachable=list(instances), present=present, identity=identity, memory=memory
     )
+    return choices, (*remarks, *blind_spots(unseen))
 
 
 # --- Permissions
@@ -137,25 +141,26 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
         spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
     )
     actions = {action for question in asked for action in question.actions}
-    missing, dry = await _dry_runs(calls, spec, actions)
-    why = ""
+    missing, dry, doubtful = await _dry_runs(calls, spec, actions)
+    why = next(iter(sorted(doubtful.values())), "")
     try:
         principal = await _principal(calls, identity)
         answers = await asyncio.gather(
             *(calls.read("", partial(calls.cloud.may, principal, question)) for question in asked)
         )
         told, refused = _tally(asked, answers)
-        told, why = told | dry, checkup.UNCERTAIN
+        told, why = told | dry, why or checkup.UNCERTAIN
         for action in refused:
             missing.setdefault(action, "")
     except CloudError as error:
         fault = judge(error.code, error.message).fault
         if fault is Fault.CREDENTIALS:
             raise
-        told, why = dry, error.message or error.code
+        told, why = dry, said_by(problem_of(error))
         if fault is Fault.PERMISSION:
             why = f"{error.operation}: {error.code}"
             missing[f"iam:{error.operation}"] = error.code
+    told = told - set(doubtful)
     unasked = tuple(sorted(actions - told - set(missing)))
     rights = Rights(asked=len(told - set(missing)), missing=missing, unasked=unasked, why=why)
     return (checkup.permissions(rights),)
@@ -179,27 +184,25 @@ async def _principal(calls: Calls, identity: Identity) -> str:
     return arn or identity.arn
 
 
-async def _dry_runs(calls: Calls, spec: ClusterSpec, actions: set[str]) -> tuple[dict[str, str], set[str]]:
-    """What EC2 says that it would refuse, and in which region, and what it was asked."""
+async def _dry_runs(
+    calls: Calls, spec: ClusterSpec, actions: set[str]
+) -> tuple[dict[str, str], set[str], dict[str, str]]:
+    """What EC2 says that it would refuse, and in which region; what it was asked; what it would not tell, and why."""
     tags = tags_for(spec.naming, "doctor")
     missing: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
     asked = [action for action in DRY_RUNS if action in actions]
 
     async def one(region: str, action: str) -> None:
         refused = await calls.read(region, partial(calls.cloud.may_make, region, action, tags=tags))
-        if refused is not None and judge(refused.code).fault is Fault.PERMISSION:
+        fault = None if refused is None else judge(refused.code).fault
+        if refused is not None and fault is Fault.PERMISSION:
             missing.setdefault(action, f"in {region}: {refused.code}")
+        elif refused is not None and fault in _NO_ANSWER:
+            doubtful.setdefault(action, said_by(problem_of(refused)))
 
-    await asyncio.gather(*(_quietly(one(region.name, action)) for region in spec.regions for action in asked))
-    return missing, set(asked) if spec.regions else set()
-
-
-async def _quietly(part: Awaitable[None]) -> None:
-    """A region that does not answer is told where its offers are."""
-    try:
-        await part
-    except CloudError:
-        return
+    await asyncio.gather(*(one(region.name, action) for region in spec.regions for action in asked))
+    return missing, set(asked) if spec.regions else set(), doubtful
 
 
 # --- A region

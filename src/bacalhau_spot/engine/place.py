@@ -134,12 +134,16 @@ class Place:
                 unknown=self.unknown,
                 unseen=self.unseen,
                 silent=self.silent,
+                blind=frozenset(visitor.blind),
                 children=frozenset(visitor.children),
             )
         )
 
     def note(self, sight: Sight, *, at_s: float | None = None) -> None:
-        """Compare a look with what was known before: what is new, what is gone. `at_s`: when everything was looked at."""
+        """Compare a look with what was known before: what is new, what is gone. `at_s`: when everything was looked at.
+
+        Of a kind that could not be looked at nothing is gone: only a list without it says so.
+        """
         if at_s is not None:
             self.looked_at_s = at_s
         self.unknown, self.unseen, self.silent = sight.unknown, sight.unseen, sight.silent
@@ -157,6 +161,7 @@ class Place:
                 self.spared[key] = why
             else:
                 now[key] = one
+        now |= {key: one for key, one in self.left.items() if key[0] in sight.blind and key not in now}
         for kind, resource_id in self.left:
             if (kind, resource_id) not in now:
                 if self._asked:

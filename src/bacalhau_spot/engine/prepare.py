@@ -12,6 +12,7 @@ from bacalhau_spot.core.estimate import Budget
 from bacalhau_spot.core.estimate import standing as standing_usd
 from bacalhau_spot.core.model import CALLER, Market
 from bacalhau_spot.core.plan import Plan, demand, misfit_advice, misfits, plan
+from bacalhau_spot.core.remarks import blind_spots
 from bacalhau_spot.core.stake import (
     Stake,
     held_by,
@@ -26,7 +27,7 @@ from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
 from bacalhau_spot.engine.prices import prices_now, rates
-from bacalhau_spot.engine.regions import choose_regions, with_regions
+from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
@@ -80,10 +81,11 @@ async def prepare(
     check_markets(spec, found)
     held = held_by(seen.instances)
     _check_shares(spec, found, wants.launch, held)
+    configured = {region.name for region in spec.regions}
     warnings = (
         *share_warnings(spec, held),
         *remarks,
-        *_blind_spots(spec, seen),
+        *blind_spots([one for one in seen.unseen if one.region not in configured]),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec, found),
@@ -132,8 +134,7 @@ async def _choose(
 ) -> tuple[ClusterSpec, tuple[Choice, ...], tuple[str, ...]]:
     """The configuration with regions in the place of `auto`, what became of each region, and remarks on that."""
     reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    if seen.unseen and not reachable:
-        raise worst_of(seen.unseen)
+    check_blind(seen.unseen, seen=reachable)
     choices, remarks = await choose_regions(
         calls,
         spec,
@@ -146,6 +147,7 @@ async def _choose(
     if none is not None:
         raise UserError(
             none.what,
+            details=(*remarks, *blind_spots(seen.unseen)),
             hint=none.hint,
             exit_code=ExitCode.USAGE if none.reason is Reason.NO_OFFER else ExitCode.FAILED,
         )
@@ -195,12 +197,6 @@ def _stake(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> Stake:
     left = Counter(held)
     left.subtract(held_by(planned.remove))
     return stake(planned.regions, left, limit=most_per_pool(spec))
-
-
-def _blind_spots(spec: ClusterSpec, seen: Survey) -> tuple[str, ...]:
-    configured = {region.name for region in spec.regions}
-    blind = sorted(problem.region for problem in seen.unseen if problem.region not in configured)
-    return (f"could not look into {', '.join(blind)}",) if blind else ()
 
 
 def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:

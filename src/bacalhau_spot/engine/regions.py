@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.choose import choose, chosen_names
+from bacalhau_spot.core.choose import Reason, choose, chosen_names, nowhere
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.remarks import remarks_on
+from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.offers import Wanted, region_offers
 
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
+
+
+def check_blind(unseen: Sequence[Problem], *, seen: Collection[str]) -> None:
+    """Raises CloudError where a region may hold nodes and could not be looked into: others would be launched beside them.
+
+    Where we may not even look we can have launched nothing, unless we may look nowhere.
+    """
+    doubtful = [one for one in unseen if not seen or judge(one.code).fault is not Fault.PERMISSION]
+    if doubtful:
+        raise worst_of(doubtful)
 
 
 async def choose_regions(
@@ -31,7 +43,8 @@ async def choose_regions(
 ) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
     """What becomes of each region where `auto` leaves it open, and what there is to say about that.
 
-    `present`: where the cluster has nodes. Raises CloudError when AWS would show no region's offers.
+    `present`: where the cluster has nodes. Raises CloudError when no region is known to have offers, and AWS would not show
+    those of some.
     """
     count = spec.auto_regions or 0
     share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
@@ -39,9 +52,10 @@ async def choose_regions(
         return choose(count, present=present, offers=(), nodes=share), ()
     wanted = Wanted(spec.instance_types, spec.requirements, nodes=max(1, share))
     found = await region_offers(calls, wanted, regions=reachable, account=identity.account_id, memory=memory)
-    if found.unseen and not found.looked_into and not present:
-        raise worst_of(found.unseen)
     choices = choose(count, present=present, offers=found.regions, nodes=wanted.nodes)
+    none = nowhere(choices)
+    if found.unseen and none is not None and none.reason is Reason.NO_OFFER:
+        raise worst_of(found.unseen)
     return choices, remarks_on(choices, count=count, nodes=wanted.nodes, offers=found)
 
 

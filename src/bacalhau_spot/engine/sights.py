@@ -42,14 +42,15 @@ class Search:
 class Sight:
     """One region: what we can delete, and what is of a kind that we do not know.
 
-    `unseen`: what a service that we need would not tell; `silent`: what another one would not. `children`: instances that
-    launchers of ours named as their own.
+    `unseen`: what a service that we need would not tell; `silent`: what another one would not; `blind`: the kinds that were
+    therefore not looked at. `children`: instances that launchers of ours named as their own.
     """
 
     known: tuple[Resource, ...] = ()
     unknown: tuple[Resource, ...] = ()
     unseen: tuple[Problem, ...] = ()
     silent: tuple[Problem, ...] = ()
+    blind: frozenset[Kind] = frozenset()
     children: frozenset[str] = frozenset()
 
     @property
@@ -134,6 +135,7 @@ async def look_into(
         unknown=tuple(unknown),
         unseen=tuple(visitor.unseen),
         silent=tuple(visitor.silent),
+        blind=frozenset(visitor.blind),
         children=frozenset(visitor.children),
     )
 
@@ -147,6 +149,7 @@ class Visitor:
         self._region = region
         self.silent: list[Problem] = []
         self.unseen: list[Problem] = []
+        self.blind: set[Kind] = set()
         self.children = set(children)
 
     async def index(self) -> tuple[TaggedId, ...]:
@@ -185,6 +188,7 @@ class Visitor:
             )
         except CloudError as error:
             self._pass_over(error, ROWS[kind].service)
+            self.blind.add(kind)
             return ()
 
     async def _beside_ec2(self) -> tuple[TaggedId, ...]:

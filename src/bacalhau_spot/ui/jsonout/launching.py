@@ -99,6 +99,7 @@ def create_data(receipt: CreateReceipt) -> Data:
         "missing": receipt.missing,
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
+        "kept": list(receipt.kept),
         "made": dict(receipt.made),
         "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],

@@ -30,9 +30,7 @@ def nuke_preview_view(found: Found) -> Group:
     if found.doomed:
         parts.append(_list(found))
     elif not found.foundlings:
-        parts.append(
-            Said(f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark")
-        )
+        parts.append(Said(_nothing(found)))
     parts += [
         Said(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
         for one, region in sorted(found.foundlings.items())
@@ -49,6 +47,12 @@ def nuke_preview_view(found: Found) -> Group:
     parts += _denied(found)
     parts += _cost(found)
     return Group(*parts)
+
+
+def _nothing(found: Found) -> str:
+    if found.unseen:
+        return "nothing of ours was found where it could be looked for"
+    return f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark"
 
 
 def order_view() -> Group:
@@ -155,7 +159,10 @@ def _denied(found: Found) -> list[RenderableType]:
     for problem in found.denied:
         actions.setdefault(problem.operation, set()).add(problem.region)
     return [
-        Said(f"you may not {action} in {listed(sorted(regions))}: that will be left", style="bold yellow")
+        Said(
+            f"you may not {action} in {listed(sorted(regions))}: what does not go by itself will be left",
+            style="bold yellow",
+        )
         for action, regions in sorted(actions.items())
     ]
 
@@ -183,6 +190,8 @@ def _cost(found: Found) -> list[RenderableType]:
                 style="bold yellow",
             )
         )
+    if found.usd_per_hour is None:
+        lines.append(Said("what stops costing is not known, because not every spot price is"))
     if found.usd_per_hour:
         month = usd(found.usd_per_hour * HOURS_A_MONTH)
         lines.append(

@@ -109,13 +109,16 @@ def _totals(plan: Plan) -> list[RenderableType]:
 
 def _on_demand(plan: Plan, one: Estimate) -> str:
     if one.on_demand_total is None:
-        why = (
-            f"AWS's price list could not be read ({fault(plan.no_list)})"
-            if plan.no_list
-            else "not in AWS's list"
-        )
+        why = _no_list(plan) or "not in AWS's list"
         return f"on demand: unknown, {why}"
-    return f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
+    known = f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
+    return f"{known}; {_no_list(plan)}" if plan.no_list else known
+
+
+def _no_list(plan: Plan) -> str:
+    if not plan.no_list:
+        return ""
+    return f"AWS's price list could not be read ({fault(plan.no_list)}); volumes are at list price"
 
 
 def _budget(plan: Plan) -> list[RenderableType]:

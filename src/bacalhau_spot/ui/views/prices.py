@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.ui.views.text import Columns, Said
+from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import percent, plural, usd
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
     from bacalhau_spot.core.price_chart import Line, PriceChart
+    from bacalhau_spot.core.receipt import Problem
 
 # As the pictures' (ui/pictures.py): black is left out, which a dark terminal would not show.
 _COLOURS = (
@@ -41,8 +42,10 @@ _LETTERS = "abcdefgh"
 _X = "UTC"
 
 
-def prices_view(chart: PriceChart, *, picture: Path | None = None) -> Group:
-    """The charts, unless they went into a picture, and the table."""
+def prices_view(chart: PriceChart, *, picture: Path | None = None, unseen: Sequence[Problem] = ()) -> Group:
+    """The charts, unless they went into a picture, the table, and the regions that would not tell."""
+    if not chart.lines and unseen:
+        return Group(Text("no spot prices could be read"), *not_seen(unseen))
     if not chart.lines:
         return Group(Text("AWS shows no spot prices for these pools"))
     parts: list[RenderableType] = []
@@ -58,7 +61,7 @@ def prices_view(chart: PriceChart, *, picture: Path | None = None) -> Group:
         )
     if picture is not None:
         parts.append(Said(f"drawn into {picture}"))
-    return Group(*parts)
+    return Group(*parts, *not_seen(unseen))
 
 
 def _table(chart: PriceChart) -> Columns:

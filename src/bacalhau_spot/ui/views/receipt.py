@@ -34,6 +34,8 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     if receipt.removed:
         verb = "was" if len(receipt.removed) == 1 else "were"
         parts.append(Said(f"ended {plural(len(receipt.removed), 'instance')} that {verb} too many"))
+    if receipt.kept:
+        parts.append(Said(f"not ended, though too many: {few(receipt.kept)}", style="yellow"))
     parts.append(_total(receipt))
     parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
@@ -83,11 +85,20 @@ def _remark(region: RegionReceipt, *, movers: list[str], takers: list[str]) -> s
     if region.extra:
         exact = len(takers) == 1 or len(movers) == 1
         remarks.append(f"{region.extra} more from {listed(movers) if exact else 'other regions'}")
-    if region.unsettled:
-        remarks.append(f"{region.unsettled} still starting")
+    remarks.extend(_unsettled([region]))
     if region.asked and not region.launched and region.code is None:
         remarks.append("not begun")
     return ", ".join(remarks)
+
+
+def _unsettled(regions: Sequence[RegionReceipt]) -> list[str]:
+    """What a look showed on its way is starting; of what none showed nothing is known but that AWS granted it."""
+    unseen = sum(region.unseen for region in regions)
+    starting = sum(region.unsettled for region in regions) - unseen
+    return [
+        *([f"{starting} still starting"] if starting else []),
+        *([f"{unseen} granted and not seen since"] if unseen else []),
+    ]
 
 
 def _zone_rows(region: RegionReceipt) -> list[tuple[str, ...]]:
@@ -159,23 +170,25 @@ def _lost(receipt: CreateReceipt) -> list[Said]:
 def _total(receipt: CreateReceipt) -> Said:
     now = receipt.before + receipt.running - len(receipt.removed)
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
-    starting = sum(region.unsettled for region in receipt.regions)
-    if starting:
-        text += f", {starting} still starting"
+    text = ", ".join((text, *_unsettled(receipt.regions)))
     if receipt.interrupted:
         return Said(
             f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"
         )
-    return Said(text, style="bold yellow" if receipt.missing else "bold green")
+    return Said(text, style="bold yellow" if receipt.missing or receipt.kept else "bold green")
 
 
 def _after(receipt: CreateReceipt) -> list[RenderableType]:
     """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
-    if not (receipt.interrupted or receipt.missing):
+    if not (receipt.interrupted or receipt.missing or receipt.kept):
         return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
     made = ", ".join(kind(count, name) for name, count in receipt.made)
     return [
         *([Said(f"made on the way: {made}")] if made else []),
-        *next_commands(("bacalhau-spot create",), label="to go on: "),
+        *next_commands((_again(receipt),), label="to go on: "),
         *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
     ]
+
+
+def _again(receipt: CreateReceipt) -> str:
+    return "bacalhau-spot create --allow-removal" if receipt.kept else "bacalhau-spot create"

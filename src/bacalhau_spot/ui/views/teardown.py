@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 
 
 def teardown_preview_view(
-    resources: Sequence[Resource], *, unknown: Sequence[Resource], identity: Identity, cluster: str
+    resources: Sequence[Resource],
+    *,
+    unknown: Sequence[Resource],
+    identity: Identity,
+    cluster: str,
+    unseen: Sequence[Problem] = (),
+    silent: Sequence[Problem] = (),
 ) -> Group:
-    """What was found, by region and kind."""
+    """What was found, by region and kind, and where nobody could look."""
     parts: list[RenderableType] = [Said(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
         shown = Columns(
@@ -32,9 +38,10 @@ def teardown_preview_view(
         )
         parts += [Said(f"everything of {cluster}:", style="bold"), shown]
     else:
-        parts.append(Said(f"nothing of {cluster} was found"))
+        where = " where it could be looked for" if unseen else ""
+        parts.append(Said(f"nothing of {cluster} was found{where}"))
     parts.extend(_unknown(unknown))
-    return Group(*parts)
+    return Group(*parts, *not_seen(unseen), *_silent(silent))
 
 
 def _kinds(resources: Iterable[Resource]) -> str:
@@ -99,7 +106,7 @@ def _silent(problems: Sequence[Problem]) -> list[Said]:
     if not operations:
         return []
     why = fault(problems[0].code)
-    return [Said(f"not looked into, and not needed here: {listed(operations)} ({why})", style="dim")]
+    return [Said(f"not looked into, and not used as configured: {listed(operations)} ({why})", style="dim")]
 
 
 _ONE_BY_ONE = 10
