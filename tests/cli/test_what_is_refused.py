@@ -40,6 +40,7 @@ LOOKS = (
     Look(f"ssh {HERE} --print", TAGS, HERE, 5, f"{HERE}: DescribeTags: UnauthorizedOperation", "no node here"),
     Look("ssh --all --print", TAGS, HERE, 5, "DescribeTags: UnauthorizedOperation", "no node"),
     Look("prices", PRICES, "", 5, "no spot prices could be read", "AWS shows no"),
+    Look("status", TAGS.replace("Tags", "Instances"), HERE, 1, f"{HERE} 1 ? ?", f"{HERE} 1 0 0"),
     Look("status", "ec2:GetConsoleOutput", "", 1, "its console could not be read", "nothing on its console"),
     Look("destroy --dry-run", TAGS, "", 5, "was found where it could be looked for", "was found not"),
     Look("nuke --dry-run", TAGS, "", 5, "was found where it could be looked for", "nothing carries"),
@@ -102,6 +103,21 @@ def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any,
     assert f"could not look into {other}: AWS refused DescribeTags (UnauthorizedOperation)" in one_line(
         told.stdout
     )
+
+
+def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, program: Program) -> None:
+    """The nodes that are there count; that their price could not be asked for is said, not that there is none."""
+    program.configure(nodes=1, regions=f"[{HERE}]")
+    assert program("create", "--yes").code == 0
+    program.configure(nodes=2, regions=f"[{HERE}, {THERE}]", more="budget_usd_per_hour: 1\n")
+    refuse(sandbox, PRICES, region=HERE)
+    done = program("create", "--dry-run")
+    assert done.code == 4 and "DescribeSpotPriceHistory: UnauthorizedOperation" in one_line(done.stderr)
+    assert "AWS shows no price" not in done.stderr
+    program.configure(nodes=1, regions=f"[{THERE}]", more="image: ssm:/nobody/has/this\n")
+    lacking = program("create", "--dry-run")
+    assert lacking.code == 2
+    assert f"AWS shows no image ssm:/nobody/has/this in {THERE}" in one_line(lacking.stderr)
 
 
 def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: Program) -> None:

@@ -245,10 +245,12 @@ def market_problems(market: Market, *, image: str, types: Sequence[str]) -> tupl
     found: list[str] = []
     if not market.offers:
         found.append(f"{market.region} offers none of {', '.join(types)}")
+    if market.offers and not market.images:
+        return (*found, f"AWS shows no image {image} in {market.region} that could be started")
     lacking = sorted({offer.arch for offer in market.offers} - set(market.images))
     for arch in lacking:
         wrong = sorted({offer.pool.type for offer in market.offers if offer.arch is arch})
-        have = ", ".join(sorted(market.images)) or "no architecture"
+        have = ", ".join(sorted(market.images))
         found.append(
             f"image {image} in {market.region} is for {have}, but {', '.join(wrong)} "
             f"{'is' if len(wrong) == 1 else 'are'} {arch}"

@@ -168,9 +168,12 @@ class CreateReceipt:
     @property
     def _misconfigured(self) -> bool:
         """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
-        codes = [region.code for region in self.regions if region.code is not None]
-        wrong = bool(codes) and all(judge(code).fault is Fault.CONFIG for code in codes)
-        return wrong and not self.launched and not self.kept
+        told = [
+            judge(one.code, one.message).fault
+            for region in self.regions
+            for one in (*region.refusals, *([region.problem] if region.problem else ()))
+        ]
+        return not self.launched and not self.kept and set(told) == {Fault.CONFIG}
 
 
 @dataclass(frozen=True, slots=True)

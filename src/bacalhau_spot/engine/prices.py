@@ -52,16 +52,13 @@ async def rates(
 
 
 async def prices_now(calls: Calls, instances: Sequence[Instance]) -> dict[tuple[str, str, str], Decimal]:
-    """What their pools cost now, by (region, type, zone): one call a region. What AWS will not tell is absent."""
+    """What their pools cost now, by (region, type, zone): one call a region. Raises CloudError."""
     types: dict[str, set[str]] = {}
     for one in instances:
         types.setdefault(one.region, set()).add(one.type)
 
     async def ask(region: str) -> dict[tuple[str, str, str], Decimal]:
-        try:
-            found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types[region])))
-        except CloudError:
-            return {}
+        found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types[region])))
         return {(region, name, zone): usd for (name, zone), usd in found.items()}
 
     parts = await together(*(ask(region) for region in types))

@@ -1,6 +1,7 @@
 """Where AWS has one code for several things and only its words tell them apart.
 
-A nuance changes what the user reads, never what the engine does: fault and action are those of the code.
+A nuance changes what the user reads, and with it whose fault it is and the exit code; never what the engine does: the action
+is that of the code.
 Source: IAM user guide, "Troubleshoot access denied error messages"; STS's and IAM's own messages.
 """
 
@@ -8,14 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from bacalhau_spot.core.verdicts.identity import CLOCK, METADATA, NOT_ALLOWED, PROCESS
+from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
 from bacalhau_spot.core.verdicts.passing import TLS
 from bacalhau_spot.core.verdicts.requests import OPT_IN
-
-if TYPE_CHECKING:
-    from bacalhau_spot.core.verdicts.kinds import Verdict
 
 
 class Nuance(NamedTuple):
@@ -125,6 +124,18 @@ NUANCES = (
             name="not-activated",
             sentence="the account is not activated for this service of AWS",
             hint="finish signing up at https://portal.aws.amazon.com/billing/signup (with a means of payment), or wait for it",
+        ),
+    ),
+    Nuance(
+        # EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
+        frozenset({"InvalidParameterValue"}),
+        r"iam instance profile",
+        Verdict(
+            "new-profile",
+            Fault.LAG,
+            Action.STOP_REGION,
+            "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
+            "wait a minute, then run the same command again; it adds only what is missing",
         ),
     ),
     Nuance(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),

@@ -33,6 +33,7 @@ _LEVELS = 5
 _ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS)
 # A verdict is folded to this width before a column goes.
 _VERDICT = 36
+_NOT_SEEN = "?"
 _NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory", "jobs")
 _NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "jobs", "verdict")
 _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "verdict")
@@ -93,9 +94,10 @@ def status_view(status: Status, *, wide: bool) -> StatusView:
 
 def _regions(status: Status) -> Columns:
     parts = status.regions
+    unseen = {one.region for one in status.sight.unseen}
     return Columns(
         ("region", *_NUMBERS),
-        [_part(part) for part in parts],
+        [_part(part, seen=part.name not in unseen) for part in parts],
         right=_NUMBERS,
         spare=("memory", "cpu", "jobs", "wanted"),
         total=_part(status.whole)
@@ -104,13 +106,14 @@ def _regions(status: Status) -> Columns:
     )
 
 
-def _part(part: Part) -> list[str]:
+def _part(part: Part, *, seen: bool = True) -> list[str]:
+    """`seen`: AWS has shown what there is; otherwise that is not said to be nothing."""
     load = part.load
     return [
         part.name,
         "" if part.wanted is None else str(part.wanted),
-        str(part.present),
-        str(part.count(Severity.GOOD)),
+        str(part.present) if seen else _NOT_SEEN,
+        str(part.count(Severity.GOOD)) if seen else _NOT_SEEN,
         *(
             _unless_zero(part.count(one))
             for one in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
