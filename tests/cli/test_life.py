@@ -73,6 +73,13 @@ def test_the_main_job(sandbox: Any, program: Program) -> None:
     assert destroyed.code == 0, destroyed.stdout
     assert sandbox.leftovers() == before
 
+    # AWS lists the ended spot requests for hours; they are nothing that could be removed. If it does not tell, they are told.
+    assert [one["kind"] for one in listed.data["others"]].count("spot-instances-request") == 12
+    assert program("list", "-o", "json").data["others"] == []
+    sandbox.world.settings.deny = ["ec2:DescribeSpotInstanceRequests"]
+    blind = program("list", "-o", "json")
+    assert blind.code == 0 and {one["kind"] for one in blind.data["others"]} == {"spot-instances-request"}
+
 
 def test_few_calls(sandbox: Any, program: Program) -> None:
     """At most twenty AWS calls a region with three zones, none per node, polls not counted; one launch call a region."""

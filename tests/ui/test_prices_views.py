@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -72,6 +73,15 @@ def test_of_too_many_pools_the_cheapest_are_drawn() -> None:
 @pytest.mark.parametrize("width", [60, 140])
 def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
     assert rendered(views.prices_view(drawn()), width=width) == snapshot
+
+
+@pytest.mark.parametrize("prices", [("0.0149", "0.0148"), ("0.0144", "0.0144"), ("0.00004", "0.00003")])
+def test_no_two_rows_of_a_chart_have_one_price(prices: tuple[str, str]) -> None:
+    """A change of a hundredth of a cent is a step and no cliff; a price that stands still is a line."""
+    points = {"us-east-1": [point("us-east-1a", 60, prices[0]), point("us-east-1a", 20, prices[1])]}
+    text = rendered(views.prices_view(chart("c", points, (), since=START, now=NOON)), width=100)
+    labels = re.findall(r"^ +(\d\.\d{4}) \|", text, re.MULTILINE)
+    assert len(labels) == len(set(labels)) == 13
 
 
 def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:

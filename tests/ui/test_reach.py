@@ -8,6 +8,7 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
+from bacalhau_spot.core.model import State
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.remote import Everywhere, Ran
 from bacalhau_spot.core.shell import Access, command_line
@@ -37,6 +38,7 @@ VIEWS: dict[str, RenderableType] = {
     "mixed": views.everywhere_view(MIXED, group=False, closed=False),
     "mixed, grouped, closed": views.everywhere_view(MIXED, group=True, closed=True),
     "menu": views.menu_view(NODES, now=NOW),
+    "menu, some have ended": views.menu_view([*NODES[:2], node(3, state=State.TERMINATED)], now=NOW),
     "reaching": views.reaching_view(NODES[0]),
     "unreached": views.unreached_view(NODES[0], closed=False),
     "unreached, closed, private": views.unreached_view(node(1, public_ip=None), closed=True),

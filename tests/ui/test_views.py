@@ -92,7 +92,7 @@ VIEWS: dict[str, RenderableType] = {
     ),
     "plan, nothing to do": views.plan_view(Plan("c", (region_plan("us-east-1", present=3, launch=0),))),
     "plan, too many": views.plan_view(
-        Plan("c", (region_plan("us-east-1", present=3, launch=0),), surplus=(instance(1, "us-east-1"),))
+        Plan("c", (region_plan("us-east-1", present=4, launch=0),), surplus=(instance(1, "us-east-1"),))
     ),
     "plan, removal": views.plan_view(
         Plan(
@@ -194,6 +194,9 @@ VIEWS: dict[str, RenderableType] = {
         Listing("c", (instance(1, "us-east-1"),), ("us-east-1",)), wide=True, now=NOW
     ),
     "list, nothing": views.listing_view(Listing("c", (), TWELVE), wide=False, now=NOW),
+    "list, nothing of another cluster": views.listing_view(
+        Listing("c", (), TWELVE), wide=False, now=NOW, configured=False
+    ),
     "list, not everywhere": views.listing_view(
         Listing("c", (), ("us-east-1",), (Problem("ReadTimeoutError", "m", "o", "eu-west-1"),)),
         wide=False,
@@ -357,6 +360,19 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
     assert "next: uv run -s deploy_spot.py list --sandbox" in text
     text = rendered(views.sentence("gone", after=("bacalhau-spot sandbox stop",)), flags=" --sandbox")
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
+    text = rendered(views.sentence("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")
+    assert text == "`uv run -s deploy_spot.py --help`"
+
+
+@pytest.mark.parametrize("other", [" --cluster b", " --cluster=b", " --cluster 'b c'", " --cluster='b c'"])
+def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
+    """`create` makes the configuration's: with --cluster it would be refused."""
+    said = views.sentence("`bacalhau-spot destroy`, `bacalhau-spot create`")
+    text = rendered(said, width=200, flags=f" --sandbox{other} --profile p")
+    assert (
+        text
+        == f"`bacalhau-spot destroy --sandbox{other} --profile p`, `bacalhau-spot create --sandbox --profile p`"
+    )
 
 
 def test_an_errors_exit_code_follows_its_worst_fault() -> None:

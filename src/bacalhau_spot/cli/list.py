@@ -55,7 +55,9 @@ def list_(
     chosen = _filtered(found, states=state, show_all=show_all)
     return Result(
         "list",
-        view=views.listing_view(chosen, wide=common.output == "wide", now=runtime.clock.now()),
+        view=views.listing_view(
+            chosen, wide=common.output == "wide", now=runtime.clock.now(), configured=cluster is None
+        ),
         data=jsonout.listing_data(chosen),
         exit_code=found.exit_code,
         errors=call.errors_of(found.unseen, exit_code=found.exit_code),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.choosing import candidates
+from bacalhau_spot.core.model import State
 from bacalhau_spot.engine import observe
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import prompts, views
@@ -69,13 +70,15 @@ def one_of(call: Invocation, found: Sequence[Instance], *, verb: str) -> Instanc
     """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
     if len(found) == 1:
         return found[0]
+    # Those that have ended can be asked for, and are seldom meant.
+    shown = sorted(found, key=lambda one: one.state is State.TERMINATED)
     if not (call.runtime.interactive and call.for_people):
         raise UserError(
             f"{len(found)} nodes may be meant, and nobody is here to choose",
-            details=tuple(f"{one.id}  {one.zone}" for one in found),
-            hint=f"name one: `bacalhau-spot {verb} {found[0].id}`",
+            details=tuple(f"{one.id}  {one.zone}  {one.state}" for one in shown),
+            hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,
         )
-    call.talk(views.menu_view(found, now=call.runtime.clock.now()))
-    number = prompts.ask_number("Which one?", at_most=len(found), console=call.err, stdin=call.runtime.stdin)
-    return found[number - 1]
+    call.talk(views.menu_view(shown, now=call.runtime.clock.now()))
+    number = prompts.ask_number("Which one?", at_most=len(shown), console=call.err, stdin=call.runtime.stdin)
+    return shown[number - 1]

@@ -110,7 +110,7 @@ _LOOKS = (
     *_rows("pricing", "GetProducts", by=("create", "cost", "offers")),
     *_rows("ec2", "DescribeInstanceStatus", by=("status",)),
     *_rows("ec2", "GetConsoleOutput", by=("status", "console"), bounds=(Bound.OURS,)),
-    *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "status", *_PRICED, *_TEARDOWN)),
+    *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "list", "status", *_PRICED, *_TEARDOWN)),
     *_rows(
         "ec2",
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.checkup import region_advice
-from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.model import Resource, State
 from bacalhau_spot.core.receipt import Listing
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
@@ -28,6 +28,9 @@ T = TypeVar("T")
 
 # The first call: when AWS cannot be reached, nobody should wait long to hear it.
 _WHO_AM_I_S = 10.0
+
+# A spot request in one of these states asks for nothing any more (EC2 user guide, "Spot request states").
+_OVER = frozenset({"closed", "cancelled", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +121,23 @@ async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Sur
 
 
 async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:
-    """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once."""
+    """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once.
+
+    AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"): where there are
+    some without an instance, a third call tells which of them are over.
+    """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
-        return await asyncio.gather(
+        instances, tagged = await asyncio.gather(
             calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
             calls.read(region, lambda: calls.cloud.tagged(region, scope)),
         )
+        held = {one.spot_request_id for one in instances if one.state is not State.TERMINATED}
+        if all(found.id in held for found in tagged if found.kind == Kind.SPOT_REQUEST):
+            return instances, tagged
+        over = await _over(calls, region, key=key, value=value)
+        return instances, tuple(found for found in tagged if found.id not in over)
 
     answers, unseen = await everywhere(regions, one)
     return Listing(
@@ -140,6 +152,15 @@ async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions
         looked_into=tuple(answers),
         unseen=unseen,
     )
+
+
+async def _over(calls: Calls, region: str, *, key: str, value: str) -> frozenset[str]:
+    """The spot requests that have ended. None of them where AWS does not tell: rather one too many is listed than one too few."""
+    try:
+        requests = await calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))
+    except CloudError:
+        return frozenset()
+    return frozenset(request.id for request in requests if request.state in _OVER)
 
 
 async def everywhere(

@@ -15,7 +15,7 @@ PIPE_WIDTH = 140
 
 
 # Commands of ours in a sentence. What is meant for the cluster takes the options that this run was given; the rest does not.
-_OURS: Final = re.compile(r"\bbacalhau-spot ((?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
+_OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
 _ABOUT_THE_CLUSTER: Final = frozenset(
     {
         "create",
@@ -33,6 +33,9 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
         "prune",
     }
 )
+# Of these, the ones that are about the configuration's cluster, or about none: they know no --cluster.
+_NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
+_ANOTHER: Final = re.compile(r" --cluster(?:=| )(?:'[^']*'|\S)+")
 
 
 class Terminal(Console):
@@ -47,6 +50,8 @@ class Terminal(Console):
         def said(found: re.Match[str]) -> str:
             verb = found[1]
             flags = self.flags if verb in _ABOUT_THE_CLUSTER else ""
+            if verb in _NOT_ABOUT_ANOTHER:
+                flags = _ANOTHER.sub("", flags)
             return f"{self.program} {verb}{flags}"
 
         return _OURS.sub(said, text)

@@ -23,8 +23,11 @@ _WIDE = (*_NARROW, "private", "lifecycle", "spot request", "image", "subnet")
 _NOTHING = "-"
 
 
-def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
-    """A row an instance, the counts, and the regions that could not be looked into."""
+def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: bool = True) -> Group:
+    """A row an instance, the counts, and the regions that could not be looked into.
+
+    `configured`: it is the configuration's cluster, which is the only one that `create` makes.
+    """
     parts: list[RenderableType] = []
     if listing.instances:
         ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
@@ -38,15 +41,15 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime) -> Group:
     else:
         where = plural(len(listing.looked_into), "region")
         parts.append(Said(f"no instances of {listing.cluster} in {where}"))
-    parts.extend(_others(listing))
+    parts.extend(_others(listing, configured=configured))
     parts.extend(not_seen(listing.unseen))
     return Group(*parts)
 
 
-def _others(listing: Listing) -> list[RenderableType]:
+def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     """What there is beside instances. Without any instance it is all that a cut-short create left, so it is said how to go."""
     if not listing.others:
-        empty = not listing.instances and not listing.unseen
+        empty = configured and not listing.instances and not listing.unseen
         return [*next_commands(("bacalhau-spot create",))] if empty else []
     counts = Counter(one.kind for one in listing.others)
     kinds = ", ".join(kind(count, name) for name, count in sorted(counts.items()))

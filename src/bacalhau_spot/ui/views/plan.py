@@ -29,12 +29,18 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     if plan.launch:
         parts += [_regions(plan), *_totals(plan), *_stake(plan)]
     elif not plan.remove:
-        there = f"{plan.present} of {plural(plan.wanted, 'node')}"
-        parts.append(Said(f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"))
+        parts.append(Said(_nothing(plan)))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
     return Group(*parts)
+
+
+def _nothing(plan: Plan) -> str:
+    if plan.present > plan.wanted:
+        return f"nothing to launch: {plural(plan.present, 'node')} are there, and {plan.wanted} asked for"
+    there = f"{plan.present} of {plural(plan.wanted, 'node')}"
+    return f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"
 
 
 def _regions(plan: Plan) -> RenderableType:

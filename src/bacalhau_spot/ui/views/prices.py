@@ -33,6 +33,9 @@ _COLOURS = (
     "bright_cyan",
 )
 _HEIGHT = 12
+_LEAST_SPAN_USD = (
+    _HEIGHT + 1
+) * 0.0001  # so that no two rows have the same label, and nothing looks like a cliff
 _LEAST_WIDTH = 40
 _BESIDE = 26  # what the axis takes
 _LETTERS = "abcdefgh"
@@ -119,7 +122,10 @@ class _Chart:
         figure.x_label, figure.y_label = _X, "USD"
         figure.x_ticks_fkt = _tick
         figure.y_ticks_fkt = lambda value, _next: f"{value:.4f}"
-        for number, line in enumerate(_of(self.chart, self.region)):
+        lines = _of(self.chart, self.region)
+        low, high = _span(lines)
+        figure.set_y_limits(min_=low, max_=high)
+        for number, line in enumerate(lines):
             times, prices = _stairs(line, self.chart.now)
             colour = _COLOURS[number % len(_COLOURS)] if figure.with_colors else None
             figure.plot(times, prices, lc=colour, marker=_LETTERS[number])
@@ -128,6 +134,15 @@ class _Chart:
         shown = Text.from_ansi(figure.show().replace(f"> ({_X})", ">"))
         shown.no_wrap = True
         yield shown
+
+
+def _span(lines: Sequence[Line]) -> tuple[float, float]:
+    """From which price to which the chart goes: a tenth more than the lines do, or a row a hundredth of a cent."""
+    prices = [float(price) for line in lines for _, price in line.steps]
+    low, high = min(prices), max(prices)
+    room = max((high - low) * 0.1, (_LEAST_SPAN_USD - (high - low)) / 2)
+    low = max(0.0, low - room)
+    return low, max(high + room, low + _LEAST_SPAN_USD)
 
 
 def _stairs(line: Line, now: datetime) -> tuple[list[float], list[float]]:

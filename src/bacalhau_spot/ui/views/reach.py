@@ -29,7 +29,8 @@ def unseen_view(problems: Sequence[Problem]) -> Group:
 
 
 def menu_view(nodes: Sequence[Instance], *, now: datetime) -> Columns:
-    """A numbered row a node."""
+    """A numbered row a node. Where they are in different states, that is what is chosen between."""
+    differ = len({one.state for one in nodes}) > 1
     rows = [
         (
             str(number),
@@ -38,11 +39,15 @@ def menu_view(nodes: Sequence[Instance], *, now: datetime) -> Columns:
             one.id,
             one.type,
             age(now - one.launched_at),
+            *([str(one.state)] if differ else []),
         )
         for number, one in enumerate(nodes, start=1)
     ]
     return Columns(
-        ("", "region", "zone", "node", "type", "age"), rows, right=("", "age"), spare=("type", "age")
+        ("", "region", "zone", "node", "type", "age", *(["state"] if differ else [])),
+        rows,
+        right=("", "age"),
+        spare=("type", "age"),
     )
 
 

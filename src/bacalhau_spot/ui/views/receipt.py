@@ -32,7 +32,8 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     parts.extend(_reasons(receipt))
     parts.extend(_lost(receipt))
     if receipt.removed:
-        parts.append(Said(f"ended {plural(len(receipt.removed), 'instance')} that were too many"))
+        verb = "was" if len(receipt.removed) == 1 else "were"
+        parts.append(Said(f"ended {plural(len(receipt.removed), 'instance')} that {verb} too many"))
     if receipt.kept:
         parts.append(Said(f"not ended, though too many: {few(receipt.kept)}", style="yellow"))
     parts.append(_total(receipt))

@@ -1,0 +1,45 @@
+"""Every link in the documentation leads to a file, and to a heading in it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")))
+
+
+def anchors(page: Path) -> set[str]:
+    """As GitHub makes them: lower case, no punctuation, a number behind what comes again."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    seen = Counter[str]()
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE):
+        name = re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    lost = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        file, _, heading = link.partition("#")
+        if "://" in link:
+            continue
+        there = page.parent / file if file else page
+        if not there.exists() or (heading and heading not in anchors(there)):
+            lost.append(link)
+    assert lost == []
+
+
+def test_every_page_is_named_in_the_readme() -> None:
+    """A page that nothing leads to is not read."""
+    named = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [
+        page.name for page in PAGES if page.parent.name == "docs" and f"](docs/{page.name})" not in named
+    ] == []
