@@ -408,7 +408,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     done = program("destroy", "--yes")
     assert done.code == 4
     assert "is left, and would start another (LauncherLives)" in done.stderr
-    assert "also: something of ours is used by what is not ours (HeldByAnother)" in done.stderr
+    assert "also: something of ours is used by something that stays (HeldByAnother)" in done.stderr
     assert "docs/errors.md#not-permitted" in done.stderr
     assert done.stdout.index("1 launch template") < done.stdout.index("left: ")
     assert any(line.split()[1] == "instance" for line in sandbox.leftovers())

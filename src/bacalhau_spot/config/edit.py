@@ -205,7 +205,7 @@ def write(path: Path, text: str, *, overwrite: bool = False) -> None:
     except FileExistsError:
         raise UserError(
             f"{path} exists already",
-            hint="use another name, or --force to replace it",
+            hint="move it away, then run the same command again",
             exit_code=ExitCode.USAGE,
         ) from None
     except OSError as error:

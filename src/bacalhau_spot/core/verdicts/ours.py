@@ -46,7 +46,7 @@ ROWS = {
         "held",
         Fault.BUSY,
         Action.DONE,
-        "something of ours is used by what is not ours",
+        "something of ours is used by something that stays",
         "the report names what uses it and the command that frees it: ask whoever made it first, then run the same command again",
     ),
     "LauncherLives": Verdict(
