@@ -255,7 +255,7 @@ def test_reads_that_lag(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-@pytest.mark.parametrize("calls", [1, 12, 25, 45, 60, 85])
+@pytest.mark.parametrize("calls", [1, 12, 25, 45, 60, 80])
 def test_credentials_that_expire_in_the_middle(sandbox: Any, program: Program, calls: int) -> None:
     """Exit 4, words that say what to do; after renewing them destroy removes whatever there is."""
     before = sandbox.leftovers()
