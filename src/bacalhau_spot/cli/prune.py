@@ -52,8 +52,7 @@ def prune(
         raise UserError(
             "prune asks the orchestrator, and no address of its API is configured",
             hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
-            "`key_env` "
-            "beside it if its API wants a key",
+            "`key_env` beside it if its API wants a key",
             docs="docs/prune.md",
             exit_code=ExitCode.USAGE,
         )

@@ -274,8 +274,7 @@ def spot_role(arn: str | None) -> Finding:
             Check.SPOT_ROLE,
             Mark.WARN,
             "the account has never used spot instances, and AWS has no role (a service-linked role) to start them under: the "
-            "first "
-            "`create` has it made if you may, otherwise an administrator does so once",
+            "first `create` has it made if you may, otherwise an administrator does so once",
             "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
     return Finding(Check.SPOT_ROLE, Mark.PASS, "the account has the service-linked role for spot instances")
@@ -335,9 +334,8 @@ def spot_quota(
             f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
         )
     room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
-    code = min(
-        smallest, key=lambda one: (smallest[one], one)
-    )  # there a node takes least: more of it helps soonest
+    # Where a node takes least, more of it helps soonest.
+    code = min(smallest, key=lambda one: (smallest[one], one))
     free = ", ".join(
         f"{headrooms[one].free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
         for one in smallest

@@ -174,8 +174,7 @@ def address(where: str, *, trouble: str) -> Finding:
             Mark.WARN,
             f"{where} does not answer from here ({trouble}); the nodes may have another way to it",
             "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall lets the nodes in, which come "
-            "from "
-            "AWS's addresses",
+            "from AWS's addresses",
         )
     return Finding(Check.ORCHESTRATOR, Mark.PASS, f"{where} answers from here")
 

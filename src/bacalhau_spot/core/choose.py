@@ -97,8 +97,7 @@ def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
             Reason.NO_ROOM,
             "in no enabled region the account's quota for spot instances leaves room for the nodes",
             "`bacalhau-spot offers --by region` shows how much there is in each: set fewer `nodes`, more regions under "
-            "`regions`, or "
-            "ask AWS for more at https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+            "`regions`, or ask AWS for more at https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
         )
     return Nowhere(
         Reason.NO_OFFER,

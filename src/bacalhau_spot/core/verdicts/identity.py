@@ -26,8 +26,7 @@ _RENEW = _nobody(
     "expired-credentials",
     "your AWS credentials have expired",
     "get new ones where these are from (with single sign-on: `aws sso login{profile}`; keys copied from AWS's sign-in page: "
-    "copy all "
-    "three again), then run the same command again; if new ones are refused, too, compare `date -u` with the real time",
+    "copy all three again), then run the same command again; if new ones are refused, too, compare `date -u` with the real time",
 )
 _WRONG_KEY = _nobody(
     "unknown-key",
@@ -62,10 +61,9 @@ _NO_KEY = _nobody(
 _HALF_KEY = _nobody(
     "half-credentials",
     "the AWS credentials are incomplete",
-    "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
-    "`unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where "
-    "they name a "
-    "role: the profile needs source_profile beside role_arn",
+    "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `unset AWS_ACCESS_KEY_ID "
+    "AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where they name a role: the "
+    "profile needs source_profile beside role_arn",
 )
 _NO_PROFILE = _nobody(
     "no-such-profile",
@@ -103,8 +101,7 @@ METADATA = _nobody(
     "metadata",
     "the machine or container that this runs on gave no credentials",
     "give it an IAM role, which is an identity for machines (of an EC2 instance: EC2 console, Actions, Security, Modify IAM "
-    "role), "
-    "or name a profile that has keys with --profile",
+    "role), or name a profile that has keys with --profile",
 )
 PROCESS = _nobody(
     "credential-process",
@@ -125,9 +122,8 @@ _FILE = _nobody(
 _WEB_IDENTITY = _nobody(
     "web-identity",
     "AWS does not accept the web identity token for the role",
-    "get a new token (your CI system or cluster gives it out) into the file that AWS_WEB_IDENTITY_TOKEN_FILE names; if new "
-    "ones are "
-    "refused, too, have an administrator name whoever issues them in the trust policy of the role (IAM console, Roles)",
+    "get a new token (your CI system or cluster gives it out) into the file that AWS_WEB_IDENTITY_TOKEN_FILE names; if new ones "
+    "are refused, too, have an administrator name whoever issues them in the trust policy of the role (IAM console, Roles)",
 )
 _MFA = _nobody(
     "mfa",

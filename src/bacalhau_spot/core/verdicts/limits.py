@@ -20,8 +20,7 @@ _SPOT = _used_up(
     "spot-quota",
     "the account's quota for spot instances in {region} is used up",
     f"ask for more at {_QUOTAS}/ec2/quotas/{{quota}} (each region has its own; it counts vCPUs, the processors of all spot "
-    "instances "
-    "together; `bacalhau-spot doctor` says how many are needed), or take other regions or smaller instance types",
+    "instances together; `bacalhau-spot doctor` says how many are needed), or take other regions or smaller instance types",
 )
 _INSTANCES = _used_up(
     "instance-quota",
@@ -109,9 +108,8 @@ _SCORES = Verdict(
     "score-quota",
     Fault.QUOTA,
     Action.DONE,
-    "the account has asked for as many different placement scores (AWS's guesses whether so many spot instances can be had) "
-    "as AWS "
-    "answers in a day",
+    "the account has asked for as many different placement scores (AWS's guesses whether so many spot instances can be had) as "
+    "AWS answers in a day",
     "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
 )
 # For whatever else ends in LimitExceeded.

@@ -50,9 +50,8 @@ NUANCES = (
         _denied_by(
             "assume-role",
             "you may not take on the role that your AWS profile names",
-            "check role_arn and source_profile of the profile in ~/.aws/config; if they are right, ask your administrator "
-            "for two things: "
-            "that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
+            "check role_arn and source_profile of the profile in ~/.aws/config; if they are right, ask your administrator for "
+            "two things: that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
         ),
     ),
     Nuance(
@@ -60,9 +59,8 @@ NUANCES = (
         r"service control policy",
         _denied_by(
             "denied-by-organization",
-            "your organization (the company's accounts together) forbids this in {region} by a service control policy, "
-            "whatever your own "
-            "permissions are",
+            "your organization (the company's accounts together) forbids this in {region} by a service control policy, whatever "
+            "your own permissions are",
             "take {regions} out of `regions`, or ask whoever runs the AWS organization to allow {action} there",
         ),
     ),

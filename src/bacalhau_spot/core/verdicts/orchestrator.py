@@ -15,8 +15,8 @@ ROWS = {
         Fault.CREDENTIALS,
         "the orchestrator does not accept the API key or password",
         "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
-        "`user_env` and "
-        "`password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its configuration",
+        "`user_env` and `password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its "
+        "configuration",
     ),
     "OrchestratorForbidden": _api(
         "forbidden",
@@ -29,9 +29,8 @@ ROWS = {
         "unreachable",
         Fault.NETWORK,
         "the orchestrator's API cannot be reached",
-        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may "
-        "reach it: "
-        "`curl {host}/api/v1/agent/alive`",
+        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may reach "
+        "it: `curl {host}/api/v1/agent/alive`",
     ),
     "OrchestratorTimeout": _api(
         "time-out",
@@ -44,8 +43,7 @@ ROWS = {
         Fault.CONFIG,
         "the certificate of the orchestrator's API is not trusted here",
         "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of whoever signed it (PEM; whoever "
-        "runs the "
-        "orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
+        "runs the orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
     ),
     "OrchestratorScheme": _api(
         "scheme",

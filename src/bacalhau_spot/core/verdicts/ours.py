@@ -31,8 +31,7 @@ ROWS = {
         Action.OTHER_REGION,
         "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
         f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
-        "can be "
-        "had where), or raise `max_share_per_pool`",
+        "can be had where), or raise `max_share_per_pool`",
     ),
     # While cleaning up
     "Protected": Verdict(

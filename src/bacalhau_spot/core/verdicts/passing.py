@@ -33,8 +33,7 @@ _UNREACHABLE = _between(
     "unreachable",
     "AWS could not be reached in {region}",
     "check the network with `curl -I https://sts.us-east-1.amazonaws.com`: without an answer there, too, a firewall, VPN or "
-    "proxy is in "
-    "the way; with one, look at AWS_ENDPOINT_URL",
+    "proxy is in the way; with one, look at AWS_ENDPOINT_URL",
 )
 _TIMEOUT = _between(
     "time-out",
@@ -55,9 +54,8 @@ _PROXY = _between(
 TLS = _between(
     "tls",
     "no secure connection to AWS in {region} could be made",
-    "a proxy that looks into connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` "
-    "(whoever runs "
-    "the network has it); check the clock with `date -u` too",
+    "a proxy that looks into connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (whoever "
+    "runs the network has it); check the clock with `date -u` too",
 )
 _NOT_AWS = _between(
     "not-aws",
@@ -70,8 +68,7 @@ _BUSY = Verdict(
     Action.RETRY,
     "something in {region} is still used by something else, or AWS is not done with it",
     "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
-    "command "
-    "again in a few minutes",
+    "command again in a few minutes",
 )
 _LAG = Verdict(
     "lag",

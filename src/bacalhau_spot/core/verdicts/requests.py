@@ -74,9 +74,8 @@ _DISK = _wrong(
 _ENCRYPTION_KEY = _wrong(
     "encryption-key",
     "the account encrypts its disks, and its key for that (a KMS key) cannot be used in {region}",
-    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes for disks; ask your administrator to "
-    "let you, and "
-    "AWSServiceRoleForEC2Spot, AWS's role for spot instances, use it",
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes for disks; ask your administrator to let "
+    "you, and AWSServiceRoleForEC2Spot, AWS's role for spot instances, use it",
 )
 _UNSUPPORTED = _wrong(
     "unsupported",

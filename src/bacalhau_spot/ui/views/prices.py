@@ -33,9 +33,8 @@ _COLOURS = (
     "bright_cyan",
 )
 _HEIGHT = 12
-_LEAST_SPAN_USD = (
-    _HEIGHT + 1
-) * 0.0001  # so that no two rows have the same label, and nothing looks like a cliff
+# So that no two rows have the same label, and nothing looks like a cliff.
+_LEAST_SPAN_USD = (_HEIGHT + 1) * 0.0001
 _LEAST_WIDTH = 40
 _BESIDE = 26  # what the axis takes
 _LETTERS = "abcdefgh"
