@@ -95,16 +95,18 @@ def test_the_policy_suffices(sandbox: Any, user: Program) -> None:
     assert len(asked) > 120
 
 
+def refusals(sandbox: Any) -> list[Any]:
+    """The calls that were refused for want of a permission."""
+    return [call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}]
+
+
 def run(sandbox: Any, user: Program, lines: tuple[list[str], ...]) -> None:
     """Each does its work under the policy for it alone, and is refused nothing. Health is no question of permission."""
     for line in lines:
         # The checkup asks what all the others would be allowed.
         sandbox.settings.policies = policy(user) if line == ["doctor"] else policy(user, line[0])
         done = user(*line)
-        refused = [
-            call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}
-        ]
-        assert refused == [], line
+        assert refusals(sandbox) == [], line
         assert done.code in {0, 1} if line[0] in {"status", "doctor"} else done.code == 0, (
             line,
             done.stderr[-2000:],
@@ -180,10 +182,7 @@ def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: Program) ->
         user.environ["XDG_STATE_HOME"] = str(user.folder / line[0])  # nothing is remembered
         sandbox.world.evaluated.clear()
         assert user(*line).code == 0
-        refused = [
-            call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}
-        ]
-        assert refused == [], line
+        assert refusals(sandbox) == [], line
     asked = {action for _, _, action in sandbox.world.evaluated}
     assert {"ec2:GetInstanceTypesFromInstanceRequirements", *UNKNOWN} < asked
     for action in sorted(asked - SPARED):

@@ -10,7 +10,7 @@ from bacalhau_spot.ui.console import Terminal
 
 
 def rendered(
-    shown: RenderableType, *, width: int = 100, program: str = "bacalhau-spot", flags: str = ""
+    shown: RenderableType, *, width: int = 100, program: str = "bacalhau-spot", flags: tuple[str, ...] = ()
 ) -> str:
     """What `shown` looks like, blanks at line ends included: whoever reads a pipe sees them."""
     stream = StringIO()

@@ -356,9 +356,9 @@ def test_brackets_of_aws_are_brackets() -> None:
 def test_commands_are_printed_as_they_must_be_typed() -> None:
     """In the sandbox, by the script, with another configuration: what is copied works."""
     view = views.create_receipt_view(CreateReceipt("c", 3, 0, (succeeded("us-east-1"),)))
-    text = rendered(view, program="uv run -s deploy_spot.py", flags=" --sandbox")
+    text = rendered(view, program="uv run -s deploy_spot.py", flags=("--sandbox",))
     assert "next: uv run -s deploy_spot.py list --sandbox" in text
-    text = rendered(views.sentence("gone", after=("bacalhau-spot sandbox stop",)), flags=" --sandbox")
+    text = rendered(views.sentence("gone", after=("bacalhau-spot sandbox stop",)), flags=("--sandbox",))
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
     text = rendered(views.sentence("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")
     assert text == "`uv run -s deploy_spot.py --help`"
@@ -368,7 +368,7 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
 def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
     """`create` makes the configuration's: with --cluster it would be refused."""
     said = views.sentence("`bacalhau-spot destroy`, `bacalhau-spot create`")
-    text = rendered(said, width=200, flags=f" --sandbox{other} --profile p")
+    text = rendered(said, width=200, flags=("--sandbox", other.strip(), "--profile p"))
     assert (
         text
         == f"`bacalhau-spot destroy --sandbox{other} --profile p`, `bacalhau-spot create --sandbox --profile p`"

@@ -74,7 +74,7 @@ async def _look(
 ) -> tuple[Standing, CostReport]:
     """Who looks, and the cost."""
     here = await observe.standing(calls)
-    report = await engine.cost(
+    found = await engine.lived(
         calls,
         naming,
         regions=observe.enabled(here.regions),
@@ -82,4 +82,4 @@ async def _look(
         root_volume_gib=root_volume_gib,
         since=since,
     )
-    return here, report
+    return here, await engine.cost(calls, found)

@@ -178,9 +178,7 @@ class _Nuke:
             usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
             foundlings=foundlings,
             looked_into=tuple(name for name in sights.by_region if name != GLOBAL),
-            not_enabled=tuple(
-                one.name for one in here.regions if one.name not in observe.enabled(here.regions)
-            ),
+            not_enabled=tuple(one.name for one in here.regions if not one.enabled),
             unseen=sights.unseen,
             in_the_way=foreign,
             silent=silent,

@@ -6,6 +6,7 @@ import re
 import shlex
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from typing import TextIO
 
 from bacalhau_spot.errors import ExitCode, UserError
@@ -68,10 +69,9 @@ def behind(argv: list[str]) -> list[str]:
 _KEPT = ("--config", "-c", "--profile", "--cluster")
 
 
-def kept_flags(argv: list[str]) -> str:
-    """The options of this command line that the next one needs as well, with a space before each."""
-    kept, _ = _sorted(ours(argv))
-    return "".join(f" {flag}" for flag in kept)
+def kept_flags(argv: list[str]) -> tuple[str, ...]:
+    """The options of this command line that the next one needs as well, each with its value, as it is typed."""
+    return tuple(_sorted(ours(argv))[0])
 
 
 def without_kept(argv: list[str]) -> list[str]:
@@ -87,9 +87,7 @@ def _sorted(words: list[str]) -> tuple[list[str], list[str]]:
     for word in coming:
         name, sign, _ = word.partition("=")
         if name in _KEPT:
-            kept.append(
-                word if sign else shlex.join([word, *([value] if (value := next(coming, "")) else [])])
-            )
+            kept.append(word if sign else shlex.join([word, *islice(coming, 1)]))
         elif word != "--sandbox":
             rest.append(word)
     return kept, rest

@@ -45,8 +45,8 @@ def meant(
 ) -> tuple[Instance, ...]:
     """All that `said` may mean, at least one. Raises UserError; where somebody would not say, that none is there is not said."""
     if not among:
-        for error in call.errors_of(unseen, exit_code=ExitCode.BLIND):
-            raise error
+        if unseen:
+            raise call.errors_of(unseen, exit_code=ExitCode.BLIND)[0]
         raise UserError(
             f"no node of {naming.tag_value} is there to {verb}",
             hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",

@@ -77,8 +77,7 @@ def write_choice(
     `types`: instance types were asked for on the command line, so they are part of the choice.
     """
     if found.unseen and not found.regions:
-        for error in call.errors_of(found.unseen, exit_code=found.exit_code):
-            raise error
+        raise call.errors_of(found.unseen, exit_code=found.exit_code)[0]
     regions = _best(found, count=count, now=[region.name for region in spec.regions])
     names = _cheapest_types(found, regions) if types else ()
     _check(running, spec, regions, names)

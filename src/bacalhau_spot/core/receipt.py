@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.pools import PoolShares
@@ -12,9 +12,11 @@ from bacalhau_spot.core.verdict import Fault, judge, worst
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bacalhau_spot.core.model import Instance, Resource
+
+K = TypeVar("K", str, tuple[str, str], tuple[str, str, bool])  # what refusals are told apart by
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,14 @@ class Problem:
     operation: str
     region: str
     request_id: str = ""
+
+
+def regions_by(problems: Iterable[Problem], key: Callable[[Problem], K]) -> dict[K, list[str]]:
+    """The regions of each kind of refusal, both in order: the same refusal in twelve regions is one."""
+    found: dict[K, set[str]] = {}
+    for problem in problems:
+        found.setdefault(key(problem), set()).add(problem.region)
+    return {one: sorted(found[one]) for one in sorted(found)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +167,11 @@ class CreateReceipt:
         if code is not None and judge(code).fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
             return ExitCode.DENIED
         # A region's problem that other regions made up for is told, and is no failure.
-        unsolved = any(
+        lacking = any(
             region.problem is not None and region.short > (0 if self.waited else region.unsettled)
             for region in self.regions
         )
-        if not self.missing and not self.kept and not unsolved:
+        if not self.missing and not self.kept and not lacking:
             return ExitCode.DONE
         return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
 

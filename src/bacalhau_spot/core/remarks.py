@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.choose import Choice, Reason
+from bacalhau_spot.core.receipt import regions_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ def remarks_on(choices: Sequence[Choice], *, count: int, nodes: int, offers: Off
         *_passed_over(choices, nodes=nodes),
         *_last_resort(choices),
         *_not_told(offers.silent),
-        *_unseen(offers.unseen),
+        *_refused("not considered:", offers.unseen),  # nobody could weigh them
     )
 
 
@@ -62,38 +63,27 @@ def _last_resort(choices: Sequence[Choice]) -> tuple[str, ...]:
 
 def _not_told(silent: Sequence[Problem]) -> tuple[str, ...]:
     """What was not known when the choice was made; one sentence a refusal, however many regions refused."""
-    where: dict[tuple[str, str], list[str]] = {}
-    for problem in silent:
-        where.setdefault((problem.operation, problem.code), []).append(problem.region)
     return tuple(
         f"chosen without knowing {_UNKNOWN.get(operation, operation)}"
-        f"{_places(sorted(set(regions)))}: AWS refused {operation} ({code})"
-        for (operation, code), regions in sorted(where.items())
+        f"{_places(regions)}: AWS refused {operation} ({code})"
+        for (operation, code), regions in regions_by(silent, _refusal).items()
     )
 
 
 def blind_spots(problems: Sequence[Problem]) -> tuple[str, ...]:
     """Regions in which the cluster may have something all the same; one sentence a refusal."""
+    return _refused("could not look into", problems)
+
+
+def _refused(what: str, problems: Sequence[Problem]) -> tuple[str, ...]:
     return tuple(
-        f"could not look into {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
-        for (operation, code), regions in sorted(_by_refusal(problems).items())
+        f"{what} {', '.join(regions)}: AWS refused {operation} ({code})"
+        for (operation, code), regions in regions_by(problems, _refusal).items()
     )
 
 
-def _unseen(problems: Sequence[Problem]) -> tuple[str, ...]:
-    """Regions that nobody could weigh; one sentence a refusal."""
-    return tuple(
-        f"not considered: {', '.join(sorted(regions))}: AWS refused {operation} ({code})"
-        for (operation, code), regions in sorted(_by_refusal(problems).items())
-    )
-
-
-def _by_refusal(problems: Sequence[Problem]) -> dict[tuple[str, str], set[str]]:
-    """Operation and code -> the regions."""
-    where: dict[tuple[str, str], set[str]] = {}
-    for problem in problems:
-        where.setdefault((problem.operation, problem.code), set()).add(problem.region)
-    return where
+def _refusal(problem: Problem) -> tuple[str, str]:
+    return problem.operation, problem.code
 
 
 _UNKNOWN = {

@@ -30,13 +30,15 @@ _OF_INTEREST = frozenset({Kind.INSTANCE, Kind.SPOT_REQUEST, Kind.VOLUME})
 
 @dataclass(frozen=True, slots=True)
 class Lived:
-    """What has lived. `asked`: those lives of which something was in the window."""
+    """What has lived. `asked`: those lives of which something was in the window; `log`: whether an audit log knew of any."""
 
+    cluster: str
     window: Window
     lives: Lives
     asked: tuple[Life, ...]
     looked_into: tuple[str, ...]
     unseen: tuple[Problem, ...]
+    log: bool
 
 
 async def lived(
@@ -58,22 +60,11 @@ async def lived(
     )
     lives = lives_of(seen, sightings, root_volume_gib=root_volume_gib, now=window.now)
     asked = tuple(life for life in lives.lives if since is None or life.end(window.now) >= since)
-    return Lived(window, lives, asked, tuple(answers), unseen)
+    return Lived(naming.tag_value, window, lives, asked, tuple(answers), unseen, log=bool(sightings))
 
 
-async def cost(
-    calls: Calls,
-    naming: Naming,
-    *,
-    regions: Sequence[str],
-    sightings: Sequence[Sighting] = (),
-    root_volume_gib: int,
-    since: datetime | None = None,
-) -> CostReport:
-    """Look into all `regions`, and price what has lived there. Raises CloudError when the credentials are refused."""
-    found = await lived(
-        calls, naming, regions=regions, sightings=sightings, root_volume_gib=root_volume_gib, since=since
-    )
+async def cost(calls: Calls, found: Lived) -> CostReport:
+    """Price what has lived. What AWS will not tell of prices is in the report. Raises nothing."""
     window, priced = found.window, [life for life in found.asked if life.type]
     (points, silent), (lists, refused) = await asyncio.gather(
         history(calls, _pools(priced), since=_begins(priced, window), now=window.now),
@@ -85,7 +76,7 @@ async def cost(
     )
     steps = PriceSteps(points)
     return CostReport(
-        cluster=naming.tag_value,
+        cluster=found.cluster,
         window=window,
         charges=tuple(charge(life, steps, lists, window) for life in found.asked),
         lives=found.lives,
@@ -93,7 +84,7 @@ async def cost(
         unseen=found.unseen,
         unpriced=silent,
         unlisted=refused,
-        log=bool(sightings),
+        log=found.log,
     )
 
 

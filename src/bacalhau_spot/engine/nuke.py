@@ -10,6 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.receipt import TeardownReceipt
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.engine.prices import pool_prices
 from bacalhau_spot.engine.sights import Search, look
 from bacalhau_spot.engine.teardown import teardown
 
@@ -101,10 +102,9 @@ async def prices_of(calls: Calls, resources: Sequence[Resource]) -> Prices:
 
     async def ask(region: str, names: set[str]) -> Prices:
         try:
-            found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(names)))
+            return await pool_prices(calls, region, names)
         except CloudError:
             return {}  # an estimate is not worth stopping for; the view says that there is none
-        return {(region, name, zone): usd for (name, zone), usd in found.items()}
 
     parts = await together(*(ask(region, names) for region, names in types.items()))
     return {key: usd for part in parts for key, usd in part.items()}

@@ -11,11 +11,12 @@ from bacalhau_spot.core.cost import Rates
 from bacalhau_spot.engine.calls import problem_of, together
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
     from typing import TypeVar
 
+    from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Instance, PricePoint
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
@@ -51,17 +52,18 @@ async def rates(
     return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
 
 
-async def prices_now(calls: Calls, instances: Sequence[Instance]) -> dict[tuple[str, str, str], Decimal]:
-    """What their pools cost now, by (region, type, zone): one call a region. Raises CloudError."""
+async def pool_prices(calls: Calls, region: str, types: Collection[str]) -> Prices:
+    """What the pools of these types cost now. Raises CloudError."""
+    found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
+    return {(region, name, zone): usd for (name, zone), usd in found.items()}
+
+
+async def prices_now(calls: Calls, instances: Sequence[Instance]) -> Prices:
+    """What their pools cost now: one call a region. Raises CloudError."""
     types: dict[str, set[str]] = {}
     for one in instances:
         types.setdefault(one.region, set()).add(one.type)
-
-    async def ask(region: str) -> dict[tuple[str, str, str], Decimal]:
-        found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types[region])))
-        return {(region, name, zone): usd for (name, zone), usd in found.items()}
-
-    parts = await together(*(ask(region) for region in types))
+    parts = await together(*(pool_prices(calls, region, names) for region, names in types.items()))
     return {pool: usd for part in parts for pool, usd in part.items()}
 
 

@@ -35,24 +35,24 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
 )
 # Of these, the ones that are about the configuration's cluster, or about none: they know no --cluster.
 _NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
-_ANOTHER: Final = re.compile(r" --cluster(?:=| )(?:'[^']*'|\S)+")
+_ANOTHER: Final = "--cluster"
 
 
 class Terminal(Console):
     """A console that knows how this program was called, so that every command it prints can be copied and run."""
 
     program: str = "bacalhau-spot"
-    flags: str = ""
+    flags: tuple[str, ...] = ()  # each with its value
 
     def spoken(self, text: str) -> str:
         """`text` with its `bacalhau-spot …` as the user would have to type them here."""
 
         def said(found: re.Match[str]) -> str:
             verb = found[1]
-            flags = self.flags if verb in _ABOUT_THE_CLUSTER else ""
+            flags = self.flags if verb in _ABOUT_THE_CLUSTER else ()
             if verb in _NOT_ABOUT_ANOTHER:
-                flags = _ANOTHER.sub("", flags)
-            return f"{self.program} {verb}{flags}"
+                flags = tuple(one for one in flags if not one.startswith(_ANOTHER))
+            return " ".join((self.program, verb, *flags))
 
         return _OURS.sub(said, text)
 
@@ -63,21 +63,31 @@ def spoken(console: Console, text: str) -> str:
 
 
 def talk(
-    stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False, program: str = "", flags: str = ""
+    stream: TextIO,
+    *,
+    environ: Mapping[str, str],
+    no_color: bool = False,
+    program: str = "",
+    flags: tuple[str, ...] = (),
 ) -> Terminal:
     """The console for messages, prompts and progress (stderr)."""
     return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
 def data(
-    stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False, program: str = "", flags: str = ""
+    stream: TextIO,
+    *,
+    environ: Mapping[str, str],
+    no_color: bool = False,
+    program: str = "",
+    flags: tuple[str, ...] = (),
 ) -> Terminal:
     """The console for results (stdout)."""
     return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
 def _console(
-    stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: str
+    stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: tuple[str, ...]
 ) -> Terminal:
     terminal = stream.isatty()
     # Someone may be reading a dumb terminal, but no frame can be drawn on it: it gets lines, as a pipe does.

@@ -31,13 +31,14 @@ _DOCS = "docs/doctor.md"
 def checkup_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
     for same in _alike(findings):
-        one = same[0]
-        several = [each.check.value for each in same] if len(same) > 1 else []
-        name = (plural(len(several), "check") if several else one.check.value).ljust(_WIDE)
-        lines.append(Said(f"{name}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark]))
-        lines.extend(
-            Said(text, prefix=_BELOW) for text in (*([", ".join(several)] if several else []), *one.details)
+        one, names = same[0], [each.check.value for each in same]
+        head, which = (
+            (names[0], ()) if len(names) == 1 else (plural(len(names), "check"), (", ".join(names),))
         )
+        lines.append(
+            Said(f"{head.ljust(_WIDE)}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark])
+        )
+        lines.extend(Said(text, prefix=_BELOW) for text in (*which, *one.details))
         if one.fix:
             command = one.fix.startswith(_COMMANDS)
             lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))

@@ -9,6 +9,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.found import in_order
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
+from bacalhau_spot.core.receipt import regions_by
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, waves
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, fault, few, kind, kind_name, listed, plural, usd
@@ -150,31 +151,26 @@ def _in_the_way(found: Found) -> list[RenderableType]:
                 style="yellow",
             )
         )
-    reasons: dict[str, set[str]] = {}
-    for problem in found.silent:
-        reasons.setdefault(f"{problem.operation}: {fault(problem.code)}", set()).add(problem.region)
+    reasons = regions_by(found.silent, lambda one: f"{one.operation}: {fault(one.code)}")
     lines += [
         Said(
-            f"not known: whether something that is not ours is in the VPCs of {listed(sorted(regions))} ({why}); "
+            f"not known: whether something that is not ours is in the VPCs of {listed(regions)} ({why}); "
             "what turns out to be in the way is named and left",
             style="yellow",
         )
-        for why, regions in sorted(reasons.items())
+        for why, regions in reasons.items()
     ]
     return lines
 
 
 def _denied(found: Found) -> list[RenderableType]:
     """One line an action: the same refusal in twelve regions is one."""
-    actions: dict[str, set[str]] = {}
-    for problem in found.denied:
-        actions.setdefault(problem.operation, set()).add(problem.region)
     return [
         Said(
-            f"you may not {action} in {listed(sorted(regions))}: what does not go by itself will be left",
+            f"you may not {action} in {listed(regions)}: what does not go by itself will be left",
             style="bold yellow",
         )
-        for action, regions in sorted(actions.items())
+        for action, regions in regions_by(found.denied, lambda one: one.operation).items()
     ]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
+from bacalhau_spot.core.receipt import regions_by
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import fault, listed, plural, usd, usd_range
@@ -162,14 +163,17 @@ _OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
 
 def _silent(problems: Sequence[Problem]) -> list[Said]:
     """What AWS would not say; one line a reason."""
-    found: dict[tuple[str, str], set[str]] = {}
-    for problem in problems:
-        what = _WHAT.get(problem.operation, problem.operation)
-        region = "" if problem.operation in _OF_ALL else problem.region
-        found.setdefault((what, _REASONS.get(problem.code) or fault(problem.code)), set()).add(region)
+
+    def gap(one: Problem) -> tuple[str, str, bool]:
+        what = _WHAT.get(one.operation, one.operation)
+        return what, _REASONS.get(one.code) or fault(one.code), one.operation in _OF_ALL
+
     return [
-        Said(f"not known: {what}{_places(sorted(filter(None, regions)))} ({reason})", style="yellow")
-        for (what, reason), regions in sorted(found.items())
+        Said(
+            f"not known: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
+            style="yellow",
+        )
+        for (what, reason, of_all), regions in regions_by(problems, gap).items()
     ]
 
 

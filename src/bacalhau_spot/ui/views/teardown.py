@@ -114,19 +114,17 @@ _ONE_BY_ONE = 10
 
 def _left(receipt: TeardownReceipt) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
-    lines: list[RenderableType] = []
+    left = [one for one in receipt.outcomes if one.fate in {Fate.FAILED, Fate.BLOCKED, Fate.LEFT}]
     # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
+    waiting = [one for one in left if one.fate == Fate.LEFT and one.problem is None]
+    together = waiting if len(waiting) > _ONE_BY_ONE else []
+    lines: list[RenderableType] = [
+        Said(f"left in {region}: {_kinds(ones)}", style="yellow")
+        for region, ones in by_region(one.resource for one in together).items()
+    ]
     freed: set[str] = set()
-    waiting = [one.resource for one in receipt.outcomes if one.fate == Fate.LEFT and one.problem is None]
-    if len(waiting) > _ONE_BY_ONE:
-        lines += [
-            Said(f"left in {region}: {_kinds(ones)}", style="yellow")
-            for region, ones in by_region(waiting).items()
-        ]
-    for one in receipt.outcomes:
-        if one.fate not in {Fate.FAILED, Fate.BLOCKED, Fate.LEFT}:
-            continue
-        if one.resource in waiting and len(waiting) > _ONE_BY_ONE:
+    for one in left:
+        if one in together:
             continue
         name = f"{kind_name(one.resource.kind)} {one.resource.id} in {one.resource.region}"
         lines.append(Said(f"left: {name}{_why(one)}", style="yellow"))

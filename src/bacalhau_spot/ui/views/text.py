@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from bacalhau_spot.core.receipt import regions_by
 from bacalhau_spot.ui.console import spoken
 from bacalhau_spot.ui.words import fault, listed
 
@@ -92,12 +93,9 @@ def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
 
 def not_seen(problems: Sequence[Problem]) -> list[Said]:
     """Regions that could not be looked into, with the reason; one line a reason."""
-    reasons: dict[str, set[str]] = {}
-    for problem in problems:
-        reasons.setdefault(fault(problem.code), set()).add(problem.region)
     return [
-        Said(f"not looked into: {listed(sorted(regions))} ({reason})", style="yellow")
-        for reason, regions in sorted(reasons.items())
+        Said(f"not looked into: {listed(regions)} ({reason})", style="yellow")
+        for reason, regions in regions_by(problems, lambda one: fault(one.code)).items()
     ]
 
 
