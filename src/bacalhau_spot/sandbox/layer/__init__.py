@@ -12,6 +12,7 @@ from bacalhau_spot.sandbox.layer.faults import Faults
 from bacalhau_spot.sandbox.layer.identity import Identity
 from bacalhau_spot.sandbox.layer.latency import Latency
 from bacalhau_spot.sandbox.layer.opt_in import OptIn
+from bacalhau_spot.sandbox.layer.parameters import Parameters
 from bacalhau_spot.sandbox.layer.policy import Policy
 from bacalhau_spot.sandbox.layer.proof import Decoder
 from bacalhau_spot.sandbox.layer.read_lag import ReadLag
@@ -21,6 +22,8 @@ from bacalhau_spot.sandbox.layer.simulator import Simulator
 from bacalhau_spot.sandbox.layer.throttle import Throttle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from bacalhau_spot.sandbox.wire import Handler
     from bacalhau_spot.sandbox.world import World
 
@@ -30,6 +33,7 @@ STAGES = (
     Latency,
     Credentials,
     OptIn,
+    Parameters,
     Deny,
     Policy,
     Throttle,
@@ -44,10 +48,12 @@ STAGES = (
 )
 
 
-def build(world: World, inner: Handler) -> Handler:
+def build(
+    world: World, inner: Handler, *, stages: Sequence[Callable[[World, Handler], Handler]] = STAGES
+) -> Handler:
     """All stages before `inner`, as one Handler. Stages remember: a new world needs a new layer."""
     handler = inner
-    for stage in reversed(STAGES):
+    for stage in reversed(stages):
         handler = stage(world, handler)
         if isinstance(handler, Policy):
             handler.last = inner
