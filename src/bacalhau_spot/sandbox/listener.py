@@ -8,6 +8,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from bacalhau_spot.sandbox.wire import ConnectionLost, Http
 
@@ -115,6 +116,11 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(reply.status)
+        # AWS numbers every reply, by one name for S3 and by another for the rest (AWS General Reference).
+        if reply.numbered:
+            request_id = str(uuid4())
+            self.send_header("x-amzn-RequestId", request_id)
+            self.send_header("x-amz-request-id", request_id)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()

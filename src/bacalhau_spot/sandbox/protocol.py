@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 from uuid import uuid4
@@ -65,6 +65,19 @@ def write_error(call: Call, error: AwsError) -> Reply:
         inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
         text = f"<ErrorResponse>{inner}<RequestId>{request_id}</RequestId></ErrorResponse>"
     return Reply(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), error.status)
+
+
+def numbered(call: Call, reply: Reply) -> Reply:
+    """The reply with a request id in its body where AWS has one there and moto's template for it has none.
+
+    AWS: AWS Query protocol (Smithy specification, "Response serialization"): every answer ends with ResponseMetadata.
+    """
+    query = bool(call.action) and not is_json(call) and call.service not in ("ec2", "s3")
+    if not query or not reply.numbered or b"<RequestId>" in reply.body:
+        return reply
+    body, root, end = reply.body.rpartition(f"</{call.action}Response>".encode())
+    number = f"<ResponseMetadata><RequestId>{uuid4()}</RequestId></ResponseMetadata>".encode()
+    return replace(reply, body=body + number + root + end) if root else reply
 
 
 def is_json(call: Call) -> bool:

@@ -96,7 +96,7 @@ class Sandbox:
 
     def _aws(self, call: Call) -> Reply:
         try:
-            return self._layer(call)
+            return protocol.numbered(call, self._layer(call))
         except OperationNotFoundError as unknown:
             message = f"The action {call.action} is not valid for this web service."
             raise AwsError("InvalidAction", message) from unknown

@@ -50,6 +50,7 @@ class Reply:
     body: bytes
     status: int = 200
     content_type: str = "text/xml; charset=utf-8"
+    numbered: bool = True  # AWS gives each of its replies a request id; what answers in its place does not
 
 
 class AwsError(Exception):

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 NAME_TAG = "aws:autoscaling:groupName"
 DELETING = "Delete in progress"
-_EMPTY = b"<DeleteAutoScalingGroupResponse xmlns='http://autoscaling.amazonaws.com/doc/2011-01-01/'/>"
+_EMPTY = (
+    b"<DeleteAutoScalingGroupResponse xmlns='http://autoscaling.amazonaws.com/doc/2011-01-01/'>"
+    b"</DeleteAutoScalingGroupResponse>"
+)
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:

@@ -7,13 +7,14 @@ import threading
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.sandbox.wire import AwsError, ConnectionLost
+from bacalhau_spot.sandbox.wire import AwsError, ConnectionLost, Reply
 
 if TYPE_CHECKING:
-    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.wire import Call, Handler
     from bacalhau_spot.sandbox.world import World
 
 LOST = "ConnectionReset"
+FOREIGN = "NotAws"
 Fault = dict[str, Any]
 
 
@@ -31,6 +32,8 @@ class Faults:
             # Done or refused, and nobody hears of it: a lost answer is how duplicates are born
             with contextlib.suppress(AwsError):
                 self._inner(call)
+        if fault["code"] == FOREIGN:
+            return _foreign(fault)
         raise _refusal(fault)
 
     def _due(self, call: Call) -> Fault | None:
@@ -54,6 +57,13 @@ def _matches(fault: Fault, call: Call) -> bool:
         return False  # `*` means AWS, of which it is no part
     name = call.name if ":" in pattern else call.action
     return fault.get("region") in {None, call.region} and fnmatchcase(name, pattern)
+
+
+def _foreign(fault: Fault) -> Reply:
+    """What a proxy or a sign-in page answers in AWS's place: a success, and not one of AWS's."""
+    return Reply(
+        str(fault.get("message", "")).encode(), int(fault.get("status", 200)), "text/html", numbered=False
+    )
 
 
 def _refusal(fault: Fault) -> Exception:
