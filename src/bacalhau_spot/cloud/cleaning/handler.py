@@ -84,11 +84,12 @@ class Ec2Listing:
     tags_key: str = "Tags"
     gone: frozenset[str] = frozenset()
     parent: bool = False  # it names instances that it launched, which may outlive it
-    filters: str = "Filters"  # EC2 spells it in two ways
+    filters: str = "Filters"  # EC2 spells it in two ways; empty where the operation knows no filter by tag
     also: Mapping[str, Any] | None = None
 
     async def __call__(self, look: Look) -> list[Resource]:
-        asked = {self.filters: scope_filter(look.scope), **(self.also or {})}
+        by_tag = {self.filters: scope_filter(look.scope)} if self.filters else {}
+        asked = {**by_tag, **(self.also or {})}
         rows = await look.session.pages("ec2", look.region, self.operation, self.key, **asked)
         return self.resources(rows, look)
 

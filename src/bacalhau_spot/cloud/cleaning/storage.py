@@ -109,6 +109,7 @@ HANDLERS: dict[Kind, Handler] = {
             more=_reservation,
             created_at=lambda row: row.get("CreateDate"),
             gone=frozenset({"cancelled", "expired", "failed"}),
+            filters="",  # EC2 API reference, DescribeCapacityReservations: none by tag is documented
         ),
         Ec2Delete("cancel_capacity_reservation", "CapacityReservationId"),
     ),

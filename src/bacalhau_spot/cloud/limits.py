@@ -1,0 +1,73 @@
+"""What EC2 takes and returns in one call. Every paginated call passes through here, so that none can exceed a limit.
+
+Sources: EC2 API reference, "Common errors" (FilterLimitExceeded: 200 filter values a call), "Pagination" (unpaginated calls
+are throttled, time out, or are blocked in accounts with high limits); the bounds of `MaxResults` in each operation's page.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Iterator, Mapping
+
+MAX_FILTER_VALUES = 200
+MAX_PAGE_SIZE = 1000  # where the operation's model and documentation name no other
+
+# EC2 spells the parameter in two ways (EC2 API reference, DescribeEgressOnlyInternetGateways and DescribeFlowLogs).
+_FILTER_PARAMETERS = ("Filters", "Filter")
+_DOCUMENTED_BOUNDS = re.compile(r"(?:between [\d,]+ and|greater than) ([\d,]+)")
+
+
+def within_filter_limit(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The same question in as many calls as the limit of filter values makes necessary; mostly one.
+
+    The values of one filter are alternatives, so the answers to the parts together are the answer to the whole.
+    Raises ValueError when more than one filter is too long: then no split gives the same answer.
+    """
+    name = next((name for name in _FILTER_PARAMETERS if parameters.get(name)), None)
+    filters = list(parameters[name]) if name else []
+    if name is None or sum(len(one["Values"]) for one in filters) <= MAX_FILTER_VALUES:
+        yield dict(parameters)
+        return
+    longest = max(filters, key=lambda entry: len(entry["Values"]))
+    others = [entry for entry in filters if entry is not longest]
+    size = MAX_FILTER_VALUES - sum(len(entry["Values"]) for entry in others)
+    if size < 1:
+        raise ValueError(f"{name}: more than one filter exceeds {MAX_FILTER_VALUES} values")
+    values = longest["Values"]
+    for start in range(0, len(values), size):
+        part = {**longest, "Values": values[start : start + size]}
+        yield {**parameters, name: [*others, part]}
+
+
+def page_size(operation: Any, parameters: Mapping[str, Any]) -> int | None:
+    """The most items that a page of the operation (a botocore OperationModel) may have; None where it may not be asked for.
+
+    EC2 refuses `MaxResults` beside ids (EC2 API reference, DescribeInstances, DescribeVolumes, DescribeInstanceStatus …).
+    """
+    members = operation.input_shape.members if operation.input_shape else {}
+    size = members.get("MaxResults")
+    if size is None or "MaxResults" in parameters:
+        return None
+    if any(name.endswith(("Id", "Ids", "Names")) for name, value in parameters.items() if value):
+        return None
+    if "max" in size.metadata:
+        return int(size.metadata["max"])
+    bounds = _DOCUMENTED_BOUNDS.search(size.documentation)
+    return int(bounds[1].replace(",", "")) if bounds else MAX_PAGE_SIZE
+
+
+def without_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, each once: an item with several values of a filter answers to several parts of a split question."""
+    unique = {_fingerprint(row): row for row in rows}
+    return list(unique.values())
+
+
+def _fingerprint(value: Any) -> Hashable:
+    if isinstance(value, dict):
+        return frozenset((key, _fingerprint(inner)) for key, inner in value.items())
+    if isinstance(value, list):
+        return tuple(_fingerprint(inner) for inner in value)
+    return value  # type: ignore[no-any-return]  # texts, numbers, times: what botocore makes of a scalar
