@@ -10,11 +10,13 @@ from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
 from bacalhau_spot.cloud.prices import AwsPrices
 from bacalhau_spot.cloud.ranking import AwsRanking
+from bacalhau_spot.cloud.replies import refuses_malformed_replies
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
 from bacalhau_spot.cloud.session import Access, Session
 from bacalhau_spot.cloud.watching import AwsWatching
 
 
+@refuses_malformed_replies
 class Aws(
     AwsAccount,
     AwsMarketPlace,

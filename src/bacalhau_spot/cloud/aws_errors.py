@@ -56,9 +56,9 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
     return CloudError(_code(error), _BLANKS.sub(" ", str(error)), operation=_action(operation), region=region)
 
 
-def not_aws(*, operation: str, region: str) -> CloudError:
+def not_aws(*, operation: str, region: str, detail: str = "") -> CloudError:
     """An answer that is none of AWS's: a network's sign-in page, a proxy's, half of one."""
-    words = "the answer is not in AWS's form"
+    words = "the answer is not in AWS's form" + (f" ({detail})" if detail else "")
     return CloudError("ResponseParserError", words, operation=_action(operation), region=region)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.replies import required
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
 if TYPE_CHECKING:
@@ -95,7 +96,8 @@ class AwsMarketPlace:
         for start in range(0, len(names), _PARAMETERS_A_CALL):
             batch = list(names[start : start + _PARAMETERS_A_CALL])
             reply = await self._session.call("ssm", region, "get_parameters", Names=batch)
-            found.update({row["Name"]: row["Value"] for row in reply.get("Parameters", ())})
+            rows = required(reply, "Parameters", operation="get_parameters", region=region)
+            found.update({row["Name"]: row["Value"] for row in rows})
         return found
 
     async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:

@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -21,13 +21,20 @@ from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.aws_errors import not_aws, proof_of, translate
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.denials import Denials
+from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.replies import reject_foreign_replies, required
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
 FALLBACK_REGION = "us-east-1"
+
+T = TypeVar("T")
+
+# A million items: no account has as many of anything. An endpoint that is not AWS may hand out tokens for ever.
+MAX_PAGES = 1000
 
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
 _THREADS = 32  # asyncio's own pool would have six on two cores
@@ -67,33 +74,51 @@ class Session:
 
     async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         """One API call. `region` None: wherever the user is at home. Raises CloudError."""
-        work = functools.partial(self._call, service, region, operation, kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self._run(self._call, service, region, operation, kwargs)
+
+    async def _run(self, work: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
 
     async def pages(
         self, service: str, region: str | None, operation: str, key: str, **kwargs: Any
     ) -> list[dict[str, Any]]:
-        """All items below `key` of a paginated call. AWS may answer an empty page with a further one behind it."""
+        """All items below `key` of a paginated call, within EC2's limits. Raises CloudError.
+
+        AWS may answer an empty page with a further one behind it; the list itself is always in the answer.
+        """
+        parts = [
+            await self._pages_of(service, region, operation, key, part)
+            for part in (within_filter_limit(kwargs) if service == "ec2" else [kwargs])
+        ]
+        return parts[0] if len(parts) == 1 else without_duplicates(row for part in parts for row in part)
+
+    async def _pages_of(
+        self, service: str, region: str | None, operation: str, key: str, parameters: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        size = await self._run(self._page_size, service, region, operation, parameters)
+        parameters = {**parameters, **({"MaxResults": size} if size else {})}
         items: list[dict[str, Any]] = []
-        token: str | None = None
+        tokens: set[str] = set()
         while True:
-            more = {"NextToken": token} if token else {}
-            reply = await self.call(service, region, operation, **kwargs, **more)
-            items.extend(reply.get(key, ()))
-            token = reply.get("NextToken") or None
-            if token is None:
+            reply = await self.call(service, region, operation, **parameters)
+            items.extend(required(reply, key, operation=operation, region=region or ""))
+            token = reply.get("NextToken")
+            if not token:
                 return items
+            if token in tokens or len(tokens) >= MAX_PAGES:
+                raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
+            tokens.add(token)
+            parameters["NextToken"] = token
 
     async def everything(
         self, service: str, region: str | None, operation: str, **kwargs: Any
     ) -> dict[str, Any]:
         """All pages of a call in one answer, for services that page each in a way of their own. Raises CloudError."""
-        work = functools.partial(self._everything, service, region, operation, kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        return await self._run(self._everything, service, region, operation, kwargs)
 
     async def credentials_origin(self) -> str:
         """How botocore found the credentials; empty when it found none. Raises CloudError."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._origin)
+        return await self._run(self._origin)
 
     def _origin(self) -> str:
         try:
@@ -107,6 +132,13 @@ class Session:
         """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
+    def _page_size(
+        self, service: str, region: str | None, operation: str, parameters: dict[str, Any]
+    ) -> int | None:
+        client = self._client(service, region)
+        name = client.meta.method_to_api_mapping[operation]
+        return page_size(client.meta.service_model.operation_model(name), parameters)
+
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
@@ -119,8 +151,16 @@ class Session:
         client = self._client(service, region)
         if not client.can_paginate(operation):
             return self._call(service, region, operation, kwargs)
-        pages = client.get_paginator(operation).paginate(**kwargs)
-        return self._made(client, operation, region, pages.build_full_result)
+        limit = {"MaxItems": MAX_PAGES * MAX_PAGE_SIZE}
+        pages = client.get_paginator(operation).paginate(**kwargs, PaginationConfig=limit)
+        reply = self._made(client, operation, region, pages.build_full_result)
+        if "NextToken" in reply:  # what botocore adds when it stopped at the limit
+            raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
+        # Only S3 leaves empty lists out (Amazon S3 API reference, ListObjectVersions).
+        if service != "s3" and all(key.search(reply) is None for key in pages.result_keys):
+            listed = pages.result_keys[0].expression
+            raise not_aws(operation=operation, region=region or "", detail=f"{listed} is missing")
+        return reply
 
     def _made(
         self, client: Any, operation: str, region: str | None, call: Callable[[], dict[str, Any]]
@@ -170,7 +210,7 @@ class Session:
 
     def _new_client(self, session: boto3.Session, service: str, region: str) -> Any:
         try:
-            return session.client(
+            client = session.client(
                 service,
                 region_name=region,
                 endpoint_url=self._access.endpoint_url,
@@ -180,6 +220,8 @@ class Session:
             raise translate(error, operation="", region="") from error
         except ValueError as error:  # botocore's for an address that is none
             raise CloudError("InvalidEndpoint", str(error), operation="", region="") from error
+        reject_foreign_replies(client)
+        return client
 
 
 def _config(access: Access, service: str) -> Config:

@@ -1,0 +1,98 @@
+"""Whether a reply is one of AWS's. A proxy's or a sign-in page's, well formed by chance, parses into an empty answer.
+
+An empty answer would be read as "nothing exists", which is the worst that a program that deletes can believe.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.parsers import ResponseParserError
+
+from bacalhau_spot.cloud.aws_errors import not_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Class = TypeVar("Class", bound=type)
+
+_SUCCESS = range(200, 300)
+# The protocols whose success has the operation's name as its root (AWS Query and EC2 Query protocol of the Smithy specification).
+_NAMED_ROOT = frozenset({"ec2", "query"})
+_PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
+_JSON = frozenset({"json", "rest-json"})
+# It leaves out lists that have no items (SQS API reference, ListQueues, ListQueueTags, GetQueueAttributes).
+_MAY_BE_EMPTY = frozenset({"sqs"})
+
+# What reading a malformed answer raises: a member missing, of another type, not a number, out of range.
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+
+
+def reject_foreign_replies(client: Any) -> None:
+    """From now on a success of this client that is not in AWS's form raises ResponseParserError."""
+    client.meta.events.register("after-call", _check)
+
+
+def _check(*, http_response: Any, parsed: Any, model: Any, **_others: Any) -> None:
+    if http_response.status_code not in _SUCCESS:
+        return
+    # Every service of AWS numbers its replies, in a header or in the body (AWS General Reference, "AWS request identifiers").
+    if not parsed.get("ResponseMetadata", {}).get("RequestId"):
+        raise ResponseParserError("the reply has no request id")
+    protocol = model.service_model.resolved_protocol
+    if protocol in _NAMED_ROOT and not _has_root(http_response.content, f"{model.name}Response"):
+        raise ResponseParserError(f"the reply's root is not {model.name}Response")
+    if protocol in _JSON and model.output_shape is not None and model.output_shape.members:
+        _check_json(http_response.content, model)
+
+
+def _has_root(body: bytes, name: str) -> bool:
+    start = _PROLOG.sub(b"", body[:1000], count=1)
+    return start.startswith(f"<{name}".encode())
+
+
+def _check_json(body: bytes, model: Any) -> None:
+    if model.has_streaming_output or model.output_shape.serialization.get("payload"):
+        return
+    members = json.loads(body or b"null")
+    if not isinstance(members, dict):
+        raise ResponseParserError("the reply is not a JSON object")
+    reads = model.name.startswith(("Describe", "Get", "List"))
+    if reads and not members and model.service_model.service_name not in _MAY_BE_EMPTY:
+        raise ResponseParserError("the reply is an empty object")
+
+
+def refuses_malformed_replies(cls: Class) -> Class:
+    """A class decorator: each public coroutine of the class and its bases raises CloudError for an answer it cannot read.
+
+    These classes only translate, so whatever fails in them while they read an answer is about the answer.
+    """
+    for name in dir(cls):
+        method = getattr(cls, name)
+        if not name.startswith("_") and inspect.iscoroutinefunction(method):
+            setattr(cls, name, _translated(name, method))
+    return cls
+
+
+def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    async def read(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await method(self, *args, **kwargs)
+        except MALFORMED as error:
+            region = args[0] if args and isinstance(args[0], str) else ""
+            detail = f"{type(error).__name__} {error}".strip()
+            raise not_aws(operation=name, region=region, detail=detail) from error
+
+    return read
+
+
+def required(reply: dict[str, Any], key: str, *, operation: str, region: str) -> Any:
+    """The member of a reply that AWS always sends, also when the list is empty. Raises CloudError when it is missing."""
+    if key not in reply:
+        raise not_aws(operation=operation, region=region, detail=f"{key} is missing")
+    return reply[key]

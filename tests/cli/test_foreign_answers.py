@@ -1,0 +1,86 @@
+"""T2: what answers in AWS's place, well formed and with status 200, is never taken for an empty account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.program import Program
+
+PAGE = "<html><body>Sign in</body></html>"
+NUMBERED = "<Response><requestId>0b9d</requestId></Response>"
+FALSE_WORDS = ("verified", "nothing to delete", "no instances")
+
+
+def alive(sandbox: Any, region: str) -> int:
+    pages = sandbox.client(region=region).describe_instances()["Reservations"]
+    return sum(one["State"]["Name"] == "running" for page in pages for one in page["Instances"])
+
+
+@pytest.mark.parametrize("body", [PAGE, NUMBERED, ""], ids=["a page", "another root", "nothing"])
+@pytest.mark.parametrize(
+    "command", [["list"], ["destroy", "--yes"], ["nuke", "--force"]], ids=lambda line: line[0]
+)
+def test_a_stranger_in_one_region(sandbox: Any, program: Program, command: list[str], body: str) -> None:
+    """T2: `destroy` said "verified" over a region with three running nodes, and exited with 0."""
+    program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.settings.faults = [{"match": "ec2:*", "region": "eu-west-1", "code": "NotAws", "message": body}]
+    done = program(*command)
+    assert done.code not in {0, 1}, done.stderr
+    assert "eu-west-1" in done.stderr
+    assert not any(words in done.stdout + done.stderr for words in FALSE_WORDS)
+    assert "mistake" not in done.stderr
+    sandbox.settings.faults = []
+    assert alive(sandbox, "eu-west-1") == 1
+
+
+def test_a_stranger_for_one_operation(sandbox: Any, program: Program) -> None:
+    """T2: two launch templates were left behind a "verified"."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.settings.faults = [{"match": "DescribeLaunchTemplates", "code": "NotAws", "message": PAGE}]
+    done = program("destroy", "--yes")
+    assert done.code != 0
+    assert "verified" not in done.stderr
+    sandbox.settings.faults = []
+    assert len(sandbox.client().describe_launch_templates()["LaunchTemplates"]) == 1
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "DescribeRegions",
+        "CreateVpc",
+        "CreateSubnet",
+        "CreateFleet",
+        "CreateLaunchTemplate",
+        "ssm:GetParameters",
+    ],
+)
+@pytest.mark.parametrize("body", [PAGE, "{}"], ids=["a page", "an empty object"])
+def test_a_create_that_a_stranger_answers(sandbox: Any, program: Program, operation: str, body: str) -> None:
+    """T2: 26 of 1,008 faults ended in "this program made a mistake" (KeyError); `{}` from SSM was "no image"."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    sandbox.settings.faults = [{"match": operation, "code": "NotAws", "message": body}]
+    done = program("create", "--yes")
+    assert done.code == 1, done.stderr
+    assert "mistake" not in done.stderr
+    assert "shows no image" not in done.stderr
+    sandbox.settings.faults = []
+    assert program("destroy", "--yes").code == 0
+    assert alive(sandbox, "us-east-1") == 0
+
+
+def test_pages_that_do_not_end(sandbox: Any, program: Program) -> None:
+    """T8: an endless NextToken was followed for ever."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    body = (
+        '<DescribeTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>'
+        "<tagSet/><nextToken>again</nextToken></DescribeTagsResponse>"
+    )
+    sandbox.settings.faults = [{"match": "DescribeTags", "code": "NotAws", "message": body}]
+    done = program("list")
+    assert done.code == 5, done.stderr
+    assert sandbox.world.calls.count(("us-east-1", "ec2:DescribeTags", "ok")) < 100
