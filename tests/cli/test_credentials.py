@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import botocore.utils
 import pytest
@@ -248,11 +248,11 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
     """Once; the session is kept where the AWS CLI keeps its own."""
     asked: list[str] = []
 
-    def ask(prompt: str) -> str:
-        asked.append(prompt)
+    def ask(_: str, *, stream: TextIO) -> str:
+        asked.append(stream.getvalue().splitlines()[-1])  # type: ignore[attr-defined]  # a StringIO
         return "123456"
 
-    monkeypatch.setattr("bacalhau_spot.cli.invocation.getpass", ask)
+    monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
     user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
     for _ in range(2):
         # The role's keys are moto's, which the sandbox does not know.

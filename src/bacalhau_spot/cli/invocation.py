@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from getpass import getpass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
@@ -65,17 +64,29 @@ class Invocation:
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
         prompts.settle(decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin)
 
-    def confirm_typed(self, question: str, *, word: str, agreed: bool) -> None:
-        """As `confirm`, for what cannot be undone: the user types `word`."""
+    def confirm_typed(
+        self,
+        question: str,
+        *,
+        word: str,
+        agreed: bool,
+        danger: prompts.Danger = prompts.Danger.ERASES,
+        name: str = "",
+    ) -> None:
+        """As `confirm`, for what cannot be undone: the user types `word`, which is the `name` of what is deleted."""
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
         prompts.settle_typed(
             decision,
-            danger=prompts.Danger.ERASES,
+            danger=danger,
             question=question,
             word=word,
+            name=name,
             console=self.err,
             stdin=self.runtime.stdin,
         )
+
+    def _ask_secret(self, question: str) -> str:
+        return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
@@ -193,7 +204,7 @@ class Invocation:
                 self._access = Access(
                     profile=self.common.profile,
                     advisor_url=self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL),
-                    ask=getpass if self.runtime.interactive else None,
+                    ask=self._ask_secret if self.runtime.interactive else None,
                 )
             if self.common.debug:
                 self._access = replace(self._access, trace=self._trace)
