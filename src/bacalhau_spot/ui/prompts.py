@@ -7,7 +7,7 @@ import io
 import termios
 from enum import Enum
 from getpass import getpass
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, TextIO, cast
 
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -126,7 +126,7 @@ def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) 
 def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:
     """A line that is not shown while it is typed. Raises EOFError at the end of input, which botocore expects of its prompter."""
     _ask(question, console=console, stdin=stdin)
-    return getpass("", stream=console.file)
+    return getpass("", stream=cast("TextIO", console.file))
 
 
 def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
