@@ -180,6 +180,16 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert "1 too many" in user("status").stdout
 
 
+def test_the_rest_of_a_notice_is_told(sandbox: Any, program: Program) -> None:
+    """C11: `sandbox interrupt --notice-s 20` said `ends in 113 s`."""
+    program.configure(nodes=1, regions="[us-west-2]")
+    (node,) = created(program)
+    sandbox.clock.advance(200)
+    sandbox.server.interrupt("us-west-2", node, notice_s=20)
+    sandbox.clock.advance(5)
+    assert "ends in 15 s" in program("status", *HERE).stdout
+
+
 def test_without_an_api(sandbox: Any, program: Program) -> None:
     """Who has joined is what the consoles say, and that is good enough."""
     program.configure(nodes=2, regions="[us-west-2]")

@@ -326,8 +326,13 @@ CASES = [
         change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", ""),
     ),
     Case(
-        C.TOKEN, F, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
+        C.TOKEN, F, "an example's placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
     ),
+    # C4: somebody's own token may have such words in it.
+    Case(
+        C.TOKEN, W, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "secret-token-0123456789")
+    ),
+    Case(C.TOKEN, Mark.PASS, "there is one", "", change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b")),
     Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),

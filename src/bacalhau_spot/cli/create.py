@@ -52,7 +52,7 @@ def create(
     dry_run
         Show the plan and stop; nothing is changed.
     allow_removal
-        Also end the nodes that are more than the configuration asks for.
+        Also terminate the nodes that are more than the configuration asks for.
     max_price
         The most to pay for one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
         `none` for no limit.

@@ -68,7 +68,7 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
             errors=result.errors,
             warnings=result.warnings,
         )
-        jsonout.write(stdout, envelope, form=output)
+        jsonout.write(stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(result.exit_code)
 
 
@@ -81,8 +81,14 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""
         envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))
-        jsonout.write(world.stdout, envelope, form=output)
+        jsonout.write(world.stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(error.exit_code)
+
+
+def _as_typed_here(envelope: jsonout.Data, argv: list[str], world: Runtime) -> jsonout.Data:
+    """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
+    _, talk = consoles(argv, world)
+    return dict(jsonout.with_commands(envelope, talk.spoken))
 
 
 def interrupted() -> UserError:

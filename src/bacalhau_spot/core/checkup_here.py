@@ -134,9 +134,13 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
 
 # --- The orchestrator
 
+# What examples have in a token's place, as a whole; and what may be one, or somebody's own.
 _PLACEHOLDER = re.compile(
-    r"(?i)^<.*>$|your|change.?me|placeholder|example|secret.?token|^(token|xxx+|todo|none|null)$"
+    r"<.*>|(your|my|the|a)[-_ ]?(bacalhau[-_ ]?)?(secret[-_ ]?|auth[-_ ]?)?token([-_ ]?here)?"
+    r"|(secret|example|sample|test)?[-_ ]?token|change[-_ ]?(me|it)|placeholder|example|x{3,}|todo|none|null",
+    re.IGNORECASE,
 )
+_DOUBTFUL = re.compile(r"(your|secret|example)[-_ ]?token|change[-_ ]?me|placeholder", re.IGNORECASE)
 
 
 def token(secret: Secret | None) -> Finding:
@@ -157,8 +161,10 @@ def token(secret: Secret | None) -> Finding:
         return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
     if len(text.split()) != 1 or text != text.strip():
         return Finding(Check.TOKEN, Mark.FAIL, "it has spaces or line ends in it", fix)
-    if _PLACEHOLDER.search(text):
-        return Finding(Check.TOKEN, Mark.FAIL, "it looks like a placeholder", fix)
+    if _PLACEHOLDER.fullmatch(text):
+        return Finding(Check.TOKEN, Mark.FAIL, "it is an example's placeholder", fix)
+    if _DOUBTFUL.search(text):
+        return Finding(Check.TOKEN, Mark.WARN, "it looks like a placeholder", fix)
     return Finding(
         Check.TOKEN,
         Mark.PASS,

@@ -45,6 +45,9 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
 # Of these, the ones that are about the configuration's cluster, or about none: they know no --cluster.
 _NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
 _ANOTHER: Final = "--cluster"
+# About the configuration's file alone.
+_ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
+_FILE: Final = ("--config", "-c")
 
 
 class Terminal(Console):
@@ -66,7 +69,9 @@ class Terminal(Console):
 
         def said(found: re.Match[str]) -> str:
             verb = found[1]
-            flags = self.flags if verb in _ABOUT_THE_CLUSTER else ()
+            flags = self.flags if verb in _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE else ()
+            if verb in _ABOUT_THE_FILE:
+                flags = tuple(flag for flag in flags if flag.startswith(_FILE))
             if verb in _NOT_ABOUT_ANOTHER:
                 flags = tuple(one for one in flags if not one.startswith(_ANOTHER))
             return " ".join((self.program, verb, *flags))

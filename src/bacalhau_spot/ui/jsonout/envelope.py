@@ -12,7 +12,7 @@ from bacalhau_spot.ui.filtered import FilteredStream
 from bacalhau_spot.ui.problems import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bacalhau_spot.errors import UserError
     from bacalhau_spot.ui.jsonout.values import Data
@@ -45,6 +45,21 @@ def envelope(
         "errors": [error_data(error) for error in errors],
         "warnings": list(warnings),
     }
+
+
+# Where sentences stand that name commands.
+_WORDS = frozenset({"errors", "warnings", "hint", "fix"})
+
+
+def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = False) -> Any:
+    """`value` with the commands in its sentences as `spoken` has them; what is data is left as it is."""
+    if isinstance(value, dict):
+        return {
+            key: with_commands(inner, spoken, words=words or key in _WORDS) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [with_commands(inner, spoken, words=words) for inner in value]
+    return spoken(value) if words and isinstance(value, str) else value
 
 
 def error_data(error: UserError) -> Data:

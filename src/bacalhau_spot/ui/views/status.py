@@ -210,21 +210,22 @@ _RANK = {
 
 
 def _sentence(status: Status) -> RenderableType:
-    """`28 of 30 nodes joined, 1 on its way, 1 missing`"""
+    """`28 of 30 nodes joined, 1 on its way, 1 missing`; `6 of 6 nodes joined, 2 requested: 4 too many`"""
     if not status.nodes and not status.wanted_in_all:
         where = plural(len(status.sight.looked_into), "region")
         return Text(f"no nodes of {status.cluster} in {where}", style="bold")
     whole = status.whole
-    of = whole.present if whole.wanted is None else whole.wanted
+    of = whole.present if whole.wanted is None or status.surplus else whole.wanted
     verb = "joined" if status.sight.asked is Asked.ANSWERED else "joined, by their consoles"
     counts = [
         (whole.count(Severity.WAITING), "on the way"),
         (whole.count(Severity.BAD), "in trouble"),
         (whole.count(Severity.UNKNOWN), "unknown"),
         (status.missing or 0, "not seen" if status.sight.unseen else "missing"),
-        (status.surplus or 0, "too many"),
     ]
     rest = "".join(f", {count} {words}" for count, words in counts if count)
+    if status.surplus:
+        rest += f", {whole.wanted} requested: {status.surplus} too many"
     text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
     return Said(f"{status.cluster}: {text}", style="bold green" if status.as_asked else "bold yellow")
 
@@ -281,7 +282,7 @@ def _to_do(status: Status, *, ghosts: Sequence[Node]) -> list[RenderableType]:
     if status.missing and not status.sight.unseen:
         lines.append(Said("`bacalhau-spot create` launches what is missing", prefix="missing: "))
     if status.surplus:
-        what = "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for"
+        what = "`bacalhau-spot create --allow-removal` terminates them"
         lines.append(Said(what, prefix="too many: "))
     if ghosts:
         lines.append(
