@@ -73,6 +73,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.iam_policy:iam_policy",
         "Print the least-privilege IAM policy for what the configuration needs.",
     ),
+    "explain": (
+        "bacalhau_spot.cli.explain:explain",
+        "Print a page of the documentation, or what an error means and what to do about it. Asks nobody.",
+    ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (

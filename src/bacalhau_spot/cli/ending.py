@@ -9,7 +9,8 @@ from bacalhau_spot.cli import account
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.errors import ISSUES_URL, ExitCode, UserError
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.project import REPORT
 from bacalhau_spot.ui import console, csvout, jsonout, views
 from bacalhau_spot.ui.filtered import with_secrets
 
@@ -126,5 +127,5 @@ def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> 
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(text, encoding="utf-8")
     except OSError:
-        return f"run the command again with --debug and please report what it prints at {ISSUES_URL}"
-    return f"please report it at {ISSUES_URL} with the file {log}"
+        return f"run the command again with --debug; {REPORT} with what it prints"
+    return f"{REPORT} with the file {log}"

@@ -220,17 +220,22 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
 # --- This machine
 
 
-def version(mine: str, *, newest: str | None, why: str = "") -> Finding:
+def unpublished(mine: str) -> Finding:
+    """No package index has this program, so nothing newer can be asked for."""
+    return Finding(Check.VERSION, Mark.PASS, mine)
+
+
+def version(mine: str, *, package: str, newest: str | None, why: str = "") -> Finding:
     if newest is None:
         return Finding(
             Check.VERSION,
             Mark.WARN,
             f"{mine}; whether there is a newer one could not be told ({why})",
-            "it keeps nobody from a create; `pip index versions bacalhau-spot` asks again",
+            f"it keeps nobody from a create; `pip index versions {package}` asks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(
-            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", "pip install --upgrade bacalhau-spot"
+            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", f"pip install --upgrade {package}"
         )
     return Finding(Check.VERSION, Mark.PASS, f"{mine} is the newest")
 

@@ -63,11 +63,11 @@ def unreached_view(node: Instance, *, closed: bool) -> Group:
 
 def _reasons(*, closed: bool, private: bool) -> list[Said]:
     if closed:
-        first = "its port 22 is closed, because `ssh_cidrs` is none; docs/ssh.md has the command that opens it to you"
+        first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` says how to open it"
     else:
         first = (
             "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
-            "docs/ssh.md has the command that admits it"
+            "`bacalhau-spot explain ssh` has the command that admits it"
         )
     lines = [Said(first, prefix="  - ")]
     if private:

@@ -197,6 +197,14 @@ def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
     return verbatim(escaped(json.dumps(data, indent=2, ensure_ascii=ascii_only)))
 
 
+def pages_view(titles: Mapping[str, str]) -> Group:
+    """The documentation's pages."""
+    return Group(
+        Columns(("page", "about"), list(titles.items())),
+        *next_commands(("bacalhau-spot explain PAGE",)),
+    )
+
+
 def tree_view(data: Mapping[str, Any]) -> Columns:
     """Nested facts, a line each, with dotted names."""
     return Columns(("what", "is"), _flat(data, ""))
