@@ -50,6 +50,8 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     from bacalhau_spot.cli.runtime import Runtime as World  # noqa: PLC0415
 
     world = runtime or World.real(tuple(argv))
+    if runtime is None:  # what libraries print takes the same way out
+        sys.stdout, sys.stderr = world.stdout, world.stderr
     try:
         app = tree.build(argv, console=ending.help_console(argv, world))
         command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)

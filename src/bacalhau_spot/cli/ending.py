@@ -9,6 +9,7 @@ from bacalhau_spot.cli import account
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.project import REPORT
 from bacalhau_spot.ui import console, csvout, jsonout, views
@@ -125,7 +126,7 @@ def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> 
     log = world.state_dir / f"error-{world.run_id[:8]}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8")
+        log.write_text(sanitized(text), encoding="utf-8")
     except OSError:
         return f"run the command again with --debug; {REPORT} with what it prints"
     return f"{REPORT} with the file {log}"
