@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
 import bacalhau_spot
 from bacalhau_spot import project
+from bacalhau_spot.cli import run
 from bacalhau_spot.cli.explain import packaged
+from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.verdict import FAMILIES, NUANCES, TABLE, judge
 from bacalhau_spot.ui.pages import find, sections, topic_of
 from support.program import Program
@@ -81,6 +84,17 @@ def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(program: Program) ->
     contract("explain", program("explain", "clock", "-o", "json").data)
     wrong = program("explain", "stauts")
     assert wrong.code == 2 and "did you mean status" in wrong.stderr
+
+
+def test_a_page_is_printed_as_it_is(tmp_path: Path) -> None:
+    """What stands on it to be copied is no secret."""
+    for form in ("table", "json"):
+        argv, out = ["explain", "sandbox", "-o", form], StringIO()
+        world = Runtime(
+            environ={}, cwd=tmp_path, home=tmp_path, stdin=StringIO(), stdout=out, stderr=StringIO()
+        )
+        assert run(argv, runtime=world) == 0
+        assert "AWS_SECRET_ACCESS_KEY=sandbox-secret-access-key" in out.getvalue()
 
 
 def test_an_error_names_what_can_be_run(program: Program) -> None:

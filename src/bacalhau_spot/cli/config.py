@@ -58,7 +58,7 @@ def upgrade(
     new = configuration.upgrade(old, file=path.name)
     if not write or new == old:
         return Result(
-            "config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new}, own_file=True
+            "config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new}, unredacted=True
         )
     backup = path.with_name(f"{path.name}.old")
     configuration.write(backup, old)
@@ -67,7 +67,7 @@ def upgrade(
         "config upgrade",
         view=views.sentence(f"{path} is in the present form; the old one is {backup}"),
         data={"path": str(path), "backup": str(backup), "text": new},
-        own_file=True,
+        unredacted=True,
     )
 
 

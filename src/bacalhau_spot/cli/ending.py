@@ -48,7 +48,7 @@ def _consoles(
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
-    stdout = with_secrets(world.stdout) if result.own_file else world.stdout
+    stdout = with_secrets(world.stdout) if result.unredacted else world.stdout
     if result.told:
         return int(result.exit_code) if result.foreign_code is None else result.foreign_code
     if output in _FOR_PEOPLE:

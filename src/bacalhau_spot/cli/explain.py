@@ -51,7 +51,12 @@ def explain(
             hint=f"did you mean {', '.join(near)}?" if near else "`bacalhau-spot explain` lists the pages",
             exit_code=ExitCode.USAGE,
         )
-    return Result("explain", view=views.verbatim(text), data={"topic": topic, "text": text, "pages": None})
+    return Result(
+        "explain",
+        view=views.verbatim(text),
+        data={"topic": topic, "text": text, "pages": None},
+        unredacted=True,
+    )
 
 
 def packaged() -> dict[str, str]:

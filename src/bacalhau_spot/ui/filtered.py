@@ -64,5 +64,5 @@ def filtered(stream: TextIO, *, hide: Hide = str) -> TextIO:
 
 
 def with_secrets(stream: TextIO) -> TextIO:
-    """The same stream for a file of the user's own, which is to be printed as it is."""
+    """The same stream for what is to be printed as it is: a file of the user's own, or a page of ours."""
     return filtered(stream)
