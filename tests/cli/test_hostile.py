@@ -7,6 +7,7 @@ file, the command line. Rich's own styling stays.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -96,6 +97,12 @@ def hostile(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> 
         "_lines",
         lambda *_: [f"bacalhau-spot: 2026-11-25T09:29:42Z failed: docker: {HOSTILE}"],
     )
+    ssh = program.folder / "bin" / "ssh"
+    ssh.parent.mkdir()
+    (program.folder / "said").write_text(HOSTILE)
+    ssh.write_text(f"#!/bin/sh\ncat {program.folder}/said; cat {program.folder}/said >&2\n")
+    ssh.chmod(0o755)
+    program.environ["PATH"] = f"{ssh.parent}:{os.environ['PATH']}"
     with stand_in() as orchestrator:
         path = program.configure(
             nodes=3, regions="[us-west-2]", more=f"  api: {{host: '{orchestrator.url}'}}\n"
@@ -118,6 +125,9 @@ def test_nodes_and_the_orchestrator(hostile: Hostile) -> None:
         hostile("console", "us-west-2a", "-o", form)
         hostile("prune", "--dry-run", "-o", form)
         hostile("list", "--region", "us-west-2", "-o", form)
+        before = hostile.said.count("evil")
+        hostile("ssh", "--all", "-o", form, "--", "uptime")
+        assert hostile.said.count("evil") > before
         hostile("nuke", "--dry-run", "--regions", "us-west-2", "-o", form)
     assert "evil" in hostile.said
 
