@@ -7,11 +7,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-# Where the pages that errors name are read.
-DOCS_URL = "https://github.com/bacalhau-project/bacalhau-spot/blob/main"
-# Where mistakes of this program are reported.
-ISSUES_URL = "https://github.com/bacalhau-project/bacalhau-spot/issues"
-
 
 class ExitCode(IntEnum):
     """How the program ends. The documentation's table is generated from here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import botocore.utils
 import pytest
@@ -71,20 +71,20 @@ def refused(done: Done, *words: str, code: int = 4) -> None:
     assert done.code == code, done.stdout + done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-    for part in ("error: ", "hint: ", "docs/errors.md#", *words):
+    for part in ("error: ", "hint: ", "docs: bacalhau-spot explain ", *words):
         assert part in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID}, ["are incomplete", "#half-credentials"]),
-        ({}, ["no AWS credentials were found", "add --sandbox", "#no-credentials"]),
+        ({"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID}, ["are incomplete", "explain half-credentials"]),
+        ({}, ["no AWS credentials were found", "add --sandbox", "explain no-credentials"]),
         ({"AWS_PROFILE": "wrok"}, ["no AWS profile of that name", "(wrok)", "aws configure list-profiles"]),
         ({"AWS_DEFAULT_PROFILE": "wrok"}, ["no AWS profile of that name", "(wrok)"]),
-        ({"AWS_DEFAULT_REGION": "us east 1"}, ["does not exist", "us east 1", "#home-region"]),
-        ({"AWS_METADATA_SERVICE_TIMEOUT": "soon"}, ["cannot be used", "'soon'", "#aws-config"]),
-        ({"AWS_ENDPOINT_URL": "nonsense"}, ["cannot be used", "nonsense", "#aws-config"]),
+        ({"AWS_DEFAULT_REGION": "us east 1"}, ["does not exist", "us east 1", "explain home-region"]),
+        ({"AWS_METADATA_SERVICE_TIMEOUT": "soon"}, ["cannot be used", "'soon'", "explain aws-config"]),
+        ({"AWS_ENDPOINT_URL": "nonsense"}, ["cannot be used", "nonsense", "explain aws-config"]),
     ],
 )
 def test_what_the_environment_says(user: User, variables: dict[str, str], words: list[str]) -> None:
@@ -109,25 +109,25 @@ FAIL = f"credential_process = {sys.executable} -c \"import sys; sys.exit('vault 
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("[profile work\nregion = x\n", ["cannot be used", "config", "#aws-config"]),
+        ("[profile work\nregion = x\n", ["cannot be used", "config", "explain aws-config"]),
         (
             "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/a\nsource_profile = gone\n",
-            ['source_profile "gone"', "#aws-config"],
+            ['source_profile "gone"', "explain aws-config"],
         ),
-        ("[profile work]\nrole_arn = arn:aws:iam::123456789012:role/a\n", ["#half-credentials"]),
+        ("[profile work]\nrole_arn = arn:aws:iam::123456789012:role/a\n", ["explain half-credentials"]),
         (f"[profile work]\n{FAIL}\n", ["credential_process gave no credentials", "vault is locked"]),
-        (f"[profile work]\n{PRINT.format('what?')}\n", ["is not JSON", "#credential-process"]),
+        (f"[profile work]\n{PRINT.format('what?')}\n", ["is not JSON", "explain credential-process"]),
         (
             "[profile work]\ncredential_process = /no/such/program\n",
-            ["/no/such/program", "#credential-file"],
+            ["/no/such/program", "explain credential-file"],
         ),
         (
             "[profile work]\nrole_arn = arn:aws:iam::123456789012:role/a\nweb_identity_token_file = /no/token\n",
-            ["/no/token", "#credential-file"],
+            ["/no/token", "explain credential-file"],
         ),
         (ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"), ["MFA code"]),
-        (SSO, ["not signed in to AWS", "`aws sso login --profile work`", "#sso"]),
-        ("[profile work]\nlogin_session = arn:aws:sts::1:x\n", ["#missing-library"]),
+        (SSO, ["not signed in to AWS", "`aws sso login --profile work`", "explain sso"]),
+        ("[profile work]\nlogin_session = arn:aws:sts::1:x\n", ["explain missing-library"]),
     ],
 )
 def test_what_a_profile_says(user: User, config: str, words: list[str]) -> None:
@@ -143,7 +143,7 @@ def test_a_program_that_does_not_end(user: User, monkeypatch: pytest.MonkeyPatch
     """It may be waiting for an answer that nobody sees the question of."""
     monkeypatch.setattr(credentials, "PROCESS_S", 0.2)
     user.aws(f'[profile work]\ncredential_process = {sys.executable} -c "import time; time.sleep(600)"\n')
-    refused(user.list("--profile", "work"), "did not end", "#slow-credential-process")
+    refused(user.list("--profile", "work"), "did not end", "explain slow-credential-process")
 
 
 def test_an_sso_session_that_has_ended(user: User) -> None:
@@ -177,10 +177,10 @@ def test_the_checkup_names_the_profile_too(user: User) -> None:
         (
             "User: arn:aws:iam::1:user/ann is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/a",
             "AccessDenied",
-            ["may not take on the role", "AssumeRole: AccessDenied", "#assume-role"],
+            ["may not take on the role", "AssumeRole: AccessDenied", "explain assume-role"],
         ),
         ("The security token included in the request is expired", "ExpiredToken", ["have expired", "--profile work"]),
-        ("STS is not activated in this region", "RegionDisabledException", ["#sts-region"]),
+        ("STS is not activated in this region", "RegionDisabledException", ["explain sts-region"]),
     ],
 )  # fmt: skip
 def test_a_role_that_is_refused(sandbox: Any, user: User, message: str, code: str, words: list[str]) -> None:
@@ -218,7 +218,7 @@ def test_keys_and_a_profile_at_once(user: User) -> None:
     assert "note:" not in user.list().stderr
     user.set(AWS_ACCESS_KEY_ID=ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY="wrong-secret-wrong-secret")
     done = user.list()
-    refused(done, "AWS_PROFILE=work is not; to use the profile, add --profile work", "#wrong-secret")
+    refused(done, "AWS_PROFILE=work is not; to use the profile, add --profile work", "explain wrong-secret")
     chosen = user.list("--profile", "work")
     assert chosen.code == 0
     assert "AWS_ACCESS_KEY_ID in the environment is not" in chosen.stderr
@@ -248,11 +248,11 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
     """Once; the session is kept where the AWS CLI keeps its own."""
     asked: list[str] = []
 
-    def ask(prompt: str) -> str:
-        asked.append(prompt)
+    def ask(_: str, *, stream: TextIO) -> str:
+        asked.append(stream.getvalue().splitlines()[-1])  # type: ignore[attr-defined]  # a StringIO
         return "123456"
 
-    monkeypatch.setattr("bacalhau_spot.cli.invocation.getpass", ask)
+    monkeypatch.setattr("bacalhau_spot.ui.prompts.getpass", ask)
     user.aws(ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"))
     for _ in range(2):
         # The role's keys are moto's, which the sandbox does not know.

@@ -7,14 +7,18 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bacalhau_spot.cli import account, streams
+from bacalhau_spot.cli.running import Engine
+from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.denials import explained
+from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.refused import refused_action
 from support.program import Program
@@ -199,3 +203,32 @@ def test_an_action_is_named_as_it_is_granted() -> None:
         refused_action(replace(problem, operation="ListTagsForResource")) == "ListTagsForResource"
     )  # of several services
     assert refused_action(replace(problem, operation="Unheard")) == "Unheard"
+
+
+def test_hints_in_json_have_the_options_in_use(program: Program) -> None:
+    """C12: a command in an error is typed as this one was, for programs too."""
+    other = program.configure().rename(program.folder / "other.yaml")
+    done = program("prune", "--config", str(other), "-o", "json")
+    assert done.code == 2
+    assert f"`bacalhau-spot configure --config {other} --set " in done.envelope["errors"][0]["hint"]
+
+
+def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C12: with the options of this run, like every other hint."""
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    monkeypatch.setattr("bacalhau_spot.cli.running.os._exit", leave)
+    stderr = StringIO()
+    world = Runtime(
+        environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=StringIO(), stderr=stderr,
+        argv=("create", "--sandbox", "--config", "other.yaml"),
+    )  # fmt: skip
+    engine = Engine(world, Access(access_key_id="k", secret_access_key="s"), api_s=1)
+    engine._interrupted()
+    with pytest.raises(SystemExit), engine:
+        engine._interrupted()
+    assert "`bacalhau-spot list --sandbox --config other.yaml` shows what there is" in stderr.getvalue()

@@ -20,6 +20,7 @@ import urllib3.exceptions
 from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
 from bacalhau_spot.sandbox.ec2 import places
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
+from bacalhau_spot.ui.pages import topic_of
 from support.certificates import self_signed
 from support.orchestrator import stand_in
 from support.program import Done, Program
@@ -74,6 +75,10 @@ ORCHESTRATOR = [
 ORCHESTRATORS = frozenset(row.code for row in ORCHESTRATOR)
 
 
+def errors_topic(name: str) -> str:
+    return topic_of(f"docs/errors.md#{name}")
+
+
 def told(done: Done, verdict: Verdict, code: str, *, message: str, exit_code: int) -> None:
     """What happened, AWS's code once and its words, the hint if there is one, the place in the documentation."""
     assert done.code == exit_code, (code, done.stdout, done.stderr)
@@ -82,7 +87,7 @@ def told(done: Done, verdict: Verdict, code: str, *, message: str, exit_code: in
     assert message in text, (code, text)
     assert text.count(f" {code}: ") <= 1, (code, text)
     assert code in text
-    assert f"docs/errors.md#{verdict.name}" in text
+    assert f"explain {errors_topic(verdict.name)}" in text
     assert ("hint: " in text) == bool(verdict.hint), (code, text)
     assert "Traceback" not in text
 
@@ -314,7 +319,7 @@ def test_many_refusals_at_once(
         assert verdict.told(region) in text
         assert MAKING[name].code in text
     worst = min(judge(MAKING[name].code).fault for name in names)
-    first = done.stderr.rpartition("docs/errors.md#")[2].split()[0]
+    first = done.stderr.rpartition("docs: bacalhau-spot explain ")[2].split()[0]
     assert judge(MAKING[first].code).fault is worst
     assert done.code == max(MAKING[name].exit_code for name in names)
     assert f"0 of {len(names)} nodes running" in done.stdout
@@ -349,7 +354,7 @@ def test_a_refusal_while_deleting(sandbox: Any, program: Program, name: str) -> 
     text = " ".join((done.stdout + done.stderr).split())
     verdict = next(one for one in TABLE.values() if one.name == name)
     assert verdict.told("us-east-1") in text
-    assert f"docs/errors.md#{name}" in text
+    assert f"explain {name}" in text
     assert vpc_id in done.stdout
     assert any(vpc_id in line for line in sandbox.leftovers())
 
@@ -396,7 +401,7 @@ def test_a_protected_instance(sandbox: Any, program: Program) -> None:
     done = program("destroy", "--yes")
     assert done.code == 1
     assert "--disable-protection" in done.stderr
-    assert "docs/errors.md#protected" in done.stderr
+    assert "explain protected" in done.stderr
     assert program("destroy", "--yes", "--disable-protection").code == 0
 
 
@@ -409,7 +414,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     assert done.code == 4
     assert "is left, and would start another (LauncherLives)" in done.stderr
     assert "also: something of ours is used by something that stays (HeldByAnother)" in done.stderr
-    assert "docs/errors.md#not-permitted" in done.stderr
+    assert "explain not-permitted" in done.stderr
     assert done.stdout.index("1 launch template") < done.stdout.index("left: ")
     assert any(line.split()[1] == "instance" for line in sandbox.leftovers())
 

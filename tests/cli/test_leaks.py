@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from io import StringIO
 from typing import Any
 
 import botocore.exceptions
@@ -11,7 +13,8 @@ from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.sandbox.world import SECRET_ACCESS_KEY
+from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from bacalhau_spot.ui import jsonout
 from support.leaks import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN
 from support.program import CONFIG, Program
 
@@ -82,3 +85,67 @@ def test_labels_give_away_what_is_not_known(program: Program) -> None:
         assert "abcdefghijkl" not in redacted(text, world)
     plain = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY both, or neither and AWS_PROFILE"
     assert redacted(plain, world) == plain
+
+
+@pytest.mark.parametrize("form", ["table", "json", "yaml", "ndjson"])
+@pytest.mark.parametrize(
+    "command", [["list"], ["destroy", "--yes"], ["destroy", "--dry-run", "--debug"]], ids="-".join
+)
+def test_aws_quotes_secrets(sandbox: Any, user: Program, command: list[str], form: str) -> None:
+    """T7: what AWS says of a refusal leaves without them in every form; the planted ones are looked for by the fixture."""
+    quoted = f'{" ".join(PLANTED)}, "SecretAccessKey": "abcdefghijkl", password=mnopqrstuv'
+    sandbox.world.settings.faults = [
+        {
+            "match": name,
+            "region": "us-west-1",
+            "code": "UnauthorizedOperation",
+            "message": quoted,
+            "status": 403,
+        }
+        for name in ("ec2:DescribeInstances", "ec2:DescribeVpcs")
+    ]
+    done = user(*command, "-o", form)
+    said = done.stdout + done.stderr
+    assert "***" in said
+    assert "abcdefghijkl" not in said and "mnopqrstuv" not in said
+    if form == "json":
+        assert done.envelope["errors"]
+
+
+def test_a_secret_with_quotes_and_blanks_is_hidden_in_json_and_where_a_line_ended(program: Program) -> None:
+    """T7: JSON spells it otherwise, and a narrow window folds it."""
+    stream = StringIO()
+    world = Runtime(
+        environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=stream, stderr=stream
+    )
+    world.secrets.add('open "sesame\\ now')
+    jsonout.write(world.stdout, {"a": [{"b": 'it is open "sesame\\ now!'}]}, form="json")
+    world.stdout.write('open "sesame\\\n  now')
+    assert "sesame" not in stream.getvalue()
+    document, rest = stream.getvalue()[:-3], stream.getvalue()[-3:]
+    assert (json.loads(document), rest) == ({"a": [{"b": "it is ***!"}]}, "***")
+
+
+def test_keys_of_a_profile_are_known_secrets(
+    sandbox: Any, user: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T7: from ~/.aws/credentials as from the environment."""
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):
+        monkeypatch.delenv(name)
+        user.environ.pop(name, None)
+    path = user.folder / "home" / "credentials"
+    path.parent.mkdir()
+    path.write_text(
+        f"[default]\naws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
+    )
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    sandbox.world.settings.faults = [
+        {
+            "match": "ec2:DescribeInstances",
+            "code": "UnauthorizedOperation",
+            "message": SECRET_ACCESS_KEY,
+            "status": 403,
+        }
+    ]
+    done = user("list", "-o", "json")
+    assert done.code != 0 and "***" in done.stdout

@@ -31,14 +31,14 @@ def refused(done: Done, *words: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (SILENT, ["did not answer in time", "ReadTimeoutError", "#time-out"]),
-        (None, ["cut off", "#cut-off"]),
-        (HALF, ["is not AWS", "#not-aws"]),
-        (page("200 OK"), ["is not AWS", "#not-aws"]),
-        (page("302 Found"), ["is not AWS", "#not-aws"]),
-        (page("403 Forbidden", "<html>blocked"), ["is not AWS", "#not-aws"]),
-        (page("502 Bad Gateway", ""), ["trouble of its own", "#aws-trouble"]),
-        (page("407 Proxy Authentication Required"), ["HTTPS_PROXY", "#proxy"]),
+        (SILENT, ["did not answer in time", "ReadTimeoutError", "explain time-out"]),
+        (None, ["cut off", "explain cut-off"]),
+        (HALF, ["is not AWS", "explain not-aws"]),
+        (page("200 OK"), ["is not AWS", "explain not-aws"]),
+        (page("302 Found"), ["is not AWS", "explain not-aws"]),
+        (page("403 Forbidden", "<html>blocked"), ["is not AWS", "explain not-aws"]),
+        (page("502 Bad Gateway", ""), ["trouble of its own", "explain aws-trouble"]),
+        (page("407 Proxy Authentication Required"), ["HTTPS_PROXY", "explain proxy"]),
     ],
     ids=["silent", "hangs up", "half", "page", "redirect", "blocked", "gateway", "proxy"],
 )
@@ -55,7 +55,7 @@ def test_what_answers_in_the_place_of_aws(
 def test_nobody_listens(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and again for ten seconds."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{closed_port()}")
-    refused(program("list"), "could not be reached", "EndpointConnectionError", "#unreachable")
+    refused(program("list"), "could not be reached", "EndpointConnectionError", "explain unreachable")
 
 
 def test_a_name_that_dns_does_not_know(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_a_name_that_dns_does_not_know(program: Program, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sts.eu-wets-1.invalid")
-    refused(program("list"), "DNS does not answer", "sts.eu-wets-1.invalid", "#dns")
+    refused(program("list"), "DNS does not answer", "sts.eu-wets-1.invalid", "explain dns")
 
 
 def test_a_proxy_that_is_not_there(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,14 +75,14 @@ def test_a_proxy_that_is_not_there(program: Program, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("HTTP_PROXY", f"http://{closed_port()}")
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
-    refused(program("list"), "the proxy between here and AWS", "unset HTTPS_PROXY", "#proxy")
+    refused(program("list"), "the proxy between here and AWS", "unset HTTPS_PROXY", "explain proxy")
 
 
 def test_plain_http_where_tls_should_be(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """No certificate to speak of."""
     with liar(page("400 Bad Request")) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
-        refused(program("list"), "no secure connection", "SSLError", "#tls")
+        refused(program("list"), "no secure connection", "SSLError", "explain tls")
 
 
 @pytest.fixture
@@ -133,4 +133,4 @@ def test_a_certificate_that_nobody_knows(
 ) -> None:
     """What helps is the proxy's own certificate, or the right time."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{stranger}")
-    refused(program("list"), "is not trusted here", "AWS_CA_BUNDLE", "#certificate")
+    refused(program("list"), "is not trusted here", "AWS_CA_BUNDLE", "explain certificate")

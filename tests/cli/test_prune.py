@@ -117,7 +117,7 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
     asked = user("prune", answers="y\n")
     assert asked.code == 0, asked.stderr
     assert ELSEWHERE in asked.stderr
-    assert "Remove 1 node from the orchestrator?" in asked.stderr
+    assert "Remove 1 node of bacalhau-aws-spot from the orchestrator http:" in asked.stderr
     assert "1 node removed from the orchestrator" in asked.stdout
     assert f"bacalhau-{ELSEWHERE}" not in there.names
     assert user("prune", "--yes").code == 0

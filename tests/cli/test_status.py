@@ -180,6 +180,16 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert "1 too many" in user("status").stdout
 
 
+def test_the_rest_of_a_notice_is_told(sandbox: Any, program: Program) -> None:
+    """C11: `sandbox interrupt --notice-s 20` said `ends in 113 s`."""
+    program.configure(nodes=1, regions="[us-west-2]")
+    (node,) = created(program)
+    sandbox.clock.advance(200)
+    sandbox.server.interrupt("us-west-2", node, notice_s=20)
+    sandbox.clock.advance(5)
+    assert "ends in 15 s" in program("status", *HERE).stdout
+
+
 def test_without_an_api(sandbox: Any, program: Program) -> None:
     """Who has joined is what the consoles say, and that is good enough."""
     program.configure(nodes=2, regions="[us-west-2]")
@@ -244,3 +254,61 @@ def test_watching(sandbox: Any, user: Program) -> None:
     user.clock = Expiring(sandbox.clock)
     expiring = user("status", *HERE, "--watch")
     assert expiring.code == 0 and "--- the look failed: DescribeInstances: " in expiring.stdout
+
+
+def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program: Program) -> None:
+    """A3: two clusters created and destroyed, then one node interrupted: one dead row, and who ended the others."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    created(program)
+    assert program("destroy", "--yes").code == 0
+    program.configure(nodes=3, regions="[us-west-2]")
+    created(program)
+    sandbox.clock.advance(20)
+    (somebody_s,) = created_later(sandbox, program)
+    sandbox.clock.advance(60)
+    taken = created_now(sandbox)[0]
+    sandbox.server.interrupt("us-west-2", taken, notice_s=1)
+    sandbox.clock.advance(20)
+
+    done = program("status")
+    rows = [line for line in done.stdout.splitlines() if " i-" in line and "us-" in line[:3]]
+    assert [line for line in rows if "terminated by" in line] == []
+    assert len([line for line in rows if taken in line and "interrupted by AWS" in line]) == 1
+    assert len(rows) == 3 and "us-east-1" not in done.stdout
+    assert "2 terminated by destroy on this machine, 1 terminated by a user" in done.stdout
+    assert "1 missing" in done.stdout
+
+    nodes = {one["id"]: one for one in program("status", "-o", "json").data["nodes"]}
+    assert len(nodes) == 6  # programs get all
+    assert sum(one["terminated_by"] == "destroy" for one in nodes.values()) == 2
+    wide = program("status", "-o", "wide").stdout
+    assert "terminated by destroy on this machine " in wide and somebody_s in wide
+
+
+def created_now(sandbox: Any) -> list[str]:
+    """The nodes that run."""
+    return [
+        one["InstanceId"]
+        for reservation in sandbox.client("ec2", "us-west-2").describe_instances()["Reservations"]
+        for one in reservation["Instances"]
+        if one["State"]["Name"] == "running"
+    ]
+
+
+def created_later(sandbox: Any, program: Program) -> list[str]:
+    """Somebody ends a node by hand and creates it anew; the one that ended."""
+    ended = created_now(sandbox)[:1]
+    sandbox.client("ec2", "us-west-2").terminate_instances(InstanceIds=ended)
+    sandbox.clock.advance(20)
+    created(program)
+    return ended
+
+
+def test_right_after_create_and_destroy_no_dead_are_listed(sandbox: Any, program: Program) -> None:
+    """A3, README's own way: what destroy terminated is one line."""
+    program.configure(nodes=2, regions="[us-west-2]")
+    created(program)
+    assert program("destroy", "--yes").code == 0
+    shown = program("status").stdout
+    assert " i-" not in shown
+    assert "2 instances that have ended are not listed (2 terminated by destroy on this machine)" in shown

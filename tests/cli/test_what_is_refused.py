@@ -129,7 +129,9 @@ def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: Program)
     refuse(sandbox, "ec2:TerminateInstances", "InternalError", status=500)
     done = program("create", "--allow-removal", "--yes")
     assert (done.code, "TerminateInstances: InternalError" in one_line(done.stderr)) == (1, True), done.stdout
-    assert "2 of 1 node running" in done.stdout and "create --allow-removal" in done.stdout
+    assert (
+        "2 nodes running, 1 requested: 1 too many" in done.stdout and "create --allow-removal" in done.stdout
+    )
     refuse(sandbox, "ec2:TerminateInstances")
     assert program("create", "--allow-removal", "--yes").code == 4
     refuse(sandbox)

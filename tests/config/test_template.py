@@ -34,11 +34,13 @@ def test_the_template_loads_as_the_defaults(loading: Load) -> None:
     assert not loaded.notes
 
 
-def test_the_first_line_names_the_schema() -> None:
-    assert re.fullmatch(
-        r"# yaml-language-server: \$schema=https://\S+/schema\.json", template().splitlines()[0]
-    )
-    assert template().splitlines()[0].endswith(schema()["$id"])
+def test_the_first_line_names_a_schema_that_exists(tmp_path: Path) -> None:
+    """A7: it stands beside the file, written with it; an address that nobody serves helped no editor."""
+    path = tmp_path / "config.yaml"
+    write(path, template())
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", path.read_text().splitlines()[0])
+    assert named is not None
+    assert json.loads((tmp_path / named[1]).read_text()) == schema()
 
 
 def _uncommented() -> str:

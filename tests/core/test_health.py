@@ -61,21 +61,21 @@ CASES: dict[str, tuple[Evidence, Kind, str]] = {
         Kind.STOPPED,
         "stopped: it does no work, and its disk costs money",
     ),
-    "ending": (evidence(node(state=State.SHUTTING_DOWN)), Kind.ENDING, "ending"),
+    "ending": (evidence(node(state=State.SHUTTING_DOWN)), Kind.ENDING, "shutting down"),
     "ended": (
         evidence(GONE, spot=spot(GONE, "instance-terminated-by-user")),
         Kind.ENDED,
-        "ended by somebody 4 min ago",
+        "terminated by a user 4 min ago",
     ),
     "ended from inside": (
         evidence(node(state=State.TERMINATED, why_ended="Client.InstanceInitiatedShutdown")),
         Kind.ENDED,
-        "ended from inside: its system was shut down",
+        "terminated from inside: its system was shut down",
     ),
     "ended for a reason of which we do not know": (
         evidence(node(state=State.TERMINATED, why_ended="Client.New")),
         Kind.ENDED,
-        "ended with Client.New",
+        "terminated with Client.New",
     ),
     "a notice": (
         evidence(NODE, spot=spot(NODE, "marked-for-termination", ago=timedelta(seconds=30)), member=member(NODE)),

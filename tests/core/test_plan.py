@@ -129,6 +129,8 @@ def test_nothing_is_removed_unless_allowed(wish: ClusterSpec, world: list[Instan
     wants = demand(wish, world)
     shown = plan(wish, wants, {})
     assert shown.remove == ()
+    # B6: what is said adds up.
+    assert shown.existing + shown.launch - shown.wanted == len(shown.surplus)
     assert shown.surplus == wants.removable
     assert all(one.alive for one in shown.surplus)
     assert plan(wish, wants, {}, allow_removal=True).remove == wants.removable

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.choosing import candidates
-from bacalhau_spot.core.console import fresh, only_ours, printable
+from bacalhau_spot.core.console import fresh, only_ours
 from bacalhau_spot.core.model import Instance
 from bacalhau_spot.core.remote import Everywhere, Ran, alike
+from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.core.shell import Access, command_line
 from bacalhau_spot.errors import ExitCode
 from support.health import node, said
@@ -98,12 +99,12 @@ def test_what_is_new_after_the_beginning_was_lost() -> None:
 
 def test_a_console_cannot_move_the_cursor() -> None:
     """What a terminal would obey is taken out; tabs and lines stay."""
-    assert printable("a\x1b[31mb\x1b[2J\x07c\td\r\ne\rf\x9bg") == "abc\td\ne\nfg"
+    assert without_sequences("a\x1b[31mb\x1b[2J\x07c\td\r\ne\rf\x9bg") == "abc\td\ne\nfg"
     assert only_ours(f"[ 1.0] x {said('docker: y')}") == said("docker: y").split("\r\n")[1] + "\n"
 
 
 @given(st.text())
 def test_nothing_printable_is_obeyed(text: str) -> None:
     """Twice is as good as once."""
-    clean = printable(text)
-    assert "\x1b" not in clean and printable(clean) == clean
+    clean = without_sequences(text)
+    assert "\x1b" not in clean and without_sequences(clean) == clean

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bacalhau_spot import __version__, project
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.checkup import Check, Mark
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
@@ -76,8 +77,11 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 
 @pytest.fixture
-def well(program: Program, ports: tuple[int, int], pair: tuple[str, str]) -> Program:
-    """A user with whom all is well: pip and ssh are there, and nothing newer is."""
+def well(
+    program: Program, ports: tuple[int, int], pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Program:
+    """A user with whom all is well: pip and ssh are there, and nothing newer is, as if the program had been published."""
+    monkeypatch.setattr(project, "PACKAGE", "bacalhau-spot")
     private, public = pair
     (program.folder / "config.yaml").write_text(CONFIG.format(port=ports[0], api=ports[1]))
     (program.folder / "key.pub").write_text(public)
@@ -326,8 +330,13 @@ CASES = [
         change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", ""),
     ),
     Case(
-        C.TOKEN, F, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
+        C.TOKEN, F, "an example's placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
     ),
+    # C4: somebody's own token may have such words in it.
+    Case(
+        C.TOKEN, W, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "secret-token-0123456789")
+    ),
+    Case(C.TOKEN, Mark.PASS, "there is one", "", change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b")),
     Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
@@ -364,6 +373,16 @@ def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, in
         assert bool(done.envelope["errors"]) == bool(case.code)
     elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
         assert done.code == 0
+
+
+def test_no_version_is_looked_for_where_none_is_published(
+    well: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A7: it warned on every run that pip finds no package of that name."""
+    monkeypatch.setattr(project, "PACKAGE", "")
+    tools(well, pip="exit 1")
+    found = [one for one in well("doctor", "-o", "json").data["findings"] if one["check"] == C.VERSION]
+    assert [(one["mark"], one["what"]) for one in found] == [(Mark.PASS, __version__)]
 
 
 def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: Program) -> None:

@@ -38,8 +38,8 @@ FINDINGS = (
     checkup_here.address("nats://10.0.0.1:4222", trouble="connection refused"),
     checkup_here.no_orchestrator(),
     checkup_here.api(None),
-    checkup_here.version("0.1.0", newest="0.2.0"),
-    checkup_here.version("0.10.0", newest="0.9.0"),
+    checkup_here.version("0.1.0", package="bacalhau-spot", newest="0.2.0"),
+    checkup_here.version("0.10.0", package="bacalhau-spot", newest="0.9.0"),
     checkup_here.tools(ssh=False),
     *(
         checkup.not_looked_at(check, why="the credentials come first", fix="see credentials")

@@ -135,7 +135,7 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(UserError) as told:
         pictures.draw(drawn(), tmp_path / "p.png")
-    assert "pip install 'bacalhau-spot[plot]'" in told.value.hint
+    assert "uv tool install '.[plot]'" in told.value.hint
 
 
 def test_a_format_that_nobody_draws() -> None:

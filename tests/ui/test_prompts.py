@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import select
 from io import StringIO
+from typing import TextIO
 
 import pytest
 from rich.console import Console
 
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui.prompts import FLAGS, Danger, Decision, ask_text, decide, settle, settle_typed
+from bacalhau_spot.ui.prompts import (
+    FLAGS,
+    Danger,
+    Decision,
+    ask_number,
+    ask_text,
+    decide,
+    settle,
+    settle_typed,
+)
 
 
 def console() -> Console:
@@ -123,3 +136,45 @@ def test_a_text_is_asked_for_until_it_is_good() -> None:
     )
     assert answer == "good"
     assert talk.file.getvalue() == "Key [good]:   that is bad\nKey [good]: "  # type: ignore[attr-defined]  # a StringIO
+
+
+class Late(StringIO):
+    """A screen before which somebody types when a question has been shown, and not before."""
+
+    def __init__(self, terminal: int, keys: str) -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._keys = keys
+
+    def write(self, text: str) -> int:
+        if text.rstrip().endswith((":", "]")):
+            os.write(self._terminal, self._keys.encode())
+        return super().write(text)
+
+
+@pytest.mark.parametrize("question", ["yes", "word", "text", "number"])
+def test_what_was_typed_before_a_question_is_not_its_answer(question: str) -> None:
+    """A1: on a pseudo-terminal, with a line waiting there; every kind of question."""
+    mine, theirs = pty.openpty()
+    with os.fdopen(theirs) as stdin:
+        os.write(mine, b"y\n")
+        select.select([theirs], [], [], 10)
+        keys = {"yes": "n\n", "word": "no\n", "text": "late\n", "number": "2\n"}[question]
+        screen = Console(file=Late(mine, keys), width=100, markup=False)
+        if question == "text":
+            assert ask_text("Key", default="d", console=screen, stdin=stdin, check=lambda _: None) == "late"
+        elif question == "number":
+            assert ask_number("Which?", at_most=3, console=screen, stdin=stdin) == 2
+        else:
+            with pytest.raises(UserError, match="nothing was changed"):
+                _settled(question, screen, stdin)
+    os.close(mine)
+
+
+def _settled(question: str, screen: Console, stdin: TextIO) -> None:
+    if question == "yes":
+        settle(Decision.ASK, danger=Danger.ADDS, question="Launch?", console=screen, stdin=stdin)
+    else:
+        settle_typed(
+            Decision.ASK, danger=Danger.ERASES, question="Delete?", word="y", console=screen, stdin=stdin
+        )

@@ -51,7 +51,7 @@ def instance(number: int, region: str, *, state: State = State.RUNNING, why: str
     )
 
 
-def region_plan(region: str, *, present: int = 0, launch: int = 3) -> RegionPlan:
+def region_plan(region: str, *, present: int = 0, launch: int = 3, wanted: int = 3) -> RegionPlan:
     offers = tuple(
         Offer(Pool(type_name, f"{region}{zone}"), Decimal("0.0131"), Arch.X86_64)
         for type_name in ("t3.medium", "t3a.medium")
@@ -59,7 +59,7 @@ def region_plan(region: str, *, present: int = 0, launch: int = 3) -> RegionPlan
     )
     image = Image("ami-1", Arch.X86_64, "/dev/sda1")
     low, high = Decimal("0.0125"), Decimal("0.0151")
-    return RegionPlan(region, 3, present, launch, offers, (image,), low, high, USD_3 if launch else None)
+    return RegionPlan(region, wanted, present, launch, offers, (image,), low, high, USD_3 if launch else None)
 
 
 def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) -> RegionReceipt:
@@ -97,9 +97,16 @@ VIEWS: dict[str, RenderableType] = {
     "plan, removal": views.plan_view(
         Plan(
             "c",
-            (region_plan("us-east-1", present=3, launch=0),),
+            (region_plan("us-east-1", present=4, launch=0),),
             surplus=(instance(1, "us-east-1"),),
             remove=(instance(1, "us-east-1"),),
+        )
+    ),
+    "plan, too many in two regions": views.plan_view(
+        Plan(
+            "c",
+            (region_plan("us-east-1", present=3, launch=0, wanted=2),),
+            surplus=(*(instance(number, "eu-west-1") for number in (1, 2, 3)), instance(4, "us-east-1")),
         )
     ),
     "receipt": views.create_receipt_view(
@@ -362,6 +369,14 @@ def test_commands_are_printed_as_they_must_be_typed() -> None:
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
     text = rendered(views.sentence("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")
     assert text == "`uv run -s deploy_spot.py --help`"
+
+
+@pytest.mark.parametrize("option", ["--config other.yaml", "-c other.yaml"])
+def test_commands_about_the_file_name_it(option: str) -> None:
+    """C12: `configure` without it would change another file; the rest of the options it does not take."""
+    said = views.sentence("`bacalhau-spot configure --set nodes=1`, `bacalhau-spot config show`")
+    text = rendered(said, width=200, flags=("--sandbox", option, "--cluster b", "--profile p"))
+    assert text == f"`bacalhau-spot configure {option} --set nodes=1`, `bacalhau-spot config show {option}`"
 
 
 @pytest.mark.parametrize("other", [" --cluster b", " --cluster=b", " --cluster 'b c'", " --cluster='b c'"])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bacalhau_spot.cli import options, streams
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime import Runtime
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """The console script."""
-    sys.stdout, sys.stderr = streams.careful(sys.stdout), streams.careful(sys.stderr)
+    sys.stdout, sys.stderr = (filtered(streams.careful(stream)) for stream in (sys.stdout, sys.stderr))
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before anything was begun, or while the last words were said
@@ -49,8 +50,11 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     from bacalhau_spot.cli.runtime import Runtime as World  # noqa: PLC0415
 
     world = runtime or World.real(tuple(argv))
+    if runtime is None:  # what libraries print takes the same way out
+        sys.stdout, sys.stderr = world.stdout, world.stderr
     try:
-        command, bound, extra = tree.build(argv).parse_args(argv, exit_on_error=False, print_error=False)
+        app = tree.build(argv, console=ending.help_console(argv, world))
+        command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
             return ExitCode.DONE

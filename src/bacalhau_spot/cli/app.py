@@ -11,6 +11,8 @@ from bacalhau_spot import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
 _HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, and leave nothing behind."
 
 Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
@@ -71,6 +73,10 @@ COMMANDS: Commands = {
         "bacalhau_spot.cli.iam_policy:iam_policy",
         "Print the least-privilege IAM policy for what the configuration needs.",
     ),
+    "explain": (
+        "bacalhau_spot.cli.explain:explain",
+        "Print a page of the documentation, or what an error means and what to do about it. Asks nobody.",
+    ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (
@@ -109,11 +115,19 @@ GROUPS: dict[str, tuple[str, Commands]] = {
 }
 
 
-def build(chosen: Sequence[str] | None = None) -> App:
-    """The tree. `chosen`: the words of the command line; what they name (None: all) says itself, in full, what it does."""
+def build(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
+    """The tree, whose pages go to `console`.
+
+    `chosen`: the words of the command line; what they name (None: all) says itself, in full, what it does.
+    """
     shown = Parameter(show_default=_default)
     app = App(
-        name="bacalhau-spot", version=__version__, help=_HELP, help_format="markdown", default_parameter=shown
+        name="bacalhau-spot",
+        version=__version__,
+        help=_HELP,
+        help_format="markdown",
+        default_parameter=shown,
+        console=console,
     )
     _add(app, COMMANDS, chosen)
     for name, (text, commands) in GROUPS.items():

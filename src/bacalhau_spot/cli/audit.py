@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.core import events
+from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.ui.jsonout import event_name, time_text
 
 if TYPE_CHECKING:
@@ -112,6 +113,6 @@ class Audit:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(row, ensure_ascii=False) + "\n")
+                out.write(escaped(json.dumps(row, ensure_ascii=False)) + "\n")
         except OSError as error:
             self.trouble = f"the audit log {self.path} cannot be written: {error.strerror or error}"

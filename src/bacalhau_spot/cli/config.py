@@ -57,7 +57,9 @@ def upgrade(
     old = _read(path)
     new = configuration.upgrade(old, file=path.name)
     if not write or new == old:
-        return Result("config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new})
+        return Result(
+            "config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new}, unredacted=True
+        )
     backup = path.with_name(f"{path.name}.old")
     configuration.write(backup, old)
     configuration.write(path, new, overwrite=True)
@@ -65,6 +67,7 @@ def upgrade(
         "config upgrade",
         view=views.sentence(f"{path} is in the present form; the old one is {backup}"),
         data={"path": str(path), "backup": str(backup), "text": new},
+        unredacted=True,
     )
 
 

@@ -62,7 +62,10 @@ def configure(
             )
         text = path.read_text(encoding="utf-8")
     else:
-        text = configuration.template({} if defaults or values else configure_tags_and_names(call))
+        asked = not (defaults or values)
+        if asked and runtime.interactive:
+            call.talk(views.sentence(f"{path} will hold your answers; Enter takes the default"))
+        text = configuration.template(configure_tags_and_names(call) if asked else {})
     text = configuration.set_values(text, values, file=path.name) if values else text
     configuration.write(path, text, overwrite=exists)
     return Result(

@@ -13,7 +13,8 @@ from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.console import fresh, only_ours, printable
+from bacalhau_spot.core.console import fresh, only_ours
+from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 
@@ -79,7 +80,9 @@ def console(
 
 def _read(running: Engine, node: Instance) -> str:
     calls = running.calls
-    return printable(running.look(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id))))
+    return without_sequences(
+        running.look(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
+    )
 
 
 def _follow(

@@ -23,6 +23,7 @@ from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.words import plural, sentence
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -51,7 +52,7 @@ def create(
     dry_run
         Show the plan and stop; nothing is changed.
     allow_removal
-        Also end the nodes that are more than the configuration asks for.
+        Also terminate the nodes that are more than the configuration asks for.
     max_price
         The most to pay for one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
         `none` for no limit.
@@ -86,7 +87,8 @@ def create(
                 "create", view=shown, data={"plan": jsonout.plan_data(plan)}, warnings=plan.warnings
             )
         call.talk(shown)
-        call.confirm(_question(plan), danger=_danger(plan), agreed=yes)
+        where = f"of {spec.naming.tag_value} in account {prepared.standing.identity.account_id}"
+        call.confirm(_question(plan, where=where), danger=_danger(plan), agreed=yes)
         audit = Audit(call, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
         running.listen(audit.emit)
         regions = [region.region for region in plan.regions]
@@ -127,11 +129,10 @@ def _danger(plan: Plan) -> Danger:
     return Danger.REMOVES if plan.remove else Danger.ADDS
 
 
-def _question(plan: Plan) -> str:
+def _question(plan: Plan, *, where: str) -> str:
     parts = []
     if plan.launch:
-        parts.append(f"launch {plan.launch} {'instance' if plan.launch == 1 else 'instances'}")
+        parts.append(f"launch {plural(plan.launch, 'instance')}")
     if plan.remove:
-        parts.append(f"end {len(plan.remove)}")
-    text = " and ".join(parts)
-    return f"{text[:1].upper()}{text[1:]}?"
+        parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
+    return f"{sentence(' and '.join(parts))} {where}?"

@@ -12,6 +12,7 @@ from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.engine import members, observe, sights, teardown
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Naming, Resource
     from bacalhau_spot.core.prune import Forgotten
     from bacalhau_spot.core.receipt import TeardownReceipt
     from bacalhau_spot.engine.calls import Calls
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # Deleting takes as long as instances take to end, and then a little; doubled.
 _BESIDE_INSTANCES_S = 300
+# States of instances on which nothing runs any more.
+_ENDING = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
 def destroy(
@@ -87,11 +90,7 @@ def destroy(
             return _looked(call, found, view=preview)
         if doomed:
             call.talk(preview)
-            call.confirm(
-                f"Delete {plural(len(doomed), 'resource')}?",
-                danger=Danger.DESTROYS,
-                agreed=yes,
-            )
+            _agree(call, doomed, identity=here.identity, cluster=naming.tag_value, agreed=yes)
         audit = Audit(call, identity=here.identity, cluster=naming.tag_value)
         running.listen(audit.emit)
         part = teardown.teardown(
@@ -115,6 +114,23 @@ def destroy(
     audit.ended(receipt)
     late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
     return _done(call, receipt, forgotten, naming=naming, warnings=(*late, *views.still_listed(forgotten)))
+
+
+def _agree(
+    call: Invocation, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
+) -> None:
+    """Raises UserError (exit code 3) unless the user agrees: where nodes run, by typing the cluster's name."""
+    running = sum(one.kind == Kind.INSTANCE and one.state not in _ENDING for one in doomed)
+    nodes = f" ({plural(running, 'running node')})" if running else ""
+    question = (
+        f"Delete {plural(len(doomed), 'resource')} of {cluster}{nodes} in account {identity.account_id}?"
+    )
+    if running:
+        call.confirm_typed(
+            question, word=cluster, name="the cluster's name", agreed=agreed, danger=Danger.DESTROYS
+        )
+    else:
+        call.confirm(question, danger=Danger.DESTROYS, agreed=agreed)
 
 
 def _done(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot import __version__
+from bacalhau_spot import __version__, project
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.memory import Files
@@ -20,8 +20,6 @@ from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
-
-_PACKAGE = "bacalhau-spot"
 
 
 def doctor(
@@ -43,7 +41,7 @@ def doctor(
             addresses=call.addresses() if spec is not None else None,
             environ=runtime.environ,
             version=__version__,
-            package=_PACKAGE,
+            package=project.PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
         )
         findings = (configured, *running.look(engine.examine(patient)))

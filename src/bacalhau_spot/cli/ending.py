@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot.cli import account
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.errors import ISSUES_URL, ExitCode, UserError
+from bacalhau_spot.core.sanitize import sanitized
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.project import REPORT
 from bacalhau_spot.ui import console, csvout, jsonout, views
+from bacalhau_spot.ui.filtered import with_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,14 +22,25 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime import Runtime
 
 # Whoever asks for rows reads what is said beside them himself.
-_FOR_PEOPLE = ("table", "wide", csvout.FORM)
+_FOR_PEOPLE = ("table", console.WIDE, csvout.FORM)
 
 
 def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console.Terminal]:
     """Stdout's and stderr's, which know how this program was called."""
+    return _consoles(argv, world, stdout=world.stdout)
+
+
+def help_console(argv: list[str], world: Runtime) -> console.Terminal:
+    """Where help pages go."""
+    return console.pages(world.stdout, environ=world.environ, no_color=wants(argv, "--no-color"))
+
+
+def _consoles(
+    argv: list[str], world: Runtime, *, stdout: TextIO
+) -> tuple[console.Terminal, console.Terminal]:
     plain, flags = wants(argv, "--no-color"), kept_flags(argv)
     return (
-        console.data(world.stdout, environ=world.environ, no_color=plain, program=world.program, flags=flags),
+        console.data(stdout, environ=world.environ, no_color=plain, program=world.program, flags=flags),
         console.talk(world.stderr, environ=world.environ, no_color=plain, program=world.program, flags=flags),
     )
 
@@ -34,33 +48,34 @@ def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console
 def show(result: Result, argv: list[str], world: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
+    stdout = with_secrets(world.stdout) if result.unredacted else world.stdout
     if result.told:
         return int(result.exit_code) if result.foreign_code is None else result.foreign_code
     if output in _FOR_PEOPLE:
-        out, talk = consoles(argv, world)
+        out, talk = _consoles(argv, world, stdout=stdout)
         if output == csvout.FORM and result.rows is not None:
-            world.stdout.write(csvout.text(result.rows))
+            stdout.write(csvout.text(result.rows))
         elif result.view is not None:
-            out.print(result.view, crop=False)
+            view = console.Unfolded(result.view) if output == console.WIDE else result.view
+            out.print(view, crop=False)
         for warning in result.late_warnings:
-            talk.print(talk.spoken(f"warning: {warning}"), soft_wrap=True)
+            talk.print(views.note("warning", warning), crop=False)
         for error in result.errors:
-            talk.print(views.error_view(clean(error, world)), crop=False)
+            talk.print(views.error_view(error), crop=False)
     else:
         envelope = jsonout.envelope(
             command=result.command,
             data=result.data,
             exit_code=result.exit_code,
-            errors=[clean(error, world) for error in result.errors],
+            errors=result.errors,
             warnings=result.warnings,
         )
-        world.stdout.write(jsonout.text(envelope, form=output))
+        jsonout.write(stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(result.exit_code)
 
 
 def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     """Tell an error that ended the command; its exit code."""
-    clean(error, world)
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
         _, talk = consoles(argv, world)
@@ -68,17 +83,14 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""
         envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))
-        world.stdout.write(jsonout.text(envelope, form=output))
+        jsonout.write(world.stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(error.exit_code)
 
 
-def clean(error: UserError, world: Runtime) -> UserError:
-    """The same error without secrets: it may quote what a program, a file or AWS said."""
-    error.what, error.why, error.hint = (
-        redacted(text, world) for text in (error.what, error.why, error.hint)
-    )
-    error.details = tuple(redacted(text, world) for text in error.details)
-    return error
+def _as_typed_here(envelope: jsonout.Data, argv: list[str], world: Runtime) -> jsonout.Data:
+    """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
+    _, talk = consoles(argv, world)
+    return dict(jsonout.with_commands(envelope, talk.spoken))
 
 
 def interrupted() -> UserError:
@@ -114,7 +126,7 @@ def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> 
     log = world.state_dir / f"error-{world.run_id[:8]}.log"
     try:
         log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(text, encoding="utf-8")
+        log.write_text(sanitized(text), encoding="utf-8")
     except OSError:
-        return f"run the command again with --debug and please report what it prints at {ISSUES_URL}"
-    return f"please report it at {ISSUES_URL} with the file {log}"
+        return f"run the command again with --debug; {REPORT} with what it prints"
+    return f"{REPORT} with the file {log}"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from getpass import getpass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli import account
 from bacalhau_spot.cli.ending import consoles, record
-from bacalhau_spot.cli.redaction import redacted, secrets_of
+from bacalhau_spot.cli.redaction import secrets_of
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
-from bacalhau_spot.ui import prompts, views
+from bacalhau_spot.ui import console, prompts, views
 from bacalhau_spot.ui.jsonout import Ndjson
 from bacalhau_spot.ui.live import LiveScreen
 from bacalhau_spot.ui.plain import PlainScreen
@@ -58,24 +57,37 @@ class Invocation:
 
     def talk(self, shown: RenderableType) -> None:
         if self.for_people:
-            self.err.print(shown, crop=False)
+            wide = self.common.output == console.WIDE
+            self.err.print(console.Unfolded(shown) if wide else shown, crop=False)
 
     def confirm(self, question: str, *, danger: prompts.Danger, agreed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
         prompts.settle(decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin)
 
-    def confirm_typed(self, question: str, *, word: str, agreed: bool) -> None:
-        """As `confirm`, for what cannot be undone: the user types `word`."""
+    def confirm_typed(
+        self,
+        question: str,
+        *,
+        word: str,
+        agreed: bool,
+        danger: prompts.Danger = prompts.Danger.ERASES,
+        name: str = "",
+    ) -> None:
+        """As `confirm`, for what cannot be undone: the user types `word`, which is the `name` of what is deleted."""
         decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
         prompts.settle_typed(
             decision,
-            danger=prompts.Danger.ERASES,
+            danger=danger,
             question=question,
             word=word,
+            name=name,
             console=self.err,
             stdin=self.runtime.stdin,
         )
+
+    def _ask_secret(self, question: str) -> str:
+        return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
         """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
@@ -174,7 +186,7 @@ class Invocation:
             return
         for note in loaded.notes:
             where = f"{note.where}  " if note.where else ""
-            self.err.print(f"note: {where}{note.text}", highlight=False, soft_wrap=True)
+            self.err.print(views.note("note", f"{where}{note.text}"), crop=False)
         if loaded.path is None:
             self.err.print("no config.yaml found: using the default configuration", highlight=False)
 
@@ -193,7 +205,8 @@ class Invocation:
                 self._access = Access(
                     profile=self.common.profile,
                     advisor_url=self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL),
-                    ask=getpass if self.runtime.interactive else None,
+                    ask=self._ask_secret if self.runtime.interactive else None,
+                    learned=self.runtime.secrets.add,
                 )
             if self.common.debug:
                 self._access = replace(self._access, trace=self._trace)
@@ -220,14 +233,14 @@ class Invocation:
 
     def _trace(self, line: str) -> None:
         """With --debug: every AWS call, on stderr, whatever the form of the result."""
-        self.runtime.stderr.write(f"debug: {redacted(line, self.runtime)}\n")
+        self.runtime.stderr.write(f"debug: {line}\n")
         self.runtime.stderr.flush()
 
     def _tell_who_wins(self) -> None:
         """Two identities at once: acting as the wrong one is worse than being refused."""
         note = account.who_wins(self.common.profile, environ=self.runtime.environ)
         if note and self.for_people:
-            self.err.print(f"note: {note}", highlight=False, soft_wrap=True)
+            self.err.print(views.note("note", note), crop=False)
 
     def engine(self, spec: ClusterSpec | None = None) -> Engine:
         api_s = spec.timeouts.api_s if spec else _LOOK_S

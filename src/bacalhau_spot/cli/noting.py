@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.audit import NAME, Audit
-from bacalhau_spot.cli.sightings import sightings
+from bacalhau_spot.cli.sightings import sightings, terminations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 def known(call: Invocation, identity: Identity, *, cluster: str) -> tuple[Sighting, ...]:
     """What the log has on the cluster's instances."""
     return sightings(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster)
+
+
+def terminated_by(call: Invocation, identity: Identity) -> dict[str, str]:
+    """By instance, the command of this machine that terminated it."""
+    return terminations(call.memory_dir / NAME, account_id=identity.account_id)
 
 
 def note_ends(

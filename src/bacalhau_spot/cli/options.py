@@ -44,6 +44,7 @@ def first_words(argv: list[str], stderr: TextIO) -> None:
         or argv[0] not in _SLOW
         or chosen_output(argv) not in {"table", "wide"}
         or wants(argv, "--help")
+        or wants(argv, "-h")
     ):
         return
     where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else "AWS"

@@ -63,7 +63,10 @@ def prune(
         view = preview
         if found.gone and not dry_run:
             call.talk(preview)
-            question = f"Remove {plural(len(found.gone), 'node')} from the orchestrator?"
+            question = (
+                f"Remove {plural(len(found.gone), 'node')} of {call.naming(cluster).tag_value} "
+                f"from the orchestrator {orchestrator.address}?"
+            )
             call.confirm(question, danger=Danger.DESTROYS, agreed=yes)
             names = [one.member.id for one in found.gone]
             forgotten = running.work(

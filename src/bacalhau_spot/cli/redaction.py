@@ -1,4 +1,4 @@
-"""The one place where secrets are taken out of what might hold them: tracebacks, logs, errors, traces of calls."""
+"""The one place where secrets are known and taken out: of all that is written to stdout and stderr, and of logs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ HIDDEN = "***"
 # A shorter one is a word that may stand anywhere.
 _SHORTEST = 6
 _VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
+# What such a variable holds when it only says where or how.
+_NO_SECRETS = ("_FILE", "_DIR", "_PATH", "_TYPE")
 # Where a secret is not known, its label gives it away: "SecretAccessKey": "…", token=…, Authorization: Bearer …
 _LABELLED = re.compile(
     r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
-    r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}]{8,}""",
+    r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}\x1b]{8,}""",
     re.IGNORECASE,
 )
 
@@ -26,13 +28,21 @@ _LABELLED = re.compile(
 def redacted(text: str, world: Runtime) -> str:
     """`text` without any secret of the environment or of the configuration."""
     for secret in sorted(_known(world), key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
+        text = _without(text, secret)
     return _LABELLED.sub(rf"\1{HIDDEN}", text)
+
+
+def _without(text: str, secret: str) -> str:
+    """A line may have ended at a blank of the secret's."""
+    words = secret.split()
+    if len(words) < 2:  # noqa: PLR2004 - no blank in it
+        return text.replace(secret, HIDDEN)
+    return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
 
 
 def _known(world: Runtime) -> Iterator[str]:
     for name, value in world.environ.items():
-        if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith("_FILE"):
+        if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
     yield from (secret for secret in world.secrets if len(secret) >= _SHORTEST)
 

@@ -27,4 +27,5 @@ class Result:
     told: bool = False  # it has all been shown while it went on; only the exit code is left
     foreign_code: int | None = None  # of a program that ran in our place
     late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
+    unredacted: bool = False  # printed as it is: the user's own file, secrets and all, or a page of ours
     rows: Rows | None = None  # the same for spreadsheets, of the commands that offer it

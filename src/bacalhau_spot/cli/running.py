@@ -10,11 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from bacalhau_spot.cli.account import profile
+from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core import events
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.views.text import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -121,7 +123,8 @@ class Engine:
     def _interrupted(self) -> None:
         if self.calls.stop.is_set:
             self._screen.close()
-            self._runtime.stderr.write("left at once; `bacalhau-spot list` shows what there is\n")
+            _, err = consoles(list(self._runtime.argv), self._runtime)
+            err.print(Said("left at once; `bacalhau-spot list` shows what there is", whole=True), crop=False)
             self._runtime.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)
         self.calls.stop.set(by_user=True)

@@ -7,10 +7,13 @@ import random
 import sys
 import uuid
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.engine.clock import Clock, RealClock
+from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a command may know of its surroundings."""
+    """What a command may know of its surroundings. Whatever is written to its streams is filtered."""
 
     environ: Mapping[str, str]
     cwd: Path
@@ -32,6 +35,11 @@ class Runtime:
     argv: tuple[str, ...] = ()
     program: str = "bacalhau-spot"  # what the user types to call us
     secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
+
+    def __post_init__(self) -> None:
+        hide = partial(redacted, world=self)
+        object.__setattr__(self, "stdout", filtered(self.stdout, hide=hide))
+        object.__setattr__(self, "stderr", filtered(self.stderr, hide=hide))
 
     @classmethod
     def real(cls, argv: tuple[str, ...]) -> Runtime:

@@ -94,7 +94,7 @@ def set_(
     Parameters
     ----------
     settings
-        name=value; docs/sandbox.md lists them.
+        name=value; `bacalhau-spot explain sandbox` lists them.
     """
     del common
     if not settings:

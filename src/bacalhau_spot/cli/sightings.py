@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _TAKEN_BACK = "Server.Spot"
+# The commands that terminate instances.
+_DELETE = frozenset({"create", "destroy", "nuke"})
 
 
 def sightings(path: Path, *, account_id: str, cluster: str) -> tuple[Sighting, ...]:
@@ -38,6 +40,21 @@ def sightings(path: Path, *, account_id: str, cluster: str) -> tuple[Sighting, .
                 moment = _moment(row)
                 found[instance_id] = replace(found[instance_id], ended=moment, seen=moment)
     return tuple(found[name] for name in sorted(found))
+
+
+def terminations(path: Path, *, account_id: str) -> dict[str, str]:
+    """By instance, the command of this machine that had it terminated in that account."""
+    commands: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for row in _rows(path):
+        if row.get("account_id") != account_id:
+            continue
+        run, argv = str(row.get("run")), row.get("argv")
+        if row["event"] == "begun" and isinstance(argv, list) and argv:
+            commands[run] = str(argv[0])
+        for instance_id in _ended(row):
+            found[instance_id] = commands.get(run, "")
+    return {name: command for name, command in found.items() if command in _DELETE}
 
 
 def _rows(path: Path) -> Iterator[Row]:

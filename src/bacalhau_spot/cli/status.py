@@ -111,6 +111,7 @@ class _Look:
             timeouts=self._timeouts,
             spec=self._own,
             only=self._only,
+            terminated_by=noting.terminated_by(self._call, self._here.identity),
         )
 
 

@@ -65,7 +65,7 @@ def careful(stream: TextIO | None) -> TextIO:
 
 
 def trouble_of(stream: TextIO) -> str:
-    return stream.trouble if isinstance(stream, Careful) else ""
+    return getattr(stream, "trouble", "")
 
 
 def _in_ascii(text: str) -> str:

@@ -17,6 +17,7 @@ from bacalhau_spot.engine.prepare import check_markets
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,11 @@ def write_choice(
     call.talk(views.verbatim(change))
     if writing.dry_run:
         return Written(views.sentence(f"{path} was not changed"), data)
-    call.confirm(f"Write this to {path}?", danger=Danger.ADDS, agreed=writing.yes)
+    call.confirm(
+        f"Write {plural(len(regions), 'region')} for {call.naming().tag_value} to {path}?",
+        danger=Danger.ADDS,
+        agreed=writing.yes,
+    )
     configuration.write(path, after, overwrite=not new)
     return Written(
         views.sentence(

@@ -52,9 +52,12 @@ def core_session(access: Access, *, models: Loader) -> Any:
         found = core.get_credentials()
         if found is None:
             raise NoCredentialsError
-        found.get_frozen_credentials()
+        frozen = found.get_frozen_credentials()
     except CHAIN_ERRORS as error:
         raise translate_chain(error) from error
+    if access.learned is not None:
+        for secret in filter(None, (frozen.secret_key, frozen.token)):
+            access.learned(secret)
     return core
 
 

@@ -46,6 +46,7 @@ class Access:
 
     With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
     `ask`: asks for an MFA code, where somebody is there to be asked. `trace`: is told every call, a line each.
+    `learned`: is told every secret that the credentials hold, so that none is shown.
     """
 
     profile: str | None = None
@@ -58,6 +59,7 @@ class Access:
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None
     ask: Callable[[str], str] | None = None
+    learned: Callable[[str], None] | None = None
     trace: Callable[[str], None] | None = None
 
 

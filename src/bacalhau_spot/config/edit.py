@@ -210,6 +210,10 @@ def write(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be written", why=error.strerror or str(error)) from None
+    if text.startswith(published.MODELINE):
+        # Only editors want it: the configuration is as good without.
+        with contextlib.suppress(OSError):
+            _write(path.with_name(published.SCHEMA_NAME), published.packaged(), overwrite=True)
 
 
 def _write(target: Path, text: str, *, overwrite: bool) -> None:

@@ -7,6 +7,7 @@ rewritten here, and a test compares the checked-in copy.
 from __future__ import annotations
 
 import functools
+from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.config.shape import Config
@@ -14,8 +15,9 @@ from bacalhau_spot.config.shape import Config
 if TYPE_CHECKING:
     from bacalhau_spot.config.places import KeyPath
 
-# Where the published copy stands; the first line of every file that we write names it.
-SCHEMA_URL: Final = "https://raw.githubusercontent.com/bacalhau-project/bacalhau-spot/main/src/bacalhau_spot/config/schema.json"
+# The copy that is written beside every configuration of ours, whose first line names it.
+SCHEMA_NAME: Final = "bacalhau-spot.schema.json"
+MODELINE: Final = f"# yaml-language-server: $schema=./{SCHEMA_NAME}\n"
 _DRAFT: Final = "http://json-schema.org/draft-07/schema#"
 # Mappings whose keys are the user's, shown in a key path with this in the key's place.
 ANY: Final = "*"
@@ -28,7 +30,12 @@ def schema() -> Schema:
     raw = Config.model_json_schema()
     plain = _plain(raw, raw.get("$defs", {}))
     plain.pop("$defs", None)
-    return {"$schema": _DRAFT, "$id": SCHEMA_URL, "title": "bacalhau-spot configuration", **plain}
+    return {"$schema": _DRAFT, "title": "bacalhau-spot configuration", **plain}
+
+
+def packaged() -> str:
+    """The same as text, as it comes with the program."""
+    return resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
 
 
 @functools.cache

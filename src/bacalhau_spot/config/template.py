@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.config.edit import set_values
-from bacalhau_spot.config.published import SCHEMA_URL
+from bacalhau_spot.config.published import MODELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,4 +18,4 @@ def template(answers: Mapping[str, object] | None = None) -> str:
     Raises UserError (exit code 2) for an unknown key or a value that is not allowed.
     """
     text = resources.files(__package__).joinpath("template.yaml").read_text(encoding="utf-8")
-    return set_values(text.replace("SCHEMA_URL", SCHEMA_URL, 1), answers or {})
+    return set_values(MODELINE + text, answers or {})

@@ -134,9 +134,13 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
 
 # --- The orchestrator
 
+# What examples have in a token's place, as a whole; and what may be one, or somebody's own.
 _PLACEHOLDER = re.compile(
-    r"(?i)^<.*>$|your|change.?me|placeholder|example|secret.?token|^(token|xxx+|todo|none|null)$"
+    r"<.*>|(your|my|the|a)[-_ ]?(bacalhau[-_ ]?)?(secret[-_ ]?|auth[-_ ]?)?token([-_ ]?here)?"
+    r"|(secret|example|sample|test)?[-_ ]?token|change[-_ ]?(me|it)|placeholder|example|x{3,}|todo|none|null",
+    re.IGNORECASE,
 )
+_DOUBTFUL = re.compile(r"(your|secret|example)[-_ ]?token|change[-_ ]?me|placeholder", re.IGNORECASE)
 
 
 def token(secret: Secret | None) -> Finding:
@@ -157,8 +161,10 @@ def token(secret: Secret | None) -> Finding:
         return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
     if len(text.split()) != 1 or text != text.strip():
         return Finding(Check.TOKEN, Mark.FAIL, "it has spaces or line ends in it", fix)
-    if _PLACEHOLDER.search(text):
-        return Finding(Check.TOKEN, Mark.FAIL, "it looks like a placeholder", fix)
+    if _PLACEHOLDER.fullmatch(text):
+        return Finding(Check.TOKEN, Mark.FAIL, "it is an example's placeholder", fix)
+    if _DOUBTFUL.search(text):
+        return Finding(Check.TOKEN, Mark.WARN, "it looks like a placeholder", fix)
     return Finding(
         Check.TOKEN,
         Mark.PASS,
@@ -214,17 +220,22 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
 # --- This machine
 
 
-def version(mine: str, *, newest: str | None, why: str = "") -> Finding:
+def unpublished(mine: str) -> Finding:
+    """No package index has this program, so nothing newer can be asked for."""
+    return Finding(Check.VERSION, Mark.PASS, mine)
+
+
+def version(mine: str, *, package: str, newest: str | None, why: str = "") -> Finding:
     if newest is None:
         return Finding(
             Check.VERSION,
             Mark.WARN,
             f"{mine}; whether there is a newer one could not be told ({why})",
-            "it keeps nobody from a create; `pip index versions bacalhau-spot` asks again",
+            f"it keeps nobody from a create; `pip index versions {package}` asks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(
-            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", "pip install --upgrade bacalhau-spot"
+            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", f"pip install --upgrade {package}"
         )
     return Finding(Check.VERSION, Mark.PASS, f"{mine} is the newest")
 

@@ -58,15 +58,8 @@ class Boot:
         return self.step == JOINED
 
 
-# What a terminal would obey: escape sequences (ECMA-48), and control characters but tab and new line.
-_OBEYED = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # By so much of its end an older output is found again in a newer one, which may have lost its beginning.
 _ANCHOR = 400
-
-
-def printable(text: str) -> str:
-    """Others' words, with nothing in them that a terminal obeys."""
-    return _OBEYED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def fresh(before: str, after: str) -> str:

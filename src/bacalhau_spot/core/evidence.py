@@ -85,6 +85,7 @@ class Evidence:
     member: Member | None = None
     asked: Asked = Asked.ANSWERED
     timeouts: Timeouts = field(default_factory=Timeouts)
+    terminated_by: str = ""  # the command of this machine that terminated it, by the audit log
 
     @property
     def age(self) -> timedelta:
@@ -110,6 +111,13 @@ class Evidence:
     @property
     def late_to_join(self) -> bool:
         return self.age > timedelta(seconds=self.timeouts.join_s)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, by AWS's own word or its spot request's; None while it lives, and where neither says so."""
+        if self.instance is None or self.instance.alive:
+            return None
+        return self.instance.ended_at or (self.spot.since if self.spot else None)
 
     @property
     def id(self) -> str:

@@ -176,7 +176,12 @@ def _state_reason(it: Evidence) -> str:
 
 def _who_ended(it: Evidence) -> Told:
     code = _state_reason(it)
-    return Told(what=ENDED_BY.get(code, f"with {code}"), time=_when_taken(it).time)
+    what = _by_us(it) or ENDED_BY.get(code, f"with {code}")
+    return Told(what=what, time=it.since(it.ended_at) if it.ended_at else None)
+
+
+def _by_us(it: Evidence) -> str:
+    return f"by {it.terminated_by} on this machine" if it.terminated_by else ""
 
 
 def _time_left(it: Evidence) -> Told:
@@ -263,11 +268,12 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         Kind.ENDING, Severity.GONE, "shutting down for any other reason",
-        lambda it: _state(it, State.SHUTTING_DOWN), "ending",
+        lambda it: _state(it, State.SHUTTING_DOWN), "shutting down{why}", "",
+        lambda it: Told(why=f"terminated {_by_us(it)}" if it.terminated_by else ""),
     ),
     Row(
         Kind.ENDED, Severity.GONE, "terminated for any other reason",
-        _ended, "ended {what}{ago}", _REPLACE, _who_ended,
+        _ended, "terminated {what}{ago}", _REPLACE, _who_ended,
     ),
     Row(
         Kind.NOTICED, Severity.BAD, "the spot request is marked for termination, or the node says so on its console",

@@ -90,6 +90,12 @@ class Plan:
         return sum(region.present for region in self.regions)
 
     @property
+    def existing(self) -> int:
+        """All nodes that there are, those in regions that the configuration no longer names too."""
+        configured = {region.region for region in self.regions}
+        return self.present + sum(one.region not in configured for one in self.surplus)
+
+    @property
     def empty(self) -> bool:
         return self.launch == 0 and not self.remove
 

@@ -28,8 +28,8 @@ SPOT_REASONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstance
 AWS_DID_IT = "Server."
 # Who or what ended an instance otherwise, by its state reason.
 ENDED_BY = {
-    "": "by somebody",
-    "Client.UserInitiatedShutdown": "by somebody",
+    "": "for a reason that AWS does not give",
+    "Client.UserInitiatedShutdown": "by a user",
     "Client.InstanceInitiatedShutdown": "from inside: its system was shut down",
     "Client.VolumeLimitExceeded": "by AWS: the account's limit for volumes is used up",
     "Client.InvalidSnapshot.NotFound": "by AWS: the image's snapshot is gone",

@@ -85,6 +85,15 @@ class Node:
         return self.verdict.severity is Severity.GOOD
 
     @property
+    def dead(self) -> bool:
+        """An instance that has ended, or is ending, and that AWS still shows."""
+        return self.known.instance is not None and self.verdict.severity is Severity.GONE
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return self.known.ended_at
+
+    @property
     def settled(self) -> bool:
         """As good as can be known."""
         unknowable = self.known.asked is Asked.NO_API and self.verdict.severity is Severity.UNKNOWN
@@ -183,16 +192,30 @@ class Status:
         )
 
     @property
-    def forgettable(self) -> tuple[Node, ...]:
-        """What somebody ended, where nothing is missing for it: AWS shows it for an hour more."""
-        if self.missing:
-            return ()
-        return tuple(node for node in self.nodes if node.verdict.kind in {Kind.ENDED, Kind.ENDING})
+    def unlisted(self) -> tuple[Node, ...]:
+        """What has ended and explains nothing that is missing: AWS shows it for an hour more.
+
+        Of a cluster that is over, of a region that has no nodes now, deleted by this program, or more than are missing:
+        the newest stay.
+        """
+        dead = [node for node in self.nodes if node.dead]
+        explaining = sorted(filter(self._explains, dead), key=lambda node: node.ended_at or self.sight.at)
+        if self.missing is not None:
+            explaining = explaining[len(explaining) - min(self.missing, len(explaining)) :]
+        return tuple(node for node in dead if node not in explaining)
+
+    def _explains(self, node: Node) -> bool:
+        """Whether a node may be missing because this one has ended."""
+        launches = [one.launched_at for one in self.sight.instances if one.alive]
+        over = bool(launches) and node.ended_at is not None and node.ended_at < min(launches)
+        elsewhere = self.wanted is not None and not self.wanted.get(node.region)
+        unknown = self.missing is None and node.verdict.kind in {Kind.ENDED, Kind.ENDING}
+        return not (over or elsewhere or unknown or node.known.terminated_by)
 
     @property
-    def telling(self) -> Status:
-        """Without what is forgettable."""
-        gone = self.forgettable
+    def listed(self) -> Status:
+        """Without what is not listed."""
+        gone = self.unlisted
         return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
 
     @property
@@ -235,12 +258,17 @@ def status(
     timeouts: Timeouts,
     spec: ClusterSpec | None,
     only: Sequence[str] = (),
+    terminated_by: Mapping[str, str] | None = None,
 ) -> Status:
     """The verdicts and the counts. `label`: what the cluster's nodes carry; `spec` None: it is not this cluster's.
 
+    `terminated_by`: by instance, the command of this machine that terminated it.
     `only`: the regions that were asked for, when not all were; what is wanted elsewhere is then not missing.
     """
-    nodes = tuple(Node(known, diagnose(known)) for known in _evidence(sight, label=label, timeouts=timeouts))
+    nodes = tuple(
+        Node(known, diagnose(known))
+        for known in _evidence(sight, label=label, timeouts=timeouts, terminated_by=terminated_by or {})
+    )
     gone = Severity.GONE
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.verdict.severity is gone, node.zone, node.id))
@@ -282,7 +310,9 @@ def status(
     )
 
 
-def _evidence(sight: Sight, *, label: str, timeouts: Timeouts) -> Iterable[Evidence]:
+def _evidence(
+    sight: Sight, *, label: str, timeouts: Timeouts, terminated_by: Mapping[str, str]
+) -> Iterable[Evidence]:
     """One a node: every instance with what belongs to it, and what the orchestrator alone knows."""
     spots = {spot.instance_id: spot for spot in sight.spots}
     members = _by_instance(sight.members)
@@ -296,6 +326,7 @@ def _evidence(sight: Sight, *, label: str, timeouts: Timeouts) -> Iterable[Evide
             member=members.get(instance.id),
             asked=sight.asked,
             timeouts=timeouts,
+            terminated_by=terminated_by.get(instance.id, ""),
         )
     known = {instance.id for instance in sight.instances}
     for member in sight.members:

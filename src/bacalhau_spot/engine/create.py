@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import FleetResult
     from bacalhau_spot.core.model import ClusterSpec, Instance
-    from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.prepare import Prepared
 
@@ -69,7 +68,7 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
     return CreateReceipt(
         cluster=prepared.spec.name,
         wanted=plan.wanted,
-        before=_before(plan),
+        before=plan.existing,
         regions=tuple(_region_receipt(work, region) for region in regions),
         removed=removed,
         kept=tuple(one.id for one in plan.remove if one.id not in removed),
@@ -78,12 +77,6 @@ async def apply(calls: Calls, prepared: Prepared, *, wait: bool = True) -> Creat
         waited=wait,
         pools=pool_shares(_all_instances(work, gone=removed)),
     )
-
-
-def _before(plan: Plan) -> int:
-    """Nodes that there were, with those to be ended in regions that the configuration no longer names."""
-    named = {one.region for one in plan.regions}
-    return plan.present + sum(one.region not in named for one in plan.remove)
 
 
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:

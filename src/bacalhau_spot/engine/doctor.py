@@ -112,8 +112,10 @@ async def _api(patient: Patient) -> Sequence[Finding]:
 
 
 async def _version(patient: Patient) -> Sequence[Finding]:
+    if not patient.package:
+        return (checkup_here.unpublished(patient.version),)
     newest, why = await local.newest_version(patient.package, environ=patient.environ)
-    return (checkup_here.version(patient.version, newest=newest, why=why),)
+    return (checkup_here.version(patient.version, package=patient.package, newest=newest, why=why),)
 
 
 async def _tools(patient: Patient) -> Sequence[Finding]:

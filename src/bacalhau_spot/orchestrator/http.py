@@ -257,5 +257,5 @@ def _wants_tls(said: str) -> bool:
 
 
 def _shortened(text: str) -> str:
-    plain = " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    plain = " ".join(text.split())
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

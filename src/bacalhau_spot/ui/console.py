@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TextIO
 
 from rich.console import Console
+from rich.segment import Segment
+
+from bacalhau_spot.core.sanitize import sanitized
+from bacalhau_spot.ui.filtered import FilteredStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-# A pipe has no width; lines for programs and logs are not folded at 80 columns.
-PIPE_WIDTH = 140
+    from rich.console import ConsoleOptions, RenderableType, RenderResult
 
+# A pipe has no width: no line ends and no column goes for want of room. Nothing is as long as this.
+WIDE: Final = "wide"  # the form of output that has none in a window either
+NO_WIDTH: Final = 10_000_000
+# Of a help page in a pipe.
+PAGE_WIDTH: Final = 80
 
 # Commands of ours in a sentence. What is meant for the cluster takes the options that this run was given; the rest does not.
 _OURS: Final = re.compile(r"\bbacalhau-spot (--help|(?:sandbox|config) [a-z]+|[a-z]+(?:-[a-z]+)*)")
@@ -36,25 +45,48 @@ _ABOUT_THE_CLUSTER: Final = frozenset(
 # Of these, the ones that are about the configuration's cluster, or about none: they know no --cluster.
 _NOT_ABOUT_ANOTHER: Final = frozenset({"create", "nuke", "offers", "doctor", "iam-policy"})
 _ANOTHER: Final = "--cluster"
+# About the configuration's file alone.
+_ABOUT_THE_FILE: Final = frozenset({"configure", "config show", "config upgrade"})
+_FILE: Final = ("--config", "-c")
 
 
 class Terminal(Console):
-    """A console that knows how this program was called, so that every command it prints can be copied and run."""
+    """A console that obeys nobody but us, and knows how this program was called: every command it prints can be run."""
 
     program: str = "bacalhau-spot"
     flags: tuple[str, ...] = ()  # each with its value
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """All that is printed comes through here: text of others' loses what a terminal would obey, before it is styled."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                yield Segment(sanitized(segment.text), segment.style)
 
     def spoken(self, text: str) -> str:
         """`text` with its `bacalhau-spot …` as the user would have to type them here."""
 
         def said(found: re.Match[str]) -> str:
             verb = found[1]
-            flags = self.flags if verb in _ABOUT_THE_CLUSTER else ()
+            flags = self.flags if verb in _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE else ()
+            if verb in _ABOUT_THE_FILE:
+                flags = tuple(flag for flag in flags if flag.startswith(_FILE))
             if verb in _NOT_ABOUT_ANOTHER:
                 flags = tuple(one for one in flags if not one.startswith(_ANOTHER))
             return " ".join((self.program, verb, *flags))
 
         return _OURS.sub(said, text)
+
+
+@dataclass(frozen=True)
+class Unfolded:
+    """As it is in a pipe: each row on one line, with all columns. What the window does not show, the terminal folds or crops."""
+
+    shown: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.shown, options.update(max_width=NO_WIDTH))
 
 
 def spoken(console: Console, text: str) -> str:
@@ -86,6 +118,14 @@ def data(
     return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
+def pages(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Terminal:
+    """The console for help pages, which are made for a width in a pipe too."""
+    made = _console(stream, environ=environ, no_color=no_color, program="", flags=())
+    if not made.is_terminal:
+        made.width = PAGE_WIDTH
+    return made
+
+
 def _console(
     stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: tuple[str, ...]
 ) -> Terminal:
@@ -94,12 +134,12 @@ def _console(
     able = terminal and environ.get("TERM", "") not in {"dumb", "unknown"}
     plain = no_color or not able or bool(environ.get("NO_COLOR"))
     made = Terminal(
-        file=stream,
+        file=stream.styled if isinstance(stream, FilteredStream) else stream,
         # Rich would take FORCE_COLOR for a terminal and animate into a log file.
         force_terminal=able,
         force_interactive=able,
         no_color=plain,
-        width=None if terminal else PIPE_WIDTH,
+        width=None if terminal else NO_WIDTH,
         # The words are ours and AWS's: brackets in them are brackets.
         markup=False,
         emoji=False,

@@ -42,8 +42,9 @@ def draw(chart: PriceChart, path: Path) -> None:
     except ImportError:
         raise UserError(
             "pictures need the extra `plot`, which is not installed",
-            hint="install it with `pip install 'bacalhau-spot[plot]'`, or run `uv run --with altair --with vl-convert-python -s "
-            "deploy_spot.py prices`; without `--plot` the chart is drawn in the terminal",
+            hint="install it with `uv tool install '.[plot]'` in this program's folder, or run "
+            "`uv run --with altair --with vl-convert-python -s deploy_spot.py prices`; `prices` draws it in the "
+            "terminal without `--plot`",
             exit_code=ExitCode.USAGE,
         ) from None
     made = _chart(altair, chart)

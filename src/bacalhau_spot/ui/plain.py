@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.progress import Progress, fold
+from bacalhau_spot.ui.views.text import Said
 from bacalhau_spot.ui.words import kind_name
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class PlainScreen:
 
     def _say(self, line: str) -> None:
         self._said_s = self._clock.monotonic_s()
-        self._console.print(f"{self._clock.now():%H:%M:%S} {line}", soft_wrap=True)
+        self._console.print(Said(f"{self._clock.now():%H:%M:%S} {line}", whole=True), crop=False)
 
 
 def _heartbeat(progress: Progress) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import termios
 from enum import Enum
-from typing import TYPE_CHECKING, TextIO
+from getpass import getpass
+from typing import TYPE_CHECKING, TextIO, cast
 
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -19,7 +23,7 @@ class Danger(Enum):
     ADDS = "adds"
     REMOVES = "removes"
     DESTROYS = "destroys"
-    ERASES = "erases"  # everything, of whichever cluster: agreed to by typing what it is about
+    ERASES = "erases"  # everything, of whichever cluster
 
 
 # The flags with which a script agrees beforehand.
@@ -56,12 +60,22 @@ def settle(decision: Decision, *, danger: Danger, question: str, console: Consol
 
 
 def settle_typed(
-    decision: Decision, *, danger: Danger, question: str, word: str, console: Console, stdin: TextIO
+    decision: Decision,
+    *,
+    danger: Danger,
+    question: str,
+    word: str,
+    console: Console,
+    stdin: TextIO,
+    name: str = "",
 ) -> None:
-    """As `settle`, but a yes is not enough: the user types `word`, which must be read to be typed, as an account's id is."""
+    """As `settle`, but a yes is not enough: the user types `word`, which must be read to be typed, as an account's id is.
+
+    `name`: what the word is ("the cluster's name"), where the question contains the word itself.
+    """
     if _agreed_before(decision, danger):
         return
-    answer = _line(f"{question} Type {word} to go on: ", console=console, stdin=stdin).strip()
+    answer = _line(f"{question} Type {name or word} to go on: ", console=console, stdin=stdin).strip()
     if answer != word:
         raise UserError(
             "nothing was changed",
@@ -109,9 +123,15 @@ def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) 
         console.print(f"  a number from 1 to {at_most}, or nothing to leave")
 
 
+def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:
+    """A line that is not shown while it is typed. Raises EOFError at the end of input, which botocore expects of its prompter."""
+    _ask(question, console=console, stdin=stdin)
+    return getpass("", stream=cast("TextIO", console.file))
+
+
 def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
     """One line from the user. The end of input, and Ctrl-C, mean that nothing is to be done."""
-    console.print(prompt, end="")
+    _ask(prompt, console=console, stdin=stdin)
     try:
         answer = stdin.readline()
     except KeyboardInterrupt:
@@ -120,3 +140,11 @@ def _line(prompt: str, *, console: Console, stdin: TextIO) -> str:
         console.print()
         raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
     return answer
+
+
+def _ask(prompt: str, *, console: Console, stdin: TextIO) -> None:
+    """Show a question. What was typed before it was shown is no answer to it, and is thrown away."""
+    # Not every stream has a descriptor, and only a terminal has input of its own to be thrown away.
+    with contextlib.suppress(io.UnsupportedOperation, termios.error):
+        termios.tcflush(stdin.fileno(), termios.TCIFLUSH)
+    console.print(prompt, end="", soft_wrap=True)

@@ -9,7 +9,9 @@ from rich.segment import Segment
 from rich.text import Text
 
 from bacalhau_spot.ui import jsonout
+from bacalhau_spot.ui.console import NO_WIDTH, Unfolded
 from bacalhau_spot.ui.views.status import StatusView
+from bacalhau_spot.ui.views.text import Said
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -55,8 +57,11 @@ class Frame:
         if self.status is None:
             return []
         view = StatusView(self.status, wide=self._wide)
-        shown = view.at(0) if self._wide else view.fitted(console, options, room=room)
-        return console.render_lines(shown, options, pad=False)
+        if not self._wide:
+            return console.render_lines(view.fitted(console, options, room=room), options, pad=False)
+        lines = console.render_lines(Unfolded(view), options.update(max_width=NO_WIDTH), pad=False)
+        # A line that the terminal folds would push the frame off the screen.
+        return [Segment.adjust_line_length(line, options.max_width, pad=False) for line in lines]
 
     def _heading(self, width: int) -> Text:
         if self.status is None:
@@ -107,10 +112,11 @@ class PlainWatcher:
 
     def show(self, status: Status) -> None:
         self._console.print(f"--- {status.sight.at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
-        self._console.print(StatusView(status, wide=self._wide), crop=False)
+        view = StatusView(status, wide=self._wide)
+        self._console.print(Unfolded(view) if self._wide else view, crop=False)
 
     def fail(self, why: str) -> None:
-        self._console.print(f"--- the look failed: {why}", soft_wrap=True)
+        self._console.print(Said(f"--- the look failed: {why}", whole=True), crop=False)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -125,7 +131,8 @@ class JsonWatcher:
     def show(self, status: Status) -> None:
         data = jsonout.status_data(status)
         whole = jsonout.envelope(command="status", data=data, exit_code=status.exit_code)
-        self._write(jsonout.text(whole, form="ndjson"))
+        jsonout.write(self._stream, whole, form="ndjson")
+        self._stream.flush()
 
     def fail(self, why: str) -> None:
         """The next line's time tells that a look is missing; a line without data would be no look."""
@@ -133,7 +140,3 @@ class JsonWatcher:
 
     def close(self) -> None:
         """Nothing to give back."""
-
-    def _write(self, line: str) -> None:
-        self._stream.write(line)
-        self._stream.flush()

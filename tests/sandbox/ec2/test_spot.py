@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from sandbox.ec2.clusters import build_network, image, instances, refused, spec, states
 
 
@@ -163,3 +165,15 @@ def test_the_legacy_request_waits_for_room(sandbox: Any) -> None:
     assert {request["State"] for request in answer} == {"cancelled"}
     waiting = requests(ec2, SpotInstanceRequestIds=ids[1:])[0]
     assert waiting["Status"]["Code"] == "canceled-before-fulfillment"
+
+
+@pytest.mark.parametrize(("notice_s", "earlier_s"), [(120, 0), (20, 100), (600, 0)])
+def test_a_shorter_notice_is_one_that_came_earlier(sandbox: Any, notice_s: int, earlier_s: int) -> None:
+    """C11: AWS gives two minutes from the mark on (EC2 user guide, "Spot Instance interruption notices")."""
+    ec2 = sandbox.client()
+    one = launch(ec2)[0]
+    sandbox.clock.advance(200)
+    before = ec2.describe_spot_instance_requests()["SpotInstanceRequests"][0]["CreateTime"]
+    sandbox.server.interrupt("us-east-1", one["InstanceId"], notice_s=notice_s)
+    marked = ec2.describe_spot_instance_requests()["SpotInstanceRequests"][0]["Status"]["UpdateTime"]
+    assert (marked - before).total_seconds() == pytest.approx(200 - earlier_s, abs=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict
-from bacalhau_spot.errors import ISSUES_URL
+from bacalhau_spot.project import REPORT
 
 # The code under which a mistake of this program is told.
 MISTAKE = "InternalMistake"
@@ -16,7 +16,7 @@ ROWS = {
         Fault.UNKNOWN,
         Action.STOP_REGION,
         "this program made a mistake in {region}, sorry",
-        f"run the same command again; if it happens again, please report it at {ISSUES_URL} with what --debug prints",
+        f"run the same command again; if it happens again, {REPORT} with what --debug prints",
     ),
     "Configuration": Verdict(  # what a region shows does not go with what the configuration says
         "configuration",
@@ -63,5 +63,5 @@ UNKNOWN = Verdict(
     Action.STOP_REGION,
     "AWS refused a call in {region}",
     "AWS's own words are above; https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html explains the codes; "
-    f"if neither helps, please report it at {ISSUES_URL} with what --debug prints",
+    f"if neither helps, {REPORT} with what --debug prints",
 )

@@ -6,7 +6,7 @@ Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 from __future__ import annotations
 
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
-from bacalhau_spot.errors import ISSUES_URL
+from bacalhau_spot.project import REPORT
 
 
 def _wrong(name: str, sentence: str, hint: str) -> Verdict:
@@ -99,8 +99,7 @@ _OUR_CALL = Verdict(
     Fault.UNKNOWN,
     Action.STOP_REGION,
     "AWS does not understand a call of this program in {region}, sorry",
-    "`bacalhau-spot doctor` says whether there is a newer version; if there is none, please report it at "
-    f"{ISSUES_URL} with what --debug prints",
+    f"`bacalhau-spot doctor` says which version this is; {REPORT} with what --debug prints",
 )
 
 ROWS = {

@@ -6,7 +6,7 @@ A module a family of commands. Their form is published in ../schemas/, and a tes
 from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
 from bacalhau_spot.ui.jsonout.cost import cost_data
 from bacalhau_spot.ui.jsonout.doctor import checkup_data
-from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text
+from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text, with_commands, write
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
@@ -46,4 +46,6 @@ __all__ = [
     "teardown_data",
     "text",
     "time_text",
+    "with_commands",
+    "write",
 ]

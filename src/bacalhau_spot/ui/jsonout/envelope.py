@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.filtered import FilteredStream
 from bacalhau_spot.ui.problems import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bacalhau_spot.errors import UserError
     from bacalhau_spot.ui.jsonout.values import Data
@@ -45,6 +47,21 @@ def envelope(
     }
 
 
+# Where sentences stand that name commands.
+_WORDS = frozenset({"errors", "warnings", "hint", "fix"})
+
+
+def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = False) -> Any:
+    """`value` with the commands in its sentences as `spoken` has them; what is data is left as it is."""
+    if isinstance(value, dict):
+        return {
+            key: with_commands(inner, spoken, words=words or key in _WORDS) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [with_commands(inner, spoken, words=words) for inner in value]
+    return spoken(value) if words and isinstance(value, str) else value
+
+
 def error_data(error: UserError) -> Data:
     code, regions = (error.code, error.regions) if isinstance(error, RefusedError) else (None, ())
     return {
@@ -58,13 +75,21 @@ def error_data(error: UserError) -> Data:
     }
 
 
+def write(stream: TextIO, result: Data, *, form: str) -> None:
+    """The envelope on `stream`. Secrets are taken out of its values: in JSON's text they may be spelt otherwise."""
+    if isinstance(stream, FilteredStream):
+        result, stream = stream.redacted(result), stream.raw
+    stream.write(text(result, form=form))
+
+
 def text(result: Data, *, form: str) -> str:
-    """The envelope as `json`, `yaml` or the last line of `ndjson`."""
+    """The envelope as `json`, `yaml` or the last line of `ndjson`; `line`: any other object on a line."""
     if form == "yaml":
         return "".join(f"{row}\n" for row in _yaml(result, 0))
     if form == "ndjson":
-        return json.dumps({"event": "result", **result}, ensure_ascii=False) + "\n"
-    return json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+        result = {"event": "result", **result}
+    indent = 2 if form == "json" else None
+    return escaped(json.dumps(result, indent=indent, ensure_ascii=False)) + "\n"
 
 
 def _yaml(value: Any, depth: int) -> list[str]:
@@ -82,10 +107,10 @@ def _yaml(value: Any, depth: int) -> list[str]:
     return rows
 
 
-# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set").
-_NOT_IN_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set"), beside what `escaped` knows.
+_NOT_IN_YAML = re.compile("[\ufffe\uffff]")
 
 
 def _scalar(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = escaped(json.dumps(value, ensure_ascii=False), yaml=True)
     return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -64,6 +64,7 @@ def _node(node: Node) -> Data:
         "public_ip": instance.public_ip if instance else None,
         "private_ip": instance.private_ip if instance else None,
         "why_ended": instance.why_ended if instance else None,
+        "terminated_by": it.terminated_by or None,
         "checks": {"system": str(it.checks.system), "instance": str(it.checks.instance)},
         "spot_request": None
         if it.spot is None

@@ -22,7 +22,15 @@ from bacalhau_spot.ui.views.reach import (
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
-from bacalhau_spot.ui.views.text import config_view, json_text, sentence, tree_view, verbatim
+from bacalhau_spot.ui.views.text import (
+    config_view,
+    json_text,
+    note,
+    pages_view,
+    sentence,
+    tree_view,
+    verbatim,
+)
 
 __all__ = [
     "StatusView",
@@ -37,10 +45,12 @@ __all__ = [
     "json_text",
     "listing_view",
     "menu_view",
+    "note",
     "nuke_preview_view",
     "offers_view",
     "order_view",
     "over_budget",
+    "pages_view",
     "plan_view",
     "prices_view",
     "prune_preview_view",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.errors import DOCS_URL
+from bacalhau_spot.ui.pages import topic_of
 from bacalhau_spot.ui.views.text import Said
 
 if TYPE_CHECKING:
@@ -25,5 +25,5 @@ def error_view(error: UserError) -> Group:
     if error.hint:
         parts.append(Said(error.hint, prefix="hint: "))
     if error.docs:
-        parts.append(Said(f"{DOCS_URL}/{error.docs}", prefix="docs: ", whole=True))
+        parts.append(Said(f"bacalhau-spot explain {topic_of(error.docs)}", prefix="docs: ", whole=True))
     return Group(*parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -28,7 +29,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
         parts += [_regions(plan), *_totals(plan), *_stake(plan)]
-    elif not plan.remove:
+    elif not plan.surplus:
         parts.append(Said(_nothing(plan)))
     parts.extend(_surplus(plan))
     if plan.empty:
@@ -37,10 +38,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
 
 
 def _nothing(plan: Plan) -> str:
-    if plan.present > plan.wanted:
-        return f"nothing to launch: {plural(plan.present, 'node')} are there, and {plan.wanted} asked for"
-    there = f"{plan.present} of {plural(plan.wanted, 'node')}"
-    return f"nothing to do: {there} {'is' if plan.wanted == 1 else 'are'} there"
+    return f"nothing to do: {plan.present} of {plural(plan.wanted, 'node')} exist"
 
 
 def _regions(plan: Plan) -> RenderableType:
@@ -183,12 +181,15 @@ def _stake(plan: Plan) -> list[Said]:
 def _surplus(plan: Plan) -> list[Said]:
     if not plan.surplus:
         return []
-    count = plural(len(plan.surplus), "instance")
+    counts = Counter(one.region for one in plan.surplus)
+    where = ", ".join(f"{number} in {region}" for region, number in sorted(counts.items()))
+    launched = f", {plan.launch} to launch" if plan.launch else ""
+    exist = f"{plural(plan.existing, 'node')} {'exists' if plan.existing == 1 else 'exist'}"
+    total = f"{exist}, {plan.wanted} requested{launched}: {len(plan.surplus)} too many ({where})."
     if not plan.remove:
-        stay = "it stays" if len(plan.surplus) == 1 else "they stay"
-        text = f"{count} more than the configuration asks for; {stay} unless you pass --allow-removal"
-        return [Said(text, "yellow")]
+        them = "it" if len(plan.surplus) == 1 else "them"
+        return [Said(f"{total} --allow-removal terminates {them}.", "yellow")]
     return [
-        Said(f"end {count}:", style="bold"),
+        Said(f"{total} Terminate:", style="bold"),
         *(Said(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
     ]

@@ -36,6 +36,7 @@ _HEIGHT = 12
 # So that no two rows have the same label, and nothing looks like a cliff.
 _LEAST_SPAN_USD = (_HEIGHT + 1) * 0.0001
 _LEAST_WIDTH = 40
+_MOST_WIDTH = 140  # in a pipe, which has none
 _BESIDE = 26  # what the axis takes
 _LETTERS = "abcdefgh"
 _X = "UTC"
@@ -113,7 +114,7 @@ class _Chart:
         import plotille  # noqa: PLC0415 - only for who wants a chart
 
         figure = plotille.Figure()
-        figure.width = max(_LEAST_WIDTH, options.max_width - _BESIDE)
+        figure.width = max(_LEAST_WIDTH, min(options.max_width, _MOST_WIDTH) - _BESIDE)
         figure.height = _HEIGHT
         figure.with_colors = not console.no_color and console.is_terminal
         figure.color_mode = "names"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.console import printable
 from bacalhau_spot.core.remote import alike
+from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.core.shell import address
 from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, few, plural
@@ -63,11 +63,11 @@ def unreached_view(node: Instance, *, closed: bool) -> Group:
 
 def _reasons(*, closed: bool, private: bool) -> list[Said]:
     if closed:
-        first = "its port 22 is closed, because `ssh_cidrs` is none; docs/ssh.md has the command that opens it to you"
+        first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` says how to open it"
     else:
         first = (
             "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
-            "docs/ssh.md has the command that admits it"
+            "`bacalhau-spot explain ssh` has the command that admits it"
         )
     lines = [Said(first, prefix="  - ")]
     if private:
@@ -117,7 +117,7 @@ def everywhere_view(everywhere: Everywhere, *, group: bool, closed: bool) -> Gro
 
 
 def _lines(one: Ran) -> RenderableType:
-    said = printable(one.stdout).splitlines() + printable(one.stderr).splitlines()
+    said = without_sequences(one.stdout).splitlines() + without_sequences(one.stderr).splitlines()
     more = ["… more than is kept"] if one.cut else []
     # Never folded: each line stays one line, for grep.
     return Group(
@@ -129,7 +129,9 @@ def _together(same: Sequence[Ran]) -> list[RenderableType]:
     first = same[0]
     heading = f"{plural(len(same), 'node')}, {_ended(first)}: {few([one.instance.id for one in same])}"
     text = "\n".join(
-        filter(None, (printable(first.stdout).rstrip("\n"), printable(first.stderr).rstrip("\n")))
+        filter(
+            None, (without_sequences(first.stdout).rstrip("\n"), without_sequences(first.stderr).rstrip("\n"))
+        )
     )
     body = [Text(text, no_wrap=True, overflow="ignore")] if text else []
     return [Said(heading, style="bold"), Group(*body)]

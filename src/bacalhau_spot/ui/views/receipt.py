@@ -33,9 +33,9 @@ def create_receipt_view(receipt: CreateReceipt) -> Group:
     parts.extend(_lost(receipt))
     if receipt.removed:
         verb = "was" if len(receipt.removed) == 1 else "were"
-        parts.append(Said(f"ended {plural(len(receipt.removed), 'instance')} that {verb} too many"))
+        parts.append(Said(f"terminated {plural(len(receipt.removed), 'instance')} that {verb} too many"))
     if receipt.kept:
-        parts.append(Said(f"not ended, though too many: {few(receipt.kept)}", style="yellow"))
+        parts.append(Said(f"not terminated, although too many: {few(receipt.kept)}", style="yellow"))
     parts.append(_total(receipt))
     parts.extend(pools_line(receipt.pools))
     parts.extend(_after(receipt))
@@ -170,6 +170,8 @@ def _lost(receipt: CreateReceipt) -> list[Said]:
 def _total(receipt: CreateReceipt) -> Said:
     now = receipt.before + receipt.running - len(receipt.removed)
     text = f"{now} of {plural(receipt.wanted, 'node')} running"
+    if now > receipt.wanted:
+        text = f"{plural(now, 'node')} running, {receipt.wanted} requested: {now - receipt.wanted} too many"
     text = ", ".join((text, *_unsettled(receipt.regions)))
     if receipt.interrupted:
         return Said(

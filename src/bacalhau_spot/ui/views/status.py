@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -16,7 +17,7 @@ from bacalhau_spot.ui.views.text import Columns, Said, not_seen
 from bacalhau_spot.ui.words import age, fault, few, listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from decimal import Decimal
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -62,7 +63,7 @@ class StatusView:
 
     def at(self, level: int) -> Group:
         """With as much left out as `level` says."""
-        status = self.status if self.wide else self.status.telling
+        status = self.status if self.wide else self.status.listed
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
             parts.append(_regions(status))
@@ -75,17 +76,27 @@ class StatusView:
         parts.append(_sentence(status))
         parts.extend(pools_line(status.pools))
         parts.extend(_blind(status))
-        left_out = len(self.status.nodes) - len(status.nodes)
-        if left_out and level < _NO_REMEDIES:
-            parts.append(
-                Said(f"{left_out} that somebody ended are not listed; -o wide lists them", style="dim")
-            )
-        remedies = _to_do(status)
+        if not self.wide and level < _NO_REMEDIES:
+            parts.extend(_unlisted(self.status))
+        remedies = _to_do(status, ghosts=self.status.ghosts)
         if level < _NO_REMEDIES:
             parts.extend(remedies)
         elif remedies:
             parts.append(Said("what to do: `bacalhau-spot status -o wide`", style="cyan"))
         return Group(*parts)
+
+
+def _unlisted(status: Status) -> list[RenderableType]:
+    """`4 instances that have ended are not listed (3 terminated by destroy on this machine, 1 interrupted by AWS); …`"""
+    nodes = status.unlisted
+    if not nodes:
+        return []
+    ends = Counter(verdict_text(replace(node.verdict, time=None, why="")) for node in nodes)
+    how = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    verb = "that has ended is" if len(nodes) == 1 else "that have ended are"
+    return [
+        Said(f"{plural(len(nodes), 'instance')} {verb} not listed ({how}); `-o wide` lists all", style="dim")
+    ]
 
 
 def status_view(status: Status, *, wide: bool) -> StatusView:
@@ -199,21 +210,22 @@ _RANK = {
 
 
 def _sentence(status: Status) -> RenderableType:
-    """`28 of 30 nodes joined, 1 on its way, 1 missing`"""
+    """`28 of 30 nodes joined, 1 on its way, 1 missing`; `6 of 6 nodes joined, 2 requested: 4 too many`"""
     if not status.nodes and not status.wanted_in_all:
         where = plural(len(status.sight.looked_into), "region")
         return Text(f"no nodes of {status.cluster} in {where}", style="bold")
     whole = status.whole
-    of = whole.present if whole.wanted is None else whole.wanted
+    of = whole.present if whole.wanted is None or status.surplus else whole.wanted
     verb = "joined" if status.sight.asked is Asked.ANSWERED else "joined, by their consoles"
     counts = [
         (whole.count(Severity.WAITING), "on the way"),
         (whole.count(Severity.BAD), "in trouble"),
         (whole.count(Severity.UNKNOWN), "unknown"),
         (status.missing or 0, "not seen" if status.sight.unseen else "missing"),
-        (status.surplus or 0, "too many"),
     ]
     rest = "".join(f", {count} {words}" for count, words in counts if count)
+    if status.surplus:
+        rest += f", {whole.wanted} requested: {status.surplus} too many"
     text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
     return Said(f"{status.cluster}: {text}", style="bold green" if status.as_asked else "bold yellow")
 
@@ -259,7 +271,7 @@ _GAPS = {
 }
 
 
-def _to_do(status: Status) -> list[RenderableType]:
+def _to_do(status: Status, *, ghosts: Sequence[Node]) -> list[RenderableType]:
     """One line a remedy, the first node that needs it named in it."""
     lines: list[RenderableType] = []
     for hint, nodes in _by_remedy(
@@ -270,9 +282,9 @@ def _to_do(status: Status) -> list[RenderableType]:
     if status.missing and not status.sight.unseen:
         lines.append(Said("`bacalhau-spot create` launches what is missing", prefix="missing: "))
     if status.surplus:
-        what = "`bacalhau-spot create --allow-removal` ends what the configuration does not ask for"
+        what = "`bacalhau-spot create --allow-removal` terminates them"
         lines.append(Said(what, prefix="too many: "))
-    if status.ghosts:
+    if ghosts:
         lines.append(
             Said("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
         )

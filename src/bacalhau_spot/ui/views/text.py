@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bacalhau_spot.core.receipt import regions_by
+from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.ui.console import spoken
 from bacalhau_spot.ui.words import fault, listed
 
@@ -45,7 +46,7 @@ class Said:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         words = f"{self.prefix}{spoken(console, self.text)}"
-        lines = [words] if self.whole else folded(words, width=options.max_width)
+        lines = [in_one_line(words)] if self.whole else folded(words, width=options.max_width)
         for number, line in enumerate(lines):
             # Already as narrow as it may be; what is still too long is one word, which the terminal itself may fold.
             shown = Text(line, style=self.style, no_wrap=True, overflow="ignore")
@@ -55,14 +56,15 @@ class Said:
 
 
 def folded(text: str, *, width: int) -> list[str]:
-    """Lines of at most `width`, those that go on indented; but no address, path or command is ever broken.
+    """Lines of at most `width`, those that go on indented, others' new lines too; but no address, path or command is broken.
 
     A command in backquotes that is folded could not be copied: it stands on one line, which the terminal itself may fold.
     """
     lines: list[str] = []
-    for line in text.splitlines() or [""]:
+    for number, line in enumerate(text.splitlines() or [""]):
         words = line.lstrip()
-        before = " " * (len(line) - len(words))
+        # A new line that somebody else wrote begins no sentence of ours.
+        before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
         wrapped = textwrap.wrap(
             _QUOTED.sub(lambda found: found[0].replace(" ", _HELD), words),
             width,
@@ -73,6 +75,16 @@ def folded(text: str, *, width: int) -> list[str]:
         )
         lines.extend(one.replace(_HELD, " ") for one in wrapped or [""])
     return lines
+
+
+def in_one_line(text: str) -> str:
+    """Others' words where a new line would be taken for ours."""
+    return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
+
+
+def note(label: str, text: str) -> Said:
+    """`note: …`, `warning: …`: on one line, however long."""
+    return Said(text, prefix=f"{label}: ", prefix_style="", whole=True)
 
 
 def verbatim(text: str) -> Group:
@@ -135,7 +147,7 @@ class Columns:
 
     def _cells(self, head: str) -> list[str]:
         index = self.heads.index(head)
-        return [row[index] for row in (*self.rows, *([self.total] if self.total else ()))]
+        return [in_one_line(row[index]) for row in (*self.rows, *([self.total] if self.total else ()))]
 
     def _folds(self, head: str) -> bool:
         return head in (self.prose or self.heads[-1:])
@@ -161,7 +173,7 @@ class Columns:
             made.add_column(head, justify=justify, no_wrap=not self._folds(head), overflow="fold")
         indexes = [self.heads.index(head) for head in kept]
         for row in self.rows:
-            made.add_row(*(row[index] for index in indexes))
+            made.add_row(*(in_one_line(row[index]) for index in indexes))
         if self.total is not None:
             made.add_row(*(self.total[index] for index in indexes), style="bold")
         return made
@@ -182,7 +194,15 @@ def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Colum
 
 
 def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
-    return verbatim(json.dumps(data, indent=2, ensure_ascii=ascii_only))
+    return verbatim(escaped(json.dumps(data, indent=2, ensure_ascii=ascii_only)))
+
+
+def pages_view(titles: Mapping[str, str]) -> Group:
+    """The documentation's pages."""
+    return Group(
+        Columns(("page", "about"), list(titles.items())),
+        *next_commands(("bacalhau-spot explain PAGE",)),
+    )
 
 
 def tree_view(data: Mapping[str, Any]) -> Columns:

@@ -1,0 +1,108 @@
+"""The pages of the documentation, which come with the program: which one is meant, and which part of it."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.core.verdict import Fault, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ERRORS: Final = "errors"
+_HEADING: Final = re.compile(r"^(#+) (.*)$")
+# Errors that have a page's name.
+_PAGES: Final = frozenset({"configuration"})
+_FENCE: Final = "```"
+_CODES: Final = "- AWS's code: "
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and what stands below it, sections within it too. `anchor` as in a link: lower case, hyphens."""
+
+    anchor: str
+    title: str
+    level: int
+    text: str
+
+
+def topic_of(docs: str) -> str:
+    """`docs/errors.md#clock` is `clock`, `docs/ssh.md#keys` is `ssh#keys`, `docs/prune.md` is `prune`."""
+    page, _, anchor = docs.removeprefix("docs/").partition("#")
+    name = page.removesuffix(".md")
+    if name == ERRORS and anchor and anchor not in _PAGES:
+        return anchor
+    return f"{name}#{anchor}" if anchor else name
+
+
+def title(text: str) -> str:
+    """A page's first heading."""
+    return next((section.title for section in sections(text)), "")
+
+
+def sections(text: str) -> tuple[Section, ...]:
+    lines = text.splitlines()
+    found: list[tuple[int, int, str]] = []
+    fenced = False
+    for number, line in enumerate(lines):
+        fenced ^= line.startswith(_FENCE)
+        heading = None if fenced else _HEADING.match(line)
+        if heading is not None:
+            found.append((number, len(heading[1]), heading[2].strip()))
+    made = []
+    for index, (start, level, name) in enumerate(found):
+        end = next((at for at, deep, _ in found[index + 1 :] if deep <= level), len(lines))
+        body = [line for line in lines[start:end] if not _is_comment(line)]
+        made.append(Section(_anchor(name), name, level, "\n".join(body).rstrip()))
+    return tuple(made)
+
+
+def _is_comment(line: str) -> bool:
+    return line.startswith("<!--")
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
+
+
+def find(topic: str, pages: Mapping[str, str]) -> str:
+    """The text of a page, of a section of one, of an error by its name, or of all errors that an AWS code can mean.
+
+    Empty when there is none.
+    """
+    name, _, anchor = topic.partition("#")
+    if name in pages:
+        if not anchor:
+            return "\n".join(line for line in pages[name].splitlines() if not _is_comment(line)).rstrip()
+        chosen = [one for one in sections(pages[name]) if one.anchor == anchor]
+        return max(chosen, key=lambda one: one.level).text if chosen else ""
+    errors = sections(pages.get(ERRORS, ""))
+    named = next((one.text for one in errors if one.anchor == topic), "")
+    return (
+        named
+        or "\n\n".join(one.text for one in errors if _has_code(one, topic))
+        or _by_verdict(topic, errors)
+    )
+
+
+def _has_code(section: Section, code: str) -> bool:
+    line = next((line for line in section.text.splitlines() if line.startswith(_CODES)), "")
+    return bool(code) and f"`{code}`" in line and section.level > 2  # noqa: PLR2004 - below the class of faults
+
+
+def _by_verdict(code: str, errors: Iterable[Section]) -> str:
+    """Codes that a whole family of names stands for."""
+    verdict = judge(code)
+    if verdict.fault is Fault.UNKNOWN:
+        return ""
+    return next((one.text for one in errors if one.anchor == verdict.name), "")
+
+
+def nearest(topic: str, pages: Mapping[str, str]) -> tuple[str, ...]:
+    """What may have been meant."""
+    known = [*pages, *(one.anchor for one in sections(pages.get(ERRORS, "")))]
+    return tuple(difflib.get_close_matches(topic.lower(), known, n=3))

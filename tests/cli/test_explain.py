@@ -1,0 +1,118 @@
+"""`explain`: what `docs:` lines name exists, offline."""
+
+from __future__ import annotations
+
+import ast
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+
+import bacalhau_spot
+from bacalhau_spot import project
+from bacalhau_spot.cli import run
+from bacalhau_spot.cli.explain import packaged
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.core.verdict import FAMILIES, NUANCES, TABLE, judge
+from bacalhau_spot.ui.pages import find, sections, topic_of
+from support.program import Program
+from support.schemas import contract
+
+SOURCE = Path(bacalhau_spot.__file__).parent
+
+
+def named_in_the_code() -> set[str]:
+    """Every `docs/….md` in a string that the program prints."""
+    found = set()
+    for path in SOURCE.rglob("*.py"):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and id(node) not in documentation
+            ):
+                found |= set(re.findall(r"docs/[\w.-]+\.md(?:#[\w-]+)?", node.value))
+    return found
+
+
+def test_every_page_that_is_named_exists() -> None:
+    """A7: the pages that errors name were on a server that has none of them."""
+    pages = packaged()
+    named = named_in_the_code()
+    assert len(named) > 5
+    assert [one for one in named if not find(topic_of(one), pages)] == []
+
+
+def test_every_error_is_explained() -> None:
+    """By the name that its `docs:` line has, also where a page has the same."""
+    pages = packaged()
+    verdicts = {*TABLE.values(), *(one.verdict for one in (*FAMILIES, *NUANCES)), judge("")}
+    assert [
+        one.name
+        for one in verdicts
+        if f"### {one.name}" not in find(topic_of(f"docs/errors.md#{one.name}"), pages)
+    ] == []
+
+
+@pytest.mark.parametrize(
+    ("topic", "words"),
+    [
+        ("status", "# "),
+        ("docs/status.md", "# "),
+        ("clock", "### clock"),
+        ("ExpiredToken", "### expired-credentials"),
+        ("InvalidFleetId.NotFound", "### "),
+        ("errors#credentials", "### unknown-key"),
+    ],
+)
+def test_what_is_asked_for_is_printed(program: Program, topic: str, words: str) -> None:
+    """A page, a section, an error, a code, a family's code."""
+    done = program("explain", topic)
+    assert done.code == 0, done.stderr
+    assert words in done.stdout
+    assert "<!--" not in done.stdout
+
+
+def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(program: Program) -> None:
+    """Nobody is asked for either."""
+    listed = program("explain")
+    assert re.search(r"^sandbox +\S", listed.stdout, re.MULTILINE)
+    contract("explain", program("explain", "-o", "json").data)
+    contract("explain", program("explain", "clock", "-o", "json").data)
+    wrong = program("explain", "stauts")
+    assert wrong.code == 2 and "did you mean status" in wrong.stderr
+
+
+def test_a_page_is_printed_as_it_is(tmp_path: Path) -> None:
+    """What stands on it to be copied is no secret."""
+    for form in ("table", "json"):
+        argv, out = ["explain", "sandbox", "-o", form], StringIO()
+        world = Runtime(
+            environ={}, cwd=tmp_path, home=tmp_path, stdin=StringIO(), stdout=out, stderr=StringIO()
+        )
+        assert run(argv, runtime=world) == 0
+        assert "AWS_SECRET_ACCESS_KEY=sandbox-secret-access-key" in out.getvalue()
+
+
+def test_an_error_names_what_can_be_run(program: Program) -> None:
+    """The `docs:` line is a command, with the program as it was called."""
+    shown = program("prune").stderr
+    (line,) = (line for line in shown.splitlines() if line.startswith("docs: "))
+    topic = line.removeprefix("docs: bacalhau-spot explain ")
+    assert program("explain", topic).code == 0
+
+
+def test_a_section_ends_where_the_next_begins() -> None:
+    """Headings in fences are none."""
+    text = "# A\n\none\n```\n# no heading\n```\n## B b\ntwo\n# C\nthree"
+    assert [(one.anchor, one.text.splitlines()[-1]) for one in sections(text)] == [
+        ("a", "two"), ("b-b", "two"), ("c", "three"),
+    ]  # fmt: skip
+
+
+def test_nothing_names_an_address_of_ours_before_a_release_does() -> None:
+    """One place: project.py."""
+    assert (project.REPOSITORY_URL, project.PACKAGE) == ("", "")
