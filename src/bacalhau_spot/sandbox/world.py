@@ -31,6 +31,7 @@ class Settings:
     read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
     refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
     tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
+    fleet_s: float = 0.0  # CreateFleet answers so much later than other calls
     iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
     checks_s: float = 30.0  # from running until the status checks are passed
     boot_s: float = 20.0  # from running until the node joins the orchestrator
@@ -38,6 +39,11 @@ class Settings:
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
     capacity: dict[str, int] = field(default_factory=dict)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
+    no_spot: list[str] = field(default_factory=list)  # "zone/type" or "type": offered, and not sold as spot
+    hidden_in_tags: list[str] = field(
+        default_factory=list
+    )  # types of resources that DescribeTags does not show yet
+    blank_fleets: int = 0  # so many more fleets answer with neither instances nor errors; counts down
     # Limits
     # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
     # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
@@ -86,6 +92,8 @@ class World:
 
     settings: Settings = field(default_factory=Settings)
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
+    # What a fleet does not find yet, by region: ids that are younger than the read lag
+    unseen_by_fleets: dict[str, frozenset[str]] = field(default_factory=dict)
     placement_questions: dict[str, float] = field(default_factory=dict)  # when each was first asked
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep

@@ -49,13 +49,16 @@ def test_the_cheapest_pool_is_used_first(sandbox: Any) -> None:
 
 
 def test_several_pools_fill_one_fleet(sandbox: Any) -> None:
-    """When one pool has too little room the next one gives the rest; enough in all means no errors."""
+    """When one pool has too little room the next one gives the rest, and the error stands beside the full number.
+
+    AWS: osbuild-composer#4507, an instance and InsufficientInstanceCapacity in the answer to a capacity of one.
+    """
     sandbox.world.settings.capacity = {"us-east-1a/t3.medium": 2, "us-east-1b": 5}
     ec2, net, template = prepare(sandbox)
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 6)
     assert len(fleet_ids(fleet)) == 6
     assert len(fleet["Instances"]) == 2
-    assert not fleet["Errors"]
+    assert {error["ErrorCode"] for error in fleet["Errors"]} == {"InsufficientInstanceCapacity"}
 
 
 def test_a_shortfall_names_every_pool(sandbox: Any) -> None:
@@ -100,9 +103,10 @@ def test_each_refusal_has_its_code(sandbox: Any) -> None:
     assert fleet["Instances"] == []
     assert [error["ErrorCode"] for error in fleet["Errors"]] == [
         "InvalidParameterValue",
-        "Unsupported",
+        "InvalidFleetConfiguration",  # karpenter-provider-aws#2243: RunInstances says Unsupported
         "SpotMaxPriceTooLow",
         "InvalidSubnetID.NotFound",
+        "UnfulfillableCapacity",  # karpenter-provider-aws#3051: beside the others, when nothing was launched
     ]
     text = fleet["Errors"][0]["ErrorMessage"]
     assert (
@@ -244,3 +248,34 @@ def test_a_subnet_runs_out_of_addresses(sandbox: Any) -> None:
     ec2.terminate_instances(InstanceIds=fleet_ids(fleet))
     sandbox.clock.advance(5)
     assert len(fleet_ids(build_fleet(ec2, template, pools, 11))) == 11
+
+
+def test_what_is_not_sold_as_spot_has_no_price(sandbox: Any) -> None:
+    """AWS: offered in a zone and not sold as spot there (karpenter-provider-aws#2243, #6483): no row in the price history."""
+    sandbox.world.settings.no_spot = ["us-east-1b/t3.medium"]
+    rows = sandbox.client().describe_spot_price_history(
+        InstanceTypes=["t3.medium"], ProductDescriptions=["Linux/UNIX"], MaxResults=100
+    )["SpotPriceHistory"]
+    zones = {row["AvailabilityZone"] for row in rows}
+    assert "us-east-1a" in zones
+    assert "us-east-1b" not in zones
+
+
+def test_a_fresh_subnet_is_refused_pool_by_pool(sandbox: Any) -> None:
+    """AWS: what RunInstances refuses stands in a fleet's errors (karpenter's "with fleet error(s)" list), the fleet is made."""
+    sandbox.world.settings.read_lag_s = 0
+    ec2, net, template = prepare(sandbox)
+    sandbox.world.settings.read_lag_s = 10
+    fresh = ec2.create_subnet(
+        VpcId=ec2.describe_subnets(SubnetIds=[net["subnets"]["us-east-1a"]])["Subnets"][0]["VpcId"],
+        CidrBlock="10.0.99.0/24",
+        AvailabilityZone="us-east-1c",
+    )["Subnet"]["SubnetId"]
+    pools = overrides({"us-east-1c": fresh})
+    fleet = build_fleet(ec2, template, pools, 1)
+    assert {error["ErrorCode"] for error in fleet["Errors"]} == {
+        "InvalidSubnetID.NotFound",
+        "UnfulfillableCapacity",
+    }
+    sandbox.clock.advance(11)
+    assert len(fleet_ids(build_fleet(ec2, template, pools, 1))) == 1

@@ -40,6 +40,12 @@ def memory_mib(name: str) -> int:
     return int(info["MemoryInfo"]["SizeInMiB"]) if info else 1024
 
 
+def usable_as_spot(name: str) -> bool:
+    """AWS: EC2 API reference, InstanceTypeInfo, SupportedUsageClasses: hpc and some others are not sold as spot anywhere."""
+    info = type_info(name)
+    return info is None or "spot" in info.get("SupportedUsageClasses", ["spot"])
+
+
 def architectures(name: str) -> list[str]:
     info = type_info(name)
     return list(info["ProcessorInfo"]["SupportedArchitectures"]) if info else ["x86_64"]

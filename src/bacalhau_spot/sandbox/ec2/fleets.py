@@ -31,6 +31,9 @@ INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
 UNFULFILLABLE = (
     "Unable to fulfill capacity due to your request configuration. Please adjust your request and try again."
 )
+_NOT_IN_ZONE = (
+    "Your requested instance type ({type}) is not supported in your requested Availability Zone ({zone})."
+)
 # The parameters of an override that change what is launched; the others steer the choice
 LAUNCH_KEYS = (
     "InstanceType", "SubnetId", "AvailabilityZone", "ImageId", "BlockDeviceMappings", "KeyName",
@@ -69,14 +72,19 @@ class Fleet:
 
 
 def create_fleet(region: Region, args: Args) -> Answer:
-    """Grant what fits, from the cheapest pool with room on. Errors come only with a shortfall."""
+    """Grant what fits, from the cheapest pool with room on. Each pool that refused says why, beside whatever was granted.
+
+    AWS: osbuild-composer#4507 shows an instance and InsufficientInstanceCapacity in one answer to a capacity of one;
+    karpenter-provider-aws#3051 and #5283 UnfulfillableCapacity beside the refusals of a fleet that got nothing.
+    """
     kind = args.get("Type") or "maintain"
     _check(args, kind)
     is_spot = _is_spot(args)
     pools = list(_pools(region, args, spot=is_spot))
     fleet = Fleet(region.new_fleet_id(), kind, region.now(), args, pools, is_spot)
     wanted = _capacity(args)
-    missing = _fill(region, fleet, wanted)
+    blank = _blank(region, fleet)
+    missing = wanted if blank else _fill(region, fleet, wanted)
     least = _options(args, spot=is_spot).get("MinTargetCapacity")
     if least and wanted - missing < least:
         _withdraw(region, fleet)
@@ -85,8 +93,17 @@ def create_fleet(region: Region, args: Args) -> Answer:
     answer: Answer = {"FleetId": fleet.id}
     if kind == "instant":
         answer["Instances"] = _granted(fleet)
-        answer["Errors"] = _refused(fleet) if missing > 0 else []
+        answer["Errors"] = [] if blank else _refused(fleet) + _unfulfillable(fleet)
     return answer
+
+
+def _blank(region: Region, fleet: Fleet) -> bool:
+    """Whether the fleet is one that launches nothing and says nothing: OpenStack's nodepool has a branch for that answer."""
+    settings = region.world.settings
+    if fleet.type != "instant" or settings.blank_fleets <= 0:
+        return False
+    settings.blank_fleets -= 1
+    return True
 
 
 def begin(region: Region, args: Args, *, fleet_id: str) -> Fleet:
@@ -191,6 +208,7 @@ def _resolve(
     override = pool.shown["Overrides"]
     changes = {key: override[key] for key in LAUNCH_KEYS if override.get(key)}
     try:
+        _check_seen(region, data, override)
         pool.launch = request.resolve(
             region,
             request.merged(data, changes),
@@ -198,8 +216,10 @@ def _resolve(
             template=template,
             max_price=override.get("MaxPrice"),
         )
+        if spot:
+            _check_sold(region, pool.launch)
     except AwsError as refusal:
-        pool.refusal = refusal
+        pool.launch, pool.refusal = None, _as_a_pools(refusal)
         pool.shown["Overrides"] = {**override, "AvailabilityZone": _zone(region, override)}
         return
     pool.shown["Overrides"] = {
@@ -210,6 +230,33 @@ def _resolve(
         pool.price = prices.current(region, pool.launch.zone, pool.launch.type)
     else:
         pool.price = prices.on_demand(region.name, pool.launch.type)
+
+
+def _check_seen(region: Region, data: Mapping[str, Any], override: Mapping[str, Any]) -> None:
+    """What was made moments ago is refused pool by pool, as whatever RunInstances refuses is (EC2 user guide, "EC2 Fleet")."""
+    unseen = region.world.unseen_by_fleets.get(region.name, frozenset())
+    groups = [group for card in data.get("NetworkInterfaces") or () for group in card.get("Groups") or ()]
+    if override.get("SubnetId") in unseen:
+        subnet_id = override["SubnetId"]
+        raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+    for group in groups:
+        if group in unseen:
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
+
+
+def _check_sold(region: Region, wanted: Launch) -> None:
+    if prices.sold_as_spot(region, wanted.zone, wanted.type):
+        return
+    raise AwsError("Unsupported", _NOT_IN_ZONE.format(type=wanted.type, zone=wanted.zone))
+
+
+def _as_a_pools(refusal: AwsError) -> AwsError:
+    """In a fleet's errors AWS gives "not sold here" another code than RunInstances does (karpenter-provider-aws#2243, #6483)."""
+    if refusal.code == "Unsupported" and "Availability Zone" in refusal.message:
+        return AwsError(
+            "InvalidFleetConfiguration", refusal.message.partition(". Please retry")[0].rstrip(".") + "."
+        )
+    return refusal
 
 
 def _zone(region: Region, override: Mapping[str, Any]) -> str | None:
@@ -280,6 +327,14 @@ def _refused(fleet: Fleet) -> list[dict[str, Any]]:
         for pool in fleet.pools
         if pool.refusal is not None
     ]
+
+
+def _unfulfillable(fleet: Fleet) -> list[dict[str, Any]]:
+    """What AWS adds to the pools' own refusals when nothing at all was launched."""
+    if fleet.instances or not fleet.pools or _capacity(fleet.args) <= 0:
+        return []
+    row = {"LaunchTemplateAndOverrides": fleet.pools[0].shown, "Lifecycle": _lifecycle(fleet)}
+    return [{**row, "ErrorCode": "UnfulfillableCapacity", "ErrorMessage": UNFULFILLABLE}]
 
 
 def _lifecycle(fleet: Fleet) -> str:

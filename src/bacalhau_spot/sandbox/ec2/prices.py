@@ -152,7 +152,15 @@ def _rows(region: Region, args: Args) -> Iterator[dict[str, Any]]:
         if args.get("AvailabilityZone") not in (None, zone):
             continue
         for name in sorted(names & wanted if wanted else names):
+            if not sold_as_spot(region, zone, name):
+                continue
             yield from _pool_rows(region, zone, name, products, min(start, end), end)
+
+
+def sold_as_spot(region: Region, zone: str, name: str) -> bool:
+    """Whether the pool has a spot price: AWS offers types in zones that do not sell them as spot (karpenter#2243, #6483)."""
+    no_spot = region.world.settings.no_spot
+    return name not in no_spot and f"{zone}/{name}" not in no_spot and catalog.usable_as_spot(name)
 
 
 def _products(asked: list[str] | None) -> list[str]:

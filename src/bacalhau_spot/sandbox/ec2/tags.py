@@ -136,10 +136,12 @@ def _living_fleets(region: Region) -> Iterator[str]:
 
 def describe_tags(region: Region, args: Args) -> Answer:
     alive = _alive(region)
+    # The index is AWS's secondary one: what it shows of one type says nothing of another's.
+    hidden = region.world.settings.hidden_in_tags
     rows = [
         {"Key": key, "Value": value, "ResourceId": resource_id, "ResourceType": kind_of(resource_id)}
         for resource_id, tags in region.backend.tags.items()
-        if resource_id in alive or not kind_of(resource_id)
+        if (resource_id in alive or not kind_of(resource_id)) and kind_of(resource_id) not in hidden
         for key, value in tags.items()
     ]
     plain = [one for one in args.get("Filters") or () if not str(one.get("Name", "")).startswith("tag:")]

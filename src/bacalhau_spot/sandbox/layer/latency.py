@@ -17,4 +17,7 @@ class Latency:
     def __call__(self, call: Call) -> Reply:
         if self._world.settings.latency_s > 0:
             self._world.sleep(self._world.settings.latency_s)
+        # AWS answers an instant fleet when each pool has been tried: 41 s were seen (karpenter-provider-aws#3922).
+        if call.action == "CreateFleet" and self._world.settings.fleet_s > 0:
+            self._world.sleep(self._world.settings.fleet_s)
         return self._inner(call)

@@ -26,6 +26,7 @@ _NEVER = float("-inf")
 _NO_REFERENCE = re.compile(
     r"Filter\.|ClientToken|Tag\.|TagSpecification|UserData|Description|LaunchTemplateData\."
 )
+_REFUSED_BY_POOL = ("subnet-", "sg-")
 _TEMPLATE_NAME = re.compile(r"(.*\.)?LaunchTemplateName(\.\d+)?")
 Question = tuple[str, str, frozenset[tuple[str, str]]]
 
@@ -43,6 +44,8 @@ class ReadLag:
         if self._world.settings.read_lag_s <= 0 or call.service != "ec2":
             return self._inner(call)
         self._check_references(call)
+        if call.action == "CreateFleet":
+            self._hide_from_fleet(call)
         reply = self._inner(call)
         if reply.status != _OK:
             return reply
@@ -57,9 +60,22 @@ class ReadLag:
         within_s = self._world.settings.read_lag_s / (2 if call.mutates else 1)
         with self._lock:
             fresh = [one for one in _references(call) if self._age(self._made, call.region, one) < within_s]
+        if call.action == "CreateFleet":  # it refuses these pool by pool, in an answer that is a success
+            fresh = [one for one in fresh if not one.startswith(_REFUSED_BY_POOL)]
         if fresh:
             code, message = kinds.not_found(fresh)
             raise AwsError(code, message)
+
+    def _hide_from_fleet(self, call: Call) -> None:
+        within_s = self._world.settings.read_lag_s / 2
+        with self._lock:
+            self._world.unseen_by_fleets[call.region] = frozenset(
+                name
+                for region, name in self._made
+                if region == call.region
+                and name.startswith(_REFUSED_BY_POOL)
+                and self._age(self._made, region, name) < within_s
+            )
 
     def _remember(self, call: Call, reply: Reply) -> None:
         now = self._world.now()
