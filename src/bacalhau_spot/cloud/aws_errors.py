@@ -26,6 +26,12 @@ CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, KeyError, EOFEr
 _SPLIT = (
     # EC2 user guide, "Troubleshoot instance launch issues"
     ("AuthFailure", r"not authorized for images", "AuthFailure.NotAuthorizedForImages"),
+    # karpenter-provider-aws#2243, #6483: offered in the zone, and not sold as spot there
+    (
+        "InvalidFleetConfiguration",
+        r"not supported in your requested Availability Zone",
+        "InvalidFleetConfiguration.NotSupportedInZone",
+    ),
     # EC2 API reference, ReleaseAddress, DeregisterImage: what is another's, or a service's
     (
         "AuthFailure",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain, split
 from bacalhau_spot.cloud.port import CloudError, FleetResult, Launched, Refusal
+from bacalhau_spot.cloud.replies import required
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
 
@@ -115,6 +116,19 @@ class AwsCompute:
                 for row in reply.get("Errors", ())
             ),
         )
+
+    async def fleet_instances(self, region: str, fleet_id: str) -> tuple[Instance, ...]:
+        return await self._instances(region, tag_filter("aws:ec2:fleet-id", fleet_id))
+
+    async def fleet_created_at(self, region: str, fleet_id: str) -> datetime | None:
+        try:
+            reply = await self._session.call("ec2", region, "describe_fleets", FleetIds=[fleet_id])
+        except CloudError as error:
+            if error.code.startswith("InvalidFleetId"):
+                return None
+            raise
+        rows = required(reply, "Fleets", operation="describe_fleets", region=region)
+        return rows[0]["CreateTime"] if rows else None
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         await self._session.call("ec2", region, "terminate_instances", InstanceIds=list(ids))

@@ -116,6 +116,7 @@ def _type_info(row: dict[str, Any]) -> TypeInfo:
         archs=tuple(Arch(arch) for arch in archs if arch in list(Arch)),
         vcpus=row.get("VCpuInfo", {}).get("DefaultVCpus", 0),
         memory_mib=row.get("MemoryInfo", {}).get("SizeInMiB", 0),
+        spot="spot" in row.get("SupportedUsageClasses", ["spot"]),
         gpus=sum(gpu.get("Count", 0) for gpu in row.get("GpuInfo", {}).get("Gpus", ())),
     )
 

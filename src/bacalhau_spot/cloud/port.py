@@ -290,6 +290,12 @@ class Compute(Protocol):
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
         """Ask for instances over all pools at once; AWS chooses. Answers when AWS has granted or refused each."""
 
+    async def fleet_instances(self, region: str, fleet_id: str) -> tuple[Instance, ...]:
+        """Every instance that the fleet launched, by the tag that AWS gives it, ended ones too as long as AWS lists them."""
+
+    async def fleet_created_at(self, region: str, fleet_id: str) -> datetime | None:
+        """When AWS took the fleet's request; None where it does not show the fleet."""
+
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
 

@@ -36,6 +36,9 @@ T = TypeVar("T")
 # A million items: no account has as many of anything. An endpoint that is not AWS may hand out tokens for ever.
 MAX_PAGES = 1000
 
+# An instant fleet answers when every pool has been tried; 41 s were seen (karpenter-provider-aws#3922), botocore waits 60.
+SLOW_OPERATIONS = frozenset({"create_fleet"})
+SLOW_READ_S = 300.0
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
 _THREADS = 32  # asyncio's own pool would have six on two cores
 
@@ -70,7 +73,7 @@ class Session:
         self._access = access
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, float], Any] = {}
         self._session: boto3.Session | None = None
         self._denials = Denials()
 
@@ -144,7 +147,7 @@ class Session:
     def _call(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
-        client = self._client(service, region)
+        client = self._client(service, region, read_timeout_s=_read_timeout_s(service, operation))
         return self._made(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
     def _everything(
@@ -198,25 +201,26 @@ class Session:
             told.message += self._denials.reason(proof, lambda: self._client("sts", None))
         return told
 
-    def _client(self, service: str, region: str | None) -> Any:
+    def _client(self, service: str, region: str | None, *, read_timeout_s: float | None = None) -> Any:
+        timeout_s = read_timeout_s or _read_timeout_s(service)
         # A session is not thread safe and making a client takes 10 ms; clients may be used from any thread.
         with self._lock:
             if self._session is None:
                 self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
             where = region or self._session.region_name or FALLBACK_REGION
-            client = self._clients.get((service, where))
+            client = self._clients.get((service, where, timeout_s))
             if client is None:
-                client = self._new_client(self._session, service, where)
-                self._clients[service, where] = client
+                client = self._new_client(self._session, service, where, read_timeout_s=timeout_s)
+                self._clients[service, where, timeout_s] = client
             return client
 
-    def _new_client(self, session: boto3.Session, service: str, region: str) -> Any:
+    def _new_client(self, session: boto3.Session, service: str, region: str, *, read_timeout_s: float) -> Any:
         try:
             client = session.client(
                 service,
                 region_name=region,
                 endpoint_url=self._access.endpoint_url,
-                config=_config(self._access, service),
+                config=_config(self._access, read_timeout_s=read_timeout_s),
             )
         except (BotoCoreError, ClientError) as error:
             raise translate(error, operation="", region="") from error
@@ -226,14 +230,19 @@ class Session:
         return client
 
 
-def _config(access: Access, service: str) -> Config:
+def _read_timeout_s(service: str, operation: str = "") -> float:
+    """How long the call may keep anybody waiting. Who we are is known at once, so an address that hangs is soon given up."""
+    if operation in SLOW_OPERATIONS:
+        return SLOW_READ_S
+    return WHO_AM_I_S if service == "sts" else READ_S
+
+
+def _config(access: Access, *, read_timeout_s: float) -> Config:
     return Config(
         # An address that was given explicitly is meant as it is; a proxy of the environment is for the way to AWS.
         proxies={} if access.endpoint_url else None,
         connect_timeout=CONNECT_S,
-        # An instant fleet answers only when every instance is granted or refused. A repeat carries the same client token.
-        # Who we are is known at once: an address that hangs must not keep anybody waiting.
-        read_timeout=WHO_AM_I_S if service == "sts" else READ_S,
+        read_timeout=read_timeout_s,
         max_pool_connections=16,
         # The engine retries, and nothing below it: it tells the user, keeps the deadline, and looks before it makes again
         # what has no client token.

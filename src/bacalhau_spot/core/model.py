@@ -285,6 +285,7 @@ class TypeInfo:
     vcpus: int
     memory_mib: int
     gpus: int = 0
+    spot: bool = True  # sold as spot at all
 
 
 @dataclass(frozen=True, slots=True)

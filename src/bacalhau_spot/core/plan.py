@@ -285,17 +285,19 @@ def offers_from(
     archs: Mapping[str, Sequence[Arch]],
     prices: Mapping[tuple[str, str], Decimal],
 ) -> tuple[Offer, ...]:
-    """Pools (type, zone) joined with their prices, cheapest first, unknown prices last.
+    """Pools (type, zone) joined with their prices, cheapest first.
 
-    A type of unknown architecture is taken for x86_64.
+    A pool that has no price while others have one is not sold as spot: AWS offers types in zones where it sells them on demand
+    only (karpenter-provider-aws#2243, #6483). A type of unknown architecture is taken for x86_64.
     """
+    sold = [pool for pool in pools if pool in prices] or pools
     offers = [
         Offer(
             pool=Pool(type=type_name, zone=zone),
             usd_per_hour=prices.get((type_name, zone)),
             arch=(tuple(archs.get(type_name, ())) or (Arch.X86_64,))[0],
         )
-        for type_name, zone in sorted(set(pools))
+        for type_name, zone in sorted(set(sold))
     ]
     return tuple(
         sorted(

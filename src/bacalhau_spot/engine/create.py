@@ -180,6 +180,7 @@ def _site(work: _Work, region: str) -> Site:
             region=region,
             market=work.prepared.markets[region],
             tagged=work.prepared.survey.tagged.get(region, ()),
+            known=frozenset(one.id for one in work.prepared.survey.instances if one.region == region),
             vpc_id=named[region].vpc_id,
             user_data=render(work.spec, region=region),
             most_per_pool=most_per_pool(work.spec),

@@ -16,6 +16,7 @@ from bacalhau_spot.core.stake import Part, next_part, rooms
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import POOL_SHARE
+from bacalhau_spot.engine.fleet import FleetLaunch, request_fleet
 from bacalhau_spot.engine.network import NetworkBuilder
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.secrets import NodeSecrets
 
-# A profile made moments ago reaches EC2 within seconds, rarely a minute.
-_PROFILE_TRIES = 12
-_PROFILE_PAUSE_S = 5.0
-
 _NETWORK_KINDS = frozenset({Kind.VPC, Kind.SUBNET, Kind.GATEWAY, Kind.GROUP})
 
 
@@ -41,11 +38,11 @@ class Site:
     region: str
     market: Market
     tagged: tuple[TaggedId, ...] = ()
+    known: frozenset[str] = frozenset()  # ids of the cluster's instances before this create
     vpc_id: str | None = None  # a VPC of the user's
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
     template: tuple[int, str] | None = None  # version and id
-    fresh_profile: bool = False  # EC2 may not know the instance profile yet
     results: list[FleetResult] = field(default_factory=list)
     most_per_pool: int | None = None  # None: AWS decides
     held: Mapping[Pool, int] = field(default_factory=dict)  # by each pool, before this create
@@ -108,7 +105,13 @@ def _pools(site: Site) -> tuple[Pool, ...]:
 
 
 async def _launch_part(calls: Calls, spec: ClusterSpec, site: Site, part: Part) -> FleetResult:
-    result = await _ask(calls, spec, site, part)
+    fleet = FleetLaunch(
+        region=site.region,
+        naming=spec.naming,
+        request=lambda attempt: _request(spec, site, part, attempt=attempt),
+        known={*site.known, *(one.id for result in site.results for one in result.launched)},
+    )
+    result = await request_fleet(calls, fleet)
     site.results.append(result)
     refusals = tuple((one.type, one.zone, one.code) for one in result.refusals)
     calls.emit(
@@ -126,38 +129,7 @@ async def _launch_part(calls: Calls, spec: ClusterSpec, site: Site, part: Part) 
 async def _profile(site: Site, secrets: NodeSecrets | None) -> str | None:
     if secrets is None:
         return None
-    profile = await secrets.ready(site.region)
-    site.fresh_profile = profile.fresh
-    return profile.name
-
-
-async def _ask(calls: Calls, spec: ClusterSpec, site: Site, part: Part) -> FleetResult:
-    """One fleet; while EC2 does not know the fresh profile yet, another one each time: the same would answer the same."""
-    for attempt in range(1, _PROFILE_TRIES + 1):
-        result = await calls.write(
-            site.region,
-            partial(calls.cloud.launch, site.region, _request(spec, site, part, attempt=attempt)),
-        )
-        unknown = site.fresh_profile and not result.launched and all(map(_unknown_profile, result.refusals))
-        if not unknown or attempt == _PROFILE_TRIES:
-            break
-        refusal = result.refusals[0]
-        calls.emit(
-            events.Retrying(
-                region=site.region,
-                operation="CreateFleet",
-                code=refusal.code,
-                attempt=attempt,
-                wait_s=_PROFILE_PAUSE_S,
-            )
-        )
-        await calls.pause(_PROFILE_PAUSE_S)
-    return result
-
-
-def _unknown_profile(refusal: Refusal) -> bool:
-    # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
-    return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
+    return (await secrets.ready(site.region)).name
 
 
 async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
@@ -228,7 +200,7 @@ async def _content(
     )
 
 
-def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int = 1) -> FleetRequest:
+def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int) -> FleetRequest:
     if site.template is None:
         raise AssertionError("a fleet needs its template")
     version, template_id = site.template
@@ -263,7 +235,7 @@ def _generation(site: Site) -> tuple[str, ...]:
     A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet.
     Of several fleets of one launch the later ones count the earlier, with their instances, as the next create would.
     """
-    before = [found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE}]
+    before = {*site.known, *(found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE})}
     since = [result.fleet_id for result in site.results if result.fleet_id]
     if site.most_per_pool is None:
         return (*sorted(before), *since)

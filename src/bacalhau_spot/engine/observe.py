@@ -103,12 +103,16 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
 
 
 async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
-    """Everything with the cluster's tag in `regions`: one call a region, and one more where there are instances."""
+    """Everything with the cluster's tag in `regions`: one call a region, and one more where there is anything of ours.
+
+    The index of tags is AWS's secondary one and promises no order: it may show a fleet before its instances. So what runs is
+    counted by DescribeInstances wherever something carries the tag.
+    """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
         tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
-        if not any(found.kind == Kind.INSTANCE for found in tagged):
+        if not tagged:
             return tagged, ()
         return tagged, await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 

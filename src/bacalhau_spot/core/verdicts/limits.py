@@ -136,7 +136,7 @@ _NOT_HERE = Verdict(
     "type-not-in-zone",
     Fault.CAPACITY,  # another pool's turn
     Action.OTHER_REGION,
-    "the instance type is not to be had in that zone of {region}",
+    "the instance type is not sold as spot in that zone of {region}",
     f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
 )
 _FULL_SUBNET = Verdict(
@@ -171,6 +171,6 @@ ROWS = {
     **rows(CAPACITY, "InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity"),
     **rows(CAPACITY, "InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
     **rows(CAPACITY, "UnfulfillableCapacity", "InsufficientVolumeCapacity", "InsufficientAddressCapacity"),
-    **rows(_NOT_HERE, "Unsupported"),
+    **rows(_NOT_HERE, "Unsupported", "InvalidFleetConfiguration.NotSupportedInZone"),
     **rows(_FULL_SUBNET, "InsufficientFreeAddressesInSubnet"),
 }  # fmt: skip

@@ -188,8 +188,18 @@ def _after(receipt: CreateReceipt) -> list[RenderableType]:
     return [
         *([Said(f"made on the way: {made}")] if made else []),
         *next_commands((_again(receipt),), label="to go on: "),
-        *next_commands(("bacalhau-spot destroy",), label="to remove everything: "),
+        *(
+            []
+            if _another_create(receipt)
+            else next_commands(("bacalhau-spot destroy",), label="to remove everything: ")
+        ),
     ]
+
+
+def _another_create(receipt: CreateReceipt) -> bool:
+    """Whether somebody else's create of the same cluster is under way: what `destroy` would remove is theirs too."""
+    problems = (region.problem for region in receipt.regions)
+    return any(problem is not None and judge(problem.code).name == "other-create" for problem in problems)
 
 
 def _again(receipt: CreateReceipt) -> str:

@@ -1,0 +1,149 @@
+"""One fleet: requested again while AWS's answer is about lag or is an old one, and counted where the answer may be short.
+
+Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further actions", with
+the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing; karpenter-provider-aws#3051, #5283: AWS
+adds UnfulfillableCapacity to the refusals that say what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, Launched, Refusal
+from bacalhau_spot.core import events
+from bacalhau_spot.core.model import State
+from bacalhau_spot.core.verdict import Fault, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.engine.calls import Calls
+
+# What was made moments ago (a profile, a subnet, a group) reaches EC2 within seconds, rarely a minute.
+LAG_TRIES = 12
+LAG_PAUSE_S = 5.0
+# An answer of a fleet older than this is an earlier launch's, remembered by AWS. Clocks differ by seconds; a fleet answers
+# within the minute.
+OLD_FLEET = timedelta(minutes=5)
+# Each is the token of a launch that AWS remembers and that launched nothing; it forgets them after about two days.
+MAX_ATTEMPTS = 50
+
+_SAYS_NOTHING = "UnfulfillableCapacity"
+_MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
+_ALIVE = frozenset({State.PENDING, State.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLaunch:
+    """What is asked of one region. `request` makes the request of the nth attempt, each with a token of its own.
+
+    `known`: the instances that the cluster had in the region before.
+    """
+
+    region: str
+    naming: Naming
+    request: Callable[[int], FleetRequest]
+    known: Collection[str] = ()
+
+
+async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
+    """AWS's answer to this launch, and to no earlier one. Raises CloudError, Stopped."""
+    waits = 0
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        request = launch.request(attempt)
+        result = await _answer(calls, launch, request)
+        if result is None or result.launched:
+            if result is not None:
+                return result
+        elif _is_lag(result) and waits < LAG_TRIES:
+            waits += 1
+            code = result.refusals[0].code if result.refusals else _SAYS_NOTHING
+            await _wait(calls, launch.region, code=code, attempt=waits)
+        elif not await _is_remembered(calls, launch.region, result.fleet_id):
+            return result
+    return FleetResult(
+        "", refusals=(Refusal("", "", _SAYS_NOTHING, "every attempt was answered with an earlier one's"),)
+    )
+
+
+async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
+    """AWS's answer with every instance of the fleet in it; None where the token belongs to an earlier launch of nothing."""
+    sent = 0
+
+    async def send() -> FleetResult:
+        nonlocal sent
+        sent += 1
+        return await calls.cloud.launch(launch.region, request)
+
+    try:
+        result = await calls.write(launch.region, send)
+    except CloudError as error:
+        if error.code not in _MISMATCH:
+            raise
+        await _wait(calls, launch.region, code=error.code, attempt=1)
+        launched = await _unexpected(calls, launch)
+        return FleetResult("", launched=launched) if launched else None
+    if len(result.launched) < request.count and (sent > 1 or not result.refusals):
+        members = await calls.read(
+            launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
+        )
+        result = _with_members(result, members)
+    return result
+
+
+async def _unexpected(calls: Calls, launch: FleetLaunch) -> tuple[Launched, ...]:
+    """Living instances of the cluster that the survey had not seen: the token's earlier launch was not in vain."""
+    key, value = launch.naming.tag_key, launch.naming.tag_value
+    instances = await calls.read(
+        launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
+    )
+    return _launched(instance for instance in instances if instance.id not in launch.known)
+
+
+def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResult:
+    """A repeat's answer may leave out what the first call launched: AWS's own tag on the instances does not."""
+    named = {instance.id for instance in result.launched}
+    others = _launched(instance for instance in members if instance.id not in named)
+    return replace(result, launched=(*result.launched, *others))
+
+
+def _launched(instances: Iterable[Instance]) -> tuple[Launched, ...]:
+    return tuple(
+        Launched(id=instance.id, type=instance.type, zone=instance.zone)
+        for instance in instances
+        if instance.state in _ALIVE
+    )
+
+
+def _is_lag(result: FleetResult) -> bool:
+    """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
+    refusals = [refusal for refusal in result.refusals if refusal.code != _SAYS_NOTHING]
+    if not result.refusals:
+        return True
+    return any(map(_unknown_profile, refusals)) or (
+        bool(refusals) and all(judge(refusal.code).fault is Fault.LAG for refusal in refusals)
+    )
+
+
+def _unknown_profile(refusal: Refusal) -> bool:
+    # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
+    return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
+
+
+async def _is_remembered(calls: Calls, region: str, fleet_id: str) -> bool:
+    """Whether the refusal is an earlier launch's, which AWS repeats without a try."""
+    created_at = await calls.read(region, partial(calls.cloud.fleet_created_at, region, fleet_id))
+    return created_at is not None and created_at < calls.clock.now() - OLD_FLEET
+
+
+async def _wait(calls: Calls, region: str, *, code: str, attempt: int) -> None:
+    calls.emit(
+        events.Retrying(
+            region=region, operation="CreateFleet", code=code, attempt=attempt, wait_s=LAG_PAUSE_S
+        )
+    )
+    await calls.pause(LAG_PAUSE_S)

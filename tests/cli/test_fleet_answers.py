@@ -1,0 +1,159 @@
+"""What AWS answers to a fleet, and what a create makes of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from support.program import Program
+
+HOUR = 3600
+
+
+def alive(sandbox: Any, *regions: str) -> int:
+    pages = [
+        page
+        for region in regions
+        for page in sandbox.client(region=region).describe_instances()["Reservations"]
+    ]
+    states = [one["State"]["Name"] for page in pages for one in page["Instances"]]
+    return sum(state in ("pending", "running") for state in states)
+
+
+def fleets(sandbox: Any, region: str) -> int:
+    return Counter(sandbox.world.calls)[region, "CreateFleet", "ok"]
+
+
+def test_a_type_that_is_not_sold_as_spot_in_a_zone_moves_its_nodes(sandbox: Any, program: Program) -> None:
+    """F5: offered in the zone, InvalidFleetConfiguration as spot (karpenter-provider-aws#2243): not the configuration's fault."""
+    program.configure(nodes=4, regions="[us-east-1, eu-west-1]")
+    sandbox.settings.capacity = {"us-east-1": 0}
+    sandbox.settings.no_spot = ["us-east-1a/t3.medium"]
+    done = program("create", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    assert alive(sandbox, "eu-west-1") == 4
+
+
+def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program: Program) -> None:
+    """F5: SupportedUsageClasses without `spot`, or no price: the pool is not in the fleet."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.no_spot = ["t3a.medium"]
+    assert program("create", "--yes").code == 0
+    pages = sandbox.client().describe_instances()["Reservations"]
+    assert {one["InstanceType"] for page in pages for one in page["Instances"]} == {"t3.medium"}
+    fleet_id = next(
+        tag["Value"] for tag in pages[0]["Instances"][0]["Tags"] if tag["Key"] == "aws:ec2:fleet-id"
+    )
+    fleet = sandbox.client().describe_fleets(FleetIds=[fleet_id])["Fleets"][0]
+    overrides = fleet["LaunchTemplateConfigs"][0]["Overrides"]
+    assert {one["InstanceType"] for one in overrides} == {"t3.medium"}
+
+
+def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: Program) -> None:
+    """S4: AWS names the pools that refused although the target was met (osbuild-composer#4507)."""
+    program.configure(nodes=3, regions="[us-east-1]")
+    sandbox.settings.capacity = {"us-east-1a": 0, "us-east-1b": 0}
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 3
+
+
+def test_an_empty_answer_is_asked_again(sandbox: Any, program: Program) -> None:
+    """F1: neither instances nor errors (OpenStack's nodepool has a branch for it) was an IndexError."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.blank_fleets = 1
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+
+
+def test_a_subnet_that_the_fleet_does_not_see_yet_is_waited_for(sandbox: Any, program: Program) -> None:
+    """F6: lag refused pool by pool inside a success was taken for the end (gardener-extension-provider-aws#1947)."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.read_lag_s = 10
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+
+
+def test_a_remembered_refusal_is_no_answer_to_this_launch(sandbox: Any, program: Program) -> None:
+    """F7: AWS repeats the refusal of a token's first fleet without a try (runs-on#251)."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.capacity = {"us-east-1": 0}
+    assert program("create", "--yes").code == 1
+    sandbox.settings.capacity = {}
+    sandbox.clock.sleep(HOUR)
+    forget_fleets(sandbox)
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+
+
+def test_a_remembered_token_with_other_parameters_is_no_other_create(sandbox: Any, program: Program) -> None:
+    """F7: IdempotentParameterMismatch of a fleet that launched nothing was told as "another create is at work"."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.capacity = {"us-east-1": 0}
+    assert program("create", "--yes").code == 1
+    sandbox.settings.capacity = {}
+    forget_fleets(sandbox)
+    path = program.folder / "config.yaml"
+    path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[m6a.large, t3a.medium]"))
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+
+
+def forget_fleets(sandbox: Any) -> None:
+    """From now on DescribeTags shows no fleet that launched nothing: whether AWS does is not known (F7, O2)."""
+    sandbox.settings.hidden_in_tags = ["fleet"]
+
+
+def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: Program) -> None:
+    """F10: a repeated call may answer without the instances that the first one launched."""
+    program.configure(nodes=3, regions="[us-east-1]")
+    sandbox.settings.faults = [
+        {"match": "CreateFleet", "code": "ConnectionReset", "when": "after", "count": 1}
+    ]
+    done = program("create", "--yes", "-o", "json")
+    assert done.code == 0, done.stdout
+    assert alive(sandbox, "us-east-1") == 3
+    assert fleets(sandbox, "us-east-1") <= 2
+
+
+@pytest.mark.parametrize("hidden", [["instance"], ["instance", "spot-instances-request"]], ids=str)
+def test_an_index_that_hides_the_instances_launches_nothing_twice(
+    sandbox: Any, program: Program, hidden: list[str]
+) -> None:
+    """T1: 12 alive, 6 asked, exit 0: DescribeTags showed the fleet and not its instances."""
+    program.configure(nodes=6, regions="[us-east-1, eu-west-1]")
+    assert program("create", "--yes").code == 0
+    sandbox.settings.hidden_in_tags = hidden
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1", "eu-west-1") == 6
+
+
+def test_an_index_that_lags_behind_a_killed_create(sandbox: Any, program: Program) -> None:
+    """T1: killed after CreateFleet, and created again while the index shows the fleet alone."""
+    program.configure(nodes=6, regions="[us-east-1]")
+    sandbox.settings.faults = [{"match": "CreateFleet", "code": "ConnectionReset", "when": "after"}]
+    program("create", "--yes")
+    sandbox.settings.faults = []
+    sandbox.settings.hidden_in_tags = ["instance"]
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 6
+
+
+def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: Program) -> None:
+    """B5: it would destroy the winner's cluster."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    sandbox.settings.faults = [
+        {"match": "CreateLaunchTemplate", "code": "InvalidLaunchTemplateName.AlreadyExistsException"}
+    ]
+    done = program("create", "--yes")
+    assert done.code == 1
+    assert "another create of this cluster" in done.stderr
+    assert "destroy" not in done.stdout + done.stderr
