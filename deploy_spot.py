@@ -6,6 +6,11 @@
 # [tool.uv.sources]
 # bacalhau-spot = { path = ".", editable = true }
 # ///
-from bacalhau_spot.cli import main
+try:
+    from bacalhau_spot.cli import main
+except (ImportError, SyntaxError) as error:  # not run by uv
+    raise SystemExit(
+        f"error: {error}\nhint: run `uv run -s deploy_spot.py`, which brings all it needs"
+    ) from None
 
 main()

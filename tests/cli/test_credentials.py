@@ -218,7 +218,7 @@ def test_keys_and_a_profile_at_once(user: User) -> None:
     assert "note:" not in user.list().stderr
     user.set(AWS_ACCESS_KEY_ID=ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY="wrong-secret-wrong-secret")
     done = user.list()
-    refused(done, "AWS_PROFILE=work is not; to use the profile, add --profile work", "explain wrong-secret")
+    refused(done, "AWS_PROFILE=work gives only the other settings", "explain wrong-secret")
     chosen = user.list("--profile", "work")
     assert chosen.code == 0
     assert "AWS_ACCESS_KEY_ID in the environment is not" in chosen.stderr

@@ -17,6 +17,7 @@ import botocore.session
 import pytest
 import urllib3.exceptions
 
+from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS
 from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
 from bacalhau_spot.sandbox.ec2 import places
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
@@ -37,6 +38,9 @@ ELSEWHERE = {
     "Protected": ("cli/test_every_row.py", "test_a_protected_instance"),
     "HeldByAnother": ("cli/test_every_row.py", "test_a_launcher_that_stays"),
     "LauncherLives": ("cli/test_every_row.py", "test_a_launcher_that_stays"),
+    **dict.fromkeys(
+        REFUSED_TOKENS.values(), ("cli/test_identity.py", "test_a_token_that_is_not_valid_in_one_region")
+    ),
 }
 # Not AWS's code: what botocore raises before there is an answer, or lets through from below.
 BEFORE_AWS: dict[str, Exception] = {

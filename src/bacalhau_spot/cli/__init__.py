@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """The console script."""
-    sys.stdout, sys.stderr = (filtered(streams.careful(stream)) for stream in (sys.stdout, sys.stderr))
+    # Python has None for a stream that was closed before it began.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we run
+    out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    sys.stdout, sys.stderr = (filtered(streams.careful(stream)) for stream in (out, err))
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before anything was begun, or while the last words were said

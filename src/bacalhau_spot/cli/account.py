@@ -38,6 +38,6 @@ def who_wins(option: str | None, *, environ: Mapping[str, str]) -> str:
     if named is None:
         return ""
     return (
-        f"AWS_ACCESS_KEY_ID in the environment is used, and {named}={environ[named]} is not; "
-        f"to use the profile, add --profile {environ[named]}"
+        f"the keys are those of AWS_ACCESS_KEY_ID in the environment; {named}={environ[named]} gives only the other settings, "
+        f"such as the region; to use the profile's keys, add --profile {environ[named]}"
     )

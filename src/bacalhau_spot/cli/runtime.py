@@ -45,8 +45,8 @@ class Runtime:
     def real(cls, argv: tuple[str, ...]) -> Runtime:
         return cls(
             environ=os.environ,
-            cwd=Path.cwd(),
-            home=Path.home(),
+            cwd=_cwd(),
+            home=_home(),
             stdin=sys.stdin,
             stdout=sys.stdout,
             stderr=sys.stderr,
@@ -59,10 +59,27 @@ class Runtime:
     @property
     def state_dir(self) -> Path:
         """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
-        base = self.environ.get("XDG_STATE_HOME") or str(self.home / ".local" / "state")
-        return Path(base) / "bacalhau-spot"
+        base = Path(self.environ.get("XDG_STATE_HOME", ""))
+        # The specification: a relative path is invalid and is ignored.
+        return (base if base.is_absolute() else self.home / ".local" / "state") / "bacalhau-spot"
 
     @property
     def interactive(self) -> bool:
         """Whether somebody is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
+
+
+def _cwd() -> Path:
+    """Where we are; where that was, if it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.environ.get("PWD", os.sep))
+
+
+def _home() -> Path:
+    """The user's home; the root where nobody knows one (a container with an unknown uid and no HOME)."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.sep)

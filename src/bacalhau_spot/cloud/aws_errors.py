@@ -39,6 +39,12 @@ _SPLIT = (
         "AuthFailure.NotYours",
     ),
 )
+# Codes by which a region refuses credentials that STS accepts: those are not wrong, they are not valid there (IAM user guide,
+# "Manage AWS STS in an AWS Region": tokens of the global endpoint are valid in the default regions only).
+REFUSED_TOKENS = {
+    code: f"{code}.Region"
+    for code in ("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidToken")
+}
 # Keeps what would not help anybody out of a sentence; --debug shows it.
 _PROOF = re.compile(r"[.,]?\s*Encoded authorization failure message: (?P<proof>[A-Za-z0-9_=-]+)\.?")
 _BLANKS = re.compile(r"\s+")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -41,7 +40,9 @@ _ISOLATED = {
 def core_session(access: Access, *, models: Loader) -> Any:
     """A botocore session that has its credentials. Raises CloudError."""
     explicit = access.access_key_id is not None
-    core = botocore.session.Session(session_vars=_ISOLATED if explicit else None, profile=access.profile)
+    core = botocore.session.Session(
+        session_vars=_ISOLATED if explicit else _named(), profile=access.profile or None
+    )
     core.register_component("data_loader", models)
     if explicit:
         core.set_credentials(access.access_key_id, access.secret_access_key)
@@ -53,6 +54,7 @@ def core_session(access: Access, *, models: Loader) -> Any:
         if found is None:
             raise NoCredentialsError
         frozen = found.get_frozen_credentials()
+        _check_characters(frozen)
     except CHAIN_ERRORS as error:
         raise translate_chain(error) from error
     if access.learned is not None:
@@ -61,15 +63,38 @@ def core_session(access: Access, *, models: Loader) -> Any:
     return core
 
 
+def _named() -> dict[str, tuple[object, ...]]:
+    """Where the profile's name is read: a variable that is empty is as good as none."""
+    names = [name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if os.environ.get(name)]
+    return {"profile": (None, names, None, None)}
+
+
+def _check_characters(keys: Any) -> None:
+    """Raises ValueError, without any part of the keys: urllib3 would show the whole signed header."""
+    parts = {
+        "access key id": keys.access_key,
+        "secret access key": keys.secret_key,
+        "session token": keys.token,
+    }
+    for name, value in parts.items():
+        if value and not (value.isascii() and value.isprintable() and " " not in value):
+            raise ValueError(f"the {name} holds a line break, a blank or another character that no key has")
+
+
 def _bound(core: Any, access: Access) -> None:
     """A program that gives credentials is given half a minute; a session that an MFA code opened is shared with the AWS CLI."""
     resolver = core.get_component("credential_provider")
     profile = core.get_config_variable("profile") or "default"
-    resolver.insert_before(
-        ProcessProvider.METHOD, ProcessProvider(profile, lambda: core.full_config, popen=_Bounded)
-    )
+
+    def bounded(profile_name: str) -> ProcessProvider:
+        return ProcessProvider(profile_name, lambda: core.full_config, popen=_Bounded)
+
+    resolver.insert_before(ProcessProvider.METHOD, bounded(profile))
     roles = resolver.get_provider("assume-role")
-    roles.cache = _SharedCache(str(Path("~/.aws/cli/cache").expanduser()))
+    # A role's source_profile has a chain of its own, which this makes, however deep it goes.
+    roles._profile_provider_builder._create_process_provider = bounded  # noqa: SLF001 - botocore offers no other way
+    # os.path's leaves the path as it is where nobody knows the home; pathlib's raises.
+    roles.cache = _SharedCache(os.path.expanduser("~/.aws/cli/cache"))  # noqa: PTH111
     roles._prompter = access.ask or _nobody_there  # noqa: SLF001 - botocore's own would read from a pipe that is meant for us
 
 

@@ -18,7 +18,7 @@ from botocore.parsers import ResponseParserError
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.aws_errors import not_aws, proof_of, translate
+from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, not_aws, proof_of, translate
 from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.denials import Denials
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
@@ -76,6 +76,7 @@ class Session:
         self._clients: dict[tuple[str, str, float], Any] = {}
         self._session: boto3.Session | None = None
         self._denials = Denials()
+        self._identified = False  # STS has accepted these credentials
 
     async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
         """One API call. `region` None: wherever the user is at home. Raises CloudError."""
@@ -175,9 +176,10 @@ class Session:
         try:
             reply = call()
             outcome = "ok"
+            self._identified = self._identified or operation == "get_caller_identity"
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
-            raise self._told(error, operation, region) from error
+            raise self._told(error, operation, region, client.meta.region_name) from error
         except (
             ResponseParserError,
             KeyError,
@@ -193,9 +195,13 @@ class Session:
                 self._access.trace(f"{name} {client.meta.region_name} {spent_ms:.0f} ms: {outcome}")
         return reply
 
-    def _told(self, error: BotoCoreError | ClientError, operation: str, region: str | None) -> CloudError:
-        """The error in our words, with AWS's reason for a denial where it gives one."""
+    def _told(
+        self, error: BotoCoreError | ClientError, operation: str, region: str | None, asked: str
+    ) -> CloudError:
+        """The error in our words, with AWS's reason for a denial where it gives one. `asked`: the client's region."""
         told = translate(error, operation=operation, region=region or "")
+        if self._identified and told.code in REFUSED_TOKENS:
+            told.code, told.region = REFUSED_TOKENS[told.code], region or asked
         proof = proof_of(error)
         if proof is not None:
             told.message += self._denials.reason(proof, lambda: self._client("sts", None))

@@ -53,6 +53,7 @@ class Settings:
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
     opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
+    tokens_not_valid: list[str] = field(default_factory=list)  # regions that refuse the caller's credentials
     credentials_expire_after_calls: int | None = None  # so many more calls are answered
     credentials_expire_at: float | None = None  # by the sandbox's clock
     deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do

@@ -56,6 +56,14 @@ def test_a_region_that_is_off_knows_nobody(sandbox: Any, region: str) -> None:
     assert refusal(sandbox.client("sts", region).get_caller_identity) == ("InvalidClientTokenId", 403)
 
 
+def test_a_token_that_is_not_valid_in_a_region(sandbox: Any) -> None:
+    """Tokens of the global endpoint are refused in some regions. AWS: IAM User Guide, "Managing AWS STS in an AWS Region"."""
+    sandbox.settings.tokens_not_valid = ["eu-west-1"]
+    assert refusal(sandbox.client("ec2", "eu-west-1").describe_vpcs) == ("AuthFailure", 401)
+    assert sandbox.client("sts", "us-east-1").get_caller_identity()["Account"] == "000000000000"
+    sandbox.client("ec2", "us-east-1").describe_vpcs()
+
+
 def test_opting_in(sandbox: Any) -> None:
     """After opting in the region is as any other. AWS: Account Management, "Enable or disable AWS Regions"."""
     sandbox.settings.opted_in = ["af-south-1"]

@@ -176,6 +176,14 @@ _SSO_ROLE = _forbidden(
     "or ask your administrator to assign the role to you",
     action=Action.STOP,
 )
+_TOKEN_REGION = _forbidden(
+    "token-not-valid-in-region",
+    "AWS accepts these credentials elsewhere, but not in {region}",
+    "if {regions} was enabled today, wait: that takes minutes to hours; if these are temporary credentials, "
+    "`export AWS_STS_REGIONAL_ENDPOINTS=regional` and sign in again, because tokens of the global STS endpoint are valid in "
+    "the default regions only; or have an administrator run "
+    "`aws iam set-security-token-service-preferences --global-endpoint-token-version v2Token`",
+)
 _SERVICE_ROLE = _forbidden(
     "spot-role",
     "the account has never used spot instances, and you may not make the role that AWS starts them under (a service-linked role)",
@@ -235,6 +243,8 @@ ROWS = {
     # What the identity may not do
     **rows(NOT_ALLOWED, "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"),
     **rows(NOT_ALLOWED, "AuthorizationError", "AuthorizationErrorException", "MethodNotAllowed"),
+    **rows(_TOKEN_REGION, "AuthFailure.Region", "InvalidClientTokenId.Region", "InvalidToken.Region"),
+    **rows(_TOKEN_REGION, "UnrecognizedClientException.Region"),
     **rows(_NOT_YOURS, "AuthFailure.NotYours"),
     **rows(_NOT_PERMITTED, "OperationNotPermitted", "UnmodifiableEntity", "ManagedRuleException"),
     **rows(_NOT_PERMITTED, "InvalidOperationException"),

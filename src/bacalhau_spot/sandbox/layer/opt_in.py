@@ -1,4 +1,6 @@
-"""A region that the account has not enabled knows nobody (AWS: Account Management, "Enable or disable AWS Regions")."""
+"""A region that the account has not enabled knows nobody (AWS: Account Management, "Enable or disable AWS Regions"); nor
+does one where the caller's token is not valid (IAM User Guide, "Managing AWS STS in an AWS Region").
+"""
 
 from __future__ import annotations
 
@@ -19,5 +21,7 @@ class OptIn:
 
     def __call__(self, call: Call) -> Reply:
         if call.region not in ENABLED_BY_DEFAULT and call.region not in self._world.settings.opted_in:
+            raise refusals.unknown_key(call)
+        if call.region in self._world.settings.tokens_not_valid:
             raise refusals.unknown_key(call)
         return self._inner(call)

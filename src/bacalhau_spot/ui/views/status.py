@@ -248,7 +248,7 @@ def _blind(status: Status) -> list[RenderableType]:
         why = fault(sight.refusal.code) if sight.refusal else "no answer"
         parts.append(
             Said(
-                f"{sight.address} was not asked ({why}): who has joined is what the consoles say",
+                f"{sight.address} did not answer ({why}): who has joined is what the consoles say",
                 style="yellow",
             )
         )

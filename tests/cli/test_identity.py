@@ -1,0 +1,127 @@
+"""Who we are and where we ask: what one region refuses, and what goes wrong before the first call."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cli import account
+from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud import credentials
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.session import Access, _models
+from support.program import Program
+
+ELSEWHERE = "eu-west-1"
+
+
+def test_a_token_that_is_not_valid_in_one_region(sandbox: Any, program: Program) -> None:
+    """F8: tokens of the global STS endpoint are refused in opt-in regions (aws-vault#512, saml2aws#928)."""
+    sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
+    program.configure(nodes=1, regions="[us-east-1]")
+    made = program("create", "--yes")
+    assert made.code == 0, made.stderr
+    for command in (("list",), ("destroy", "--yes")):
+        done = program(*command)
+        said = " ".join((done.stdout + done.stderr).split())
+        assert done.code == 5, said
+        assert ELSEWHERE in said
+        assert "AWS_STS_REGIONAL_ENDPOINTS=regional" in said
+        assert "enter others" not in said
+
+
+def test_a_configured_region_that_refuses_the_token(sandbox: Any, program: Program) -> None:
+    """F8: launching blindly could double nodes, so that region stops the create, with the hint that helps."""
+    sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
+    program.configure(nodes=1, regions=f"[{ELSEWHERE}]")
+    done = program("create", "--yes")
+    said = " ".join(done.stderr.split())
+    assert done.code == 4, said
+    assert f"but not in {ELSEWHERE}" in said
+    assert "v2Token" in said
+
+
+@pytest.fixture
+def aws_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    return tmp_path / "config"
+
+
+def test_a_source_profile_that_waits(aws_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 2: the bound holds for a program behind a role, too (aws-cli#3624, granted#133)."""
+    monkeypatch.setattr(credentials, "PROCESS_S", 0.1)
+    aws_config.write_text(
+        "[profile a]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = b\nregion = us-east-1\n"
+        "[profile b]\ncredential_process = /bin/sleep 20\n"
+    )
+    with pytest.raises(CloudError) as caught:
+        credentials.core_session(Access(profile="a"), models=_models())
+    assert caught.value.code == "CredentialProcessTimeout"
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_a_key_with_a_line_break(aws_config: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Complaint 6: a fault of the credentials, and no part of them is shown (botocore#2001)."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    monkeypatch.setenv(name, "AKIAHIDDEN\n")
+    with pytest.raises(CloudError) as caught:
+        credentials.core_session(Access(), models=_models())
+    assert caught.value.code == "InvalidSetting"
+    assert "AKIA" not in caught.value.message
+    assert "line break" in caught.value.message
+
+
+def test_an_empty_profile_is_none(aws_config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 8: an empty AWS_PROFILE was "profile ()" (botocore#1927)."""
+    monkeypatch.setenv("AWS_PROFILE", "")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
+    assert credentials.core_session(Access(), models=_models()).get_credentials().method == "env"
+
+
+def test_the_profile_beside_keys_still_counts() -> None:
+    """Complaint 8: "is not used", and then the command failed because of it (aws-gate#109)."""
+    note = account.who_wins(None, environ={"AWS_ACCESS_KEY_ID": "a", "AWS_PROFILE": "work"})
+    assert "AWS_PROFILE=work gives only the other settings" in note
+
+
+def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 7: neither ends in a traceback (scuba#11, knack#177)."""
+
+    def gone(*_: object) -> Path:
+        raise FileNotFoundError
+
+    def unknown(*_: object) -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "cwd", gone)
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.setenv("PWD", "/deleted")
+    world = Runtime.real(())
+    assert (world.cwd, world.home) == (Path("/deleted"), Path("/"))
+
+
+def test_a_relative_state_folder_is_ignored(program: Program) -> None:
+    """Complaint 7: XDG base directory specification, "all paths must be absolute"."""
+    program.environ["XDG_STATE_HOME"] = "relative"
+    runtime = Runtime(program.environ, program.folder, program.folder, sys.stdin, sys.stdout, sys.stderr)
+    assert runtime.state_dir == program.folder / ".local" / "state" / "bacalhau-spot"
+
+
+def test_the_script_without_uv() -> None:
+    """Complaint 12: `python3 deploy_spot.py` says how it is run (uv#19222)."""
+    script = Path(__file__).parents[2] / "deploy_spot.py"
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "uv run -s deploy_spot.py" in done.stderr
