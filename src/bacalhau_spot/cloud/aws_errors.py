@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, ValidationError
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.verdict import TABLE
+from bacalhau_spot.core.verdict import CLOSED_ZONE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,8 @@ _SPLIT = (
         r"do(es)? not (have permission|belong)|do not own|is not authorized|managed by",
         "AuthFailure.NotYours",
     ),
+    # boto#1904, terraform#3434: a zone that AWS offers and opens to no new subnet
+    ("InvalidParameterValue", r"subnets can currently only be created in", CLOSED_ZONE),
 )
 # Keeps what would not help anybody out of a sentence; --debug shows it.
 _PROOF = re.compile(r"[.,]?\s*Encoded authorization failure message: (?P<proof>[A-Za-z0-9_=-]+)\.?")

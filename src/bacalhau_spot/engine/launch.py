@@ -200,7 +200,13 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
     elif any(found.kind in _NETWORK_KINDS for found in site.tagged):
         start = await calls.read(site.region, lambda: calls.cloud.network(site.region, key=key, value=value))
     builder = NetworkBuilder(calls, site.region, spec.naming, cidrs=cidrs, own=site.vpc_id is None)
-    return await builder.complete(start, zones=zones)
+    network = await builder.complete(start, zones=zones)
+    closed = tuple(
+        Refusal("", zone, error.code, error.message) for zone, error in builder.closed_zones.items()
+    )
+    if closed:
+        site.results.append(FleetResult("", refusals=closed))
+    return network
 
 
 async def _content(

@@ -38,6 +38,7 @@ class Settings:
     # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
     capacity: dict[str, int] = field(default_factory=dict)
     not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
+    zones_without_subnets: list[str] = field(default_factory=list)  # they are offered and take no new subnet
     # Limits
     # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
     # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
