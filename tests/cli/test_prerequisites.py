@@ -36,3 +36,14 @@ def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, 
     assert program("destroy", "--yes").code == 0
     alone = program("create", "--yes")
     assert alone.code == 1 and "ZoneTakesNoSubnet" in one_line(alone)
+
+
+def test_prices_under_the_vpc_description_are_prices(sandbox: Any, program: Program) -> None:
+    """F11: karpenter-provider-aws#2568: older accounts have them under "Linux/UNIX (Amazon VPC)" alone."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    usual = program("create", "--dry-run").stdout
+    sandbox.settings.vpc_prices = True
+    older = program("create", "--dry-run").stdout
+    assert older == usual and "$" in older
+    shown = program("prices", "--type", "t3.medium", "--region", "us-east-1")
+    assert shown.code == 0 and "AWS shows no" not in one_line(shown), one_line(shown)

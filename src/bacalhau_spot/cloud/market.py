@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.shapes import LINUX, linux_prices
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ class AwsMarketPlace:
             "describe_spot_price_history",
             "SpotPriceHistory",
             InstanceTypes=list(types),
-            ProductDescriptions=["Linux/UNIX"],
+            ProductDescriptions=LINUX,
             StartTime=datetime.now(UTC),
         )
         newest: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in rows:
+        for row in linux_prices(rows):
             pool = (row["InstanceType"], row["AvailabilityZone"])
             if pool not in newest or row["Timestamp"] > newest[pool]["Timestamp"]:
                 newest[pool] = row

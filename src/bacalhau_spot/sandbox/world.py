@@ -60,6 +60,7 @@ class Settings:
     # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
+    vpc_prices: bool = False  # Linux prices stand under "Linux/UNIX (Amazon VPC)", as in older accounts
     price_factor: float = 1.0  # all spot prices times this
     # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The pool
     # may also be a zone, a type, a region or "*"; the narrowest wins. They replace the generated ones from the first step on.
