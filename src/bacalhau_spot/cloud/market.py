@@ -101,11 +101,23 @@ class AwsMarketPlace:
 
     async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
         rows = await self._session.pages("ec2", region, "describe_images", "Images", ImageIds=list(ids))
-        return tuple(
-            Image(id=row["ImageId"], arch=Arch(row["Architecture"]), root_device=row["RootDeviceName"])
-            for row in rows
-            if row["Architecture"] in list(Arch)
-        )
+        return tuple(_image(row) for row in rows if row["Architecture"] in list(Arch))
+
+
+def _image(row: dict[str, Any]) -> Image:
+    """An instance-store image has no root device (recorded by cloud-custodian), or one without a volume."""
+    device = str(row.get("RootDeviceName") or "")
+    sizes = {
+        mapping.get("DeviceName"): mapping["Ebs"].get("VolumeSize", 0)
+        for mapping in row.get("BlockDeviceMappings", ())
+        if "Ebs" in mapping
+    }
+    return Image(
+        id=row["ImageId"],
+        arch=Arch(row["Architecture"]),
+        root_device="" if row.get("RootDeviceType") == "instance-store" else device,
+        volume_gib=sizes.get(device, 0),
+    )
 
 
 def _type_info(row: dict[str, Any]) -> TypeInfo:

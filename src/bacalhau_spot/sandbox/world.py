@@ -56,6 +56,9 @@ class Settings:
     )  # the caller's IAM policies; none: all is allowed
     # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
     service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
+    default_key_without_spot: bool = (
+        False  # the default EBS key is the account's own; spot's role may not use it
+    )
     # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
     # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
