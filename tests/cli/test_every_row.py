@@ -33,6 +33,10 @@ ELSEWHERE = {
         "cli/test_pool_share.py",
         "test_what_only_the_limit_forbids_is_said_to_be_the_limit",
     ),
+    "ZoneTakesNoSubnet": (
+        "cli/test_prerequisites.py",
+        "test_nodes_of_a_region_without_a_zone_that_takes_subnets_move",
+    ),
     "InternalMistake": ("cli/test_mistakes.py", "test_a_mistake_in_one_region_stops_no_other"),
     "Configuration": ("cli/test_every_row.py", "test_a_vpc_without_a_subnet"),
     "Protected": ("cli/test_every_row.py", "test_a_protected_instance"),

@@ -203,9 +203,9 @@ def test_an_image_of_another_architecture_is_refused() -> None:
         (Offer(Pool("t4g.small", "us-east-1a"), None, Arch.ARM64),),
         {Arch.X86_64: Image("ami-1", Arch.X86_64, "/dev/sda1")},
     )
-    assert market_problems(arm, image="ami-1", types=["t4g.small"]) == (
+    assert market_problems(arm, image="ami-1", types=["t4g.small"], root_volume_gib=20) == (
         "image ami-1 in us-east-1 is for x86_64, but t4g.small is arm64",
     )
-    assert market_problems(Market("us-east-1"), image="auto", types=["x9.tiny"]) == (
+    assert market_problems(Market("us-east-1"), image="auto", types=["x9.tiny"], root_volume_gib=20) == (
         "us-east-1 offers none of x9.tiny",
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, ValidationError
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.verdict import TABLE
+from bacalhau_spot.core.verdict import CLOSED_ZONE, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,6 +38,8 @@ _SPLIT = (
         r"do(es)? not (have permission|belong)|do not own|is not authorized|managed by",
         "AuthFailure.NotYours",
     ),
+    # boto#1904, terraform#3434: a zone that AWS offers and opens to no new subnet
+    ("InvalidParameterValue", r"subnets can currently only be created in", CLOSED_ZONE),
 )
 # Codes by which a region refuses credentials that STS accepts: those are not wrong, they are not valid there (IAM user guide,
 # "Manage AWS STS in an AWS Region": tokens of the global endpoint are valid in the default regions only).

@@ -24,6 +24,10 @@ _BORN_TOGETHER = ("instance", "volume", "network-interface", "spot-instances-req
 
 _TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 
+# AWS's own key for disks. Without one, EC2 takes the account's default, which spot's role may not be allowed to use: the
+# instance then ends in seconds with Client.InternalError (runs-on#151, karpenter-provider-aws#1407).
+_AWS_KEY = "alias/aws/ebs"
+
 # IMDSv2 only, and not through a container's bridge.
 _METADATA = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"}
 
@@ -180,11 +184,12 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
     """No market options and no image: the fleet decides spot, and its overrides bring the image of each architecture."""
     return {
         **({"IamInstanceProfile": {"Name": content.profile}} if content.profile else {}),
+        **({"CreditSpecification": {"CpuCredits": content.cpu_credits}} if content.cpu_credits else {}),
         "UserData": base64.b64encode(content.user_data).decode(),
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,
-                "AssociatePublicIpAddress": True,
+                "AssociatePublicIpAddress": content.public_ip,
                 "DeleteOnTermination": True,
                 "Groups": [content.group_id],
             }
@@ -196,6 +201,7 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
                     "VolumeSize": content.root_volume_gib,
                     "VolumeType": "gp3",
                     "Encrypted": True,
+                    "KmsKeyId": _AWS_KEY,
                     "DeleteOnTermination": True,
                 },
             }
@@ -227,10 +233,13 @@ def _fleet(request: FleetRequest) -> dict[str, Any]:
             {
                 "LaunchTemplateSpecification": {
                     "LaunchTemplateId": request.template_id,
-                    "Version": str(request.template_version),
+                    "Version": str(version),
                 },
-                "Overrides": [_fleet_override(pool) for pool in request.pools],
+                "Overrides": [
+                    _fleet_override(pool) for pool in request.pools if pool.template_version == version
+                ],
             }
+            for version in sorted({pool.template_version for pool in request.pools})
         ],
         "TagSpecifications": [
             {"ResourceType": "fleet", "Tags": tag_list(request.fleet_tags)},

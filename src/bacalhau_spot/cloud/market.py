@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.replies import required
+from bacalhau_spot.cloud.shapes import LINUX, linux_prices
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
 if TYPE_CHECKING:
@@ -81,11 +82,11 @@ class AwsMarketPlace:
             "describe_spot_price_history",
             "SpotPriceHistory",
             InstanceTypes=list(types),
-            ProductDescriptions=["Linux/UNIX"],
+            ProductDescriptions=LINUX,
             StartTime=datetime.now(UTC),
         )
         newest: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in rows:
+        for row in linux_prices(rows):
             pool = (row["InstanceType"], row["AvailabilityZone"])
             if pool not in newest or row["Timestamp"] > newest[pool]["Timestamp"]:
                 newest[pool] = row
@@ -102,11 +103,23 @@ class AwsMarketPlace:
 
     async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
         rows = await self._session.pages("ec2", region, "describe_images", "Images", ImageIds=list(ids))
-        return tuple(
-            Image(id=row["ImageId"], arch=Arch(row["Architecture"]), root_device=row["RootDeviceName"])
-            for row in rows
-            if row["Architecture"] in list(Arch)
-        )
+        return tuple(_image(row) for row in rows if row["Architecture"] in list(Arch))
+
+
+def _image(row: dict[str, Any]) -> Image:
+    """An instance-store image has no root device (recorded by cloud-custodian), or one without a volume."""
+    device = str(row.get("RootDeviceName") or "")
+    sizes = {
+        mapping.get("DeviceName"): mapping["Ebs"].get("VolumeSize", 0)
+        for mapping in row.get("BlockDeviceMappings", ())
+        if "Ebs" in mapping
+    }
+    return Image(
+        id=row["ImageId"],
+        arch=Arch(row["Architecture"]),
+        root_device="" if row.get("RootDeviceType") == "instance-store" else device,
+        volume_gib=sizes.get(device, 0),
+    )
 
 
 def _type_info(row: dict[str, Any]) -> TypeInfo:

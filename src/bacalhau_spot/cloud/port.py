@@ -56,6 +56,8 @@ class TemplateContent:
     root_volume_gib: int
     tags: Mapping[str, str]
     profile: str | None = None  # the instance profile, by name
+    public_ip: bool = True
+    cpu_credits: str = ""  # empty: the content is not for burstable types
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class FleetPool:
     zone: str
     subnet_id: str
     image_id: str
+    template_version: int
     max_usd_per_hour: Decimal | None = None
 
 
@@ -74,7 +77,6 @@ class FleetRequest:
     """One launch of `count` spot instances over all `pools`. The same `client_token` never launches twice."""
 
     template_id: str
-    template_version: int
     pools: Sequence[FleetPool]
     count: int
     client_token: str

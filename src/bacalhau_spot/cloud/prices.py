@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.shapes import LINUX, linux_prices
 from bacalhau_spot.core.model import PricePoint
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class AwsPrices:
             "describe_spot_price_history",
             "SpotPriceHistory",
             InstanceTypes=list(types),
-            ProductDescriptions=["Linux/UNIX"],
+            ProductDescriptions=LINUX,
             StartTime=since,
             EndTime=until,
             **only,
@@ -85,7 +86,7 @@ class AwsPrices:
                 since=row["Timestamp"],
                 usd_per_hour=Decimal(row["SpotPrice"]),
             )
-            for row in rows
+            for row in linux_prices(rows)
         }
         return tuple(sorted(points, key=lambda point: (point.zone, point.type, point.since)))
 

@@ -1,13 +1,28 @@
-"""The shapes that EC2 wants tags and filters in."""
+"""The shapes that EC2 wants tags and filters in, and in which it answers prices."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.tags import Scope
+
+
+# Under which of the two an account's prices stand depends on its age (karpenter-provider-aws#2568).
+VPC_LINUX = "Linux/UNIX (Amazon VPC)"
+LINUX = ["Linux/UNIX", VPC_LINUX]
+
+
+def linux_prices(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of each pool the prices under one description: the VPC one where AWS answers with both."""
+    vpc = {_pool(row) for row in rows if row.get("ProductDescription") == VPC_LINUX}
+    return [row for row in rows if row.get("ProductDescription") == VPC_LINUX or _pool(row) not in vpc]
+
+
+def _pool(row: dict[str, Any]) -> tuple[str, str]:
+    return row["InstanceType"], row["AvailabilityZone"]
 
 
 def tag_filter(key: str, value: str) -> list[dict[str, Any]]:

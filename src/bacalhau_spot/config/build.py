@@ -161,6 +161,8 @@ def _instance(section: shape.Instance, texts: Texts) -> InstanceSpec:
     commands = section.additional_commands or texts.get(("instance", "additional_commands_file")) or ""
     return InstanceSpec(
         root_volume_gib=section.root_volume_gib,
+        public_ip=section.public_ip,
+        cpu_credits=section.cpu_credits,
         additional_commands=commands,
         files=tuple(_node_file(number, file, texts) for number, file in enumerate(section.files or ())),
     )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from bacalhau_spot.config import kinds
-from bacalhau_spot.core.model import BacalhauSpec, InstanceSpec, Naming, Timeouts
+from bacalhau_spot.core.model import BacalhauSpec, CpuCredits, InstanceSpec, Naming, Timeouts
 
 DEFAULT_NODES: Final = 12
 DEFAULT_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
@@ -251,6 +251,16 @@ class Instance(_Section):
 
     root_volume_gib: kinds.VolumeGib = Field(
         default=_INSTANCE.root_volume_gib, description="Size of the encrypted root volume, in GiB."
+    )
+    public_ip: bool = Field(
+        default=_INSTANCE.public_ip,
+        description="Whether nodes have a public address. `false`: in private subnets of your own VPC (`vpc_id`), with a "
+        "default route to a NAT or transit gateway; `ssh` then works only from inside that network.",
+    )
+    cpu_credits: CpuCredits = Field(
+        default=_INSTANCE.cpu_credits,
+        description="What burstable types (t3, t4g …) do when their CPU credits are used up: `standard`, they slow down; "
+        "`unlimited`, they run on and AWS bills the surplus, which no estimate here contains.",
     )
     additional_commands: kinds.AnyText | None = Field(
         default=None, description="Shell commands for the end of first boot, as root."

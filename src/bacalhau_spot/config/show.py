@@ -145,6 +145,8 @@ def _rest(spec: ClusterSpec) -> _Rows:
     waits = spec.timeouts
     return [
         ("instance.root_volume_gib", str(spec.instance.root_volume_gib)),
+        ("instance.public_ip", "yes" if spec.instance.public_ip else "no"),
+        ("instance.cpu_credits", spec.instance.cpu_credits),
         # Their text may hold secrets of the user's; how much there is says enough.
         ("instance.additional_commands", f"{len(commands.splitlines())} lines" if commands else "none"),
         ("instance.files", _list(file.path for file in spec.instance.files)),

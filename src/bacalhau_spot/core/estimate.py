@@ -100,6 +100,7 @@ def estimate(
     rates: Rates,
     *,
     root_volume_gib: int,
+    public_ip: bool = True,
     limit: Decimal | None = None,
 ) -> Estimate:
     """What `count` nodes in this region will cost an hour. `limit`: the most to pay for one instance."""
@@ -108,7 +109,7 @@ def estimate(
     return Estimate(
         instances=_times(_span([offer.usd_per_hour for offer in offers], limit=limit), count),
         volumes_usd=volume_usd * count,
-        addresses_usd=rates.address_hour * count,
+        addresses_usd=rates.address_hour * count if public_ip else Decimal(0),
         on_demand=_times(_span(dear), count),
     )
 
@@ -150,6 +151,7 @@ def standing(
     rates: Rates,
     *,
     root_volume_gib: int,
+    public_ip: bool = True,
 ) -> Decimal | None:
     """What the living instances cost an hour; `prices` by (region, type, zone). None while one of them has no price."""
     usd = Decimal(0)
@@ -160,5 +162,6 @@ def standing(
             price = rates.on_demand.get((one.region, one.type))
         if price is None:
             return None
-        usd += price + rates.address_hour + rates.gib_month_of(one.region) * root_volume_gib / HOURS_A_MONTH
+        address_usd = rates.address_hour if public_ip or one.public_ip else Decimal(0)
+        usd += price + address_usd + rates.gib_month_of(one.region) * root_volume_gib / HOURS_A_MONTH
     return usd

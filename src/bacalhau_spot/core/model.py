@@ -37,6 +37,13 @@ class TlsMode(StrEnum):
     PROXY = "proxy"  # something in front of it ends TLS: "TLS handshake first"
 
 
+class CpuCredits(StrEnum):
+    """What a burstable instance (T family) does when its CPU credits are used up."""
+
+    STANDARD = "standard"  # it slows down to its baseline
+    UNLIMITED = "unlimited"  # it runs on, and AWS bills the surplus
+
+
 class Secrets(StrEnum):
     """How the token reaches a node."""
 
@@ -132,6 +139,8 @@ class InstanceSpec:
     """What a node is beside its type."""
 
     root_volume_gib: int = 20
+    public_ip: bool = True  # False: in private subnets of a VPC of the user's, behind a NAT
+    cpu_credits: CpuCredits = CpuCredits.STANDARD
     additional_commands: str = ""  # shell, run last, as root
     files: tuple[NodeFile, ...] = ()
 
@@ -290,11 +299,15 @@ class TypeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A machine image in one region. `root_device` is the name under which its root volume is mapped."""
+    """A machine image in one region. `root_device` is the name under which its root volume is mapped.
+
+    Empty: it has no EBS root volume. `volume_gib`: the size of the root volume's snapshot; 0: not asked for.
+    """
 
     id: str
     arch: Arch
     root_device: str
+    volume_gib: int = 0
 
 
 @dataclass(frozen=True, slots=True)

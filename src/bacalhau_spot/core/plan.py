@@ -228,6 +228,7 @@ def _region_plan(
             offers,
             rates,
             root_volume_gib=spec.instance.root_volume_gib,
+            public_ip=spec.instance.public_ip,
             limit=spec.max_price_usd_per_hour,
         )
         if launch
@@ -246,13 +247,25 @@ def _price_warnings(spec: ClusterSpec, regions: Sequence[RegionPlan]) -> tuple[s
     )
 
 
-def market_problems(market: Market, *, image: str, types: Sequence[str]) -> tuple[str, ...]:
+def market_problems(
+    market: Market, *, image: str, types: Sequence[str], root_volume_gib: int
+) -> tuple[str, ...]:
     """Why nothing could be launched in this region as configured; one sentence each."""
     found: list[str] = []
     if not market.offers:
         found.append(f"{market.region} offers none of {', '.join(types)}")
     if market.offers and not market.images:
         return (*found, f"AWS shows no image {image} in {market.region} that could be started")
+    for known in market.images.values():
+        if not known.root_device:
+            found.append(
+                f"image {known.id} in {market.region} has no EBS root volume (an instance-store image)"
+            )
+        elif known.volume_gib > root_volume_gib:
+            found.append(
+                f"image {known.id} in {market.region} needs a root volume of {known.volume_gib} GiB, and "
+                f"`instance.root_volume_gib` is {root_volume_gib}"
+            )
     lacking = sorted({offer.arch for offer in market.offers} - set(market.images))
     for arch in lacking:
         wrong = sorted({offer.pool.type for offer in market.offers if offer.arch is arch})
@@ -268,7 +281,12 @@ def misfits(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
     """`market_problems` of a region with what is configured for it, or for all."""
     region = next((one for one in spec.regions if one.name == market.region), RegionSpec(market.region))
     types = region.instance_types or spec.instance_types or ("the types that meet the requirements",)
-    return market_problems(market, image=region.image or spec.image, types=types)
+    return market_problems(
+        market,
+        image=region.image or spec.image,
+        types=types,
+        root_volume_gib=spec.instance.root_volume_gib,
+    )
 
 
 def misfit_advice(spec: ClusterSpec) -> str:

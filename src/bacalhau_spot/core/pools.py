@@ -6,6 +6,7 @@ say 92 % of them within three). A cluster in one pool is one event away from not
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
 
 _SPOT = "spot"
+# t2, t3, t3a, t4g: the families that earn CPU credits (EC2 user guide, "Burstable performance instances").
+_BURSTABLE = re.compile(r"t\d")
+
+
+def burstable(instance_type: str) -> bool:
+    """Whether the type earns and spends CPU credits."""
+    return _BURSTABLE.match(instance_type) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bacalhau_spot.core.verdicts import identity, limits, orchestrator, ours, passing, requests
 from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+from bacalhau_spot.core.verdicts.limits import CLOSED_ZONE
 from bacalhau_spot.core.verdicts.nuances import NUANCES, denied_action, nuance
 from bacalhau_spot.core.verdicts.ours import MISTAKE, POOL_SHARE
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "CLOSED_ZONE",
     "FAMILIES",
     "MISTAKE",
     "NUANCES",

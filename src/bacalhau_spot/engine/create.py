@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Market, Spread
-from bacalhau_spot.core.plan import market_problems, spread_over
+from bacalhau_spot.core.plan import misfits, spread_over
 from bacalhau_spot.core.pools import pool_shares
 from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, RegionReceipt
 from bacalhau_spot.core.stake import held_by, most_per_pool
@@ -232,11 +232,7 @@ async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
         found.update(await markets(work.calls, work.spec, regions=[region]))
 
     await asyncio.gather(*(_guarded(work, region, partial(one, region)) for region in regions))
-    return {
-        name: market
-        for name, market in found.items()
-        if not market_problems(market, image=work.spec.image, types=work.spec.instance_types)
-    }
+    return {name: market for name, market in found.items() if not misfits(work.spec, market)}
 
 
 def _tell_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, Refusal, TemplateContent
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Network, Pool
+from bacalhau_spot.core.pools import burstable
 from bacalhau_spot.core.stake import Part, next_part, rooms
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.core.teardown import Kind
@@ -42,7 +43,10 @@ class Site:
     vpc_id: str | None = None  # a VPC of the user's
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
-    template: tuple[int, str] | None = None  # version and id
+    template_id: str | None = None
+    versions: dict[bool, int] = field(
+        default_factory=dict
+    )  # of the template, by whether it is for burstable types
     results: list[FleetResult] = field(default_factory=list)
     most_per_pool: int | None = None  # None: AWS decides
     held: Mapping[Pool, int] = field(default_factory=dict)  # by each pool, before this create
@@ -67,14 +71,15 @@ async def launch(
 
     May be called again for the same site: what has been made stays made.
     """
-    if site.template is None:
+    if site.template_id is None:
         # The template comes first: its name is unique in the region, so two creates at once collide before either has made
         # a network or launched anything.
         template_id = await _template(calls, spec, site)
         profile, site.network = await asyncio.gather(
             _profile(site, secrets), _network(calls, spec, site, cidrs=cidrs)
         )
-        site.template = (await _content(calls, spec, site, template_id, profile=profile), template_id)
+        site.versions = await _versions(calls, spec, site, template_id, profile=profile)
+        site.template_id = template_id
     if site.most_per_pool is None:
         await _launch_part(calls, spec, site, Part(_pools(site), count))
     else:
@@ -172,38 +177,52 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
     elif any(found.kind in _NETWORK_KINDS for found in site.tagged):
         start = await calls.read(site.region, lambda: calls.cloud.network(site.region, key=key, value=value))
     builder = NetworkBuilder(calls, site.region, spec.naming, cidrs=cidrs, own=site.vpc_id is None)
-    return await builder.complete(start, zones=zones)
+    network = await builder.complete(start, zones=zones)
+    closed = tuple(
+        Refusal("", zone, error.code, error.message) for zone, error in builder.closed_zones.items()
+    )
+    if closed:
+        site.results.append(FleetResult("", refusals=closed))
+    return network
 
 
-async def _content(
+async def _versions(
     calls: Calls, spec: ClusterSpec, site: Site, template_id: str, *, profile: str | None
-) -> int:
+) -> dict[bool, int]:
+    """One for burstable types and one for the others: AWS takes CPU credits for T instances alone."""
+    versions = {}
+    for for_burstable in sorted({burstable(offer.pool.type) for offer in site.market.offers}):
+        content = _content(spec, site, profile=profile, with_credits=for_burstable)
+        versions[for_burstable] = await calls.write(
+            site.region,
+            partial(
+                calls.cloud.create_template_version,
+                site.region,
+                template_id,
+                content=content,
+                client_token=_token("version", template_id, repr(content)),
+            ),
+        )
+    return versions
+
+
+def _content(spec: ClusterSpec, site: Site, *, profile: str | None, with_credits: bool) -> TemplateContent:
     images = list(site.market.images.values())
-    content = TemplateContent(
+    return TemplateContent(
         user_data=site.user_data,
         group_id=site.network.group_id or "",
         root_device=images[0].root_device,
         root_volume_gib=spec.instance.root_volume_gib,
         tags=tags_for(spec.naming, node_name(spec.naming)),
         profile=profile,
-    )
-    token = _token("version", template_id, repr(content))
-    return await calls.write(
-        site.region,
-        partial(
-            calls.cloud.create_template_version,
-            site.region,
-            template_id,
-            content=content,
-            client_token=token,
-        ),
+        public_ip=spec.instance.public_ip,
+        cpu_credits=spec.instance.cpu_credits.value if with_credits else "",
     )
 
 
 def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int) -> FleetRequest:
-    if site.template is None:
+    if site.template_id is None:
         raise AssertionError("a fleet needs its template")
-    version, template_id = site.template
     archs = {offer.pool: offer.arch for offer in site.market.offers}
     pools = tuple(
         FleetPool(
@@ -211,17 +230,17 @@ def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int) -> Flee
             zone=pool.zone,
             subnet_id=site.network.subnets[pool.zone],
             image_id=site.market.images[archs[pool]].id,
+            template_version=site.versions[burstable(pool.type)],
             max_usd_per_hour=spec.max_price_usd_per_hour,
         )
         for pool in part.pools
     )
     return FleetRequest(
-        template_id=template_id,
-        template_version=version,
+        template_id=site.template_id,
         pools=pools,
         count=part.count,
         client_token=_token(
-            *("fleet", site.region, template_id, *_generation(site), str(part.count)),
+            *("fleet", site.region, site.template_id, *_generation(site), str(part.count)),
             *([f"attempt {attempt}"] if attempt > 1 else []),
         ),
         fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),

@@ -16,7 +16,7 @@ from bacalhau_spot.core.backoff import backoff_s
 from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
 from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import CLOSED_ZONE, Fault, judge
 from bacalhau_spot.engine.calls import UNCERTAIN, together
 
 if TYPE_CHECKING:
@@ -46,9 +46,13 @@ class NetworkBuilder:
         self._cidrs = cidrs
         self._own = own
         self.network = Network()
+        self.closed_zones: dict[str, CloudError] = {}
 
     async def complete(self, start: Network, *, zones: Sequence[str]) -> Network:
-        """The network with subnets in all `zones`, starting from what there is. Raises CloudError, Stopped."""
+        """The network with subnets in all `zones` that take one, starting from what there is. Raises CloudError, Stopped.
+
+        `closed_zones` has AWS's refusal of each of the others; when no zone takes a subnet, it is raised.
+        """
         self.network = start
         for look in range(1, _LOOKS + 1):
             try:
@@ -59,6 +63,8 @@ class NetworkBuilder:
                 await self._look_again(error, look)
             else:
                 break
+        if self.closed_zones and not set(zones) & set(self.network.subnets):
+            raise self.closed_zones[min(self.closed_zones)]
         return self.network
 
     async def _complete(self, zones: Sequence[str]) -> None:
@@ -131,7 +137,9 @@ class NetworkBuilder:
             self.network = replace(self.network, route_table_id=table_id)
 
     async def _subnet(self, zone: str) -> None:
-        if zone not in self.network.subnets:
+        if zone in self.network.subnets or zone in self.closed_zones:
+            return
+        try:
             subnet_id = await self._make(
                 Kind.SUBNET,
                 partial(
@@ -143,6 +151,11 @@ class NetworkBuilder:
                     tags=self._tags(f"subnet-{zone}"),
                 ),
             )
+        except CloudError as error:
+            if error.code != CLOSED_ZONE:
+                raise
+            self.closed_zones[zone] = error
+        else:
             self.network = replace(self.network, subnets={**self.network.subnets, zone: subnet_id})
 
     async def _group(self) -> None:

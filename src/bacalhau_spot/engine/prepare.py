@@ -124,7 +124,13 @@ async def _budget(
     total = planned.estimate.total
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        standing_usd=standing_usd(staying, await prices_now(calls, staying), lists, root_volume_gib=root_gib),
+        standing_usd=standing_usd(
+            staying,
+            await prices_now(calls, staying),
+            lists,
+            root_volume_gib=root_gib,
+            public_ip=spec.instance.public_ip,
+        ),
         launch_usd=None if total is None else total.high,
     )
 

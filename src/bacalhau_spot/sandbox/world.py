@@ -44,6 +44,7 @@ class Settings:
         default_factory=list
     )  # types of resources that DescribeTags does not show yet
     blank_fleets: int = 0  # so many more fleets answer with neither instances nor errors; counts down
+    zones_without_subnets: list[str] = field(default_factory=list)  # they are offered and take no new subnet
     # Limits
     # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
     # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
@@ -62,10 +63,14 @@ class Settings:
     )  # the caller's IAM policies; none: all is allowed
     # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
     service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
+    default_key_without_spot: bool = (
+        False  # the default EBS key is the account's own; spot's role may not use it
+    )
     # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
     # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
     # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
+    vpc_prices: bool = False  # Linux prices stand under "Linux/UNIX (Amazon VPC)", as in older accounts
     price_factor: float = 1.0  # all spot prices times this
     # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The pool
     # may also be a zone, a type, a region or "*"; the narrowest wins. They replace the generated ones from the first step on.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import CLOSED_ZONE, Fault, judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,6 +112,8 @@ def few(names: Sequence[str], *, at_most: int = 3) -> str:
 
 def fault(code: str) -> str:
     """An AWS code in two or three words; where nothing is known about it, the code."""
+    if code == CLOSED_ZONE:
+        return "no new subnets"
     return _FAULTS.get(judge(code).fault, code)
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
 
+# Our own code for AWS's refusal of a subnet in a zone that it offers; cloud/ tells it from others of the same code.
+CLOSED_ZONE = "ZoneTakesNoSubnet"
+
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
 
 
@@ -139,6 +142,14 @@ _NOT_HERE = Verdict(
     "the instance type is not sold as spot in that zone of {region}",
     f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
 )
+_CLOSED_ZONE = Verdict(
+    "closed-zone",
+    Fault.CAPACITY,  # another zone's turn
+    Action.OTHER_REGION,
+    "AWS creates no new subnets in that zone of {region}",
+    "nothing is to be done if other zones have room; else add regions to the configuration, or name a VPC that has subnets "
+    "there with `regions: {{{region}: {{vpc_id: vpc-…}}}}`",
+)
 _FULL_SUBNET = Verdict(
     "full-subnet",
     Fault.CAPACITY,
@@ -172,5 +183,6 @@ ROWS = {
     **rows(CAPACITY, "InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
     **rows(CAPACITY, "UnfulfillableCapacity", "InsufficientVolumeCapacity", "InsufficientAddressCapacity"),
     **rows(_NOT_HERE, "Unsupported", "InvalidFleetConfiguration.NotSupportedInZone"),
+    **rows(_CLOSED_ZONE, CLOSED_ZONE),
     **rows(_FULL_SUBNET, "InsufficientFreeAddressesInSubnet"),
 }  # fmt: skip

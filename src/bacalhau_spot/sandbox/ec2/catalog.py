@@ -51,6 +51,10 @@ def architectures(name: str) -> list[str]:
     return list(info["ProcessorInfo"]["SupportedArchitectures"]) if info else ["x86_64"]
 
 
+def burstable(name: str) -> bool:
+    return bool((type_info(name) or {}).get("BurstablePerformanceSupported"))
+
+
 def pools(region: Region) -> dict[str, set[str]]:
     """The types that each zone offers. Kept, as every pool of every launch asks."""
     refused = tuple(region.world.settings.not_offered)

@@ -98,6 +98,7 @@ class Image:
     state: str = "available"
     platform: str | None = None
     protected: bool = False
+    instance_store: bool = False  # its root is no EBS volume
 
 
 def published(region: str) -> dict[str, Image]:
@@ -232,13 +233,15 @@ def _described(region: Region, image: Image) -> dict[str, Any]:
         "Platform": image.platform,
         "PlatformDetails": "Windows" if image.platform else "Linux/UNIX",
         "UsageOperation": "RunInstances",
-        "RootDeviceName": image.root_device,
-        "RootDeviceType": "ebs",
+        "RootDeviceName": None if image.instance_store else image.root_device,
+        "RootDeviceType": "instance-store" if image.instance_store else "ebs",
         "SriovNetSupport": "simple",
         "VirtualizationType": image.virtualization,
         "Hypervisor": "xen",
         "EnaSupport": True,
-        "BlockDeviceMappings": [{"DeviceName": image.root_device, "Ebs": disk}],
+        "BlockDeviceMappings": []
+        if image.instance_store
+        else [{"DeviceName": image.root_device, "Ebs": disk}],
         "Tags": region.tag_set(image.id) or None,
     }
 

@@ -246,6 +246,17 @@ def _disks(one: Machine) -> list[dict[str, Any]]:
     ]
 
 
+def describe_credits(region: Region, args: Args) -> Answer:
+    """EC2 API reference, DescribeInstanceCreditSpecifications."""
+    ids = args.get("InstanceIds") or ()
+    rows = [
+        {"InstanceId": one.id, "CpuCredits": one.cpu_credits}
+        for one in region.machines.values()
+        if one.cpu_credits and (not ids or one.id in ids)
+    ]
+    return {"InstanceCreditSpecifications": rows}
+
+
 def describe_attribute(region: Region, args: Args) -> Answer | None:
     """User data comes back as it was given, binary or not; the other attributes are moto's to answer."""
     one = find(region, [args.get("InstanceId", "")])[0]

@@ -9,8 +9,8 @@ from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.utils import random_reservation_id
 
-from bacalhau_spot.sandbox.ec2 import capacity, prices, request, spot, templates
-from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine
+from bacalhau_spot.sandbox.ec2 import capacity, catalog, prices, request, spot, templates
+from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine, shut_down
 from bacalhau_spot.sandbox.nodes import boot
 from bacalhau_spot.sandbox.wire import AwsError
 from bacalhau_spot.sandbox.world import ACCOUNT_ID
@@ -83,6 +83,8 @@ def create(
             fleet_id=fleet_id,
             client_token=client_token,
             profile=profile,
+            disk_locked=_disk_locked(region, launch),
+            cpu_credits=_credits(launch),
             placement_group=str((launch.data.get("Placement") or {}).get("GroupName") or ""),
         )
         region.machines[machine.id] = machine
@@ -137,7 +139,9 @@ def _equip(region: Region, machine: Machine, launch: Launch) -> None:
 
 
 def _start(region: Region, machine: Machine) -> None:
-    if machine.state == PENDING:
+    if machine.state == PENDING and machine.disk_locked:
+        shut_down(region, machine, code="Client.InternalError", by_user=False)
+    elif machine.state == PENDING:
         machine.set_state(RUNNING)
         machine.started_at = region.now()
         boot.fetch_token(region, machine)
@@ -186,6 +190,24 @@ def _attach_disk(region: Region, machine: Machine, device: Any, tags: dict[str, 
     machine.moto.block_device_mapping[device["DeviceName"]].attach_time = region.moment()
     volume.attachment.attach_time = region.moment()
     region.set_tags(volume.id, tags)
+
+
+def _disk_locked(region: Region, launch: Launch) -> bool:
+    """runs-on#151, karpenter-provider-aws#1407: encrypted without a key named, a disk takes the account's default key."""
+    own_key = region.world.settings.default_key_without_spot
+    return (
+        own_key
+        and launch.spot
+        and any(one.get("Encrypted") and not one.get("KmsKeyId") for one in launch.devices)
+    )
+
+
+def _credits(launch: Launch) -> str:
+    """EC2 user guide, "Unlimited mode": what t3, t3a and t4g launch in unless told otherwise; t2 launches as standard."""
+    if not catalog.burstable(launch.type):
+        return ""
+    asked = (launch.data.get("CreditSpecification") or {}).get("CpuCredits")
+    return str(asked or ("standard" if launch.type.startswith("t2.") else "unlimited"))
 
 
 def _profile(asked: dict[str, str] | None) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Machine:
     client_token: str = ""
     profile: dict[str, str] = field(default_factory=dict)
     placement_group: str = ""
+    disk_locked: bool = False  # spot's role may not use the key of its disk
+    cpu_credits: str = ""  # of burstable types
     boot_mode: str = "uefi-preferred"
     notice_at: float | None = None  # when AWS announced the interruption
     notice_s: float = 0.0  # and how long before it

@@ -21,7 +21,8 @@ def register_image(region: Region, args: Args) -> Answer:
     disks = [one.get("Ebs") or {} for one in args.get("BlockDeviceMappings") or ()]
     snapshot_id = next((str(one["SnapshotId"]) for one in disks if one.get("SnapshotId")), "")
     snapshot = region.backend.snapshots.get(snapshot_id)
-    if snapshot is None:
+    stored = bool(args.get("ImageLocation"))  # in S3, which makes it an instance-store image
+    if snapshot is None and not stored:
         raise AwsError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
     tags = request.tags_by_kind(args.get("TagSpecifications"))
     image = images.Image(
@@ -33,8 +34,9 @@ def register_image(region: Region, args: Args) -> Answer:
         created=region.moment(),
         root_device=str(args.get("RootDeviceName") or "/dev/sda1"),
         volume_type="gp3",
-        volume_gib=int(snapshot.volume.size),
+        volume_gib=0 if stored else int(snapshot.volume.size),
         snapshot_id=snapshot_id,
+        instance_store=stored,
         public=False,
     )
     region.images[image.id] = image

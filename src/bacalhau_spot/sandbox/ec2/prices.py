@@ -29,6 +29,7 @@ DEAR_REGIONS = {
 }
 # Linux is the base; the others add their licence, USD per vCPU and hour.
 LICENCES = {"Linux/UNIX": 0.0, "Red Hat Enterprise Linux": 0.0144, "SUSE Linux": 0.0025, "Windows": 0.046}
+VPC = " (Amazon VPC)"
 FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
     "availability-zone": lambda row: row["AvailabilityZone"],
     "instance-type": lambda row: row["InstanceType"],
@@ -147,7 +148,7 @@ def _rows(region: Region, args: Args) -> Iterator[dict[str, Any]]:
     end = min(args.get("EndTime") or now, now)
     start = max(args.get("StartTime") or 0.0, now - HISTORY_S)
     wanted = set(args.get("InstanceTypes") or ())
-    products = _products(args.get("ProductDescriptions"))
+    products = _products(args.get("ProductDescriptions"), vpc=region.world.settings.vpc_prices)
     for zone, names in sorted(catalog.pools(region).items()):
         if args.get("AvailabilityZone") not in (None, zone):
             continue
@@ -163,22 +164,26 @@ def sold_as_spot(region: Region, zone: str, name: str) -> bool:
     return name not in no_spot and f"{zone}/{name}" not in no_spot and catalog.usable_as_spot(name)
 
 
-def _products(asked: list[str] | None) -> list[str]:
-    # "Linux/UNIX (Amazon VPC)" is the same thing by its old name
-    names = [name.removesuffix(" (Amazon VPC)") for name in asked or LICENCES]
-    return [name for name in dict.fromkeys(names) if name in LICENCES]
+def _products(asked: list[str] | None, *, vpc: bool) -> dict[str, str]:
+    """The products of the account that are asked for, and whose licence each has.
+
+    An account's prices stand under one of two names, and nothing stands under the other (karpenter#2568).
+    """
+    ending = VPC if vpc else ""
+    sold = {f"{name}{ending}": name for name in LICENCES}
+    return {name: licence for name, licence in sold.items() if asked is None or name in asked}
 
 
 def _pool_rows(
-    region: Region, zone: str, name: str, products: list[str], start: float, end: float
+    region: Region, zone: str, name: str, products: Mapping[str, str], start: float, end: float
 ) -> Iterator[dict[str, Any]]:
     for moment, usd in _changes(region, zone, name, end):
-        for product in products:
+        for product, licence in products.items():
             yield {
                 "AvailabilityZone": zone,
                 "InstanceType": name,
                 "ProductDescription": product,
-                "SpotPrice": spelled(usd + LICENCES[product] * catalog.vcpus(name)),
+                "SpotPrice": spelled(usd + LICENCES[licence] * catalog.vcpus(name)),
                 "Timestamp": moment,
             }
         if moment <= start:

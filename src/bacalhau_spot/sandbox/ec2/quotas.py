@@ -58,6 +58,15 @@ def guard(name: str) -> Check:
 
 
 def check_subnets(region: Region, args: Args) -> None:
+    """AWS's words: boto#1904, terraform#3434, viya4-iac-aws and others recorded them. Such a zone is listed as available."""
+    zone, closed = args.get("AvailabilityZone"), region.world.settings.zones_without_subnets
+    if zone in closed:
+        rest = ", ".join(sorted(set(region.zones()) - set(closed)))
+        raise AwsError(
+            "InvalidParameterValue",
+            f"Value ({zone}) for parameter availabilityZone is invalid. Subnets can currently only be created in the "
+            f"following availability zones: {rest}.",
+        )
     mine = sum(subnet.vpc_id == args.get("VpcId") for subnet in region.subnets())
     if mine >= region.world.settings.quotas.get("subnets_per_vpc", SUBNETS_PER_VPC):
         raise AwsError("SubnetLimitExceeded", "The maximum number of subnets has been reached.")

@@ -85,6 +85,7 @@ def resolve(
     groups = _groups(region, data, interface, subnet)
     _check_offered(region, name, subnet.availability_zone)
     _check_architecture(name, image)
+    _check_credits(name, data)
     templates.check_user_data(str(data.get("UserData") or ""), code="InvalidParameterValue")
     profiles.check(region, data.get("IamInstanceProfile"))
     tags = tags_by_kind(data.get("TagSpecifications"))
@@ -231,6 +232,18 @@ def _check_architecture(name: str, image: images.Image) -> None:
         )
 
 
+def _check_credits(name: str, data: Mapping[str, Any]) -> None:
+    """EC2 API reference, RequestLaunchTemplateData: valid only for T instances; others are refused (terraform#5081)."""
+    wanted = (data.get("CreditSpecification") or {}).get("CpuCredits")
+    if wanted and not catalog.burstable(name):
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"The instance type {name} does not support the credit specification '{wanted}'.",
+        )
+    if wanted not in (None, "standard", "unlimited"):
+        raise AwsError("InvalidParameterValue", f"Invalid value '{wanted}' for CpuCredits.")
+
+
 def _check_request_tags(tags: TagsByKind, *, spot: bool) -> None:
     if "spot-instances-request" in tags and not spot:
         raise AwsError(
@@ -242,6 +255,8 @@ def _check_request_tags(tags: TagsByKind, *, spot: bool) -> None:
 
 def _devices(image: images.Image, asked: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
     """The image's root disk, changed by the mapping that names it, and whatever other disks are asked for."""
+    if image.instance_store:
+        raise AwsError("NonEBSInstance", f"The image {image.id} has no EBS root device.")
     root = {"VolumeSize": image.volume_gib, "VolumeType": image.volume_type, "SnapshotId": image.snapshot_id}
     found: dict[str, dict[str, Any]] = {image.root_device: {"DeleteOnTermination": True, **root}}
     for mapping in asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
@@ -53,3 +54,11 @@ def check_acl(region: Region, args: Args) -> None:
     acl = region.backend.network_acls.get(args.get("NetworkAclId"))
     if acl is not None and acl.default in (True, "true"):
         raise AwsError("InvalidParameterValue", f"You cannot delete the default network ACL: {acl.id}")
+
+
+def default_key(region: Region, args: Args) -> Answer:
+    """EC2 API reference, GetEbsDefaultKmsKeyId: AWS's own by its alias, unless the account has chosen one."""
+    del args
+    chosen = region.world.settings.default_key_without_spot
+    own = f"arn:aws:kms:{region.name}:{ACCOUNT_ID}:key/5a9d0000-0000-4000-8000-000000000001"
+    return {"KmsKeyId": own if chosen else "alias/aws/ebs"}

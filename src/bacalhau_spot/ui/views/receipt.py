@@ -122,7 +122,9 @@ def _refused(region: RegionReceipt, zone: str) -> str:
     for refusal in region.refusals:
         if refusal.zone == zone and refusal.type not in types.setdefault(fault(refusal.code), []):
             types[fault(refusal.code)].append(refusal.type)
-    return "; ".join(f"{why}: {few(sorted(names))}" for why, names in sorted(types.items()))
+    return "; ".join(
+        f"{why}: {few(sorted(names))}" if any(names) else why for why, names in sorted(types.items())
+    )
 
 
 def _reasons(receipt: CreateReceipt) -> list[RenderableType]:

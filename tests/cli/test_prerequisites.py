@@ -1,0 +1,112 @@
+"""What a launch stands on: zones, networks, keys, images, credits. `create` and `doctor` ask by the same functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.engine import local
+from support.program import Done, Program
+
+
+@pytest.fixture(autouse=True)
+def _no_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configured orchestrator is nobody's."""
+
+    async def none(_address: str) -> None:
+        return None
+
+    monkeypatch.setattr(local, "trouble_reaching", none)
+
+
+def one_line(done: Done) -> str:
+    return " ".join((done.stdout + done.stderr).split())
+
+
+def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: Program) -> None:
+    """boto#1904, terraform#3434: AWS offers zones in which it creates no subnets. The others launch; the receipt says so."""
+    sandbox.settings.zones_without_subnets = ["us-east-1a"]
+    program.configure(nodes=3, regions="[us-east-1]")
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    assert "a no new subnets" in one_line(done)
+    nodes = program("list", "-o", "json").data["instances"]
+    assert len(nodes) == 3 and "us-east-1a" not in {node["zone"] for node in nodes}
+
+
+def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, program: Program) -> None:
+    """boto#1904: when all zones of a region refuse, its nodes go to the next region, and the receipt says why."""
+    ec2 = sandbox.client(region="us-west-1")
+    zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
+    sandbox.settings.zones_without_subnets = zones
+    program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    assert "no new subnets" in one_line(done)
+    assert {node["region"] for node in program("list", "-o", "json").data["instances"]} == {"eu-west-1"}
+    program.configure(nodes=4, regions="[us-west-1]")
+    assert program("destroy", "--yes").code == 0
+    alone = program("create", "--yes")
+    assert alone.code == 1 and "ZoneTakesNoSubnet" in one_line(alone)
+
+
+def test_prices_under_the_vpc_description_are_prices(sandbox: Any, program: Program) -> None:
+    """F11: karpenter-provider-aws#2568: older accounts have them under "Linux/UNIX (Amazon VPC)" alone."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    usual = program("create", "--dry-run").stdout
+    sandbox.settings.vpc_prices = True
+    older = program("create", "--dry-run").stdout
+    assert older == usual and "$" in older
+    shown = program("prices", "--type", "t3.medium", "--region", "us-east-1")
+    assert shown.code == 0 and "AWS shows no" not in one_line(shown), one_line(shown)
+
+
+def test_burstable_nodes_run_with_standard_credits_beside_others(sandbox: Any, program: Program) -> None:
+    """terraform-provider-aws#29790, #5081: unlimited costs what no sum has; other types take no credit specification."""
+    ec2 = sandbox.client()
+    path = program.configure(nodes=2, regions="[us-east-1]", more="max_share_per_pool: 0.5\n")
+    path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[t3.medium, m5.large]"))
+    assert program("create", "--yes").code == 0
+    rows = ec2.describe_instance_credit_specifications()["InstanceCreditSpecifications"]
+    assert all(row["CpuCredits"] == "standard" for row in rows)
+    path.write_text(path.read_text().replace("[t3.medium, m5.large]", "[m5.large]"))
+    assert program("destroy", "--yes").code == 0
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    assert program("destroy", "--yes").code == 0
+    path.write_text(
+        path.read_text().replace("[m5.large]", "[t3.medium]") + "instance: {cpu_credits: unlimited}\n"
+    )
+    assert program("create", "--yes").code == 0
+    rows = ec2.describe_instance_credit_specifications()["InstanceCreditSpecifications"]
+    assert "unlimited" in {row["CpuCredits"] for row in rows}
+
+
+def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: Program) -> None:
+    """F14: runs-on#152: the disks name AWS's own key, so the account's default is not taken."""
+    sandbox.settings.default_key_without_spot = True
+    program.configure(nodes=1, regions="[us-east-1]")
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+
+
+def test_images_that_no_node_can_start_from(sandbox: Any, program: Program) -> None:
+    """F18 (cloud-custodian's recording), F21 (karpenter-provider-aws#5283): said by create and doctor, nothing is made."""
+    ec2 = sandbox.client()
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=40)["VolumeId"]
+    snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
+    large = ec2.register_image(
+        Name="large", Architecture="x86_64", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk]
+    )
+    old = ec2.register_image(Name="old", ImageLocation="bucket/image.manifest.xml", Architecture="x86_64")
+    for made, words in (
+        (large, "needs a root volume of 40 GiB"),
+        (old, "has no EBS root volume"),
+    ):
+        program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
+        done = program("create", "--yes")
+        assert done.code == 2 and words in one_line(done), one_line(done)
+        assert words in one_line(program("doctor"))
+    assert len(ec2.describe_vpcs()["Vpcs"]) == 1
