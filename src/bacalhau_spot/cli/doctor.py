@@ -45,6 +45,7 @@ def doctor(
             version=__version__,
             package=_PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
+            over_budget=views.over_budget,
         )
         findings = (configured, *running.look(engine.examine(patient)))
         mistakes = call.record(running.calls.mistakes)
