@@ -189,3 +189,33 @@ def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, progra
     sandbox.settings.deny = ["ec2:DescribeVpcBlockPublicAccessOptions"]
     done = program("create", "--yes")
     assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
+
+
+TOO_LONG = (
+    "instance: {additional_commands: '"
+    + "".join(f"echo {number * 7919}; " for number in range(9000))
+    + "'}\n"
+)
+REFUSALS = {
+    "region": ("[xx-north-9]", ""),
+    "user-data": ("[us-east-1]", TOO_LONG),
+    "image": ("[us-east-1]", "image: ssm:/nobody/has/this\n"),
+    "vpc": ("{us-east-1: {vpc_id: vpc-0123456789abcdef0}}", ""),
+    "public address": ("[us-east-1]", "instance: {public_ip: false}\n"),
+    "pool share": ("[us-east-1]", "max_share_per_pool: 0.01\n"),
+    "budget": ("[us-east-1]", "budget_usd_per_hour: 0.001\n"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: Program, name: str) -> None:
+    """Complaint 9 (k0smotron#892): each refusal that comes before the first call that makes something."""
+    regions, more = REFUSALS[name]
+    program.configure(nodes=30, regions=regions, more=more)
+    refused = program("create", "--yes", "-o", "json")
+    assert refused.code not in (0, 130) and refused.envelope["errors"], refused.stdout
+    what = refused.envelope["errors"][0]["what"]
+    checked = program("doctor", "-o", "json")
+    failures = [one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"]
+    assert checked.code != 0 and [one["what"] for one in failures] == [what], checked.stdout
+    assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1

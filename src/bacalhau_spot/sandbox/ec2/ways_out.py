@@ -50,7 +50,8 @@ def reaches_internet(region: Region, machine: Machine) -> bool:
 def _default_route(region: Region, subnet: Any) -> Any:
     """Of the subnet's own table, or of its VPC's main one."""
     tables = [one for one in region.backend.route_tables.values() if one.vpc_id == subnet.vpc_id]
-    own = next((one for one in tables if subnet.id in one.associations.values()), None)
+    # by association; moto shows them nowhere else
+    own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as said
     table = own or next((one for one in tables if one.main_association_id), None)
     routes = table.routes.values() if table else ()
     return next((one for one in routes if one.destination_cidr_block == EVERYWHERE), None)
