@@ -216,6 +216,8 @@ def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: P
     assert refused.code not in (0, 130) and refused.envelope["errors"], refused.stdout
     what = refused.envelope["errors"][0]["what"]
     checked = program("doctor", "-o", "json")
-    failures = [one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"]
+    failures = [
+        one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"
+    ]
     assert checked.code != 0 and [one["what"] for one in failures] == [what], checked.stdout
     assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1
