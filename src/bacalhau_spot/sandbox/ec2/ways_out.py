@@ -53,5 +53,5 @@ def _default_route(region: Region, subnet: Any) -> Any:
     # by association; moto shows them nowhere else
     own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as said
     table = own or next((one for one in tables if one.main_association_id), None)
-    routes = table.routes.values() if table else ()
+    routes = table.routes if table else ()
     return next((one for one in routes if one.destination_cidr_block == EVERYWHERE), None)
