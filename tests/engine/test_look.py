@@ -11,12 +11,12 @@ import pytest
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
 from bacalhau_spot.core.model import Identity
-from bacalhau_spot.ui.views import over_budget
 from bacalhau_spot.engine import look
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.doctor_aws import account
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.views import over_budget
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
@@ -55,7 +55,7 @@ def findings(there: Any) -> dict[Check, Finding]:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    found = asyncio.run(account(calls, None, memory=Forgetful(, over_budget=over_budget)))
+    found = asyncio.run(account(calls, None, memory=Forgetful(), over_budget=over_budget))
     return {one.check: one for one in found}
 
 
