@@ -110,3 +110,114 @@ def test_images_that_no_node_can_start_from(sandbox: Any, program: Program) -> N
         assert done.code == 2 and words in one_line(done), one_line(done)
         assert words in one_line(program("doctor"))
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
+
+
+def a_vpc(ec2: Any, *, cidr: str = "10.9.0.0/16", subnet: bool = True) -> tuple[str, str]:
+    """A VPC of the user's with one subnet and no way out; its id and its main route table's."""
+    vpc = ec2.create_vpc(CidrBlock=cidr)["Vpc"]["VpcId"]
+    if subnet:
+        ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/20", AvailabilityZone="us-east-1a")
+    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    return vpc, table["RouteTableId"]
+
+
+def test_a_vpc_from_which_nodes_cannot_join_is_refused_first(sandbox: Any, program: Program) -> None:
+    """Complaint 4 (parallelcluster#3604, skypilot#6746), F12: not there, without subnets, without a way out: said first."""
+    ec2 = sandbox.client()
+    bare, closed = a_vpc(ec2, subnet=False)[0], a_vpc(ec2)[0]
+    for vpc, words in (
+        ("vpc-0123456789abcdef0", "there is no vpc-0123456789abcdef0"),
+        (bare, "has no subnet in us-east-1"),
+        (closed, "no subnet whose default route leads to an internet gateway"),
+    ):
+        program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}")
+        done = program("create", "--yes")
+        assert done.code == 2 and words in one_line(done), one_line(done)
+        assert words in one_line(program("doctor"))
+    assert not ec2.describe_launch_templates()["LaunchTemplates"]
+
+
+def test_the_public_subnet_is_taken_and_not_the_roomiest(sandbox: Any, program: Program) -> None:
+    """F12: in a usual VPC the private subnets are the large ones; a node there would never join."""
+    ec2 = sandbox.client()
+    vpc, _ = a_vpc(ec2)
+    small = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.64.0/24", AvailabilityZone="us-east-1a")["Subnet"][
+        "SubnetId"
+    ]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    ec2.associate_route_table(RouteTableId=table, SubnetId=small)
+    program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}")
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    rows = ec2.describe_instances()["Reservations"]
+    assert [one["SubnetId"] for row in rows for one in row["Instances"]] == [small]
+
+
+def test_private_nodes_behind_a_nat(sandbox: Any, program: Program) -> None:
+    """`public_ip: false`: the subnet that leads to a NAT is taken, and no address is public or priced."""
+    ec2 = sandbox.client()
+    vpc, table = a_vpc(ec2)
+    (subnet,) = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    nat = ec2.create_nat_gateway(SubnetId=subnet["SubnetId"], ConnectivityType="private")["NatGateway"]
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=nat["NatGatewayId"])
+    program.configure(
+        nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}", more="instance: {public_ip: false}\n"
+    )
+    done = program("create", "--yes", "-o", "json")
+    assert done.code == 0, one_line(done)
+    assert float(done.data["plan"]["estimate"]["addresses_usd_per_hour"]) == 0
+    (node,) = program("list", "-o", "json").data["instances"]
+    assert node["public_ip"] is None
+    program.configure(nodes=1, regions="[us-west-1]", more="instance: {public_ip: false}\n")
+    own = program("create", "--yes")
+    assert own.code == 2 and "which has no NAT" in one_line(own)
+
+
+def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, program: Program) -> None:
+    """F13: EC2 API reference, VpcBlockPublicAccessOptions: both modes block an internet gateway's traffic."""
+    program.configure(nodes=1, regions="[us-east-1]")
+    for mode in ("block-bidirectional", "block-ingress"):
+        sandbox.settings.block_public_access = {"*": mode}
+        done = program("create", "--yes")
+        assert done.code == 2 and f"VPC Block Public Access is {mode}" in one_line(done), one_line(done)
+        assert f"VPC Block Public Access is {mode}" in one_line(program("doctor"))
+    assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1
+    sandbox.settings.block_public_access = {}
+    sandbox.settings.deny = ["ec2:DescribeVpcBlockPublicAccessOptions"]
+    done = program("create", "--yes")
+    assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
+
+
+TOO_LONG = (
+    "instance: {additional_commands: '"
+    + "".join(f"echo {number * 7919}; " for number in range(9000))
+    + "'}\n"
+)
+REFUSALS = {
+    "region": ("[xx-north-9]", ""),
+    "user-data": ("[us-east-1]", TOO_LONG),
+    "image": ("[us-east-1]", "image: ssm:/nobody/has/this\n"),
+    "vpc": ("{us-east-1: {vpc_id: vpc-0123456789abcdef0}}", ""),
+    "public address": ("[us-east-1]", "instance: {public_ip: false}\n"),
+    "pool share": ("[us-east-1]", "max_share_per_pool: 0.01\n"),
+    "budget": ("[us-east-1]", "budget_usd_per_hour: 0.001\n"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: Program, name: str) -> None:
+    """Complaint 9 (k0smotron#892): each refusal that comes before the first call that makes something."""
+    regions, more = REFUSALS[name]
+    program.configure(nodes=30, regions=regions, more=more)
+    refused = program("create", "--yes", "-o", "json")
+    assert refused.code not in (0, 130) and refused.envelope["errors"], refused.stdout
+    what = refused.envelope["errors"][0]["what"]
+    checked = program("doctor", "-o", "json")
+    failures = [
+        one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"
+    ]
+    assert checked.code != 0 and [one["what"] for one in failures] == [what], checked.stdout
+    assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1

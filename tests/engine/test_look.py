@@ -16,6 +16,7 @@ from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.doctor_aws import account
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.views import over_budget
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
@@ -54,7 +55,7 @@ def findings(there: Any) -> dict[Check, Finding]:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    found = asyncio.run(account(calls, None, memory=Forgetful()))
+    found = asyncio.run(account(calls, None, memory=Forgetful(), over_budget=over_budget))
     return {one.check: one for one in found}
 
 

@@ -43,6 +43,7 @@ def doctor(
             version=__version__,
             package=project.PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
+            over_budget=views.over_budget,
         )
         findings = (configured, *running.look(engine.examine(patient)))
         mistakes = call.record(running.calls.mistakes)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import specification, tag_filter
 from bacalhau_spot.core.model import Network
+from bacalhau_spot.core.way_out import PublicAccess, Subnet, WayOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,28 +48,35 @@ class AwsNetworking:
             return replace(best, gateway_id=loose)
         return best
 
-    async def foreign_network(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
-        subnets, groups = await asyncio.gather(
-            self._session.pages(
-                "ec2", region, "describe_subnets", "Subnets", Filters=[{"Name": "vpc-id", "Values": [vpc_id]}]
-            ),
-            self._session.pages(
-                "ec2",
-                region,
-                "describe_security_groups",
-                "SecurityGroups",
-                Filters=[*tag_filter(key, value), {"Name": "vpc-id", "Values": [vpc_id]}],
-            ),
+    async def foreign_group(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
+        groups = await self._session.pages(
+            "ec2",
+            region,
+            "describe_security_groups",
+            "SecurityGroups",
+            Filters=[*tag_filter(key, value), *_in_vpc(vpc_id)],
         )
-        # One subnet per zone, as a fleet wants it: the one with most free addresses.
-        roomiest = sorted(subnets, key=lambda row: (row.get("AvailableIpAddressCount", 0), row["SubnetId"]))
         group = groups[0] if groups else None
         return Network(
             vpc_id=vpc_id,
-            subnets={row["AvailabilityZone"]: row["SubnetId"] for row in roomiest},
             group_id=group["GroupId"] if group else None,
             open_cidrs=_open_cidrs(group) if group else frozenset(),
         )
+
+    async def subnets(self, region: str, vpc_id: str) -> tuple[Subnet, ...]:
+        await self._session.call("ec2", region, "describe_vpcs", VpcIds=[vpc_id])  # unknown: AWS says so
+        filters = _in_vpc(vpc_id)
+        subnets, tables = await asyncio.gather(
+            self._session.pages("ec2", region, "describe_subnets", "Subnets", Filters=filters),
+            self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=filters),
+        )
+        ways = _ways_out(tables)
+        return tuple(_subnet(row, ways.get(row["SubnetId"], ways.get("", WayOut.NONE))) for row in subnets)
+
+    async def public_access(self, region: str) -> PublicAccess:
+        reply = await self._session.call("ec2", region, "describe_vpc_block_public_access_options")
+        options = reply.get("VpcBlockPublicAccessOptions", {})
+        return PublicAccess(options.get("InternetGatewayBlockMode", "off"))
 
     async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str:
         reply = await self._session.call(
@@ -183,6 +191,41 @@ def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: R
         },
         group_id=group["GroupId"] if group else None,
         open_cidrs=_open_cidrs(group) if group else frozenset(),
+    )
+
+
+def _in_vpc(vpc_id: str) -> list[dict[str, Any]]:
+    return [{"Name": "vpc-id", "Values": [vpc_id]}]
+
+
+def _ways_out(tables: Rows) -> dict[str, WayOut]:
+    """By subnet; under the empty name that of the main table, which serves every subnet without one of its own."""
+    return {
+        "" if association.get("Main") else association.get("SubnetId", "none"): _default_route(table)
+        for table in tables
+        for association in table.get("Associations", ())
+    }
+
+
+def _default_route(table: dict[str, Any]) -> WayOut:
+    """A route whose target is gone is a blackhole, and leads nowhere."""
+    for route in table.get("Routes", ()):
+        if route.get("DestinationCidrBlock") == _EVERYWHERE and route.get("State", "active") == "active":
+            if route.get("NatGatewayId"):
+                return WayOut.NAT
+            return WayOut.GATEWAY if str(route.get("GatewayId", "")).startswith("igw-") else WayOut.OTHER
+    return WayOut.NONE
+
+
+def _subnet(row: dict[str, Any], way_out: WayOut) -> Subnet:
+    mode = row.get("BlockPublicAccessStates", {}).get("InternetGatewayBlockMode")
+    return Subnet(
+        id=row["SubnetId"],
+        zone=row["AvailabilityZone"],
+        free_addresses=row.get("AvailableIpAddressCount", 0),
+        way_out=way_out,
+        ipv6_only=bool(row.get("Ipv6Native")),
+        public_access=PublicAccess(mode) if mode else None,
     )
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.receipt import Blocker
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.core.teardown import Kind
+    from bacalhau_spot.core.way_out import PublicAccess, Subnet
 
 
 class CloudError(Exception):
@@ -245,8 +246,14 @@ class Networking(Protocol):
     async def network(self, region: str, *, key: str, value: str) -> Network:
         """What carries the tag of VPC, gateway, route table, subnets and group. With several VPCs: the most complete."""
 
-    async def foreign_network(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
-        """The subnets of a VPC of the user's, one per zone, and our group in it when there is one."""
+    async def foreign_group(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
+        """A VPC of the user's with our group in it, when there is one; without its subnets."""
+
+    async def subnets(self, region: str, vpc_id: str) -> tuple[Subnet, ...]:
+        """The subnets of a VPC of the user's, and where each leads. An unknown VPC raises InvalidVpcID.NotFound."""
+
+    async def public_access(self, region: str) -> PublicAccess:
+        """The account's VPC Block Public Access in the region."""
 
     async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str: ...
     async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str: ...

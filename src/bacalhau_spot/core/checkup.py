@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import Identity, Market, Region, TypeInfo
     from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.errors import UserError
 
 
 class Mark(StrEnum):
@@ -48,6 +49,7 @@ class Check(StrEnum):
     SPOT_ROLE = "spot role"
     MARKET = "offers"
     QUOTAS = "quotas"
+    CREATE = "create"
     SSH_KEYS = "SSH keys"
     TOKEN = "token"  # noqa: S105 - what is looked at
     ORCHESTRATOR = "orchestrator"
@@ -110,6 +112,29 @@ def refusal(
 
 def said_by(problem: Problem) -> str:
     return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+
+
+def create_refused(error: UserError) -> Finding:
+    """What a `create` would refuse now, in its words."""
+    details = (*((error.why,) if error.why else ()), *error.details)
+    return Finding(
+        Check.CREATE,
+        Mark.FAIL,
+        error.what,
+        error.hint or "correct the configuration",
+        details,
+        denied=error.exit_code is ExitCode.DENIED,
+    )
+
+
+def create_planned(launch: int) -> Finding:
+    """What a `create` would do now."""
+    text = (
+        f"would launch {launch} {'instance' if launch == 1 else 'instances'} now"
+        if launch
+        else "has nothing to launch now"
+    )
+    return Finding(Check.CREATE, Mark.PASS, text)
 
 
 def not_looked_at(check: Check, *, why: str, fix: str) -> Finding:

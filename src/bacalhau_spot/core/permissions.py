@@ -100,7 +100,7 @@ def _rows(
 
 _LOOKS = (
     *_rows("ec2", "DescribeRegions DescribeInstances", by=_EVERY),
-    *_rows("ec2", "DescribeTags", by=(*_LOOKING, *_PRICED, "ssh", "console")),
+    *_rows("ec2", "DescribeTags", by=(*_LOOKING, *_PRICED, "ssh", "console", "doctor")),
     *_rows("ec2", "DescribeFleets", by=("create",)),  # whether a refusal is an earlier launch's
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, *_PRICED, "nuke")),
@@ -108,7 +108,7 @@ _LOOKS = (
     *_rows("ec2", "GetSpotPlacementScores", by=("create", "doctor"), when=(When.AUTO_REGIONS,)),
     *_rows("ec2", "GetSpotPlacementScores", by=("offers",)),
     *_rows("servicequotas", "GetServiceQuota", by=("create", "offers", "doctor")),
-    *_rows("pricing", "GetProducts", by=("create", "cost", "offers")),
+    *_rows("pricing", "GetProducts", by=("create", "cost", "offers", "doctor")),
     *_rows("ec2", "DescribeInstanceStatus", by=("status",)),
     *_rows("ec2", "GetConsoleOutput", by=("status", "console"), bounds=(Bound.OURS,)),
     *_rows("ec2", "DescribeSpotInstanceRequests", by=("create", "list", "status", *_PRICED, *_TEARDOWN)),
@@ -117,6 +117,8 @@ _LOOKS = (
         "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
         by=("create", *_TEARDOWN),
     ),
+    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", by=("create", "doctor")),
+    *_rows("ec2", "DescribeSubnets DescribeRouteTables", by=("doctor",), when=(When.GIVEN_VPC,)),
     *_rows("ec2", "DescribeVpcs", by=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", by=("create", "doctor"), when=(When.IMAGE,)),
     *_rows("ec2", "DescribeImages", by=_TEARDOWN),

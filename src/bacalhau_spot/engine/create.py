@@ -21,6 +21,7 @@ from bacalhau_spot.engine.follow import close_requests, follow
 from bacalhau_spot.engine.launch import Site, launch
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.secrets import NodeSecrets, node_secrets
+from bacalhau_spot.engine.way_out import grounds
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.instance.user_data import render
 
@@ -182,6 +183,7 @@ def _site(work: _Work, region: str) -> Site:
             tagged=work.prepared.survey.tagged.get(region, ()),
             known=frozenset(one.id for one in work.prepared.survey.instances if one.region == region),
             vpc_id=named[region].vpc_id,
+            subnets=work.prepared.grounds[region].subnets if region in work.prepared.grounds else {},
             user_data=render(work.spec, region=region),
             most_per_pool=most_per_pool(work.spec),
             held=held_by(_kept(work, region)),
@@ -232,7 +234,15 @@ async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
         found.update(await markets(work.calls, work.spec, regions=[region]))
 
     await asyncio.gather(*(_guarded(work, region, partial(one, region)) for region in regions))
-    return {name: market for name, market in found.items() if not misfits(work.spec, market)}
+    fitting = {name: market for name, market in found.items() if not misfits(work.spec, market)}
+    for name, market in list(fitting.items()):
+        if not await _guarded(work, name, partial(_look_at_ground, work, market)):
+            del fitting[name]
+    return {name: market for name, market in fitting.items() if not work.prepared.grounds[name].obstacle}
+
+
+async def _look_at_ground(work: _Work, market: Market) -> None:
+    work.prepared.grounds.update(await grounds(work.calls, work.spec, {market.region: market}))
 
 
 def _tell_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:

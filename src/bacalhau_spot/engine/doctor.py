@@ -15,15 +15,17 @@ from bacalhau_spot.engine.look import looked, together
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.errors import UserError
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _NEEDS_CONFIGURATION = (
-    *(Check.REGIONS, Check.PERMISSIONS, Check.MARKET, Check.QUOTAS),
+    *(Check.REGIONS, Check.PERMISSIONS, Check.MARKET, Check.QUOTAS, Check.CREATE),
     *(Check.SSH_KEYS, Check.TOKEN, Check.ORCHESTRATOR),
 )
 _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doctor` again"
@@ -44,13 +46,14 @@ class Patient:
     version: str
     package: str
     memory: Memory
+    over_budget: Callable[[Plan], UserError]
 
 
 async def examine(patient: Patient) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
     calls, spec = patient.calls, patient.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account(calls, spec, memory=patient.memory),
+        account(calls, spec, memory=patient.memory, over_budget=patient.over_budget),
         looked(calls, Check.VERSION, _version(patient)),
         looked(calls, Check.TOOLS, _tools(patient)),
     ]

@@ -20,14 +20,17 @@ from bacalhau_spot.engine.calls import problem_of
 from bacalhau_spot.engine.look import learned, looked, together
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.observe import enabled, everywhere, who_we_are
+from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.ranking import headrooms
 from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
+from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
+    from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.core.policy import Question
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
@@ -35,10 +38,20 @@ if TYPE_CHECKING:
 # After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
 _NO_ANSWER = frozenset({Fault.CREDENTIALS, Fault.THROTTLED, Fault.NETWORK, Fault.AWS, Fault.UNKNOWN})
 
-_AWS = (Check.CLOCK, Check.REGIONS, Check.PERMISSIONS, Check.SPOT_ROLE, Check.MARKET, Check.QUOTAS)
+_AWS = (
+    Check.CLOCK,
+    Check.REGIONS,
+    Check.PERMISSIONS,
+    Check.SPOT_ROLE,
+    Check.MARKET,
+    Check.QUOTAS,
+    Check.CREATE,
+)
 
 
-async def account(calls: Calls, spec: ClusterSpec | None, *, memory: Memory) -> tuple[Finding, ...]:
+async def account(
+    calls: Calls, spec: ClusterSpec | None, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _who_we_are(calls)
     blind = "AWS could not be asked who we are"
@@ -56,6 +69,7 @@ async def account(calls: Calls, spec: ClusterSpec | None, *, memory: Memory) -> 
     ]
     if spec is not None:
         parts.append(_regions(calls, spec, identity, memory=memory))
+        parts.append(_create(calls, spec, memory=memory, over_budget=over_budget))
     return (checkup.credentials(identity, origin=origin), *await together(*parts))
 
 
@@ -67,6 +81,32 @@ async def _who_we_are(calls: Calls) -> tuple[Identity, str]:
 async def _clock(calls: Calls) -> Sequence[Finding]:
     at_aws = await calls.read("", calls.cloud.time_at_aws)
     return (checkup.clock(here=calls.clock.now(), at_aws=at_aws),)
+
+
+async def _create(
+    calls: Calls, spec: ClusterSpec, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+) -> tuple[Finding, ...]:
+    """Whatever a `create` refuses before it makes something, by the function that refuses it."""
+    looking = _refusal(calls, spec, memory=memory, over_budget=over_budget)
+    found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
+    return why if found is None else (found,)
+
+
+async def _refusal(
+    calls: Calls, spec: ClusterSpec, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+) -> Finding:
+    try:
+        plan = (await prepare(calls, spec, caller_address=_no_address, memory=memory)).plan
+    except UserError as error:
+        return checkup.create_refused(error)
+    if plan.over_budget:
+        return checkup.create_refused(over_budget(plan))
+    return checkup.create_planned(plan.launch)
+
+
+async def _no_address() -> str | None:
+    """Nothing is opened, so nobody's address is asked for."""
+    return None
 
 
 async def _spot_role(calls: Calls) -> Sequence[Finding]:

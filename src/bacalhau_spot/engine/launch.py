@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,6 @@ from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import POOL_SHARE
 from bacalhau_spot.engine.fleet import FleetLaunch, request_fleet
 from bacalhau_spot.engine.network import NetworkBuilder
-from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +40,7 @@ class Site:
     tagged: tuple[TaggedId, ...] = ()
     known: frozenset[str] = frozenset()  # ids of the cluster's instances before this create
     vpc_id: str | None = None  # a VPC of the user's
+    subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those that lead out
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
     template_id: str | None = None
@@ -164,16 +164,10 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
     if site.vpc_id is not None:
         vpc_id = site.vpc_id
         start = await calls.read(
-            site.region, lambda: calls.cloud.foreign_network(site.region, vpc_id, key=key, value=value)
+            site.region, lambda: calls.cloud.foreign_group(site.region, vpc_id, key=key, value=value)
         )
+        start = replace(start, subnets=site.subnets)
         zones = tuple(zone for zone in zones if zone in start.subnets)
-        if not zones:
-            raise UserError(
-                f"{vpc_id} has no subnet in {site.region} in a zone that offers the instance types",
-                hint="leave `vpc_id` out to have a VPC made, or name another one there "
-                f"(`aws ec2 describe-subnets --region {site.region}` shows which has subnets in {', '.join(site.market.zones)})",
-                exit_code=ExitCode.USAGE,
-            )
     elif any(found.kind in _NETWORK_KINDS for found in site.tagged):
         start = await calls.read(site.region, lambda: calls.cloud.network(site.region, key=key, value=value))
     builder = NetworkBuilder(calls, site.region, spec.naming, cidrs=cidrs, own=site.vpc_id is None)

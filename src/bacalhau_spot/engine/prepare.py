@@ -28,6 +28,7 @@ from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
 from bacalhau_spot.engine.prices import prices_now, rates
 from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
+from bacalhau_spot.engine.way_out import Ground, grounds
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
@@ -53,6 +54,7 @@ class Prepared:
     survey: Survey
     markets: dict[str, Market] = field(default_factory=dict)
     cidrs: tuple[str, ...] = ()
+    grounds: dict[str, Ground] = field(default_factory=dict)
 
 
 async def prepare(
@@ -79,6 +81,8 @@ async def prepare(
     wants = demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
     check_markets(spec, found)
+    ground = await grounds(calls, spec, found)
+    check_grounds(ground)
     held = held_by(seen.instances)
     _check_shares(spec, found, wants.launch, held)
     configured = {region.name for region in spec.regions}
@@ -86,6 +90,7 @@ async def prepare(
         *share_warnings(spec, held),
         *remarks,
         *blind_spots([one for one in seen.unseen if one.region not in configured]),
+        *(one.warning for one in ground.values() if one.warning),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec, found),
@@ -103,7 +108,9 @@ async def prepare(
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
-    return Prepared(spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs)
+    return Prepared(
+        spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs, grounds=ground
+    )
 
 
 async def _lists(calls: Calls, found: dict[str, Market]) -> tuple[Rates, tuple[Problem, ...]]:
@@ -180,6 +187,18 @@ def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
             "the configured instance types and images do not fit",
             details=problems,
             hint=misfit_advice(spec),
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def check_grounds(found: Mapping[str, Ground]) -> None:
+    """Raises UserError when nodes could not join from a network that they would be launched into."""
+    obstacles = [one.obstacle for one in found.values() if one.obstacle]
+    if obstacles:
+        raise UserError(
+            "nodes could not join from the network that they would be launched into",
+            details=tuple(one.what for one in obstacles),
+            hint=obstacles[0].hint,
             exit_code=ExitCode.USAGE,
         )
 

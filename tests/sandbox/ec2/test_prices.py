@@ -142,7 +142,8 @@ def test_a_launch_pays_the_scripted_price(sandbox: Any) -> None:
 
 def test_an_account_whose_prices_stand_under_the_vpc_description(sandbox: Any) -> None:
     """S5: karpenter-provider-aws#2568, k8s-spot-price-monitor#5: the account decides which of two names has the prices."""
-    vpc, query = "Linux/UNIX (Amazon VPC)", {"InstanceTypes": ["t3.medium"], "StartTime": now(sandbox)}
+    vpc = "Linux/UNIX (Amazon VPC)"
+    query: dict[str, Any] = {"InstanceTypes": ["t3.medium"], "StartTime": now(sandbox)}
     assert history(sandbox, ProductDescriptions=LINUX, **query)
     assert history(sandbox, ProductDescriptions=[vpc], **query) == []
     sandbox.settings.vpc_prices = True

@@ -35,6 +35,7 @@ from bacalhau_spot.sandbox.ec2 import (
     storage,
     tags,
     templates,
+    ways_out,
 )
 from bacalhau_spot.sandbox.ec2.codec import Codec
 from bacalhau_spot.sandbox.ec2.region import Addresses, Region
@@ -92,6 +93,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
     "DetachVolume": storage.detach_volume,
+    "DescribeVpcBlockPublicAccessOptions": ways_out.describe_options,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
     "GetConsoleOutput": console.get_output,

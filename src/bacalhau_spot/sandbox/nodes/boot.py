@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.sandbox.ec2 import catalog
+from bacalhau_spot.sandbox.ec2 import catalog, ways_out
 from bacalhau_spot.sandbox.nodes import given, whom
 
 if TYPE_CHECKING:
@@ -85,6 +85,8 @@ def _obstacle(region: Region, machine: Machine, about: Given) -> str:
     stuck = whom.value(region.world.settings.stuck, whom.names(region, machine), "")
     if stuck:
         return stuck
+    if not ways_out.reaches_internet(region, machine):
+        return "packages"
     if about.parameter and machine.token is None:
         return "parameter"
     if not about.orchestrators and not region.world.settings.assume_orchestrator:

@@ -1,0 +1,125 @@
+"""Whether nodes in a network can reach the orchestrator: which subnets lead out, and what blocks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class WayOut(StrEnum):
+    """Where a subnet's default route leads."""
+
+    GATEWAY = "internet gateway"
+    NAT = "NAT gateway"
+    OTHER = "transit gateway, instance or interface"
+    NONE = "nowhere"
+
+
+class PublicAccess(StrEnum):
+    """VPC Block Public Access, in EC2's words."""
+
+    OFF = "off"
+    BLOCK_INGRESS = "block-ingress"  # only NAT and egress-only gateways let anything through
+    BLOCK_ALL = "block-bidirectional"
+
+
+@dataclass(frozen=True, slots=True)
+class Subnet:
+    """A subnet of a VPC of the user's. `public_access` None: it does not say; the account's setting counts."""
+
+    id: str
+    zone: str
+    free_addresses: int
+    way_out: WayOut
+    ipv6_only: bool = False
+    public_access: PublicAccess | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why nodes could not join from a network, and what to do."""
+
+    what: str
+    hint: str
+
+
+def leads_out(subnet: Subnet, *, public_ip: bool, account: PublicAccess) -> bool:
+    """Whether a node in it reaches the internet (or the user's own network)."""
+    if subnet.ipv6_only or not _fits(subnet.way_out, public_ip=public_ip):
+        return False
+    return not blocked(subnet.way_out, subnet.public_access or account)
+
+
+def _fits(way_out: WayOut, *, public_ip: bool) -> bool:
+    return way_out is WayOut.GATEWAY if public_ip else way_out in {WayOut.NAT, WayOut.OTHER}
+
+
+def blocked(way_out: WayOut, mode: PublicAccess) -> bool:
+    """EC2 API reference, VpcBlockPublicAccessOptions: of what leads to the internet, block-ingress lets NAT through alone."""
+    if mode is PublicAccess.BLOCK_ALL:
+        return way_out in {WayOut.GATEWAY, WayOut.NAT}
+    return mode is PublicAccess.BLOCK_INGRESS and way_out is WayOut.GATEWAY
+
+
+def chosen_subnets(
+    subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess = PublicAccess.OFF
+) -> dict[str, str]:
+    """One subnet per zone, as a fleet wants it: of those that lead out the one with most free addresses."""
+    fitting = [one for one in subnets if leads_out(one, public_ip=public_ip, account=account)]
+    return {one.zone: one.id for one in sorted(fitting, key=lambda one: (one.free_addresses, one.id))}
+
+
+def own_vpc_obstacle(region: str, *, public_ip: bool, account: PublicAccess) -> Obstacle | None:
+    """Why nodes could not join from a VPC of ours, whose subnets lead to an internet gateway."""
+    if not public_ip:
+        return Obstacle(
+            f"{region}: nodes without a public address cannot join from a VPC that bacalhau-spot creates, which has no NAT",
+            "name a VPC of yours with private subnets behind a NAT or transit gateway, "
+            f"`regions: {{{region}: {{vpc_id: vpc-…}}}}`, or set `instance.public_ip: true`",
+        )
+    return _blocked(region, account) if blocked(WayOut.GATEWAY, account) else None
+
+
+def given_vpc_obstacle(
+    region: str,
+    vpc_id: str,
+    subnets: Sequence[Subnet],
+    *,
+    zones: Sequence[str],
+    public_ip: bool,
+    account: PublicAccess,
+) -> Obstacle | None:
+    """Why nodes could not join from a VPC of the user's; `zones` are those that offer the instance types."""
+    look = f"`aws ec2 describe-subnets --region {region} --filters Name=vpc-id,Values={vpc_id}` lists its subnets"
+    here = [one for one in subnets if one.zone in zones]
+    if not here:
+        return Obstacle(
+            f"{vpc_id} has no subnet in {region} in a zone that offers the instance types ({', '.join(zones)})",
+            f"leave `vpc_id` out to have a VPC made, or name another one; {look}",
+        )
+    if chosen_subnets(here, public_ip=public_ip, account=account):
+        return None
+    if chosen_subnets(here, public_ip=public_ip) and account is not PublicAccess.OFF:
+        return _blocked(region, account)
+    wanted, other = ("an internet gateway", "a NAT or transit gateway")
+    hint = "leave `vpc_id` out to have a VPC made"
+    if not public_ip:
+        wanted, other, hint = other, wanted, "or set `instance.public_ip: true`"
+    elif chosen_subnets(here, public_ip=False):
+        hint = "for private subnets behind a NAT set `instance.public_ip: false`"
+    return Obstacle(
+        f"{vpc_id} in {region} has no subnet whose default route leads to {wanted}: nodes could not join",
+        f"add such a route to the subnet's route table or name another VPC; {hint}; {look}",
+    )
+
+
+def _blocked(region: str, account: PublicAccess) -> Obstacle:
+    return Obstacle(
+        f"{region}: VPC Block Public Access is {account}: nodes with a public address could not join, nor be reached by SSH",
+        "ask your administrator for an exclusion or another mode "
+        f"(`aws ec2 describe-vpc-block-public-access-options --region {region}` shows who manages it), or take other regions",
+    )
