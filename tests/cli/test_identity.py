@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli import account
+from bacalhau_spot.cli import account, options
+from bacalhau_spot.cli.endpoint import other_endpoints
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud import credentials
 from bacalhau_spot.cloud.port import CloudError
@@ -125,3 +127,48 @@ def test_the_script_without_uv() -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "uv run -s deploy_spot.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "config", "named"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://localhost:4566"}, "", ("http://localhost:4566",)),
+        ({"AWS_ENDPOINT_URL_EC2": "http://localhost:5000"}, "", ("http://localhost:5000",)),
+        ({}, "[default]\nendpoint_url = http://a:1\n", ("http://a:1",)),
+        ({"AWS_PROFILE": "p"}, "[profile p]\nendpoint_url = http://b:1\n", ("http://b:1",)),
+        (
+            {},
+            "[default]\nservices = s\n[services s]\nec2 =\n  endpoint_url = http://c:1\n",
+            ("http://c:1",),
+        ),
+        (
+            {"AWS_ENDPOINT_URL": "http://a:1", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "",
+            (),
+        ),
+        ({"AWS_ENDPOINT_URL": "https://ec2.us-east-1.api.aws"}, "", ()),
+        ({"AWS_ENDPOINT_URL": "https://vpce-1-a.ec2.us-east-1.vpce.amazonaws.com"}, "", ()),
+        ({"AWS_ENDPOINT_URL": "https://ec2.cn-north-1.amazonaws.com.cn"}, "", ()),
+        (
+            {"AWS_ENDPOINT_URL": "https://amazonaws.com.example.org"},
+            "",
+            ("https://amazonaws.com.example.org",),
+        ),
+    ],
+)
+def test_another_endpoint(
+    tmp_path: Path, variables: dict[str, str], config: str, named: tuple[str, ...]
+) -> None:
+    """Complaint 5: what is not AWS's own address is known, wherever it is set (awscli-local#76, datahub#13861)."""
+    (tmp_path / "config").write_text(config)
+    environ = {"AWS_CONFIG_FILE": str(tmp_path / "config"), **variables}
+    assert other_endpoints(None, environ=environ) == named
+
+
+def test_another_endpoint_is_not_called_aws(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Complaint 5: "destroy · AWS", while the real cluster ran on (awscli-local#76)."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    stderr = StringIO()
+    options.first_words(["destroy"], stderr)
+    assert "not AWS: http://localhost:4566" in stderr.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TextIO
 
+from bacalhau_spot.cli.account import profile_option
+from bacalhau_spot.cli.endpoint import other_endpoints
 from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
@@ -47,9 +50,18 @@ def first_words(argv: list[str], stderr: TextIO) -> None:
         or wants(argv, "-h")
     ):
         return
-    where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else "AWS"
+    where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else _asked(argv)
     stderr.write(f"bacalhau-spot {argv[0]} \N{MIDDLE DOT} {where}\n")
     stderr.flush()
+
+
+def _asked(argv: list[str]) -> str:
+    """AWS; or the addresses that the user's settings put in its place."""
+    others = other_endpoints(profile_option(ours(argv)), environ=os.environ)
+    shown = ", ".join(
+        re.sub(r"//[^/]*@", "//", url) for url in others
+    )  # a password in an address is not shown
+    return f"not AWS: {shown} (endpoint_url or AWS_ENDPOINT_URL)" if shown else "AWS"
 
 
 def wants(argv: list[str], flag: str) -> bool:

@@ -144,12 +144,14 @@ _BAD_FILE = _nobody(
 _HOME = _nobody(
     "home-region",
     "the region that your AWS settings name does not exist",
-    "`export AWS_DEFAULT_REGION=us-east-1`, or correct `region` with `aws configure{profile}`",
+    "`export AWS_DEFAULT_REGION=us-east-1` (China: cn-north-1, GovCloud: us-gov-west-1), "
+    "or correct `region` with `aws configure{profile}`",
 )
 _NO_REGION = _nobody(
     "no-region",
     "your AWS settings name no region, and this profile cannot be used without one",
-    "`export AWS_DEFAULT_REGION=us-east-1`, or set `region` with `aws configure{profile}`",
+    "`export AWS_DEFAULT_REGION=us-east-1` (China: cn-north-1, GovCloud: us-gov-west-1), "
+    "or set `region` with `aws configure{profile}`",
 )
 
 NOT_ALLOWED = _forbidden(

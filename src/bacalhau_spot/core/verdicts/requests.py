@@ -22,7 +22,8 @@ OPT_IN = _wrong(
 _STS_REGION = _wrong(
     "sts-region",
     "AWS's sign-in service is switched off for this account in the region that your AWS settings name",
-    "`export AWS_DEFAULT_REGION=us-east-1`, or switch it on at https://console.aws.amazon.com/iam/home#/account_settings",
+    "`export AWS_DEFAULT_REGION=us-east-1` (China: cn-north-1, GovCloud: us-gov-west-1), "
+    "or switch it on at https://console.aws.amazon.com/iam/home#/account_settings",
 )
 _IMAGE = _wrong(
     "image",
