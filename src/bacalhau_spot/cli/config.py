@@ -56,6 +56,7 @@ def upgrade(
     path = call.config_path()
     old = _read(path)
     new = configuration.upgrade(old, file=path.name)
+    call.notes(configuration.upgrade_notes(old, file=path.name))
     if not write or new == old:
         return Result("config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new})
     backup = path.with_name(f"{path.name}.old")

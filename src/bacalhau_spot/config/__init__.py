@@ -9,7 +9,7 @@ from bacalhau_spot.config.published import schema
 from bacalhau_spot.config.put import put, regions_like
 from bacalhau_spot.config.show import Shown, show
 from bacalhau_spot.config.template import template
-from bacalhau_spot.config.upgrade import upgrade
+from bacalhau_spot.config.upgrade import upgrade, upgrade_notes
 
 __all__ = [
     "NAME",
@@ -28,5 +28,6 @@ __all__ = [
     "show",
     "template",
     "upgrade",
+    "upgrade_notes",
     "write",
 ]

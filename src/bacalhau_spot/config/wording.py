@@ -80,11 +80,25 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     elsewhere = published.sections_with(key)
     if elsewhere:
         return f"is not a key here; it belongs {f'under `{elsewhere[0]}`' if elsewhere[0] else 'at the top level'}"
+    return _nowhere(key) or f"is not a key; the keys here are {', '.join(known)}"
+
+
+def _nowhere(key: str) -> str:
+    """The nearest key of any section; empty when none is near."""
     every = {name.rpartition(".")[2]: name for name, _ in published.every_key()}
     close = difflib.get_close_matches(key.lower(), every, n=1, cutoff=0.8)
+    return f"is not a key; did you mean `{every[close[0]]}`?" if close else ""
+
+
+def unknown_older_key(key: str, known: Mapping[str, str]) -> str:
+    """A key of an older section that nothing reads. `known`: the section's keys, with their present paths."""
+    close = difflib.get_close_matches(key.lower()[:_LONGEST], known, n=1, cutoff=0.75)
     if close:
-        return f"is not a key; did you mean `{every[close[0]]}`?"
-    return f"is not a key; the keys here are {', '.join(known)}"
+        now = known[close[0]]
+        return f"is not a key; did you mean `{close[0]}`{f', which is now `{now}`' if now else ''}?"
+    if key in published.keys_at(()):
+        return "is not a key here; it belongs at the top level"
+    return _nowhere(key) or "is not a key of an older file that is known; see the page for the keys of today"
 
 
 def _section(error: Mapping[str, Any], path: KeyPath) -> str:
