@@ -18,6 +18,7 @@ from bacalhau_spot.cli.options import amount
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.address import caller_address
+from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine import create as engine
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
@@ -117,7 +118,9 @@ def create(
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
     """With what the command line says instead. Raises UserError."""
     if max_price is not None:
-        spec = replace(spec, max_price_usd_per_hour=amount(max_price, flag="--max-price"))
+        spec = replace(
+            spec, max_price_usd_per_hour=amount(max_price, flag="--max-price", above=MIN_PRICE_USD)
+        )
     if budget is not None:
         spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
     return spec

@@ -15,6 +15,8 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationError, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from bacalhau_spot.core.model import MAX_PRICE_USD, MIN_PRICE_USD
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -228,21 +230,32 @@ LabelValue = Annotated[
 ]
 
 
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_PRICE_USD:
+        raise ValueError  # `not`: no comparison holds for NaN
+    return Decimal(str(value))
+
+
 def _price(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(value)  # noqa: TRY004 -- pydantic collects ValueError only
-    price = Decimal(str(value))
-    if not price.is_finite() or not 0 < price <= MAX_PRICE:
-        raise ValueError(value)
+    price = _amount(value)
+    if price <= MIN_PRICE_USD:
+        raise ValueError
     return price
 
 
-MAX_PRICE: Final = 1000
+Amount = Annotated[
+    Any,
+    AfterValidator(_amount),
+    must(f"a price in US dollars an hour, above 0 and up to {MAX_PRICE_USD}, such as 0.05"),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_PRICE_USD)}),
+]
 Price = Annotated[
     Any,
     AfterValidator(_price),
-    must(f"a price in US dollars an hour, above 0 and up to {MAX_PRICE}, such as 0.05"),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_PRICE}),
+    must(f"a price in US dollars an hour, above {MIN_PRICE_USD} and up to {MAX_PRICE_USD}, such as 0.05"),
+    WithJsonSchema(
+        {"type": "number", "exclusiveMinimum": float(MIN_PRICE_USD), "maximum": int(MAX_PRICE_USD)}
+    ),
 ]
 
 RANGE: Final = r"(?P<least>[0-9]{1,5}(?:\.[0-9]{1,3})?)(?P<to>\.\.(?P<most>[0-9]{1,5}(?:\.[0-9]{1,3})?)?)?"

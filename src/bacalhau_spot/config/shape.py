@@ -304,7 +304,7 @@ class Config(_Section):
         default=None,
         description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
     )
-    budget_usd_per_hour: kinds.Price | None = Field(
+    budget_usd_per_hour: kinds.Amount | None = Field(
         default=None,
         description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
     )
