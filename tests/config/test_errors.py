@@ -164,7 +164,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"nodes: 1\nusername: caf\xe9\n")
     assert words(tmp_path / "latin.yaml") == "latin.yaml  line 2 is not UTF-8 text"
     (tmp_path / "large.yaml").write_bytes(b"#" * (1 << 20) + b"##")
-    assert words(tmp_path / "large.yaml").endswith("is larger than 1 MiB")
+    assert words(tmp_path / "large.yaml").endswith("it is larger than 256 KiB")
 
 
 def test_aliases_that_expand_without_bound_end(refused: Refusal) -> None:

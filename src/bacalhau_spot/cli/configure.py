@@ -60,7 +60,7 @@ def configure(
                 hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
                 exit_code=ExitCode.USAGE,
             )
-        text = path.read_text(encoding="utf-8")
+        text = configuration.read_text(path)
     else:
         text = configuration.template({} if defaults or values else configure_tags_and_names(call))
     text = configuration.set_values(text, values, file=path.name) if values else text

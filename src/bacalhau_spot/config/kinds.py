@@ -25,6 +25,8 @@ MUST: Final = "must"  # "found …; must be <allowed>"
 SAY: Final = "say"  # the sentence as it stands
 
 DEFAULT_PORT: Final = 4222
+# NATS takes a line of 4 KiB at the beginning of a connection, and SSM's Parameter Store a value of 4 KiB.
+MAX_TOKEN: Final = 4096
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
 _ORCHESTRATOR = re.compile(rf"(?:(?P<scheme>nats|tls)://)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/?")
@@ -155,6 +157,8 @@ ApiHost = Annotated[
 def _token(value: SecretStr) -> SecretStr:
     plain = value.get_secret_value()
     _not_placeholder(plain)
+    if len(plain) > MAX_TOKEN:
+        raise say(f"has {len(plain)} characters; a token has at most {MAX_TOKEN}")
     if not plain or not plain.isprintable() or any(letter.isspace() for letter in plain):
         raise ValueError
     return value

@@ -175,8 +175,8 @@ def _leftover(tree: _Tree, done: Conversion) -> None:
             continue
         if isinstance(inside, dict):
             known = older_keys.known(section)
-            for key in inside:
-                done.problems.append(((*path, key), wording.unknown_older_key(key, known)))
+            messages = wording.unknown_older_keys(inside, known)
+            done.problems += [((*path, key), text) for key, text in zip(inside, messages, strict=True)]
         elif inside is not None:
             message = f"found {wording.sort_of(inside)}; must be a mapping of keys to values"
             done.problems.append((path, message))
