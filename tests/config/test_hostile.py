@@ -79,9 +79,7 @@ NUMBERS = (
 
 
 @pytest.mark.parametrize("key", NUMBERS)
-@pytest.mark.parametrize(
-    "number", ["0x" + "f" * 5000, "9" * 5000, "-" + "9" * 5000, "1e999999"]
-)
+@pytest.mark.parametrize("number", ["0x" + "f" * 5000, "9" * 5000, "-" + "9" * 5000, "1e999999"])
 def test_a_huge_number_is_refused_in_words(refused: Refusal, key: str, number: str) -> None:
     """T6: `nodes: 0x` and 5,000 f ended in "a mistake in this program" (Python's limit for printing integers)."""
     text = number

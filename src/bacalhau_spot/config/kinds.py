@@ -149,7 +149,7 @@ ApiHost = Annotated[
     str,
     Field(strict=True),
     AfterValidator(_api_host),
-    must("a host or an address such as http://orchestrator.example.com:1234"),
+    must("a host or an address such as https://orchestrator.example.com:1234"),
     WithJsonSchema({"type": "string"}),
 ]
 

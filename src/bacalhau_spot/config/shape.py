@@ -182,7 +182,8 @@ class Api(_Section):
 
     host: kinds.ApiHost | None = Field(
         default=None,
-        description="Host or address, such as http://orchestrator.example.com:1234; the port is 1234 unless given.",
+        description="Host or address, such as https://orchestrator.example.com:1234; the port is 1234 unless given. "
+        "Without a scheme: https, and http on this machine itself.",
     )
     key_env: kinds.EnvName | None = Field(
         default=None, description="Environment variable that holds the API key."

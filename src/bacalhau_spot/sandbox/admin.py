@@ -29,6 +29,9 @@ ORCHESTRATOR = "orchestrator"  # and below it what Bacalhau's API has
 _HOSTS = ("127.0.0.1", "localhost")
 _LONGEST_S = 86_400
 _REASONS = ("capacity", "price")
+# What AWS's checkip service answers is a public address. This one lies in a range that AWS publishes as its own
+# (ip-ranges.json), so that no rule of a group can mean another person.
+CALLER_ADDRESS = b"52.94.76.1"
 _SECRETS = ("orchestrator_token", "orchestrator_api_key")
 
 
@@ -61,7 +64,7 @@ class Admin:
             return _error(HTTPStatus.FORBIDDEN, "the sandbox does not talk to web pages")
         verb = http.path.removeprefix(PREFIX)
         if (http.method, verb) == ("GET", "address"):
-            return Reply(b"127.0.0.1\n", content_type="text/plain")  # whoever asks is on this machine
+            return Reply(CALLER_ADDRESS + b"\n", content_type="text/plain")
         if verb.startswith(f"{ORCHESTRATOR}/"):
             return self._sandbox.orchestrate(replace(http, path=verb.removeprefix(ORCHESTRATOR)), body)
         answer = self._verbs.get((http.method, verb))
