@@ -79,6 +79,8 @@ BAD = [
     "bacalhau: {api: {host: 'https://o/path'}}",
     "bacalhau: {download_url: 'https://x/{os}'}",
     "bacalhau: {sha256: {x86_64: abc}}",
+    "bacalhau: {download_url: 'http://mirror.example.com/{version}'}",
+    "bacalhau: {verify_archive: 'no'}",
     "bacalhau: {labels: {a.b: c}}",
     "bacalhau: {labels: {os_type: c}}",
     "bacalhau: {labels: {spot: true}}",

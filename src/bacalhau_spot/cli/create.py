@@ -17,9 +17,11 @@ from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cli.options import amount
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.address import caller_address
 from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine import create as engine
+from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
 from bacalhau_spot.ui import jsonout, views
@@ -73,6 +75,7 @@ def create(
                 running.calls,
                 spec,
                 caller_address=address,
+                archive=ArchiveSource(archive.digest, call.access.archive_url),
                 allow_removal=allow_removal,
                 memory=Files(call.memory_dir, clock=runtime.clock),
             )

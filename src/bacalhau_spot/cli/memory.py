@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import files
+from bacalhau_spot.engine.archive import MAX_AGE, WHAT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.engine.clock import Clock
 
-# Nobody asks for anything older.
+# Nobody asks for anything older, but for an archive's sum.
 _KEPT = timedelta(days=2)
 _MAX_BYTES = 64 << 20
 
@@ -33,7 +34,8 @@ class Files:
 
     def keep(self, what: str, key: str, value: Any) -> None:
         """Two runs at once may lose one of two answers, and never make half a file."""
-        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= _KEPT}
+        kept = MAX_AGE if what == WHAT else _KEPT
+        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= kept}
         entries[key] = {"at": self._now().isoformat(), "value": value}
         # What cannot be kept is asked for again.
         with contextlib.suppress(OSError):

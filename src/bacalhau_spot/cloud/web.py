@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CHUNK: Final = 1 << 20
+_STALL_S: Final = 30.0  # between two bytes
 
 
 class FetchError(Exception):
@@ -61,7 +62,7 @@ def _open(url: str, read: Callable[[http.client.HTTPResponse], T], *, timeout_s:
     handler = urllib.request.ProxyHandler(None if proxies else {})
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "bacalhau-spot"})  # noqa: S310 -- http and https only, by the configuration
-        with urllib.request.build_opener(handler).open(request, timeout=timeout_s) as reply:
+        with urllib.request.build_opener(handler).open(request, timeout=min(timeout_s, _STALL_S)) as reply:
             return read(reply)
     except urllib.error.HTTPError as error:
         raise FetchError(f"HTTP {error.code}") from error

@@ -87,6 +87,7 @@ class _Composer(Composer):
     """Stops at a number of nodes, before the rest of the text is scanned."""
 
     _nodes = 0
+    warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._nodes += 1

@@ -418,6 +418,7 @@ LocalPath = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 
+YesNo = Annotated[bool, Field(strict=True), must("true or false")]
 AnyText = Annotated[str, Field(strict=True), must("text")]
 FileContent = Annotated[str, Field(strict=True), must("text", secret=True)]
 NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empty")]

@@ -241,7 +241,13 @@ class Bacalhau(_Section):
         description="Where nodes fetch the release archive; may hold {version} and {arch}. Without it: Bacalhau's own address.",
     )
     sha256: Checksums | None = Field(
-        default=None, description="Sums that the archive must have, per architecture."
+        default=None,
+        description="Sums that the archive must have, per architecture. Without one: `create` fetches the archive once and "
+        "keeps its sum.",
+    )
+    verify_archive: kinds.YesNo = Field(
+        default=_BACALHAU.verify_archive,
+        description="Whether nodes refuse an archive with another sum. False: they run whatever they receive.",
     )
     labels: dict[kinds.LabelKey, kinds.LabelValue] | None = Field(
         default=None,

@@ -119,6 +119,7 @@ class BacalhauSpec:
     version: str = "v1.9.3"
     download_url: str | None = None  # None: Bacalhau's own release address; may contain {version} and {arch}
     sha256: tuple[tuple[Arch, str], ...] = ()  # per architecture, of the archive
+    verify_archive: bool = True  # whether a sum is needed for every architecture in use
     labels: tuple[tuple[str, str], ...] = ()
     api_host: str | None = None  # the orchestrator's HTTP API, as URL or host
     api_key: Secret | None = None
