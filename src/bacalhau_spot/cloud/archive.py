@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from bacalhau_spot.cloud.web import CHUNK, FetchError, check_whole, consume
 
@@ -17,7 +19,16 @@ _GZIP = b"\x1f\x8b"
 
 async def digest(url: str) -> str:
     """The sum of what `url` serves, in lower-case hexadecimal digits. Raises FetchError, also when it is no gzip archive."""
-    return await consume(url, _digest, timeout_s=_TIMEOUT_S)
+    return await consume(url, _digest, timeout_s=_TIMEOUT_S, proxies=not _is_loopback(url))
+
+
+def _is_loopback(url: str) -> bool:
+    """A proxy cannot reach this machine's own addresses."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _digest(reply: HTTPResponse) -> str:
