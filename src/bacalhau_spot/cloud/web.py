@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import threading
 import urllib.error
@@ -38,18 +39,18 @@ async def consume(
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: T | None, error: Exception | None) -> None:
+    def settle(settled: Callable[[], None]) -> None:
         if not done.done():
-            done.set_exception(error) if error else done.set_result(result)  # type: ignore[arg-type] -- one of them is there
+            settled()
 
     def work() -> None:
-        result, error = None, None
         try:
             result = _open(url, read, timeout_s=timeout_s, proxies=proxies)
+            settled = functools.partial(done.set_result, result)
         except FetchError as failure:
-            error = failure
+            settled = functools.partial(done.set_exception, failure)
         with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, settled)
 
     threading.Thread(target=work, daemon=True, name="fetch").start()
     try:
