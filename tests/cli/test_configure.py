@@ -118,7 +118,11 @@ def test_no_configuration(empty: Program) -> None:
 
 def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, without a configuration: the five questions, a file, then the plan and its question."""
-    monkeypatch.setattr(address, "_ask", lambda _url: "203.0.113.7")  # what AWS would say
+
+    async def answer(*_args: object, **_kinds: object) -> bytes:
+        return b"52.94.76.9\n"  # what AWS would say
+
+    monkeypatch.setattr(address, "fetch", answer)
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
     done = program("create", answers="\nblue\n\n\n\nn\n")

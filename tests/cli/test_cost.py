@@ -225,8 +225,8 @@ def test_what_may_not_be_asked(story: Story) -> None:
     [
         (("cost", "--since", "yesterday"), "neither a date nor a length of time"),
         (("cost", "--since", "2999-01-01"), "in the future"),
-        (("create", "--budget", "much"), "no amount of US dollars"),
-        (("create", "--max-price", "-1"), "no amount of US dollars"),
+        (("create", "--budget", "much"), "not an amount of US dollars"),
+        (("create", "--max-price", "-1"), "not an amount of US dollars"),
         (("list", "-o", "csv"), "csv"),
         (("prices", "--region", "mars-1"), "not among the enabled regions"),
         (("prices", "--plot", "prices.pdf"), "ends in none of .png, .svg, .html"),

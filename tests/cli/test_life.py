@@ -351,7 +351,7 @@ def test_throttling_is_waited_out(sandbox: Any, program: Program) -> None:
 
 def test_a_price_above_the_limit(program: Program) -> None:
     """Said in the plan, and AWS's refusal is told as price."""
-    program.configure(more="max_price_usd_per_hour: 0.0001\n")
+    program.configure(more="max_price_usd_per_hour: 0.0011\n")
     done = program("create", "--yes")
     assert done.code == 1
     assert "max_price_usd_per_hour" in done.stderr

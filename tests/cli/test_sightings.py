@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bacalhau_spot.cli.sightings import sightings
+import pytest
+
+from bacalhau_spot.cli.sightings import audit_rows, sightings
 from bacalhau_spot.core.lives import Sighting
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -82,3 +84,44 @@ def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
     line = row("instance-seen", 1, **instance(), phase="running")
     assert len(read(tmp_path, line, "{", "null", "[]", '{"event": "deleting"}', line[:40])) == 1
     assert sightings(tmp_path / "none", account_id="1", cluster="c") == ()
+
+
+_SEEN = {"event": "instance-seen", "account_id": "1", "cluster": "c", "phase": "running", **instance()}
+_LIVED = {"event": "lived", "account_id": "1", "cluster": "c", "at": at(3), **instance()}
+HOSTILE = {
+    "nested deeply": "[" * 100_000,
+    "an object nested deeply": '{"event": "created", "at": "' + at(1) + '", "instances": ' + "[" * 100_000,
+    "a number of too many digits": '{"event": ' + "9" * 5000 + "}",
+    "no object": "17",
+    "no event": json.dumps({"at": at(1)}),
+    "an event of the wrong kind": json.dumps({**_SEEN, "at": at(1), "event": ["deleting"]}),
+    "a naive time": json.dumps({**_SEEN, "at": "2026-11-25T12:00:00"}),
+    "a time far ahead": json.dumps({**_SEEN, "at": "9999-12-31T23:59:59+00:00"}),
+    "a time far back": json.dumps({**_SEEN, "at": "0001-01-01T00:00:00+00:00"}),
+    "a time that overflows": json.dumps({**_SEEN, "at": "0001-01-01T00:00:00+23:59"}),
+    "a number for a time": json.dumps({**_SEEN, "at": 5}),
+    "an id of the wrong kind": json.dumps({**_SEEN, "at": at(1), "id": ["i-1"]}),
+    "an id of a megabyte": json.dumps({**_SEEN, "at": at(1), "id": "i" * 1_000_000}),
+    "no type": json.dumps({**_SEEN, "at": at(1), "type": None}),
+    "a life without an end": json.dumps({**_LIVED, "begun": at(0), "ended": None}),
+    "a life that ends before it begins": json.dumps({**_LIVED, "begun": at(2), "ended": at(1)}),
+    "instances of the wrong kind": row("created", 1, instances=5),
+    "an instance of the wrong kind": row("created", 1, instances=["i-1"]),
+    "removed of the wrong kind": row("created", 1, instances=[], removed={"a": 1}["a"]),
+    "a removed one of the wrong kind": row("created", 1, instances=[], removed=[{}]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_row_that_is_none_of_ours_is_skipped_and_counted(tmp_path: Path, name: str) -> None:
+    """T6: 6 of 11 hostile rows stopped `cost`, against the file's own promise."""
+    path = tmp_path / "audit.jsonl"
+    good = row("instance-seen", 1, **instance("i-2"), phase="running")
+    path.write_text(f"{good}\n{HOSTILE[name]}\n")
+    rows = audit_rows(path, account_id="1", cluster="c", now=NOON)
+    assert ([one.id for one in rows.sightings], rows.skipped) == (["i-2"], 1)
+
+
+def test_a_log_that_cannot_be_read_is_a_trouble_and_no_end(tmp_path: Path) -> None:
+    """T5: a folder, or a pipe, in the log's place."""
+    assert "it is a folder" in audit_rows(tmp_path, account_id="1", cluster="c").trouble

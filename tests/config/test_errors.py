@@ -79,6 +79,8 @@ BAD = [
     "bacalhau: {api: {host: 'https://o/path'}}",
     "bacalhau: {download_url: 'https://x/{os}'}",
     "bacalhau: {sha256: {x86_64: abc}}",
+    "bacalhau: {download_url: 'http://mirror.example.com/{version}'}",
+    "bacalhau: {verify_archive: 'no'}",
     "bacalhau: {labels: {a.b: c}}",
     "bacalhau: {labels: {os_type: c}}",
     "bacalhau: {labels: {spot: true}}",
@@ -90,6 +92,11 @@ BAD = [
     "timeouts: {api_s: 1}",
     "cluster: {tag_key: 'aws:x'}",
     "cluster: {name: 'a#b'}",
+    "cluster: {resource_prefix: sg-bacalhau-}",
+    'cluster: {tag_value: "a\\tb"}',
+    "cluster: {tags: {createdby: x}}",
+    "cluster: {tags: {a: x, A: y}}",
+    "max_price_usd_per_hour: 0.001",
     "cluster: {tags: {Name: x}}",
     "max_instances: 3\nnodes: 4",
     "max_instances: many",
@@ -159,7 +166,7 @@ def test_files_that_cannot_be_read_say_why(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"nodes: 1\nusername: caf\xe9\n")
     assert words(tmp_path / "latin.yaml") == "latin.yaml  line 2 is not UTF-8 text"
     (tmp_path / "large.yaml").write_bytes(b"#" * (1 << 20) + b"##")
-    assert words(tmp_path / "large.yaml").endswith("is larger than 1 MiB")
+    assert words(tmp_path / "large.yaml").endswith("it is larger than 256 KiB")
 
 
 def test_aliases_that_expand_without_bound_end(refused: Refusal) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.config import load, upgrade
+from bacalhau_spot.config import load, older, older_keys, upgrade
 from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.errors import UserError
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from syrupy.assertion import SnapshotAssertion
 
-    from .conftest import Load
+    from .conftest import Load, Refusal
 
 FLAT = """\
 # The fleet of the data team
@@ -90,11 +90,66 @@ def test_every_move_is_said_once_with_its_line(loading: Load, snapshot: Snapshot
     assert [f"{note.where} {note.text}" for note in loading(FLAT).notes] == snapshot
 
 
-def test_keys_that_mean_nothing_any_more_are_named(loading: Load) -> None:
-    last = loading(NESTED).notes[-1].text
-    assert last.startswith(
-        "ignored, because it means nothing any more: `aws.timeouts.ip_assignment`, `aws.files_directory`"
-    )
+def test_every_obsolete_key_is_named_with_its_reason(loading: Load) -> None:
+    """Complaint 1: one note "ignored, because it means nothing any more" covered every key, known or not."""
+    notes = [note.text for note in loading(NESTED).notes]
+    for key in ("timeouts.ip_assignment", "files_directory", "scripts_directory", "startup_script"):
+        assert [text for text in notes if text.startswith(f"`aws.{key}` is obsolete and ignored: ")], key
+
+
+_MISTAKES = {
+    "aws: {total_instance: 2}": "1:7  aws.total_instance: is not a key; did you mean `total_instances`",
+    "aws: {spot_price_limt: 0.01}": "1:7  aws.spot_price_limt: is not a key; did you mean `spot_price_limit`",
+    "aws: {timeouts: {apii: 3}}": "1:18  aws.timeouts.apii: is not a key; did you mean `api`",
+    "aws: {nodes: 3}": "1:7  aws.nodes: is not a key here; it belongs at the top level",
+    "aws: {qqqq: 3}": "1:7  aws.qqqq: is not a key",
+    "aws: {timeouts: 5}": "1:7  aws.timeouts: found a number; must be a mapping",
+    "aws: [us-east-1]": "1:1  aws: found a list; must be a mapping",
+    "regions: {us-east-1: {architecture: arm64}}": "1:23  regions.us-east-1.architecture: is decided by",
+    **{
+        f"{before}{key}: {value}{after}": f"1:{column}  {prefix}{key}: {words}"
+        for before, after, column, prefix in (("aws: {", "}", 7, "aws."), ("", "", 1, ""))
+        for key, value, words in (
+            ("vpc_id", "vpc-12345678", "belongs to one region"),
+            ("availability_zone", "us-east-1a", "cannot be chosen"),
+            ("subnet_id", "subnet-1", "cannot be chosen"),
+            ("spot", "false", "cannot be false"),
+            ("use_dedicated_vpc", "false", "cannot be false"),
+            ("associate_public_ip", "false", "is now `instance.public_ip`"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("text", _MISTAKES)
+def test_what_an_older_file_asks_for_is_never_dropped(refused: Refusal, text: str) -> None:
+    """Complaint 1 (zentinel#365, andaime's spot-test.yaml): unknown older keys were accepted and had no effect."""
+    (line,) = refused(text).details
+    assert line.startswith(f"config.yaml:{_MISTAKES[text]}")
+    with pytest.raises(UserError):  # nor by the rewriting
+        upgrade(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["aws: {instance_type: t3.micro, region: eu-west-1}", "instance_type: t3.micro\nregion: eu-west-1"],
+)
+def test_a_single_type_and_region_become_lists_of_one(loading: Load, text: str) -> None:
+    """Complaint 1: `instance_type` and `region` gave the default types in the default regions."""
+    spec = loading(text).spec
+    assert (spec.instance_types, [region.name for region in spec.regions]) == (("t3.micro",), ["eu-west-1"])
+    assert "obsolete" not in upgrade(text)
+
+
+@pytest.mark.parametrize("parent", ["aws", ""])
+def test_every_key_of_the_tables_is_moved_named_or_refused(parent: str) -> None:
+    """Complaint 1, for its whole kind: no key of an older file disappears without a note or a problem."""
+    for key in (*older_keys.OBSOLETE, *older_keys.ALWAYS_ON, *older_keys.REFUSED, *older_keys.TO_LIST):
+        path = (*filter(None, [parent]), key)
+        for value in (True, False, "x", None):
+            data = {parent: {key: value}} if parent else {key: value}
+            done = older.convert(data)
+            assert path in [where for where, _ in (*done.notes, *done.problems)], path
 
 
 def test_the_old_total_was_a_ceiling(loading: Load) -> None:

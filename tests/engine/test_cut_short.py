@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
 from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine import create, observe, sights, teardown
+from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.sights import Search
@@ -70,12 +72,19 @@ def calls_of(cloud: Aws, sandbox: Any) -> Calls:
     )
 
 
+async def digest(url: str) -> str:
+    return await archive.digest(url)  # the one of the fixture
+
+
+ARCHIVE = ArchiveSource(digest)
+
+
 async def nobody() -> str | None:
     return None
 
 
 async def created(calls: Calls, spec: ClusterSpec = SPEC) -> CreateReceipt:
-    prepared = await prepare(calls, spec, caller_address=nobody)
+    prepared = await prepare(calls, spec, caller_address=nobody, archive=ARCHIVE)
     return await create.apply(calls, prepared)
 
 
@@ -153,7 +162,7 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
             )
             for number in range(2)
         ]
-        prepared = [await prepare(calls, SPEC, caller_address=nobody) for calls in runs]
+        prepared = [await prepare(calls, SPEC, caller_address=nobody, archive=ARCHIVE) for calls in runs]
         return list(
             await asyncio.gather(
                 *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))

@@ -8,10 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
 from bacalhau_spot.core.model import Identity
 from bacalhau_spot.engine import look
+from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.doctor_aws import account
 from bacalhau_spot.engine.memory import Forgetful
@@ -46,6 +48,9 @@ class Account:
         raise AssertionError
 
 
+NO_ARCHIVE = ArchiveSource(archive.digest)
+
+
 def findings(there: Any) -> dict[Check, Finding]:
     calls = Calls(
         cast("Cloud", there),
@@ -55,7 +60,7 @@ def findings(there: Any) -> dict[Check, Finding]:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    found = asyncio.run(account(calls, None, memory=Forgetful(), over_budget=over_budget))
+    found = asyncio.run(account(calls, None, memory=Forgetful(), over_budget=over_budget, archive=NO_ARCHIVE))
     return {one.check: one for one in found}
 
 

@@ -272,6 +272,20 @@ MISFITS = (
     (json.dumps({**PLAN, "scope": {**SCOPE, "value": "other"}}), ["another tag"]),
     (json.dumps({**PLAN, "scope": SCOPE, "resources": [{"id": "i-1"}]}), ["region, kind and id"]),
     (json.dumps({**PLAN, "scope": SCOPE, "resources": 7}), ["region, kind and id"]),
+    # T6: nesting ended in RecursionError; the account's id came onto the terminal as it stood there (T4).
+    ("[" * 100_000, ["no plan", "nested too deeply"]),
+    ('{"plan_version": ' + "9" * 5000 + "}", ["no plan"]),
+    (json.dumps({**PLAN, "plan_version": True, "scope": SCOPE}), ["no plan_version 1"]),
+    (json.dumps({**PLAN, "scope": SCOPE, "resorces": []}), ["'resorces' is not a key of a plan"]),
+    (
+        json.dumps({**PLAN, "scope": SCOPE, "resources": [{"region": 1, "kind": [], "id": None}]}),
+        ["each a text"],
+    ),
+    (json.dumps({**PLAN, "scope": SCOPE, "resources": {"a": 1}}), ["region, kind and id"]),
+    (
+        json.dumps({**PLAN, "scope": SCOPE, "account_id": "\x1b]52;c;x\x07" + "9" * 1000}),
+        [r"\x1b]52;c;x\x07999"],
+    ),
 )
 
 

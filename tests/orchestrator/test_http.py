@@ -131,6 +131,19 @@ def test_who_we_are(there: StandIn, login: Login, sent: str) -> None:
 # What is refused
 
 
+def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
+    """A list of one node in which the fields hold raw JSON."""
+    capacity = b", ".join(
+        b'"%s": %s' % (key.encode(), fields[key]) for key in ("CPU", "Memory") if key in fields
+    )
+    labels, error = fields.get("Labels", b"{}"), fields.get("LastError", b"null")
+    node = b"""{"Info": {"NodeID": "n-1", "NodeType": "Compute", "Labels": %s, "ComputeNodeInfo": {"MaxCapacity": {%s}}},
+        "ConnectionState": {"Status": "CONNECTED", "LastHeartbeat": %s, "LastError": %s}, "Membership": %s}""" % (
+        labels, capacity, fields.get("LastHeartbeat", b"null"), error, fields.get("Membership", b'"APPROVED"')
+    )  # fmt: skip
+    return 200, {}, b'{"Nodes": [%s]}' % node
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "words"),
     [
@@ -165,6 +178,17 @@ def test_who_we_are(there: StandIn, login: Login, sent: str) -> None:
         ((200, {}, b'{"Nodes": 3}'), "OrchestratorAnswer", "Nodes is of the wrong kind"),
         ((200, {}, b'{"Nodes": [3]}'), "OrchestratorAnswer", "node 1 is no object"),
         ((200, {}, b'{"Nodes": [{}]}'), "OrchestratorAnswer", "a node: Info is missing"),
+        # T6: TypeError, InvalidOperation, OverflowError and a number of a gigabyte.
+        (hostile(CPU=b"1e9999999999999999999"), "OrchestratorAnswer", "the answer is no object"),
+        (hostile(CPU=b"1e999999999"), "OrchestratorAnswer", "CPU is not a number that can be used"),
+        (hostile(CPU=b"NaN"), "OrchestratorAnswer", "CPU is not a number that can be used"),
+        (hostile(CPU=b"-1"), "OrchestratorAnswer", "CPU is not a number that can be used"),
+        (hostile(CPU=b"true"), "OrchestratorAnswer", "CPU is not a number that can be used"),
+        (hostile(Memory=b"Infinity"), "OrchestratorAnswer", "Memory is not a number that can be used"),
+        (hostile(Memory=b"1e999999999"), "OrchestratorAnswer", "Memory is not a number that can be used"),
+        (hostile(LastHeartbeat=b'"9999-12-31T23:59:59-23:00"'), "OrchestratorAnswer", "is no time"),
+        (hostile(LastHeartbeat=b'["x"]'), "OrchestratorAnswer", "is no time"),
+        ((200, {}, b'{"Nodes": ' + b"9" * 5000 + b"}"), "OrchestratorAnswer", "the answer is no object"),
         ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "OrchestratorAnswer", ""),
         ((500, {}, b"x" * 5000 + b"\x1b[31m"), "OrchestratorAnswer", "…"),
     ],
@@ -180,6 +204,15 @@ def test_an_answer_that_is_no_list_is_told_by_its_code(
     assert len(error.message) < 300
     assert error.message.isprintable()
     assert KEY not in str(error)
+
+
+@pytest.mark.parametrize("word", [b"[1]", b"{}", b"7", b'"else"', b"null"])
+def test_a_membership_that_nobody_knows_gets_no_work(there: StandIn, word: bytes) -> None:
+    """T6: `"Membership": [1]` ended in TypeError."""
+    there.answer = hostile(Membership=word, Labels=b'{"A": [1], "b": "c"}', LastError=b'{"x": 1}')
+    (member,) = asyncio.run(HttpOrchestrator(there.url).members())
+    assert member.membership == "PENDING"
+    assert (dict(member.labels), member.last_error) == ({"a": "", "b": "c"}, "")
 
 
 def test_a_redirect_is_not_followed(there: StandIn) -> None:
@@ -294,8 +327,14 @@ def test_a_proxy_is_not_asked_for_this_machine(there: StandIn, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("host", "url"),
     [
-        ("o", "http://o:1234"),
-        ("o:80", "http://o:80"),
+        # T8: a key went to a remote host in clear unless the address said https.
+        ("o", "https://o:1234"),
+        ("o:80", "https://o:80"),
+        ("10.0.0.1", "https://10.0.0.1:1234"),
+        ("[2001:db8::1]:80", "https://[2001:db8::1]:80"),
+        ("localhost.example.com", "https://localhost.example.com:1234"),
+        ("localhost", "http://localhost:1234"),
+        ("127.0.0.1:80", "http://127.0.0.1:80"),
         ("http://o", "http://o:1234"),
         ("https://o/", "https://o:1234"),
         ("https://o:443", "https://o:443"),

@@ -18,7 +18,7 @@ from bacalhau_spot.cloud.session import Access, Session
 NO_FILE = "/nonexistent/aws"
 _FILES = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CA_BUNDLE")
 
-_KNOWN: dict[Any, dict[tuple[str, str], Any]] = {}
+_KNOWN: dict[Any, dict[tuple[str, str, float], Any]] = {}
 
 
 def keep(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot import files
 from bacalhau_spot.core import events
 from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.ui.jsonout import event_name, time_text
@@ -111,8 +112,7 @@ class Audit:
     def _write(self, event: str, **values: Any) -> None:
         row = {"event": event, "at": time_text(self._clock.now()), **self._who, **values}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as out:
-                out.write(escaped(json.dumps(row, ensure_ascii=False)) + "\n")
+            files.private_folder(self.path.parent)
+            files.append(self.path, escaped(json.dumps(row, ensure_ascii=False)) + "\n")
         except OSError as error:
             self.trouble = f"the audit log {self.path} cannot be written: {error.strerror or error}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -12,7 +11,6 @@ from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
 
 
@@ -54,8 +52,9 @@ def upgrade(
     """
     call = Invocation("config upgrade", common, runtime)
     path = call.config_path()
-    old = _read(path)
+    old = configuration.read_text(path)
     new = configuration.upgrade(old, file=path.name)
+    call.notes(configuration.upgrade_notes(old, file=path.name))
     if not write or new == old:
         return Result(
             "config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new}, unredacted=True
@@ -80,15 +79,3 @@ def schema(
     del common, runtime
     published = configuration.schema()
     return Result("config schema", view=views.json_text(published), data=published)
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} cannot be read",
-            why=str(error),
-            hint="name a readable file with --config",
-            exit_code=ExitCode.USAGE,
-        ) from error

@@ -60,7 +60,7 @@ def configure(
                 hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
                 exit_code=ExitCode.USAGE,
             )
-        text = path.read_text(encoding="utf-8")
+        text = configuration.read_text(path)
     else:
         asked = not (defaults or values)
         if asked and runtime.interactive:

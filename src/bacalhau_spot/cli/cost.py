@@ -56,7 +56,10 @@ def cost(
         look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
         here, report = running.look(look)
     ended = [life for life in report.lives.lives if life.id not in report.lives.unknown_ends]
-    late = noting.note_ends(call, here.identity, cluster=report.cluster, ended=ended)
+    late = (
+        *noting.log_trouble(call, here.identity, cluster=report.cluster),
+        *noting.note_ends(call, here.identity, cluster=report.cluster, ended=ended),
+    )
     return Result(
         "cost",
         view=views.cost_view(report, by=by, wide=common.output == "wide"),

@@ -17,8 +17,11 @@ from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cli.options import amount
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.address import caller_address
+from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine import create as engine
+from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
 from bacalhau_spot.ui import jsonout, views
@@ -73,6 +76,7 @@ def create(
                 running.calls,
                 spec,
                 caller_address=address,
+                archive=ArchiveSource(archive.digest, call.access.archive_url),
                 allow_removal=allow_removal,
                 memory=Files(call.memory_dir, clock=runtime.clock),
             )
@@ -119,7 +123,9 @@ def create(
 def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
     """With what the command line says instead. Raises UserError."""
     if max_price is not None:
-        spec = replace(spec, max_price_usd_per_hour=amount(max_price, flag="--max-price"))
+        spec = replace(
+            spec, max_price_usd_per_hour=amount(max_price, flag="--max-price", above=MIN_PRICE_USD)
+        )
     if budget is not None:
         spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
     return spec

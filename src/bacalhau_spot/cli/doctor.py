@@ -12,8 +12,10 @@ from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cloud import archive
 from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
 from bacalhau_spot.engine import doctor as engine
+from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.words import plural
@@ -44,6 +46,7 @@ def doctor(
             package=project.PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
             over_budget=views.over_budget,
+            archive=ArchiveSource(archive.digest, call.access.archive_url),
         )
         findings = (configured, *running.look(engine.examine(patient)))
         mistakes = call.record(running.calls.mistakes)

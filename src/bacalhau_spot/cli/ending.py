@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
+from bacalhau_spot import files
 from bacalhau_spot.cli import account
 from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
@@ -125,8 +126,8 @@ def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> 
         world.stderr.write(text)
     log = world.state_dir / f"error-{world.run_id[:8]}.log"
     try:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(sanitized(text), encoding="utf-8")
+        files.private_folder(log.parent)
+        files.write(log, sanitized(text))
     except OSError:
         return f"run the command again with --debug; {REPORT} with what it prints"
     return f"{REPORT} with the file {log}"

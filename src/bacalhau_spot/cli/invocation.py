@@ -181,13 +181,14 @@ class Invocation:
         naming, spec = self.naming(cluster), self.spec(lenient=True)
         return label_value(spec.name if naming == spec.naming else naming.tag_value)
 
-    def _tell_notes(self, loaded: configuration.Loaded) -> None:
-        if not self.for_people:
-            return
-        for note in loaded.notes:
+    def notes(self, notes: Sequence[configuration.Note]) -> None:
+        for note in notes if self.for_people else ():
             where = f"{note.where}  " if note.where else ""
             self.err.print(views.note("note", f"{where}{note.text}"), crop=False)
-        if loaded.path is None:
+
+    def _tell_notes(self, loaded: configuration.Loaded) -> None:
+        self.notes(loaded.notes)
+        if loaded.path is None and self.for_people:
             self.err.print("no config.yaml found: using the default configuration", highlight=False)
 
     # AWS

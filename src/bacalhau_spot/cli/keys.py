@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bacalhau_spot import files
 from bacalhau_spot.core.shell import Access
 from bacalhau_spot.core.tags import slug
 from bacalhau_spot.errors import ExitCode, UserError
@@ -37,7 +38,8 @@ def access(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> Access:
         check(Path(spec.private_ssh_key_path))
     known_hosts = runtime.state_dir / "known_hosts" / slug(naming)
     try:
-        known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.private_folder(runtime.state_dir)
+        files.private_folder(known_hosts.parent)
     except OSError as error:
         raise UserError(
             f"there is no place for known hosts: {known_hosts.parent} cannot be made",

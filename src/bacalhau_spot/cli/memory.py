@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot import files
+from bacalhau_spot.engine.archive import MAX_AGE, WHAT
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bacalhau_spot.engine.clock import Clock
 
-# Nobody asks for anything older.
+# Nobody asks for anything older, but for an archive's sum.
 _KEPT = timedelta(days=2)
+_MAX_BYTES = 64 << 20
 
 
 class Files:
@@ -31,19 +34,22 @@ class Files:
 
     def keep(self, what: str, key: str, value: Any) -> None:
         """Two runs at once may lose one of two answers, and never make half a file."""
-        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= _KEPT}
+        kept = MAX_AGE if what == WHAT else _KEPT
+        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= kept}
         entries[key] = {"at": self._now().isoformat(), "value": value}
         # What cannot be kept is asked for again.
         with contextlib.suppress(OSError):
-            self._write(self._path(what), json.dumps(entries, separators=(",", ":")))
+            files.private_folder(self._folder.parent)
+            files.private_folder(self._folder)
+            files.write(self._path(what), json.dumps(entries, separators=(",", ":")))
 
     def _path(self, what: str) -> Path:
         return self._folder / f"{what}.json"
 
     def _entries(self, what: str) -> dict[str, dict[str, Any]]:
         try:
-            found = json.loads(self._path(what).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(files.read_text(self._path(what), max_bytes=_MAX_BYTES))
+        except (OSError, ValueError, RecursionError):
             return {}
         entries = found.items() if isinstance(found, dict) else ()
         return {key: entry for key, entry in entries if isinstance(entry, dict) and _whole(entry)}
@@ -52,18 +58,6 @@ class Files:
         """Of an entry from the future, after a clock was set back: longer than anything is kept."""
         age = self._now() - datetime.fromisoformat(entry["at"])
         return age if age >= timedelta(0) else timedelta.max
-
-    @staticmethod
-    def _write(path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(path)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                Path(name).unlink()
 
 
 def _whole(entry: dict[str, Any]) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cli.audit import NAME, Audit
-from bacalhau_spot.cli.sightings import sightings, terminations
+from bacalhau_spot.cli.sightings import audit_rows, terminations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bacalhau_spot.cli.invocation import Invocation
+    from bacalhau_spot.cli.sightings import AuditRows
     from bacalhau_spot.core.cost import Life
     from bacalhau_spot.core.lives import Sighting
     from bacalhau_spot.core.model import Identity
@@ -18,7 +19,21 @@ if TYPE_CHECKING:
 
 def known(call: Invocation, identity: Identity, *, cluster: str) -> tuple[Sighting, ...]:
     """What the log has on the cluster's instances."""
-    return sightings(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster)
+    return _rows(call, identity, cluster=cluster).sightings
+
+
+def _rows(call: Invocation, identity: Identity, *, cluster: str) -> AuditRows:
+    now = call.runtime.clock.now()
+    return audit_rows(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
+
+
+def log_trouble(call: Invocation, identity: Identity, *, cluster: str) -> tuple[str, ...]:
+    """What a sum over the log has to say about the log itself."""
+    rows = _rows(call, identity, cluster=cluster)
+    if rows.skipped:
+        what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
+        return (f"{what} of the audit log {call.memory_dir / NAME} cannot be read and count for nothing",)
+    return (rows.trouble,) if rows.trouble else ()
 
 
 def terminated_by(call: Invocation, identity: Identity) -> dict[str, str]:

@@ -12,9 +12,11 @@ from typing import TextIO
 
 from bacalhau_spot.cli.account import profile_option
 from bacalhau_spot.cli.endpoint import other_endpoints
+from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
+_LONGEST = 24  # of an amount: more digits than any price has
 _FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
 
 
@@ -106,18 +108,18 @@ def _sorted(words: list[str]) -> tuple[list[str], list[str]]:
     return kept, rest
 
 
-def amount(text: str, *, flag: str) -> Decimal | None:
-    """US dollars, such as `0.05`; `none` for no limit. Raises UserError."""
+def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError for what is not more than `above`."""
     if text.strip().lower() == "none":
         return None
     try:
-        found = Decimal(text.strip().removeprefix("$"))
+        found = Decimal(text[: _LONGEST + 1].strip().removeprefix("$"))
     except InvalidOperation:
         found = Decimal(0)
-    if not found.is_finite() or found <= 0:
+    if len(text) > _LONGEST or not found.is_finite() or not above < found <= MAX_PRICE_USD:
         raise UserError(
-            f"{flag}: {text!r} is no amount of US dollars",
-            hint="a number above zero such as 0.05, or `none` for no limit",
+            f"{flag}: {text[:_LONGEST]!r} is not an amount of US dollars that can be used",
+            hint=f"a number above {above} and up to {MAX_PRICE_USD}, such as 0.05, or `none` for no limit",
             exit_code=ExitCode.USAGE,
         )
     return found

@@ -25,6 +25,7 @@ def connect(runtime: Runtime) -> Access:
         secret_access_key=endpoint.secret_access_key,
         checkip_url=f"{endpoint.url}/_sandbox/address",
         advisor_url=f"{endpoint.url}/_sandbox/advisor",
+        archive_url=f"{endpoint.url}/_sandbox/archive/{{version}}/{{arch}}",
         orchestrator_url=endpoint.orchestrator_url,
         orchestrator_key=endpoint.orchestrator_key,
     )

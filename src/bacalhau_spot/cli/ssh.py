@@ -28,7 +28,7 @@ from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.cli.running import Engine
     from bacalhau_spot.core.model import Naming
@@ -160,7 +160,7 @@ def _ran(
         )
     )
     jobs = [(one, (program, *way.line(one, unattended=True)[1:])) for one in found]
-    environ = call.runtime.environ
+    environ = _for_ssh(call.runtime.environ)
     return Everywhere(
         way.command,
         running.look(remote.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
@@ -181,10 +181,26 @@ def _handed_over(call: Invocation, way: _Way, node: Instance) -> Result:
     program = keys.program(call.runtime)
     call.talk(views.reaching_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
-    code = _in_front(command, environ=dict(call.runtime.environ))
+    code = _in_front(command, environ=_for_ssh(call.runtime.environ))
     if code == SSH_FAILED:
         call.talk(views.unreached_view(node, closed=way.closed))
     return Result("ssh", told=True, foreign_code=code)
+
+
+# What ssh, its agent, its password prompt and the terminal need. Tokens and AWS keys of the environment are not for it.
+_SSH_NEEDS = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY",
+        "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "KRB5CCNAME", "GPG_TTY",
+    }
+)  # fmt: skip
+_SSH_FAMILIES = ("SSH_", "LC_")
+
+
+def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
+    }
 
 
 def _in_front(command: Sequence[str], *, environ: dict[str, str]) -> int:

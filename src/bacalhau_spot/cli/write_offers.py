@@ -83,7 +83,7 @@ def write_choice(
     names = _cheapest_types(found, regions) if types else ()
     _check(running, spec, regions, names)
     path = call.config_path_or_default()
-    before = path.read_text(encoding="utf-8") if path.exists() else configuration.template()
+    before = configuration.read_text(path) if path.exists() else configuration.template()
     after = _text(before, regions, names, file=path.name)
     change = _change(before, after, path)
     new = not path.exists()

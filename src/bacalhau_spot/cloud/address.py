@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-import urllib.error
-import urllib.request
+
+from bacalhau_spot.cloud.web import FetchError, fetch
 
 # AWS's own service for the question; its answer is the address and a line end.
 CHECKIP_URL = "https://checkip.amazonaws.com"
 _TIMEOUT_S = 3.0
+_MAX_BYTES = 256
 
 
 async def caller_address(url: str = CHECKIP_URL) -> str | None:
-    """Our IPv4 address as the internet sees it; None when it cannot be found out within three seconds."""
-    return await asyncio.get_running_loop().run_in_executor(None, _ask, url)
+    """Our public IPv4 address; None when it cannot be found out within three seconds, or when the answer is no such address.
 
-
-def _ask(url: str) -> str | None:
-    request = urllib.request.Request(url, headers={"User-Agent": "bacalhau-spot"})  # noqa: S310 - a constant, or our sandbox
-    # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
-    proxies = urllib.request.ProxyHandler(None if url == CHECKIP_URL else {})
+    The clusters' networks have no IPv6, so an IPv6 address would open nothing.
+    """
     try:
-        with urllib.request.build_opener(proxies).open(request, timeout=_TIMEOUT_S) as reply:
-            text = reply.read(64).decode("ascii", errors="replace").strip()
-        return str(ipaddress.IPv4Address(text))
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+        # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+        raw = await fetch(url, timeout_s=_TIMEOUT_S, max_bytes=_MAX_BYTES, proxies=url == CHECKIP_URL)
+    except FetchError:
         return None
+    return public_address(raw.decode("ascii", errors="replace").strip())
+
+
+def public_address(text: str) -> str | None:
+    """The address when it is one IPv4 address that the internet routes to; None for private, reserved and other ones."""
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        return None
+    routed = address.is_global and not address.is_multicast and not address.is_reserved
+    return str(address) if routed else None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import urllib.error
-import urllib.request
 from typing import Any
+
+from bacalhau_spot.cloud.web import FetchError, fetch
 
 # What the Spot Instance Advisor's page (https://aws.amazon.com/ec2/spot/instance-advisor/) reads. Its format is not documented.
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
@@ -21,17 +20,11 @@ async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:
     """The band of each region's Linux types; None when they cannot be found out within seconds. No address: not asked."""
     if not url:
         return None
-    return await asyncio.get_running_loop().run_in_executor(None, _ask, url)
-
-
-def _ask(url: str) -> Rates | None:
-    request = urllib.request.Request(url, headers={"User-Agent": "bacalhau-spot"})  # noqa: S310 - a constant, or what the user set
-    # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
-    proxies = urllib.request.ProxyHandler(None if url == ADVISOR_URL else {})
     try:
-        with urllib.request.build_opener(proxies).open(request, timeout=_TIMEOUT_S) as reply:
-            return parse(json.loads(reply.read(_MOST_BYTES)))
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError):
+        # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+        raw = await fetch(url, timeout_s=_TIMEOUT_S, max_bytes=_MOST_BYTES, proxies=url == ADVISOR_URL)
+        return parse(json.loads(raw))
+    except (FetchError, ValueError, RecursionError):
         return None
 
 

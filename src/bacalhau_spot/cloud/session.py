@@ -58,6 +58,7 @@ class Access:
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
     advisor_url: str = ADVISOR_URL  # empty: not asked
+    archive_url: str | None = None  # where Bacalhau's archive is looked at. None: where the nodes fetch it
     # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None

@@ -3,13 +3,13 @@
 from bacalhau_spot.config.edit import set_values, write
 from bacalhau_spot.config.find import NAME, Found, find
 from bacalhau_spot.config.kinds import bounds
-from bacalhau_spot.config.load import Loaded, defaults, load
+from bacalhau_spot.config.load import Loaded, defaults, load, read_text
 from bacalhau_spot.config.places import Note
 from bacalhau_spot.config.published import schema
 from bacalhau_spot.config.put import put, regions_like
 from bacalhau_spot.config.show import Shown, show
 from bacalhau_spot.config.template import template
-from bacalhau_spot.config.upgrade import upgrade
+from bacalhau_spot.config.upgrade import upgrade, upgrade_notes
 
 __all__ = [
     "NAME",
@@ -22,11 +22,13 @@ __all__ = [
     "find",
     "load",
     "put",
+    "read_text",
     "regions_like",
     "schema",
     "set_values",
     "show",
     "template",
     "upgrade",
+    "upgrade_notes",
     "write",
 ]

@@ -131,6 +131,7 @@ def _bacalhau(section: shape.Bacalhau, texts: Texts) -> BacalhauSpec:
             for arch, value in ((Arch.X86_64, sums.x86_64), (Arch.ARM64, sums.arm64))
             if value
         ),
+        verify_archive=section.verify_archive,
         labels=tuple((section.labels or {}).items()),
         api_host=api.host,
         api_key=_secret(texts.get(("bacalhau", "api", "key_env"))),

@@ -7,10 +7,12 @@ interpret. Dates stay text, for instance, and no tag can construct anything.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
@@ -20,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PREFIX: Final = "tag:yaml.org,2002:"
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _TEXT_TAGS: Final = {"str", "timestamp", "merge", "value"}
-# Far above any real cluster. Aliases can make a small file expand without bound, and it has to end somewhere.
-_MAX_NODES: Final = 50_000
+# Far above any real cluster: forty regions with fifty types each are 2,000. Aliases can make a small file expand without
+# bound, and reading it has to end somewhere.
+_MAX_NODES: Final = 10_000
+_MAX_DEPTH: Final = 40
+_MAX_DIGITS: Final = 40  # of a number; what is longer is kept as text, and refused as such
 
 
 class Unreadable(Exception):  # noqa: N818 -- a signal to load(), which words the error
@@ -77,11 +83,29 @@ def parse(text: str) -> Document:
     return document
 
 
+class _Composer(Composer):
+    """Stops at a number of nodes, before the rest of the text is scanned."""
+
+    _nodes = 0
+    warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise Unreadable(Problem(f"the file holds more than {_MAX_NODES} values"))
+        return super().compose_node(parent, index)
+
+
 def _compose(text: str) -> Node | None:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.max_depth = _MAX_DEPTH
+    yaml.Composer = _Composer
     try:
-        node: Node | None = YAML(typ="rt", pure=True).compose(text)
-    except RecursionError:
-        raise Unreadable(Problem("the file is nested too deeply")) from None
+        node: Node | None = yaml.compose(text)
+    except (RecursionError, MaxDepthExceededError):
+        raise Unreadable(
+            Problem(f"the file is nested too deeply, by more than {_MAX_DEPTH} levels")
+        ) from None
     except MarkedYAMLError as error:
         raise Unreadable(_syntax(error, text)) from None
     except YAMLError as error:
@@ -147,11 +171,7 @@ class _Reader:
         scalar = isinstance(node, ScalarNode)
         flow = scalar or (isinstance(node, CollectionNode) and bool(node.flow_style))
         self._document.spans[path] = Span(node.start_mark.index, node.end_mark.index, key_end, scalar, flow)
-        self._seen += 1
-        if self._seen > _MAX_NODES:
-            raise Unreadable(
-                Problem("the file's aliases expand to more than can be read", place=_start(node))
-            )
+        self._count(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
         if id(node) in self._open:
@@ -162,6 +182,12 @@ class _Reader:
             return self._inside(node, path)
         finally:
             self._open.discard(id(node))
+
+    def _count(self, node: Node) -> None:
+        self._seen += 1
+        if self._seen > _MAX_NODES:
+            message = f"the file's aliases expand to more than {_MAX_NODES} values"
+            raise Unreadable(Problem(message, place=_start(node)))
 
     def _inside(self, node: Node, path: KeyPath) -> object:
         if _tag(node) not in {"map", "seq", "omap"}:
@@ -189,6 +215,7 @@ class _Reader:
     def _entry(self, found: dict[str, object], key_node: ScalarNode, value_node: Node, path: KeyPath) -> None:
         key = str(key_node.value)
         here = (*path, key)
+        self._check_text(key, here, key_node)
         if key in found:
             first = self._document.keys[here].line
             self._problem(f"is given twice; the first one is in line {first}", here, key_node)
@@ -205,12 +232,14 @@ class _Reader:
                 self._problem("`<<` must name a mapping", path, source)
                 continue
             for key_node, value_node in node.value:
+                self._count(source)  # also what adds nothing: the same mapping may be named a thousand times
                 if isinstance(key_node, ScalarNode) and str(key_node.value) not in found:
                     self._entry(found, key_node, value_node, path)
 
     def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
         tag = _tag(node)
         text = str(node.value)
+        self._check_text(text, path, node)
         if tag in _TEXT_TAGS:
             return text
         convert = _SCALARS.get(tag)
@@ -221,6 +250,12 @@ class _Reader:
             return convert(text)
         except ValueError:
             return text
+
+    def _check_text(self, text: str, path: KeyPath, node: Node) -> None:
+        half = _HALF.search(text)
+        if half:
+            code = f"\\u{ord(half[0]):04x}"
+            self._problem(f"{code} is half of a surrogate pair and no character by itself", path, node)
 
     def _problem(self, message: str, path: KeyPath, node: Node) -> None:
         self._document.problems.append(Problem(message, dotted(path), _start(node)))
@@ -241,6 +276,8 @@ def _null(_text: str) -> object:
 def _whole(text: str) -> object:
     plain = text.replace("_", "")
     unsigned = plain.lstrip("+-").lower()
+    if len(unsigned) > _MAX_DIGITS:
+        raise ValueError(text)
     base = {"0x": 16, "0o": 8, "0b": 2}.get(unsigned[:2], 10)
     return int(plain, base)
 

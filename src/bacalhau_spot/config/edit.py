@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import os
 import re
-import tempfile
 from copy import deepcopy
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot import files
 from bacalhau_spot.config import published, yamlout
 from bacalhau_spot.config.check import check
 from bacalhau_spot.config.document import Document, Unreadable, parse
@@ -21,8 +19,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_OWNER_ONLY: Final = 0o600  # a configuration may hold a token
+    from pathlib import Path
 
 
 def set_values(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
@@ -199,9 +196,8 @@ def write(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes the whole file or nothing, readable by its owner only. Raises UserError (exit code 2) when the file exists
     and `overwrite` is false, and (exit code 1) when it cannot be written.
     """
-    target = Path(os.path.realpath(path))
     try:
-        _write(target, text, overwrite=overwrite)
+        files.write(path, text, overwrite=overwrite)
     except FileExistsError:
         raise UserError(
             f"{path} exists already",
@@ -213,22 +209,4 @@ def write(path: Path, text: str, *, overwrite: bool = False) -> None:
     if text.startswith(published.MODELINE):
         # Only editors want it: the configuration is as good without.
         with contextlib.suppress(OSError):
-            _write(path.with_name(published.SCHEMA_NAME), published.packaged(), overwrite=True)
-
-
-def _write(target: Path, text: str, *, overwrite: bool) -> None:
-    mode = target.stat().st_mode & 0o777 if overwrite and target.exists() else _OWNER_ONLY
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(mode)
-        if overwrite:
-            Path(name).replace(target)
-        else:
-            os.link(name, target)  # fails when the target exists, also when it came into being just now
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()
+            files.write(path.with_name(published.SCHEMA_NAME), published.packaged())

@@ -15,6 +15,8 @@ from annotated_types import Ge, GroupedMetadata, Le
 from pydantic import AfterValidator, Field, SecretStr, Strict, ValidationError, WithJsonSchema, WrapValidator
 from pydantic_core import PydanticCustomError
 
+from bacalhau_spot.core.model import MAX_PRICE_USD, MIN_PRICE_USD
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +25,8 @@ MUST: Final = "must"  # "found …; must be <allowed>"
 SAY: Final = "say"  # the sentence as it stands
 
 DEFAULT_PORT: Final = 4222
+# NATS takes a line of 4 KiB at the beginning of a connection, and SSM's Parameter Store a value of 4 KiB.
+MAX_TOKEN: Final = 4096
 
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
 _ORCHESTRATOR = re.compile(rf"(?:(?P<scheme>nats|tls)://)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?/?")
@@ -145,7 +149,7 @@ ApiHost = Annotated[
     str,
     Field(strict=True),
     AfterValidator(_api_host),
-    must("a host or an address such as http://orchestrator.example.com:1234"),
+    must("a host or an address such as https://orchestrator.example.com:1234"),
     WithJsonSchema({"type": "string"}),
 ]
 
@@ -153,6 +157,8 @@ ApiHost = Annotated[
 def _token(value: SecretStr) -> SecretStr:
     plain = value.get_secret_value()
     _not_placeholder(plain)
+    if len(plain) > MAX_TOKEN:
+        raise say(f"has {len(plain)} characters; a token has at most {MAX_TOKEN}")
     if not plain or not plain.isprintable() or any(letter.isspace() for letter in plain):
         raise ValueError
     return value
@@ -228,21 +234,32 @@ LabelValue = Annotated[
 ]
 
 
+def _amount(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_PRICE_USD:
+        raise ValueError  # `not`: no comparison holds for NaN
+    return Decimal(str(value))
+
+
 def _price(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(value)  # noqa: TRY004 -- pydantic collects ValueError only
-    price = Decimal(str(value))
-    if not price.is_finite() or not 0 < price <= MAX_PRICE:
-        raise ValueError(value)
+    price = _amount(value)
+    if price <= MIN_PRICE_USD:
+        raise ValueError
     return price
 
 
-MAX_PRICE: Final = 1000
+Amount = Annotated[
+    Any,
+    AfterValidator(_amount),
+    must(f"a price in US dollars an hour, above 0 and up to {MAX_PRICE_USD}, such as 0.05"),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": int(MAX_PRICE_USD)}),
+]
 Price = Annotated[
     Any,
     AfterValidator(_price),
-    must(f"a price in US dollars an hour, above 0 and up to {MAX_PRICE}, such as 0.05"),
-    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MAX_PRICE}),
+    must(f"a price in US dollars an hour, above {MIN_PRICE_USD} and up to {MAX_PRICE_USD}, such as 0.05"),
+    WithJsonSchema(
+        {"type": "number", "exclusiveMinimum": float(MIN_PRICE_USD), "maximum": int(MAX_PRICE_USD)}
+    ),
 ]
 
 RANGE: Final = r"(?P<least>[0-9]{1,5}(?:\.[0-9]{1,3})?)(?P<to>\.\.(?P<most>[0-9]{1,5}(?:\.[0-9]{1,3})?)?)?"
@@ -401,6 +418,7 @@ LocalPath = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 
+YesNo = Annotated[bool, Field(strict=True), must("true or false")]
 AnyText = Annotated[str, Field(strict=True), must("text")]
 FileContent = Annotated[str, Field(strict=True), must("text", secret=True)]
 NameText = Annotated[str, Field(strict=True, min_length=1), must("text, not empty")]

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot import files
 from bacalhau_spot.config import kinds, reading, rules, shape
 from bacalhau_spot.config.build import build
 from bacalhau_spot.config.check import Checked, check
 from bacalhau_spot.config.document import Unreadable
 from bacalhau_spot.config.older import lookup
 from bacalhau_spot.config.places import KeyPath, Note, Problem, dotted, refuse
+from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bacalhau_spot.core.model import ClusterSpec
+
+
+# Fifty times the commented template's size.
+MAX_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,7 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
     Raises one UserError (exit code 2) with every problem, a line each, in `details`. With `lenient`, a named file or
     variable that cannot be read is a note and counts as not given: for commands that only look or delete.
     """
-    raw, failure = reading.read_bytes(path)
+    raw, failure = reading.read_bytes(path, max_bytes=MAX_BYTES)
     if failure:
         hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
         raise refuse(path.name, [Problem(failure)], where=str(path), hint=hint)
@@ -64,6 +70,19 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
     )
     notes += _remarks(checked, path.name)
     return Loaded(spec, tuple(notes), _sources(checked, path.name), path)
+
+
+def read_text(path: Path) -> str:
+    """A configuration's text, to be changed. Raises UserError (exit code 2)."""
+    try:
+        return files.read_text(path, max_bytes=MAX_BYTES)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read",
+            why=error.strerror or str(error),
+            hint="name a readable file with --config",
+            exit_code=ExitCode.USAGE,
+        ) from error
 
 
 def _decode(raw: bytes) -> str:

@@ -10,51 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from bacalhau_spot.config import older_keys, wording
 from bacalhau_spot.config.places import KeyPath, dotted
 
-# Old path -> new path.
-_MOVED: Final[dict[KeyPath, KeyPath]] = {
-    ("max_instances",): ("nodes",),
-    ("total_instances",): ("nodes",),
-    ("orchestrators",): ("bacalhau", "orchestrators"),
-    ("token",): ("bacalhau", "token"),
-    ("tls",): ("bacalhau", "tls"),
-    ("additional_commands_path",): ("instance", "additional_commands_file"),
-    ("aws", "total_instances"): ("nodes",),
-    ("aws", "max_instances"): ("nodes",),
-    ("aws", "username"): ("username",),
-    ("aws", "public_ssh_key_path"): ("public_ssh_key_path",),
-    ("aws", "public_ssh_key"): ("public_ssh_key_path",),
-    ("aws", "private_ssh_key_path"): ("private_ssh_key_path",),
-    ("aws", "ssh_key"): ("private_ssh_key_path",),
-    ("aws", "additional_commands"): ("instance", "additional_commands"),
-    ("aws", "additional_commands_path"): ("instance", "additional_commands_file"),
-    ("aws", "additional_commands_script"): ("instance", "additional_commands_file"),
-    ("aws", "instance_storage_gb"): ("instance", "root_volume_gib"),
-    ("aws", "spot_price_limit"): ("max_price_usd_per_hour",),
-    ("aws", "vpc_tag_name"): ("cluster", "vpc_name"),
-    ("aws", "tags"): ("cluster", "tags"),
-    ("aws", "regions"): ("regions",),
-    ("aws", "timeouts", "api"): ("timeouts", "api_s"),
-    ("aws", "timeouts", "spot_fulfillment"): ("timeouts", "fulfilment_s"),
-    ("aws", "timeouts", "provisioning"): ("timeouts", "join_s"),
-}
-# Old keys at the top level that mean nothing any more. Everything left under `aws:` is treated the same.
-_GONE: Final = (
-    "ssh_key_name",
-    "files_directory",
-    "scripts_directory",
-    "startup_script",
-    "cloud_init_template",
-    "bacalhau_config_template",
-    "docker_compose_template",
-    "bacalhau_data_dir",
-    "bacalhau_node_dir",
-    "associate_public_ip",
-    "use_dedicated_vpc",
-    "security_group_name",
-)
-_IN_REGION: Final = {"machine_type": "instance_types", "node_count": "nodes", "ami_id": "image"}
+# The architecture of the default instance types, in the spellings of the older tools.
+_DEFAULT_ARCH: Final = ("x86_64", "amd64", None)
 _TLS: Final = {
     True: (
         "proxy",
@@ -100,15 +60,15 @@ class Conversion:
     moved: dict[KeyPath, KeyPath] = field(default_factory=dict)
     notes: list[tuple[KeyPath, str]] = field(default_factory=list)
     problems: list[tuple[KeyPath, str]] = field(default_factory=list)
-    ignored: list[KeyPath] = field(default_factory=list)
+    singles: set[KeyPath] = field(default_factory=set)  # old paths of one value that became a list of one
 
     def origin(self, path: KeyPath) -> KeyPath:
         """Where the value at `path` stands in the file as it is written."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.moved:
                 start = self.moved[path[:length]]
-                # A machine type became a list of one: its first item is the old value itself.
-                return start if start[-1] == "machine_type" else (*start, *path[length:])
+                # The first item of a list of one is the old value itself.
+                return start if start in self.singles else (*start, *path[length:])
         return path
 
     def note(self, path: KeyPath, text: str) -> None:
@@ -120,16 +80,15 @@ def convert(data: dict[str, Any]) -> Conversion:
     """Convert every old key in `data`, in place."""
     tree = _Tree(data)
     done = Conversion()
-    for old, new in _MOVED.items():
+    for old, new in older_keys.MOVED.items():
         _move(tree, done, old, new)
-    _sweep(tree, done)
+    _lists(tree, done)
+    _obsolete(tree, done)
+    _leftover(tree, done)
     _tls(tree, done)
     _list_of_regions(tree, done)
     _region_keys(tree, done)
     _fixed_numbers(tree, done)
-    if done.ignored:
-        names = ", ".join(f"`{dotted(path)}`" for path in done.ignored)
-        done.note(done.ignored[0], f"ignored, because it means nothing any more: {names}")
     return done
 
 
@@ -166,23 +125,62 @@ def _move(tree: _Tree, done: Conversion, old: KeyPath, new: KeyPath) -> None:
     done.note(old, f"`{dotted(old)}` is now `{dotted(new)}`")
 
 
-def _sweep(tree: _Tree, done: Conversion) -> None:
-    """What is left of `aws:` and the keys that mean nothing any more."""
-    aws = tree.data.get("aws")
-    timeouts = aws.get("timeouts") if isinstance(aws, dict) else None
-    if isinstance(timeouts, dict):
-        for key in list(timeouts):
-            done.ignored.append(("aws", "timeouts", key))
-    if isinstance(aws, dict):
-        for key in list(aws):
-            if key != "timeouts" or not isinstance(timeouts, dict):
-                done.ignored.append(("aws", key))
-    if isinstance(aws, dict) or ("aws" in tree.data and aws is None):
-        tree.drop(("aws",))
-    for key in _GONE:
-        if key in tree.data:
-            done.ignored.append((key,))
-            tree.drop((key,))
+def _lists(tree: _Tree, done: Conversion) -> None:
+    """A single value that is a list today."""
+    for key, new in older_keys.TO_LIST.items():
+        for old in ((key,), ("aws", key)):
+            if _has(tree.data, old):
+                value = lookup(tree.data, old)
+                _move(tree, done, old, new)
+                if done.moved.get(new) == old and not isinstance(value, list):
+                    tree.move(new, new, [value])
+                    done.singles.add(old)
+
+
+def _obsolete(tree: _Tree, done: Conversion) -> None:
+    """What means nothing today is named with the reason; what has a meaning is the user's to put in its place."""
+    parents: tuple[KeyPath, ...] = ((), ("aws",))
+    for parent in parents:
+        for key, reason in older_keys.OBSOLETE.items():
+            _ignore(tree, done, (*parent, key), reason)
+        for key, (reason, refusal) in older_keys.ALWAYS_ON.items():
+            if lookup(tree.data, (*parent, key)) is True:
+                _ignore(tree, done, (*parent, key), reason)
+            else:
+                _refuse(tree, done, (*parent, key), refusal)
+        for key, refusal in older_keys.REFUSED.items():
+            _refuse(tree, done, (*parent, key), refusal)
+    for key, reason in older_keys.OBSOLETE_TIMEOUTS.items():
+        _ignore(tree, done, ("aws", "timeouts", key), reason)
+
+
+def _ignore(tree: _Tree, done: Conversion, path: KeyPath, reason: str) -> None:
+    if _has(tree.data, path):
+        done.note(path, f"`{dotted(path)}` is obsolete and ignored: {reason}")
+        tree.drop(path)
+
+
+def _refuse(tree: _Tree, done: Conversion, path: KeyPath, message: str) -> None:
+    if _has(tree.data, path):
+        done.problems.append((path, message))
+        tree.drop(path)
+
+
+def _leftover(tree: _Tree, done: Conversion) -> None:
+    """What is left under `aws` is in no table, and so a mistake."""
+    for section in ("aws.timeouts", "aws"):
+        path: KeyPath = tuple(section.split("."))
+        inside = lookup(tree.data, path)
+        if not _has(tree.data, path):
+            continue
+        if isinstance(inside, dict):
+            known = older_keys.known(section)
+            messages = wording.unknown_older_keys(inside, known)
+            done.problems += [((*path, key), text) for key, text in zip(inside, messages, strict=True)]
+        elif inside is not None:
+            message = f"found {wording.sort_of(inside)}; must be a mapping of keys to values"
+            done.problems.append((path, message))
+        tree.drop(path)
 
 
 def _tls(tree: _Tree, done: Conversion) -> None:
@@ -224,15 +222,27 @@ def _region_keys(tree: _Tree, done: Conversion) -> None:
     for name, region in list(regions.items()):
         if not isinstance(region, dict):
             continue
-        for old_key, new_key in _IN_REGION.items():
+        for old_key, new_key in older_keys.IN_REGION.items():
             if old_key in region:
                 _region_key(tree, done, (name, old_key, new_key))
         if "architecture" in region:
-            old = done.origin(("regions", name, "architecture"))
-            done.note(
-                old, "a region's `architecture` means nothing any more: instance types say it themselves"
-            )
-            tree.drop(("regions", name, "architecture"))
+            _architecture(tree, done, name)
+
+
+def _architecture(tree: _Tree, done: Conversion, name: str) -> None:
+    """Instance types decide it today; without any of the region's own, another architecture would be lost."""
+    path: KeyPath = ("regions", name, "architecture")
+    old = done.origin(path)
+    value = lookup(tree.data, path)
+    if value in _DEFAULT_ARCH or _has(tree.data, (*path[:-1], "instance_types")):
+        done.note(
+            old, "a region's `architecture` is obsolete and ignored: instance types have one themselves"
+        )
+    else:
+        done.problems.append(
+            (old, "is decided by instance types; name some under this region's `instance_types`")
+        )
+    tree.drop(path)
 
 
 def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> None:
@@ -250,8 +260,11 @@ def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> N
         tree.drop(old)
         done.note(where, "`node_count: auto` is what a region does by default; the key is not needed")
     else:
-        tree.move(old, new, [value] if old_key == "machine_type" else value)
+        one = old_key == "machine_type" and not isinstance(value, list)
+        tree.move(old, new, [value] if one else value)
         done.moved[new] = where
+        if one:
+            done.singles.add(where)
         done.note(where, f"a region's `{old_key}` is now `{new_key}`")
 
 

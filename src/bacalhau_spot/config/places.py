@@ -10,6 +10,9 @@ from bacalhau_spot.errors import ExitCode, UserError
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 DOCS = "docs/configuration.md"
+_LONGEST_KEY = 200
+# As many as somebody reads; the rest is counted.
+MOST_SHOWN = 50
 
 
 class Place(NamedTuple):
@@ -38,7 +41,8 @@ class Problem:
     def line(self, file: str) -> str:
         """`config.yaml:5:22  regions.us-east-1.nodes: found -1; must be …`"""
         where = f"{file}:{self.place.line}:{self.place.column}" if self.place else file
-        return f"{where}  {self.key}: {self.message}" if self.key else f"{where}  {self.message}"
+        key = self.key if len(self.key) <= _LONGEST_KEY else f"{self.key[:_LONGEST_KEY]}…"
+        return f"{where}  {key}: {self.message}" if key else f"{where}  {self.message}"
 
 
 def dotted(path: KeyPath) -> str:
@@ -62,6 +66,8 @@ def refuse(file: str, problems: list[Problem], *, where: str = "", hint: str = _
     ordered = sorted(problems, key=lambda problem: (problem.place or Place(0, 0), problem.key))
     lines = tuple(dict.fromkeys(problem.line(file) for problem in ordered))
     count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
+    if len(lines) > MOST_SHOWN:
+        lines = (*lines[:MOST_SHOWN], f"{file}  {len(lines) - MOST_SHOWN} more problems are not shown")
     return UserError(
         f"the configuration {where or file} has {count}",
         hint=hint,

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from bacalhau_spot import files
 from bacalhau_spot.config.keyfile import certificate_problem, public_key_problem
+from bacalhau_spot.config.kinds import MAX_TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +25,8 @@ def _token_problem(text: str) -> str | None:
     plain = text.strip()
     if not plain:
         return "is empty; it must hold the token"
+    if len(plain) > MAX_TOKEN:
+        return f"holds {len(plain)} characters; a token has at most {MAX_TOKEN}"
     if not plain.isprintable() or any(letter.isspace() for letter in plain):
         return "must hold the token and nothing else: one line, no spaces"
     return None
@@ -131,19 +135,13 @@ def _file(path: Path) -> tuple[str, str | None]:
         return "", f"{path} is not text (UTF-8)"
 
 
-def read_bytes(path: Path) -> tuple[bytes, str | None]:
-    """A file's bytes, or a sentence saying why not. Never raises."""
+def read_bytes(path: Path, *, max_bytes: int = _MAX_BYTES) -> tuple[bytes, str | None]:
+    """A regular file's bytes, or a sentence saying why not. Never raises, and never waits for a pipe."""
     try:
-        if path.is_dir():
-            return b"", f"{path} is a folder, not a file"
-        with path.open("rb") as file:
-            raw = file.read(_MAX_BYTES + 1)
+        return files.read(path, max_bytes=max_bytes), None
     except FileNotFoundError:
         return b"", f"there is no file {path}"
     except PermissionError:
         return b"", f"{path} may not be read by this user"
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         return b"", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
-    if len(raw) > _MAX_BYTES:
-        return b"", f"{path} is larger than {_MAX_BYTES >> 20} MiB"
-    return raw, None

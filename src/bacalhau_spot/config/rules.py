@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from bacalhau_spot.config.older import lookup
 from bacalhau_spot.config.places import KeyPath, dotted
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import problems as tag_problems
+
+_LOOPBACK: Final = re.compile(r"http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?/")
 
 Found = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
 
@@ -35,7 +38,15 @@ def check(data: dict[str, Any]) -> Found:
     either = _alternatives(data)
     told = {path for path, _, _ in either}
     pairs = [one for one in _pairs(data) if one[0] not in told]
-    return [*either, *pairs, *_file_sources(data), *_empty(data, ()), *_numbers(data), *_tags(data)]
+    return [
+        *either,
+        *pairs,
+        *_plain_http(data),
+        *_file_sources(data),
+        *_empty(data, ()),
+        *_numbers(data),
+        *_tags(data),
+    ]
 
 
 def _alternatives(data: dict[str, Any]) -> Found:
@@ -55,6 +66,25 @@ def _pairs(data: dict[str, Any]) -> Found:
         for given, other in (pair, pair[::-1])
         if lookup(data, given) is not None and lookup(data, other) is None
     ]
+
+
+def _plain_http(data: dict[str, Any]) -> Found:
+    """Whoever stands between a node and a plain address chooses what runs there as root, unless its sum is given."""
+    path: KeyPath = ("bacalhau", "download_url")
+    url = lookup(data, path)
+    if not isinstance(url, str) or not url.startswith("http://") or _LOOPBACK.match(url):
+        return []
+    if lookup(data, ("bacalhau", "verify_archive")) is False:
+        return [
+            (
+                path,
+                False,
+                "is plain http, which needs `verify_archive`; use https, or remove `verify_archive: false`",
+            )
+        ]
+    if not lookup(data, ("bacalhau", "sha256")):
+        return [(path, False, "is plain http; give the archive's sums in `bacalhau.sha256`, or use https")]
+    return []
 
 
 def _file_sources(data: dict[str, Any]) -> Found:

@@ -30,6 +30,14 @@ AS_WORD: Final = "<word>"
 MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
 
 
+# Far above any real cluster, so that what is read is bounded. AWS takes 300 overrides in a launch request, 400 patterns of
+# allowed types, and a launch template has room for a few kilobytes of files.
+_MOST_TYPES: Final = 300
+_MOST_FAMILIES: Final = 400
+_MOST_REGIONS: Final = 100
+_MOST_OTHERS: Final = 200
+
+
 class _Section(BaseModel):
     """A mapping of known keys."""
 
@@ -57,7 +65,7 @@ class Cluster(_Section):
         default=_NAMING.vpc_name, description="Name of the VPC made in each region."
     )
     tags: dict[str, kinds.AnyText] | None = Field(
-        default=None, description="Further tags for every resource, key: value."
+        default=None, max_length=_MOST_OTHERS, description="Further tags for every resource, key: value."
     )
 
 
@@ -80,6 +88,7 @@ class Requirements(_Section):
     families: list[kinds.Family] | None = Field(
         default=None,
         min_length=1,
+        max_length=_MOST_FAMILIES,
         description="Only types of these families, such as [t3, m6a]; m6* is all that begin so. Without it: any family.",
     )
 
@@ -92,7 +101,10 @@ class Region(_Section):
         description="This region's own number of nodes. Without it: a share of what the others leave.",
     )
     instance_types: list[kinds.InstanceType] | None = Field(
-        default=None, min_length=1, description="This region's own instance types. Without it: the cluster's."
+        default=None,
+        min_length=1,
+        max_length=_MOST_TYPES,
+        description="This region's own instance types. Without it: the cluster's.",
     )
     image: kinds.Image | None = Field(
         default=None, description="This region's own image. Without it: the cluster's."
@@ -126,9 +138,11 @@ def _region_form(value: Any) -> str | None:
 
 
 Regions = Annotated[
-    Annotated[list[kinds.RegionName], Field(min_length=1), Tag(AS_LIST)]
+    Annotated[list[kinds.RegionName], Field(min_length=1, max_length=_MOST_REGIONS), Tag(AS_LIST)]
     | Annotated[AutoRegions, Tag(AS_AUTO)]
-    | Annotated[dict[kinds.RegionName, Region | None], Field(min_length=1), Tag(AS_MAPPING)],
+    | Annotated[
+        dict[kinds.RegionName, Region | None], Field(min_length=1, max_length=_MOST_REGIONS), Tag(AS_MAPPING)
+    ],
     Discriminator(
         _region_form,
         custom_error_type=kinds.MUST,
@@ -144,7 +158,8 @@ def _ssh_form(value: Any) -> str | None:
 
 
 SshCidrs = Annotated[
-    Annotated[list[kinds.Cidr], Tag(AS_LIST)] | Annotated[Literal["caller", "none"], Tag(AS_WORD)],
+    Annotated[list[kinds.Cidr], Field(max_length=_MOST_OTHERS), Tag(AS_LIST)]
+    | Annotated[Literal["caller", "none"], Tag(AS_WORD)],
     Discriminator(
         _ssh_form,
         custom_error_type=kinds.MUST,
@@ -167,7 +182,8 @@ class Api(_Section):
 
     host: kinds.ApiHost | None = Field(
         default=None,
-        description="Host or address, such as http://orchestrator.example.com:1234; the port is 1234 unless given.",
+        description="Host or address, such as https://orchestrator.example.com:1234; the port is 1234 unless given. "
+        "Without a scheme: https, and http on this machine itself.",
     )
     key_env: kinds.EnvName | None = Field(
         default=None, description="Environment variable that holds the API key."
@@ -191,6 +207,7 @@ class Bacalhau(_Section):
     orchestrators: list[kinds.Orchestrator] | None = Field(
         default=None,
         min_length=1,
+        max_length=_MOST_OTHERS,
         description="Addresses of the orchestrators: nats://host:port, tls://… or host:port; the port is 4222 unless given.",
     )
     token: kinds.Token | None = Field(
@@ -224,10 +241,17 @@ class Bacalhau(_Section):
         description="Where nodes fetch the release archive; may hold {version} and {arch}. Without it: Bacalhau's own address.",
     )
     sha256: Checksums | None = Field(
-        default=None, description="Sums that the archive must have, per architecture."
+        default=None,
+        description="Sums that the archive must have, per architecture. Without one: `create` fetches the archive once and "
+        "keeps its sum.",
+    )
+    verify_archive: kinds.YesNo = Field(
+        default=_BACALHAU.verify_archive,
+        description="Whether nodes refuse an archive with another sum. False: they run whatever they receive.",
     )
     labels: dict[kinds.LabelKey, kinds.LabelValue] | None = Field(
         default=None,
+        max_length=_MOST_OTHERS,
         description="Further labels of every node, for job constraints. Lower-case keys without dots.",
     )
     api: Api | None = Field(default=None, description="The orchestrator's HTTP API.")
@@ -268,7 +292,9 @@ class Instance(_Section):
     additional_commands_file: kinds.LocalPath | None = Field(
         default=None, description="The same from a file. Either this or `additional_commands`."
     )
-    files: list[File] | None = Field(default=None, description="Files put on every node at first boot.")
+    files: list[File] | None = Field(
+        default=None, max_length=_MOST_OTHERS, description="Files put on every node at first boot."
+    )
 
 
 class Waits(_Section):
@@ -305,6 +331,7 @@ class Config(_Section):
     instance_types: list[kinds.InstanceType] | None = Field(
         default=None,
         min_length=1,
+        max_length=_MOST_TYPES,
         description=f"Acceptable instance types; the more, the likelier and cheaper. Without it: {', '.join(DEFAULT_TYPES)}.",
     )
     requirements: Requirements | None = Field(
@@ -314,7 +341,7 @@ class Config(_Section):
         default=None,
         description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
     )
-    budget_usd_per_hour: kinds.Price | None = Field(
+    budget_usd_per_hour: kinds.Amount | None = Field(
         default=None,
         description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
     )

@@ -131,6 +131,7 @@ def _bacalhau(spec: BacalhauSpec) -> _Rows:
         ("bacalhau.version", spec.version),
         ("bacalhau.download_url", spec.download_url or "Bacalhau's own"),
         *((f"bacalhau.sha256.{arch.value}", value) for arch, value in spec.sha256),
+        ("bacalhau.verify_archive", "yes" if spec.verify_archive else "no"),
         *((f"bacalhau.labels.{key}", value) for key, value in spec.labels),
         ("bacalhau.api.host", spec.api_host or "none"),
         ("bacalhau.api.key", _hidden(spec.api_key)),

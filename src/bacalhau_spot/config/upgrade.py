@@ -8,7 +8,7 @@ from bacalhau_spot.config import yamlout
 from bacalhau_spot.config.check import check
 from bacalhau_spot.config.comments import Comments, collect
 from bacalhau_spot.config.document import Unreadable
-from bacalhau_spot.config.places import KeyPath, Place, refuse
+from bacalhau_spot.config.places import KeyPath, Note, Place, refuse
 
 if TYPE_CHECKING:
     from bacalhau_spot.config.check import Checked
@@ -19,17 +19,28 @@ _LAST = Place(1 << 30, 0)
 def upgrade(text: str, *, file: str = "config.yaml") -> str:
     """The same configuration in the present form. A file that needs no change comes back as it is, letter for letter.
 
-    Values are not judged, only moved. Raises UserError (exit code 2) for what is not a configuration at all.
+    Values are not judged, only moved. Raises UserError (exit code 2) for what is not a configuration at all, and for
+    older keys that have no place in the present form.
     """
+    checked = _checked(text, file)
+    if not checked.conversion.notes:
+        return text
+    return _Writer(text, checked).write()
+
+
+def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[Note, ...]:
+    """What `upgrade` does to each older key, with its line. Raises as `upgrade` does."""
+    return _checked(text, file).notes(file)
+
+
+def _checked(text: str, file: str) -> Checked:
     try:
         checked = check(text)
     except Unreadable as error:
         raise refuse(file, [error.problem]) from None
     if checked.structural:
         raise refuse(file, checked.structural)
-    if not checked.conversion.notes:
-        return text
-    return _Writer(text, checked).write()
+    return checked
 
 
 class _Writer:

@@ -10,13 +10,15 @@ from bacalhau_spot.config import kinds, published
 from bacalhau_spot.config.shape import MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pydantic import ValidationError
 
     from bacalhau_spot.config.places import KeyPath
 
 _LONGEST: Final = 60
+# Looking for the key that was meant takes time. Of thousands of problems few are shown (places.MOST_SHOWN).
+_MOST_WORDED: Final = 200
 _KEY_MARK: Final = "[key]"  # pydantic's, for an error in a mapping's key
 
 
@@ -31,10 +33,11 @@ def path_of(error: Mapping[str, Any]) -> tuple[KeyPath, bool]:
 def errors(failure: ValidationError) -> list[tuple[KeyPath, bool, str]]:
     """(path, the key is meant, message) of every error."""
     found = []
-    for error in failure.errors(include_url=False):
+    for number, error in enumerate(failure.errors(include_url=False)):
         path, of_key = path_of(error)
+        message = _message(error, path) if number < _MOST_WORDED else "is not allowed here"
         # An empty value stands nowhere that the user could see; its key does.
-        found.append((path, of_key or error["input"] is None, _message(error, path)))
+        found.append((path, of_key or error["input"] is None, message))
     return found
 
 
@@ -72,7 +75,7 @@ def _missing(_error: Mapping[str, Any], _path: KeyPath) -> str:
 
 
 def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
-    key = str(path[-1])
+    key = str(path[-1])[:_LONGEST]
     known = published.keys_at(path[:-1])
     close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
     if close:
@@ -80,11 +83,30 @@ def _extra(_error: Mapping[str, Any], path: KeyPath) -> str:
     elsewhere = published.sections_with(key)
     if elsewhere:
         return f"is not a key here; it belongs {f'under `{elsewhere[0]}`' if elsewhere[0] else 'at the top level'}"
+    return _nowhere(key) or f"is not a key; the keys here are {', '.join(known)}"
+
+
+def _nowhere(key: str) -> str:
+    """The nearest key of any section; empty when none is near."""
     every = {name.rpartition(".")[2]: name for name, _ in published.every_key()}
     close = difflib.get_close_matches(key.lower(), every, n=1, cutoff=0.8)
+    return f"is not a key; did you mean `{every[close[0]]}`?" if close else ""
+
+
+def unknown_older_keys(keys: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:
+    """A message for each key of an older section that nothing reads. `known`: the section's keys, with their present paths."""
+    for number, key in enumerate(keys):
+        yield _unknown_older_key(key[:_LONGEST], known) if number < _MOST_WORDED else "is not a key"
+
+
+def _unknown_older_key(key: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(key.lower(), known, n=1, cutoff=0.75)
     if close:
-        return f"is not a key; did you mean `{every[close[0]]}`?"
-    return f"is not a key; the keys here are {', '.join(known)}"
+        now = known[close[0]]
+        return f"is not a key; did you mean `{close[0]}`{f', which is now `{now}`' if now else ''}?"
+    if key in published.keys_at(()):
+        return "is not a key here; it belongs at the top level"
+    return _nowhere(key) or "is not a key of an older file that is known; see the page for the keys of today"
 
 
 def _section(error: Mapping[str, Any], path: KeyPath) -> str:
@@ -95,6 +117,10 @@ def _section(error: Mapping[str, Any], path: KeyPath) -> str:
 
 def _list(error: Mapping[str, Any], _path: KeyPath) -> str:
     return f"found {sort_of(error['input'])}; must be a list, such as [a, b]"
+
+
+def _too_many(error: Mapping[str, Any], _path: KeyPath) -> str:
+    return f"found {len(error['input'])} entries; at most {error['ctx']['max_length']} are allowed"
 
 
 def _empty(error: Mapping[str, Any], _path: KeyPath) -> str:
@@ -110,6 +136,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], KeyPath], str]]] = {
     "dict_type": _section,
     "list_type": _list,
     "too_short": _empty,
+    "too_long": _too_many,
 }
 
 

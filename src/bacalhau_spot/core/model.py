@@ -6,13 +6,13 @@ Money is Decimal US dollars; times are aware; sizes carry their unit in the name
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-    from decimal import Decimal
 
 
 class Arch(StrEnum):
@@ -126,6 +126,7 @@ class BacalhauSpec:
     version: str = "v1.9.3"
     download_url: str | None = None  # None: Bacalhau's own release address; may contain {version} and {arch}
     sha256: tuple[tuple[Arch, str], ...] = ()  # per architecture, of the archive
+    verify_archive: bool = True  # whether a sum is needed for every architecture in use
     labels: tuple[tuple[str, str], ...] = ()
     api_host: str | None = None  # the orchestrator's HTTP API, as URL or host
     api_key: Secret | None = None
@@ -154,6 +155,10 @@ class Timeouts:
     join_s: int = 600  # from running until the orchestrator lists it
     terminate_s: int = 600  # from asking for its end until it has ended
 
+
+# AWS takes a highest price only above this (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice).
+MIN_PRICE_USD = Decimal("0.001")
+MAX_PRICE_USD = Decimal(1000)  # far above any instance's price
 
 # What `ssh_cidrs: caller` means until the address is known.
 CALLER = "caller"

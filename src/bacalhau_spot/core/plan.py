@@ -76,6 +76,7 @@ class Plan:
     budget: Budget | None = None
     choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
     stake: Stake | None = None
+    archives: tuple[tuple[Arch, str], ...] = ()  # the sum that each architecture's archive must have
 
     @property
     def launch(self) -> int:

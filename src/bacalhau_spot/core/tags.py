@@ -3,7 +3,8 @@
 Rules:
 1. Whatever carries the filter tag with exactly our value is ours; case matters, as it does to EC2.
 2. Every resource carries the filter tag, a creator and a name from the call that makes it.
-3. AWS's limits are checked before anything is created (EC2 user guide, "Tag restrictions"; launching.md for the 127).
+3. AWS's limits are checked before anything is created: of every service that gets the tag or name, the strictest
+   (EC2 user guide, "Tag restrictions"; IAM and SSM API references, Tag).
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ NAME_KEY = "Name"
 
 # EC2 takes keys of 128 characters, but CreateFleet's tag specifications only 127.
 MAX_KEY = 127
-MAX_VALUE = 256
+# Tags take 256, but a value in a filter of EC2's 255, and what cannot be filtered by cannot be found again.
+MAX_VALUE = 255
 MAX_TAGS = 50
 MAX_PREFIX = 32
 
-_ALLOWED = re.compile(r"[\w \t+\-=.:/@]*", re.UNICODE)
+# EC2 takes a tab too; IAM and SSM do not.
+_ALLOWED = re.compile(r"[\w +\-=.:/@]*", re.UNICODE)
 # The prefix also begins Bacalhau's node names, which may not hold spaces, dots, `*` or `>`.
 _PREFIX = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+# What the name of a security group may not begin with (EC2 API reference, CreateSecurityGroup).
+_GROUP_ID = "sg-"
 
 
 class TagProblem(NamedTuple):
@@ -40,11 +45,16 @@ class TagProblem(NamedTuple):
     message: str
 
 
+def _length(text: str) -> int:
+    """In UTF-16 units: AWS documents characters, and a service may count one beyond the BMP as two."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
 def _key_problem(key: str) -> str | None:
     if not key:
         return "a tag key may not be empty"
-    if len(key) > MAX_KEY:
-        return f"a tag key may have at most {MAX_KEY} characters, this one has {len(key)}"
+    if _length(key) > MAX_KEY:
+        return f"a tag key may have at most {MAX_KEY} characters, this one has {_length(key)}"
     if key.lower().startswith("aws:"):
         return "tag keys beginning with `aws:` are reserved for AWS"
     if not _ALLOWED.fullmatch(key):
@@ -55,12 +65,20 @@ def _key_problem(key: str) -> str | None:
 def _value_problem(value: str, *, required: bool) -> str | None:
     if required and not value.strip():
         return "the value may not be empty"
-    if len(value) > MAX_VALUE:
-        return f"a tag value may have at most {MAX_VALUE} characters, this one has {len(value)}"
+    if _length(value) > MAX_VALUE:
+        return f"a tag value may have at most {MAX_VALUE} characters, this one has {_length(value)}"
     if value.lower().startswith("aws:"):
         return "tag values beginning with `aws:` are reserved for AWS"
     if not _ALLOWED.fullmatch(value):
         return "a tag value may hold letters, digits, spaces and + - = . _ : / @ only"
+    return None
+
+
+def _prefix_problem(prefix: str) -> str | None:
+    if len(prefix) > MAX_PREFIX or not _PREFIX.fullmatch(prefix):
+        return f"must begin with a letter or digit, then letters, digits, - and _ only, at most {MAX_PREFIX} characters"
+    if prefix.lower().startswith(_GROUP_ID):
+        return f"may not begin with `{_GROUP_ID}`: AWS reserves it for the ids of security groups"
     return None
 
 
@@ -73,26 +91,28 @@ def problems(naming: Naming) -> tuple[TagProblem, ...]:
             found.append(TagProblem(field, message))
 
     note("tag_key", _key_problem(naming.tag_key))
-    if naming.tag_key in {CREATOR_KEY, NAME_KEY}:
-        note("tag_key", f"`{naming.tag_key}` is a tag that we set ourselves; choose another key")
+    if naming.tag_key.lower() in {CREATOR_KEY.lower(), NAME_KEY.lower()}:
+        note("tag_key", f"`{naming.tag_key}` is a tag that bacalhau-spot sets itself; choose another key")
     note("tag_value", _value_problem(naming.tag_value, required=True))
     note("creator", _value_problem(naming.creator, required=True))
     note("vpc_name", _value_problem(naming.vpc_name, required=True))
-    if len(naming.resource_prefix) > MAX_PREFIX or not _PREFIX.fullmatch(naming.resource_prefix):
-        note(
-            "resource_prefix",
-            f"must begin with a letter or digit, then letters, digits, - and _ only, at most {MAX_PREFIX} characters",
-        )
-    taken = {CREATOR_KEY, NAME_KEY, naming.tag_key}
+    note("resource_prefix", _prefix_problem(naming.resource_prefix))
+    # IAM's keys do not differ by case alone (IAM API reference, Tag), and the role carries every tag.
+    taken = {key.lower(): key for key in (CREATOR_KEY, NAME_KEY, naming.tag_key)}
+    own = len(taken)
     for key, value in naming.extra_tags:
         field = f"tags.{key}"
         note(field, _key_problem(key))
         note(field, _value_problem(value, required=False))
-        if key in taken:
-            note(field, f"`{key}` is a tag that we set ourselves")
-    if len(naming.extra_tags) + len(taken) > MAX_TAGS:
-        allowed = MAX_TAGS - len(taken)
-        note("tags", f"a resource may carry {MAX_TAGS} tags; beside ours there is room for {allowed}")
+        other = taken.setdefault(key.lower(), key)
+        if other in {CREATOR_KEY, NAME_KEY, naming.tag_key}:
+            note(
+                field, f"`{other}` is a tag that bacalhau-spot sets itself, and IAM does not tell case apart"
+            )
+        elif other != key:
+            note(field, f"differs from `{other}` by case alone, which IAM does not tell apart")
+    if len(naming.extra_tags) + own > MAX_TAGS:
+        note("tags", f"a resource may carry {MAX_TAGS} tags; beside ours there is room for {MAX_TAGS - own}")
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.plan import Plan
+    from bacalhau_spot.engine.archive import ArchiveSource
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
     from bacalhau_spot.errors import UserError
@@ -47,13 +48,14 @@ class Patient:
     package: str
     memory: Memory
     over_budget: Callable[[Plan], UserError]
+    archive: ArchiveSource
 
 
 async def examine(patient: Patient) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
     calls, spec = patient.calls, patient.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account(calls, spec, memory=patient.memory, over_budget=patient.over_budget),
+        account(calls, spec, memory=patient.memory, over_budget=patient.over_budget, archive=patient.archive),
         looked(calls, Check.VERSION, _version(patient)),
         looked(calls, Check.TOOLS, _tools(patient)),
     ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
     from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.core.policy import Question
+    from bacalhau_spot.engine.archive import ArchiveSource
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
 
@@ -50,7 +51,12 @@ _AWS = (
 
 
 async def account(
-    calls: Calls, spec: ClusterSpec | None, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+    calls: Calls,
+    spec: ClusterSpec | None,
+    *,
+    memory: Memory,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _who_we_are(calls)
@@ -69,7 +75,7 @@ async def account(
     ]
     if spec is not None:
         parts.append(_regions(calls, spec, identity, memory=memory))
-        parts.append(_create(calls, spec, memory=memory, over_budget=over_budget))
+        parts.append(_create(calls, spec, memory=memory, over_budget=over_budget, archive=archive))
     return (checkup.credentials(identity, origin=origin), *await together(*parts))
 
 
@@ -84,19 +90,29 @@ async def _clock(calls: Calls) -> Sequence[Finding]:
 
 
 async def _create(
-    calls: Calls, spec: ClusterSpec, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+    calls: Calls,
+    spec: ClusterSpec,
+    *,
+    memory: Memory,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
 ) -> tuple[Finding, ...]:
     """Whatever a `create` refuses before it makes something, by the function that refuses it."""
-    looking = _refusal(calls, spec, memory=memory, over_budget=over_budget)
+    looking = _refusal(calls, spec, memory=memory, over_budget=over_budget, archive=archive)
     found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
     return why if found is None else (found,)
 
 
 async def _refusal(
-    calls: Calls, spec: ClusterSpec, *, memory: Memory, over_budget: Callable[[Plan], UserError]
+    calls: Calls,
+    spec: ClusterSpec,
+    *,
+    memory: Memory,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
 ) -> Finding:
     try:
-        plan = (await prepare(calls, spec, caller_address=_no_address, memory=memory)).plan
+        plan = (await prepare(calls, spec, caller_address=_no_address, archive=archive, memory=memory)).plan
     except UserError as error:
         return checkup.create_refused(error)
     if plan.over_budget:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from bacalhau_spot import files
 from bacalhau_spot.core.checkup_here import KeyFile
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def key_file(path: str) -> KeyFile:
     """The private key as it lies there."""
     where = Path(path).expanduser()
     try:
-        with where.open("rb") as file:
-            text = file.read(_MOST_BYTES).decode("utf-8", "replace")
+        text = files.read(where, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
         return KeyFile(str(where), text, mode=stat.S_IMODE(where.stat().st_mode))
     except OSError as error:
         return KeyFile(str(where), None, why=(error.strerror or str(error)).lower())

@@ -78,8 +78,8 @@ async def _market(
         calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
         _images(calls, name, image, archs or [Arch.X86_64]),
     )
-    pools = [pool for pool in pools if pool[0] not in infos or infos[pool[0]].spot]
-    offers = offers_from(pools, {info.name: info.archs for info in infos.values()}, prices)
+    sold = [pool for pool in pools if pool[0] not in infos or infos[pool[0]].spot]
+    offers = offers_from(sold, {info.name: info.archs for info in infos.values()}, prices)
     if spec.requirements is not None and not (region and region.instance_types):
         offers = _cheapest_types(offers)
     used = {offer.arch for offer in offers}

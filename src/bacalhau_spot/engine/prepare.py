@@ -22,6 +22,7 @@ from bacalhau_spot.core.stake import (
     stake,
 )
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
+from bacalhau_spot.engine.archive import ArchiveSource, with_sums
 from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.memory import Forgetful
@@ -62,6 +63,7 @@ async def prepare(
     spec: ClusterSpec,
     *,
     caller_address: Callable[[], Awaitable[str | None]],
+    archive: ArchiveSource,
     allow_removal: bool = False,
     memory: Memory | None = None,
 ) -> Prepared:
@@ -83,6 +85,7 @@ async def prepare(
     check_markets(spec, found)
     ground = await grounds(calls, spec, found)
     check_grounds(ground)
+    spec = await _with_sums(spec, found, archive=archive, memory=memory or Forgetful())
     held = held_by(seen.instances)
     _check_shares(spec, found, wants.launch, held)
     configured = {region.name for region in spec.regions}
@@ -103,6 +106,7 @@ async def prepare(
         planned,
         no_list=refused[0].code if refused else "",
         stake=_stake(spec, planned, held),
+        archives=spec.bacalhau.sha256 if found else (),
         budget=await _budget(calls, spec, planned, seen, lists=lists),
     )
     cidrs = tuple(
@@ -111,6 +115,18 @@ async def prepare(
     return Prepared(
         spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs, grounds=ground
     )
+
+
+async def _with_sums(
+    spec: ClusterSpec, found: Mapping[str, Market], *, archive: ArchiveSource, memory: Memory
+) -> ClusterSpec:
+    """With the sum of every archive that the new nodes may fetch, which makes the user-data a little longer."""
+    archs = {offer.arch for market in found.values() for offer in market.offers}
+    bacalhau = await with_sums(spec.bacalhau, archs, source=archive, memory=memory)
+    spec = replace(spec, bacalhau=bacalhau)
+    for name in found:
+        render(spec, region=name)
+    return spec
 
 
 async def _lists(calls: Calls, found: dict[str, Market]) -> tuple[Rates, tuple[Problem, ...]]:

@@ -17,7 +17,7 @@ import ipaddress
 import json
 import ssl
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
@@ -168,7 +168,7 @@ class HttpOrchestrator:
                 raise self._error("OrchestratorAnswer", f"more than {_MOST_BYTES >> 20} MiB")
         try:
             return json.loads(raw, parse_float=Decimal)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent of too many digits
             return raw.decode("utf-8", errors="replace")
 
     def _good(self, answer: _Answer) -> Any:
@@ -204,12 +204,17 @@ class _Answer:
 
 
 def base_url(host: str) -> str:
-    """`o` -> `http://o:1234`, `https://o` -> `https://o:1234`: scheme, host and port as Bacalhau's own client takes them."""
+    """`o` -> `https://o:1234`, `http://o` -> `http://o:1234`, `localhost` -> `http://localhost:1234`.
+
+    Without a scheme a key would go to whoever listens in between, so it is https, except on this machine.
+    """
     scheme, mark, rest = host.rpartition("://")
     place, slash, path = rest.rstrip("/").partition("/")
     if not place.rpartition(":")[2].isdigit():  # the port; an IPv6 address ends in its bracket
         place = f"{place}:{DEFAULT_PORT}"
-    return f"{scheme if mark else 'http'}://{place}{slash}{path}"
+    if not mark:
+        scheme = "http" if is_loopback(f"http://{place}") else "https"
+    return f"{scheme}://{place}{slash}{path}"
 
 
 def is_loopback(url: str) -> bool:

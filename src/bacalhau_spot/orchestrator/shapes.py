@@ -11,6 +11,8 @@ from bacalhau_spot.core.members import Capacity, Member, Membership
 _COMPUTE: Final = "Compute"
 # Go's zero time.
 _NEVER: Final = 1
+_MOST: Final = 1 << 63  # bytes, cores or counts
+_LONGEST: Final = 1000
 
 
 class WrongShapeError(ValueError):
@@ -61,30 +63,32 @@ def _member(node: dict[str, Any]) -> Member | None:
         id=name,
         connected=connected,
         membership=_membership(node.get("Membership")),
-        engines=tuple(sorted(str(engine) for engine in engines)),
-        labels={str(key).lower(): str(value) for key, value in labels.items()},
-        version=str(release.get("GitVersion") or ""),
+        engines=tuple(sorted(_text(engine) for engine in engines)),
+        labels={key.lower(): _text(value) for key, value in labels.items()},
+        version=_text(release.get("GitVersion")),
         total=_capacity(compute, "MaxCapacity", where),
         free=_capacity(compute, "AvailableCapacity", where) if connected else Capacity(),
         running=_count(compute, "RunningExecutions", where),
         last_heartbeat_at=_time(state, "LastHeartbeat", where),
         since=_time(state, "ConnectedSince" if connected else "DisconnectedSince", where),
-        last_error=str(state.get("LastError") or ""),
+        last_error=_text(state.get("LastError")),
     )
+
+
+def _text(value: Any) -> str:
+    """Text of a bounded length; empty for what is none."""
+    return value[:_LONGEST] if isinstance(value, str) else ""
 
 
 def _membership(word: Any) -> Membership:
     """What is neither approved nor rejected gets no work, as what is pending."""
-    return Membership(word) if word in set(Membership) else Membership.PENDING
+    return Membership(word) if isinstance(word, str) and word in set(Membership) else Membership.PENDING
 
 
 def _capacity(compute: dict[str, Any], key: str, where: str) -> Capacity:
     given = _field(compute, key, dict, where=where, default={})
-    cpu = given.get("CPU") or 0
-    if isinstance(cpu, bool) or not isinstance(cpu, int | Decimal):
-        raise WrongShapeError(f"{where}: CPU of {key} is no number")
     return Capacity(
-        cpu=Decimal(cpu),
+        cpu=_number(given, "CPU", f"{where}: {key}"),
         memory_bytes=_count(given, "Memory", where),
         disk_bytes=_count(given, "Disk", where),
         gpus=_count(given, "GPU", where),
@@ -92,10 +96,24 @@ def _capacity(compute: dict[str, Any], key: str, where: str) -> Capacity:
 
 
 def _count(data: dict[str, Any], key: str, where: str) -> int:
-    value = data.get(key) or 0
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        raise WrongShapeError(f"{where}: {key} is no number")
-    return int(value)
+    return int(_number(data, key, where))
+
+
+def _number(data: dict[str, Any], key: str, where: str) -> Decimal:
+    """A quantity, from 0 to more than any machine has; absent or null is 0."""
+    value = data.get(key)
+    if value is None:
+        return Decimal(0)
+    # The comparison holds for no NaN, and comes before any arithmetic: 1e9999999999 has more digits than memory.
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not _is_quantity(value):
+        raise WrongShapeError(f"{where}: {key} is not a number that can be used")
+    return Decimal(value)
+
+
+def _is_quantity(value: int | Decimal) -> bool:
+    if isinstance(value, Decimal) and not value.is_finite():
+        return False
+    return 0 <= value <= _MOST
 
 
 def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
@@ -104,11 +122,12 @@ def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
+        if moment.year == _NEVER:
+            return None
+        # In UTC, so that what is too far away for any arithmetic shows here.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         raise WrongShapeError(f"{where}: {key} is no time") from None
-    if moment.year == _NEVER:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:

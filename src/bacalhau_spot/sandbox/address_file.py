@@ -5,13 +5,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
 NAME = "sandbox.json"
+_MAX_BYTES = 4096
+
+
+def open_private(path: Path, *, truncate: bool = False) -> BinaryIO:
+    """For writing, with mode 0600 whatever the umask is, and never through a symbolic link. Raises OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if truncate else 0)
+    handle = os.open(path, flags, 0o600)
+    os.fchmod(handle, 0o600)
+    return os.fdopen(handle, "wb")
 
 
 @dataclass(frozen=True)
@@ -24,9 +35,13 @@ class AddressFile:
     def read(cls, state_dir: Path) -> AddressFile | None:
         """None when there is none, or nothing that was written by `write`."""
         try:
-            said = json.loads((state_dir / NAME).read_text())
+            path = state_dir / NAME
+            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+                return None
+            with path.open() as file:
+                said = json.loads(file.read(_MAX_BYTES))
             found = cls(int(said["pid"]), str(said["url"]), str(said["version"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
         # Credentials are sent there: nothing but this machine will do, whoever wrote the file
         return found if found.url.startswith("http://127.0.0.1:") else None

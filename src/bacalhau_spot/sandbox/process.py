@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot import __version__
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.sandbox import remote
-from bacalhau_spot.sandbox.address_file import AddressFile
+from bacalhau_spot.sandbox.address_file import AddressFile, open_private
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 def _lock(state_dir: Path) -> Iterator[None]:
     try:
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (state_dir / "sandbox.lock").open("w")
+        file = open_private(state_dir / "sandbox.lock")
     except OSError as error:
         raise UserError(
             f"the sandbox cannot keep its files in {state_dir}",
@@ -194,7 +194,7 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
     shutil.rmtree(memory_dir(state_dir), ignore_errors=True)  # of one that ended, however it ended
     command = [sys.executable, "-m", "bacalhau_spot.sandbox", "--state-dir", str(state_dir.absolute())]
     command += ["--idle-s", str(idle_s), "--settings", json.dumps(settings)]
-    with log.open("wb") as output:
+    with open_private(log, truncate=True) as output:
         started = subprocess.Popen(  # noqa: S603 - our own program
             command,
             stdin=subprocess.DEVNULL,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from sandbox.ec2.clusters import (
     AMI_PARAMETER,
     TAGS,
@@ -96,7 +98,7 @@ def test_each_refusal_has_its_code(sandbox: Any) -> None:
     pools = [
         {"InstanceType": "t3.medium", "SubnetId": here, "ImageId": arm},
         {"InstanceType": "t3.medium", "SubnetId": there, "ImageId": x86},
-        {"InstanceType": "t3.small", "SubnetId": here, "ImageId": x86, "MaxPrice": "0.0001"},
+        {"InstanceType": "t3.small", "SubnetId": here, "ImageId": x86, "MaxPrice": "0.0011"},
         {"InstanceType": "t3.large", "SubnetId": "subnet-00000000000000000", "ImageId": x86},
     ]
     fleet = build_fleet(ec2, template, pools, 1)
@@ -279,3 +281,12 @@ def test_a_fresh_subnet_is_refused_pool_by_pool(sandbox: Any) -> None:
     }
     sandbox.clock.advance(11)
     assert len(fleet_ids(build_fleet(ec2, template, pools, 1))) == 1
+
+
+@pytest.mark.parametrize("price", ["0.001", "0.0005", "0"])
+def test_a_highest_price_of_a_tenth_of_a_cent_is_refused(sandbox: Any, price: str) -> None:
+    """EC2 API reference, FleetLaunchTemplateOverridesRequest: "it must be more than USD $0.001"."""
+    ec2, net, template = prepare(sandbox)
+    pools = [{**one, "MaxPrice": price} for one in overrides(net["subnets"])]
+    with refused("InvalidParameterValue"):
+        build_fleet(ec2, template, pools, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import urllib.error
 import urllib.request
@@ -127,9 +128,11 @@ def test_web_pages_are_refused(sandbox: Any, header: dict[str, str]) -> None:
 
 
 def test_the_callers_address(sandbox: Any) -> None:
-    """Stands in for AWS's checkip service: whoever asks is on this machine."""
+    """checkip.amazonaws.com answers with a public IPv4 address and a line end; T6: the sandbox answered 127.0.0.1."""
     with urllib.request.urlopen(f"{sandbox.url}/_sandbox/address") as answer:
-        assert answer.read() == b"127.0.0.1\n"
+        text = answer.read()
+    assert text.endswith(b"\n")
+    assert ipaddress.IPv4Address(text.decode().strip()).is_global
 
 
 def test_unknown_verbs(sandbox: Any) -> None:

@@ -20,13 +20,14 @@ from bacalhau_spot.sandbox.ec2 import (
 from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
     from bacalhau_spot.sandbox.ec2.request import Launch
 
 INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
+_LEAST_PRICE_USD = 0.001
 INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
 UNFULFILLABLE = (
     "Unable to fulfill capacity due to your request configuration. Please adjust your request and try again."
@@ -143,9 +144,19 @@ def _check(args: Args, kind: str) -> None:
     overrides = sum(len(config.get("Overrides") or ()) for config in configs)
     if kind != "instant" and overrides > OVERRIDES_LIMIT:
         raise AwsError("InvalidFleetConfig", f"The fleet may have at most {OVERRIDES_LIMIT} overrides.")
+    for config in configs:
+        _check_prices(config.get("Overrides") or ())
     launch.check_kinds(
         args.get("TagSpecifications"), INSTANT_KINDS if kind == "instant" else frozenset({"fleet"})
     )
+
+
+def _check_prices(overrides: Iterable[Mapping[str, Any]]) -> None:
+    """A highest price must be more than $0.001 (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice)."""
+    for override in overrides:
+        price = override.get("MaxPrice")
+        if price is not None and not float(price) > _LEAST_PRICE_USD:
+            raise AwsError("InvalidParameterValue", f"Value ({price}) for parameter MaxPrice is invalid.")
 
 
 def _capacity(args: Args) -> float:

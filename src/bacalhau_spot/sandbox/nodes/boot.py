@@ -125,7 +125,8 @@ def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | Non
     obstacle = _obstacle(region, machine, about)
     if obstacle == "boot":
         return
-    digest = sha256(about.version.encode()).hexdigest()
+    arch = "arm64" if "arm64" in catalog.architectures(machine.type) else "x86_64"
+    digest = about.sums.get(arch) or sha256(about.version.encode()).hexdigest()
     phases = (
         ("packages", PACKAGES, "Docker"),
         ("docker", DOCKER, "waiting until it answers"),

@@ -35,6 +35,7 @@ class Given:
     orchestrators: tuple[str, ...]
     join_s: float
     download_url: str
+    sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's name of the architecture
     parameter: str  # where the token is, when it did not come along
     token: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +59,7 @@ def read(user_data: str) -> Given | None:
         orchestrators=tuple(facts.get("orchestrators") or ()),
         join_s=float(facts.get("join_s") or 600),
         download_url=str(facts.get("download_url", "")),
+        sums={str(arch): str(text) for arch, text in (facts.get("sha256") or {}).items()},
         parameter=str(facts.get("token_parameter") or ""),
         token=_variable(files.get(_TOKEN, "")),
         # Bacalhau's configuration library makes label keys lower case

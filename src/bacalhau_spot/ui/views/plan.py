@@ -28,13 +28,20 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
         parts.append(Said(f"account {identity.account_id} as {identity.arn}", style="dim"))
     parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_totals(plan), *_stake(plan)]
+        parts += [_regions(plan), *_totals(plan), *_stake(plan), *_archives(plan)]
     elif not plan.surplus:
         parts.append(Said(_nothing(plan)))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
     return Group(*parts)
+
+
+def _archives(plan: Plan) -> list[RenderableType]:
+    return [
+        Said(f"Bacalhau's archive for {arch} must have the SHA-256 sum {sum_}", style="dim")
+        for arch, sum_ in plan.archives
+    ]
 
 
 def _nothing(plan: Plan) -> str:

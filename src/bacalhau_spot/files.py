@@ -1,0 +1,114 @@
+"""Reading files that others name, and writing files that nobody else may read.
+
+Reading never waits for a pipe and never takes more than is asked for. Writing gives mode 0600 whatever the umask is, never
+follows a symbolic link, and leaves the whole file or none. Everything here raises OSError with a `strerror` for people.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_FILE_MODE: Final = 0o600
+_FOLDER_MODE: Final = 0o700
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_SORTS: Final = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def read(path: Path, *, max_bytes: int) -> bytes:
+    """The content of a regular file of at most `max_bytes`."""
+    _check_regular(path.stat().st_mode)  # before it is opened: opening a device may do something
+    # What became a pipe in between is opened without waiting for its other end, and refused.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        _check_regular(os.fstat(handle).st_mode)
+        raw = file.read(max_bytes + 1)
+    if len(raw) > max_bytes:
+        raise OSError(errno.EFBIG, f"it is larger than {_size(max_bytes)}")
+    return raw
+
+
+def read_text(path: Path, *, max_bytes: int) -> str:
+    """As `read`, of UTF-8 text."""
+    raw = read(path, max_bytes=max_bytes)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "it is not text (UTF-8)") from error
+
+
+def write(path: Path, text: str, *, overwrite: bool = True) -> None:
+    """The whole file or nothing, with mode 0600. FileExistsError without `overwrite` when the file exists."""
+    _refuse_link(path)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            os.fchmod(handle, _FILE_MODE)
+            file.write(text)
+            file.flush()
+            os.fsync(handle)
+        if overwrite:
+            Path(name).replace(path)  # replaces a link, should there be one by now, and does not follow it
+        else:
+            os.link(name, path)  # fails when the target exists, also when it came into being just now
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+
+
+def append(path: Path, text: str) -> None:
+    """`text` at the end of a file of mode 0600, in one piece."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags, _FILE_MODE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            _refuse_link(path)
+        raise
+    with os.fdopen(handle, "ab", buffering=0) as file:
+        found = os.fstat(handle)
+        _check_regular(found.st_mode)
+        _check_owner(found)
+        os.fchmod(handle, _FILE_MODE)
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def private_folder(path: Path) -> None:
+    """Makes a folder that belongs to this user alone. OSError when there is one of somebody else's."""
+    path.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+    found = path.stat()
+    _check_owner(found)
+    if stat.S_IMODE(found.st_mode) & _OTHERS:
+        path.chmod(_FOLDER_MODE)
+
+
+def _check_owner(found: os.stat_result) -> None:
+    if found.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"it belongs to another user (id {found.st_uid})")
+
+
+def _check_regular(mode: int) -> None:
+    if stat.S_ISREG(mode):
+        return
+    sort = next((word for is_sort, word in _SORTS if is_sort(mode)), "something else")
+    raise OSError(errno.EINVAL, f"it is {sort}, not a file")
+
+
+def _refuse_link(path: Path) -> None:
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, f"it is a symbolic link to {path.readlink()}; name the file itself")
+
+
+def _size(count: int) -> str:
+    return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"

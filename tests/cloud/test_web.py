@@ -1,0 +1,103 @@
+"""What a stranger answers costs the answer and nothing else: no traceback, no endless wait, no wrong address."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from bacalhau_spot.cloud import advisor
+from bacalhau_spot.cloud.address import caller_address, public_address
+from bacalhau_spot.cloud.web import FetchError, fetch
+
+Stranger = Callable[[bytes], str]
+
+
+@pytest.fixture
+def stranger() -> Iterator[Stranger]:
+    """`stranger(bytes)` listens on loopback, says that to everybody who comes, and hangs up; empty: says nothing ever."""
+    sockets: list[socket.socket] = []
+
+    def serve(listener: socket.socket, words: bytes) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                sockets.append(client)
+                client.recv(65536)
+                if words:
+                    client.sendall(words)
+                    client.close()
+
+    def start(words: bytes) -> str:
+        listener = socket.create_server(("127.0.0.1", 0))
+        sockets.append(listener)
+        threading.Thread(target=serve, args=(listener, words), daemon=True).start()
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+    yield start
+    for one in sockets:
+        one.close()
+
+
+def _http(body: bytes, *, head: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\n" + head + b"Connection: close\r\n\r\n" + body
+
+
+ANSWERS = {
+    "another protocol": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "an empty line": b"\r\n\r\n",
+    "too many headers": _http(b"52.94.76.9", head=b"X-A: b\r\n" * 200),
+    "a header too long": _http(b"52.94.76.9", head=b"X-A: " + b"b" * 70_000 + b"\r\n"),
+    "a status that is none": b"HTTP/1.1 abc OK\r\n\r\n52.94.76.9",
+    "bad chunks": _http(b"zz\r\n52.94.76.9\r\n", head=b"Transfer-Encoding: chunked\r\n"),
+    "less than announced": _http(b"52.94.76.9", head=b"Content-Length: 100\r\n"),
+    "a redirection to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\nConnection: close\r\n\r\n",
+    "an error": b"HTTP/1.1 500 No\r\nConnection: close\r\n\r\n52.94.76.9",
+    "a page": _http(b"<html>sign in</html>"),
+    "too much": _http(b"5" * 100_000),
+    "no ASCII": _http("\uff15\uff12.94.76.9".encode()),
+    "nothing": _http(b""),
+    **{text: _http(text.encode()) for text in ("10.0.0.1", "0.0.0.0", "127.0.0.1", "2001:4860:4860::8888")},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_an_answer_that_is_no_public_address_is_none(stranger: Stranger, name: str) -> None:
+    """T6: `http.client.HTTPException` ended the whole create; 10.0.0.1 and 0.0.0.0 were taken as they came."""
+    assert asyncio.run(caller_address(stranger(ANSWERS[name]))) is None
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_the_same_answers_are_no_interruption_rates(stranger: Stranger, name: str) -> None:
+    """T6, the same kind: the advisor's file comes the same way."""
+    assert asyncio.run(advisor.interruption_rates(stranger(ANSWERS[name]))) is None
+
+
+def test_rates_nested_deeply_are_none(stranger: Stranger) -> None:
+    """T6: RecursionError."""
+    assert asyncio.run(advisor.interruption_rates(stranger(_http(b"[" * 200_000)))) is None
+
+
+def test_a_good_answer_is_the_address(stranger: Stranger) -> None:
+    assert asyncio.run(caller_address(stranger(_http(b"52.94.76.9\n")))) == "52.94.76.9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.1.1", "100.64.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+     "198.18.0.1", "203.0.113.7", "", "x", "1.2.3", "52.94.76.9/0", "052.94.76.9"],
+)  # fmt: skip
+def test_an_address_that_the_internet_does_not_route_to_is_refused(text: str) -> None:
+    """T6: RFC 1918, 6598, 5737, link-local, multicast and reserved ranges."""
+    assert public_address(text) is None
+
+
+def test_who_says_nothing_is_not_waited_for(stranger: Stranger) -> None:
+    """T5: the time is for the whole answer and not for each byte; the thread left behind does not keep the program."""
+    with pytest.raises(FetchError, match=r"no complete answer|timed out"):
+        asyncio.run(fetch(stranger(b""), timeout_s=0.2, max_bytes=10))
+    assert all(one.daemon for one in threading.enumerate() if one.name == "fetch")

@@ -1,0 +1,116 @@
+"""The archive that becomes a root service on every node is the one that the operator's machine received."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cloud import archive
+from bacalhau_spot.cloud.web import FetchError
+from bacalhau_spot.core.model import Arch, BacalhauSpec
+from bacalhau_spot.engine.archive import ArchiveSource, with_sums
+from bacalhau_spot.engine.clock import RealClock
+from bacalhau_spot.engine.memory import Forgetful
+from bacalhau_spot.errors import UserError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bacalhau_spot.engine.memory import Memory
+
+BOTH = (Arch.ARM64, Arch.X86_64)
+
+
+class Source:
+    """Serves a text for each address, and notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def digest(self, url: str) -> str:
+        self.asked.append(url)
+        return hashlib.sha256(url.encode()).hexdigest()
+
+
+def sums(
+    spec: BacalhauSpec, source: Any, *, memory: Memory | None = None, url: str | None = None
+) -> dict[Arch, str]:
+    found = with_sums(spec, BOTH, source=ArchiveSource(source.digest, url), memory=memory or Forgetful())
+    return dict(asyncio.run(found).sha256)
+
+
+def test_each_architecture_in_use_is_fetched_once_and_kept(tmp_path: Path) -> None:
+    """T8: the archive was checked only where the configuration gave a sum."""
+    source, spec = Source(), BacalhauSpec(download_url="https://o/{version}/{arch}")
+    memory = Files(tmp_path / "state", clock=RealClock())
+    first = sums(spec, source, memory=memory)
+    assert source.asked == ["https://o/v1.9.3/arm64", "https://o/v1.9.3/amd64"]
+    assert sums(spec, source, memory=Files(tmp_path / "state", clock=RealClock())) == first
+    assert len(source.asked) == 2
+    assert (tmp_path / "state" / "cache" / "archives.json").stat().st_mode & 0o777 == 0o600
+    sums(BacalhauSpec(version="v1.9.2", download_url=spec.download_url), source, memory=memory)
+    assert len(source.asked) == 4
+
+
+def test_a_given_sum_is_not_fetched() -> None:
+    source = Source()
+    found = sums(BacalhauSpec(sha256=((Arch.X86_64, "ab" * 32),), download_url="https://o/{arch}"), source)
+    assert found[Arch.X86_64] == "ab" * 32
+    assert source.asked == ["https://o/arm64"]
+
+
+def test_the_address_to_look_at_may_be_another() -> None:
+    source = Source()
+    sums(BacalhauSpec(), source, url="http://127.0.0.1:9/{version}/{arch}")
+    assert source.asked[0] == "http://127.0.0.1:9/v1.9.3/arm64"
+
+
+def test_without_verification_nothing_is_fetched() -> None:
+    source = Source()
+    assert sums(BacalhauSpec(verify_archive=False), source) == {}
+    assert source.asked == []
+
+
+def test_a_sum_that_cannot_be_found_out_is_an_error_with_both_ways_out() -> None:
+    """T8: no network on the operator's side."""
+
+    async def digest(_url: str) -> str:
+        raise FetchError("HTTP 404")
+
+    with pytest.raises(UserError) as caught:
+        asyncio.run(with_sums(BacalhauSpec(), BOTH, source=ArchiveSource(digest), memory=Forgetful()))
+    assert caught.value.why == "HTTP 404"
+    assert "bacalhau.sha256.arm64" in caught.value.hint
+    assert "verify_archive: false" in caught.value.hint
+
+
+class Reply:
+    """What http.client gives: a body in parts, and what is missing of the announced length."""
+
+    def __init__(self, body: bytes, *, missing: int = 0) -> None:
+        self._body, self.length = body, missing
+
+    def read(self, count: int) -> bytes:
+        part, self._body = self._body[:count], self._body[count:]
+        return part
+
+
+def test_only_a_whole_gzip_archive_has_a_sum() -> None:
+    """T8: a sign-in page or a cut download must not become the sum that every node is held to."""
+    whole = gzip.compress(b"x" * 10)
+    assert archive._digest(Reply(whole)) == hashlib.sha256(whole).hexdigest()  # type: ignore[arg-type]
+    for reply in (Reply(b"<html>"), Reply(b""), Reply(whole[:9], missing=12)):
+        with pytest.raises(FetchError):
+            archive._digest(reply)  # type: ignore[arg-type]
+
+
+def test_the_sandbox_serves_an_archive_whose_sum_does_not_change(sandbox: Any) -> None:
+    """get.bacalhau.org serves one archive for a version and architecture; so does the sandbox, on loopback."""
+    url = f"{sandbox.url}/_sandbox/archive/v1.9.3/"
+    found = [asyncio.run(archive.digest(f"{url}{arch}")) for arch in ("amd64", "amd64", "arm64")]
+    assert found[0] == found[1] != found[2]
