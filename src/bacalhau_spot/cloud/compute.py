@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import FleetPool, FleetRequest, TemplateContent
     from bacalhau_spot.cloud.session import Session
 
-# What is born together with an instance and can carry tags (EC2 API reference, LaunchTemplateTagSpecificationRequest).
-_BORN_TOGETHER = ("instance", "volume", "network-interface", "spot-instances-request")
+# What is created together with an instance. An instant fleet's call tags all but the spot request, which only a template can
+# (EC2 API reference, CreateFleet and LaunchTemplateTagSpecificationRequest). Each kind is tagged in one place: whether AWS takes
+# the same key in both for an instant fleet is not documented.
+_TAGGED_BY_CALL = ("instance", "volume", "network-interface")
+_TAGGED_BY_TEMPLATE = ("spot-instances-request",)
 
 _TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 
@@ -213,7 +216,7 @@ def _template_data(content: TemplateContent) -> dict[str, Any]:
         },
         "InstanceInitiatedShutdownBehavior": "terminate",
         "TagSpecifications": [
-            {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _BORN_TOGETHER
+            {"ResourceType": kind, "Tags": tag_list(content.tags)} for kind in _TAGGED_BY_TEMPLATE
         ],
     }
 
@@ -243,8 +246,7 @@ def _fleet(request: FleetRequest) -> dict[str, Any]:
         ],
         "TagSpecifications": [
             {"ResourceType": "fleet", "Tags": tag_list(request.fleet_tags)},
-            {"ResourceType": "instance", "Tags": tag_list(request.instance_tags)},
-            {"ResourceType": "volume", "Tags": tag_list(request.instance_tags)},
+            *({"ResourceType": kind, "Tags": tag_list(request.instance_tags)} for kind in _TAGGED_BY_CALL),
         ],
     }
 

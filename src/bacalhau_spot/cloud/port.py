@@ -49,7 +49,7 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TemplateContent:
-    """What a version of a launch template says. Everything that is born with an instance takes `tags`."""
+    """What a version of a launch template says. `tags` are those of the spot requests."""
 
     user_data: bytes
     group_id: str

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.secrets import NodeSecrets
 
+# "For fleets with more than 1000 instances, the deletion request might fail" (EC2 API reference, DeleteFleets).
+MAX_FLEET_SIZE = 1000
+
 _NETWORK_KINDS = frozenset({Kind.VPC, Kind.SUBNET, Kind.GATEWAY, Kind.GROUP})
 
 
@@ -81,9 +84,19 @@ async def launch(
         site.versions = await _versions(calls, spec, site, template_id, profile=profile)
         site.template_id = template_id
     if site.most_per_pool is None:
-        await _launch_part(calls, spec, site, Part(_pools(site), count))
+        await _launch_fleets(calls, spec, site, count=count)
     else:
         await _launch_parts(calls, spec, site, count=count, most=site.most_per_pool)
+
+
+async def _launch_fleets(calls: Calls, spec: ClusterSpec, site: Site, *, count: int) -> None:
+    """Fleets that AWS can delete again, one after the other; none after one that fell short."""
+    while count > 0:
+        part = Part(_pools(site), min(count, MAX_FLEET_SIZE))
+        result = await _launch_part(calls, spec, site, part)
+        if len(result.launched) < part.count:
+            return
+        count -= part.count
 
 
 async def _launch_parts(calls: Calls, spec: ClusterSpec, site: Site, *, count: int, most: int) -> None:
@@ -250,8 +263,6 @@ def _generation(site: Site) -> tuple[str, ...]:
     """
     before = {*site.known, *(found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE})}
     since = [result.fleet_id for result in site.results if result.fleet_id]
-    if site.most_per_pool is None:
-        return (*sorted(before), *since)
     return tuple(sorted({*before, *since, *(one.id for result in site.results for one in result.launched)}))
 
 
