@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -61,6 +62,9 @@ def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
         session.call = call  # type: ignore[method-assign]  # as before
 
 
+RUNS = count()
+
+
 def calls_of(cloud: Aws, sandbox: Any) -> Calls:
     return Calls(
         cloud,
@@ -68,7 +72,7 @@ def calls_of(cloud: Aws, sandbox: Any) -> Calls:
         emit=lambda _: None,
         api_s=60,
         jitter=lambda: 0.5,
-        run_id="run",
+        run_id=f"run {next(RUNS)}",
     )
 
 
@@ -120,6 +124,24 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     assert sandbox.leftovers() == before
 
 
+@pytest.mark.parametrize(
+    ("at", "lag_s"), [(1, 4), (2, 10), (3, 4), (4, 10), (8, 4), (9, 10), (14, 4), (21, 10), (25, 10)]
+)
+def test_killed_and_created_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
+    """T3, T8: 69 of 148 kills were followed by a create that ended with 1, others by one that made a second VPC."""
+    before = sandbox.leftovers()
+    sandbox.world.settings.read_lag_s = lag_s
+    die(cloud, sandbox, at=at, answered=True)
+    receipt = asyncio.run(created(calls_of(cloud, sandbox)))
+    assert receipt.exit_code is ExitCode.DONE, [(one.region, one.problem) for one in receipt.regions]
+    kinds = [line.split()[1] for line in sandbox.leftovers() if line not in before]
+    assert kinds.count("instance") == 4
+    assert kinds.count("vpc") == 2
+    sandbox.clock.sleep(lag_s)
+    assert asyncio.run(destroyed(calls_of(cloud, sandbox))).exit_code is ExitCode.DONE
+    assert sandbox.leftovers() == before
+
+
 @pytest.mark.parametrize("at", [1, 3, 5, 9, 14, 19, 24])
 def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int) -> None:
     """What was made a moment before is not shown yet: destroy looks again before it says that nothing is left."""
@@ -148,7 +170,7 @@ def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: A
 
 
 def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
-    """The template's name is unique in a region: who comes second launches nothing and says why."""
+    """The template's name is unique in a region: who comes second waits for the first, and launches only what it lacks."""
 
     async def both() -> list[CreateReceipt]:
         runs = [
@@ -174,5 +196,4 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
     made = [line.split()[1] for line in sandbox.leftovers() if line not in before]
     assert made.count("vpc") == 2
     assert made.count("instance") == 4
-    codes = {problem.code for receipt in receipts for problem in receipt.problems}
-    assert codes == {"InvalidLaunchTemplateName.AlreadyExistsException"}
+    assert all(receipt.exit_code is ExitCode.DONE for receipt in receipts)

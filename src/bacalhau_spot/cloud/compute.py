@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain, split
-from bacalhau_spot.cloud.port import CloudError, FleetResult, Launched, Refusal
-from bacalhau_spot.cloud.replies import required
+from bacalhau_spot.cloud.port import CloudError, FleetResult, FoundTemplate, Launched, Refusal
+from bacalhau_spot.cloud.replies import answered_at, required
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
 
@@ -91,7 +91,7 @@ class AwsCompute:
         )
         return int(reply["LaunchTemplateVersion"]["VersionNumber"])
 
-    async def template_id(self, region: str, name: str) -> str | None:
+    async def template(self, region: str, name: str) -> FoundTemplate | None:
         try:
             reply = await self._session.call(
                 "ec2", region, "describe_launch_templates", LaunchTemplateNames=[name]
@@ -100,14 +100,17 @@ class AwsCompute:
             if error.code.startswith("InvalidLaunchTemplateName.NotFound"):
                 return None
             raise
-        rows = reply["LaunchTemplates"]
-        return str(rows[0]["LaunchTemplateId"]) if rows else None
+        rows = required(reply, "LaunchTemplates", operation="describe_launch_templates", region=region)
+        if not rows:
+            return None
+        return FoundTemplate(str(rows[0]["LaunchTemplateId"]), answered_at(reply) - rows[0]["CreateTime"])
 
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
         reply = await self._session.call("ec2", region, "create_fleet", **_fleet(request))
         zones = {pool.subnet_id: pool.zone for pool in request.pools}
         return FleetResult(
             fleet_id=str(reply["FleetId"]),
+            answered_at=answered_at(reply),
             launched=tuple(
                 Launched(id=instance_id, type=row["InstanceType"], zone=_zone(row, zones))
                 for row in reply.get("Instances", ())

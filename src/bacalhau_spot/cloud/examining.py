@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
 from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.cloud.shapes import specification, tag_filter
 from bacalhau_spot.core.policy import undecidable
 
@@ -35,7 +35,7 @@ class AwsExamining:
 
     async def time_at_aws(self) -> datetime:
         reply = await self._session.call("sts", None, "get_caller_identity")
-        return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return answered_at(reply)
 
     async def credentials_origin(self) -> str:
         return await self._session.credentials_origin()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from decimal import Decimal
 
     from bacalhau_spot.core.evidence import Checks
@@ -106,11 +106,23 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """AWS's answer to a launch. Refusals come beside successes: they say which pools had nothing, not that it failed."""
+    """AWS's answer to a launch. Refusals come beside successes: they say which pools had nothing, not that it failed.
+
+    `answered_at`: when, by AWS's clock; None where the answer does not say.
+    """
 
     fleet_id: str
     launched: tuple[Launched, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTemplate:
+    """A launch template that exists. `age`: since its creation, by AWS's clock."""
+
+    id: str
+    age: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,8 +300,8 @@ class Compute(Protocol):
     ) -> str:
         """A template without content. A name that exists raises InvalidLaunchTemplateName.AlreadyExistsException."""
 
-    async def template_id(self, region: str, name: str) -> str | None:
-        """The id of the template of this name, if there is one."""
+    async def template(self, region: str, name: str) -> FoundTemplate | None:
+        """The template of this name, if there is one."""
 
     async def create_template_version(
         self, region: str, template_id: str, *, content: TemplateContent, client_token: str

@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.parsers import ResponseParserError
@@ -17,6 +18,7 @@ from bacalhau_spot.cloud.aws_errors import not_aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 Class = TypeVar("Class", bound=type)
 
@@ -89,6 +91,11 @@ def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             raise not_aws(operation=name, region=region, detail=detail) from error
 
     return read
+
+
+def answered_at(reply: dict[str, Any]) -> datetime:
+    """When AWS answered, by its own clock, to the second. Raises KeyError or ValueError for an answer without a date."""
+    return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def required(reply: dict[str, Any], key: str, *, operation: str, region: str) -> Any:

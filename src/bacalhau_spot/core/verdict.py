@@ -33,6 +33,7 @@ __all__ = [
     "NUANCES",
     "POOL_SHARE",
     "TABLE",
+    "UNFULFILLABLE",
     "Action",
     "Family",
     "Fault",
@@ -50,6 +51,9 @@ TABLE: dict[str, Verdict] = {
     **passing.ROWS,
     **orchestrator.ROWS,
 }
+
+
+UNFULFILLABLE = "UnfulfillableCapacity"
 
 
 class Family(NamedTuple):
@@ -94,5 +98,11 @@ def _by_family(code: str) -> Verdict:
 
 
 def worst(codes: Iterable[str]) -> str | None:
-    """The code of several that the user is told, by the order of `Fault`; None when there is none."""
-    return min(codes, key=lambda code: (judge(code).fault, code), default=None)
+    """The code of several that the user is told, by the order of `Fault`; None when there is none.
+
+    AWS adds UnfulfillableCapacity to whatever else a fleet refuses (karpenter-provider-aws#3051): beside another code it says
+    nothing of its own.
+    """
+    codes = list(codes)
+    telling = [code for code in codes if code != UNFULFILLABLE] or codes
+    return min(telling, key=lambda code: (judge(code).fault, code), default=None)

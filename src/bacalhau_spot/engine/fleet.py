@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, Launched, Refusal
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import UNFULFILLABLE, Fault, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 # What was made moments ago (a profile, a subnet, a group) reaches EC2 within seconds, rarely a minute.
 LAG_TRIES = 12
 LAG_PAUSE_S = 5.0
-# An answer of a fleet older than this is an earlier launch's, remembered by AWS. Clocks differ by seconds; a fleet answers
-# within the minute.
-OLD_FLEET = timedelta(minutes=5)
+# What AWS's dates, which are whole seconds, and its own clocks may differ by.
+CLOCK_TOLERANCE = timedelta(seconds=10)
+# How often the cluster's instances are looked for when a token belongs to an earlier launch.
+LOOKS_FOR_INSTANCES = 3
 # Each is the token of a launch that AWS remembers and that launched nothing; it forgets them after about two days.
 MAX_ATTEMPTS = 50
 
-_SAYS_NOTHING = "UnfulfillableCapacity"
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
 _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
@@ -54,19 +54,20 @@ async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
     """AWS's answer to this launch, and to no earlier one. Raises CloudError, Stopped."""
     waits = 0
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        request = launch.request(attempt)
-        result = await _answer(calls, launch, request)
+        begun_s = calls.clock.monotonic_s()
+        result = await _answer(calls, launch, launch.request(attempt))
+        took = timedelta(seconds=calls.clock.monotonic_s() - begun_s)
         if result is None or result.launched:
             if result is not None:
                 return result
         elif _is_lag(result) and waits < LAG_TRIES:
             waits += 1
-            code = result.refusals[0].code if result.refusals else _SAYS_NOTHING
+            code = result.refusals[0].code if result.refusals else UNFULFILLABLE
             await _wait(calls, launch.region, code=code, attempt=waits)
-        elif not await _is_remembered(calls, launch.region, result.fleet_id):
+        elif not await _is_remembered(calls, launch.region, result, within=took + CLOCK_TOLERANCE):
             return result
     return FleetResult(
-        "", refusals=(Refusal("", "", _SAYS_NOTHING, "every attempt was answered with an earlier one's"),)
+        "", refusals=(Refusal("", "", UNFULFILLABLE, "every attempt was answered with an earlier one's"),)
     )
 
 
@@ -84,9 +85,7 @@ async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> F
     except CloudError as error:
         if error.code not in _MISMATCH:
             raise
-        await _wait(calls, launch.region, code=error.code, attempt=1)
-        launched = await _unexpected(calls, launch)
-        return FleetResult("", launched=launched) if launched else None
+        return await _earlier_launch(calls, launch, code=error.code)
     if len(result.launched) < request.count and (sent > 1 or not result.refusals):
         members = await calls.read(
             launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
@@ -95,23 +94,34 @@ async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> F
     return result
 
 
+async def _earlier_launch(calls: Calls, launch: FleetLaunch, *, code: str) -> FleetResult | None:
+    """What an earlier launch under the same token has launched, looked for longer than reads lag; None for nothing."""
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        await _wait(calls, launch.region, code=code, attempt=look)
+        launched = await _unexpected(calls, launch)
+        if launched:
+            return FleetResult("", launched=launched)
+    return None
+
+
 async def _unexpected(calls: Calls, launch: FleetLaunch) -> tuple[Launched, ...]:
     """Living instances of the cluster that the survey had not seen: the token's earlier launch was not in vain."""
     key, value = launch.naming.tag_key, launch.naming.tag_value
     instances = await calls.read(
         launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
     )
-    return _launched(instance for instance in instances if instance.id not in launch.known)
+    return launched_of(instance for instance in instances if instance.id not in launch.known)
 
 
 def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResult:
     """A repeat's answer may leave out what the first call launched: AWS's own tag on the instances does not."""
     named = {instance.id for instance in result.launched}
-    others = _launched(instance for instance in members if instance.id not in named)
+    others = launched_of(instance for instance in members if instance.id not in named)
     return replace(result, launched=(*result.launched, *others))
 
 
-def _launched(instances: Iterable[Instance]) -> tuple[Launched, ...]:
+def launched_of(instances: Iterable[Instance]) -> tuple[Launched, ...]:
+    """The living ones, as a fleet's answer names them."""
     return tuple(
         Launched(id=instance.id, type=instance.type, zone=instance.zone)
         for instance in instances
@@ -121,7 +131,7 @@ def _launched(instances: Iterable[Instance]) -> tuple[Launched, ...]:
 
 def _is_lag(result: FleetResult) -> bool:
     """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
-    refusals = [refusal for refusal in result.refusals if refusal.code != _SAYS_NOTHING]
+    refusals = [refusal for refusal in result.refusals if refusal.code != UNFULFILLABLE]
     if not result.refusals:
         return True
     return any(map(_unknown_profile, refusals)) or (
@@ -134,10 +144,12 @@ def _unknown_profile(refusal: Refusal) -> bool:
     return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
 
 
-async def _is_remembered(calls: Calls, region: str, fleet_id: str) -> bool:
-    """Whether the refusal is an earlier launch's, which AWS repeats without a try."""
-    created_at = await calls.read(region, partial(calls.cloud.fleet_created_at, region, fleet_id))
-    return created_at is not None and created_at < calls.clock.now() - OLD_FLEET
+async def _is_remembered(calls: Calls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+    """Whether the refusal is an earlier launch's, which AWS repeats without a try: its fleet is older than this call."""
+    created_at = await calls.read(region, partial(calls.cloud.fleet_created_at, region, result.fleet_id))
+    return (
+        created_at is not None and result.answered_at is not None and created_at < result.answered_at - within
+    )
 
 
 async def _wait(calls: Calls, region: str, *, code: str, attempt: int) -> None:

@@ -9,7 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import FleetPool, FleetRequest, FleetResult, Refusal, TemplateContent
+from bacalhau_spot.cloud.port import (
+    CloudError,
+    FleetPool,
+    FleetRequest,
+    FleetResult,
+    Refusal,
+    TemplateContent,
+)
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import Network, Pool
 from bacalhau_spot.core.pools import burstable
@@ -17,19 +24,26 @@ from bacalhau_spot.core.stake import Part, next_part, rooms
 from bacalhau_spot.core.tags import node_name, tags_for, template_name
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import POOL_SHARE
-from bacalhau_spot.engine.fleet import FleetLaunch, request_fleet
+from bacalhau_spot.engine.fleet import FleetLaunch, launched_of, request_fleet
 from bacalhau_spot.engine.network import NetworkBuilder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.cloud.port import FoundTemplate, TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Market
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.secrets import NodeSecrets
 
 # "For fleets with more than 1000 instances, the deletion request might fail" (EC2 API reference, DeleteFleets).
 MAX_FLEET_SIZE = 1000
+
+# Longer than AWS's lists were seen to lag behind each other: what was made next to a template shows with it.
+SETTLED_S = 15.0
+# Longer than a create takes from its template to its instances (a fleet: 41 s, karpenter-provider-aws#3922).
+OTHER_CREATE_S = 60.0
+_LOOK_PAUSE_S = 5.0
+_NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
 
 _NETWORK_KINDS = frozenset({Kind.VPC, Kind.SUBNET, Kind.GATEWAY, Kind.GROUP})
 
@@ -46,6 +60,7 @@ class Site:
     subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those that lead out
     user_data: bytes = b""
     network: Network = field(default_factory=Network)
+    found: Network | None = None  # what there was, where an earlier create has left a template
     template_id: str | None = None
     versions: dict[bool, int] = field(
         default_factory=dict
@@ -78,6 +93,7 @@ async def launch(
         # The template comes first: its name is unique in the region, so two creates at once collide before either has made
         # a network or launched anything.
         template_id = await _template(calls, spec, site)
+        count = max(0, count - sum(len(result.launched) for result in site.results))
         profile, site.network = await asyncio.gather(
             _profile(site, secrets), _network(calls, spec, site, cidrs=cidrs)
         )
@@ -151,11 +167,28 @@ async def _profile(site: Site, secrets: NodeSecrets | None) -> str | None:
 
 
 async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
+    """The cluster's template in the region, created if there is none. Raises CloudError when AWS knows its name and not it."""
     name = template_name(spec.naming)
-    if any(found.kind == Kind.TEMPLATE for found in site.tagged):
-        known = await calls.read(site.region, partial(calls.cloud.template_id, site.region, name))
-        if known is not None:
-            return known
+    look = partial(calls.read, site.region, partial(calls.cloud.template, site.region, name))
+    known = await look() if any(found.kind == Kind.TEMPLATE for found in site.tagged) else None
+    if known is not None:
+        await _settle(calls, spec, site, known, age_s=SETTLED_S)
+        return known.id
+    try:
+        return await _new_template(calls, spec, site, name=name)
+    except CloudError as error:
+        if error.code != _NAME_TAKEN:
+            raise
+        # Another create is at work, or one was cut short so recently that lists do not show its template yet.
+        known = await _when_shown(calls, site.region, look)
+        if known is None:
+            raise
+    await _settle(calls, spec, site, known, age_s=OTHER_CREATE_S)
+    await _count_others(calls, spec, site)
+    return known.id
+
+
+async def _new_template(calls: Calls, spec: ClusterSpec, site: Site, *, name: str) -> str:
     template_id = await calls.write(
         site.region,
         partial(
@@ -170,6 +203,54 @@ async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
     return template_id
 
 
+async def _when_shown(
+    calls: Calls, region: str, look: Callable[[], Awaitable[FoundTemplate | None]]
+) -> FoundTemplate | None:
+    """The template, once AWS shows it; None when it does not for longer than reads lag."""
+    deadline_s = calls.clock.monotonic_s() + OTHER_CREATE_S
+    while (known := await look()) is None and calls.clock.monotonic_s() < deadline_s:
+        await _pause(calls, region)
+    return known
+
+
+async def _pause(calls: Calls, region: str) -> None:
+    calls.emit(
+        events.Retrying(
+            region=region, operation="CreateLaunchTemplate", code=_NAME_TAKEN, attempt=1, wait_s=_LOOK_PAUSE_S
+        )
+    )
+    await calls.pause(_LOOK_PAUSE_S)
+
+
+async def _settle(calls: Calls, spec: ClusterSpec, site: Site, known: FoundTemplate, *, age_s: float) -> None:
+    """Wait for what whoever created the template makes next, until the template is so old.
+
+    A VPC that is not shown yet would be made a second time. Where the cluster has instances, all that has passed.
+    """
+    until_s = calls.clock.monotonic_s() + age_s - known.age.total_seconds()
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    while True:
+        if site.vpc_id is None:
+            site.found = await calls.read(
+                site.region, lambda: calls.cloud.network(site.region, key=key, value=value)
+            )
+        complete = site.found is not None and site.found.group_id is not None and age_s == SETTLED_S
+        if site.known or complete or calls.clock.monotonic_s() >= until_s:
+            return
+        await _pause(calls, site.region)
+
+
+async def _count_others(calls: Calls, spec: ClusterSpec, site: Site) -> None:
+    """What another create has launched since the survey counts as launched: it is the same cluster."""
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    instances = await calls.read(
+        site.region, lambda: calls.cloud.instances(site.region, key=key, value=value)
+    )
+    others = launched_of(instance for instance in instances if instance.id not in site.known)
+    if others:
+        site.results.append(FleetResult("", launched=others))
+
+
 async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequence[str]) -> Network:
     key, value = spec.naming.tag_key, spec.naming.tag_value
     zones = site.market.zones
@@ -181,6 +262,8 @@ async def _network(calls: Calls, spec: ClusterSpec, site: Site, *, cidrs: Sequen
         )
         start = replace(start, subnets=site.subnets)
         zones = tuple(zone for zone in zones if zone in start.subnets)
+    elif site.found is not None:
+        start = site.found
     elif any(found.kind in _NETWORK_KINDS for found in site.tagged):
         start = await calls.read(site.region, lambda: calls.cloud.network(site.region, key=key, value=value))
     builder = NetworkBuilder(calls, site.region, spec.naming, cidrs=cidrs, own=site.vpc_id is None)

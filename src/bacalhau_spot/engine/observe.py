@@ -17,7 +17,7 @@ from bacalhau_spot.engine.calls import problem_of
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
@@ -102,17 +102,19 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
     )
 
 
-async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+async def survey(
+    calls: Calls, naming: Naming, *, regions: Sequence[str], counted: Collection[str] = ()
+) -> Survey:
     """Everything with the cluster's tag in `regions`: one call a region, and one more where there is anything of ours.
 
     The index of tags is AWS's secondary one and promises no order: it may show a fleet before its instances. So what runs is
-    counted by DescribeInstances wherever something carries the tag.
+    counted by DescribeInstances wherever something carries the tag, and in any case in the regions `counted`.
     """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
         tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
-        if not tagged:
+        if not tagged and region not in counted:
             return tagged, ()
         return tagged, await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 

@@ -71,7 +71,13 @@ async def prepare(
     here = await standing(calls)
     check_regions(spec, here.regions)
     seen, address = await asyncio.gather(
-        survey(calls, spec.naming, regions=enabled(here.regions)), _address(spec, caller_address)
+        survey(
+            calls,
+            spec.naming,
+            regions=enabled(here.regions),
+            counted=frozenset(region.name for region in spec.regions),
+        ),
+        _address(spec, caller_address),
     )
     choices: tuple[Choice, ...] = ()
     remarks: tuple[str, ...] = ()
