@@ -417,6 +417,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     """`LauncherLives` and `HeldByAnother`: an instance that would be replaced is not ended, and keeps what it uses."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
+    kept = maintained(sandbox)
     sandbox.world.settings.faults = [{"match": "DeleteFleets", "code": "OperationNotPermitted"}]
     done = program("destroy", "--yes")
     assert done.code == 4
@@ -424,7 +425,28 @@ def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
     assert "also: something of ours is used by something that stays (HeldByAnother)" in done.stderr
     assert "explain not-permitted" in done.stderr
     assert done.stdout.index("1 launch template") < done.stdout.index("left: ")
-    assert any(line.split()[1] == "instance" for line in sandbox.leftovers())
+    assert [line.split()[2] for line in sandbox.leftovers() if line.split()[1] == "instance"] == kept
+
+
+def maintained(sandbox: Any) -> list[str]:
+    """The instance of a fleet of ours that keeps its number, launched as the cluster's own instance is."""
+    ec2 = sandbox.client()
+    template = ec2.describe_launch_templates()["LaunchTemplates"][0]
+    model = ec2.describe_instances()["Reservations"][0]["Instances"][0]
+    version = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "$Latest"}
+    fleet = ec2.create_fleet(
+        Type="maintain",
+        LaunchTemplateConfigs=[
+            {
+                "LaunchTemplateSpecification": version,
+                "Overrides": [{key: model[key] for key in ("SubnetId", "InstanceType", "ImageId")}],
+            }
+        ],
+        TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+        TagSpecifications=[{"ResourceType": "fleet", "Tags": template["Tags"]}],
+    )
+    active = ec2.describe_fleet_instances(FleetId=fleet["FleetId"])["ActiveInstances"]
+    return [one["InstanceId"] for one in active]
 
 
 @pytest.mark.parametrize("row", ORCHESTRATOR, ids=lambda row: row.code)

@@ -88,7 +88,7 @@ def _keeps(other: Thing, one: Thing) -> bool:
         or one.id in other.rules
         or one.dies_with == other.id
         or (one.kind == Kind.GATEWAY and other.id in one.uses and other.kind == Kind.VPC)
-        or (other.kind in LAUNCHERS and one.id in other.children)
+        or (other.kind in LAUNCHERS and other.relaunches and one.id in other.children)
     )
 
 

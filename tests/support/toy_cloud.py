@@ -143,6 +143,7 @@ class Toy:
             state=self._state(one),
             holders=tuple(sorted(vpcs or (self._users(one) if held else ()))),
             children=tuple(one.children),
+            relaunches=one.relaunches,
             kept=one.kept,
             protection=one.protection,
         )

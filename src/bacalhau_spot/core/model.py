@@ -349,8 +349,9 @@ class Resource:
     `kind` is AWS's name of its resource type (`vpc`, `launch-template` …). `handle` is what the delete call takes where
     that is not the id (a name, an address), `arn` what it is looked up by where AWS does not list it. `attached_to` names
     what must be undone first: a gateway's VPC, a route table's associations. `holders` are the ids of what uses it.
-    `children` are instances that it launched, tagged or not. `kept` says why it is never deleted, `protection` what must be
-    lifted first. `over`: it has ended and AWS still shows it, which matters for its children alone.
+    `children` are instances that it launched, tagged or not; `relaunches`: it replaces them when they end. `kept` says why
+    it is never deleted, `protection` what must be lifted first. `over`: it has ended and AWS still shows it, which matters
+    for its children alone.
     """
 
     kind: str
@@ -365,6 +366,7 @@ class Resource:
     arn: str = ""
     holders: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
+    relaunches: bool = False
     kept: str = ""
     protection: str = ""
     over: bool = False

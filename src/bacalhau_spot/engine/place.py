@@ -61,6 +61,7 @@ class Place:
         self.silent: tuple[Problem, ...] = ()
         self._blind: Mapping[str, Problem] = {}
         self._asked: set[Key] = set()
+        self._retried: set[Key] = set()
         self._went: set[Key] = set()  # after we began: with what it belongs to, if not by itself
         self._leaving_since_s: dict[Key, float] = {}
         self._children: set[str] = set()
@@ -173,6 +174,19 @@ class Place:
                     self._went.add((kind, resource_id))
                 self.calls.emit(events.Deleted(region=self.name, kind=kind, id=resource_id))
         self.left = now
+        self._retry_empty_launchers()
+
+    def _retry_empty_launchers(self) -> None:
+        """AWS refuses to delete a fleet with many instances as long as they live (EC2 API reference, DeleteFleets).
+
+        Once for each launcher: a refusal for another reason comes back.
+        """
+        instances = {one.id for one in self.left.values() if one.kind == Kind.INSTANCE}
+        for key in self._refusals.stuck - self._retried:
+            launcher = self.left.get(key)
+            if launcher is not None and launcher.children and instances.isdisjoint(launcher.children):
+                self._retried.add(key)
+                self._refusals.stuck.discard(key)
 
     async def delete_ready(self) -> bool:
         """Ask for everything whose turn it is; whether AWS took any of it. Raises Stopped, and CloudError that ends it all."""
@@ -257,8 +271,9 @@ class Place:
         return True
 
     def _relaunched(self, one: Resource) -> bool:
+        stuck = (self.left[key] for key in self._refusals.stuck if key in self.left)
         return one.kind == Kind.INSTANCE and any(
-            one.id in self.left[key].children for key in self._refusals.stuck if key in self.left
+            launcher.relaunches and one.id in launcher.children for launcher in stuck
         )
 
     def _stays(self, resource_id: str) -> bool:

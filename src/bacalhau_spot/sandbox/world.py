@@ -31,6 +31,9 @@ class Settings:
     read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
     refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
     tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
+    fleet_deletion_s: float = (
+        0.0  # a deleted fleet, its instances ended, stays `deleted_terminating` this long
+    )
     fleet_s: float = 0.0  # CreateFleet answers so much later than other calls
     iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
     checks_s: float = 30.0  # from running until the status checks are passed

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.sandbox.ec2 import fleets
 from sandbox.ec2.clusters import (
     AMI_PARAMETER,
     TAGS,
@@ -218,6 +219,36 @@ def test_deleting_an_instant_fleet_ends_its_instances(sandbox: Any) -> None:
     assert ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": ["fleet"]}])["Tags"] == []
     sandbox.clock.advance(5)
     assert ec2.describe_fleets(FleetIds=[fleet["FleetId"]])["Fleets"][0]["FleetState"] == "deleted"
+
+
+def test_an_instant_fleet_with_many_instances_is_not_deleted(
+    sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S7: "more than 1000 instances, the deletion request might fail. … first terminate most of the instances" (DeleteFleets)."""
+    assert fleets.DELETABLE_INSTANCES == 1000
+    monkeypatch.setattr(fleets, "DELETABLE_INSTANCES", 1)
+    ec2, net, template = prepare(sandbox)
+    fleet = build_fleet(ec2, template, overrides(net["subnets"]), 2)
+    ids = [fleet["FleetId"]]
+    answer = ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)
+    assert [one["Error"]["Code"] for one in answer["UnsuccessfulFleetDeletions"]] == ["unexpectedError"]
+    assert states(ec2, fleet_ids(fleet)) == {"pending"}
+    ec2.terminate_instances(InstanceIds=fleet_ids(fleet)[:1])
+    assert len(ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)["SuccessfulFleetDeletions"]) == 1
+
+
+def test_a_deleted_fleet_may_take_longer_than_its_instances(sandbox: Any) -> None:
+    """S6: fleets stay deleted_terminating for minutes to days (terraform-provider-aws#48836, runs-on#217)."""
+    sandbox.settings.fleet_deletion_s = 3600
+    ec2, net, template = prepare(sandbox)
+    fleet = build_fleet(ec2, template, overrides(net["subnets"]), 1)
+    ids = [fleet["FleetId"]]
+    ec2.delete_fleets(FleetIds=ids, TerminateInstances=True)
+    sandbox.clock.advance(1800)
+    assert ec2.describe_fleets(FleetIds=ids)["Fleets"][0]["FleetState"] == "deleted_terminating"
+    assert states(ec2, fleet_ids(fleet)) == {"terminated"}
+    sandbox.clock.advance(1802)
+    assert ec2.describe_fleets(FleetIds=ids)["Fleets"][0]["FleetState"] == "deleted"
 
 
 def test_at_most_twenty_five_instant_fleets_in_a_call(sandbox: Any) -> None:

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import Deletion
     from bacalhau_spot.cloud.session import Session
 
+# Of EC2's launchers only these replace an instance that has ended; an instant fleet, and a one-time request, launch once
+# (EC2 user guide, "EC2 Fleet request types", "Spot Instance request types").
+_MAINTAIN, _PERSISTENT = "maintain", "persistent"
+
 _FLEETS = Ec2Listing(
     Kind.FLEET,
     "describe_fleets",
@@ -36,7 +40,10 @@ _FLEETS = Ec2Listing(
     gone=frozenset({"deleted", "deleted_running", "deleted_terminating", "failed"}),
     parent=True,
     more=lambda row: {
-        "children": tuple(one for group in row.get("Instances") or () for one in group.get("InstanceIds", ()))
+        "children": tuple(
+            one for group in row.get("Instances") or () for one in group.get("InstanceIds", ())
+        ),
+        "relaunches": row.get("Type", _MAINTAIN) == _MAINTAIN,
     },
 )
 
@@ -82,6 +89,9 @@ _SPOT_FLEETS = Ec2Listing(
     state=lambda row: str(row.get("SpotFleetRequestState", "")),
     gone=frozenset({"cancelled", "cancelled_running", "cancelled_terminating", "failed"}),
     parent=True,
+    more=lambda row: {
+        "relaunches": (row.get("SpotFleetRequestConfig") or {}).get("Type", _MAINTAIN) == _MAINTAIN
+    },
 )
 
 
@@ -117,6 +127,7 @@ def _group(row: Row, region: str) -> Resource:
         tags=tags_of(row),
         created_at=row.get("CreatedTime"),
         children=tuple(one["InstanceId"] for one in row.get("Instances") or ()),
+        relaunches=True,
         protection="" if protection == "none" else "deletion protection",
     )
 
@@ -152,7 +163,10 @@ _REQUESTS = Ec2Listing(
     "SpotInstanceRequestId",
     gone=frozenset({"closed", "cancelled", "failed"}),
     parent=True,
-    more=lambda row: {"children": (row["InstanceId"],) if row.get("InstanceId") else ()},
+    more=lambda row: {
+        "children": (row["InstanceId"],) if row.get("InstanceId") else (),
+        "relaunches": row.get("Type") == _PERSISTENT,
+    },
 )
 
 _INSTANCES = Ec2Listing(

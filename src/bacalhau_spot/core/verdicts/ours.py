@@ -52,7 +52,8 @@ ROWS = {
         "launcher",
         Fault.CONFIG,
         Action.DONE,
-        "what starts an instance again (a fleet, a spot request or an Auto Scaling group) is left, and would start another",
+        "what replaces an instance that ends (a maintain fleet, a persistent spot request or an Auto Scaling group) is left, "
+        "and would start another",
         "remove what keeps the launcher first, which the report names; then run the same command again",
     ),
 }

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.request import Launch
 
 INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
+# AWS: with more instances "the deletion request might fail" (EC2 API reference, DeleteFleets).
+DELETABLE_INSTANCES = 1000
 _LEAST_PRICE_USD = 0.001
 INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
 UNFULFILLABLE = (
@@ -462,6 +464,9 @@ def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | 
         return "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"
     if fleet.type == "instant" and not ends:
         return "unexpectedError", "A fleet of type instant can only be deleted together with its instances."
+    running = sum(one.state in (machine.PENDING, machine.RUNNING) for one in fleet.instances)
+    if fleet.type == "instant" and running > DELETABLE_INSTANCES:
+        return "unexpectedError", "The fleet has too many instances to be deleted with them."
     return None
 
 
@@ -474,8 +479,12 @@ def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
         for one in alive:
             machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
             spot.close(region, one, status="instance-terminated-by-user")
-    region.forget_tags(fleet.id)
-    region.later(region.world.settings.terminate_s if ends else 0, lambda: _settle(fleet))
+    settings = region.world.settings
+    region.later(settings.terminate_s + settings.fleet_deletion_s if ends else 0, lambda: _settle(fleet))
+    if settings.fleet_deletion_s:
+        region.later(settings.fleet_deletion_s, lambda: region.forget_tags(fleet.id))
+    else:
+        region.forget_tags(fleet.id)
     return {"FleetId": fleet.id, "PreviousFleetState": before, "CurrentFleetState": fleet.state}
 
 
