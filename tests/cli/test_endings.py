@@ -69,7 +69,7 @@ def test_a_terminal_that_knows_ascii_only(program: Program) -> None:
     assert "h\\u00e4\\u00dflich..." in out
     code, out, err = run(program, "list", "--profile", "wrok", PYTHONIOENCODING="ascii:strict")
     assert code == 4
-    assert err.startswith("bacalhau-spot list - AWS\n")
+    assert err.startswith("bacalhau-spot list - not AWS: http")
 
 
 def test_a_call_that_hangs_does_not_keep_the_program(program: Program) -> None:

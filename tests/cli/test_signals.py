@@ -72,6 +72,9 @@ def slow(sandbox: Any) -> Any:
 
 
 def interrupted(sandbox: Any, program: Program, *, at: int, number: signal.Signals) -> tuple[int, str, str]:
+    # Another process fetches the archive itself, and there is none on this machine.
+    config = program.folder / "config.yaml"
+    config.write_text(config.read_text() + "  verify_archive: false\n")
     wire = Tripwire(sandbox.world, at=at, number=number)
     process = start(program, "create", "--yes")
     wire.process = process

@@ -17,13 +17,19 @@ import pytest
 
 from support.program import Program
 
-# Plain moto knows no Canonical parameters; it does know Amazon's.
+# Plain moto knows no Canonical parameters; it does know Amazon's. And it does not know VPC Block Public Access.
 IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
 SERVER = """
 import sys
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 import logging
+from moto.ec2.responses import EC2Response
+EC2Response.describe_vpc_block_public_access_options = lambda self: (
+    '<DescribeVpcBlockPublicAccessOptionsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>'
+    "<vpcBlockPublicAccessOptions><internetGatewayBlockMode>off</internetGatewayBlockMode></vpcBlockPublicAccessOptions>"
+    "</DescribeVpcBlockPublicAccessOptionsResponse>"
+)
 logging.getLogger("werkzeug").disabled = True
 server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
 print(server.port, flush=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bacalhau_spot.cloud.cleaning.blockers import service_of
+from bacalhau_spot.cloud.cleaning.blockers import _blocker, service_of
+from bacalhau_spot.cloud.cleaning.questions import interfaces
+from bacalhau_spot.core.receipt import A_SERVICE
 
 ELB = "arn:aws-cn:elasticloadbalancing:cn-north-1:1234"
 UUID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
@@ -31,6 +33,17 @@ UUID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
             "",
             "lambda delete-function --function-name resize-images",
         ),
+        # F22: descriptions recorded by cloud-custodian
+        (
+            "Network Interface for Transit Gateway Attachment tgw-attach-1",
+            "tgw-attach-1",
+            "ec2 delete-transit-gateway-vpc-attachment --transit-gateway-attachment-id tgw-attach-1",
+        ),
+        (
+            "AWS created network interface for directory d-1",
+            "",
+            "ds delete-directory --directory-id d-1",
+        ),
         ("RDSNetworkInterface", "", ""),
         ("", "", ""),
     ],
@@ -39,3 +52,20 @@ def test_a_services_interface_tells_whose_it_is(description: str, owner: str, co
     """What it belongs to, where that is EC2's own, and the command that deletes that; nothing where it does not say."""
     row = {"Description": description, "OwnerId": "1234", "RequesterManaged": True}
     assert service_of(row, "cn-north-1") == (owner, command)
+
+
+@pytest.mark.parametrize(
+    ("description", "service"),
+    [
+        ("RDSNetworkInterface", "RDS"),
+        ("arn:aws:ecs:us-east-1:1234:attachment/0a1b2c3d-0a1b", "ECS"),
+        ("aws-k8s-branch-eni", "EKS"),
+        (f"AWS Lambda VPC ENI: {UUID}", "Lambda"),
+    ],
+)
+def test_a_description_without_a_name_tells_the_service(description: str, service: str) -> None:
+    """F22: recorded by cloud-custodian; the interface itself cannot be deleted by hand, so no command is offered."""
+    row = {"NetworkInterfaceId": "eni-1", "Description": description, "InterfaceType": "interface"}
+    blocker = _blocker(interfaces("vpc-id"), row, "us-east-1", "vpc-1")
+    assert blocker.owner.startswith(f"{A_SERVICE} ({service}: ")
+    assert blocker.free == ""

@@ -187,13 +187,14 @@ def test_a_limit_below_every_price_is_said_beforehand() -> None:
     )
 
 
-def test_offers_come_cheapest_first_and_unpriced_last() -> None:
-    """The order in which they are shown and chosen from."""
+def test_offers_come_cheapest_first_without_the_unpriced() -> None:
+    """F5: a pool without a price beside others that have one is not sold as spot (karpenter-provider-aws#2243)."""
     pools = [("a", "z1"), ("b", "z1"), ("c", "z1")]
     prices = {("a", "z1"): Decimal(2), ("b", "z1"): Decimal(1)}
-    offers = offers_from(pools, {"c": (Arch.ARM64,)}, prices)
-    assert [offer.pool.type for offer in offers] == ["b", "a", "c"]
-    assert offers[2].arch is Arch.ARM64
+    offers = offers_from(pools, {"a": (Arch.ARM64,)}, prices)
+    assert [offer.pool.type for offer in offers] == ["b", "a"]
+    assert offers[1].arch is Arch.ARM64
+    assert [offer.pool.type for offer in offers_from(pools, {}, {})] == ["a", "b", "c"]
 
 
 def test_an_image_of_another_architecture_is_refused() -> None:

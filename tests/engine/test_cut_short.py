@@ -14,10 +14,11 @@ from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
 from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
-from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine import create, observe, sights, teardown
 from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.errors import ExitCode
@@ -142,16 +143,31 @@ def test_killed_and_created_while_reads_lag(cloud: Aws, sandbox: Any, at: int, l
     assert sandbox.leftovers() == before
 
 
-@pytest.mark.parametrize("at", [1, 3, 5, 9, 14, 19, 24])
-def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int) -> None:
-    """What was made a moment before is not shown yet: destroy looks again before it says that nothing is left."""
+@pytest.mark.parametrize("lag_s", [0.5, 4.0, 10.0])
+@pytest.mark.parametrize("at", [1, 5, 9, 14, 19])
+def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
+    """T3: what was created a moment before is not shown yet; two looks further apart than the lag decide."""
     before = sandbox.leftovers()
-    sandbox.world.settings.read_lag_s = 2.0
+    sandbox.world.settings.read_lag_s = lag_s
     die(cloud, sandbox, at=at, answered=True)
     gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE, [
         o for o in gone.outcomes if o.fate not in {"deleted", "already gone"}
     ]
+    assert sandbox.leftovers() == before
+
+
+@pytest.mark.parametrize("lag_s", [0.5, 4.0, 10.0])
+@pytest.mark.parametrize("at", [1, 9, 19])
+def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag_s: float) -> None:
+    """T3: nuke looked once, and found nothing at any lag."""
+    before = sandbox.leftovers()
+    sandbox.world.settings.read_lag_s = lag_s
+    die(cloud, sandbox, at=at, answered=True)
+    calls = calls_of(cloud, sandbox)
+    regions = [region.name for region in SPEC.regions]
+    gone = asyncio.run(nuke_resources(regions, True, calls=calls, scope=account_scope(SPEC.naming)))
+    assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
 

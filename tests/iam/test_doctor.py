@@ -186,6 +186,13 @@ CASES = [
     Case(C.CLOCK, F, "s ahead of AWS's; AWS refuses", "timedatectl", do="clock 400"),
     Case(C.CLOCK, W, "90 s behind AWS's", "timedatectl", do="clock -90"),
     Case(
+        C.CREATE,
+        F,
+        "budget",
+        "",
+        change=("[us-west-2]", "[us-west-2]\nbudget_usd_per_hour: 0.001"),
+    ),
+    Case(
         C.REGIONS,
         F,
         "1 of 2 configured",
@@ -460,7 +467,7 @@ def test_for_people(sandbox: Any, well: Program) -> None:
     assert "FAIL  permissions    1 action is not allowed" in done.stdout
     assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in done.stdout
     assert "1 failed" in done.stdout.splitlines()[-1]
-    assert "error: 1 of 14 checks failed: permissions\n" in done.stderr
+    assert "error: 1 of 15 checks failed: permissions\n" in done.stderr
     assert "ec2:CreateVpc" not in done.stderr  # said once
     assert "7f3a9c5e1b" not in done.stdout + done.stderr
 

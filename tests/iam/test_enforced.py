@@ -129,7 +129,7 @@ def another_cluster(user: Program, name: str) -> list[Document]:
 FIRST_USE = "iam:CreateServiceLinkedRole"
 WORDS = {FIRST_USE: "create-service-linked-role"}
 # A create does without, and says what it then does not know.
-SPARED = {"pricing:GetProducts"}
+SPARED = {"pricing:GetProducts", "ec2:DescribeVpcBlockPublicAccessOptions"}
 
 
 def create_names(sandbox: Any, user: Program) -> set[str]:

@@ -77,6 +77,10 @@ def destroy(
     orchestrator = call.orchestrator()
     with call.engine(spec) as running:
         here, found = running.look(_look(running.calls, search))
+        if found.empty:
+            call.talk(views.looking_again_view(sights.LAG_S))
+            regions = observe.enabled(here.regions)
+            found = running.look(sights.look_after_lag(running.calls, search, found, regions=regions))
         doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
             doomed,

@@ -24,7 +24,7 @@ from bacalhau_spot.core.teardown import GLOBAL
 from bacalhau_spot.engine import nuke as engine
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import Search, look
+from bacalhau_spot.engine.sights import LAG_S, Search, look, look_after_lag
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.words import plural
@@ -120,7 +120,8 @@ class _Nuke:
     def run(self, *, force: bool, dry_run: bool) -> Result:
         here = self._running.look(observe.standing(self._running.calls))
         regions = self._regions(here)
-        found, sights, terms = self._running.look(self._find(here, regions))
+        sights = self._sights(regions)
+        found, terms = self._running.look(self._find(here, sights, regions))
         view = views.nuke_preview_view(found)
         if self._choice.plan_out is not None:
             planfile.write(
@@ -150,9 +151,17 @@ class _Nuke:
             )
         return wanted
 
-    async def _find(self, here: Standing, regions: Sequence[str]) -> tuple[Found, Sights, Terms]:
+    def _sights(self, regions: Sequence[str]) -> Sights:
+        """What there is. That there is nothing takes two looks."""
+        calls, search = self._running.calls, Search(self._scope)
+        sights = self._running.look(look(calls, search, regions=regions))
+        if not sights.empty or self._choice.adopt:
+            return sights
+        self._call.talk(views.looking_again_view(LAG_S))
+        return self._running.look(look_after_lag(calls, search, sights, regions=regions))
+
+    async def _find(self, here: Standing, sights: Sights, regions: Sequence[str]) -> tuple[Found, Terms]:
         calls = self._running.calls
-        sights = await look(calls, Search(self._scope), regions=regions)
         foundlings = await engine.find_foundlings(calls, self._choice.adopt, regions=regions)
         lost = [one for one in self._choice.adopt if one not in foundlings]
         if lost:
@@ -185,7 +194,7 @@ class _Nuke:
             left_out=self._left_out(here, regions),
             lift=self._choice.disable_protection,
         )
-        return found, sights, terms
+        return found, terms
 
     @staticmethod
     def _left_out(here: Standing, regions: Sequence[str]) -> tuple[str, ...]:

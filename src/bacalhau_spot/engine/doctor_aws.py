@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.memory import Memory
 
 # After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
+_REGION_REFUSES = (
+    "token-not-valid-in-region"  # the verdict's name: the region's trouble, and no question of permission
+)
 _NO_ANSWER = frozenset({Fault.CREDENTIALS, Fault.THROTTLED, Fault.NETWORK, Fault.AWS, Fault.UNKNOWN})
 
 _AWS = (
@@ -251,8 +254,11 @@ async def _dry_runs(
 
     async def one(region: str, action: str) -> None:
         refused = await calls.read(region, partial(calls.cloud.may_make, region, action, tags=tags))
-        fault = None if refused is None else judge(refused.code).fault
-        if refused is not None and fault is Fault.PERMISSION:
+        verdict = None if refused is None else judge(refused.code)
+        fault = None if verdict is None else verdict.fault
+        if refused is not None and verdict is not None and verdict.name == _REGION_REFUSES:
+            doubtful.setdefault(action, said_by(problem_of(refused)))
+        elif refused is not None and fault is Fault.PERMISSION:
             missing.setdefault(action, f"in {region}: {refused.code}")
         elif refused is not None and fault in _NO_ANSWER:
             doubtful.setdefault(action, said_by(problem_of(refused)))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.engine.calls import Calls
 
+# Reads may lag behind what was created (EC2 API reference, "Eventual consistency", which names no bound). Absence is
+# concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a look takes a moment.
+LAG_S = 12.0
 _LAUNCHERS = (Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET, Kind.SPOT_REQUEST)
 _MADE = frozenset(row.kind for row in TABLE if row.made)
 INDEX = "resourcegroupstaggingapi"
@@ -66,6 +69,11 @@ class Sights:
     by_region: Mapping[str, Sight] = field(default_factory=dict)
     dark: tuple[Problem, ...] = ()
     at_s: float = 0.0
+    settled_s: float = 0.0  # what was created before the first look is shown from then on
+
+    @property
+    def empty(self) -> bool:
+        return all(sight.empty for sight in self.by_region.values())
 
     @property
     def known(self) -> tuple[Resource, ...]:
@@ -107,7 +115,13 @@ async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sight
 
     at_s = calls.clock.monotonic_s()
     sights, dark = await everywhere((*regions, GLOBAL), one)
-    return Sights(by_region=sights, dark=dark, at_s=at_s)
+    return Sights(by_region=sights, dark=dark, at_s=at_s, settled_s=at_s + LAG_S)
+
+
+async def look_after_lag(calls: Calls, search: Search, first: Sights, *, regions: Sequence[str]) -> Sights:
+    """A second look, which may show what was created moments before the first. Raises CloudError as `look`; Stopped."""
+    await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
+    return replace(await look(calls, search, regions=regions), settled_s=first.settled_s)
 
 
 async def look_into(

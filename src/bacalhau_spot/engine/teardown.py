@@ -8,6 +8,7 @@ that were clear before: somebody may have made something in them while the other
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,15 @@ async def teardown(
     doing = [place for name, place in places.items() if place.left or place.unknown or name in search.closely]
     while True:
         await asyncio.gather(*(_guarded(calls, place, partial(_clear, place, deadline_s)) for place in doing))
+        if calls.clock.monotonic_s() < sights.settled_s:
+            # What was created just before our first look may be anywhere, also where nothing was shown.
+            await _wait_for_lag(calls, sights.settled_s)
+            doing = await _news(calls, tuple(places.values()), since_s=sights.settled_s)
+            if doing and calls.clock.monotonic_s() < deadline_s:
+                continue
         if last is not None and not sights.dark and not any(p.left or p.trouble for p in places.values()):
             await _guarded(calls, last, partial(_clear, last, deadline_s))
-        doing = await _news(calls, tuple(places.values()))
+        doing = await _news(calls, tuple(places.values()), since_s=sights.settled_s)
         if not doing or calls.clock.monotonic_s() >= deadline_s:
             break
     every = (*places.values(), *filter(None, (last,)))
@@ -96,15 +103,21 @@ async def _guarded(calls: Calls, place: Place, part: Callable[[], Awaitable[None
         place.trouble = calls.mistake(error, region=place.name)
 
 
-async def _news(calls: Calls, places: Sequence[Place]) -> list[Place]:
+async def _wait_for_lag(calls: Calls, until_s: float) -> None:
+    with contextlib.suppress(Stopped):  # what follows sees it, too
+        await calls.pause(until_s - calls.clock.monotonic_s())
+
+
+async def _news(calls: Calls, places: Sequence[Place], *, since_s: float) -> list[Place]:
     """Where something of ours is that can still go: it was born in a region that was clear, while another was not.
 
-    A look that was taken a moment ago counts.
+    A look that was taken a moment ago counts, if it was taken after `since_s`.
     """
     if calls.stop.is_set:
         return []
     now_s = calls.clock.monotonic_s()
-    old = [one for one in places if one.trouble is None and now_s - one.looked_at_s > FRESH_S]
+    fresh_s = max(since_s, now_s - FRESH_S)
+    old = [one for one in places if one.trouble is None and one.looked_at_s < fresh_s]
     await asyncio.gather(*(_guarded(calls, place, place.look) for place in old))
     return [place for place in old if place.trouble is None and not place.only_stuck]
 

@@ -35,6 +35,14 @@ _SERVICES = (
     ),
     (r"ELB (\S+)", "elb delete-load-balancer --load-balancer-name {0}"),
     (r"EFS mount target for \S+ \((fsmt-\w+)\)", "efs delete-mount-target --mount-target-id {0}"),
+    (
+        r"Network Interface for Transit Gateway Attachment (tgw-attach-\w+)",
+        "ec2 delete-transit-gateway-vpc-attachment --transit-gateway-attachment-id {0}",
+    ),
+    (
+        r"AWS created network interface for directory (d-\w+)",
+        "ds delete-directory --directory-id {0}",
+    ),
     (r"AWS Lambda VPC ENI-(.+)-[0-9a-f]{8}-[0-9a-f-]{27}", "lambda delete-function --function-name {0}"),
 )
 
@@ -135,7 +143,7 @@ def _blocker(question: Question, row: Row, region: str, value: str) -> Blocker:
     free, owner_id = question.free.format(id=own_id, value=value, region=region), instance
     if instance:
         free = f"ec2 terminate-instances --instance-ids {instance}"
-    elif _of_a_service(row):
+    elif _of_a_service(row) or _of_what(str(row.get("Description", ""))):
         owner_id, free = service_of(row, region)
     return Blocker(
         kind=question.kind,
@@ -169,8 +177,24 @@ def _partition(region: str) -> str:
     return next((f"aws-{one}" for one in ("cn", "us-gov") if region.startswith(f"{one}-")), "aws")
 
 
+# Descriptions that name a service and nothing of its that could be deleted (recorded answers of cloud-custodian).
+_NAMELESS = (
+    (r"RDSNetworkInterface", "RDS: a database instance or proxy in this subnet"),
+    (r"arn:aws[\w-]*:ecs:[\w-]+:\d+:attachment/[\w-]+", "ECS: a task in this subnet"),
+    (r"aws-k8s-branch-eni", "EKS: a pod in this subnet"),
+    (r"AWS Lambda VPC ENI: \S+", "Lambda: a function in this subnet"),
+)
+
+
+def _of_what(description: str) -> str:
+    return next((words for pattern, words in _NAMELESS if re.fullmatch(pattern, description)), "")
+
+
 def _owner(row: Row) -> str:
     """Whose it is, as far as AWS shows."""
+    words = _of_what(str(row.get("Description", "")))
+    if words:
+        return f"{A_SERVICE} ({words})"
     if _of_a_service(row):
         parts = (row.get("InterfaceType"), row.get("RequesterId"), row.get("Description"))
         return f"{A_SERVICE} ({', '.join(str(part) for part in parts if part)})"

@@ -6,6 +6,7 @@ they name candidates, and kinds that we do not know; whether a resource is there
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.port import TaggedId
@@ -34,7 +35,8 @@ _ARNS: dict[tuple[str, str], tuple[Kind, bool]] = {
     ("iam", "role"): (Kind.ROLE, False),
     ("iam", "policy"): (Kind.POLICY, False),
 }
-# Their ARNs name the resource alone, without its type.
+# Their ARNs name the resource alone, without its type. More than the name (a topic's subscription, S3's access points) is
+# something else (Service Authorization Reference, "Resource types defined by" Amazon S3, SNS, SQS).
 _TYPELESS = frozenset({"sqs", "sns", "s3"})
 
 
@@ -64,22 +66,26 @@ async def beside_ec2(session: Session, region: str, scope: Scope) -> tuple[Tagge
     return tuple(
         kind_of(row["ResourceARN"])
         for row in reply.get("ResourceTagMappingList", ())
-        if scope.takes(tags_of(row)) and row["ResourceARN"].split(":")[2] != "ec2"
+        if scope.takes(tags_of(row)) and not _of_ec2(row["ResourceARN"])
     )
+
+
+def _of_ec2(arn: str) -> bool:
+    return arn.split(":")[2:3] == ["ec2"]
 
 
 def kind_of(arn: str) -> TaggedId:
     """An ARN in our words; a kind that we do not know keeps AWS's (`lambda:function`), and its whole ARN as id."""
-    _, _, service, _, _, rest = arn.split(":", 5)
-    name = rest.replace(":", "/", 1) if ":" in rest and "/" not in rest.split(":", 1)[0] else rest
-    kind = "" if service in _TYPELESS else name.split("/", 1)[0]
-    if (service, kind) not in _ARNS:
-        return TaggedId(kind=f"{service}:{kind}" if kind else service, id=arn)
+    _, _, service, _, _, rest = (*arn.split(":", 5), *[""] * 5)[:6]
+    parts = re.split("[:/]", rest, maxsplit=1)
+    typeless = service in _TYPELESS and len(parts) == 1
+    kind, name = ("", rest) if typeless or len(parts) == 1 else (parts[0], parts[1])
+    if (service, kind) not in _ARNS or not name.strip("/"):
+        return TaggedId(kind=":".join(filter(None, (service, kind))) or "unknown", id=arn)
     ours, whole = _ARNS[service, kind]
     if whole:
         return TaggedId(kind=ours.value, id=arn)
-    last = name.split("/", 1)[1]
     # A parameter with a path begins with a slash, which the ARN swallows; IAM's names have their path before them.
     if ours is Kind.PARAMETER:
-        return TaggedId(kind=ours.value, id=f"/{last}" if "/" in last else last)
-    return TaggedId(kind=ours.value, id=last.rsplit("/", 1)[-1])
+        return TaggedId(kind=ours.value, id=f"/{name}" if "/" in name else name)
+    return TaggedId(kind=ours.value, id=name.rsplit("/", 1)[-1])

@@ -21,7 +21,11 @@ from bacalhau_spot.ui.views.reach import (
 )
 from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
-from bacalhau_spot.ui.views.teardown import teardown_preview_view, teardown_receipt_view
+from bacalhau_spot.ui.views.teardown import (
+    looking_again_view,
+    teardown_preview_view,
+    teardown_receipt_view,
+)
 from bacalhau_spot.ui.views.text import (
     config_view,
     json_text,
@@ -44,6 +48,7 @@ __all__ = [
     "from_problems",
     "json_text",
     "listing_view",
+    "looking_again_view",
     "menu_view",
     "note",
     "nuke_preview_view",

@@ -112,6 +112,14 @@ def _silent(problems: Sequence[Problem]) -> list[Said]:
 _ONE_BY_ONE = 10
 
 
+def looking_again_view(lag_s: float) -> RenderableType:
+    """Why nothing happens for some seconds."""
+    return Said(
+        f"nothing is shown yet; looking again in {lag_s:.0f} s, because AWS may show new resources late",
+        style="dim",
+    )
+
+
 def _left(receipt: TeardownReceipt) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
     left = [one for one in receipt.outcomes if one.fate in {Fate.FAILED, Fate.BLOCKED, Fate.LEFT}]
