@@ -19,6 +19,7 @@ import urllib3.exceptions
 
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS
 from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
+from bacalhau_spot.errors import UserError
 from bacalhau_spot.sandbox.ec2 import places
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
 from bacalhau_spot.ui.pages import topic_of
