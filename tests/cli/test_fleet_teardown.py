@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import fleets
+from bacalhau_spot.sandbox.ec2 import fleets, machine
 from support.program import Program
 
 
@@ -66,3 +67,20 @@ def test_a_fleet_that_hangs_in_deletion_is_deleted(sandbox: Any, cluster: Progra
     assert sandbox.clock.now() - before_s < 600
     assert cluster("destroy", "--yes").code == 0
     assert cluster("create", "--yes").code == 0
+
+
+@pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
+def test_a_region_with_many_dead_members_is_seen_and_deleted(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """F4: the record of an instant fleet names them all; over 200 filter values EC2 answers FilterLimitExceeded."""
+    fleet = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets.values()))
+    pool = next(pool for pool in fleet.pools if pool.made)
+    dead: list[Any] = [
+        SimpleNamespace(id=f"i-{number:017x}", type=pool.made[0].type, state=machine.TERMINATED, alive=False)
+        for number in range(300)
+    ]
+    pool.made = [*pool.made, *dead]
+    done = cluster(*command)
+    assert done.code == 0, done.stdout + done.stderr
+    assert left(sandbox) == set()

@@ -81,6 +81,12 @@ def destroy(
             call.talk(views.looking_again_view(sights.LAG_S))
             regions = observe.enabled(here.regions)
             found = running.look(sights.look_after_lag(running.calls, search, found, regions=regions))
+        others: tuple[str, ...] = ()
+        if found.empty:
+            clusters = running.look(
+                observe.other_clusters(running.calls, naming, regions=observe.enabled(here.regions))
+            )
+            others = views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command="destroy")
         doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
             doomed,
@@ -91,7 +97,7 @@ def destroy(
             silent=found.silent,
         )
         if dry_run:
-            return _looked(call, found, view=preview)
+            return _looked(call, found, view=preview, warnings=others)
         if doomed:
             call.talk(preview)
             _agree(call, doomed, identity=here.identity, cluster=naming.tag_value, agreed=yes)
@@ -116,7 +122,7 @@ def destroy(
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
     audit.ended(receipt)
-    late = (*call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
+    late = (*others, *call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
     return _done(call, receipt, forgotten, naming=naming, warnings=(*late, *views.still_listed(forgotten)))
 
 
@@ -156,7 +162,7 @@ def _done(
     )
 
 
-def _looked(call: Invocation, found: Sights, *, view: RenderableType) -> Result:
+def _looked(call: Invocation, found: Sights, *, view: RenderableType, warnings: tuple[str, ...]) -> Result:
     return Result(
         "destroy",
         view=view,
@@ -166,6 +172,8 @@ def _looked(call: Invocation, found: Sights, *, view: RenderableType) -> Result:
         },
         errors=call.errors_of(found.unseen),
         exit_code=call.blind(found.unseen),
+        warnings=warnings,
+        late_warnings=warnings,
     )
 
 

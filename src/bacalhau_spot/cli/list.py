@@ -50,6 +50,11 @@ def list_(
     naming = call.naming(cluster)
     with call.engine() as running:
         here, found = running.look(_listing(running.calls, naming, regions=region))
+        others: tuple[str, ...] = ()
+        if not found.instances:
+            where = observe.chosen(here.regions, region or ())
+            clusters = running.look(observe.other_clusters(running.calls, naming, regions=where))
+            others = views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command="list")
     # A log that cannot be written to keeps nobody from looking.
     noting.note_ends(call, here.identity, cluster=naming.tag_value, ended=ended_lives(found.instances))
     chosen = _filtered(found, states=state, show_all=show_all)
@@ -61,6 +66,8 @@ def list_(
         data=jsonout.listing_data(chosen),
         exit_code=found.exit_code,
         errors=call.errors_of(found.unseen, exit_code=found.exit_code),
+        warnings=others,
+        late_warnings=others,
     )
 
 

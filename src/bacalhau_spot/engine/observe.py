@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,7 +11,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.checkup import region_advice
 from bacalhau_spot.core.model import Resource, State
 from bacalhau_spot.core.receipt import Listing
-from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of
@@ -124,6 +125,23 @@ async def survey(
         instances=tuple(instance for _, instances in answers.values() for instance in instances),
         unseen=unseen,
     )
+
+
+async def other_clusters(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
+    """The instances of each other cluster under our tag key with our creator's mark; regions that refuse are left out."""
+    scope = account_scope(naming)
+
+    async def ask(region: str) -> Sequence[Resource]:
+        return await calls.read(region, lambda: calls.cloud.find(region, Kind.INSTANCE, scope))
+
+    answers, _ = await everywhere(regions, ask)
+    names = (
+        instance.tags.get(naming.tag_key, "")
+        for instances in answers.values()
+        for instance in instances
+        if instance.state not in {State.SHUTTING_DOWN, State.TERMINATED}
+    )
+    return {name: count for name, count in sorted(Counter(names).items()) if name != naming.tag_value}
 
 
 async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:

@@ -23,6 +23,7 @@ from bacalhau_spot.ui.views.receipt import create_receipt_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import (
     looking_again_view,
+    other_cluster_warnings,
     teardown_preview_view,
     teardown_receipt_view,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "nuke_preview_view",
     "offers_view",
     "order_view",
+    "other_cluster_warnings",
     "over_budget",
     "pages_view",
     "plan_view",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
 from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from rich.console import RenderableType
 
@@ -110,6 +111,15 @@ def _silent(problems: Sequence[Problem]) -> list[Said]:
 
 
 _ONE_BY_ONE = 10
+
+
+def other_cluster_warnings(clusters: Mapping[str, int], *, tag_key: str, command: str) -> tuple[str, ...]:
+    """One for each cluster that is not the one asked for, with the command that takes it instead."""
+    return tuple(
+        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; "
+        f"`bacalhau-spot {command} --cluster {shlex.quote(name)}`"
+        for name, count in clusters.items()
+    )
 
 
 def looking_again_view(lag_s: float) -> RenderableType:
