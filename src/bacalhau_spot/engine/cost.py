@@ -12,7 +12,7 @@ from bacalhau_spot.core.cost_report import CostReport
 from bacalhau_spot.core.lives import Seen, lives_of
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.engine.observe import everywhere
+from bacalhau_spot.engine.observe import check_permitted, everywhere
 from bacalhau_spot.engine.prices import HISTORY_DAYS, history, rates
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ async def lived(
 ) -> Lived:
     """Look into all `regions`. Raises CloudError when the credentials are refused."""
     answers, unseen = await everywhere(regions, lambda region: _look(calls, naming, region))
+    check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
     seen = Seen(
         instances=tuple(one for found in answers.values() for one in found.instances),

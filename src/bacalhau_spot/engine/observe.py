@@ -164,6 +164,7 @@ async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions
         return instances, tuple(found for found in tagged if found.id not in over)
 
     answers, unseen = await everywhere(regions, one)
+    check_permitted(answers, unseen)
     return Listing(
         cluster=cluster,
         instances=tuple(instance for instances, _ in answers.values() for instance in instances),
@@ -185,6 +186,20 @@ async def _over(calls: Calls, region: str, *, key: str, value: str) -> frozenset
     except CloudError:
         return frozenset()
     return frozenset(request.id for request in requests if request.state in _OVER)
+
+
+def check_permitted(answers: Mapping[str, object], unseen: Sequence[Problem]) -> None:
+    """Raises CloudError when no region answered because the caller may not ask: one error, and no empty list."""
+    if answers or len(unseen) < 2 or any(judge(one.code).fault is not Fault.PERMISSION for one in unseen):  # noqa: PLR2004 - several
+        return
+    first = min(unseen, key=lambda one: (one.operation, one.region))
+    raise CloudError(
+        first.code,
+        first.message,
+        operation=first.operation,
+        region=f"all {len(unseen)} regions",
+        request_id=first.request_id,
+    )
 
 
 async def everywhere(

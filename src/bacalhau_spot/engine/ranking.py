@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
 
+# Service Quotas is throttled early, and is worth no long wait: everything else is known without it (dstack#2777).
+QUOTA_WAIT_S = 10.0
 _WHAT = "placement-scores"
 _FRESH = timedelta(minutes=30)
 # When AWS will not answer a new question: an answer of today is better than none.
@@ -52,7 +54,8 @@ async def headrooms(calls: Calls, region: str, infos: Mapping[str, TypeInfo]) ->
 
 
 async def _limit(calls: Calls, region: str, quota: SpotQuota) -> int | None:
-    return await calls.read(region, partial(calls.cloud.quota, region, service=SERVICE, code=quota.code))
+    look = partial(calls.cloud.quota, region, service=SERVICE, code=quota.code)
+    return await calls.read(region, look, within_s=QUOTA_WAIT_S)
 
 
 @dataclass(frozen=True, slots=True)

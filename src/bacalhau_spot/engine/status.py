@@ -12,7 +12,7 @@ from bacalhau_spot.core.evidence import Asked, spot_status
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.status import Sight, member_of, needs_console
 from bacalhau_spot.engine.calls import problem_of
-from bacalhau_spot.engine.observe import everywhere
+from bacalhau_spot.engine.observe import check_permitted, everywhere
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ async def look(
         return await _region(calls, naming, region)
 
     (seen, unseen), word = await asyncio.gather(everywhere(regions, one), _ask(orchestrator))
+    check_permitted(seen, unseen)
     instances = tuple(instance for region in seen.values() for instance in region.instances)
     boots, mute = await _consoles(calls, instances, word)
     return Sight(

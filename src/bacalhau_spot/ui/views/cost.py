@@ -157,7 +157,10 @@ def gaps(report: CostReport) -> list[str]:
     )
     log = "this machine's audit log does not know" if report.log else "no audit log here knows"
     lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
-    lines.append("data transfer, logs, snapshots, taxes, credits and discounts")
+    lines.append(
+        "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
+        "logs, snapshots, taxes, discounts"
+    )
     return lines
 
 

@@ -1,0 +1,32 @@
+"""What every region refuses to the caller is one error, and never an empty list."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.program import Program
+
+
+@pytest.mark.parametrize("command", ["list", "status", "cost"])
+def test_a_denial_in_every_region_is_one_error(sandbox: Any, program: Program, command: str) -> None:
+    """C2: `no instances of bad in 0 regions`, seventeen names twice, and exit 5."""
+    sandbox.settings.deny = ["ec2:DescribeInstances", "ec2:DescribeTags"]
+    done = program(command)
+    assert done.code == 4, done.stderr
+    assert "in 0 regions" not in done.stdout + done.stderr
+    assert "all 6 regions" in done.stderr
+    assert "us-west-2" not in done.stderr
+
+
+def test_a_throttled_service_quotas_keeps_nobody_waiting(sandbox: Any, program: Program) -> None:
+    """Complaint 14: a throttled Service Quotas made `offers` silent for a minute (dstack#2777)."""
+    sandbox.settings.faults = [{"match": "servicequotas:*", "code": "ThrottlingException"}]
+    begun = sandbox.clock.now()
+    done = program("offers", "--region", "us-east-1")
+    assert done.code == 0, done.stderr
+    assert sandbox.clock.now() - begun < 30
+    assert (
+        "GetServiceQuota" in done.stdout + done.stderr or "ThrottlingException" in done.stdout + done.stderr
+    )
