@@ -27,6 +27,4 @@ def test_a_throttled_service_quotas_keeps_nobody_waiting(sandbox: Any, program: 
     done = program("offers", "--region", "us-east-1")
     assert done.code == 0, done.stderr
     assert sandbox.clock.now() - begun < 30
-    assert (
-        "GetServiceQuota" in done.stdout + done.stderr or "ThrottlingException" in done.stdout + done.stderr
-    )
+    assert "(too many calls)" in done.stdout
