@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli import noting
+from bacalhau_spot.cli import noting, other_clusters
 from bacalhau_spot.cli.common import NO_ROWS_SAID, Cluster, Tabular
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.options import moment
@@ -55,8 +55,13 @@ def cost(
     with call.engine() as running:
         look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
         here, report = running.look(look)
+        others: tuple[str, ...] = ()
+        if not report.charges:
+            enabled = observe.enabled(here.regions)
+            others = other_clusters.warnings(running, naming, regions=enabled, command="cost")
     ended = [life for life in report.lives.lives if life.id not in report.lives.unknown_ends]
     late = (
+        *others,
         *noting.log_trouble(call, here.identity, cluster=report.cluster),
         *noting.note_ends(call, here.identity, cluster=report.cluster, ended=ended),
     )

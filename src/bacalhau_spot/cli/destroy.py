@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli import other_clusters
 from bacalhau_spot.cli.audit import Audit
 from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common, Yes
 from bacalhau_spot.cli.invocation import Invocation
@@ -83,10 +84,8 @@ def destroy(
             found = running.look(sights.look_after_lag(running.calls, search, found, regions=regions))
         others: tuple[str, ...] = ()
         if found.empty:
-            clusters = running.look(
-                observe.other_clusters(running.calls, naming, regions=observe.enabled(here.regions))
-            )
-            others = views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command="destroy")
+            enabled = observe.enabled(here.regions)
+            others = other_clusters.warnings(running, naming, regions=enabled, command="destroy")
         doomed = [one for one in found.known if not one.kept]
         preview = views.teardown_preview_view(
             doomed,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli import noting
+from bacalhau_spot.cli import noting, other_clusters
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
@@ -53,8 +53,7 @@ def list_(
         others: tuple[str, ...] = ()
         if not found.instances:
             where = observe.chosen(here.regions, region or ())
-            clusters = running.look(observe.other_clusters(running.calls, naming, regions=where))
-            others = views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command="list")
+            others = other_clusters.warnings(running, naming, regions=where, command="list")
     # A log that cannot be written to keeps nobody from looking.
     noting.note_ends(call, here.identity, cluster=naming.tag_value, ended=ended_lives(found.instances))
     chosen = _filtered(found, states=state, show_all=show_all)

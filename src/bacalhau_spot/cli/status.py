@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from bacalhau_spot.cli import noting
+from bacalhau_spot.cli import noting, other_clusters
 from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
 from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.invocation import Invocation
@@ -72,7 +72,8 @@ def status(
         return _watch(call, one, interval_s=interval)
     with call.engine() as running:
         found = one.now(running)
-    return _result(call, found)
+        others = one.other_clusters(running) if not found.nodes else ()
+    return _result(call, found, warnings=others)
 
 
 class _Look:
@@ -88,6 +89,13 @@ class _Look:
         self._only = regions
         self._orchestrator = call.orchestrator()
         self._here: Standing | None = None
+
+    def other_clusters(self, running: Engine) -> tuple[str, ...]:
+        """What else there is under the tag key, for a cluster that has no nodes. Follows a look."""
+        if self._here is None:
+            return ()
+        reachable = observe.chosen(self._here.regions, self._only)
+        return other_clusters.warnings(running, self.naming, regions=reachable, command="status")
 
     def now(self, running: Engine) -> Status:
         """Raises CloudError, and UserError for a region that the account has not."""
@@ -115,13 +123,15 @@ class _Look:
         )
 
 
-def _result(call: Invocation, found: Status) -> Result:
+def _result(call: Invocation, found: Status, *, warnings: tuple[str, ...] = ()) -> Result:
     return Result(
         "status",
         view=views.status_view(found, wide=call.common.output == "wide"),
         data=jsonout.status_data(found),
         exit_code=found.exit_code,
         errors=call.errors_of(found.dim, exit_code=found.exit_code),
+        warnings=warnings,
+        late_warnings=warnings,
     )
 
 

@@ -1,0 +1,20 @@
+"""What a command that finds nothing of its own cluster says of the others: a renamed cluster is not forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.engine import observe
+from bacalhau_spot.ui import views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.core.model import Naming
+
+
+def warnings(running: Engine, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
+    """One for each other cluster under the tag key, with the command that takes it. One call a region."""
+    clusters = running.look(observe.other_clusters(running.calls, naming, regions=regions))
+    return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)
