@@ -59,6 +59,12 @@ def an_interface_in_our_subnet(scene: Scene) -> str:
     return scene.interface()
 
 
+def an_elastic_ip_on_an_interface_in_our_subnet(scene: Scene) -> str:
+    address = scene.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    scene.ec2.associate_address(AllocationId=address, NetworkInterfaceId=scene.interface())
+    return str(address)
+
+
 def an_instance_in_our_subnet(scene: Scene) -> str:
     return scene.instance(SubnetId=scene.ours.subnet)
 
@@ -229,6 +235,7 @@ def a_role_whose_boundary_is_our_policy(scene: Scene) -> str:
 
 IN_OUR_NETWORK = (
     an_interface_in_our_subnet,
+    an_elastic_ip_on_an_interface_in_our_subnet,
     an_instance_in_our_subnet,
     a_rule_that_names_our_group,
     a_subnet_in_our_vpc,

@@ -457,3 +457,16 @@ def test_what_the_tagging_api_covers(sandbox: Any) -> None:
         *("elastic-ip", "launch-template", "key-pair", "network-acl"),
         *("egress-only-internet-gateway", "dhcp-options"),
     }
+
+
+def test_an_elastic_ip_outlives_its_interface(sandbox: Any) -> None:
+    """AWS: EC2 user guide, "Delete a network interface": it releases any Elastic IP, to be used by another interface."""
+    ec2 = sandbox.client()
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    made = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]
+    address = ec2.allocate_address(Domain="vpc")["AllocationId"]
+    ec2.associate_address(AllocationId=address, NetworkInterfaceId=made)
+    ec2.delete_network_interface(NetworkInterfaceId=made)
+    (row,) = ec2.describe_addresses(AllocationIds=[address])["Addresses"]
+    assert "AssociationId" not in row
+    ec2.release_address(AllocationId=address)

@@ -112,10 +112,23 @@ async def _asked(asking: _Asking, question: Question, value: str) -> list[Blocke
     if question.filter:
         asked[question.filters] = [{"Name": question.filter, "Values": [value]}]
     rows = await _list(asking, question.operation, question.key, **asked)
+    held = [row for row in rows if question.counts(row) and question.belongs(row, value)]
+    blockers = [_blocker(question, row, asking.region, value) for row in held]
+    return blockers + [address for row in held for address in _addresses(row, asking.region)]
+
+
+def _addresses(row: Row, region: str) -> list[Blocker]:
+    """The Elastic IP of an interface in the way: it stays when the interface goes, and is billed (terraform-aws-vpc#296)."""
+    allocation_id = (row.get("Association") or {}).get("AllocationId")
+    if "NetworkInterfaceId" not in row or not allocation_id:
+        return []
     return [
-        _blocker(question, row, asking.region, value)
-        for row in rows
-        if question.counts(row) and question.belongs(row, value)
+        Blocker(
+            kind=Kind.ADDRESS.value,
+            id=allocation_id,
+            owner="it stays when its interface is deleted, and is billed until it is released after that",
+            free=f"aws ec2 release-address --allocation-id {allocation_id} --region {region}",
+        )
     ]
 
 

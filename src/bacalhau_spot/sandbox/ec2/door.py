@@ -132,6 +132,7 @@ CHECKS: Mapping[str, Check] = {
 AFTERWARDS: Mapping[str, Check] = {
     "CreateNatGateway": gateways.settle_new,
     "CreateVpcEndpoint": gateways.settle_new,
+    "DeleteNetworkInterface": interfaces.release_addresses,
     "DeleteSubnet": network.forget_subnet,
 }
 

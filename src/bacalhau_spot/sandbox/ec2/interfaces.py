@@ -167,6 +167,13 @@ def check_delete(region: Region, args: Args) -> None:
         raise AwsError("InvalidParameterValue", f"Network interface '{eni.id}' is currently in use.")
 
 
+def release_addresses(region: Region, args: Args) -> None:
+    """AWS: EC2 user guide, "Delete a network interface": that releases its Elastic IPs, to be used by another; they stay."""
+    for address in region.backend.addresses:
+        if address.eni is not None and address.eni.id == args.get("NetworkInterfaceId"):
+            region.backend.disassociate_address(association_id=address.association_id)
+
+
 def check_detach(region: Region, args: Args) -> None:
     """AWS: EC2 API Reference, DetachNetworkInterface: the first interface of an instance stays with it."""
     asked = str(args.get("AttachmentId"))
