@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.aws_errors import not_aws
 from bacalhau_spot.core.model import Identity, Region
 
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
+
+# AWS General Reference, "AWS account identifiers"; IAM user guide, "ARN format".
+_ACCOUNT_ID = re.compile(r"\d{12}")
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-\d+")
+_ARN = re.compile(r"arn:[\w-]+:(iam|sts)::\d{12}:\S+")
 
 
 class AwsAccount:
@@ -17,6 +24,8 @@ class AwsAccount:
 
     async def identity(self) -> Identity:
         reply = await self._session.call("sts", None, "get_caller_identity")
+        if not _ACCOUNT_ID.fullmatch(reply["Account"]) or not _ARN.fullmatch(reply["Arn"]):
+            raise not_aws(operation="get_caller_identity", region="", detail="it names no account")
         return Identity(account_id=reply["Account"], arn=reply["Arn"])
 
     async def alias(self) -> str:
@@ -25,6 +34,10 @@ class AwsAccount:
 
     async def regions(self) -> tuple[Region, ...]:
         reply = await self._session.call("ec2", None, "describe_regions", AllRegions=True)
+        names = [row["RegionName"] for row in reply["Regions"]]
+        # An account has some that nobody can disable.
+        if not names or not all(map(_REGION.fullmatch, names)):
+            raise not_aws(operation="describe_regions", region="", detail="it names no region")
         return tuple(
             sorted(
                 (

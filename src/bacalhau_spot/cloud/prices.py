@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.shapes import LINUX, linux_prices
+from bacalhau_spot.cloud.shapes import LINUX, linux_prices, usd
 from bacalhau_spot.core.model import PricePoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from bacalhau_spot.cloud.session import Session
 
@@ -44,16 +44,16 @@ class AwsPrices:
         found: dict[tuple[str, str], Decimal] = {}
         for names in _values(types):
             filters = [*_terms(_ON_DEMAND), _any_of("instanceType", names)]
-            for attributes, usd in await self._products(regions, filters):
-                found[attributes.get("regionCode", ""), attributes.get("instanceType", "")] = usd
+            for attributes, price in await self._products(regions, filters):
+                found[attributes.get("regionCode", ""), attributes.get("instanceType", "")] = price
         return found
 
     async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
         rows = await self._products(regions, _terms(_VOLUME))
         # Beside the space itself there may be Outposts' and others' of the same name, with more behind it.
         return {
-            attributes.get("regionCode", ""): usd
-            for attributes, usd in rows
+            attributes.get("regionCode", ""): price
+            for attributes, price in rows
             if attributes.get("usagetype", _SPACE).endswith(_SPACE)
         }
 
@@ -84,7 +84,7 @@ class AwsPrices:
                 type=row["InstanceType"],
                 zone=row["AvailabilityZone"],
                 since=row["Timestamp"],
-                usd_per_hour=Decimal(row["SpotPrice"]),
+                usd_per_hour=usd(row["SpotPrice"]),
             )
             for row in linux_prices(rows)
         }
@@ -111,17 +111,17 @@ class AwsPrices:
 def _priced(rows: Sequence[str]) -> Iterator[tuple[dict[str, str], Decimal]]:
     for row in rows:
         product = json.loads(row)
-        for usd in _usd(product.get("terms", {}).get("OnDemand", {})):
-            yield product.get("product", {}).get("attributes", {}), usd
+        for price in _usd(product.get("terms", {}).get("OnDemand", {})):
+            yield product.get("product", {}).get("attributes", {}), price
 
 
 def _usd(terms: dict[str, Any]) -> Iterator[Decimal]:
     """Of a product's terms the price per unit; nothing where it is free or in another currency."""
     for term in terms.values():
         for dimension in term.get("priceDimensions", {}).values():
-            usd = Decimal(dimension.get("pricePerUnit", {}).get("USD", "0"))
-            if usd:
-                yield usd
+            price = usd(dimension.get("pricePerUnit", {}).get("USD", "0"))
+            if price:
+                yield price
 
 
 def _terms(wanted: dict[str, str]) -> list[dict[str, str]]:

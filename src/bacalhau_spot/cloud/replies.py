@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import re
+import textwrap
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+_LONGEST_REASON = 120
+_BODY_FOLLOWS = ". Further retries may succeed"  # botocore shows the whole answer behind these words
+
 Class = TypeVar("Class", bound=type)
 
 _SUCCESS = range(200, 300)
@@ -30,8 +34,17 @@ _JSON = frozenset({"json", "rest-json"})
 # It leaves out lists that have no items (SQS API reference, ListQueues, ListQueueTags, GetQueueAttributes).
 _MAY_BE_EMPTY = frozenset({"sqs"})
 
-# What reading a malformed answer raises: a member missing, of another type, not a number, out of range.
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError)
+# What reading a malformed answer raises: a member missing, of another type, not a number, out of range, nested without end.
+MALFORMED = (
+    ResponseParserError,
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 def reject_foreign_replies(client: Any) -> None:
@@ -87,8 +100,7 @@ def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
             return await method(self, *args, **kwargs)
         except MALFORMED as error:
             region = args[0] if args and isinstance(args[0], str) else ""
-            detail = f"{type(error).__name__} {error}".strip()
-            raise not_aws(operation=name, region=region, detail=detail) from error
+            raise not_aws(operation=name, region=region, detail=reason(error)) from error
 
     return read
 
@@ -96,6 +108,13 @@ def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 def answered_at(reply: dict[str, Any]) -> datetime:
     """When AWS answered, by its own clock, to the second. Raises KeyError or ValueError for an answer without a date."""
     return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+
+def reason(error: Exception) -> str:
+    """What could not be read, in a few words: the answer itself may be in the exception, however long it is."""
+    name = "" if isinstance(error, ResponseParserError) else type(error).__name__
+    words = str(error).partition(_BODY_FOLLOWS)[0]
+    return textwrap.shorten(f"{name} {words}", _LONGEST_REASON, placeholder=" …")
 
 
 def required(reply: dict[str, Any], key: str, *, operation: str, region: str) -> Any:

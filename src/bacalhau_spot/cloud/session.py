@@ -14,7 +14,6 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
-from botocore.parsers import ResponseParserError
 
 from bacalhau_spot.cloud.address import CHECKIP_URL
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
@@ -23,7 +22,7 @@ from bacalhau_spot.cloud.credentials import core_session
 from bacalhau_spot.cloud.denials import Denials
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.replies import reject_foreign_replies, required
+from bacalhau_spot.cloud.replies import MALFORMED, reason, reject_foreign_replies, required
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,12 +180,9 @@ class Session:
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
             raise self._told(error, operation, region, client.meta.region_name) from error
-        except (
-            ResponseParserError,
-            KeyError,
-        ) as error:  # both are botocore's way to say that the answer is not AWS's
+        except (*MALFORMED, RuntimeError) as error:  # botocore raises the latter for a time that is none
             outcome = "no answer of AWS"
-            raise not_aws(operation=operation, region=region or "") from error
+            raise not_aws(operation=operation, region=region or "", detail=reason(error)) from error
         finally:
             if self._access.trace is not None:
                 spent_ms = (time.monotonic() - start_s) * 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 
 # Under which of the two an account's prices stand depends on its age (karpenter-provider-aws#2568).
+_NO_PRICE = 1_000_000  # the dearest type costs some hundreds an hour
+_LONGEST_PRICE = 40  # the Price List writes ten decimals
+
 VPC_LINUX = "Linux/UNIX (Amazon VPC)"
 LINUX = ["Linux/UNIX", VPC_LINUX]
 
@@ -23,6 +27,14 @@ def linux_prices(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _pool(row: dict[str, Any]) -> tuple[str, str]:
     return row["InstanceType"], row["AvailabilityZone"]
+
+
+def usd(text: str) -> Decimal:
+    """A price as AWS writes it. Raises ValueError for what can be none: no number, negative, not finite, without measure."""
+    price = Decimal(text) if len(text) <= _LONGEST_PRICE else Decimal("NaN")
+    if not price.is_finite() or not 0 <= price < _NO_PRICE:
+        raise ValueError(f"not a price in USD: {text[:_LONGEST_PRICE]}")
+    return price
 
 
 def tag_filter(key: str, value: str) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.aws_errors import not_aws
 from bacalhau_spot.cloud.port import TaggedId
 from bacalhau_spot.cloud.shapes import escape, tags_of
 from bacalhau_spot.core.tags import CREATOR_KEY
@@ -49,6 +50,8 @@ async def in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId,
     rows = await session.pages("ec2", region, "describe_tags", "Tags", Filters=filters)
     tags: dict[tuple[str, str], dict[str, str]] = {}
     for row in rows:
+        if row["Key"] not in keys or not row["ResourceId"]:
+            raise not_aws(operation="describe_tags", region=region, detail="it is about other tags")
         tags.setdefault((row["ResourceType"], row["ResourceId"]), {})[row["Key"]] = row["Value"]
     return tuple(
         TaggedId(kind=_SPELLINGS.get(kind, kind), id=resource_id)

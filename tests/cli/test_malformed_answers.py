@@ -1,0 +1,65 @@
+"""T2, T6: an answer of AWS's with hostile values ends in words, within bounded time, and never in "a mistake of ours"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud.shapes import usd
+from support.malformed import malformed
+from support.program import Done, Program
+
+READS = {
+    "list": {"ec2:DescribeInstances": ("huge", "nested", "deep")},
+    "cost": {
+        "pricing:GetProducts": ("not a number", "huge", "deep"),
+        "ec2:DescribeSpotPriceHistory": ("huge",),
+    },
+    "offers": {"servicequotas:GetServiceQuota": ("huge", "deep")},
+    "doctor": {"sts:GetCallerIdentity": ("not a number", "truncated")},
+}
+
+
+def held(done: Done, what: str) -> None:
+    said = done.stdout + done.stderr
+    assert "mistake" not in done.stderr.lower(), f"{what}: {done.stderr[-600:]}"
+    assert "InternalMistake" not in said, what
+    assert "Traceback" not in said, what
+    assert len(done.stderr) < 20_000, f"{what}: the answer is quoted"
+
+
+@pytest.mark.parametrize("command", READS)
+def test_reads(sandbox: Any, program: Program, command: str) -> None:
+    """T6: Pricing's "NaN" was InvalidOperation, a time of 5,000 digits botocore's RuntimeError, nested JSON RecursionError."""
+    path = program.configure(nodes=1, regions="[us-west-2]")
+    path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
+    assert program("create", "--yes").code == 0
+    sandbox.clock.advance(600)
+    for name, ways in READS[command].items():
+        for way in ways:
+            with malformed(sandbox.server, name, way):
+                held(program(command), f"{command}, {name} {way}")
+
+
+@pytest.mark.parametrize("command", ["destroy", "nuke"])
+def test_nothing_is_verified_on_them(sandbox: Any, program: Program, command: str) -> None:
+    """T2: nothing is called gone, and no success is told, over a node that an unreadable answer hides."""
+    program.configure(nodes=1, regions="[us-west-2]")
+    assert program("create", "--yes").code == 0
+    for name, way in (("ec2:DescribeTags", "empty"), ("ec2:DescribeRegions", "empty")):
+        with malformed(sandbox.server, name, way):
+            done = program(command, "--force" if command == "nuke" else "--yes")
+        held(done, f"{command}, {name} {way}")
+        pages = sandbox.client(region="us-west-2").describe_instances()["Reservations"]
+        alive = [one for page in pages for one in page["Instances"] if one["State"]["Name"] == "running"]
+        assert done.code != 0 or not alive, f"{command}, {name} {way}: {done.stderr}"
+        if not alive:
+            assert program("create", "--yes").code == 0
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-1", "1e9", "9" * 5000, "1,5", ""])
+def test_what_is_no_price(text: str) -> None:
+    """T6: `Decimal` takes "NaN", and sums with it end the program (cloud/prices.py)."""
+    with pytest.raises((ValueError, ArithmeticError)):
+        usd(text)
