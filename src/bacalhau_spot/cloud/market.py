@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.replies import required
-from bacalhau_spot.cloud.shapes import LINUX, linux_prices
+from bacalhau_spot.cloud.shapes import LINUX, linux_prices, usd
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from decimal import Decimal
 
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Requirements
 
 # EC2 answers at most ten parameters a call (SSM API reference, GetParameters).
 _PARAMETERS_A_CALL = 10
+
+# How many types DescribeSpotPriceHistory takes is not documented. More of them are asked for together, as karpenter does
+# (karpenter-provider-aws, pricing.go: no `InstanceTypes` at all).
+_MOST_NAMED_TYPES = 100
 
 
 class AwsMarketPlace:
@@ -35,10 +39,8 @@ class AwsMarketPlace:
             LocationType="availability-zone",
             Filters=[{"Name": "instance-type", "Values": list(types)}],
         )
-        # Local and Wavelength Zones have longer names; only the region's own zones take our network.
-        plain = re.compile(re.escape(region) + r"[a-z]")
         return tuple(
-            sorted((row["InstanceType"], row["Location"]) for row in rows if plain.fullmatch(row["Location"]))
+            sorted((row["InstanceType"], row["Location"]) for row in rows if _is_own(row["Location"], region))
         )
 
     async def types(self, region: str, names: Sequence[str]) -> tuple[TypeInfo, ...]:
@@ -81,16 +83,19 @@ class AwsMarketPlace:
             region,
             "describe_spot_price_history",
             "SpotPriceHistory",
-            InstanceTypes=list(types),
+            **({"InstanceTypes": list(types)} if len(types) <= _MOST_NAMED_TYPES else {}),
             ProductDescriptions=LINUX,
             StartTime=datetime.now(UTC),
         )
+        wanted = frozenset(types)
         newest: dict[tuple[str, str], dict[str, Any]] = {}
         for row in linux_prices(rows):
             pool = (row["InstanceType"], row["AvailabilityZone"])
+            if pool[0] not in wanted or not _is_own(pool[1], region):
+                continue
             if pool not in newest or row["Timestamp"] > newest[pool]["Timestamp"]:
                 newest[pool] = row
-        return {pool: Decimal(row["SpotPrice"]) for pool, row in newest.items()}
+        return {pool: usd(row["SpotPrice"]) for pool, row in newest.items()}
 
     async def parameters(self, region: str, names: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
@@ -104,6 +109,11 @@ class AwsMarketPlace:
     async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
         rows = await self._session.pages("ec2", region, "describe_images", "Images", ImageIds=list(ids))
         return tuple(_image(row) for row in rows if row["Architecture"] in list(Arch))
+
+
+def _is_own(zone: str, region: str) -> bool:
+    """Local and Wavelength Zones have longer names; only the region's own zones take our network."""
+    return re.fullmatch(re.escape(region) + r"[a-z]", zone) is not None
 
 
 def _image(row: dict[str, Any]) -> Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from bacalhau_spot.engine.calls import together
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.core.model import ClusterSpec, Offer, RegionSpec, TypeInfo
+    from bacalhau_spot.core.model import ClusterSpec, RegionSpec, Requirements, TypeInfo
     from bacalhau_spot.engine.calls import Calls
 
 AUTO = "auto"
@@ -29,8 +30,16 @@ _UBUNTU_ROOT = "/dev/sda1"
 MOST_TYPES = 20
 
 
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The acceptable types of a region. `all_of_them`: also those that are too dear to be looked at closer."""
+
+    names: tuple[str, ...] = ()
+    all_of_them: tuple[str, ...] = ()
+
+
 async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
-    """The market of each region. Four calls a region at most, and one for all types together."""
+    """The market of each region. Five questions a region at most, and one for all types together."""
     named = {region.name: region for region in spec.regions}
     types = await together(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
     wanted = dict(zip(regions, types, strict=True))
@@ -44,12 +53,23 @@ async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) ->
 async def acceptable_types(
     calls: Calls, spec: ClusterSpec, region: RegionSpec | None, name: str
 ) -> tuple[str, ...]:
+    """Named ones as they are; of those that meet the requirements the cheapest."""
     if region is not None and region.instance_types:
         return region.instance_types
     if spec.requirements is None:
         return spec.instance_types
-    requirements = spec.requirements
-    return await calls.read(name, lambda: calls.cloud.matching_types(name, requirements))
+    return (await matching_types(calls, spec.requirements, name)).names
+
+
+async def matching_types(calls: Calls, requirements: Requirements, region: str) -> Types:
+    """The types that meet the requirements, and the cheapest of them; the first in the alphabet where none has a price."""
+    names = await calls.read(region, partial(calls.cloud.matching_types, region, requirements))
+    if len(names) <= MOST_TYPES:
+        return Types(names, names)
+    prices = await calls.read(region, partial(calls.cloud.spot_prices, region, names))
+    order = sorted(prices, key=lambda pool: (prices[pool], pool))
+    cheapest = tuple(dict.fromkeys(name for name, _ in order)) or names
+    return Types(cheapest[:MOST_TYPES], names)
 
 
 async def _type_infos(calls: Calls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
@@ -80,8 +100,6 @@ async def _market(
     )
     sold = [pool for pool in pools if pool[0] not in infos or infos[pool[0]].spot]
     offers = offers_from(sold, {info.name: info.archs for info in infos.values()}, prices)
-    if spec.requirements is not None and not (region and region.instance_types):
-        offers = _cheapest_types(offers)
     used = {offer.arch for offer in offers}
     # Of an `auto` image only the architectures in use matter; of a given one the truth is shown, so that a mismatch is told.
     return Market(
@@ -89,12 +107,6 @@ async def _market(
         offers=offers,
         images={one.arch: one for one in images if one.arch in used or image != AUTO},
     )
-
-
-def _cheapest_types(offers: Sequence[Offer]) -> tuple[Offer, ...]:
-    """`offers` come cheapest first."""
-    names = list(dict.fromkeys(offer.pool.type for offer in offers))[:MOST_TYPES]
-    return tuple(offer for offer in offers if offer.pool.type in names)
 
 
 async def _images(calls: Calls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:

@@ -21,14 +21,13 @@ from bacalhau_spot.core.offers import (
     region_offer,
 )
 from bacalhau_spot.engine.calls import problem_of
-from bacalhau_spot.engine.market import MOST_TYPES
+from bacalhau_spot.engine.market import Types, matching_types
 from bacalhau_spot.engine.memory import Forgetful
 from bacalhau_spot.engine.observe import everywhere
 from bacalhau_spot.engine.ranking import headrooms, placement_scores
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-    from decimal import Decimal
 
     from bacalhau_spot.core.model import Requirements, TypeInfo
     from bacalhau_spot.core.receipt import Problem
@@ -50,14 +49,6 @@ class Wanted:
     types: tuple[str, ...] = ()
     requirements: Requirements | None = None
     nodes: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Types:
-    """The acceptable types of a region. `all_of_them`: also those that are too dear to be looked at closer."""
-
-    names: tuple[str, ...] = ()
-    all_of_them: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -152,16 +143,7 @@ async def _types(look: _Look, region: str) -> Types:
     calls, wanted = look.calls, look.wanted
     if wanted.types or wanted.requirements is None:
         return Types(wanted.types, wanted.types)
-    names = await calls.read(region, partial(calls.cloud.matching_types, region, wanted.requirements))
-    if not names:
-        return Types()
-    prices = await calls.read(region, partial(calls.cloud.spot_prices, region, names))
-    return Types(_cheapest(prices), names)
-
-
-def _cheapest(prices: Mapping[tuple[str, str], Decimal]) -> tuple[str, ...]:
-    order = sorted(prices, key=lambda pool: (prices[pool], pool))
-    return tuple(dict.fromkeys(name for name, _ in order))[:MOST_TYPES]
+    return await matching_types(calls, wanted.requirements, region)
 
 
 async def _infos(look: _Look, types: Mapping[str, Types]) -> tuple[dict[str, TypeInfo], tuple[Problem, ...]]:
