@@ -55,7 +55,12 @@ def test_filter_values_of_255_characters_and_no_more() -> None:
         (ec2("DescribeSubnets", MaxResults="1001"), "InvalidParameterValue"),
         (ec2("DescribeInstances", MaxResults="4"), "InvalidParameterValue"),
         (ec2("DescribeInstances", MaxResults="lots"), "InvalidParameterValue"),
+        (ec2("DescribeInstances", MaxResults="7.5"), "InvalidParameterValue"),
+        (ec2("DescribeVpcs", MaxResults="nan"), "InvalidParameterValue"),
+        (ec2("DescribeSpotPriceHistory", StartTime="yesterday"), "InvalidParameterValue"),
         (ec2("DescribeInstances", MaxResults="10", InstanceId__1="i-1"), "InvalidParameterCombination"),
+        (ec2("DescribeVolumes", MaxResults="10", VolumeId__1="vol-1"), "InvalidParameterCombination"),
+        (ec2("DescribeHosts", MaxResults="10", HostId__1="h-1"), "InvalidParameterCombination"),
         (ec2("CreateSubnet", VpcId__x="1"), "InvalidParameterValue"),
         (ec2("CreateLaunchTemplate", LaunchTemplateName="ab"), "MissingParameter"),
         (ec2("DescribeInstances", Filter__1__Name="colour", Filter__1__Value__1="red"), "InvalidParameterValue"),
@@ -63,11 +68,25 @@ def test_filter_values_of_255_characters_and_no_more() -> None:
         (Call("iam", "us-east-1", "CreateRole", {"RoleName": "a b", "AssumeRolePolicyDocument": "{}"}), "ValidationError"),
         (Call("ssm", "us-east-1", "GetParameters", body=b'{"Names": []}', http=JSON), "ValidationException"),
         (Call("ssm", "us-east-1", "GetParameters", body=b"{}", http=JSON), "ValidationException"),
+        (Call("ssm", "us-east-1", "GetParameters", body=b'{"Names": "a"}', http=JSON), "SerializationException"),
+        (Call("monitoring", "us-east-1", "DescribeAlarms", {"MaxRecords": "101"}), "ValidationError"),
+        (Call("sns", "us-east-1", "CreateTopic"), "ValidationError"),
     ],
 )  # fmt: skip
 def test_what_the_models_exclude_is_refused(call: Call, code: str) -> None:
     """AWS: EC2 API reference, "Error codes"; the bounds, enumerations and members of the service models in its SDK."""
     assert refusal(call)[0] == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    [("ec2", "InvalidAction"), ("iam", "InvalidAction"), ("ssm", "UnknownOperationException")],
+)
+def test_what_is_no_action_is_refused_by_name(service: str, code: str) -> None:
+    """AWS: "Common errors" of the query services (InvalidAction) and of the JSON services (UnknownOperationException)."""
+    call = Call(service, "us-east-1", "DescribeColours", http=JSON if service == "ssm" else Http())
+    assert refusal(call)[0] == code
+    assert "DescribeColours" in refusal(call)[1]
 
 
 def test_tags_are_filters_where_they_are_documented() -> None:

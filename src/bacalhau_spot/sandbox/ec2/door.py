@@ -24,6 +24,7 @@ from bacalhau_spot.sandbox.ec2 import (
     moto_repairs,
     network,
     own_images,
+    paging,
     placement,
     places,
     prices,
@@ -215,7 +216,7 @@ class Ec2:
                 CHECKS[call.action](region, args)
         except ServiceException as refusal:  # moto's word for AWS's no
             raise AwsError(refusal.code, str(refusal.message)) from refusal
-        reply = self._moto(moto_repairs.plain_filters(call))
+        reply = paging.paged(moto_repairs.plain_filters(call), self._moto)
         if reply.status == OK and call.action in AFTERWARDS:
             AFTERWARDS[call.action](region, args)
         return reply

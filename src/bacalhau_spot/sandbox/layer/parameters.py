@@ -9,8 +9,10 @@ InvalidParameterCombination); "Common errors" of the JSON and query services (Va
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -31,10 +33,14 @@ MAX_FILTER_VALUES, MAX_FILTER_VALUE_LENGTH = 200, 255
 _MODELS = {
     "autoscaling": "autoscaling",
     "ec2": "ec2",
+    "events": "events",
     "iam": "iam",
     "logs": "logs",
+    "monitoring": "cloudwatch",
     "secretsmanager": "secretsmanager",
     "servicequotas": "service-quotas",
+    "sns": "sns",
+    "sqs": "sqs",
     "ssm": "ssm",
     "sts": "sts",
     "tagging": "resourcegroupstaggingapi",
@@ -43,30 +49,23 @@ _MODELS = {
 _COMMON = frozenset({"Version", "DryRun", "AWSAccessKeyId", "Signature", "SignatureMethod", "Timestamp"})
 _FILTER_NAME = re.compile(r"<li>\s*(?:<p>\s*)?<code>([^<]+)</code>")
 
-# `MaxResults` beside these: "You cannot specify this parameter and the … parameter in the same call" (EC2 API reference, each
-# operation's MaxResults).
+# `MaxResults` beside ids, where the model's documentation does not say it (EC2 API reference, the operations' pages).
 _NO_PAGES_WITH = {
-    "DescribeInstances": "InstanceIds",
-    "DescribeInstanceStatus": "InstanceIds",
-    "DescribeNetworkInterfaces": "NetworkInterfaceIds",
     "DescribeSnapshots": "SnapshotIds",
     "DescribeSpotInstanceRequests": "SpotInstanceRequestIds",
     "DescribeVolumes": "VolumeIds",
 }
-# Operations whose MaxResults has bounds in the documentation alone.
+_EXCLUSIVE = re.compile(r"You cannot specify this parameter and the (.+?) parameter in the same")
+# Operations whose MaxResults has bounds in their pages of the API reference alone.
 _PAGE_BOUNDS = {
     "DescribeInstances": (5, 1000),
     "DescribeInstanceStatus": (5, 1000),
-    "DescribeTags": (5, 1000),
     "DescribeVolumes": (5, 1000),
     "DescribeSnapshots": (5, 1000),
     "DescribeSpotInstanceRequests": (5, 1000),
-    "DescribeSpotPriceHistory": (1, 1000),
-    "DescribeImages": (1, 1000),
-    "DescribeFleets": (1, 1000),
     "DescribeVpcEndpoints": (5, 1000),
-    "GetInstanceTypesFromInstanceRequirements": (1, 1000),
 }
+_DOCUMENTED_BOUNDS = re.compile(r"(?:between|[Vv]alid range:?) ([\d,]+) (?:and|to|-) ([\d,]+)")
 
 
 class Parameters:
@@ -83,7 +82,7 @@ class Parameters:
 def _check(call: Call) -> None:
     model = get_service_model(_MODELS[call.service])
     if call.action not in model.operation_names:
-        return  # refused by name, further in
+        raise _unknown_action(call)
     shape = model.operation_model(call.action).input_shape
     if shape is None:
         return
@@ -99,18 +98,47 @@ def _check(call: Call) -> None:
     _check_filters(call.action, tree)
 
 
+def _unknown_action(call: Call) -> AwsError:
+    """AWS: "Common errors" of the JSON services (UnknownOperationException) and of the query services (InvalidAction)."""
+    if is_json(call):
+        return AwsError("UnknownOperationException", f"{call.action} is no operation of this service")
+    return AwsError("InvalidAction", f"The action {call.action} is not valid for this web service.")
+
+
 def _check_pages(call: Call) -> None:
     size = call.params.get("MaxResults")
-    ids = _NO_PAGES_WITH.get(call.action)
     if size is None:
         return
+    ids = _ids_without_pages(call.action)
     if ids and any(name.startswith(f"{ids[:-1]}.") for name in call.params):
         raise AwsError(
             "InvalidParameterCombination",
-            f"The parameter {ids[0].lower()}{ids[1:]} cannot be used with the parameter maxResults",
+            f"The parameter {_lower(ids)} cannot be used with the parameter maxResults",
         )
-    least, most = _PAGE_BOUNDS.get(call.action, (1, 1000))
-    _check_range("maxResults", int(size), least, most)
+    _check_range("maxResults", int(size), *page_bounds(call.action))
+
+
+@cache
+def _ids_without_pages(action: str) -> str:
+    """The parameter of ids beside which EC2 refuses `MaxResults`; empty where there is none."""
+    members = get_service_model("ec2").operation_model(action).input_shape.members
+    documented = _EXCLUSIVE.search(re.sub(r"<[^>]+>", "", members["MaxResults"].documentation))
+    if documented is None:
+        return _NO_PAGES_WITH.get(action, "")
+    wanted = documented[1].replace(" ", "").lower()
+    return next((name for name in members if name.lower() == wanted), "")
+
+
+@cache
+def page_bounds(action: str) -> tuple[int, int]:
+    """The least and the most that `MaxResults` of an operation of EC2 may be, by its model, or else its documentation."""
+    size = get_service_model("ec2").operation_model(action).input_shape.members["MaxResults"]
+    if "max" in size.metadata:
+        return int(size.metadata.get("min", 1)), int(size.metadata["max"])
+    documented = _DOCUMENTED_BOUNDS.search(size.documentation)
+    if documented is not None:
+        return int(documented[1].replace(",", "")), int(documented[2].replace(",", ""))
+    return _PAGE_BOUNDS.get(action, (1, 1000))
 
 
 def _check_filters(action: str, tree: Mapping[str, Any]) -> None:
@@ -175,11 +203,13 @@ class _Reader:
         if isinstance(value, dict | list):
             self.invalid("a structure", path, "a single value")
         text = str(value)
-        if shape.type_name in ("integer", "long", "float", "double"):
-            number = _number(text)
+        if shape.type_name in _NUMBERS:
+            number = _number(text, whole=shape.type_name in ("integer", "long"))
             if number is None:
                 self.invalid(text, path, "a number")
             self.check_bounds(shape, number, path)
+        elif shape.type_name == "timestamp" and not _is_time(text):
+            self.invalid(text, path, "a time")
         elif shape.type_name == "boolean" and text.lower() not in ("true", "false"):
             self.invalid(text, path, "true or false")
         elif shape.type_name == "string":
@@ -243,9 +273,15 @@ class _QueryReader(_Reader):
 
 
 class _JsonReader(_Reader):
+    def value(self, shape: Any, tree: Any, path: str) -> None:
+        expected = {"list": list, "structure": dict, "map": dict}.get(shape.type_name)
+        if expected is not None and not isinstance(tree, expected):
+            raise AwsError("SerializationException", f"{_lower(path)}: expected a {shape.type_name}")
+        super().value(shape, tree, path)
+
     def items(self, shape: Any, tree: Any) -> list[Any]:
         del shape
-        return tree if isinstance(tree, list) else []
+        return list(tree)
 
     @property
     def code(self) -> str:
@@ -280,7 +316,8 @@ class _Ec2Reader(_Reader):
 
 # AWS sells new types before the models name them, and each region has its own: the operation itself refuses unknown ones.
 _OPEN_ENUMS = frozenset({"InstanceType"})
-_SCALARS = frozenset({"string", "integer", "long", "float", "double", "boolean"})
+_NUMBERS = frozenset({"integer", "long", "float", "double"})
+_SCALARS = frozenset({"string", "boolean", "timestamp"}) | _NUMBERS
 
 
 def _check_range(name: str, number: float, least: float | None, most: float | None) -> None:
@@ -327,11 +364,23 @@ def _list(tree: Any) -> Iterator[Any]:
         yield from (tree[key] for key in sorted(tree, key=lambda key: int(key) if key.isdigit() else 0))
 
 
-def _number(text: str) -> float | None:
+def _number(text: str, *, whole: bool) -> float | None:
     try:
-        return float(text)
+        number = int(text) if whole else float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
+
+
+def _is_time(text: str) -> bool:
+    """In one of the forms that AWS's protocols have: ISO 8601, or seconds since the epoch."""
+    if _number(text, whole=False) is not None:
+        return True
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _lower(path: str) -> str:
