@@ -10,7 +10,7 @@ from bacalhau_spot.cloud.shapes import usd
 from support.malformed import malformed
 from support.program import Done, Program
 
-READS = {
+READS: dict[str, dict[str, tuple[str, ...]]] = {
     "list": {"ec2:DescribeInstances": ("huge", "nested", "deep")},
     "cost": {
         "pricing:GetProducts": ("not a number", "huge", "deep"),
@@ -47,7 +47,12 @@ def test_nothing_is_verified_on_them(sandbox: Any, program: Program, command: st
     """T2: nothing is called gone, and no success is told, over a node that an unreadable answer hides."""
     program.configure(nodes=1, regions="[us-west-2]")
     assert program("create", "--yes").code == 0
-    for name, way in (("ec2:DescribeTags", "empty"), ("ec2:DescribeRegions", "empty")):
+    for name, way in (
+        ("ec2:DescribeTags", "empty"),
+        ("ec2:DescribeTags", "a text for a list"),
+        ("ec2:DescribeRegions", "empty"),
+        ("tagging:GetResources", "nested"),
+    ):
         with malformed(sandbox.server, name, way):
             done = program(command, "--force" if command == "nuke" else "--yes")
         held(done, f"{command}, {name} {way}")

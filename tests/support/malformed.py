@@ -39,13 +39,22 @@ def _spoiled(reply: Reply, way: str) -> Reply:
             return replace(reply, body=b'{"a": ' + b"[" * DEEP + b"]" * DEEP + b"}")
         return replace(reply, body=json.dumps(_members(json.loads(reply.body), _JSON[way])).encode())
     root = ET.fromstring(reply.body)
+    if way == "a text for a list":
+        for parent in [child for child in root if len(child)]:
+            parent.clear()
+            parent.text = "none"
+        return replace(reply, body=_written(root))
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     for parent in list(root.iter()):
         for child in list(parent):
             if len(child) == 0 and "equestId" not in child.tag:
                 _XML[way](parent, child, space)
-    namespace = space[1:-1] or None
-    return replace(reply, body=bytes(ET.tostring(root, encoding="UTF-8", default_namespace=namespace)))
+    return replace(reply, body=_written(root))
+
+
+def _written(root: ET.Element) -> bytes:
+    namespace = root.tag[1:].partition("}")[0] if root.tag.startswith("{") else None
+    return bytes(ET.tostring(root, encoding="UTF-8", default_namespace=namespace))
 
 
 def _members(value: Any, leaf: Callable[[Any], Any]) -> Any:

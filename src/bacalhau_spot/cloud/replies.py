@@ -31,6 +31,7 @@ _SUCCESS = range(200, 300)
 _NAMED_ROOT = frozenset({"ec2", "query"})
 _PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
 _JSON = frozenset({"json", "rest-json"})
+_JSON_TYPES = {"structure": dict, "list": list, "map": dict, "string": str}
 # It leaves out lists that have no items (SQS API reference, ListQueues, ListQueueTags, GetQueueAttributes).
 _MAY_BE_EMPTY = frozenset({"sqs"})
 
@@ -59,10 +60,21 @@ def _check(*, http_response: Any, parsed: Any, model: Any, **_others: Any) -> No
     if not parsed.get("ResponseMetadata", {}).get("RequestId"):
         raise ResponseParserError("the reply has no request id")
     protocol = model.service_model.resolved_protocol
-    if protocol in _NAMED_ROOT and not _has_root(http_response.content, f"{model.name}Response"):
-        raise ResponseParserError(f"the reply's root is not {model.name}Response")
+    if protocol in _NAMED_ROOT:
+        _check_xml(http_response.content, model)
     if protocol in _JSON and model.output_shape is not None and model.output_shape.members:
         _check_json(http_response.content, model)
+
+
+def _check_xml(body: bytes, model: Any) -> None:
+    if not _has_root(body, f"{model.name}Response"):
+        raise ResponseParserError(f"the reply's root is not {model.name}Response")
+    members = model.output_shape.members if model.output_shape is not None else {}
+    for name, member in members.items():
+        tag = member.serialization.get("name", name)
+        # botocore reads a text where a list belongs as a list without items.
+        if member.type_name == "list" and re.search(rf"<{tag}>\s*[^<\s]".encode(), body):
+            raise ResponseParserError(f"{name} is not a list")
 
 
 def _has_root(body: bytes, name: str) -> bool:
@@ -76,9 +88,26 @@ def _check_json(body: bytes, model: Any) -> None:
     members = json.loads(body or b"null")
     if not isinstance(members, dict):
         raise ResponseParserError("the reply is not a JSON object")
+    for name, member in model.output_shape.members.items():
+        _check_type(member, members.get(member.serialization.get("name", name)), name)
     reads = model.name.startswith(("Describe", "Get", "List"))
     if reads and not members and model.service_model.service_name not in _MAY_BE_EMPTY:
         raise ResponseParserError("the reply is an empty object")
+
+
+def _check_type(shape: Any, value: Any, path: str) -> None:
+    """Containers, and texts in their place; botocore hands on whatever JSON has there. Null stands for a member left out."""
+    if value is None:
+        return
+    if not isinstance(value, _JSON_TYPES.get(shape.type_name, (str, int, float))):
+        raise ResponseParserError(f"{path} is not a {shape.type_name}")
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            _check_type(member, value.get(member.serialization.get("name", name)), f"{path}.{name}")
+    elif shape.type_name in ("list", "map"):
+        inner = shape.member if shape.type_name == "list" else shape.value
+        for item in value if shape.type_name == "list" else value.values():
+            _check_type(inner, item, f"{path}[]")
 
 
 def refuses_malformed_replies(cls: Class) -> Class:
