@@ -99,7 +99,8 @@ def _check_type(shape: Any, value: Any, path: str) -> None:
     """Containers, and texts in their place; botocore hands on whatever JSON has there. Null stands for a member left out."""
     if value is None:
         return
-    if not isinstance(value, _JSON_TYPES.get(shape.type_name, (str, int, float))):
+    expected: Any = _JSON_TYPES.get(shape.type_name, (str, int, float))
+    if not isinstance(value, expected):
         raise ResponseParserError(f"{path} is not a {shape.type_name}")
     if shape.type_name == "structure":
         for name, member in shape.members.items():
