@@ -6,7 +6,6 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from bacalhau_spot.core.teardown import Kind
 from support import aws_cli, crowd
@@ -57,9 +56,7 @@ def run(command: str, sandbox: Any) -> None:
     """As somebody types it. A NAT gateway takes a while to go, and its address can be released after that."""
     try:
         aws_cli.run(command, sandbox.client)
-    except ClientError as refusal:
-        if refusal.response["Error"]["Code"] != "InvalidIPAddress.InUse":
-            raise
+    except aws_cli.NotYet:
         sandbox.clock.advance(120)
         aws_cli.run(command, sandbox.client)
 

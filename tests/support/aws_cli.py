@@ -35,6 +35,10 @@ class Gone(Exception):  # noqa: N818 - it is what was wanted
     """What the command is about is not there any more: another command, or AWS, took it along."""
 
 
+class NotYet(Gone):
+    """An address whose interface is still on its way out: it can be released after that."""
+
+
 class Command(NamedTuple):
     """A command as boto3 takes it: `arguments` by the names of the API. `wide`: what no API takes."""
 
@@ -92,4 +96,6 @@ def run(command: str, client: Callable[..., Any]) -> None:
     except ClientError as error:
         if "NotFound" in error.response["Error"]["Code"]:
             raise Gone(command) from error
+        if error.response["Error"]["Code"] == "InvalidIPAddress.InUse":
+            raise NotYet(command) from error
         raise

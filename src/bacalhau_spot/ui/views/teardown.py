@@ -116,10 +116,19 @@ _ONE_BY_ONE = 10
 def other_cluster_warnings(clusters: Mapping[str, int], *, tag_key: str, command: str) -> tuple[str, ...]:
     """One for each cluster that is not the one asked for, with the command that takes it instead."""
     return tuple(
-        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; "
-        f"`bacalhau-spot {command} --cluster {shlex.quote(name)}`"
+        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; `{_for_cluster(command, name)}`"
         for name, count in clusters.items()
     )
+
+
+def _for_cluster(command: str, name: str) -> str:
+    quoted = shlex.quote(name)
+    return {
+        "cost": f"bacalhau-spot cost --cluster {quoted}",
+        "destroy": f"bacalhau-spot destroy --cluster {quoted}",
+        "list": f"bacalhau-spot list --cluster {quoted}",
+        "status": f"bacalhau-spot status --cluster {quoted}",
+    }[command]
 
 
 def looking_again_view(lag_s: float) -> RenderableType:
