@@ -9,11 +9,13 @@ import pytest
 from support.program import Program
 
 
-@pytest.mark.parametrize("command", ["list", "status", "cost"])
+@pytest.mark.parametrize(
+    "command", ["list", "status", "cost", "destroy --yes", "destroy -n", "nuke --force", "nuke -n"]
+)
 def test_a_denial_in_every_region_is_one_error(sandbox: Any, program: Program, command: str) -> None:
     """C2: `no instances of bad in 0 regions`, seventeen names twice, and exit 5."""
     sandbox.settings.deny = ["ec2:DescribeInstances", "ec2:DescribeTags"]
-    done = program(command)
+    done = program(*command.split())
     assert done.code == 4, done.stderr
     assert "in 0 regions" not in done.stdout + done.stderr
     assert "all 6 regions" in done.stderr

@@ -42,8 +42,8 @@ LOOKS = (
     Look("prices", PRICES, "", 5, "no spot prices could be read", "AWS shows no"),
     Look("status", TAGS.replace("Tags", "Instances"), HERE, 1, f"{HERE} 1 ? ?", f"{HERE} 1 0 0"),
     Look("status", "ec2:GetConsoleOutput", "", 1, "its console could not be read", "nothing on its console"),
-    Look("destroy --dry-run", TAGS, "", 5, "was found where it could be looked for", "was found not"),
-    Look("nuke --dry-run", TAGS, "", 5, "was found where it could be looked for", "nothing carries"),
+    Look("destroy --dry-run", TAGS, "", 4, "all 6 regions", "nothing of"),
+    Look("nuke --dry-run", TAGS, "", 4, "all 6 regions", "nothing carries"),
     Look("nuke --dry-run", PRICES, HERE, 0, "what stops costing is not known", "stops costing about"),
 )  # fmt: skip
 

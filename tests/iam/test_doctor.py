@@ -18,6 +18,8 @@ import pytest
 from bacalhau_spot import __version__, project
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.checkup import Check, Mark
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.engine_clock import EngineClock
 from support.program import Program
@@ -218,6 +220,13 @@ CASES = [
         "3 actions could not be asked about (IAM's simulator says nothing certain",
         "iam-policy",
         {"policies": SECOND_FACTOR},
+    ),
+    Case(
+        C.OTHER_CLUSTERS,
+        W,
+        "1 instance runs in another cluster under bacalhau-cluster: hunt",
+        "list --cluster hunt",
+        do="renamed",
     ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
     Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
@@ -429,10 +438,25 @@ def disturb(sandbox: Any, well: Program, what: str, ports: tuple[int, int]) -> N
         "newer": lambda: tools(well, pip="echo 'bacalhau-spot (9.9.9)'"),
         "no pip": lambda: tools(well),
         "pip knows nothing": lambda: tools(well, pip="echo 'ERROR: No matching distribution' >&2; exit 1"),
+        "renamed": lambda: run_as_cluster(sandbox, "hunt"),
         "no ssh": lambda: tools(well, pip="echo 'bacalhau-spot (0.1.0)'", ssh=False),
     }
     if what in deeds:
         deeds[what]()
+
+
+def run_as_cluster(sandbox: Any, name: str) -> None:
+    """An instance of a cluster that the configuration does not name any more (complaint 10, flintrock#113)."""
+    naming = Naming(tag_value=name)
+    tags = [{"Key": key, "Value": value} for key, value in tags_for(naming, "test").items()]
+    client = sandbox.client("ec2", "us-west-2")
+    client.run_instances(
+        ImageId=client.describe_images(Owners=["099720109477"])["Images"][0]["ImageId"],
+        MinCount=1,
+        MaxCount=1,
+        InstanceType="t3.medium",
+        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
+    )
 
 
 def free_port() -> int:
@@ -464,10 +488,10 @@ def test_for_people(sandbox: Any, well: Program) -> None:
     done = well("doctor")
     assert done.code == DENIED
     assert "PASS  clock " in done.stdout
-    assert "FAIL  permissions    1 action is not allowed" in done.stdout
+    assert "FAIL  permissions     1 action is not allowed" in done.stdout
     assert "      ec2:CreateVpc in us-west-2: UnauthorizedOperation" in done.stdout
     assert "1 failed" in done.stdout.splitlines()[-1]
-    assert "error: 1 of 15 checks failed: permissions\n" in done.stderr
+    assert "error: 1 of 16 checks failed: permissions\n" in done.stderr
     assert "ec2:CreateVpc" not in done.stderr  # said once
     assert "7f3a9c5e1b" not in done.stdout + done.stderr
 

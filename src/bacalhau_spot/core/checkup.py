@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import difflib
+import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ class Check(StrEnum):
     MARKET = "offers"
     QUOTAS = "quotas"
     CREATE = "create"
+    OTHER_CLUSTERS = "other clusters"
     SSH_KEYS = "SSH keys"
     TOKEN = "token"  # noqa: S105 - what is looked at
     ORCHESTRATOR = "orchestrator"
@@ -291,6 +293,19 @@ def permissions(rights: Rights) -> Finding:
             "iam-policy` prints",
         )
     return Finding(Check.PERMISSIONS, Mark.PASS, f"all {rights.asked} actions are allowed")
+
+
+def other_clusters(counts: Mapping[str, int], *, tag_key: str) -> tuple[Finding, ...]:
+    """Clusters under our tag key that the configuration does not name; `counts`: the running instances of each."""
+    return tuple(
+        Finding(
+            Check.OTHER_CLUSTERS,
+            Mark.WARN,
+            f"{count} {'instance runs' if count == 1 else 'instances run'} in another cluster under {tag_key}: {name}",
+            f"bacalhau-spot list --cluster {shlex.quote(name)}",
+        )
+        for name, count in counts.items()
+    ) or (Finding(Check.OTHER_CLUSTERS, Mark.PASS, f"no instances of another cluster under {tag_key}"),)
 
 
 def spot_role(arn: str | None) -> Finding:

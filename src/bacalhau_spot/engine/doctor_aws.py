@@ -19,7 +19,7 @@ from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of
 from bacalhau_spot.engine.look import learned, looked, together
 from bacalhau_spot.engine.market import markets
-from bacalhau_spot.engine.observe import enabled, everywhere, who_we_are
+from bacalhau_spot.engine.observe import enabled, everywhere, other_clusters, who_we_are
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.ranking import headrooms
 from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
@@ -50,6 +50,7 @@ _AWS = (
     Check.MARKET,
     Check.QUOTAS,
     Check.CREATE,
+    Check.OTHER_CLUSTERS,
 )
 
 
@@ -79,6 +80,7 @@ async def account(
     if spec is not None:
         parts.append(_regions(calls, spec, identity, memory=memory))
         parts.append(_create(calls, spec, memory=memory, over_budget=over_budget, archive=archive))
+        parts.append(looked(calls, Check.OTHER_CLUSTERS, _other_clusters(calls, spec)))
     return (checkup.credentials(identity, origin=origin), *await together(*parts))
 
 
@@ -126,6 +128,13 @@ async def _refusal(
 async def _no_address() -> str | None:
     """Nothing is opened, so nobody's address is asked for."""
     return None
+
+
+async def _other_clusters(calls: Calls, spec: ClusterSpec) -> Sequence[Finding]:
+    """A cluster that was renamed runs on under its old name (complaint 10, flintrock#113)."""
+    regions = enabled(await calls.read("", calls.cloud.regions))
+    counts = await other_clusters(calls, spec.naming, regions=regions)
+    return checkup.other_clusters(counts, tag_key=spec.naming.tag_key)
 
 
 async def _spot_role(calls: Calls) -> Sequence[Finding]:

@@ -10,7 +10,7 @@ from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, TABLE, Kind, kinds_of, known
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of, together
-from bacalhau_spot.engine.observe import everywhere
+from bacalhau_spot.engine.observe import check_permitted, everywhere
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -107,7 +107,7 @@ class Sights:
 async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sights:
     """Everything in scope in `regions`, and of what is the same everywhere.
 
-    Raises CloudError only when the credentials are refused everywhere.
+    Raises CloudError only when the credentials are refused everywhere, or may look into no region.
     """
 
     async def one(region: str) -> Sight:
@@ -115,6 +115,8 @@ async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sight
 
     at_s = calls.clock.monotonic_s()
     sights, dark = await everywhere((*regions, GLOBAL), one)
+    answered = {region: sight for region, sight in sights.items() if region != GLOBAL}
+    check_permitted(answered, [problem for problem in dark if problem.region != GLOBAL])
     return Sights(by_region=sights, dark=dark, at_s=at_s, settled_s=at_s + LAG_S)
 
 
