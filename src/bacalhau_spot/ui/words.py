@@ -120,3 +120,10 @@ def fault(code: str) -> str:
 def sentence(text: str) -> str:
     """With a capital letter, whatever the rest is."""
     return text[:1].upper() + text[1:]
+
+
+# What no price of ours contains: AWS bills it by use, which nobody knows before.
+IN_NO_SUM = (
+    "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
+    "logs, snapshots, taxes, discounts"
+)

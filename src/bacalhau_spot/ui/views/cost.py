@@ -9,7 +9,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
-from bacalhau_spot.ui.words import fault, percent, plural, usd
+from bacalhau_spot.ui.words import IN_NO_SUM, fault, percent, plural, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -157,10 +157,7 @@ def gaps(report: CostReport) -> list[str]:
     )
     log = "this machine's audit log does not know" if report.log else "no audit log here knows"
     lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
-    lines.append(
-        "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
-        "logs, snapshots, taxes, discounts"
-    )
+    lines.append(IN_NO_SUM)
     return lines
 
 

@@ -9,7 +9,7 @@ from rich.console import Group
 
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
-from bacalhau_spot.ui.words import fault, few, percent, plural, usd, usd_range
+from bacalhau_spot.ui.words import IN_NO_SUM, fault, few, percent, plural, usd, usd_range
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -109,6 +109,7 @@ def _totals(plan: Plan) -> list[RenderableType]:
         ),
         Said(_on_demand(plan, one)),
         *_budget(plan),
+        Said(f"in no sum and no budget: {IN_NO_SUM}", style="dim"),
     ]
 
 
