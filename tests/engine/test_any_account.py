@@ -15,6 +15,7 @@ from bacalhau_spot.core.receipt import Fate, TeardownReceipt
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.engine.place import Terms
+from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.errors import ExitCode
 from support import aws_cli, crowd
 from support.bestiary import Beasts
@@ -60,7 +61,7 @@ def nuked(
         run_id="run",
     )
     terms = Terms(lift_protection=lift)
-    return asyncio.run(nuke_resources(regions, True, calls=calls, scope=made.scope, terms=terms))
+    return asyncio.run(nuke_resources(regions, True, calls=calls, search=Search(made.scope), terms=terms))
 
 
 def tagged(made: World, shown: dict[str, str]) -> set[str]:

@@ -15,6 +15,7 @@ from bacalhau_spot.core.teardown import GLOBAL, Kind, known
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.engine.place import Terms
+from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.errors import ExitCode
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
@@ -38,7 +39,9 @@ def cleaned(made: World) -> TeardownReceipt:
         run_id="run",
     )
     terms = Terms(lift_protection=made.lift)
-    return asyncio.run(nuke_resources(made.regions, True, calls=calls, scope=made.scope, terms=terms))
+    return asyncio.run(
+        nuke_resources(made.regions, True, calls=calls, search=Search(made.scope), terms=terms)
+    )
 
 
 def ours(made: World) -> set[str]:

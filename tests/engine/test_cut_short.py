@@ -166,7 +166,7 @@ def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag
     die(cloud, sandbox, at=at, answered=True)
     calls = calls_of(cloud, sandbox)
     regions = [region.name for region in SPEC.regions]
-    gone = asyncio.run(nuke_resources(regions, True, calls=calls, scope=account_scope(SPEC.naming)))
+    gone = asyncio.run(nuke_resources(regions, True, calls=calls, search=Search(account_scope(SPEC.naming))))
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 

@@ -17,6 +17,7 @@ from bacalhau_spot.core.teardown import ROWS, Kind
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import Calls
 from bacalhau_spot.engine.nuke import nuke_resources
+from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.errors import ExitCode
 from support import crowd
 from support.bestiary import Beasts
@@ -168,7 +169,7 @@ def nuked(cloud: Aws, sandbox: Any) -> TeardownReceipt:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    return asyncio.run(nuke_resources([REGION], True, calls=calls, scope=SCOPE))
+    return asyncio.run(nuke_resources([REGION], True, calls=calls, search=Search(SCOPE)))
 
 
 def left(receipt: TeardownReceipt) -> list[tuple[str, str, str]]:

@@ -60,7 +60,16 @@ def findings(there: Any) -> dict[Check, Finding]:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    found = asyncio.run(account(calls, None, memory=Forgetful(), over_budget=over_budget, archive=NO_ARCHIVE))
+    found = asyncio.run(
+        account(
+            calls,
+            None,
+            memory=Forgetful(),
+            over_budget=over_budget,
+            archive=NO_ARCHIVE,
+            launched_in=lambda _: (),
+        )
+    )
     return {one.check: one for one in found}
 
 

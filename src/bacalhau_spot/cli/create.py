@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.audit import Audit
 from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
 from bacalhau_spot.cli.configure import write_first
@@ -79,6 +80,7 @@ def create(
                 archive=ArchiveSource(archive.digest, call.access.archive_url),
                 allow_removal=allow_removal,
                 memory=Files(call.memory_dir, clock=runtime.clock),
+                launched_in=partial(noting.launched_in, call),
             )
         )
         plan = prepared.plan

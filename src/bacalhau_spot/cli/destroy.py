@@ -17,6 +17,7 @@ from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.engine import members, observe, sights, teardown
+from bacalhau_spot.engine.consistency import LAG_S
 from bacalhau_spot.engine.place import Terms
 from bacalhau_spot.engine.sights import Search
 from bacalhau_spot.instance.user_data import in_ssm
@@ -79,7 +80,7 @@ def destroy(
     with call.engine(spec) as running:
         here, found = running.look(_look(running.calls, search))
         if found.empty:
-            call.talk(views.looking_again_view(sights.LAG_S))
+            call.talk(views.looking_again_view(LAG_S))
             regions = observe.enabled(here.regions)
             found = running.look(sights.look_after_lag(running.calls, search, found, regions=regions))
         others: tuple[str, ...] = ()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from bacalhau_spot import __version__, project
+from bacalhau_spot.cli import noting
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.memory import Files
@@ -45,6 +47,7 @@ def doctor(
             version=__version__,
             package=project.PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
+            launched_in=partial(noting.launched_in, call),
             over_budget=views.over_budget,
             archive=ArchiveSource(archive.digest, call.access.archive_url),
         )

@@ -27,6 +27,12 @@ def _rows(call: Invocation, identity: Identity, *, cluster: str) -> AuditRows:
     return audit_rows(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
 
 
+def launched_in(call: Invocation, identity: Identity) -> set[str]:
+    """Regions in which this machine has launched nodes of the configured cluster whose end nobody has noted."""
+    sightings = known(call, identity, cluster=call.naming().tag_value)
+    return {sighting.region for sighting in sightings if sighting.ended is None}
+
+
 def log_trouble(call: Invocation, identity: Identity, *, cluster: str) -> tuple[str, ...]:
     """What a sum over the log has to say about the log itself."""
     rows = _rows(call, identity, cluster=cluster)

@@ -23,8 +23,9 @@ from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.core.teardown import GLOBAL
 from bacalhau_spot.engine import nuke as engine
 from bacalhau_spot.engine import observe
+from bacalhau_spot.engine.consistency import LAG_S
 from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import LAG_S, Search, look, look_after_lag
+from bacalhau_spot.engine.sights import Search, look, look_after_lag
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.words import plural
@@ -115,11 +116,14 @@ class _Nuke:
         self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
         self._naming = naming
         self._scope = account_scope(naming)
+        self._search = Search(self._scope)
         self._tags = tags_for(naming, "adopted")
 
     def run(self, *, force: bool, dry_run: bool) -> Result:
         here = self._running.look(observe.standing(self._running.calls))
         regions = self._regions(here)
+        # A role or a profile may be in use wherever one does not look.
+        self._search = Search(self._scope, shared=not self._left_out(here, regions))
         sights = self._sights(regions)
         found, terms = self._running.look(self._find(here, sights, regions))
         view = views.nuke_preview_view(found)
@@ -153,7 +157,7 @@ class _Nuke:
 
     def _sights(self, regions: Sequence[str]) -> Sights:
         """What there is. That there is nothing takes two looks."""
-        calls, search = self._running.calls, Search(self._scope)
+        calls, search = self._running.calls, self._search
         sights = self._running.look(look(calls, search, regions=regions))
         if not sights.empty or self._choice.adopt:
             return sights
@@ -282,7 +286,7 @@ class _Nuke:
             regions,
             force=True,
             calls=calls,
-            scope=self._scope,
+            search=self._search,
             seen=seen,
             terms=terms,
             timeout_s=self._choice.timeout,

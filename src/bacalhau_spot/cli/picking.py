@@ -26,7 +26,7 @@ def instances(call: Invocation, running: Engine, naming: Naming) -> Survey:
 
     async def look(calls: Calls) -> Survey:
         here = await observe.standing(calls)
-        return await observe.survey(calls, naming, regions=observe.enabled(here.regions))
+        return await observe.instances_of(calls, naming, regions=observe.enabled(here.regions))
 
     found = running.look(look(running.calls))
     if found.unseen:

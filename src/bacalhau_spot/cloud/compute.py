@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain, split
-from bacalhau_spot.cloud.port import CloudError, FleetResult, FoundTemplate, Launched, Refusal
+from bacalhau_spot.cloud.port import CloudError, FleetResult, FoundFleet, FoundTemplate, Launched, Refusal
 from bacalhau_spot.cloud.replies import answered_at, required
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
@@ -130,7 +130,7 @@ class AwsCompute:
     async def fleet_instances(self, region: str, fleet_id: str) -> tuple[Instance, ...]:
         return await self._instances(region, tag_filter("aws:ec2:fleet-id", fleet_id))
 
-    async def fleet_created_at(self, region: str, fleet_id: str) -> datetime | None:
+    async def fleet(self, region: str, fleet_id: str) -> FoundFleet | None:
         try:
             reply = await self._session.call("ec2", region, "describe_fleets", FleetIds=[fleet_id])
         except CloudError as error:
@@ -138,7 +138,11 @@ class AwsCompute:
                 return None
             raise
         rows = required(reply, "Fleets", operation="describe_fleets", region=region)
-        return rows[0]["CreateTime"] if rows else None
+        if not rows:
+            return None
+        created_at = rows[0]["CreateTime"]
+        ids = (name for launched in rows[0].get("Instances", ()) for name in launched.get("InstanceIds", ()))
+        return FoundFleet(fleet_id, created_at, answered_at(reply) - created_at, frozenset(ids))
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         await self._session.call("ec2", region, "terminate_instances", InstanceIds=list(ids))

@@ -126,6 +126,16 @@ class FoundTemplate:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundFleet:
+    """An instant fleet that exists. `age`: since AWS took its request, by AWS's clock; `instance_ids`: all that it launched."""
+
+    id: str
+    created_at: datetime
+    age: timedelta
+    instance_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class TaggedId:
     """A resource that carries a tag, as the tag index knows it: kind and id only."""
 
@@ -314,8 +324,8 @@ class Compute(Protocol):
     async def fleet_instances(self, region: str, fleet_id: str) -> tuple[Instance, ...]:
         """Every instance that the fleet launched, by the tag that AWS gives it, ended ones too as long as AWS lists them."""
 
-    async def fleet_created_at(self, region: str, fleet_id: str) -> datetime | None:
-        """When AWS took the fleet's request; None where it does not show the fleet."""
+    async def fleet(self, region: str, fleet_id: str) -> FoundFleet | None:
+        """An instant fleet as AWS shows it; None where it does not."""
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""

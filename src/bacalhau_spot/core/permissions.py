@@ -100,8 +100,8 @@ def _rows(
 
 _LOOKS = (
     *_rows("ec2", "DescribeRegions DescribeInstances", by=_EVERY),
-    *_rows("ec2", "DescribeTags", by=(*_LOOKING, *_PRICED, "ssh", "console", "doctor")),
-    *_rows("ec2", "DescribeFleets", by=("create",)),  # whether a refusal is an earlier launch's
+    *_rows("ec2", "DescribeTags", by=(*_LOOKING, *_PRICED, "doctor")),
+    *_rows("ec2", "DescribeFleets", by=("create", "doctor")),  # what a fleet has launched, and when
     *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", by=_MARKET),
     *_rows("ec2", "DescribeSpotPriceHistory", by=(*_MARKET, *_PRICED, "nuke")),
     *_rows("ec2", "GetInstanceTypesFromInstanceRequirements", by=_MARKET, when=(When.REQUIREMENTS,)),

@@ -17,6 +17,7 @@ from bacalhau_spot.core.receipt import CreateReceipt, PoolRefusal, Problem, Regi
 from bacalhau_spot.core.stake import held_by, most_per_pool
 from bacalhau_spot.core.verdict import Action, Fault, judge, worst
 from bacalhau_spot.engine.calls import Stopped, problem_of
+from bacalhau_spot.engine.consistency import FLEET_TAG
 from bacalhau_spot.engine.follow import close_requests, follow
 from bacalhau_spot.engine.launch import Site, launch
 from bacalhau_spot.engine.market import markets
@@ -177,11 +178,13 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
 def _site(work: _Work, region: str) -> Site:
     if region not in work.sites:
         named = {one.name: one for one in work.spec.regions}
+        before = [one for one in work.prepared.survey.instances if one.region == region]
         work.sites[region] = Site(
             region=region,
             market=work.prepared.markets[region],
             tagged=work.prepared.survey.tagged.get(region, ()),
-            known=frozenset(one.id for one in work.prepared.survey.instances if one.region == region),
+            known=frozenset(instance.id for instance in before),
+            known_fleets=frozenset(filter(None, (instance.tags.get(FLEET_TAG) for instance in before))),
             vpc_id=named[region].vpc_id,
             subnets=work.prepared.grounds[region].subnets if region in work.prepared.grounds else {},
             user_data=render(work.spec, region=region),

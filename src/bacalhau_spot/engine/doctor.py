@@ -15,9 +15,9 @@ from bacalhau_spot.engine.look import looked, together
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 
-    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.model import ClusterSpec, Identity
     from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.engine.archive import ArchiveSource
     from bacalhau_spot.engine.calls import Calls
@@ -49,13 +49,21 @@ class Patient:
     memory: Memory
     over_budget: Callable[[Plan], UserError]
     archive: ArchiveSource
+    launched_in: Callable[[Identity], Collection[str]]
 
 
 async def examine(patient: Patient) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
     calls, spec = patient.calls, patient.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account(calls, spec, memory=patient.memory, over_budget=patient.over_budget, archive=patient.archive),
+        account(
+            calls,
+            spec,
+            memory=patient.memory,
+            over_budget=patient.over_budget,
+            archive=patient.archive,
+            launched_in=patient.launched_in,
+        ),
         looked(calls, Check.VERSION, _version(patient)),
         looked(calls, Check.TOOLS, _tools(patient)),
     ]

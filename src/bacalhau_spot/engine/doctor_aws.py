@@ -26,7 +26,7 @@ from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regio
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
@@ -61,6 +61,7 @@ async def account(
     memory: Memory,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _who_we_are(calls)
@@ -79,7 +80,16 @@ async def account(
     ]
     if spec is not None:
         parts.append(_regions(calls, spec, identity, memory=memory))
-        parts.append(_create(calls, spec, memory=memory, over_budget=over_budget, archive=archive))
+        parts.append(
+            _create(
+                calls,
+                spec,
+                memory=memory,
+                over_budget=over_budget,
+                archive=archive,
+                launched_in=launched_in,
+            )
+        )
         parts.append(looked(calls, Check.OTHER_CLUSTERS, _other_clusters(calls, spec)))
     return (checkup.credentials(identity, origin=origin), *await together(*parts))
 
@@ -101,9 +111,12 @@ async def _create(
     memory: Memory,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
 ) -> tuple[Finding, ...]:
     """Whatever a `create` refuses before it makes something, by the function that refuses it."""
-    looking = _refusal(calls, spec, memory=memory, over_budget=over_budget, archive=archive)
+    looking = _refusal(
+        calls, spec, memory=memory, over_budget=over_budget, archive=archive, launched_in=launched_in
+    )
     found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
     return why if found is None else (found,)
 
@@ -115,14 +128,22 @@ async def _refusal(
     memory: Memory,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
 ) -> Finding:
     try:
-        plan = (await prepare(calls, spec, caller_address=_no_address, archive=archive, memory=memory)).plan
+        prepared = await prepare(
+            calls,
+            spec,
+            caller_address=_no_address,
+            archive=archive,
+            memory=memory,
+            launched_in=launched_in,
+        )
     except UserError as error:
         return checkup.create_refused(error)
-    if plan.over_budget:
-        return checkup.create_refused(over_budget(plan))
-    return checkup.create_planned(plan.launch)
+    if prepared.plan.over_budget:
+        return checkup.create_refused(over_budget(prepared.plan))
+    return checkup.create_planned(prepared.plan.launch)
 
 
 async def _no_address() -> str | None:

@@ -34,6 +34,8 @@ LOOKS_FOR_INSTANCES = 3
 MAX_ATTEMPTS = 50
 
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
+# After these nobody knows what AWS has done.
+_UNCERTAIN = frozenset({Fault.NETWORK, Fault.AWS})
 _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
 
@@ -83,9 +85,15 @@ async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> F
     try:
         result = await calls.write(launch.region, send)
     except CloudError as error:
-        if error.code not in _MISMATCH:
+        if error.code in _MISMATCH:
+            return await _earlier_launch(calls, launch, code=error.code)
+        if not sent or judge(error.code).fault not in _UNCERTAIN:
             raise
-        return await _earlier_launch(calls, launch, code=error.code)
+        # AWS may have launched, whatever became of its answer (F10).
+        earlier = await _earlier_launch(calls, launch, code=error.code)
+        if earlier is None:
+            raise
+        return earlier
     if len(result.launched) < request.count and (sent > 1 or not result.refusals):
         members = await calls.read(
             launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
@@ -146,9 +154,11 @@ def _unknown_profile(refusal: Refusal) -> bool:
 
 async def _is_remembered(calls: Calls, region: str, result: FleetResult, *, within: timedelta) -> bool:
     """Whether the refusal is an earlier launch's, which AWS repeats without a try: its fleet is older than this call."""
-    created_at = await calls.read(region, partial(calls.cloud.fleet_created_at, region, result.fleet_id))
+    fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
     return (
-        created_at is not None and result.answered_at is not None and created_at < result.answered_at - within
+        fleet is not None
+        and result.answered_at is not None
+        and fleet.created_at < result.answered_at - within
     )
 
 

@@ -56,6 +56,7 @@ class Site:
     market: Market
     tagged: tuple[TaggedId, ...] = ()
     known: frozenset[str] = frozenset()  # ids of the cluster's instances before this create
+    known_fleets: frozenset[str] = frozenset()  # by AWS's tag on those instances
     vpc_id: str | None = None  # a VPC of the user's
     subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those that lead out
     user_data: bytes = b""
@@ -341,10 +342,12 @@ def _request(spec: ClusterSpec, site: Site, part: Part, *, attempt: int) -> Flee
 def _generation(site: Site) -> tuple[str, ...]:
     """What tells one launch of this cluster from the next: the fleets and instances there were before it.
 
-    A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet.
+    A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet. Its
+    instances name their fleet, which the index of tags may not show yet.
     Of several fleets of one launch the later ones count the earlier, with their instances, as the next create would.
     """
-    before = {*site.known, *(found.id for found in site.tagged if found.kind in {Kind.FLEET, Kind.INSTANCE})}
+    tagged = (row.id for row in site.tagged if row.kind in {Kind.FLEET, Kind.INSTANCE})
+    before = {*site.known, *site.known_fleets, *tagged}
     since = [result.fleet_id for result in site.results if result.fleet_id]
     return tuple(sorted({*before, *since, *(one.id for result in site.results for one in result.launched)}))
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.receipt import Blocker, Problem
-    from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.place import Terms
     from bacalhau_spot.engine.sights import Sights
@@ -34,29 +33,30 @@ async def nuke_resources(
     force: bool = False,  # noqa: FBT001, FBT002 - the signature that its users know
     *,
     calls: Calls,
-    scope: Scope,
+    search: Search,
     agree: Callable[[Sights], bool] | None = None,
     seen: Sights | None = None,
     terms: Terms | None = None,
     timeout_s: float = TIMEOUT_S,
 ) -> TeardownReceipt:
-    """Find and delete everything in `scope` in `regions`, and of what is the same everywhere; look again and report.
+    """Find and delete everything that `search` looks for in `regions`, and of what is the same everywhere; look again and report.
 
     Without `force` it deletes only when `agree`, which gets what was found, says so; without both it only looks. `seen`: a
     look that was just taken. Never raises for what AWS refuses: the receipt tells it. Raises CloudError when the
     credentials are refused everywhere.
     """
-    search = Search(scope)
     sights = seen if seen is not None else await look(calls, search, regions=regions)
     if not force and (agree is None or not agree(sights)):
         return TeardownReceipt(
-            cluster=scope.value,
+            cluster=search.scope.value,
             remaining=sights.known,
             unknown=sights.unknown,
             looked_into=tuple(sights.by_region),
             unseen=sights.unseen,
         )
-    return await teardown(calls, search, cluster=scope.value, sights=sights, timeout_s=timeout_s, terms=terms)
+    return await teardown(
+        calls, search, cluster=search.scope.value, sights=sights, timeout_s=timeout_s, terms=terms
+    )
 
 
 async def preflight(calls: Calls, resources: Sequence[Resource]) -> tuple[Problem, ...]:

@@ -15,10 +15,11 @@ from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.core.teardown import Kind
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.engine.consistency import tagged_and_instances
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
@@ -103,27 +104,34 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
     )
 
 
-async def survey(
-    calls: Calls, naming: Naming, *, regions: Sequence[str], counted: Collection[str] = ()
-) -> Survey:
-    """Everything with the cluster's tag in `regions`: one call a region, and one more where there is anything of ours.
+async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+    """Everything with the cluster's tag in `regions`: two calls a region, at once.
 
-    The index of tags is AWS's secondary one and promises no order: it may show a fleet before its instances. So what runs is
-    counted by DescribeInstances wherever something carries the tag, and in any case in the regions `counted`.
+    The index of tags is AWS's secondary one: it may hide all of a region. So what runs is counted by DescribeInstances in each,
+    and where another list knows of more, until that shows it, too.
     """
-    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
     async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
-        tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
-        if not tagged and region not in counted:
-            return tagged, ()
-        return tagged, await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+        return await tagged_and_instances(calls, naming, region)
 
     answers, unseen = await everywhere(regions, one)
     return Survey(
         tagged={region: tagged for region, (tagged, _) in answers.items()},
         instances=tuple(instance for _, instances in answers.values() for instance in instances),
         unseen=unseen,
+    )
+
+
+async def instances_of(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+    """The cluster's instances alone: one call a region."""
+    key, value = naming.tag_key, naming.tag_value
+
+    async def ask(region: str) -> tuple[Instance, ...]:
+        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    answers, unseen = await everywhere(regions, ask)
+    return Survey(
+        instances=tuple(instance for instances in answers.values() for instance in instances), unseen=unseen
     )
 
 

@@ -35,11 +35,11 @@ from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.cost import Rates
-    from bacalhau_spot.core.model import ClusterSpec, Pool
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Pool
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.engine.calls import Calls
     from bacalhau_spot.engine.memory import Memory
@@ -66,22 +66,22 @@ async def prepare(
     archive: ArchiveSource,
     allow_removal: bool = False,
     memory: Memory | None = None,
+    launched_in: Callable[[Identity], Collection[str]] = lambda _: (),
 ) -> Prepared:
-    """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created."""
+    """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created.
+
+    `launched_in`: regions in which this machine has launched nodes of the cluster that nobody has ended since.
+    """
     here = await standing(calls)
     check_regions(spec, here.regions)
     seen, address = await asyncio.gather(
-        survey(
-            calls,
-            spec.naming,
-            regions=enabled(here.regions),
-            counted=frozenset(region.name for region in spec.regions),
-        ),
+        survey(calls, spec.naming, regions=enabled(here.regions)),
         _address(spec, caller_address),
     )
     choices: tuple[Choice, ...] = ()
     remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
+        check_blind(seen.unseen, seen=seen.tagged, launched_in=launched_in(here.identity))
         spec, choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
@@ -169,7 +169,6 @@ async def _choose(
 ) -> tuple[ClusterSpec, tuple[Choice, ...], tuple[str, ...]]:
     """The configuration with regions in the place of `auto`, what became of each region, and remarks on that."""
     reachable = [name for name in enabled(here.regions) if name in seen.tagged]
-    check_blind(seen.unseen, seen=reachable)
     choices, remarks = await choose_regions(
         calls,
         spec,

@@ -11,6 +11,7 @@ from bacalhau_spot.core.remarks import remarks_on
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import worst_of
 from bacalhau_spot.engine.offers import Wanted, region_offers
+from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,14 +23,27 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.memory import Memory
 
 
-def check_blind(unseen: Sequence[Problem], *, seen: Collection[str]) -> None:
+def check_blind(
+    unseen: Sequence[Problem], *, seen: Collection[str], launched_in: Collection[str] = ()
+) -> None:
     """Raises CloudError where a region may hold nodes and could not be looked into: others would be launched beside them.
 
-    Where we may not even look we can have launched nothing, unless we may look nowhere.
+    Where we may not even look we can have launched nothing, unless we may look nowhere. Raises UserError where we did launch
+    (`launched_in`) before we were forbidden to look.
     """
     doubtful = [one for one in unseen if not seen or judge(one.code).fault is not Fault.PERMISSION]
     if doubtful:
         raise worst_of(doubtful)
+    hidden = [problem for problem in unseen if problem.region in launched_in]
+    if hidden:
+        raise UserError(
+            f"nodes of this cluster may run in {', '.join(sorted({problem.region for problem in hidden}))}: this machine "
+            "launched them, and AWS does not show them to these credentials; nothing was launched",
+            why=f"{hidden[0].operation}: {hidden[0].code}: {hidden[0].message}",
+            hint="use credentials that may look there, or end those nodes with `bacalhau-spot destroy`; to launch elsewhere all "
+            "the same, name the regions in `regions`",
+            exit_code=ExitCode.DENIED,
+        )
 
 
 async def choose_regions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.teardown import GLOBAL, ROWS, TABLE, Kind, kinds_of, known
 from bacalhau_spot.core.verdict import Fault, judge
 from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.engine.consistency import LAG_S
 from bacalhau_spot.engine.observe import check_permitted, everywhere
 
 if TYPE_CHECKING:
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.tags import Scope
     from bacalhau_spot.engine.calls import Calls
 
-# Reads may lag behind what was created (EC2 API reference, "Eventual consistency", which names no bound). Absence is
-# concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a look takes a moment.
-LAG_S = 12.0
 _LAUNCHERS = (Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET, Kind.SPOT_REQUEST)
 _MADE = frozenset(row.kind for row in TABLE if row.made)
 INDEX = "resourcegroupstaggingapi"
@@ -34,12 +33,13 @@ class Search:
 
     `closely`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
     `required`: services without which the search is blind. That another one refuses is only told, unless the tag index names
-    something of its.
+    something of its. `shared`: also what is the same in all regions, which nodes of regions that are not looked into may use.
     """
 
     scope: Scope
     closely: frozenset[str] = frozenset()
     required: frozenset[str] = ALL_SERVICES
+    shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sight
         return await look_into(calls, search, region)
 
     at_s = calls.clock.monotonic_s()
-    sights, dark = await everywhere((*regions, GLOBAL), one)
+    sights, dark = await everywhere((*regions, GLOBAL) if search.shared else regions, one)
     answered = {region: sight for region, sight in sights.items() if region != GLOBAL}
     check_permitted(answered, [problem for problem in dark if problem.region != GLOBAL])
     return Sights(by_region=sights, dark=dark, at_s=at_s, settled_s=at_s + LAG_S)
@@ -134,16 +134,19 @@ async def look_into(
     also: Sequence[TaggedId] = (),
     children: Collection[str] = (),
 ) -> Sight:
-    """One region, by both indexes and then kind by kind. `also`: what was there before, whatever the indexes say now."""
+    """One region, by both indexes and then kind by kind. `also`: what was there before, whatever the indexes say now.
+
+    The indexes are AWS's secondary ones, and may hide all of a region: that nothing runs is DescribeInstances' to say.
+    """
     visitor = Visitor(calls, search, region, children=children)
-    tagged = await visitor.index()
+    tagged, runs = await visitor.index()
     candidates = (*tagged, *also)
     kinds = {Kind(one.kind) for one in candidates if known(one.kind)}
     if region == GLOBAL:
         kinds = set(kinds_of(GLOBAL))
     else:
         kinds = (kinds | {Kind.SCALING_GROUP}) & set(kinds_of(region))  # groups are in no index
-        if region in search.closely or kinds & _MADE:
+        if runs or region in search.closely or kinds & _MADE:
             kinds |= _MADE & set(kinds_of(region))
     found = await visitor.find(kinds, also=candidates)
     unknown = (Resource(kind=one.kind, id=one.id, region=region) for one in tagged if not known(one.kind))
@@ -169,15 +172,25 @@ class Visitor:
         self.blind: dict[str, Problem] = {}
         self.children = set(children)
 
-    async def index(self) -> tuple[TaggedId, ...]:
-        """What the tag indexes show. Raises CloudError when EC2's cannot be read."""
-        in_ec2, beside = await together(
+    async def index(self) -> tuple[tuple[TaggedId, ...], bool]:
+        """What the tag indexes show, and whether an instance runs. Raises CloudError when EC2 would not say either."""
+        in_ec2, beside, runs = await asyncio.gather(
             self._calls.read(
                 self._region, lambda: self._calls.cloud.tagged(self._region, self._search.scope)
             ),
             self._beside_ec2(),
+            self._runs(),
         )
-        return (*in_ec2, *beside)
+        return (*in_ec2, *beside), runs
+
+    async def _runs(self) -> bool:
+        if self._region == GLOBAL:
+            return False
+        cloud, scope = self._calls.cloud, self._search.scope
+        instances = await self._calls.read(
+            self._region, lambda: cloud.find(self._region, Kind.INSTANCE, scope)
+        )
+        return any(not instance.over for instance in instances)
 
     async def find(self, kinds: Collection[Kind], *, also: Sequence[TaggedId]) -> tuple[Resource, ...]:
         """The live resources of these kinds. Launchers come first: they name instances that may lack the tag."""

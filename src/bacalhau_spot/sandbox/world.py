@@ -29,6 +29,8 @@ class Settings:
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
     read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
+    # Lists lag by themselves: {"DescribeInstances": 5}; those that are not named by `read_lag_s` (AWS promises no order)
+    list_lag_s: dict[str, float] = field(default_factory=dict)
     refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
     tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
     fleet_deletion_s: float = (

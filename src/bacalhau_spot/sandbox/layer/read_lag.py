@@ -1,4 +1,5 @@
-"""Reads that lag writes (AWS: EC2 API Reference, "Eventual consistency"), by `settings.read_lag_s`.
+"""Reads that lag writes (AWS: EC2 API Reference, "Eventual consistency"), by `settings.read_lag_s`,
+and `settings.list_lag_s` for single lists: AWS promises nothing about the order in which they learn of something.
 
 - What was made less than the lag ago is missing from lists. Asked for by its id it is not found. A call that changes
   something finds it after half the lag: on AWS the path that writes see is the quicker one.
@@ -41,7 +42,8 @@ class ReadLag:
         self._answers: dict[Question, bytes] = {}  # the last one to each question
 
     def __call__(self, call: Call) -> Reply:
-        if self._world.settings.read_lag_s <= 0 or call.service != "ec2":
+        settings = self._world.settings
+        if (settings.read_lag_s <= 0 and not settings.list_lag_s) or call.service != "ec2":
             return self._inner(call)
         self._check_references(call)
         if call.action == "CreateFleet":
@@ -57,7 +59,7 @@ class ReadLag:
         return reply
 
     def _check_references(self, call: Call) -> None:
-        within_s = self._world.settings.read_lag_s / (2 if call.mutates else 1)
+        within_s = self._world.settings.read_lag_s / 2 if call.mutates else self._lag_s(call)
         with self._lock:
             fresh = [one for one in _references(call) if self._age(self._made, call.region, one) < within_s]
         if call.action == "CreateFleet":  # it refuses these pool by pool, in an answer that is a success
@@ -88,7 +90,7 @@ class ReadLag:
                 self._deleted[call.region, value] = now
 
     def _lagging(self, call: Call, reply: Reply) -> Reply:
-        lag_s = self._world.settings.read_lag_s
+        lag_s = self._lag_s(call)
         question = (call.region, call.action, frozenset(call.params.items()))
         own_id = kinds.OWN_ID[call.action]
         fresh = {name for region, name in self._made if self._age(self._made, region, name) < lag_s}
@@ -98,6 +100,10 @@ class ReadLag:
             body = listing.with_old(body, self._answers[question], own_id, gone)
         self._answers[question] = body
         return Reply(body, reply.status, reply.content_type)
+
+    def _lag_s(self, call: Call) -> float:
+        settings = self._world.settings
+        return settings.list_lag_s.get(call.action, settings.read_lag_s)
 
     def _age(self, moments: dict[tuple[str, str], float], region: str, name: str) -> float:
         return self._world.now() - moments.get((region, name), _NEVER)

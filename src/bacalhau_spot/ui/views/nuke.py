@@ -85,6 +85,12 @@ def _where(found: Found) -> list[RenderableType]:
     ]
     if found.left_out:
         lines.append(Said(f"left out, as you wished: {listed(found.left_out)}", style="yellow"))
+        lines.append(
+            Said(
+                "roles and instance profiles stay: nodes of those regions may use them; without --regions they go, too",
+                style="yellow",
+            )
+        )
     if found.not_enabled:
         lines.append(
             Said(f"not looked into, not enabled in this account: {listed(found.not_enabled)}", style="dim")
