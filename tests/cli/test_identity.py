@@ -108,7 +108,7 @@ def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "home", unknown)
     monkeypatch.setenv("PWD", "/deleted")
     world = Runtime.real(())
-    assert (world.cwd, world.home) == (Path("/deleted"), Path("/"))
+    assert (world.cwd, world.home) == (Path("/deleted"), Path("~"))
 
 
 def test_a_relative_state_folder_is_ignored(program: Program) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
+from bacalhau_spot import files
 from bacalhau_spot.cli.archive_sums import with_archive_sums
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
@@ -53,7 +54,7 @@ def configure(
     call = Invocation("configure", common, runtime)
     values = _pairs(set_ or [])
     path = call.config_path_or_default()
-    exists = path.exists()
+    exists = files.exists(path)
     changing = exists and not overwrite
     if changing:
         if not values:

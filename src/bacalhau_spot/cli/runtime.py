@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.engine.clock import Clock, RealClock
+from bacalhau_spot.files import UNKNOWN_HOME
 from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
@@ -60,8 +61,15 @@ class Runtime:
     def state_dir(self) -> Path:
         """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
         base = Path(self.environ.get("XDG_STATE_HOME", ""))
-        # The specification: a relative path is invalid and is ignored.
-        return (base if base.is_absolute() else self.home / ".local" / "state") / "bacalhau-spot"
+        if base.is_absolute():  # the specification: a relative path is invalid and is ignored
+            return base / "bacalhau-spot"
+        if self.home == UNKNOWN_HOME:
+            return Path(self.environ.get("TMPDIR") or "/tmp") / f"bacalhau-spot-{os.getuid()}"  # noqa: S108 - used only when it is this user's own
+        return self.home / ".local" / "state" / "bacalhau-spot"
+
+    def path(self, typed: Path) -> Path:
+        """A path of the command line, which a shell may not have expanded (`--plot=~/prices.png`)."""
+        return self.cwd / os.path.expanduser(typed)  # noqa: PTH111 - pathlib's raises where nobody knows the home
 
     @property
     def interactive(self) -> bool:
@@ -78,8 +86,8 @@ def _cwd() -> Path:
 
 
 def _home() -> Path:
-    """The user's home; the root where nobody knows one (a container with an unknown uid and no HOME)."""
+    """The user's home, if anybody knows it: a container may have an unknown uid and no HOME."""
     try:
         return Path.home()
     except RuntimeError:
-        return Path(os.sep)
+        return UNKNOWN_HOME
