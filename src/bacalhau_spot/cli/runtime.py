@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -52,9 +53,7 @@ class Runtime:
             stdout=sys.stdout,
             stderr=sys.stderr,
             argv=argv,
-            program="uv run -s deploy_spot.py"
-            if Path(sys.argv[0]).name == "deploy_spot.py"
-            else "bacalhau-spot",
+            program=_program(sys.argv[0]),
         )
 
     @property
@@ -75,6 +74,14 @@ class Runtime:
     def interactive(self) -> bool:
         """Whether somebody is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
+
+
+def _program(script: str) -> str:
+    """What is typed to run us again. uv cannot run the script through a link, nor from another folder by its bare name."""
+    own = os.path.realpath(script)
+    if Path(own).name != "deploy_spot.py":
+        return "bacalhau-spot"
+    return f"uv run -s {shlex.quote(own if Path(script).is_symlink() else script)}"
 
 
 def _cwd() -> Path:
