@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bacalhau_spot import config, files
+from bacalhau_spot.cli import environment
 from bacalhau_spot.errors import UserError
 from support.program import Program
 
@@ -157,3 +159,31 @@ def test_a_log_of_a_folder_that_is_no_text(tmp_path: Path) -> None:
     """What a file cannot hold is written as an escape: the log of a mistake must not end in another one."""
     files.write(tmp_path / "error.log", f"in /home/{NOT_UTF8}")
     assert (tmp_path / "error.log").read_text() == r"in /home/caf\udce9"
+
+
+def test_a_mistyped_variable_is_said_once(tmp_path: Path) -> None:
+    """It would be ignored in silence, and another cluster be meant; one that the configuration names is no mistake."""
+    (tmp_path / ".git").mkdir()
+    program = Program(folder=tmp_path)
+    program.environ.update(BACALHAU_SPOT_CONFG="x", BACALHAU_SPOT_REGION="y", BACALHAU_SPOT_TOKEN="z")
+    (tmp_path / "config.yaml").write_text("bacalhau: {token_env: BACALHAU_SPOT_TOKEN}\n")
+    for argv in (("config", "show"), ("config", "show", "-o", "json"), ("configure", "--set", "nodes=3")):
+        done = program(*argv)
+        assert done.code == 0, done.stderr
+        assert done.stderr.count("BACALHAU_SPOT_CONFG means nothing: did you mean BACALHAU_SPOT_CONFIG?") == 1
+        assert done.stderr.count("BACALHAU_SPOT_REGION means nothing: there are ") == 1
+        assert "BACALHAU_SPOT_TOKEN" not in done.stderr
+
+
+def test_every_variable_stands_in_one_place_and_in_the_documentation() -> None:
+    """Whatever the source reads is in the table, and the table is in the page."""
+    root = Path(__file__).parents[2]
+    read = {
+        name
+        for file in (root / "src").rglob("*.py")
+        for name in re.findall(r"BACALHAU_SPOT_[A-Z_]+[A-Z]", file.read_text(encoding="utf-8"))
+    }
+    assert read <= set(environment.VARIABLES)
+    page = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
+    for name, purpose in environment.VARIABLES.items():
+        assert f"| `{name}` | {purpose} |" in page
