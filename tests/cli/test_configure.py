@@ -208,3 +208,9 @@ def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.
     loaded = config.load(program.folder / "config.yaml", environ={}, home=program.folder)
     assert loaded.spec.naming.tag_value == "blue"
     assert loaded.spec.bacalhau.sha256 == ((Arch.X86_64, sum_of("v1.9.3")),)
+
+
+def test_a_plan_for_programs_has_the_archives_sums(program: Program) -> None:
+    """T8: as the plan for people shows them."""
+    plan = program("create", "--dry-run", "-o", "json").data["plan"]
+    assert plan["archives"] == [{"arch": "x86_64", "sha256": sum_of("v1.9.3")}]
