@@ -8,9 +8,12 @@
 # ///
 try:
     from bacalhau_spot.cli import main
+# uv looks for the program beside the path that it is given, which must not be a link to this file.
 except (ImportError, SyntaxError) as error:  # not run by uv
+    from pathlib import Path
+
     raise SystemExit(
-        f"error: {error}\nhint: run `uv run -s deploy_spot.py`, which brings all it needs"
+        f"error: {error}\nhint: run `uv run -s {Path(__file__).resolve()}`, which brings all it needs"
     ) from None
 
 main()

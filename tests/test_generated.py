@@ -25,7 +25,7 @@ def test_the_front_door_asks_for_this_folder() -> None:
     """deploy_spot.py is inline metadata and three lines over the package beside it."""
     text = (ROOT / "deploy_spot.py").read_text()
     code = [line for line in text.splitlines() if line and not line.startswith("#")]
-    assert len(code) == 7  # the import, what to say where it fails, and the call
+    assert len(code) == 8  # the import, what to say where it fails, and the call
     assert (code[0], code[1].strip(), code[-1]) == ("try:", "from bacalhau_spot.cli import main", "main()")
     assert 'bacalhau-spot = { path = ".", editable = true }' in text
 

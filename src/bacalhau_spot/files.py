@@ -14,6 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+# `~` as it stands, where nobody knows whose home is meant.
+UNKNOWN_HOME: Final = Path("~")
 _FILE_MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -48,12 +50,17 @@ def read_text(path: Path, *, max_bytes: int) -> str:
         raise OSError(errno.EILSEQ, "it is not text (UTF-8)") from error
 
 
+def exists(path: Path) -> bool:
+    """Whether there is something that can be looked at; pathlib's raises for what cannot, before Python 3.14."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:
     """The whole file or nothing, with mode 0600. FileExistsError without `overwrite` when the file exists."""
     _refuse_link(path)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
             os.fchmod(handle, _FILE_MODE)
             file.write(text)
             file.flush()

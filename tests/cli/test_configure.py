@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bacalhau_spot import config
-from bacalhau_spot.cloud import address
+from bacalhau_spot.cloud import address, archive
+from bacalhau_spot.cloud.web import FetchError
+from bacalhau_spot.core.model import Arch
+from bacalhau_spot.instance.user_data import DOWNLOAD_URL
 from support.program import Program
 
 SEED = """\
@@ -34,8 +39,79 @@ def test_defaults_are_written_and_good(empty: Program) -> None:
     """No question; the file loads, and says the same as having none."""
     assert empty("configure", "--defaults").code == 0
     loaded = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder)
-    assert loaded.spec == config.defaults()
+    spec = replace(loaded.spec, bacalhau=replace(loaded.spec.bacalhau, sha256=()))
+    assert spec == config.defaults()
     assert empty("config", "show").code == 0
+
+
+def sums_in(empty: Program) -> dict[Arch, str]:
+    return dict(config.load(empty.folder / "config.yaml", environ={}, home=empty.folder).spec.bacalhau.sha256)
+
+
+def sum_of(version: str, arch: str = "amd64") -> str:
+    """As the tests' stand-in for the archive has it (tests/conftest.py)."""
+    url = DOWNLOAD_URL.replace("{version}", version).replace("{arch}", arch)
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def test_the_archives_sums_are_written(empty: Program) -> None:
+    """T8: without questions and with them, for the architectures of the configured types; and said."""
+    done = empty("configure", "--defaults")
+    assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
+    assert "fetching Bacalhau v1.9.3 for x86_64" in done.stderr
+    assert sum_of("v1.9.3") in done.stdout
+    assert empty("configure", "--overwrite", answers="\n" * 5).code == 0
+    assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
+    done = empty("configure", "--overwrite", "--set", "instance_types=[t4g.small, c7gn.large]", "-o", "json")
+    assert done.data["archives"] == [{"arch": "arm64", "sha256": sum_of("v1.9.3", "arm64")}]
+    assert sums_in(empty) == {Arch.ARM64: sum_of("v1.9.3", "arm64")}
+
+
+def test_another_version_has_other_sums(empty: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T8: an old sum beside a new version would make every node refuse the archive."""
+    empty("configure", "--defaults")
+    text = (empty.folder / "config.yaml").read_text()
+    empty("configure", "--set", "nodes=5")
+    assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
+    empty("configure", "--set", "bacalhau.version=v1.9.2")
+    assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.2")}
+    empty("configure", "--set", "bacalhau.version=v1.9.1", "--set", f"bacalhau.sha256.x86_64={'ab' * 32}")
+    assert sums_in(empty) == {Arch.X86_64: "ab" * 32}
+    monkeypatch.setattr(archive, "digest", no_network)
+    done = empty("configure", "--set", "bacalhau.version=v1.9.0")
+    assert (done.code, sums_in(empty)) == (0, {})
+    (empty.folder / "config.yaml").write_text(text)
+    done = empty("configure", "--set", "bacalhau.sha256.arm64=" + "cd" * 32)
+    assert sums_in(empty)[Arch.X86_64] == sum_of("v1.9.3")
+
+
+async def no_network(_url: str) -> str:
+    raise FetchError("no route to host")
+
+
+def test_without_a_way_to_the_archive_the_file_is_written(
+    empty: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T8: the reason is said, and `create` asks again."""
+    monkeypatch.setattr(archive, "digest", no_network)
+    done = empty("configure", "--defaults")
+    assert (done.code, sums_in(empty)) == (0, {})
+    assert "`bacalhau.sha256.x86_64` is not written" in done.stderr
+    assert "no route to host" in done.stderr
+
+
+def test_the_sandboxs_archive_is_in_no_file(empty: Program) -> None:
+    """T8: real nodes would be held to its sum."""
+    assert empty("configure", "--defaults", "--sandbox").code == 0
+    assert sums_in(empty) == {}
+
+
+def test_an_http_address_proves_no_sum(empty: Program) -> None:
+    """T8: plain http only with a sum that came another way."""
+    empty("configure", "--defaults")
+    done = empty("configure", "--set", "bacalhau.download_url=http://m/{version}")
+    assert "proves no new ones" in done.stderr
+    assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
 
 
 def test_the_five_questions(empty: Program) -> None:
@@ -131,3 +207,10 @@ def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.
     assert "launch 12 instances" in done.stderr
     loaded = config.load(program.folder / "config.yaml", environ={}, home=program.folder)
     assert loaded.spec.naming.tag_value == "blue"
+    assert loaded.spec.bacalhau.sha256 == ((Arch.X86_64, sum_of("v1.9.3")),)
+
+
+def test_a_plan_for_programs_has_the_archives_sums(program: Program) -> None:
+    """T8: as the plan for people shows them."""
+    plan = program("create", "--dry-run", "-o", "json").data["plan"]
+    assert plan["archives"] == [{"arch": "x86_64", "sha256": sum_of("v1.9.3")}]

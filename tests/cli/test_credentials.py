@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
+import botocore.credentials
 import botocore.utils
 import pytest
 
 from bacalhau_spot.cloud import credentials
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.leaks import SESSION_TOKEN
 from support.liars import SILENT, liar, page
 from support.program import Done, Program
 
@@ -127,7 +129,7 @@ FAIL = f"credential_process = {sys.executable} -c \"import sys; sys.exit('vault 
         ),
         (ROLE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/ann\nsource_profile"), ["MFA code"]),
         (SSO, ["not signed in to AWS", "`aws sso login --profile work`", "explain sso"]),
-        ("[profile work]\nlogin_session = arn:aws:sts::1:x\n", ["explain missing-library"]),
+        ("[profile work]\nlogin_session = arn:aws:sts::1:x\n", ["explain aws-login"]),
     ],
 )
 def test_what_a_profile_says(user: User, config: str, words: list[str]) -> None:
@@ -260,3 +262,50 @@ def test_an_mfa_code_is_asked_for_on_a_terminal(
         assert "AWS does not accept these credentials" in done.stderr
     assert asked == ["Enter MFA code for arn:aws:iam::1:mfa/ann: "]
     assert list((Path(user.home) / ".aws" / "cli" / "cache").glob("*.json"))
+
+
+SIGN_IN = "arn:aws:iam::123456789012:user/me"
+
+
+def login(user: User, *, token: bool) -> None:
+    """What `aws login` leaves behind: a profile, and a token with keys that are good for a while."""
+    user.aws(f"[profile work]\nlogin_session = {SIGN_IN}\nregion = us-east-1\n")
+    user.set(AWS_PROFILE="work", AWS_LOGIN_CACHE_DIRECTORY=str(user.home))
+    keys = {
+        "accessKeyId": ACCESS_KEY_ID,
+        "secretAccessKey": SECRET_ACCESS_KEY,
+        "sessionToken": SESSION_TOKEN,
+        "accountId": "123456789012",
+        "expiresAt": "2099-01-01T00:00:00Z",
+    }
+    kept = {"accessToken": keys, "clientId": "c", "refreshToken": "r", "dpopKey": "k"}
+    if token:
+        name = botocore.utils.generate_login_cache_key(SIGN_IN)
+        (user.home / f"{name}.json").write_text(json.dumps(kept))
+
+
+def test_a_profile_of_aws_login(user: User) -> None:
+    """Complaint 11 (nextstrain/cli#533): with the extra `login` it is a profile like any other."""
+    login(user, token=True)
+    done = user.list()
+    assert done.code == 0, done.stderr
+    for file in user.home.glob("*.json"):
+        file.unlink()  # it holds the keys, and is AWS's own
+
+
+def test_a_profile_of_aws_login_that_is_not_signed_in(user: User) -> None:
+    """Complaint 11: the command that signs in."""
+    login(user, token=False)
+    refused(user.list(), "aws login")
+
+
+def test_a_profile_of_aws_login_without_the_extra(user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 11: the error says what to type, for both ways to run the program."""
+    monkeypatch.setattr(botocore.credentials, "EC", None)
+    login(user, token=False)
+    refused(
+        user.list(),
+        "needs a library",
+        "`uv tool install '.[login]'`",
+        "`uv run --with 'botocore[crt]' -s deploy_spot.py list --profile work`",
+    )

@@ -108,7 +108,7 @@ def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "home", unknown)
     monkeypatch.setenv("PWD", "/deleted")
     world = Runtime.real(())
-    assert (world.cwd, world.home) == (Path("/deleted"), Path("/"))
+    assert (world.cwd, world.home) == (Path("/deleted"), Path("~"))
 
 
 def test_a_relative_state_folder_is_ignored(program: Program) -> None:
@@ -126,7 +126,38 @@ def test_the_script_without_uv() -> None:
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "uv run -s deploy_spot.py" in done.stderr
+    assert f"`uv run -s {script}`" in done.stderr
+
+
+def test_a_link_to_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complaint 12 (uv#19222): `python3 ~/bin/spot` names the script itself; so do all printed commands."""
+    script = Path(__file__).parents[2] / "deploy_spot.py"
+    link = tmp_path / "spot"
+    link.symlink_to(script)
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", str(link)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"`uv run -s {script}`" in done.stderr
+    for typed, said in (
+        (str(link), f"uv run -s {script}"),
+        ("deploy_spot.py", "uv run -s deploy_spot.py"),
+        ("../a b/deploy_spot.py", "uv run -s '../a b/deploy_spot.py'"),
+        ("/usr/bin/bacalhau-spot", "bacalhau-spot"),
+    ):
+        monkeypatch.setattr(sys, "argv", [typed])
+        assert Runtime.real(()).program == said
+
+
+def test_a_link_to_the_script_where_the_program_is_installed(tmp_path: Path) -> None:
+    """Complaint 12: it runs."""
+    link = tmp_path / "spot"
+    link.symlink_to(Path(__file__).parents[2] / "deploy_spot.py")
+    done = subprocess.run(
+        [sys.executable, str(link), "--version"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

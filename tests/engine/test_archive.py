@@ -12,7 +12,7 @@ import pytest
 from bacalhau_spot.cli.memory import Files
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.web import FetchError
-from bacalhau_spot.core.model import Arch, BacalhauSpec
+from bacalhau_spot.core.model import Arch, BacalhauSpec, arch_of_name
 from bacalhau_spot.engine.archive import ArchiveSource, with_sums
 from bacalhau_spot.engine.clock import RealClock
 from bacalhau_spot.engine.memory import Forgetful
@@ -87,6 +87,31 @@ def test_a_sum_that_cannot_be_found_out_is_an_error_with_both_ways_out() -> None
     assert caught.value.why == "HTTP 404"
     assert "bacalhau.sha256.arm64" in caught.value.hint
     assert "verify_archive: false" in caught.value.hint
+
+
+def test_a_sum_of_another_version_is_refused(tmp_path: Path) -> None:
+    """T8: the version was changed in an editor, the sum was not; every node would refuse the archive."""
+    source, memory = Source(), Files(tmp_path, clock=RealClock())
+    old = tuple(sums(BacalhauSpec(version="v1.9.2"), source, memory=memory).items())
+    with pytest.raises(UserError) as caught:
+        sums(BacalhauSpec(version="v1.9.3", sha256=old), source, memory=memory)
+    assert "is the sum of version v1.9.2" in caught.value.what
+    assert sums(BacalhauSpec(version="v1.9.2", sha256=old), source, memory=memory) == dict(old)
+    mirror = BacalhauSpec(version="v1.9.3", sha256=old, download_url="https://m/one.tar.gz")
+    assert sums(mirror, source, memory=memory) == dict(old)
+
+
+@pytest.mark.parametrize(
+    ("name", "arch"),
+    [
+        ("t3.medium", Arch.X86_64), ("g5.xlarge", Arch.X86_64), ("m6a.large", Arch.X86_64), ("a1.large", Arch.ARM64),
+        ("t4g.small", Arch.ARM64), ("g5g.xlarge", Arch.ARM64), ("im4gn.large", Arch.ARM64), ("hpc7g.4xlarge", Arch.ARM64),
+        ("c7i-flex.large", Arch.X86_64), ("u7i-12tb.224xlarge", Arch.X86_64), ("x2gd.medium", Arch.ARM64),
+    ],
+)  # fmt: skip
+def test_a_types_name_has_its_architecture(name: str, arch: Arch) -> None:
+    """EC2 user guide, "Instance type naming conventions"."""
+    assert arch_of_name(name) == arch
 
 
 class Reply:

@@ -67,6 +67,7 @@ PLAN = Plan(
     remove=(INSTANCE,),
     choices=CHOICES,
     stake=Stake(pools=3, at_most=2, limit=2),
+    archives=((Arch.X86_64, "ab" * 32),),
 )
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
 RECEIPT = CreateReceipt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from rich.console import RenderableType
@@ -283,6 +284,10 @@ VIEWS: dict[str, RenderableType] = {
         )
     ),
     "sentence": views.sentence("done", after=("bacalhau-spot list",)),
+    "configured": views.configured(Path("config.yaml"), changed=False, archives=((Arch.X86_64, "ab" * 32),)),
+    "plan, with the archive's sum": views.plan_view(
+        Plan("c", (region_plan("us-east-1"),), archives=((Arch.X86_64, "ab" * 32),))
+    ),
 }
 
 

@@ -57,6 +57,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     if runtime is None:  # what libraries print takes the same way out
         sys.stdout, sys.stderr = world.stdout, world.stderr
     try:
+        options.check_words(argv)
         app = tree.build(argv, console=ending.help_console(argv, world))
         command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)
         if "runtime" not in extra:

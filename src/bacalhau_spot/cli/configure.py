@@ -8,6 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
+from bacalhau_spot import files
+from bacalhau_spot.cli.archive_sums import with_archive_sums
 from bacalhau_spot.cli.common import NOTHING_SAID, Common
 from bacalhau_spot.cli.invocation import Invocation
 from bacalhau_spot.cli.result import Result
@@ -15,7 +17,7 @@ from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import problems
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import prompts, views
+from bacalhau_spot.ui import jsonout, prompts, views
 
 # The seed's five questions, in its order: configuration key, what is asked, the default.
 _DEFAULTS = Naming()
@@ -52,8 +54,9 @@ def configure(
     call = Invocation("configure", common, runtime)
     values = _pairs(set_ or [])
     path = call.config_path_or_default()
-    exists = path.exists()
-    if exists and not overwrite:
+    exists = files.exists(path)
+    changing = exists and not overwrite
+    if changing:
         if not values:
             raise UserError(
                 f"{path} exists",
@@ -67,14 +70,18 @@ def configure(
             call.talk(views.sentence(f"{path} will hold your answers; Enter takes the default"))
         text = configuration.template(configure_tags_and_names(call) if asked else {})
     text = configuration.set_values(text, values, file=path.name) if values else text
-    configuration.write(path, text, overwrite=exists)
+    archive = with_archive_sums(call, text, path=path, changed=values if changing else None)
+    configuration.write(path, archive.text, overwrite=exists)
     return Result(
         "configure",
-        view=views.sentence(
-            f"{'changed' if exists and not overwrite else 'wrote'} {path}",
-            after=("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",),
-        ),
-        data={"path": str(path), "changed": sorted(values)},
+        view=views.configured(path, changed=changing, archives=archive.sums),
+        data={
+            "path": str(path),
+            "changed": sorted(values),
+            "archives": jsonout.archives_data(archive.sums),
+        },
+        warnings=archive.warnings,
+        late_warnings=archive.warnings,
     )
 
 
@@ -105,7 +112,10 @@ def write_first(call: Invocation) -> None:
     """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
     path = call.config_path_or_default()
     call.talk(f"There is no configuration yet. {path} will hold your answers; Enter takes the default.")
-    configuration.write(path, configuration.template(configure_tags_and_names(call)))
+    archive = with_archive_sums(call, configuration.template(configure_tags_and_names(call)), path=path)
+    configuration.write(path, archive.text)
+    for warning in archive.warnings:
+        call.talk(views.note("warning", warning))
     call.talk(f"wrote {path}; regions, instance types and the orchestrator are set there")
 
 

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli import account
+from bacalhau_spot.cli import account, environment
 from bacalhau_spot.cli.ending import consoles, record
+from bacalhau_spot.cli.environment import unknown_variables
 from bacalhau_spot.cli.redaction import secrets_of
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.receipt import Problem
     from bacalhau_spot.orchestrator.port import Orchestrator
 
-# Where interruption rates are read, for those who may not reach AWS's file; empty: nowhere.
-_ADVISOR_VARIABLE = "BACALHAU_SPOT_ADVISOR_URL"
 # How long one AWS call with its repeats may take in commands that only look.
 _LOOK_S = 30
 
@@ -47,6 +46,7 @@ class Invocation:
         self.runtime = runtime
         _, self.err = consoles(list(runtime.argv), runtime)
         self._loaded: configuration.Loaded | None = None
+        self._variables_told = False
         self._access: Access | None = None
 
     # Words
@@ -128,9 +128,25 @@ class Invocation:
 
     # Configuration
 
+    def _find(self) -> configuration.Found | None:
+        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        if not self._variables_told:
+            self._variables_told = True
+            self._tell_variables(found)
+        return found
+
+    def _tell_variables(self, found: configuration.Found | None) -> None:
+        """A mistyped variable may mean another cluster than the one that is used: said once, beside JSON, too."""
+        try:
+            configured = configuration.read_text(found.path) if found else ""
+        except UserError:  # told when the file is needed
+            configured = ""
+        for text in unknown_variables(self.runtime.environ, configured=configured):
+            self.err.print(views.note("warning", text), crop=False)
+
     def config_path(self) -> Path:
         """The file in force. Raises UserError when there is none."""
-        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        found = self._find()
         if found is None:
             raise UserError(
                 "there is no config.yaml here or in a folder above",
@@ -141,19 +157,19 @@ class Invocation:
 
     def config_path_or_default(self) -> Path:
         """The file in force, or where one would be written."""
-        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        found = self._find()
         return found.path if found else self.runtime.cwd / configuration.NAME
 
     @property
     def first_time(self) -> bool:
         """There is no configuration, and this is about AWS."""
-        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+        found = self._find()
         return found is None and not self.common.sandbox
 
     def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
         """The configuration; the default one where there is no file and none is needed."""
         if self._loaded is None:
-            found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+            found = self._find()
             if found is not None:
                 self._loaded = configuration.load(
                     found.path, environ=self.runtime.environ, home=self.runtime.home, lenient=lenient
@@ -205,7 +221,7 @@ class Invocation:
                 self._tell_who_wins()
                 self._access = Access(
                     profile=self.common.profile,
-                    advisor_url=self.runtime.environ.get(_ADVISOR_VARIABLE, ADVISOR_URL),
+                    advisor_url=self.runtime.environ.get(environment.ADVISOR_URL, ADVISOR_URL),
                     ask=self._ask_secret if self.runtime.interactive else None,
                     learned=self.runtime.secrets.add,
                 )

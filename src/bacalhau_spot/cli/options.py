@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import islice
@@ -33,6 +34,21 @@ def chosen_output(argv: list[str]) -> str:
         if value in _FORMS:
             form = value
     return form
+
+
+def check_words(argv: list[str]) -> None:
+    """Raises UserError for a word that is no text: no AWS call, file or message could hold it."""
+    for number, word in enumerate(argv, start=1):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = word.encode("utf-8", "backslashreplace").decode()
+            raise UserError(
+                f"word {number} of the command line is not text: {shown}",
+                why=f"its bytes are not {sys.getfilesystemencoding().upper()}",
+                hint="write it in UTF-8; in a C or POSIX locale, `export LC_ALL=C.UTF-8` first",
+                exit_code=ExitCode.USAGE,
+            ) from None
 
 
 # Commands that talk to AWS, and so take longer than a blink.

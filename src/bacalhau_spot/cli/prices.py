@@ -57,8 +57,9 @@ def prices(
         Another cluster than the configuration's, by the value of its tag.
     """
     call = Invocation("prices", common, runtime)
-    if plot is not None:
-        pictures.check_format(plot)
+    where = None if plot is None else runtime.path(plot)
+    if where is not None:
+        pictures.check_format(where)
     now = runtime.clock.now()
     start = max(moment(since, flag="--since", now=now), now - timedelta(days=HISTORY_DAYS))
     spec, naming = call.spec(lenient=True), call.naming(cluster)
@@ -66,7 +67,6 @@ def prices(
         chart, unseen = running.look(
             _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
         )
-    where = None if plot is None else (runtime.cwd / plot.expanduser())
     if where is not None and chart.lines:
         pictures.draw(chart, where)
     return Result(

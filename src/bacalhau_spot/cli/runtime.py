@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shlex
 import sys
 import uuid
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.engine.clock import Clock, RealClock
+from bacalhau_spot.files import UNKNOWN_HOME
 from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
@@ -51,22 +53,35 @@ class Runtime:
             stdout=sys.stdout,
             stderr=sys.stderr,
             argv=argv,
-            program="uv run -s deploy_spot.py"
-            if Path(sys.argv[0]).name == "deploy_spot.py"
-            else "bacalhau-spot",
+            program=_program(sys.argv[0]),
         )
 
     @property
     def state_dir(self) -> Path:
         """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
         base = Path(self.environ.get("XDG_STATE_HOME", ""))
-        # The specification: a relative path is invalid and is ignored.
-        return (base if base.is_absolute() else self.home / ".local" / "state") / "bacalhau-spot"
+        if base.is_absolute():  # the specification: a relative path is invalid and is ignored
+            return base / "bacalhau-spot"
+        if self.home == UNKNOWN_HOME:
+            return Path(self.environ.get("TMPDIR") or "/tmp") / f"bacalhau-spot-{os.getuid()}"  # noqa: S108 - used only when it is this user's own
+        return self.home / ".local" / "state" / "bacalhau-spot"
+
+    def path(self, typed: Path) -> Path:
+        """A path of the command line, which a shell may not have expanded (`--plot=~/prices.png`)."""
+        return self.cwd / os.path.expanduser(typed)  # noqa: PTH111 - pathlib's raises where nobody knows the home
 
     @property
     def interactive(self) -> bool:
         """Whether somebody is there to be asked."""
         return self.stdin.isatty() and self.stderr.isatty()
+
+
+def _program(script: str) -> str:
+    """What is typed to run us again. uv cannot run the script through a link, nor from another folder by its bare name."""
+    own = os.path.realpath(script)
+    if Path(own).name != "deploy_spot.py":
+        return "bacalhau-spot"
+    return f"uv run -s {shlex.quote(own if Path(script).is_symlink() else script)}"
 
 
 def _cwd() -> Path:
@@ -78,8 +93,8 @@ def _cwd() -> Path:
 
 
 def _home() -> Path:
-    """The user's home; the root where nobody knows one (a container with an unknown uid and no HOME)."""
+    """The user's home, if anybody knows it: a container may have an unknown uid and no HOME."""
     try:
         return Path.home()
     except RuntimeError:
-        return Path(os.sep)
+        return UNKNOWN_HOME

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
+from bacalhau_spot import files
 from bacalhau_spot.cli.common import AT_LEAST_ONE, Yes
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.offers import Standing, in_order, standing
@@ -83,10 +84,10 @@ def write_choice(
     names = _cheapest_types(found, regions) if types else ()
     _check(running, spec, regions, names)
     path = call.config_path_or_default()
-    before = configuration.read_text(path) if path.exists() else configuration.template()
+    before = configuration.read_text(path) if files.exists(path) else configuration.template()
     after = _text(before, regions, names, file=path.name)
     change = _change(before, after, path)
-    new = not path.exists()
+    new = not files.exists(path)
     data = {
         "path": str(path),
         "regions": list(regions),

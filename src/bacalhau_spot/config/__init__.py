@@ -3,7 +3,7 @@
 from bacalhau_spot.config.edit import set_values, write
 from bacalhau_spot.config.find import NAME, Found, find
 from bacalhau_spot.config.kinds import bounds
-from bacalhau_spot.config.load import Loaded, defaults, load, read_text
+from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_text
 from bacalhau_spot.config.places import Note
 from bacalhau_spot.config.published import schema
 from bacalhau_spot.config.put import put, regions_like
@@ -21,6 +21,7 @@ __all__ = [
     "defaults",
     "find",
     "load",
+    "load_text",
     "put",
     "read_text",
     "regions_like",

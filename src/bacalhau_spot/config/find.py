@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from bacalhau_spot import files
+from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +32,23 @@ def find(explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path)
     if environ.get(VARIABLE):
         return Found(Path(environ[VARIABLE]), f"${VARIABLE}")
     for folder in (cwd, *cwd.parents):
-        if (folder / NAME).is_file():
+        if _is_file(folder / NAME):
             return Found(folder / NAME, f"found in {folder}")
-        if (folder / ".git").exists():
+        if files.exists(folder / ".git"):
             return None
     return None
+
+
+def _is_file(path: Path) -> bool:
+    """Raises UserError (exit code 2) where it may not be looked: another file, or none, could be the wrong one."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be looked at",
+            why=error.strerror or str(error),
+            hint="name the configuration with --config",
+            exit_code=ExitCode.USAGE,
+        ) from error

@@ -48,7 +48,18 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
         hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
         raise refuse(path.name, [Problem(failure)], where=str(path), hint=hint)
     try:
-        checked = check(_decode(raw))
+        text = _decode(raw)
+    except Unreadable as error:
+        raise refuse(path.name, [error.problem], where=str(path)) from None
+    return load_text(text, path=path, environ=environ, home=home, lenient=lenient)
+
+
+def load_text(
+    text: str, *, path: Path, environ: Mapping[str, str], home: Path, lenient: bool = False
+) -> Loaded:
+    """As `load`, of a text that may not have been written to `path` yet."""
+    try:
+        checked = check(text)
     except Unreadable as error:
         raise refuse(path.name, [error.problem], where=str(path)) from None
     materials = reading.read_all(checked.data, base=path.parent, home=home, environ=environ)

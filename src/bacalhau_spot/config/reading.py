@@ -140,7 +140,10 @@ def read_bytes(path: Path, *, max_bytes: int = _MAX_BYTES) -> tuple[bytes, str |
     try:
         return files.read(path, max_bytes=max_bytes), None
     except FileNotFoundError:
-        return b"", f"there is no file {path}"
+        unknown = path.parts[:1] == files.UNKNOWN_HOME.parts
+        return b"", f"there is no file {path}" + (
+            ": HOME is not set, and this user has no home" if unknown else ""
+        )
     except PermissionError:
         return b"", f"{path} may not be read by this user"
     except (OSError, ValueError) as error:  # ValueError: a name that no file can have

@@ -5,10 +5,11 @@ Money is Decimal US dollars; times are aware; sizes carry their unit in the name
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,16 @@ class Arch(StrEnum):
 
     X86_64 = "x86_64"
     ARM64 = "arm64"
+
+
+# EC2 user guide, "Instance type naming conventions": behind the generation, `g` is AWS's own arm64 processor. The first ones
+# (a1) had no such letter.
+_ARM64_NAME: Final = re.compile(r"(a1|[a-z]+\d+[a-z]*g[a-z]*(-[a-z0-9]+)*)\.")
+
+
+def arch_of_name(instance_type: str) -> Arch:
+    """What an instance type's name says of its architecture, where AWS is not asked."""
+    return Arch.ARM64 if _ARM64_NAME.match(instance_type) else Arch.X86_64
 
 
 class Spread(StrEnum):

@@ -8,14 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.web import FetchError
-from bacalhau_spot.core.model import Arch
+from bacalhau_spot.core.model import Arch, arch_of_name
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from bacalhau_spot.core.model import BacalhauSpec
+    from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
     from bacalhau_spot.engine.memory import Memory
 
 WHAT: Final = "archives"
@@ -41,10 +41,38 @@ async def with_sums(
         return bacalhau
     sums = dict(bacalhau.sha256)
     template = source.url or bacalhau.download_url or DOWNLOAD_URL
-    for arch in sorted(set(archs) - set(sums)):
+    for arch in sorted(set(archs)):
+        if arch in sums:
+            _check_version(bacalhau, arch, sums[arch], memory=memory)
+            continue
         url = template.replace("{version}", bacalhau.version).replace("{arch}", _SPELLED[arch])
         sums[arch] = await _sum(url, arch, source=source, memory=memory)
+        memory.keep(WHAT, sums[arch], bacalhau.version)
     return replace(bacalhau, sha256=tuple(sorted(sums.items())))
+
+
+def named_archs(spec: ClusterSpec) -> tuple[Arch, ...]:
+    """The architectures of the configured instance types, by their names; AWS is not asked."""
+    wanted = spec.requirements
+    if wanted is not None:
+        return (wanted.arch,) if wanted.arch else tuple(sorted(Arch))
+    types = {*spec.instance_types, *(name for region in spec.regions for name in region.instance_types)}
+    return tuple(sorted({arch_of_name(name) for name in types}))
+
+
+def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: Memory) -> None:
+    """A configured sum that this machine knows as another version's: every node would refuse its archive."""
+    version = memory.recall(WHAT, digest, max_age=MAX_AGE)
+    by_version = "{version}" in (bacalhau.download_url or DOWNLOAD_URL)
+    if not isinstance(version, str) or version == bacalhau.version or not by_version:
+        return
+    raise UserError(
+        f"`bacalhau.sha256.{arch}` is the sum of version {version}, and `bacalhau.version` is {bacalhau.version}",
+        why="every node would refuse the archive",
+        hint=f"`bacalhau-spot configure --set bacalhau.version={bacalhau.version}` writes the version's sums",
+        docs="docs/nodes.md",
+        exit_code=ExitCode.USAGE,
+    )
 
 
 async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Memory) -> str:

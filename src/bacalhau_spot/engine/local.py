@@ -28,7 +28,7 @@ _MOST_BYTES = 65536
 
 def key_file(path: str) -> KeyFile:
     """The private key as it lies there."""
-    where = Path(path).expanduser()
+    where = Path(path)  # the configuration has expanded it
     try:
         text = files.read(where, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
         return KeyFile(str(where), text, mode=stat.S_IMODE(where.stat().st_mode))

@@ -47,6 +47,13 @@ def draw(chart: PriceChart, path: Path) -> None:
             "terminal without `--plot`",
             exit_code=ExitCode.USAGE,
         ) from None
+    except RuntimeError as error:  # altair looks for its cache in a home while it is imported
+        raise UserError(
+            "pictures cannot be drawn without a home directory",
+            why=str(error),
+            hint="`export HOME=DIRECTORY` names one",
+            exit_code=ExitCode.USAGE,
+        ) from error
     made = _chart(altair, chart)
     form = path.suffix.lower().removeprefix(".")
     try:

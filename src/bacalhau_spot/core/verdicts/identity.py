@@ -89,8 +89,9 @@ _LOG_IN_DENIED = _nobody(
 _NO_LIBRARY = _nobody(
     "missing-library",
     "this AWS profile needs a library that is not installed",
-    "install it beside this program (`uv run --with awscrt -s deploy_spot.py …`, or `pip install awscrt` where "
-    "bacalhau-spot is installed), or use another profile with --profile",
+    "profiles of `aws login` need the extra `login`: install it with `uv tool install '.[login]'` in this program's folder, or "
+    "run `uv run --with 'botocore[crt]' -s deploy_spot.py list{profile}`, likewise for other commands; or use another profile "
+    "with --profile",
 )
 SOURCE = _nobody(
     "credential-source",

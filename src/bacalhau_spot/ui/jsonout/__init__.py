@@ -9,7 +9,7 @@ from bacalhau_spot.ui.jsonout.doctor import checkup_data
 from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text, with_commands, write
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
-from bacalhau_spot.ui.jsonout.launching import create_data, listing_data, plan_data
+from bacalhau_spot.ui.jsonout.launching import archives_data, create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.offers import offers_data
 from bacalhau_spot.ui.jsonout.prices import prices_data
 from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
@@ -21,6 +21,7 @@ __all__ = [
     "VERSION",
     "Data",
     "Ndjson",
+    "archives_data",
     "checkup_data",
     "console_data",
     "cost_data",

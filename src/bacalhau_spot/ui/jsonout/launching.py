@@ -8,8 +8,11 @@ from bacalhau_spot.ui.jsonout.cost import exact
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, pools_data, problem_data
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bacalhau_spot.core.choose import Choice
     from bacalhau_spot.core.estimate import Budget, Estimate, Span
+    from bacalhau_spot.core.model import Arch
     from bacalhau_spot.core.plan import Plan, RegionPlan
     from bacalhau_spot.core.receipt import CreateReceipt, Listing, RegionReceipt
 
@@ -25,6 +28,7 @@ def plan_data(plan: Plan) -> Data:
         "estimate": _estimate(plan.estimate),
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
+        "archives": archives_data(plan.archives),
         "choice": [_choice(choice) for choice in plan.choices],
         "stake": None
         if plan.stake is None
@@ -32,6 +36,10 @@ def plan_data(plan: Plan) -> Data:
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
     }
+
+
+def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[Data]:
+    return [{"arch": str(arch), "sha256": digest} for arch, digest in archives]
 
 
 def _choice(choice: Choice) -> Data:

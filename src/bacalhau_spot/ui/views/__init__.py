@@ -29,6 +29,7 @@ from bacalhau_spot.ui.views.teardown import (
 )
 from bacalhau_spot.ui.views.text import (
     config_view,
+    configured,
     json_text,
     note,
     pages_view,
@@ -42,6 +43,7 @@ __all__ = [
     "checkup_errors",
     "checkup_view",
     "config_view",
+    "configured",
     "cost_view",
     "create_receipt_view",
     "error_view",

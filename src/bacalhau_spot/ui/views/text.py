@@ -20,10 +20,12 @@ from bacalhau_spot.ui.console import spoken
 from bacalhau_spot.ui.words import fault, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
+    from bacalhau_spot.core.model import Arch
     from bacalhau_spot.core.receipt import Problem
 
 # How far a line is indented that goes on from the one before.
@@ -101,6 +103,18 @@ def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Sai
 def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
     """What was done, and what one does after it."""
     return Group(Said(text), *next_commands(after))
+
+
+def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]]) -> Group:
+    """What `configure` wrote."""
+    return Group(
+        Said(f"{'changed' if changed else 'wrote'} {path}"),
+        *(
+            Said(f"nodes accept Bacalhau's archive for {arch} with this SHA-256 sum only: {digest}")
+            for arch, digest in archives
+        ),
+        *next_commands(("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",)),
+    )
 
 
 def not_seen(problems: Sequence[Problem]) -> list[Said]:

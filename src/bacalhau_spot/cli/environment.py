@@ -1,0 +1,29 @@
+"""The environment variables that are ours, all of them, and what to say about one that looks like it and is none."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PREFIX: Final = "BACALHAU_SPOT_"
+CONFIG: Final = f"{PREFIX}CONFIG"
+ADVISOR_URL: Final = f"{PREFIX}ADVISOR_URL"
+# What each is for; docs/configuration.md has the same table.
+VARIABLES: Final = {
+    CONFIG: "the configuration file, unless `--config` names one",
+    ADVISOR_URL: "where the interruption rates of `offers` are read, in place of AWS's own file; empty: nowhere",
+}
+
+
+def unknown_variables(names: Iterable[str], *, configured: str) -> Iterator[str]:
+    """A sentence for each variable that nothing reads. `configured`: the configuration's text, which may name some itself."""
+    for name in sorted(names):
+        if not name.startswith(PREFIX) or name in VARIABLES or name in configured:
+            continue
+        ends = [known.removeprefix(PREFIX) for known in VARIABLES]
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=0.6)
+        hint = f"did you mean {PREFIX}{close[0]}?" if close else f"there are {' and '.join(VARIABLES)}"
+        yield f"the environment variable {name} means nothing: {hint}"
