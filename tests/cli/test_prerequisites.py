@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.engine import local
+from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
 from support.program import Done, Program
 
 
@@ -189,6 +190,55 @@ def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, progra
     sandbox.settings.deny = ["ec2:DescribeVpcBlockPublicAccessOptions"]
     done = program("create", "--yes")
     assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
+
+
+def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: Program) -> None:
+    """F13: an exclusion exempts a subnet from the account's mode (EC2 API reference, VpcBlockPublicAccessExclusion)."""
+    net = Net(sandbox)
+    sandbox.settings.block_public_access = BLOCK_ALL
+    program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}")
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code == 2 and "VPC Block Public Access is block-bidirectional" in words, words
+    assert f"an exclusion of the VPC, or of {net.public}" in words
+    net.exclude(SubnetId=net.public)
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    assert [node["public_ip"] for node in program("list", "-o", "json").data["instances"]] != [None]
+
+
+def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program: Program) -> None:
+    """F13: its traffic crosses the internet gateway from there (VPC user guide, "VPC BPA basics"); no public address is named."""
+    net = Net(sandbox)
+    net.nat()
+    program.configure(
+        nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}", more="instance: {public_ip: false}\n"
+    )
+    sandbox.settings.block_public_access = BLOCK_ALL
+    net.exclude(SubnetId=net.private)
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code == 2 and "so nodes behind one could not join" in words, words
+    assert "public address" not in words
+    assert "so nodes behind one could not join" in one_line(program("doctor"))
+    net.exclude("allow-egress", SubnetId=net.public)
+    assert program("create", "--yes").code == 0
+    assert program("destroy", "--yes").code == 0
+    sandbox.settings.block_public_access = BLOCK_INGRESS
+    assert program("create", "--yes").code == 0
+
+
+def test_a_transit_gateway_is_not_blocked(sandbox: Any, program: Program) -> None:
+    """F13: what crosses no internet gateway of the VPC is not impacted (VPC user guide, "VPC BPA basics")."""
+    net = Net(sandbox)
+    gateway = net.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+    net.route(net.private, TransitGatewayId=gateway)
+    sandbox.settings.block_public_access = BLOCK_ALL
+    program.configure(
+        nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}", more="instance: {public_ip: false}\n"
+    )
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
 
 
 TOO_LONG = (

@@ -64,6 +64,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreateLaunchTemplate": templates.create_template,
     "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
+    "CreateVpcBlockPublicAccessExclusion": ways_out.create_exclusion,
     "DeleteFleets": fleets.delete_fleets,
     "DeleteFlowLogs": storage.delete_flow_logs,
     "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
@@ -73,6 +74,7 @@ ANSWERS: Mapping[str, Action] = {
     "DeletePlacementGroup": shelf.delete_placement_group,
     "DeleteTags": tags.delete_tags,
     "DeleteVpcEndpoints": gateways.delete_endpoints,
+    "DeleteVpcBlockPublicAccessExclusion": ways_out.delete_exclusion,
     "DeregisterImage": own_images.deregister_image,
     "DescribeCapacityReservations": shelf.describe_reservations,
     "DescribeDhcpOptions": dhcp.describe_options,
@@ -94,6 +96,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
     "DetachVolume": storage.detach_volume,
+    "DescribeVpcBlockPublicAccessExclusions": ways_out.describe_exclusions,
     "DescribeVpcBlockPublicAccessOptions": ways_out.describe_options,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
@@ -219,6 +222,8 @@ class Ec2:
         reply = paging.paged(moto_repairs.plain_filters(call), self._moto)
         if reply.status == OK and call.action in AFTERWARDS:
             AFTERWARDS[call.action](region, args)
+        if reply.status == OK and call.action in ("DescribeSubnets", "DescribeVpcs"):
+            return ways_out.with_states(region, call.action, reply)
         return reply
 
     def _own(self, region: Region, action: str, args: Args) -> dict[str, Any] | None:
