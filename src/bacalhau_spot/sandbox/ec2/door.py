@@ -244,7 +244,13 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
-                    on_end=[self.roster.ended, fleets.refill_later, fleets.forget_later, groups.refill_later],
+                    on_end=[
+                        self.roster.ended,
+                        fleets.refill_later,
+                        fleets.forget_later,
+                        groups.refill_later,
+                        legacy.relaunch_later,
+                    ],
                 )
                 place = known
                 backend.terminate_instances = lambda ids: groups.terminate(place, ids)
