@@ -167,7 +167,9 @@ def test_private_nodes_behind_a_nat(sandbox: Any, program: Program) -> None:
     program.configure(
         nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}", more="instance: {public_ip: false}\n"
     )
-    done = program("create", "--yes", "-o", "json")
+    words = one_line(program("create", "--yes"))
+    assert "EC2 Instance Connect Endpoint" in words and "bacalhau-spot explain ssh" in words, words
+    done = program("create", "--dry-run", "-o", "json")
     assert done.code == 0, one_line(done)
     assert float(done.data["plan"]["estimate"]["addresses_usd_per_hour"]) == 0
     (node,) = program("list", "-o", "json").data["instances"]

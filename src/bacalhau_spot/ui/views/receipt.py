@@ -10,6 +10,7 @@ from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.quotas import quotas_of
 from bacalhau_spot.core.verdict import denied_action, judge
 from bacalhau_spot.ui.views.pools import pools_line
+from bacalhau_spot.ui.views.reach import PRIVATE
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
@@ -185,7 +186,11 @@ def _total(receipt: CreateReceipt) -> Said:
 def _after(receipt: CreateReceipt) -> list[RenderableType]:
     """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
     if not (receipt.interrupted or receipt.missing or receipt.kept):
-        return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
+        private = any(one.public_ip is None for region in receipt.regions for one in region.running)
+        return [
+            *next_commands(("bacalhau-spot list", "bacalhau-spot destroy")),
+            *([Said(PRIVATE)] if private else []),
+        ]
     made = ", ".join(kind(count, name) for name, count in receipt.made)
     return [
         *([Said(f"made on the way: {made}")] if made else []),
