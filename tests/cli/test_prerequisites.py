@@ -92,6 +92,27 @@ def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: Program
     assert done.code == 0, one_line(done)
 
 
+def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: Program) -> None:
+    """F14: EC2 user guide, "Spot service-linked role": its key needs a grant, whatever key the disks name; create says so."""
+    sandbox.settings.default_key_without_spot = True
+    ec2 = sandbox.client()
+    key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, Encrypted=True, KmsKeyId=key)
+    snapshot = ec2.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"]
+    made = ec2.register_image(
+        Name="encrypted",
+        Architecture="x86_64",
+        RootDeviceName="/dev/sda1",
+        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}],
+    )
+    program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code != 0 and "its disk could not be decrypted" in words, words
+    assert "AWSServiceRoleForEC2Spot" in words and "bacalhau-spot explain permissions" in words
+    assert "get-ebs-default-kms-key-id --region us-east-1" in words
+
+
 def test_images_that_no_node_can_start_from(sandbox: Any, program: Program) -> None:
     """F18 (cloud-custodian's recording), F21 (karpenter-provider-aws#5283): said by create and doctor, nothing is made."""
     ec2 = sandbox.client()

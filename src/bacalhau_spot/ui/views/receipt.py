@@ -8,6 +8,7 @@ from rich.console import Group
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.quotas import quotas_of
+from bacalhau_spot.core.reasons import ENDED_BY, LOCKED_DISK, LOCKED_DISK_HINT
 from bacalhau_spot.core.verdict import denied_action, judge
 from bacalhau_spot.ui.views.pools import pools_line
 from bacalhau_spot.ui.views.reach import PRIVATE
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.receipt import CreateReceipt, RegionReceipt
 
 _ENDED = frozenset({Phase.ENDING, Phase.ENDED, Phase.LOST})
@@ -163,11 +165,16 @@ def _spot_quota(code: str, regions: Sequence[RegionReceipt]) -> str:
 
 
 def _lost(receipt: CreateReceipt) -> list[Said]:
-    return [
-        Said(f"{one.id} in {one.zone} did not stay: {one.why_ended or one.state}", style="yellow")
-        for region in receipt.regions
-        for one in region.lost
-    ]
+    lost = [one for region in receipt.regions for one in region.lost]
+    lines = [Said(f"{one.id} in {one.zone} did not stay: {_why_ended(one)}", style="yellow") for one in lost]
+    locked = sorted({one.region for one in lost if one.why_ended == LOCKED_DISK})
+    return lines + [Said(LOCKED_DISK_HINT.format(region=region), prefix="hint: ") for region in locked]
+
+
+def _why_ended(one: Instance) -> str:
+    code = one.why_ended or ""
+    words = ENDED_BY.get(code) if code else None
+    return f"ended {words} ({code})" if words else code or str(one.state)
 
 
 def _total(receipt: CreateReceipt) -> Said:
