@@ -358,9 +358,9 @@ def test_lagging_parts_are_refused_by_the_pools(sandbox: Any) -> None:
     """S8, F6: subnets and groups by each pool in a success, as RunInstances refuses them; a template by the call."""
     ec2 = sandbox.client()
     sandbox.settings.read_lag_s = 10
+    fresh = build_template(ec2, "sg-0123456789abcdef0")
     with refused("InvalidLaunchTemplateId.NotFound"):
-        net = {"group": "sg-0123456789abcdef0", "subnets": {"us-east-1a": "subnet-0123456789abcdef0"}}
-        build_fleet(ec2, build_template(ec2, net["group"]), overrides(net["subnets"]), 1)
+        build_fleet(ec2, fresh, overrides({"us-east-1a": "subnet-0123456789abcdef0"}), 1)
     sandbox.settings.read_lag_s = 0
     net = build_network(ec2)
     template = build_template(ec2, net["group"], "settled")

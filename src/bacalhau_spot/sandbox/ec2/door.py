@@ -29,6 +29,7 @@ from bacalhau_spot.sandbox.ec2 import (
     places,
     prices,
     quotas,
+    sharing,
     shelf,
     spot,
     spot_fleets,
@@ -212,6 +213,7 @@ class Ec2:
         try:
             args = self._codec.parse(call.action, call.params)
             tags.check_all(args)
+            sharing.check(region, call.action, args)
             answer = self._own(region, call.action, args)
             if answer is not None:
                 return Reply(self._codec.render(call.action, answer, request_id=self._request_id()))
@@ -222,8 +224,8 @@ class Ec2:
         reply = paging.paged(moto_repairs.plain_filters(call), self._moto)
         if reply.status == OK and call.action in AFTERWARDS:
             AFTERWARDS[call.action](region, args)
-        if reply.status == OK and call.action in ("DescribeSubnets", "DescribeVpcs"):
-            return ways_out.with_states(region, call.action, reply)
+        if reply.status == OK and call.action in sharing.LISTS:
+            return sharing.with_owners(region, ways_out.with_states(region, call.action, reply))
         return reply
 
     def _own(self, region: Region, action: str, args: Args) -> dict[str, Any] | None:
