@@ -108,6 +108,7 @@ def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: Program) -> 
     program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
     planned = one_line(program("create", "--dry-run"))
     assert f"{made['ImageId']} in us-east-1 is encrypted" in planned, planned
+    assert f"{made['ImageId']} in us-east-1 is encrypted" in one_line(program("doctor"))
     done = program("create", "--yes")
     words = one_line(done)
     assert done.code != 0 and "its disk could not be decrypted" in words, words

@@ -103,7 +103,7 @@ async def _create(
     """Whatever a `create` refuses before it makes something, by the function that refuses it."""
     looking = _refusal(calls, spec, memory=memory, over_budget=over_budget, archive=archive)
     found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
-    return why if found is None else (found,)
+    return why if found is None else found
 
 
 async def _refusal(
@@ -113,14 +113,14 @@ async def _refusal(
     memory: Memory,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
-) -> Finding:
+) -> tuple[Finding, ...]:
     try:
         plan = (await prepare(calls, spec, caller_address=_no_address, archive=archive, memory=memory)).plan
     except UserError as error:
-        return checkup.create_refused(error)
+        return (checkup.create_refused(error),)
     if plan.over_budget:
-        return checkup.create_refused(over_budget(plan))
-    return checkup.create_planned(plan.launch)
+        return (checkup.create_refused(over_budget(plan)),)
+    return (checkup.create_planned(plan.launch), *map(checkup.create_warns, plan.warnings))
 
 
 async def _no_address() -> str | None:
