@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.sandbox.layer.read_lag import ReadLag
 from support.program import Program
 
 HOUR = 3600
@@ -120,6 +121,76 @@ def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: P
     assert done.code == 0, done.stdout
     assert alive(sandbox, "us-east-1") == 3
     assert fleets(sandbox, "us-east-1") == 2
+
+
+def test_a_fleet_that_answers_after_forty_seconds(sandbox: Any, program: Program) -> None:
+    """F10, S11: karpenter-provider-aws#3922 saw 41 s: its refusals are this launch's, and are neither lost nor asked again."""
+    program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
+    sandbox.settings.fleet_s = 40
+    sandbox.settings.capacity = {"us-east-1": 0}
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1", "eu-west-1") == 2
+    assert fleets(sandbox, "us-east-1") == 1
+
+
+def test_a_fresh_profile_is_waited_for_beside_unfulfillable_capacity(sandbox: Any, program: Program) -> None:
+    """F1: AWS mixes the codes (karpenter-provider-aws#3051)."""
+    program.configure(nodes=2, regions="[us-east-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
+    sandbox.settings.iam_lag_s = 20
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+    assert fleets(sandbox, "us-east-1") > 1
+    first = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets))
+    (fleet,) = sandbox.client().describe_fleets(FleetIds=[first])["Fleets"]
+    assert {one["ErrorCode"] for one in fleet["Errors"]} == {"InvalidParameterValue", "UnfulfillableCapacity"}
+
+
+def test_a_lost_answer_under_lag_with_other_parameters(sandbox: Any, program: Program) -> None:
+    """F7: IdempotentParameterMismatch (runs-on#251) of a fleet that did launch, which no list shows yet: nothing runs twice."""
+    path = program.configure(nodes=3, regions="[us-east-1]")
+    sandbox.settings.faults = [{"match": "CreateFleet", "code": "InvalidParameterValue", "when": "after"}]
+    assert program("create", "--yes").code != 0
+    assert alive(sandbox, "us-east-1") == 3
+    sandbox.settings.faults = []
+    sandbox.settings.hidden_in_tags = ["fleet", "instance"]
+    path.write_text(path.read_text().replace("[t3.medium, t3a.medium]", "[m6a.large, t3a.medium]"))
+    hide_instances(sandbox, for_s=10)
+    done = program("create", "--yes")
+    assert ("us-east-1", "ec2:CreateFleet", "IdempotentParameterMismatch") in sandbox.world.calls
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 3
+
+
+def hide_instances(sandbox: Any, *, for_s: float) -> None:
+    """Reads lag from now on, and what runs was launched this moment."""
+    sandbox.settings.read_lag_s = for_s
+    lag = sandbox.server._layer
+    while not isinstance(lag, ReadLag):
+        lag = lag._inner
+    for place, region in sandbox.server._ec2._regions.items():
+        lag._made |= {(place, one): sandbox.clock.now() for one in region.machines}
+
+
+def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: Program) -> None:
+    """S9, F7: runs-on#217: fleets vanish two days after their end, and the first create's token answers with the dead."""
+    program.configure(nodes=2, regions="[us-east-1]")
+    assert program("create", "--yes").code == 0
+    ec2 = sandbox.client()
+    ec2.terminate_instances(
+        InstanceIds=[
+            one["InstanceId"] for row in ec2.describe_instances()["Reservations"] for one in row["Instances"]
+        ]
+    )
+    sandbox.clock.sleep(3 * 24 * HOUR)
+    done = program("create", "--yes")
+    assert done.code == 0, done.stderr
+    assert alive(sandbox, "us-east-1") == 2
+    assert program("create", "--yes").code == 0
+    assert alive(sandbox, "us-east-1") == 2
+    assert program("destroy", "--yes").code == 0
+    assert not sandbox.leftovers()
 
 
 @pytest.mark.parametrize("hidden", [["instance"], ["instance", "spot-instances-request"]], ids=str)

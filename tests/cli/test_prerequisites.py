@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.engine import local
+from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
 from support.program import Done, Program
 
 
@@ -91,6 +92,30 @@ def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: Program
     assert done.code == 0, one_line(done)
 
 
+def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: Program) -> None:
+    """F14: EC2 user guide, "Spot service-linked role": its key needs a grant, whatever key the disks name; create says so."""
+    sandbox.settings.default_key_without_spot = True
+    ec2 = sandbox.client()
+    key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=8, Encrypted=True, KmsKeyId=key)
+    snapshot = ec2.create_snapshot(VolumeId=volume["VolumeId"])["SnapshotId"]
+    made = ec2.register_image(
+        Name="encrypted",
+        Architecture="x86_64",
+        RootDeviceName="/dev/sda1",
+        BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}],
+    )
+    program.configure(nodes=1, regions="[us-east-1]", more=f"image: {made['ImageId']}\n")
+    planned = one_line(program("create", "--dry-run"))
+    assert f"{made['ImageId']} in us-east-1 is encrypted" in planned, planned
+    assert f"{made['ImageId']} in us-east-1 is encrypted" in one_line(program("doctor"))
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code != 0 and "its disk could not be decrypted" in words, words
+    assert "AWSServiceRoleForEC2Spot" in words and "bacalhau-spot explain permissions" in words
+    assert "get-ebs-default-kms-key-id --region us-east-1" in words
+
+
 def test_images_that_no_node_can_start_from(sandbox: Any, program: Program) -> None:
     """F18 (cloud-custodian's recording), F21 (karpenter-provider-aws#5283): said by create and doctor, nothing is made."""
     ec2 = sandbox.client()
@@ -166,7 +191,9 @@ def test_private_nodes_behind_a_nat(sandbox: Any, program: Program) -> None:
     program.configure(
         nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc}}}}}", more="instance: {public_ip: false}\n"
     )
-    done = program("create", "--yes", "-o", "json")
+    words = one_line(program("create", "--yes"))
+    assert "EC2 Instance Connect Endpoint" in words and "bacalhau-spot explain ssh" in words, words
+    done = program("create", "--dry-run", "-o", "json")
     assert done.code == 0, one_line(done)
     assert float(done.data["plan"]["estimate"]["addresses_usd_per_hour"]) == 0
     (node,) = program("list", "-o", "json").data["instances"]
@@ -189,6 +216,55 @@ def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, progra
     sandbox.settings.deny = ["ec2:DescribeVpcBlockPublicAccessOptions"]
     done = program("create", "--yes")
     assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
+
+
+def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: Program) -> None:
+    """F13: an exclusion exempts a subnet from the account's mode (EC2 API reference, VpcBlockPublicAccessExclusion)."""
+    net = Net(sandbox)
+    sandbox.settings.block_public_access = BLOCK_ALL
+    program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}")
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code == 2 and "VPC Block Public Access is block-bidirectional" in words, words
+    assert f"an exclusion of the VPC, or of {net.public}" in words
+    net.exclude(SubnetId=net.public)
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
+    assert [node["public_ip"] for node in program("list", "-o", "json").data["instances"]] != [None]
+
+
+def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program: Program) -> None:
+    """F13: its traffic crosses the internet gateway from there (VPC user guide, "VPC BPA basics"); no public address is named."""
+    net = Net(sandbox)
+    net.nat()
+    program.configure(
+        nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}", more="instance: {public_ip: false}\n"
+    )
+    sandbox.settings.block_public_access = BLOCK_ALL
+    net.exclude(SubnetId=net.private)
+    done = program("create", "--yes")
+    words = one_line(done)
+    assert done.code == 2 and "so nodes behind one could not join" in words, words
+    assert "public address" not in words
+    assert "so nodes behind one could not join" in one_line(program("doctor"))
+    net.exclude("allow-egress", SubnetId=net.public)
+    assert program("create", "--yes").code == 0
+    assert program("destroy", "--yes").code == 0
+    sandbox.settings.block_public_access = BLOCK_INGRESS
+    assert program("create", "--yes").code == 0
+
+
+def test_a_transit_gateway_is_not_blocked(sandbox: Any, program: Program) -> None:
+    """F13: what crosses no internet gateway of the VPC is not impacted (VPC user guide, "VPC BPA basics")."""
+    net = Net(sandbox)
+    gateway = net.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
+    net.route(net.private, TransitGatewayId=gateway)
+    sandbox.settings.block_public_access = BLOCK_ALL
+    program.configure(
+        nodes=1, regions=f"{{us-east-1: {{vpc_id: {net.vpc}}}}}", more="instance: {public_ip: false}\n"
+    )
+    done = program("create", "--yes")
+    assert done.code == 0, one_line(done)
 
 
 TOO_LONG = (

@@ -27,6 +27,8 @@ ITS_OWN = frozenset(
 )
 # Parameters that every command takes.
 _GLOBAL = ("--region", "--profile", "--output", "--query")
+# How the AWS CLI reads what is no text.
+_READ_AS: dict[str, Callable[[Any], Any]] = {"list": lambda text: [text], "integer": int}
 # Parameters that the AWS CLI has and the API has not.
 _SHORTER = {"authorize-security-group-ingress": ("--protocol", "--port", "--cidr")}
 
@@ -81,7 +83,7 @@ def parse(command: str) -> Command | None:
     for flag, value in given.items():
         name = parameters[flag]
         assert (value is True) == (members[name].type_name == "boolean"), command
-        arguments[name] = [value] if members[name].type_name == "list" else value
+        arguments[name] = _READ_AS.get(members[name].type_name, lambda text: text)(value)
     assert shape is None or set(shape.required_members) <= set(arguments), command
     return Command(service, operation, arguments, wide)
 

@@ -32,11 +32,14 @@ MIXED = Everywhere(
         Ran(NODES[3], None, "begun\n", cut=True),
     ),
 )  # fmt: skip
+PRIVATE = Everywhere(("uptime",), (Ran(node(1, public_ip=None), 255, "", ""),))
 VIEWS: dict[str, RenderableType] = {
     "well": views.everywhere_view(WELL, group=False, closed=False),
     "well, grouped": views.everywhere_view(WELL, group=True, closed=False),
     "mixed": views.everywhere_view(MIXED, group=False, closed=False),
     "mixed, grouped, closed": views.everywhere_view(MIXED, group=True, closed=True),
+    "all, private": views.everywhere_view(PRIVATE, group=False, closed=False),
+    "reaching, private": views.reaching_view(node(1, public_ip=None)),
     "menu": views.menu_view(NODES, now=NOW),
     "menu, some have ended": views.menu_view([*NODES[:2], node(3, state=State.TERMINATED)], now=NOW),
     "reaching": views.reaching_view(NODES[0]),

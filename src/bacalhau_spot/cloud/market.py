@@ -129,6 +129,10 @@ def _image(row: dict[str, Any]) -> Image:
         arch=Arch(row["Architecture"]),
         root_device="" if row.get("RootDeviceType") == "instance-store" else device,
         volume_gib=sizes.get(device, 0),
+        encrypted=any(
+            one.get("DeviceName") == device and one.get("Ebs", {}).get("Encrypted", False)
+            for one in row.get("BlockDeviceMappings", ())
+        ),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.port import CloudError
@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 SSH_PORT = 22
 _EVERYWHERE = "0.0.0.0/0"
 _MAIN = [{"Name": "association.main", "Values": ["true"]}]
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultRoute:
+    """Where a route table's default route leads; `nat_id`: through which NAT gateway."""
+
+    way_out: WayOut = WayOut.NONE
+    nat_id: str = ""
 
 
 class AwsNetworking:
@@ -70,8 +79,30 @@ class AwsNetworking:
             self._session.pages("ec2", region, "describe_subnets", "Subnets", Filters=filters),
             self._session.pages("ec2", region, "describe_route_tables", "RouteTables", Filters=filters),
         )
-        ways = _ways_out(tables)
-        return tuple(_subnet(row, ways.get(row["SubnetId"], ways.get("", WayOut.NONE))) for row in subnets)
+        routes = _default_routes(tables)
+        nats = await self._nat_subnets(region, vpc_id, subnets, routes)
+        modes = {row["SubnetId"]: _mode(row) for row in subnets}
+        return tuple(
+            _subnet(row, route, modes.get(nats.get(route.nat_id, row["SubnetId"])))
+            for row in subnets
+            for route in (routes.get(row["SubnetId"], routes.get("", DefaultRoute())),)
+        )
+
+    async def _nat_subnets(
+        self, region: str, vpc_id: str, subnets: Rows, routes: Mapping[str, DefaultRoute]
+    ) -> dict[str, str]:
+        """The subnet of each NAT gateway, asked for only where public access to some subnet is blocked.
+
+        A NAT gateway's traffic crosses the internet gateway from its own subnet (VPC user guide, "VPC BPA basics").
+        """
+        if all(_mode(row) in {None, PublicAccess.OFF} for row in subnets):
+            return {}
+        if not any(route.nat_id for route in routes.values()):
+            return {}
+        rows = await self._session.pages(
+            "ec2", region, "describe_nat_gateways", "NatGateways", Filters=_in_vpc(vpc_id)
+        )
+        return {row["NatGatewayId"]: row["SubnetId"] for row in rows}
 
     async def public_access(self, region: str) -> PublicAccess:
         reply = await self._session.call("ec2", region, "describe_vpc_block_public_access_options")
@@ -166,9 +197,6 @@ class AwsNetworking:
         )
 
 
-Rows = list[dict[str, Any]]
-
-
 def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:
     """What belongs to one VPC, out of everything that carries the tag."""
     gateway = next(
@@ -198,7 +226,7 @@ def _in_vpc(vpc_id: str) -> list[dict[str, Any]]:
     return [{"Name": "vpc-id", "Values": [vpc_id]}]
 
 
-def _ways_out(tables: Rows) -> dict[str, WayOut]:
+def _default_routes(tables: Rows) -> dict[str, DefaultRoute]:
     """By subnet; under the empty name that of the main table, which serves every subnet without one of its own."""
     return {
         "" if association.get("Main") else association.get("SubnetId", "none"): _default_route(table)
@@ -207,25 +235,30 @@ def _ways_out(tables: Rows) -> dict[str, WayOut]:
     }
 
 
-def _default_route(table: dict[str, Any]) -> WayOut:
+def _default_route(table: dict[str, Any]) -> DefaultRoute:
     """A route whose target is gone is a blackhole, and leads nowhere."""
     for route in table.get("Routes", ()):
         if route.get("DestinationCidrBlock") == _EVERYWHERE and route.get("State", "active") == "active":
             if route.get("NatGatewayId"):
-                return WayOut.NAT
-            return WayOut.GATEWAY if str(route.get("GatewayId", "")).startswith("igw-") else WayOut.OTHER
-    return WayOut.NONE
+                return DefaultRoute(WayOut.NAT, route["NatGatewayId"])
+            gateway = str(route.get("GatewayId", "")).startswith("igw-")
+            return DefaultRoute(WayOut.GATEWAY if gateway else WayOut.OTHER)
+    return DefaultRoute()
 
 
-def _subnet(row: dict[str, Any], way_out: WayOut) -> Subnet:
+def _mode(row: dict[str, Any]) -> PublicAccess | None:
     mode = row.get("BlockPublicAccessStates", {}).get("InternetGatewayBlockMode")
+    return PublicAccess(mode) if mode else None
+
+
+def _subnet(row: dict[str, Any], route: DefaultRoute, mode: PublicAccess | None) -> Subnet:
     return Subnet(
         id=row["SubnetId"],
         zone=row["AvailabilityZone"],
         free_addresses=row.get("AvailableIpAddressCount", 0),
-        way_out=way_out,
+        way_out=route.way_out,
         ipv6_only=bool(row.get("Ipv6Native")),
-        public_access=PublicAccess(mode) if mode else None,
+        public_access=mode,
     )
 
 

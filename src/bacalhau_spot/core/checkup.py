@@ -139,6 +139,13 @@ def create_planned(launch: int) -> Finding:
     return Finding(Check.CREATE, Mark.PASS, text)
 
 
+def create_warns(warning: str) -> Finding:
+    """What its plan would say."""
+    return Finding(
+        Check.CREATE, Mark.WARN, warning, "`bacalhau-spot create --dry-run` shows the plan with it"
+    )
+
+
 def not_looked_at(check: Check, *, why: str, fix: str) -> Finding:
     return Finding(check, Mark.WARN, f"not looked at: {why}", fix)
 

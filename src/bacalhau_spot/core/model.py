@@ -317,13 +317,15 @@ class TypeInfo:
 class Image:
     """A machine image in one region. `root_device` is the name under which its root volume is mapped.
 
-    Empty: it has no EBS root volume. `volume_gib`: the size of the root volume's snapshot; 0: not asked for.
+    Empty: it has no EBS root volume. `volume_gib`: the size of the root volume's snapshot; 0: not asked for. `encrypted`: that
+    snapshot is, with a key that AWS does not show.
     """
 
     id: str
     arch: Arch
     root_device: str
     volume_gib: int = 0
+    encrypted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,8 @@ _LOOKS = (
     ),
     *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", by=("create", "doctor")),
     *_rows("ec2", "DescribeSubnets DescribeRouteTables", by=("doctor",), when=(When.GIVEN_VPC,)),
+    # Asked only where public access is blocked and a NAT gateway leads out.
+    *_rows("ec2", "DescribeNatGateways", by=("create", "doctor"), when=_GIVEN),
     *_rows("ec2", "DescribeVpcs", by=("create", "doctor", *_TEARDOWN)),
     *_rows("ec2", "DescribeImages", by=("create", "doctor"), when=(When.IMAGE,)),
     *_rows("ec2", "DescribeImages", by=_TEARDOWN),

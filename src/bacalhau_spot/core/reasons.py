@@ -37,6 +37,15 @@ ENDED_BY = {
 }
 
 
+# What EC2 answers where a disk's key is not spot's to use (runs-on#151, karpenter-provider-aws#1407).
+LOCKED_DISK = "Client.InternalError"
+LOCKED_DISK_HINT = (
+    "where an organization, the account or the image encrypts disks with a key of its own, AWSServiceRoleForEC2Spot, AWS's role "
+    "for spot instances, needs a grant to it: `bacalhau-spot explain permissions` has the command for the key's administrator; "
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows the account's key"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """Why a node does not join: a part of its own words, ours, whether waiting can help, and what does."""

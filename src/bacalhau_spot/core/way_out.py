@@ -29,7 +29,11 @@ class PublicAccess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    """A subnet of a VPC of the user's. `public_access` None: it does not say; the account's setting counts."""
+    """A subnet of a VPC of the user's.
+
+    `public_access`: what holds where its traffic crosses the internet gateway, behind a NAT gateway that one's subnet. None: AWS
+    does not show it; the account's setting counts.
+    """
 
     id: str
     zone: str
@@ -49,17 +53,19 @@ class Obstacle:
 
 def leads_out(subnet: Subnet, *, public_ip: bool, account: PublicAccess) -> bool:
     """Whether a node in it reaches the internet (or the user's own network)."""
-    if subnet.ipv6_only or not _fits(subnet.way_out, public_ip=public_ip):
-        return False
-    return not blocked(subnet.way_out, subnet.public_access or account)
+    return _fits(subnet, public_ip=public_ip) and not blocked(subnet.way_out, subnet.public_access or account)
 
 
-def _fits(way_out: WayOut, *, public_ip: bool) -> bool:
-    return way_out is WayOut.GATEWAY if public_ip else way_out in {WayOut.NAT, WayOut.OTHER}
+def _fits(subnet: Subnet, *, public_ip: bool) -> bool:
+    wanted = {WayOut.GATEWAY} if public_ip else {WayOut.NAT, WayOut.OTHER}
+    return not subnet.ipv6_only and subnet.way_out in wanted
 
 
 def blocked(way_out: WayOut, mode: PublicAccess) -> bool:
-    """EC2 API reference, VpcBlockPublicAccessOptions: of what leads to the internet, block-ingress lets NAT through alone."""
+    """EC2 API reference, VpcBlockPublicAccessOptions: of what leads to the internet, block-ingress lets NAT through alone.
+
+    Transit gateways, VPNs and peerings do not cross an internet gateway here (VPC user guide, "VPC BPA basics").
+    """
     if mode is PublicAccess.BLOCK_ALL:
         return way_out in {WayOut.GATEWAY, WayOut.NAT}
     return mode is PublicAccess.BLOCK_INGRESS and way_out is WayOut.GATEWAY
@@ -81,7 +87,13 @@ def own_vpc_obstacle(region: str, *, public_ip: bool, account: PublicAccess) -> 
             "name a VPC of yours with private subnets behind a NAT or transit gateway, "
             f"`regions: {{{region}: {{vpc_id: vpc-…}}}}`, or set `instance.public_ip: true`",
         )
-    return _blocked(region, account) if blocked(WayOut.GATEWAY, account) else None
+    if not blocked(WayOut.GATEWAY, account):
+        return None
+    return Obstacle(
+        f"{region}: VPC Block Public Access is {account}: {_CUT_OFF[True]}",
+        "take other regions, name a VPC of yours that is excluded from it, "
+        f"`regions: {{{region}: {{vpc_id: vpc-…}}}}`, or ask your administrator for another mode; {_who_manages(region)}",
+    )
 
 
 def given_vpc_obstacle(
@@ -103,8 +115,9 @@ def given_vpc_obstacle(
         )
     if chosen_subnets(here, public_ip=public_ip, account=account):
         return None
-    if chosen_subnets(here, public_ip=public_ip) and account is not PublicAccess.OFF:
-        return _blocked(region, account)
+    fitting = [one for one in here if _fits(one, public_ip=public_ip)]
+    if fitting:
+        return _blocked(region, fitting, public_ip=public_ip, account=account)
     wanted, other = ("an internet gateway", "a NAT or transit gateway")
     hint = "leave `vpc_id` out to have a VPC made"
     if not public_ip:
@@ -117,9 +130,25 @@ def given_vpc_obstacle(
     )
 
 
-def _blocked(region: str, account: PublicAccess) -> Obstacle:
-    return Obstacle(
-        f"{region}: VPC Block Public Access is {account}: nodes with a public address could not join, nor be reached by SSH",
-        "ask your administrator for an exclusion or another mode "
-        f"(`aws ec2 describe-vpc-block-public-access-options --region {region}` shows who manages it), or take other regions",
+_CUT_OFF = {
+    True: "nodes with a public address could not join, nor be reached by SSH",
+    False: "it stops NAT gateways too, so nodes behind one could not join",
+}
+
+
+def _blocked(region: str, subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess) -> Obstacle:
+    mode = subnets[0].public_access or account
+    names = ", ".join(sorted(one.id for one in subnets))
+    where = (
+        f"of the VPC, or of {names}"
+        if public_ip
+        else f"of the VPC, or of the NAT gateway's subnet behind {names}"
     )
+    return Obstacle(
+        f"{region}: VPC Block Public Access is {mode}: {_CUT_OFF[public_ip]}",
+        f"ask your administrator for an exclusion {where}, or for another mode, or take other regions; {_who_manages(region)}",
+    )
+
+
+def _who_manages(region: str) -> str:
+    return f"`aws ec2 describe-vpc-block-public-access-options --region {region}` shows who manages it"

@@ -118,7 +118,7 @@ async def _create(
         calls, spec, memory=memory, over_budget=over_budget, archive=archive, launched_in=launched_in
     )
     found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
-    return why if found is None else (found,)
+    return why if found is None else found
 
 
 async def _refusal(
@@ -129,7 +129,7 @@ async def _refusal(
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
     launched_in: Callable[[Identity], Collection[str]],
-) -> Finding:
+) -> tuple[Finding, ...]:
     try:
         prepared = await prepare(
             calls,
@@ -140,10 +140,10 @@ async def _refusal(
             launched_in=launched_in,
         )
     except UserError as error:
-        return checkup.create_refused(error)
+        return (checkup.create_refused(error),)
     if prepared.plan.over_budget:
-        return checkup.create_refused(over_budget(prepared.plan))
-    return checkup.create_planned(prepared.plan.launch)
+        return (checkup.create_refused(over_budget(prepared.plan)),)
+    return (checkup.create_planned(prepared.plan.launch), *map(checkup.create_warns, prepared.plan.warnings))
 
 
 async def _no_address() -> str | None:

@@ -36,6 +36,7 @@ MAX_ATTEMPTS = 50
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
 # After these nobody knows what AWS has done.
 _UNCERTAIN = frozenset({Fault.NETWORK, Fault.AWS})
+_NO_FLEET = "InvalidFleetId.NotFound"
 _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
 
@@ -43,13 +44,14 @@ _ALIVE = frozenset({State.PENDING, State.RUNNING})
 class FleetLaunch:
     """What is asked of one region. `request` makes the request of the nth attempt, each with a token of its own.
 
-    `known`: the instances that the cluster had in the region before.
+    `known`: the instances that the cluster had in the region before. `repeatable`: an earlier run may have used these tokens.
     """
 
     region: str
     naming: Naming
     request: Callable[[int], FleetRequest]
     known: Collection[str] = ()
+    repeatable: bool = True
 
 
 async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
@@ -59,8 +61,11 @@ async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
         begun_s = calls.clock.monotonic_s()
         result = await _answer(calls, launch, launch.request(attempt))
         took = timedelta(seconds=calls.clock.monotonic_s() - begun_s)
-        if result is None or result.launched:
-            if result is not None:
+        if result is None:
+            continue
+        if result.launched:
+            result = await _without_dead(calls, launch, result, within=took + CLOCK_TOLERANCE)
+            if result.launched:
                 return result
         elif _is_lag(result) and waits < LAG_TRIES:
             waits += 1
@@ -119,6 +124,38 @@ async def _unexpected(calls: Calls, launch: FleetLaunch) -> tuple[Launched, ...]
         launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
     )
     return launched_of(instance for instance in instances if instance.id not in launch.known)
+
+
+async def _without_dead(
+    calls: Calls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
+) -> FleetResult:
+    """An earlier launch's answer names what it launched, although that may have ended days ago: only what lives counts."""
+    if not launch.repeatable or not result.fleet_id:  # without a fleet they were found alive a moment ago
+        return result
+    if not await _is_earlier(calls, launch.region, result, within=within):
+        return result
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        members = await calls.read(
+            launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
+        )
+        if living := launched_of(members):
+            return replace(result, launched=living)
+        if look < LOOKS_FOR_INSTANCES:
+            await _wait(calls, launch.region, code=_NO_FLEET, attempt=look)
+    return replace(result, launched=())
+
+
+async def _is_earlier(calls: Calls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+    """Whether the fleet is older than this call, or is not shown for longer than reads lag.
+
+    AWS does not show a fleet any more about two days after its end (runs-on#217).
+    """
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
+        if fleet is not None:
+            return result.answered_at is not None and fleet.created_at < result.answered_at - within
+        await _wait(calls, region, code=_NO_FLEET, attempt=look)
+    return True
 
 
 def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResult:

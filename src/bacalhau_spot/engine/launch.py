@@ -63,6 +63,7 @@ class Site:
     network: Network = field(default_factory=Network)
     found: Network | None = None  # what there was, where an earlier create has left a template
     template_id: str | None = None
+    template_is_new: bool = False  # made by this create: no earlier one can have used its fleets' tokens
     versions: dict[bool, int] = field(
         default_factory=dict
     )  # of the template, by whether it is for burstable types
@@ -145,6 +146,7 @@ async def _launch_part(calls: Calls, spec: ClusterSpec, site: Site, part: Part) 
         naming=spec.naming,
         request=lambda attempt: _request(spec, site, part, attempt=attempt),
         known={*site.known, *(one.id for result in site.results for one in result.launched)},
+        repeatable=not site.template_is_new,
     )
     result = await request_fleet(calls, fleet)
     site.results.append(result)
@@ -176,7 +178,7 @@ async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
         await _settle(calls, spec, site, known, age_s=SETTLED_S)
         return known.id
     try:
-        return await _new_template(calls, spec, site, name=name)
+        template_id = await _new_template(calls, spec, site, name=name)
     except CloudError as error:
         if error.code != _NAME_TAKEN:
             raise
@@ -184,6 +186,9 @@ async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
         known = await _when_shown(calls, site.region, look)
         if known is None:
             raise
+    else:
+        site.template_is_new = True
+        return template_id
     await _settle(calls, spec, site, known, age_s=OTHER_CREATE_S)
     await _count_others(calls, spec, site)
     return known.id

@@ -103,6 +103,7 @@ async def prepare(
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec, found),
+        *_key_warnings(found),
     )
     lists, refused = await _lists(calls, found)
     planned = plan(
@@ -255,6 +256,17 @@ def _gpu_warning(spec: ClusterSpec, found: Mapping[str, Market]) -> tuple[str, .
     types = {name: [offer.pool.type for offer in market.offers] for name, market in found.items()}
     warning = image_warning(spec, types)
     return (warning,) if warning else ()
+
+
+def _key_warnings(found: Mapping[str, Market]) -> tuple[str, ...]:
+    """EC2 user guide, "Spot service-linked role": a customer managed key needs a grant. DescribeImages does not show the key."""
+    return tuple(
+        f"{image.id} in {market.region} is encrypted: unless that is AWS's own key, AWSServiceRoleForEC2Spot needs a grant to "
+        "it, or the nodes end at once (`bacalhau-spot explain permissions`)"
+        for market in found.values()
+        for image in market.images.values()
+        if image.encrypted
+    )
 
 
 def _join_warning(spec: ClusterSpec) -> tuple[str, ...]:

@@ -68,6 +68,7 @@ class Settings:
     )  # the caller's IAM policies; none: all is allowed
     # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
     service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
+    shared_vpcs: list[str] = field(default_factory=list)  # ids of VPCs that another account owns and shares
     # VPC Block Public Access by region, or "*": "block-bidirectional" or "block-ingress"; absent: off
     block_public_access: dict[str, str] = field(default_factory=dict)
     default_key_without_spot: bool = (

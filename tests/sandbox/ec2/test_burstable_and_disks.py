@@ -58,6 +58,23 @@ def test_a_default_key_that_spot_may_not_use(sandbox: Any) -> None:
     assert states(ec2, ids) == {"running"}
 
 
+def test_encryption_by_default_takes_the_default_key(sandbox: Any) -> None:
+    """F14: EC2 API reference, EnableEbsEncryptionByDefault: new disks "are always encrypted", without being asked."""
+    sandbox.settings.default_key_without_spot = True
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    disks = template_data(net["group"])["BlockDeviceMappings"]
+    del disks[0]["Ebs"]["Encrypted"]
+    template = build_template(ec2, net["group"], "plain", BlockDeviceMappings=disks)
+    for by_default, state in ((False, "running"), (True, "terminated")):
+        if by_default:
+            ec2.enable_ebs_encryption_by_default()
+        assert ec2.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is by_default
+        ids = fleet_ids(build_fleet(ec2, template, overrides(net["subnets"]), 1))
+        sandbox.clock.sleep(5)
+        assert states(ec2, ids) == {state}
+
+
 def test_an_instance_store_image_has_no_root_device(sandbox: Any) -> None:
     """F18: recorded by cloud-custodian (test_ami_set_permissions_remove_matched_no_add); RegisterImage with ImageLocation."""
     ec2 = sandbox.client()

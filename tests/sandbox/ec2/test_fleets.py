@@ -321,3 +321,53 @@ def test_a_highest_price_of_a_tenth_of_a_cent_is_refused(sandbox: Any, price: st
     pools = [{**one, "MaxPrice": price} for one in overrides(net["subnets"])]
     with refused("InvalidParameterValue"):
         build_fleet(ec2, template, pools, 1)
+
+
+def test_a_fleet_is_forgotten_two_days_after_its_end(sandbox: Any) -> None:
+    """S9: runs-on#217: deleted fleets, and those whose instances have all ended, are not shown any more after some 48 h."""
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    template = build_template(ec2, net["group"])
+    made = [build_fleet(ec2, template, overrides(net["subnets"]), 1) for _ in range(3)]
+    deleted, ended, alive = (one["FleetId"] for one in made)
+    ec2.delete_fleets(FleetIds=[deleted], TerminateInstances=True)
+    ec2.terminate_instances(InstanceIds=fleet_ids(made[1]))
+    sandbox.clock.sleep(47 * 3600)
+    assert len(ec2.describe_fleets(FleetIds=[deleted, ended, alive])["Fleets"]) == 3
+    sandbox.clock.sleep(2 * 3600)
+    for fleet_id in (deleted, ended):
+        with refused("InvalidFleetId.NotFound"):
+            ec2.describe_fleets(FleetIds=[fleet_id])
+    assert len(ec2.describe_fleets(FleetIds=[alive])["Fleets"]) == 1
+
+
+def test_a_slow_fleet_is_older_than_its_answer(sandbox: Any) -> None:
+    """S11, F10: karpenter-provider-aws#3922: 41 s to the refusals; the fleet exists before its pools are tried."""
+    ec2 = sandbox.client()
+    net = build_network(ec2)
+    template = build_template(ec2, net["group"])
+    sandbox.settings.fleet_s = 40
+    before_s = sandbox.clock.now()
+    made = build_fleet(ec2, template, overrides(net["subnets"]), 1)
+    assert sandbox.clock.now() - before_s >= 40
+    (fleet,) = ec2.describe_fleets(FleetIds=[made["FleetId"]])["Fleets"]
+    assert fleet["CreateTime"].timestamp() <= before_s + 1
+
+
+def test_lagging_parts_are_refused_by_the_pools(sandbox: Any) -> None:
+    """S8, F6: subnets and groups by each pool in a success, as RunInstances refuses them; a template by the call."""
+    ec2 = sandbox.client()
+    sandbox.settings.read_lag_s = 10
+    fresh = build_template(ec2, "sg-0123456789abcdef0")
+    with refused("InvalidLaunchTemplateId.NotFound"):
+        build_fleet(ec2, fresh, overrides({"us-east-1a": "subnet-0123456789abcdef0"}), 1)
+    sandbox.settings.read_lag_s = 0
+    net = build_network(ec2)
+    template = build_template(ec2, net["group"], "settled")
+    sandbox.clock.sleep(60)
+    sandbox.settings.read_lag_s = 10
+    made = ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.64.0/20", AvailabilityZone="us-east-1b")
+    pools = {"us-east-1a": net["subnets"]["us-east-1a"], "us-east-1b": made["Subnet"]["SubnetId"]}
+    fleet = build_fleet(ec2, template, overrides({"us-east-1b": pools["us-east-1b"]}), 1)
+    assert codes(fleet) == {"InvalidSubnetID.NotFound", "UnfulfillableCapacity"}
+    assert len(fleet_ids(build_fleet(ec2, template, overrides(pools), 1))) == 1

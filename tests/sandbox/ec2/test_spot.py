@@ -177,3 +177,31 @@ def test_a_shorter_notice_is_one_that_came_earlier(sandbox: Any, notice_s: int, 
     sandbox.server.interrupt("us-east-1", one["InstanceId"], notice_s=notice_s)
     marked = ec2.describe_spot_instance_requests()["SpotInstanceRequests"][0]["Status"]["UpdateTime"]
     assert (marked - before).total_seconds() == pytest.approx(200 - earlier_s, abs=1)
+
+
+def test_a_persistent_request_launches_again_until_it_is_cancelled(sandbox: Any) -> None:
+    """EC2 user guide, "Spot Instance request types": opened again when its instance ends; cancelling ends no instance."""
+    ec2 = sandbox.client()
+    (made,) = ec2.request_spot_instances(
+        Type="persistent",
+        InstanceCount=1,
+        LaunchSpecification={"ImageId": image(ec2), "InstanceType": "t3.small"},
+    )["SpotInstanceRequests"]
+    request = made["SpotInstanceRequestId"]
+
+    def row() -> Any:
+        return ec2.describe_spot_instance_requests(SpotInstanceRequestIds=[request])["SpotInstanceRequests"][
+            0
+        ]
+
+    assert row()["Type"] == "persistent"
+    ec2.terminate_instances(InstanceIds=[made["InstanceId"]])
+    assert row()["State"] == "open" and "InstanceId" not in row()
+    sandbox.clock.sleep(60)
+    again = row()["InstanceId"]
+    assert row()["State"] == "active" and again != made["InstanceId"]
+    ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[request])
+    ec2.terminate_instances(InstanceIds=[again])
+    sandbox.clock.sleep(60)
+    assert row()["State"] == "cancelled"
+    assert states(ec2, [again]) == {"terminated"}

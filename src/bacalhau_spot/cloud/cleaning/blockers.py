@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -221,13 +222,37 @@ async def _named(asking: _Asking, found: Sequence[Blocker]) -> list[Blocker]:
     if not ids:
         return list(found)
     rows = {row["InstanceId"]: row for row in await _instances(asking, "instance-id", *ids)}
-    return [replace(one, owner=_instance_of(one, rows) or one.owner) for one in found]
+    return [_with_instance(one, rows, asking.region) for one in found]
 
 
-def _instance_of(blocker: Blocker, rows: dict[str, Row]) -> str:
+# What replaces an instance that has ended, by the tag that AWS gives to its instances; and the command that ends both
+# (Auto Scaling user guide, "Health checks"; EC2 user guide, "Spot Fleet request types").
+_REPLACED_BY = {
+    "aws:autoscaling:groupName": (
+        "Auto Scaling group",
+        "autoscaling update-auto-scaling-group --auto-scaling-group-name {} --min-size 0 --desired-capacity 0",
+    ),
+    "aws:ec2spot:fleet-request-id": (
+        "spot fleet",
+        "ec2 cancel-spot-fleet-requests --spot-fleet-request-ids {} --terminate-instances",
+    ),
+}
+
+
+def _with_instance(blocker: Blocker, rows: dict[str, Row], region: str) -> Blocker:
     row = rows.get(blocker.of or blocker.id)
     if row is None:
-        return ""
+        return blocker
+    owner, tags = _instance_words(blocker, row), tags_of(row)
+    for key, (kind, command) in _REPLACED_BY.items():
+        if name := tags.get(key):
+            owner = f"{owner} of {kind} {name}, which replaces it".lstrip()
+            free = command.format(shlex.quote(name))
+            return replace(blocker, owner=owner, free=f"aws {free} --region {region}")
+    return replace(blocker, owner=owner or blocker.owner)
+
+
+def _instance_words(blocker: Blocker, row: Row) -> str:
     name = tags_of(row).get("Name")
     state = row["State"]["Name"]
     words = (

@@ -29,6 +29,7 @@ from bacalhau_spot.sandbox.ec2 import (
     places,
     prices,
     quotas,
+    sharing,
     shelf,
     spot,
     spot_fleets,
@@ -64,6 +65,7 @@ ANSWERS: Mapping[str, Action] = {
     "CreateLaunchTemplate": templates.create_template,
     "CreatePlacementGroup": shelf.create_placement_group,
     "CreateTags": tags.create_tags,
+    "CreateVpcBlockPublicAccessExclusion": ways_out.create_exclusion,
     "DeleteFleets": fleets.delete_fleets,
     "DeleteFlowLogs": storage.delete_flow_logs,
     "DeleteInstanceConnectEndpoint": shelf.delete_connect_endpoint,
@@ -73,6 +75,7 @@ ANSWERS: Mapping[str, Action] = {
     "DeletePlacementGroup": shelf.delete_placement_group,
     "DeleteTags": tags.delete_tags,
     "DeleteVpcEndpoints": gateways.delete_endpoints,
+    "DeleteVpcBlockPublicAccessExclusion": ways_out.delete_exclusion,
     "DeregisterImage": own_images.deregister_image,
     "DescribeCapacityReservations": shelf.describe_reservations,
     "DescribeDhcpOptions": dhcp.describe_options,
@@ -94,6 +97,7 @@ ANSWERS: Mapping[str, Action] = {
     "DescribeSpotPriceHistory": prices.describe_history,
     "DescribeTags": tags.describe_tags,
     "DetachVolume": storage.detach_volume,
+    "DescribeVpcBlockPublicAccessExclusions": ways_out.describe_exclusions,
     "DescribeVpcBlockPublicAccessOptions": ways_out.describe_options,
     "DisableImageDeregistrationProtection": own_images.unprotect_image,
     "EnableImageDeregistrationProtection": own_images.protect_image,
@@ -209,6 +213,7 @@ class Ec2:
         try:
             args = self._codec.parse(call.action, call.params)
             tags.check_all(args)
+            sharing.check(region, call.action, args)
             answer = self._own(region, call.action, args)
             if answer is not None:
                 return Reply(self._codec.render(call.action, answer, request_id=self._request_id()))
@@ -219,6 +224,8 @@ class Ec2:
         reply = paging.paged(moto_repairs.plain_filters(call), self._moto)
         if reply.status == OK and call.action in AFTERWARDS:
             AFTERWARDS[call.action](region, args)
+        if reply.status == OK and call.action in sharing.LISTS:
+            return sharing.with_owners(region, ways_out.with_states(region, call.action, reply))
         return reply
 
     def _own(self, region: Region, action: str, args: Args) -> dict[str, Any] | None:
@@ -239,7 +246,13 @@ class Ec2:
                     addresses=self._addresses,
                     parameter=self._parameter,
                     images=images.published(name),
-                    on_end=[self.roster.ended, fleets.refill_later, groups.refill_later],
+                    on_end=[
+                        self.roster.ended,
+                        fleets.refill_later,
+                        fleets.forget_later,
+                        groups.refill_later,
+                        legacy.relaunch_later,
+                    ],
                 )
                 place = known
                 backend.terminate_instances = lambda ids: groups.terminate(place, ids)

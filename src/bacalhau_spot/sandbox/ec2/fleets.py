@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
 # AWS: with more instances "the deletion request might fail" (EC2 API reference, DeleteFleets).
 DELETABLE_INSTANCES = 1000
+# runs-on#217: about two days after a fleet has ended, or its last instance, AWS does not show it any more.
+FORGET_S = 48 * 3600.0
 _LEAST_PRICE_USD = 0.001
 INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
 UNFULFILLABLE = (
@@ -95,6 +97,7 @@ def create_fleet(region: Region, args: Args) -> Answer:
     region.set_tags(fleet.id, request.tags_by_kind(args.get("TagSpecifications")).get("fleet", {}))
     answer: Answer = {"FleetId": fleet.id}
     if kind == "instant":
+        _forget_later(region, fleet)
         answer["Instances"] = _granted(fleet)
         answer["Errors"] = [] if blank else _refused(fleet) + _unfulfillable(fleet)
     return answer
@@ -121,6 +124,23 @@ def refill_later(region: Region, ended: Machine) -> None:
     fleet = region.fleets.get(ended.fleet_id) or region.spot_fleets.get(ended.fleet_id)
     if fleet is not None and fleet.type == "maintain" and fleet.state == "active":
         region.later(region.world.settings.refill_s, lambda: _refill(region, fleet))
+
+
+def forget_later(region: Region, ended: Machine) -> None:
+    """The record of an instant fleet goes two days after its last instance has begun to end."""
+    fleet = region.fleets.get(ended.fleet_id)
+    if fleet is not None and fleet.type == "instant":
+        _forget_later(region, fleet)
+
+
+def _forget_later(region: Region, fleet: Fleet) -> None:
+    region.later(FORGET_S, lambda: _forget(region, fleet))
+
+
+def _forget(region: Region, fleet: Fleet) -> None:
+    if not any(one.alive for one in fleet.instances):
+        region.fleets.pop(fleet.id, None)
+        region.forget_tags(fleet.id)
 
 
 def _refill(region: Region, fleet: Fleet) -> None:
@@ -344,7 +364,7 @@ def _refused(fleet: Fleet) -> list[dict[str, Any]]:
 
 def _unfulfillable(fleet: Fleet) -> list[dict[str, Any]]:
     """What AWS adds to the pools' own refusals when nothing at all was launched."""
-    if fleet.instances or not fleet.pools or _capacity(fleet.args) <= 0:
+    if fleet.instances or not _refused(fleet) or _capacity(fleet.args) <= 0:
         return []
     row = {"LaunchTemplateAndOverrides": fleet.pools[0].shown, "Lifecycle": _lifecycle(fleet)}
     return [{**row, "ErrorCode": "UnfulfillableCapacity", "ErrorMessage": UNFULFILLABLE}]
@@ -412,7 +432,7 @@ def _described(region: Region, fleet: Fleet) -> dict[str, Any]:
         "Tags": region.tag_set(fleet.id) or None,
     }
     if fleet.type == "instant":
-        answer |= {"Instances": _granted(fleet), "Errors": _refused(fleet)}
+        answer |= {"Instances": _granted(fleet), "Errors": _refused(fleet) + _unfulfillable(fleet)}
     return answer
 
 
@@ -480,7 +500,9 @@ def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
             machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
             spot.close(region, one, status="instance-terminated-by-user")
     settings = region.world.settings
-    region.later(settings.terminate_s + settings.fleet_deletion_s if ends else 0, lambda: _settle(fleet))
+    region.later(
+        settings.terminate_s + settings.fleet_deletion_s if ends else 0, lambda: _settle(region, fleet)
+    )
     if settings.fleet_deletion_s:
         region.later(settings.fleet_deletion_s, lambda: region.forget_tags(fleet.id))
     else:
@@ -488,6 +510,7 @@ def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
     return {"FleetId": fleet.id, "PreviousFleetState": before, "CurrentFleetState": fleet.state}
 
 
-def _settle(fleet: Fleet) -> None:
+def _settle(region: Region, fleet: Fleet) -> None:
     if not any(one.alive for one in fleet.instances):
         fleet.state = "deleted"
+        _forget_later(region, fleet)

@@ -98,6 +98,7 @@ class Image:
     state: str = "available"
     platform: str | None = None
     protected: bool = False
+    encrypted: bool = False
     instance_store: bool = False  # its root is no EBS volume
 
 
@@ -215,7 +216,7 @@ def _described(region: Region, image: Image) -> dict[str, Any]:
         "VolumeSize": image.volume_gib,
         "VolumeType": image.volume_type,
         "DeleteOnTermination": True,
-        "Encrypted": False,
+        "Encrypted": image.encrypted,
     }
     return {
         "ImageId": image.id,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Args, Region
     from bacalhau_spot.sandbox.ec2.request import Launch
 
+_AWS_KEY = "alias/aws/ebs"
 LAUNCH_KINDS = frozenset(
     {"instance", "volume", "network-interface", "spot-instances-request", "elastic-gpu", "elastic-inference"}
 )
@@ -193,13 +194,28 @@ def _attach_disk(region: Region, machine: Machine, device: Any, tags: dict[str, 
 
 
 def _disk_locked(region: Region, launch: Launch) -> bool:
-    """runs-on#151, karpenter-provider-aws#1407: encrypted without a key named, a disk takes the account's default key."""
-    own_key = region.world.settings.default_key_without_spot
-    return (
-        own_key
-        and launch.spot
-        and any(one.get("Encrypted") and not one.get("KmsKeyId") for one in launch.devices)
+    """Whether a disk needs a key of the account's own, without a grant for spot's role.
+
+    runs-on#151, karpenter-provider-aws#1407: encrypted, by itself or by the account's default, without a key named, a disk takes
+    the account's default key. EC2 user guide, "Spot service-linked role": an image that is encrypted with a customer managed key
+    needs the grant too, whatever key the new disk has.
+    """
+    if not region.world.settings.default_key_without_spot or not launch.spot:
+        return False
+    default = bool(region.backend.ebs_encryption_by_default)
+    return any(
+        ((one.get("Encrypted") or default) and not one.get("KmsKeyId"))
+        or _own_key(region, str(one.get("SnapshotId") or ""))
+        for one in launch.devices
     )
+
+
+def _own_key(region: Region, snapshot_id: str) -> bool:
+    snapshot = region.backend.snapshots.get(snapshot_id)
+    if snapshot is None or not snapshot.encrypted:
+        return False
+    key = snapshot.volume.kms_key_id
+    return bool(key) and key not in {_AWS_KEY, region.backend.default_kms_key_id}
 
 
 def _credits(launch: Launch) -> str:

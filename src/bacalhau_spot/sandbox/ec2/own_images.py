@@ -36,6 +36,7 @@ def register_image(region: Region, args: Args) -> Answer:
         volume_type="gp3",
         volume_gib=0 if stored else int(snapshot.volume.size),
         snapshot_id=snapshot_id,
+        encrypted=not stored and bool(snapshot.encrypted),
         instance_store=stored,
         public=False,
     )

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 # EC2 user guide, "Spot Instance interruption notices".
 NOTICE_S = 120.0
 
+PERSISTENT = "persistent"
+
 MESSAGES = {
+    "pending-evaluation": "Your Spot request has been submitted for review, and is pending evaluation.",
     "fulfilled": "Your Spot request is fulfilled.",
     "request-canceled-and-instance-running": (
         "Your Spot request is canceled, but your Spot instance is still running."
@@ -45,6 +48,11 @@ class SpotRequest:
     state: str = "active"
     status: str = "fulfilled"
     updated: float = 0.0
+    type: str = "one-time"
+
+    @property
+    def persistent(self) -> bool:
+        return self.type == PERSISTENT
 
     def move(self, *, status: str, now: float, state: str = "") -> None:
         self.state, self.status, self.updated = state or self.state, status, now
@@ -69,9 +77,16 @@ def keep(region: Region, request: SpotRequest) -> SpotRequest:
 
 
 def close(region: Region, machine: Machine, *, status: str) -> None:
-    """The instance ends, and with it the request. A cancelled one stays cancelled."""
+    """The instance ends, and with it the request. A cancelled one stays cancelled, a persistent one is open again.
+
+    AWS: EC2 user guide, "Spot Instance request types": a persistent request is opened again when its instance ends, until it
+    is cancelled.
+    """
     request = region.spot_requests.get(machine.spot_request_id)
-    if request is not None and request.state == "active":
+    if request is not None and request.state == "active" and request.persistent:
+        request.instance_id = ""
+        request.move(state="open", status="pending-evaluation", now=region.now())
+    elif request is not None and request.state == "active":
         request.move(state="closed", status=status, now=region.now())
 
 
@@ -103,7 +118,7 @@ FILTERS: dict[str, filters.Getter[SpotRequest]] = {
     "instance-id": lambda request: request.instance_id,
     "state": lambda request: request.state,
     "status-code": lambda request: request.status,
-    "type": lambda _: "one-time",
+    "type": lambda request: request.type,
     "launched-availability-zone": lambda request: request.launch.zone,
     "launch.instance-type": lambda request: request.launch.type,
     "launch.image-id": lambda request: request.launch.image.id,
@@ -161,7 +176,7 @@ def described(region: Region, request: SpotRequest) -> dict[str, Any]:
             "Message": MESSAGES[request.status],
             "UpdateTime": request.updated,
         },
-        "Type": "one-time",
+        "Type": request.type,
         "InstanceInterruptionBehavior": "terminate",
         "CreateTime": request.created,
         "SpotPrice": request.price,

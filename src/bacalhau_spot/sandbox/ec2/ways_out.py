@@ -1,14 +1,31 @@
-"""Whether an instance reaches the internet: its route table, its address, and what the account blocks."""
+"""Whether an instance reaches the internet: its route table, its address, and what the account blocks.
+
+Sources: VPC user guide, "Block public access to VPCs and subnets" and "VPC BPA basics"; EC2 API reference,
+VpcBlockPublicAccessOptions, VpcBlockPublicAccessExclusion, BlockPublicAccessStates.
+"""
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.sandbox.ec2 import shelf
+from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.world import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
+    from bacalhau_spot.sandbox.wire import Reply
 
 EVERYWHERE = "0.0.0.0/0"
+OFF, BLOCK_INGRESS, BLOCK_ALL = "off", "block-ingress", "block-bidirectional"
+_EXCLUSION = "vpc-block-public-access-exclusion"
+_ALLOW_EGRESS = "allow-egress"
+_EFFECTIVE = frozenset({"create-complete", "update-complete"})
+# In the answers that moto gives without it, what it is placed behind
+_SHOWN_BEHIND = {"DescribeSubnets": "subnetId", "DescribeVpcs": "vpcId"}
 
 
 def describe_options(region: Region, args: Args) -> Answer:
@@ -17,7 +34,7 @@ def describe_options(region: Region, args: Args) -> Answer:
     mode = block_mode(region)
     options = {
         "AwsRegion": region.name,
-        "State": "default-state" if mode == "off" else "update-complete",
+        "State": "default-state" if mode == OFF else "update-complete",
         "InternetGatewayBlockMode": mode,
         "ManagedBy": "account",
         "ExclusionsAllowed": "allowed",
@@ -27,23 +44,123 @@ def describe_options(region: Region, args: Args) -> Answer:
 
 def block_mode(region: Region) -> str:
     modes = region.world.settings.block_public_access
-    return modes.get(region.name, modes.get("*", "off"))
+    return modes.get(region.name, modes.get("*", OFF))
+
+
+# --- Exclusions
+
+
+def create_exclusion(region: Region, args: Args) -> Answer:
+    """EC2 API reference, CreateVpcBlockPublicAccessExclusion: of "a single VPC or subnet"; also while nothing is blocked."""
+    vpc_id, subnet_id = str(args.get("VpcId") or ""), str(args.get("SubnetId") or "")
+    if bool(vpc_id) == bool(subnet_id):
+        raise AwsError("InvalidParameterCombination", "Specify either a VPC ID or a subnet ID, and not both.")
+    target = region.subnet(subnet_id).id if subnet_id else _vpc(region, vpc_id).id
+    kind = "subnet" if subnet_id else "vpc"
+    item_id = region.new_id("vpcbpa-exclude")
+    row = {
+        "ExclusionId": item_id,
+        "InternetGatewayExclusionMode": args["InternetGatewayExclusionMode"],
+        "ResourceArn": f"arn:aws:ec2:{region.name}:{ACCOUNT_ID}:{kind}/{target}",
+        "State": "create-in-progress",
+        "CreationTimestamp": region.now(),
+    }
+    item = shelf.put(region, _EXCLUSION, item_id, row, args)
+    region.later(region.world.settings.pending_s, lambda: row.update(State="create-complete"))
+    return {"VpcBlockPublicAccessExclusion": shelf.shown(region, item)}
+
+
+def describe_exclusions(region: Region, args: Args) -> Answer:
+    wanted = args.get("ExclusionIds")
+    items = [_exclusion(region, one) for one in wanted] if wanted else shelf.of(region, _EXCLUSION)
+    return shelf.listed(
+        region,
+        items,
+        args,
+        key="VpcBlockPublicAccessExclusions",
+        getters={
+            "resource-arn": lambda item: item.row["ResourceArn"],
+            "internet-gateway-exclusion-mode": lambda item: item.row["InternetGatewayExclusionMode"],
+            "state": lambda item: item.row["State"],
+        },
+    )
+
+
+def delete_exclusion(region: Region, args: Args) -> Answer:
+    item = _exclusion(region, str(args.get("ExclusionId")))
+    item.row["State"] = "delete-in-progress"
+    region.later(region.world.settings.pending_s, lambda: shelf.drop(region, item))
+    return {"VpcBlockPublicAccessExclusion": shelf.shown(region, item)}
+
+
+def _exclusion(region: Region, item_id: str) -> shelf.Item:
+    item = region.shelf.get(item_id)
+    if item is None or item.kind != _EXCLUSION:
+        raise AwsError(
+            "InvalidVpcBlockPublicAccessExclusionId.NotFound", f"The exclusion '{item_id}' does not exist."
+        )
+    return item
+
+
+def _vpc(region: Region, vpc_id: str) -> Any:
+    vpc = region.backend.vpcs.get(vpc_id)
+    if vpc is None:
+        raise AwsError("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
+    return vpc
+
+
+# --- What is blocked where
+
+
+def mode_of(region: Region, *ids: str) -> str:
+    """Of a subnet and its VPC, or of a VPC. An exclusion "exempts it from the account's BPA mode"; allow-egress leaves the
+    inbound side blocked, and "only applies when VPC Block Public Access is set to Bidirectional".
+    """
+    mode = block_mode(region)
+    modes = {
+        item.row["InternetGatewayExclusionMode"]
+        for item in shelf.of(region, _EXCLUSION)
+        if item.row["State"] in _EFFECTIVE and item.row["ResourceArn"].rpartition("/")[2] in ids
+    }
+    if mode == OFF or not modes:
+        return mode
+    return BLOCK_INGRESS if modes == {_ALLOW_EGRESS} else OFF
+
+
+def with_states(region: Region, action: str, reply: Reply) -> Reply:
+    """EC2 API reference, Subnet and Vpc, BlockPublicAccessStates: the mode that holds for each, exclusions considered."""
+    tag = _SHOWN_BEHIND[action]
+
+    def shown(found: re.Match[str]) -> str:
+        mode = mode_of(region, found[1], _vpc_of(region, found[1]))
+        states = f"<internetGatewayBlockMode>{mode}</internetGatewayBlockMode>"
+        return f"{found[0]}<blockPublicAccessStates>{states}</blockPublicAccessStates>"
+
+    body = re.sub(rf"<{tag}>([^<]*)</{tag}>", shown, reply.body.decode())
+    return replace(reply, body=body.encode())
+
+
+def _vpc_of(region: Region, resource_id: str) -> str:
+    return next((str(one.vpc_id) for one in region.subnets() if one.id == resource_id), resource_id)
 
 
 def reaches_internet(region: Region, machine: Machine) -> bool:
-    """VPC user guide, "Enable internet access" and "Block public access to VPCs and subnets".
+    """VPC user guide, "Enable internet access": through an internet gateway with a public address, or through a NAT gateway.
 
-    Through an internet gateway with a public address; through a NAT gateway with or without. block-ingress lets NAT through.
+    Blocked is what crosses an internet gateway. A NAT gateway needs one ("VPC BPA basics"), so what holds is the mode of the
+    subnet that the NAT gateway is in. A transit gateway, a peering or a VPN is not on that page's list: nothing of it is blocked.
     """
     eni = next(iter(machine.moto.nics.values()), None)
     if eni is None:
         return True
     route = _default_route(region, eni.subnet)
-    mode = block_mode(region)
-    if route is None or mode == "block-bidirectional":
+    if route is None:
         return False
     if route.gateway:
-        return bool(eni.public_ip) and mode == "off"
+        return bool(eni.public_ip) and mode_of(region, eni.subnet.id, eni.subnet.vpc_id) == OFF
+    if route.nat_gateway:
+        nat = region.backend.nat_gateways.get(route.nat_gateway.id)
+        return nat is not None and mode_of(region, nat.subnet_id, eni.subnet.vpc_id) != BLOCK_ALL
     return True
 
 

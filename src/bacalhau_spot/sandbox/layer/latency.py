@@ -17,7 +17,9 @@ class Latency:
     def __call__(self, call: Call) -> Reply:
         if self._world.settings.latency_s > 0:
             self._world.sleep(self._world.settings.latency_s)
-        # AWS answers an instant fleet when each pool has been tried: 41 s were seen (karpenter-provider-aws#3922).
+        reply = self._inner(call)
+        # An instant fleet is answered when each pool has been tried, long after it was made: 41 s were seen
+        # (karpenter-provider-aws#3922).
         if call.action == "CreateFleet" and self._world.settings.fleet_s > 0:
             self._world.sleep(self._world.settings.fleet_s)
-        return self._inner(call)
+        return reply

@@ -51,8 +51,16 @@ def menu_view(nodes: Sequence[Instance], *, now: datetime) -> Columns:
     )
 
 
+# Session Manager is not named: the nodes have no role for it.
+PRIVATE = (
+    "a node without a public address is reached from inside its network: by VPN, through a bastion, or through an EC2 Instance "
+    "Connect Endpoint; `bacalhau-spot explain ssh` has the lines. `bacalhau-spot console` and `status` need none of these"
+)
+
+
 def reaching_view(node: Instance) -> Said:
-    return Said(f"{node.id} in {node.zone} at {address(node)}", style="dim")
+    where = f"{node.id} in {node.zone} at {address(node)}"
+    return Said(where if node.public_ip else f"{where}, its private address", style="dim")
 
 
 def unreached_view(node: Instance, *, closed: bool) -> Group:
@@ -71,7 +79,7 @@ def _reasons(*, closed: bool, private: bool) -> list[Said]:
         )
     lines = [Said(first, prefix="  - ")]
     if private:
-        lines.append(Said("it has no public address: you must be in its network", prefix="  - "))
+        lines.append(Said(PRIVATE, prefix="  - "))
     lines.append(
         Said("it may not have booted yet: `bacalhau-spot status` shows how far it is", prefix="  - ")
     )
@@ -112,7 +120,8 @@ def everywhere_view(everywhere: Everywhere, *, group: bool, closed: bool) -> Gro
     )
     if any(one.unreached for one in failed):
         parts.append(Said("where a node was not reached:", style="yellow"))
-        parts.extend(_reasons(closed=closed, private=False))
+        private = any(one.unreached and one.instance.public_ip is None for one in failed)
+        parts.extend(_reasons(closed=closed, private=private))
     return Group(*parts)
 
 

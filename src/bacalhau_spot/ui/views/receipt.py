@@ -8,8 +8,10 @@ from rich.console import Group
 
 from bacalhau_spot.core.lifecycle import Phase, phase_of
 from bacalhau_spot.core.quotas import quotas_of
+from bacalhau_spot.core.reasons import ENDED_BY, LOCKED_DISK, LOCKED_DISK_HINT
 from bacalhau_spot.core.verdict import denied_action, judge
 from bacalhau_spot.ui.views.pools import pools_line
+from bacalhau_spot.ui.views.reach import PRIVATE
 from bacalhau_spot.ui.views.text import Columns, Said, next_commands
 from bacalhau_spot.ui.words import fault, few, kind, listed, plural
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from bacalhau_spot.core.model import Instance
     from bacalhau_spot.core.receipt import CreateReceipt, RegionReceipt
 
 _ENDED = frozenset({Phase.ENDING, Phase.ENDED, Phase.LOST})
@@ -162,11 +165,16 @@ def _spot_quota(code: str, regions: Sequence[RegionReceipt]) -> str:
 
 
 def _lost(receipt: CreateReceipt) -> list[Said]:
-    return [
-        Said(f"{one.id} in {one.zone} did not stay: {one.why_ended or one.state}", style="yellow")
-        for region in receipt.regions
-        for one in region.lost
-    ]
+    lost = [one for region in receipt.regions for one in region.lost]
+    lines = [Said(f"{one.id} in {one.zone} did not stay: {_why_ended(one)}", style="yellow") for one in lost]
+    locked = sorted({one.region for one in lost if one.why_ended == LOCKED_DISK})
+    return lines + [Said(LOCKED_DISK_HINT.format(region=region), prefix="hint: ") for region in locked]
+
+
+def _why_ended(one: Instance) -> str:
+    code = one.why_ended or ""
+    words = ENDED_BY.get(code) if code else None
+    return f"ended {words} ({code})" if words else code or str(one.state)
 
 
 def _total(receipt: CreateReceipt) -> Said:
@@ -185,7 +193,11 @@ def _total(receipt: CreateReceipt) -> Said:
 def _after(receipt: CreateReceipt) -> list[RenderableType]:
     """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
     if not (receipt.interrupted or receipt.missing or receipt.kept):
-        return [*next_commands(("bacalhau-spot list", "bacalhau-spot destroy"))]
+        private = any(one.public_ip is None for region in receipt.regions for one in region.running)
+        return [
+            *next_commands(("bacalhau-spot list", "bacalhau-spot destroy")),
+            *([Said(PRIVATE)] if private else []),
+        ]
     made = ", ".join(kind(count, name) for name, count in receipt.made)
     return [
         *([Said(f"made on the way: {made}")] if made else []),

@@ -1,0 +1,185 @@
+"""What else launches: others' groups and hands on our template, and spot requests of ours that launch again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support import aws_cli
+
+if TYPE_CHECKING:
+    from support.program import Done, Program
+
+REGION = "us-east-1"
+COMMANDS = pytest.mark.parametrize(
+    "command", [("destroy", "--yes"), ("nuke", "--force", "--regions", REGION)], ids=lambda row: row[0]
+)
+
+
+@pytest.fixture
+def cluster(sandbox: Any, program: Program) -> Program:
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    assert program("create", "--yes").code == 0
+    return program
+
+
+class Ours:
+    """The ids of what `create` made."""
+
+    def __init__(self, sandbox: Any) -> None:
+        self.ec2 = sandbox.client()
+        tagged = [{"Name": "tag-key", "Values": ["bacalhau-cluster"]}]
+        self.subnet = self.ec2.describe_subnets(Filters=tagged)["Subnets"][0]["SubnetId"]
+        self.group = self.ec2.describe_security_groups(Filters=tagged)["SecurityGroups"][0]["GroupId"]
+        (template,) = self.ec2.describe_launch_templates(Filters=tagged)["LaunchTemplates"]
+        self.template = template["LaunchTemplateId"]
+        (row,) = self.ec2.describe_instances(Filters=tagged)["Reservations"]
+        self.image = row["Instances"][0]["ImageId"]
+        self.node = row["Instances"][0]["InstanceId"]
+
+    def by_hand(self) -> str:
+        """From our template, as the console does it: the card is given whole, because it names the subnet.
+
+        As spot: on demand AWS refuses the template's tags for a spot request (RunInstances).
+        """
+        made = self.ec2.run_instances(
+            LaunchTemplate={"LaunchTemplateId": self.template, "Version": "$Latest"},
+            ImageId=self.image,
+            InstanceType="t3.small",
+            MinCount=1,
+            MaxCount=1,
+            InstanceMarketOptions={"MarketType": "spot"},
+            NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": [self.group]}],
+        )
+        return str(made["Instances"][0]["InstanceId"])
+
+    def persistent(self, tags: list[dict[str, str]]) -> tuple[str, str]:
+        """A spot request that launches again, and its instance, which carries no tag of the request."""
+        made = self.ec2.request_spot_instances(
+            Type="persistent",
+            InstanceCount=1,
+            LaunchSpecification={"ImageId": self.image, "InstanceType": "t3.small", "SubnetId": self.subnet},
+            TagSpecifications=[{"ResourceType": "spot-instances-request", "Tags": tags}],
+        )
+        (row,) = made["SpotInstanceRequests"]
+        return str(row["SpotInstanceRequestId"]), str(row["InstanceId"])
+
+
+def living(sandbox: Any) -> set[str]:
+    rows = sandbox.client().describe_instances()["Reservations"]
+    states = {one["InstanceId"]: one["State"]["Name"] for row in rows for one in row["Instances"]}
+    return {instance for instance, state in states.items() if state in ("pending", "running")}
+
+
+def blockers(done: Done) -> list[Any]:
+    return [blocker for one in done.data["outcomes"] for blocker in one["blockers"]]
+
+
+OUR_TAGS = [
+    {"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"},
+    {"Key": "CreatedBy", "Value": "bacalhau-aws-spot-script"},
+]
+
+
+@COMMANDS
+def test_an_instance_by_hand_from_our_template_goes(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: the template gives its spot request our tags, so both are the cluster's."""
+    assert Ours(sandbox).by_hand() in living(sandbox)
+    done = cluster(*command)
+    assert done.code == 0, done.stdout + done.stderr
+    assert living(sandbox) == set()
+    assert not sandbox.leftovers()
+
+
+@COMMANDS
+def test_an_instance_by_hand_in_our_subnet_is_named(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: from our template's values and not by it: nothing of it carries our tag."""
+    ours = Ours(sandbox)
+    card = {"DeviceIndex": 0, "SubnetId": ours.subnet, "Groups": [ours.group]}
+    made = ours.ec2.run_instances(
+        ImageId=ours.image, InstanceType="t3.small", MinCount=1, MaxCount=1, NetworkInterfaces=[card]
+    )
+    theirs = made["Instances"][0]["InstanceId"]
+    done = cluster(*command, "-o", "json")
+    assert done.code == 1, done.stdout
+    assert living(sandbox) == {theirs}
+    assert theirs in {one[key] for one in blockers(done) for key in ("id", "of")}
+
+
+@COMMANDS
+def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: ending its instance does not help, the group replaces it (Auto Scaling user guide, "Health checks")."""
+    ours = Ours(sandbox)
+    scaling = sandbox.client("autoscaling", REGION)
+    ours.ec2.create_launch_template_version(
+        LaunchTemplateId=ours.template,
+        LaunchTemplateData={
+            "ImageId": ours.image,
+            "InstanceType": "t3.small",
+            "SecurityGroupIds": [ours.group],
+        },
+    )
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="theirs",
+        LaunchTemplate={"LaunchTemplateId": ours.template, "Version": "$Latest"},
+        MinSize=1,
+        MaxSize=1,
+        VPCZoneIdentifier=ours.subnet,
+    )
+    theirs = living(sandbox) - {ours.node}
+    done = cluster(*command, "-o", "json")
+    assert done.code == 1, done.stdout
+    assert living(sandbox) == theirs
+    assert len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]) == 1
+    named = [one for one in blockers(done) if theirs & {one["id"], one["of"]}]
+    assert named and all("Auto Scaling group theirs" in one["owner"] for one in named)
+    (free,) = {one["free"] for one in named}
+    assert "autoscaling update-auto-scaling-group" in free
+    aws_cli.run(free, sandbox.client)
+
+
+@COMMANDS
+def test_a_persistent_request_is_cancelled_before_its_instance_ends(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: "Spot Instance request types" (EC2 user guide): it launches again until it is cancelled."""
+    request, _ = Ours(sandbox).persistent(OUR_TAGS)
+    done = cluster(*command)
+    assert done.code == 0, done.stdout + done.stderr
+    sandbox.clock.sleep(600)
+    assert living(sandbox) == set()
+    rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
+    assert rows["SpotInstanceRequests"][0]["State"] == "cancelled"
+
+
+def test_an_instance_that_a_request_would_launch_again_is_named(sandbox: Any, cluster: Program) -> None:
+    """trust.md §8, F3: without CancelSpotInstanceRequests its instance stays, and the rest goes as far as it can."""
+    request, instance = Ours(sandbox).persistent(OUR_TAGS)
+    sandbox.settings.deny = ["ec2:CancelSpotInstanceRequests"]
+    done = cluster("destroy", "--yes", "-o", "json")
+    assert done.code != 0
+    assert living(sandbox) == {instance}
+    told = {one["id"]: (one["problem"] or {}).get("message", "") for one in done.data["outcomes"]}
+    assert "would start another" in told[instance]
+    assert request in told
+
+
+@COMMANDS
+def test_anothers_persistent_request_in_our_subnet_is_left(
+    sandbox: Any, cluster: Program, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: neither the request nor its instance is ours."""
+    request, instance = Ours(sandbox).persistent([{"Key": "team", "Value": "theirs"}])
+    done = cluster(*command, "-o", "json")
+    assert done.code == 1, done.stdout
+    assert living(sandbox) == {instance}
+    rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
+    assert rows["SpotInstanceRequests"][0]["State"] == "active"
+    assert instance in {one[key] for one in blockers(done) for key in ("id", "of")}

@@ -1,0 +1,70 @@
+"""A VPC of another account, shared with this one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bacalhau_spot.sandbox.ec2.sharing import OWNER
+from sandbox.ec2.clusters import refused
+from support.networks import Net
+
+if TYPE_CHECKING:
+    from support.program import Program
+
+REGION = "us-east-1"
+OUR_TAGS = [
+    {"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"},
+    {"Key": "CreatedBy", "Value": "bacalhau-aws-spot-script"},
+]
+
+
+@pytest.fixture
+def net(sandbox: Any) -> Net:
+    net = Net(sandbox)
+    sandbox.settings.shared_vpcs = [net.vpc]
+    return net
+
+
+def test_a_participant_sees_the_owner_and_changes_nothing(net: Net) -> None:
+    """VPC user guide, "Responsibilities and permissions for owners and participants"; Subnet and Vpc, OwnerId."""
+    subnets = net.ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [net.vpc]}])["Subnets"]
+    assert {row["OwnerId"] for row in (*subnets, *net.ec2.describe_vpcs(VpcIds=[net.vpc])["Vpcs"])} == {OWNER}
+    for change, of in (
+        (net.ec2.delete_subnet, {"SubnetId": net.public}),
+        (net.ec2.delete_vpc, {"VpcId": net.vpc}),
+        (net.ec2.create_subnet, {"VpcId": net.vpc, "CidrBlock": "10.8.64.0/20"}),
+        (net.ec2.create_route_table, {"VpcId": net.vpc}),
+    ):
+        with refused("UnauthorizedOperation"):
+            change(**of)
+    made = net.ec2.create_security_group(GroupName="ours", Description="ours", VpcId=net.vpc)
+    assert net.ec2.describe_security_groups(GroupIds=[made["GroupId"]])["SecurityGroups"]
+
+
+@pytest.mark.parametrize(
+    "command", [("destroy", "--yes"), ("nuke", "--force", "--regions", REGION)], ids=lambda row: row[0]
+)
+def test_a_cluster_in_a_shared_vpc(
+    sandbox: Any, program: Program, net: Net, command: tuple[str, ...]
+) -> None:
+    """trust.md §8: nodes and a group of ours are all that is made there, and all that is deleted."""
+    before = set(sandbox.leftovers())
+    program.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {net.vpc}}}}}")
+    assert program("create", "--yes").code == 0
+    done = program(*command)
+    assert done.code == 0, done.stdout + done.stderr
+    assert set(sandbox.leftovers()) == before
+
+
+def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: Program, net: Net) -> None:
+    """trust.md §8: whoever tagged it, it is the owner's; AWS refuses, and the run is not a success."""
+    net.ec2.create_tags(Resources=[net.vpc, net.public], Tags=OUR_TAGS)
+    before = set(sandbox.leftovers())
+    program.configure(nodes=1, regions=f"[{REGION}]")
+    done = program("nuke", "--force", "--regions", REGION)
+    assert done.code != 0, done.stdout
+    assert set(sandbox.leftovers()) == before
+    assert net.vpc in done.stdout and net.public in done.stdout
+    assert "UnauthorizedOperation" in done.stdout + done.stderr
