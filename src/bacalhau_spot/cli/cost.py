@@ -56,7 +56,7 @@ def cost(
         look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
         here, report = running.look(look)
         others: tuple[str, ...] = ()
-        if not report.charges:
+        if not any(charge.life.ended is None for charge in report.charges):
             enabled = observe.enabled(here.regions)
             others = other_clusters.warnings(running, naming, regions=enabled, command="cost")
     ended = [life for life in report.lives.lives if life.id not in report.lives.unknown_ends]

@@ -51,7 +51,7 @@ def list_(
     with call.engine() as running:
         here, found = running.look(_listing(running.calls, naming, regions=region))
         others: tuple[str, ...] = ()
-        if not found.instances:
+        if not any(instance.alive for instance in found.instances):
             where = observe.chosen(here.regions, region or ())
             others = other_clusters.warnings(running, naming, regions=where, command="list")
     # A log that cannot be written to keeps nobody from looking.

@@ -72,7 +72,8 @@ def status(
         return _watch(call, one, interval_s=interval)
     with call.engine() as running:
         found = one.now(running)
-        others = one.other_clusters(running) if not found.nodes else ()
+        alive = any(node.known.instance is not None and node.known.instance.alive for node in found.nodes)
+        others = () if alive else one.other_clusters(running)
     return _result(call, found, warnings=others)
 
 
