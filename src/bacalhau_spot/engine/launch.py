@@ -94,7 +94,7 @@ async def launch(
     if site.template_id is None:
         # The template comes first: its name is unique in the region, so two creates at once collide before either has made
         # a network or launched anything.
-        template_id = await _template(calls, spec, site)
+        template_id = await _template(calls, spec, site, count=count)
         count = max(0, count - sum(len(result.launched) for result in site.results))
         profile, site.network = await asyncio.gather(
             _profile(site, secrets), _network(calls, spec, site, cidrs=cidrs)
@@ -169,13 +169,13 @@ async def _profile(site: Site, secrets: NodeSecrets | None) -> str | None:
     return (await secrets.ready(site.region)).name
 
 
-async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
+async def _template(calls: Calls, spec: ClusterSpec, site: Site, *, count: int) -> str:
     """The cluster's template in the region, created if there is none. Raises CloudError when AWS knows its name and not it."""
     name = template_name(spec.naming)
     look = partial(calls.read, site.region, partial(calls.cloud.template, site.region, name))
     known = await look() if any(found.kind == Kind.TEMPLATE for found in site.tagged) else None
     if known is not None:
-        await _settle(calls, spec, site, known, age_s=SETTLED_S)
+        await _settle(calls, spec, site, known)
         return known.id
     try:
         template_id = await _new_template(calls, spec, site, name=name)
@@ -189,8 +189,8 @@ async def _template(calls: Calls, spec: ClusterSpec, site: Site) -> str:
     else:
         site.template_is_new = True
         return template_id
-    await _settle(calls, spec, site, known, age_s=OTHER_CREATE_S)
-    await _count_others(calls, spec, site)
+    await _count_others(calls, spec, site, known, count=count)
+    await _settle(calls, spec, site, known)
     return known.id
 
 
@@ -214,45 +214,64 @@ async def _when_shown(
 ) -> FoundTemplate | None:
     """The template, once AWS shows it; None when it does not for longer than reads lag."""
     deadline_s = calls.clock.monotonic_s() + OTHER_CREATE_S
+    attempt = 0
     while (known := await look()) is None and calls.clock.monotonic_s() < deadline_s:
-        await _pause(calls, region)
+        attempt += 1
+        await _pause(calls, region, attempt=attempt)
     return known
 
 
-async def _pause(calls: Calls, region: str) -> None:
+async def _pause(calls: Calls, region: str, *, attempt: int) -> None:
     calls.emit(
         events.Retrying(
-            region=region, operation="CreateLaunchTemplate", code=_NAME_TAKEN, attempt=1, wait_s=_LOOK_PAUSE_S
+            region=region,
+            operation="CreateLaunchTemplate",
+            code=_NAME_TAKEN,
+            attempt=attempt,
+            wait_s=_LOOK_PAUSE_S,
         )
     )
     await calls.pause(_LOOK_PAUSE_S)
 
 
-async def _settle(calls: Calls, spec: ClusterSpec, site: Site, known: FoundTemplate, *, age_s: float) -> None:
-    """Wait for what whoever created the template makes next, until the template is so old.
+async def _settle(calls: Calls, spec: ClusterSpec, site: Site, known: FoundTemplate) -> None:
+    """Wait for the network that whoever created the template makes next: one that is not shown yet would be made twice.
 
-    A VPC that is not shown yet would be made a second time. Where the cluster has instances, all that has passed.
+    Where the cluster has instances, all that has passed.
     """
-    until_s = calls.clock.monotonic_s() + age_s - known.age.total_seconds()
+    until_s = calls.clock.monotonic_s() + SETTLED_S - known.age.total_seconds()
     key, value = spec.naming.tag_key, spec.naming.tag_value
+    attempt = 0
     while True:
         if site.vpc_id is None:
             site.found = await calls.read(
                 site.region, lambda: calls.cloud.network(site.region, key=key, value=value)
             )
-        complete = site.found is not None and site.found.group_id is not None and age_s == SETTLED_S
+        complete = site.found is not None and site.found.group_id is not None
         if site.known or complete or calls.clock.monotonic_s() >= until_s:
             return
-        await _pause(calls, site.region)
+        attempt += 1
+        await _pause(calls, site.region, attempt=attempt)
 
 
-async def _count_others(calls: Calls, spec: ClusterSpec, site: Site) -> None:
-    """What another create has launched since the survey counts as launched: it is the same cluster."""
+async def _count_others(
+    calls: Calls, spec: ClusterSpec, site: Site, known: FoundTemplate, *, count: int
+) -> None:
+    """What another create launches counts as launched: it is the same cluster. Waits until it has launched `count`, or its
+    template is so old that it never will.
+    """
+    until_s = calls.clock.monotonic_s() + OTHER_CREATE_S - known.age.total_seconds()
     key, value = spec.naming.tag_key, spec.naming.tag_value
-    instances = await calls.read(
-        site.region, lambda: calls.cloud.instances(site.region, key=key, value=value)
-    )
-    others = launched_of(instance for instance in instances if instance.id not in site.known)
+    attempt = 0
+    while True:
+        instances = await calls.read(
+            site.region, lambda: calls.cloud.instances(site.region, key=key, value=value)
+        )
+        others = launched_of(instance for instance in instances if instance.id not in site.known)
+        if site.known or len(others) >= count or calls.clock.monotonic_s() >= until_s:
+            break
+        attempt += 1
+        await _pause(calls, site.region, attempt=attempt)
     if others:
         site.results.append(FleetResult("", launched=others))
 

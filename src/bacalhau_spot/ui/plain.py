@@ -63,6 +63,13 @@ def _heartbeat(progress: Progress) -> str:
     return f"still at it: {progress.running} of {progress.asked} running"
 
 
+# Codes for which what AWS answered says less than what we wait for.
+_WAITS = {
+    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is at work; waiting for what it launches",
+    "InvalidInstanceID.NotFound": "AWS does not show every instance yet; looking again",
+}
+
+
 def words(event: Event) -> str | None:
     """The line for an event; None when it is not worth one."""
     match event:
@@ -70,6 +77,8 @@ def words(event: Event) -> str | None:
             return f"{region}: launching {asked}"
         case events.Made(region=region, kind=kind, id=made):
             return f"{region}: made {kind_name(kind)} {made}"
+        case events.Retrying(region=region, code=code, attempt=attempt) if code in _WAITS:
+            return f"{region}: {_WAITS[code]}" if attempt == 1 else None
         case events.Retrying(region=region, operation=operation, code=code, wait_s=wait_s):
             return f"{region}: {operation} answered {code}; again in {wait_s:.1f} s"
         case events.RegionFailed(region=region, operation=operation, code=code):
