@@ -75,6 +75,7 @@ ORCHESTRATOR = [
     Api("OrchestratorForbidden", (403, {}, b'{"Message": "Request Forbidden"}')),
     Api("OrchestratorBusy", (429, {}, b"")),
     Api("OrchestratorTimeout", (504, {}, b"")),
+    Api("OrchestratorFailed", (500, {}, b"")),
     Api("OrchestratorAnswer", (200, {}, b"<html>hello</html>")),
     Api("OrchestratorRedirect", (307, {"Location": "http://127.0.0.1:9/"}, b"")),
     Api("OrchestratorScheme", host="https://127.0.0.1:{port}"),

@@ -161,7 +161,7 @@ def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
         ((429, {}, b""), "OrchestratorBusy", "HTTP 429"),
         ((502, {}, b"<html>bad gateway</html>"), "OrchestratorUnreachable", "HTTP 502"),
         ((504, {}, b""), "OrchestratorTimeout", "HTTP 504"),
-        ((500, {}, b'{"Message": "the store is closed"}'), "OrchestratorAnswer", "the store is closed"),
+        ((500, {}, b'{"Message": "the store is closed"}'), "OrchestratorFailed", "the store is closed"),
         ((404, {}, b"404 page not found\n"), "OrchestratorAnswer", "HTTP 404: 404 page not found"),
         ((204, {}, b""), "OrchestratorAnswer", "HTTP 204"),
         (
@@ -190,7 +190,7 @@ def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
         (hostile(LastHeartbeat=b'["x"]'), "OrchestratorAnswer", "is no time"),
         ((200, {}, b'{"Nodes": ' + b"9" * 5000 + b"}"), "OrchestratorAnswer", "the answer is no object"),
         ((200, {"Content-Encoding": "gzip"}, b"no gzip"), "OrchestratorAnswer", ""),
-        ((500, {}, b"x" * 5000 + b"\x1b[31m"), "OrchestratorAnswer", "…"),
+        ((500, {}, b"x" * 5000 + b"\x1b[31m"), "OrchestratorFailed", "…"),
     ],
 )
 def test_an_answer_that_is_no_list_is_told_by_its_code(
@@ -374,6 +374,7 @@ def test_exit_codes_of_the_orchestrators_errors() -> None:
         "OrchestratorRedirect": ExitCode.USAGE,
         "OrchestratorBusy": ExitCode.FAILED,
         "OrchestratorAnswer": ExitCode.FAILED,
+        "OrchestratorFailed": ExitCode.FAILED,
     }
 
 

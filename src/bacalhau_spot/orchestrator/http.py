@@ -57,6 +57,10 @@ _CODES: Final[dict[int, str]] = {
 }
 
 
+def _other_code(status: int) -> str:
+    return "OrchestratorFailed" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "OrchestratorAnswer"
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """How we say who we are: a key, or a user and a password, or neither for an open orchestrator."""
@@ -183,7 +187,7 @@ class HttpOrchestrator:
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(said):
             raise self._error("OrchestratorScheme", "it speaks https, and the address says http")
         raise self._error(
-            _CODES.get(status, "OrchestratorAnswer"), f"HTTP {status}{f': {said}' if said else ''}"
+            _CODES.get(status, _other_code(status)), f"HTTP {status}{f': {said}' if said else ''}"
         )
 
     def _read(self, reading: Callable[[], T]) -> T:

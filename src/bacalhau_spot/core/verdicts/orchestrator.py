@@ -63,6 +63,13 @@ ROWS = {
         "the orchestrator has too much to do",
         "run the same command again in a minute",
     ),
+    "OrchestratorFailed": _api(
+        "failed",
+        Fault.UNKNOWN,
+        "the orchestrator's API is there and could not answer",
+        "look into the orchestrator's own log for the reason (`journalctl -u bacalhau` on its machine), then run the same "
+        "command again",
+    ),
     "OrchestratorAnswer": _api(
         "answer",
         Fault.UNKNOWN,
