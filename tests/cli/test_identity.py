@@ -89,10 +89,14 @@ def test_an_empty_profile_is_none(aws_config: Path, monkeypatch: pytest.MonkeyPa
     assert credentials.core_session(Access(), models=_models()).get_credentials().method == "env"
 
 
-def test_the_profile_beside_keys_still_counts() -> None:
+def test_the_profile_beside_keys_still_counts(tmp_path: Path) -> None:
     """Complaint 8: "is not used", and then the command failed because of it (aws-gate#109)."""
-    note = account.who_wins(None, environ={"AWS_ACCESS_KEY_ID": "a", "AWS_PROFILE": "work"})
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
+    environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_CONFIG_FILE": str(tmp_path / "config")}
+    note = account.who_wins(None, environ={**environ, "AWS_PROFILE": "work"})
     assert "AWS_PROFILE=work gives only the other settings" in note
+    # One that is not there is an error, and no advice about it stands above that.
+    assert account.who_wins(None, environ={**environ, "AWS_PROFILE": "nosuch"}) == ""
 
 
 def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:

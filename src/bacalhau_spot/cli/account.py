@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import configparser
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +16,20 @@ _VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 def profile(option: str | None, *, environ: Mapping[str, str]) -> str:
     """The profile by name; empty for the default one."""
     return option or next((environ[name] for name in _VARIABLES if environ.get(name)), "")
+
+
+def _is_known(name: str, *, environ: Mapping[str, str]) -> bool:
+    """Whether one of the AWS files has the profile; also where they cannot be read, which botocore says."""
+    parser = configparser.RawConfigParser(strict=False)
+    paths = (
+        environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
+        environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
+    )
+    try:
+        parser.read(map(os.path.expanduser, paths), encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return True
+    return parser.has_section(name) or parser.has_section(f"profile {name}")
 
 
 def profile_option(argv: list[str]) -> str | None:
@@ -35,7 +51,9 @@ def who_wins(option: str | None, *, environ: Mapping[str, str]) -> str:
     if option:
         return f"--profile {option} is used; AWS_ACCESS_KEY_ID in the environment is not"
     named = next((name for name in _VARIABLES if environ.get(name)), None)
-    if named is None:
+    if named is None or not _is_known(
+        environ[named], environ=environ
+    ):  # the error says that there is no such profile
         return ""
     return (
         f"the keys are those of AWS_ACCESS_KEY_ID in the environment; {named}={environ[named]} gives only the other settings, "

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.checkup_here import is_placeholder
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -44,7 +46,7 @@ def _known(world: Runtime) -> Iterator[str]:
     for name, value in world.environ.items():
         if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
-    yield from (secret for secret in world.secrets if len(secret) >= _SHORTEST)
+    yield from (one for one in world.secrets if len(one) >= _SHORTEST and not is_placeholder(one))
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:

@@ -7,6 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.config import kinds, published
+from bacalhau_spot.config.older_keys import MOVED, TO_LIST
+from bacalhau_spot.config.places import dotted
 from bacalhau_spot.config.shape import MARKS
 
 if TYPE_CHECKING:
@@ -90,7 +92,13 @@ def _nowhere(key: str) -> str:
     """The nearest key of any section; empty when none is near."""
     every = {name.rpartition(".")[2]: name for name, _ in published.every_key()}
     close = difflib.get_close_matches(key.lower(), every, n=1, cutoff=0.8)
-    return f"is not a key; did you mean `{every[close[0]]}`?" if close else ""
+    if close:
+        return f"is not a key; did you mean `{every[close[0]]}`?"
+    older = {str(path[-1]): new for path, new in MOVED.items()} | TO_LIST
+    close = difflib.get_close_matches(key.lower(), older, n=1, cutoff=0.8)
+    return (
+        f"is not a key; did you mean `{close[0]}`, which is now `{dotted(older[close[0]])}`?" if close else ""
+    )
 
 
 def unknown_older_keys(keys: Iterable[str], known: Mapping[str, str]) -> Iterator[str]:

@@ -143,6 +143,11 @@ _PLACEHOLDER = re.compile(
 _DOUBTFUL = re.compile(r"(your|secret|example)[-_ ]?token|change[-_ ]?me|placeholder", re.IGNORECASE)
 
 
+def is_placeholder(text: str) -> bool:
+    """Whether a secret is what an example has in its place: nobody's, and a word that may stand anywhere."""
+    return _PLACEHOLDER.fullmatch(text) is not None
+
+
 def token(secret: Secret | None) -> Finding:
     if secret is None:
         return Finding(
@@ -161,7 +166,7 @@ def token(secret: Secret | None) -> Finding:
         return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
     if len(text.split()) != 1 or text != text.strip():
         return Finding(Check.TOKEN, Mark.FAIL, "it has spaces or line ends in it", fix)
-    if _PLACEHOLDER.fullmatch(text):
+    if is_placeholder(text):
         return Finding(Check.TOKEN, Mark.FAIL, "it is an example's placeholder", fix)
     if _DOUBTFUL.search(text):
         return Finding(Check.TOKEN, Mark.WARN, "it looks like a placeholder", fix)
