@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import botocore.session
@@ -28,7 +29,10 @@ ITS_OWN = frozenset(
 # Parameters that every command takes.
 _GLOBAL = ("--region", "--profile", "--output", "--query")
 # How the AWS CLI reads what is no text.
-_READ_AS: dict[str, Callable[[Any], Any]] = {"list": lambda text: [text], "integer": int}
+_READ_AS: dict[str, Callable[[Any], Any]] = {
+    "list": lambda text: text if isinstance(text, list) else [text],
+    "integer": int,
+}
 # Parameters that the AWS CLI has and the API has not.
 _SHORTER = {"authorize-security-group-ingress": ("--protocol", "--port", "--cidr")}
 
@@ -51,13 +55,12 @@ class Command(NamedTuple):
 
 
 def _options(words: list[str]) -> Iterator[tuple[str, Any]]:
-    """Each with its value; True where it has none."""
+    """Each with its value; True where it has none, a list where it has several."""
+    assert not words or words[0].startswith("--"), words
     for at, word in enumerate(words):
-        value = next(iter(words[at + 1 : at + 2]), "--")
         if word.startswith("--"):
-            yield word, True if value.startswith("--") else value
-        else:
-            assert at and words[at - 1].startswith("--"), word
+            values = list(takewhile(lambda one: not one.startswith("--"), words[at + 1 :]))
+            yield word, values if len(values) > 1 else next(iter(values), True)
 
 
 def parse(command: str) -> Command | None:
@@ -82,6 +85,7 @@ def parse(command: str) -> Command | None:
     arguments: dict[str, Any] = {}
     for flag, value in given.items():
         name = parameters[flag]
+        assert not isinstance(value, list) or members[name].type_name == "list", command
         assert (value is True) == (members[name].type_name == "boolean"), command
         arguments[name] = _READ_AS.get(members[name].type_name, lambda text: text)(value)
     assert shape is None or set(shape.required_members) <= set(arguments), command
