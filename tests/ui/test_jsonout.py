@@ -16,7 +16,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
 from support.story import CREATE
 
-ENVELOPE = ["version", "command", "status", "exit_code", "data", "errors", "warnings"]
+ENVELOPE = ["version", "command", "endpoint", "status", "exit_code", "data", "errors", "warnings"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def doctor(
             package=project.PACKAGE,
             memory=Files(call.memory_dir, clock=runtime.clock),
             launched_in=partial(noting.launched_in, call),
+            endpoint=call.endpoint,
             over_budget=views.over_budget,
             archive=ArchiveSource(archive.digest, call.access.archive_url),
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
 from bacalhau_spot.cli import account
-from bacalhau_spot.cli.options import chosen_output, kept_flags, wants
+from bacalhau_spot.cli.options import asked_endpoint, chosen_output, kept_flags, wants
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.core.receipt import Problem
 from bacalhau_spot.core.sanitize import sanitized
@@ -70,6 +70,7 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
             exit_code=result.exit_code,
             errors=result.errors,
             warnings=result.warnings,
+            endpoint=asked_endpoint(argv),
         )
         jsonout.write(stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(result.exit_code)
@@ -83,7 +84,13 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
         talk.print(views.error_view(error), crop=False)
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""
-        envelope = jsonout.envelope(command=command, data=None, exit_code=error.exit_code, errors=(error,))
+        envelope = jsonout.envelope(
+            command=command,
+            data=None,
+            exit_code=error.exit_code,
+            errors=(error,),
+            endpoint=asked_endpoint(argv),
+        )
         jsonout.write(world.stdout, _as_typed_here(envelope, argv, world), form=output)
     return int(error.exit_code)
 

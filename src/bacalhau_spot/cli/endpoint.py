@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bacalhau_spot.cli import account
+from bacalhau_spot.core.partitions import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# AWS's own domains, of every partition (botocore's endpoints.json, dnsSuffix). VPC endpoints, FIPS and dual-stack lie beneath.
-_AWS = (
-    *(".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".api.aws", ".api.amazonwebservices.com.cn"),
-    *(".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk", ".csp.hci.ic.gov", ".api.amazonwebservices.eu"),
-)
+# VPC endpoints, FIPS and dual-stack lie beneath AWS's own domains.
+_AWS = tuple(f".{domain}" for partition in PARTITIONS for domain in partition.domains)
 _VARIABLE = "AWS_ENDPOINT_URL"
 
 
@@ -39,6 +38,11 @@ def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[
     ]
     urls += _of_profile(account.profile(option, environ=environ) or "default", environ=environ)
     return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
+
+
+def shown(url: str) -> str:
+    """Without the user and the password that an address may hold."""
+    return re.sub(r"//[^/]*@", "//", url)
 
 
 def _of_profile(name: str, *, environ: Mapping[str, str]) -> Iterator[str]:

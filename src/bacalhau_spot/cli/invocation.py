@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli import account, environment
 from bacalhau_spot.cli.ending import consoles, record
+from bacalhau_spot.cli.endpoint import other_endpoints, shown
 from bacalhau_spot.cli.environment import unknown_variables
+from bacalhau_spot.cli.options import SANDBOX
 from bacalhau_spot.cli.redaction import secrets_of
 from bacalhau_spot.cli.running import Engine, Screen, Silent
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.session import Access
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
+from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import console, prompts, views
@@ -224,10 +229,26 @@ class Invocation:
                     advisor_url=self.runtime.environ.get(environment.ADVISOR_URL, ADVISOR_URL),
                     ask=self._ask_secret if self.runtime.interactive else None,
                     learned=self.runtime.secrets.add,
+                    home_region=self._home_region(),
                 )
             if self.common.debug:
                 self._access = replace(self._access, trace=self._trace)
         return self._access
+
+    @property
+    def endpoint(self) -> str:
+        """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
+        if self.common.sandbox:
+            return SANDBOX
+        others = other_endpoints(self.common.profile, environ=os.environ)
+        return ", ".join(map(shown, others))
+
+    def _home_region(self) -> str:
+        """Of the partition in which the configured regions are: credentials of one mean nothing in another."""
+        with suppress(UserError):  # whoever needs the configuration says what is wrong with it
+            for region in self.spec(lenient=True).regions:
+                return partition_of(region.name).home
+        return COMMERCIAL.home
 
     def orchestrator(self) -> Orchestrator | None:
         """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""

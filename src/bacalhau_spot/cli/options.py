@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TextIO
 
 from bacalhau_spot.cli.account import profile_option
-from bacalhau_spot.cli.endpoint import other_endpoints
+from bacalhau_spot.cli.endpoint import other_endpoints, shown
 from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -68,18 +68,22 @@ def first_words(argv: list[str], stderr: TextIO) -> None:
         or wants(argv, "-h")
     ):
         return
-    where = "sandbox: nothing here is AWS" if wants(argv, "--sandbox") else _asked(argv)
+    endpoint = asked_endpoint(argv)
+    where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
+    if endpoint == SANDBOX:
+        where = "sandbox: nothing here is AWS"
     stderr.write(f"bacalhau-spot {argv[0]} \N{MIDDLE DOT} {where}\n")
     stderr.flush()
 
 
-def _asked(argv: list[str]) -> str:
-    """AWS; or the addresses that the user's settings put in its place."""
-    others = other_endpoints(profile_option(ours(argv)), environ=os.environ)
-    shown = ", ".join(
-        re.sub(r"//[^/]*@", "//", url) for url in others
-    )  # a password in an address is not shown
-    return f"not AWS: {shown} (endpoint_url or AWS_ENDPOINT_URL)" if shown else "AWS"
+SANDBOX = "sandbox"
+
+
+def asked_endpoint(argv: list[str]) -> str:
+    """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
+    if wants(argv, "--sandbox"):
+        return SANDBOX
+    return ", ".join(map(shown, other_endpoints(profile_option(ours(argv)), environ=os.environ)))
 
 
 def wants(argv: list[str], flag: str) -> bool:

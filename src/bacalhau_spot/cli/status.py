@@ -178,7 +178,7 @@ def _ended_in_order() -> Iterator[None]:
 
 def _watcher(call: Invocation, *, interval_s: float) -> watching.Watcher:
     if call.common.output == "ndjson":
-        return watching.JsonWatcher(call.runtime.stdout)
+        return watching.JsonWatcher(call.runtime.stdout, endpoint=call.endpoint)
     wide = call.common.output == "wide"
     out, _ = consoles(list(call.runtime.argv), call.runtime)
     if out.is_terminal:

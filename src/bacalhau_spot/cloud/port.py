@@ -355,7 +355,7 @@ class SecretStore(Protocol):
     async def role_policy(self, role: str) -> str | None:
         """What the role may do, as JSON with sorted keys; None when there is no such role or it may do nothing."""
 
-    async def create_role(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+    async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
         """A role for EC2 instances. One that is there raises EntityAlreadyExists."""
 
     async def put_role_policy(self, role: str, *, document: str) -> None: ...

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.shapes import LINUX, linux_prices, usd
 from bacalhau_spot.core.model import PricePoint
+from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,8 @@ class AwsPrices:
     ) -> list[tuple[dict[str, str], Decimal]]:
         """(attributes, USD per unit) of the products in the regions that match; those without a price are left out."""
         found: list[tuple[dict[str, str], Decimal]] = []
-        for names in _values(regions):
+        # The Price List API is the commercial partition's, and knows its regions (AWS Price List API endpoints).
+        for names in _values([name for name in regions if partition_of(name) is COMMERCIAL]):
             rows: list[Any] = await self._session.pages(
                 "pricing",
                 PRICING_REGION,

@@ -15,14 +15,6 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
 
 POLICY = "read-token"
-_TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
-        ],
-    }
-)
 _ABSENT = frozenset({"NoSuchEntity", "ParameterNotFound"})
 
 
@@ -49,14 +41,14 @@ class AwsSecretStore:
         reply = await self._there("iam", None, "get_role_policy", RoleName=role, PolicyName=POLICY)
         return None if reply is None else json.dumps(reply["PolicyDocument"], sort_keys=True)
 
-    async def create_role(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
+    async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
         await self._session.call(
             "iam",
             None,
             "create_role",
             RoleName=name,
             Path=path,
-            AssumeRolePolicyDocument=_TRUST,
+            AssumeRolePolicyDocument=_trust(principal),
             Description="Bacalhau compute nodes: they read their token",
             Tags=tag_list(tags),
         )
@@ -90,3 +82,9 @@ class AwsSecretStore:
             if error.code not in _ABSENT:
                 raise
         return None
+
+
+def _trust(principal: str) -> str:
+    """Who may take the role on: EC2, under its name in the partition, for the nodes."""
+    statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

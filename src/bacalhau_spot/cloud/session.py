@@ -23,12 +23,12 @@ from bacalhau_spot.cloud.denials import Denials
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import MALFORMED, reason, reject_foreign_replies, required
+from bacalhau_spot.core.partitions import COMMERCIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
-FALLBACK_REGION = "us-east-1"
 
 T = TypeVar("T")
 
@@ -57,6 +57,9 @@ class Access:
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
     advisor_url: str = ADVISOR_URL  # empty: not asked
+    home_region: str = (
+        COMMERCIAL.home
+    )  # asked for what is the same in all regions, where the AWS settings name none
     archive_url: str | None = None  # where Bacalhau's archive is looked at. None: where the nodes fetch it
     # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
@@ -210,7 +213,7 @@ class Session:
         with self._lock:
             if self._session is None:
                 self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
-            where = region or self._session.region_name or FALLBACK_REGION
+            where = region or self._session.region_name or self._access.home_region
             client = self._clients.get((service, where, timeout_s))
             if client is None:
                 client = self._new_client(self._session, service, where, read_timeout_s=timeout_s)

@@ -8,13 +8,13 @@ Rules:
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.choose import Reason, chosen_names, nowhere
+from bacalhau_spot.core.partitions import closest_region, in_console, is_known, partition_in, partition_of
 from bacalhau_spot.core.quotas import Headroom, quota_of
 from bacalhau_spot.core.refused import refused_action
 from bacalhau_spot.core.verdict import Fault, judge
@@ -166,15 +166,18 @@ _ORIGINS = {
 }
 
 
-def credentials(identity: Identity, *, origin: str) -> Finding:
+def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Finding:
+    """`endpoint`: what is asked instead of AWS; empty for AWS itself."""
     how = _ORIGINS.get(origin, f"({origin})" if origin else "")
     text = f"account {identity.account_id} as {identity.arn}"
+    if endpoint:
+        text = f"{text} at {endpoint}, which is not AWS"
     if identity.arn.endswith(":root"):
         return Finding(
             Check.CREDENTIALS,
             Mark.WARN,
             f"{text}: the account's root user may do everything, and nothing can bind it",
-            "make a user for this at https://console.aws.amazon.com/iam/home#/users/create, with the policy that "
+            f"make a user for this at https://{partition_in(identity.arn).console}/iam/home#/users/create, with the policy that "
             "`bacalhau-spot iam-policy` prints",
         )
     return Finding(Check.CREDENTIALS, Mark.PASS, f"{text}{', ' if how else ''}{how}")
@@ -220,9 +223,17 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
 def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
     """What to do about regions that do not exist, and about those that the account has not enabled."""
     advice = []
-    if unknown:
-        close = difflib.get_close_matches(unknown[0], known, n=1)
-        meant = f"did you mean {close[0]}? " if close else ""
+    foreign = [
+        name for name in unknown if is_known(name) and partition_of(name) is not partition_of(known[0])
+    ]
+    if foreign:
+        other = partition_of(foreign[0]).name
+        advice.append(
+            f"{foreign[0]} is in {other}, which has accounts of its own: use credentials of one with --profile"
+        )
+    elif unknown:
+        close = closest_region(unknown[0], known)
+        meant = f"did you mean {close}? " if close else ""
         listing = '`aws ec2 describe-regions --all-regions --query "Regions[].RegionName"` lists all'
         advice.append(f"correct {unknown[0]} ({meant}{listing})")
     if disabled:
@@ -364,6 +375,10 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
 
 
+def _quota_page(region: str, *, service: str, code: str) -> str:
+    return in_console(_QUOTAS.format(region=region, service=service, code=code), region=region)
+
+
 def spot_quota(
     region: str, *, nodes: int, types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]
 ) -> Finding:
@@ -378,7 +393,10 @@ def spot_quota(
             Check.QUOTAS,
             Mark.WARN,
             f"{region}: AWS names no quota for these instance types",
-            f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+            in_console(
+                f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+                region=region,
+            ),
         )
     room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
     # Where a node takes least, more of it helps soonest.
@@ -396,9 +414,7 @@ def spot_quota(
             f"leaves {free}",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
             f"--desired-value {headrooms[code].used + need}",
-            (
-                f"or ask at {_QUOTAS.format(region=region, service='ec2', code=code)}; AWS answers in minutes to days",
-            ),
+            (f"or ask at {_quota_page(region, service='ec2', code=code)}; AWS answers in minutes to days",),
         )
     return Finding(Check.QUOTAS, Mark.PASS, f"{region}: {free}")
 

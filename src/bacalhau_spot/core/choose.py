@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.offers import Standing, ranked, standing
+from bacalhau_spot.core.partitions import partition_of
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class Nowhere:
     hint: str
 
 
+def _console(choices: Sequence[Choice]) -> str:
+    partition = partition_of(choices[0].region)
+    return f"{partition.home}.{partition.console}"
+
+
 def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
     """None when at least one is chosen."""
     if chosen_names(choices):
@@ -97,7 +103,7 @@ def nowhere(choices: Sequence[Choice]) -> Nowhere | None:
             Reason.NO_ROOM,
             "in no enabled region the account's quota for spot instances leaves room for the nodes",
             "`bacalhau-spot offers --by region` shows how much there is in each: set fewer `nodes`, more regions under "
-            "`regions`, or ask AWS for more at https://us-east-1.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+            f"`regions`, or ask AWS for more at https://{_console(choices)}/servicequotas/home/services/ec2/quotas",
         )
     return Nowhere(
         Reason.NO_OFFER,

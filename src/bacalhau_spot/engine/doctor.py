@@ -50,6 +50,7 @@ class Patient:
     over_budget: Callable[[Plan], UserError]
     archive: ArchiveSource
     launched_in: Callable[[Identity], Collection[str]]
+    endpoint: str = ""  # what is asked instead of AWS
 
 
 async def examine(patient: Patient) -> tuple[Finding, ...]:
@@ -63,6 +64,7 @@ async def examine(patient: Patient) -> tuple[Finding, ...]:
             over_budget=patient.over_budget,
             archive=patient.archive,
             launched_in=patient.launched_in,
+            endpoint=patient.endpoint,
         ),
         looked(calls, Check.VERSION, _version(patient)),
         looked(calls, Check.TOOLS, _tools(patient)),

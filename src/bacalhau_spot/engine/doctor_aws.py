@@ -62,6 +62,7 @@ async def account(
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
     launched_in: Callable[[Identity], Collection[str]],
+    endpoint: str = "",
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _who_we_are(calls)
@@ -91,7 +92,7 @@ async def account(
             )
         )
         parts.append(looked(calls, Check.OTHER_CLUSTERS, _other_clusters(calls, spec)))
-    return (checkup.credentials(identity, origin=origin), *await together(*parts))
+    return (checkup.credentials(identity, origin=origin, endpoint=endpoint), *await together(*parts))
 
 
 async def _who_we_are(calls: Calls) -> tuple[Identity, str]:

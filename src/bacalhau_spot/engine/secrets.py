@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
+from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
 from bacalhau_spot.core.teardown import GLOBAL, Kind
 from bacalhau_spot.core.verdict import Fault, judge
@@ -44,11 +45,10 @@ def node_secrets(calls: Calls, prepared: Prepared) -> NodeSecrets | None:
 
 def policy(identity: Identity, parameter: str) -> str:
     """Reading this one parameter, in whichever region; JSON with sorted keys. Partitions differ: aws, aws-cn, aws-us-gov."""
-    partition = identity.arn.split(":")[1]
     statement = {
         "Effect": "Allow",
         "Action": "ssm:GetParameter",
-        "Resource": f"arn:{partition}:ssm:*:{identity.account_id}:parameter{parameter}",
+        "Resource": f"arn:{partition_in(identity.arn).id}:ssm:*:{identity.account_id}:parameter{parameter}",
     }
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
 
@@ -62,6 +62,7 @@ class NodeSecrets:
         self._token = token
         self._parameter = token_parameter(spec.naming)
         self._document = policy(identity, self._parameter)
+        self._principal = partition_in(identity.arn).ec2_principal
         self._once = asyncio.Lock()
         self._profile: Profile | None = None
 
@@ -93,7 +94,10 @@ class NodeSecrets:
         if may != self._document:
             if may is None:
                 await self._make(
-                    GLOBAL, Kind.ROLE, name, partial(cloud.create_role, name, path=path, tags=tags)
+                    GLOBAL,
+                    Kind.ROLE,
+                    name,
+                    partial(cloud.create_role, name, path=path, principal=self._principal, tags=tags),
                 )
             await self._calls.write(GLOBAL, partial(cloud.put_role_policy, name, document=self._document))
         if roles is None:

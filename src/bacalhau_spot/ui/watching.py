@@ -125,12 +125,15 @@ class PlainWatcher:
 class JsonWatcher:
     """An envelope a look, each on a line."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, endpoint: str = "") -> None:
         self._stream = stream
+        self._endpoint = endpoint
 
     def show(self, status: Status) -> None:
         data = jsonout.status_data(status)
-        whole = jsonout.envelope(command="status", data=data, exit_code=status.exit_code)
+        whole = jsonout.envelope(
+            command="status", data=data, exit_code=status.exit_code, endpoint=self._endpoint
+        )
         jsonout.write(self._stream, whole, form="ndjson")
         self._stream.flush()
 

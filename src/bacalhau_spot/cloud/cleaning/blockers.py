@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.cleaning.questions import QUESTIONS, Question, interfaces
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import tags_of
+from bacalhau_spot.core.partitions import partition_of
 from bacalhau_spot.core.receipt import A_SERVICE, Blocker
 from bacalhau_spot.core.teardown import Kind, kind_of_id
 from bacalhau_spot.core.verdict import Action, Fault, judge
@@ -181,14 +182,10 @@ def service_of(row: Row, region: str) -> tuple[str, str]:
         match = re.fullmatch(pattern, str(row.get("Description", "")))
         if match:
             name = match[1]
-            arn = f"arn:{_partition(region)}:elasticloadbalancing:{region}:{row.get('OwnerId', '')}"
+            arn = f"arn:{partition_of(region).id}:elasticloadbalancing:{region}:{row.get('OwnerId', '')}"
             filled = command.format(name, arn=arn)
             return (name if command.startswith("ec2 ") else ""), filled
     return "", ""
-
-
-def _partition(region: str) -> str:
-    return next((f"aws-{one}" for one in ("cn", "us-gov") if region.startswith(f"{one}-")), "aws")
 
 
 # Descriptions that name a service and nothing of its that could be deleted (recorded answers of cloud-custodian).

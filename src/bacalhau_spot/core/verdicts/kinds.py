@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
+from bacalhau_spot.core.partitions import in_console
 from bacalhau_spot.errors import ExitCode
 
 # Where other instance types are found: without a size, only those of the configuration are looked at.
@@ -80,7 +81,7 @@ class Verdict:
         host: str = "",
     ) -> str:
         """The hint, to be followed as it stands. `region`: one, for commands and addresses; `regions`: a list of all."""
-        return self.hint.format(
+        text = self.hint.format(
             region=region,
             regions=regions or region,
             action=action or _SOME_ACTION,
@@ -89,6 +90,7 @@ class Verdict:
             host=host or "HOST:1234",
             other=_other(host or "http://HOST:1234"),
         )
+        return in_console(text, region=region)
 
 
 def _other(url: str) -> str:

@@ -34,11 +34,16 @@ def envelope(
     exit_code: ExitCode,
     errors: Sequence[UserError] = (),
     warnings: Sequence[str] = (),
+    endpoint: str = "",
 ) -> Data:
-    """What `-o json` prints. A failure that has data to show has done part of the work."""
+    """What `-o json` prints. A failure that has data to show has done part of the work.
+
+    `endpoint`: what was asked instead of AWS; empty for AWS itself.
+    """
     return {
         "version": VERSION,
         "command": command,
+        "endpoint": endpoint or None,
         "status": _STATUS.get(exit_code, "error" if data is None else "partial"),
         "exit_code": int(exit_code),
         "data": data,

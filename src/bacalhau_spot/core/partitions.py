@@ -1,0 +1,144 @@
+"""AWS's partitions: which region belongs to which, and what is named differently in each.
+
+Source: botocore's partitions.json, which a test holds this table to. The consoles' names are in no data of AWS's: AWS China user
+guide and AWS GovCloud (US) user guide, "Signing in"; those of the isolated partitions are not public.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """`domains`: those of its endpoints. `home`: the region that answers for what is the same in all."""
+
+    id: str
+    name: str
+    home: str
+    regions: tuple[str, ...]
+    domains: tuple[str, ...]
+    console: str = "console.aws.amazon.com"
+    ec2_principal: str = "ec2.amazonaws.com"
+
+
+COMMERCIAL = Partition(
+    "aws",
+    "AWS",
+    "us-east-1",
+    (
+        *("af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3"),
+        *("ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4"),
+        *("ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1"),
+        *("eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3"),
+        *(
+            "il-central-1",
+            "me-central-1",
+            "me-south-1",
+            "me-west-1",
+            "mx-central-1",
+            "sa-east-1",
+            "sa-west-1",
+        ),
+        *("us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+    ),
+    ("amazonaws.com", "api.aws"),
+)
+PARTITIONS = (
+    COMMERCIAL,
+    Partition(
+        "aws-cn",
+        "AWS China",
+        "cn-northwest-1",
+        ("cn-north-1", "cn-northwest-1"),
+        ("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+        console="console.amazonaws.cn",
+        ec2_principal="ec2.amazonaws.com.cn",
+    ),
+    Partition(
+        "aws-us-gov",
+        "AWS GovCloud (US)",
+        "us-gov-west-1",
+        ("us-gov-east-1", "us-gov-west-1"),
+        ("amazonaws.com", "api.aws"),
+        console="console.amazonaws-us-gov.com",
+    ),
+    Partition(
+        "aws-eusc",
+        "the AWS European Sovereign Cloud",
+        "eusc-de-east-1",
+        ("eusc-de-east-1",),
+        ("amazonaws.eu", "api.amazonwebservices.eu"),
+        console="console.amazonaws-eusc.eu",
+    ),
+    Partition(
+        "aws-iso",
+        "AWS Top Secret",
+        "us-iso-east-1",
+        ("us-iso-east-1", "us-iso-west-1"),
+        ("c2s.ic.gov", "api.aws.ic.gov"),
+    ),
+    Partition(
+        "aws-iso-b",
+        "AWS Secret",
+        "us-isob-east-1",
+        ("us-isob-east-1", "us-isob-west-1"),
+        ("sc2s.sgov.gov", "api.aws.scloud"),
+    ),
+    Partition(
+        "aws-iso-e",
+        "AWS ISOE",
+        "eu-isoe-west-1",
+        ("eu-isoe-west-1",),
+        ("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+    ),
+    Partition(
+        "aws-iso-f",
+        "AWS ISOF",
+        "us-isof-south-1",
+        ("us-isof-east-1", "us-isof-south-1"),
+        ("csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    ),
+)
+_BY_REGION = {region: partition for partition in PARTITIONS for region in partition.regions}
+_BY_ID = {partition.id: partition for partition in PARTITIONS}
+
+
+def partition_of(region: str) -> Partition:
+    """Also of a region that is newer than the table, by the beginning of its name. Without any hint: the commercial one."""
+    if region in _BY_REGION:
+        return _BY_REGION[region]
+    return next((one for one in PARTITIONS if _prefix(region) in map(_prefix, one.regions)), COMMERCIAL)
+
+
+def _prefix(region: str) -> str:
+    """`cn`, `us-gov`, `us-isob`: what all names of a partition begin with; of the commercial one several are, as `eu`."""
+    first, _, rest = region.partition("-")
+    second = rest.partition("-")[0]
+    return f"{first}-{second}" if second.startswith(("gov", "iso")) else first
+
+
+def partition_in(arn: str) -> Partition:
+    """The partition that an ARN names."""
+    return _BY_ID.get(arn.split(":")[1] if arn.count(":") > 1 else "", COMMERCIAL)
+
+
+def is_known(region: str) -> bool:
+    return region in _BY_REGION
+
+
+def closest_region(name: str, known: Iterable[str]) -> str:
+    """What was meant by a name that is none; empty when nothing is near. Letters that changed places come before others."""
+    close = difflib.get_close_matches(name, tuple(known), n=5)
+    swapped = [region for region in close if sorted(region) == sorted(name)]
+    return next(iter((*swapped, *close)), "")
+
+
+def in_console(text: str, *, region: str) -> str:
+    """`text` with the addresses of the console that the region's partition has."""
+    return text.replace(COMMERCIAL.console, partition_of(region).console)

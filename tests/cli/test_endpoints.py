@@ -1,0 +1,45 @@
+"""What is not AWS's own endpoint is named wherever the account is (complaint 5: awscli-local#76, datahub#13861)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cli.endpoint import is_aws, other_endpoints, shown
+from bacalhau_spot.core.partitions import PARTITIONS
+from support.program import Program
+
+
+@pytest.mark.parametrize("domain", sorted({domain for one in PARTITIONS for domain in one.domains}))
+def test_aws_s_own(domain: str) -> None:
+    assert is_aws(f"https://ec2.us-east-1.{domain}")
+    assert is_aws(f"https://vpce-0123.ec2.us-east-1.vpce.{domain}:443/x")
+    assert not is_aws(f"https://ec2.us-east-1.{domain}.example.com")
+    assert not is_aws(f"https://not{domain}")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[profile a]\nendpoint_url = http://u:hidden@10.0.0.1:1\n",
+        "[profile a]\nservices = s\n[services s]\nec2 =\n  endpoint_url = http://u:hidden@10.0.0.1:1\n",
+    ],
+)
+def test_from_wherever_it_comes(tmp_path: Path, text: str) -> None:
+    """The profile, and a service's own section; a password in it is never shown."""
+    (tmp_path / "config").write_text(text)
+    found = other_endpoints("a", environ={"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    assert [shown(url) for url in found] == ["http://10.0.0.1:1"]
+
+
+def test_programs_and_doctor_are_told(
+    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "nothing to delete … in 17 regions", exit 0, while the real cluster ran on: JSON and `doctor` said no word."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.url.replace("//", "//user:hidden@"))
+    program.environ["AWS_ENDPOINT_URL"] = sandbox.url.replace("//", "//user:hidden@")
+    done = program("list", "-o", "json")
+    assert done.envelope["endpoint"] == sandbox.url
+    assert "hidden" not in done.stdout + done.stderr
