@@ -37,7 +37,7 @@ def test_from_wherever_it_comes(tmp_path: Path, text: str) -> None:
 def test_programs_and_doctor_are_told(
     sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ "nothing to delete … in 17 regions", exit 0, while the real cluster ran on: JSON and `doctor` said no word."""
+    """It said that there was nothing to delete, exit 0, while the real cluster ran on: JSON and `doctor` said no word."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.url.replace("//", "//user:hidden@"))
     program.environ["AWS_ENDPOINT_URL"] = sandbox.url.replace("//", "//user:hidden@")
     done = program("list", "-o", "json")
