@@ -20,6 +20,7 @@ from bacalhau_spot.core.found import Found
 from bacalhau_spot.core.list_prices import usd_per_hour
 from bacalhau_spot.core.sparing import born, first_reason, not_planned, too_young
 from bacalhau_spot.core.tags import account_scope, tags_for
+from bacalhau_spot.core.partitions import closest_region
 from bacalhau_spot.core.teardown import GLOBAL
 from bacalhau_spot.engine import nuke as engine
 from bacalhau_spot.engine import observe
@@ -148,9 +149,11 @@ class _Nuke:
         strange = [name for name in wanted if name not in enabled]
         if strange:
             known = {region.name for region in here.regions}
+            close = "" if strange[0] in known else closest_region(strange[0], known)
+            meant = f"did you mean {close}? " if close else ""
             raise UserError(
                 f"--regions: {strange[0]} is {'not enabled in this account' if strange[0] in known else 'no region'}",
-                hint=f"enabled are {', '.join(enabled)}",
+                hint=f"{meant}enabled are {', '.join(enabled)}",
                 exit_code=ExitCode.USAGE,
             )
         return wanted
