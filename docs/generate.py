@@ -9,16 +9,15 @@ import re
 import sys
 from pathlib import Path
 
-from bacalhau_spot.cli.app import build
-from bacalhau_spot.core.health import TABLE as HEALTH
-from bacalhau_spot.core.lifecycle import MOVES
-from bacalhau_spot.core.permissions import TABLE as PERMISSIONS
-from bacalhau_spot.core.permissions import Permission
-from bacalhau_spot.core.teardown import ROWS, TABLE, Row, before, waves
-from bacalhau_spot.core.verdict import FAMILIES, NUANCES, Action, Fault, Verdict, judge
-from bacalhau_spot.core.verdict import TABLE as VERDICTS
+from bacalhau_spot.cli.app import build_app
+from bacalhau_spot.core.health import RULES as HEALTH
+from bacalhau_spot.core.lifecycle import TRANSITIONS
+from bacalhau_spot.core.permissions import PERMISSIONS, Permission
+from bacalhau_spot.core.teardown import KIND_SPECS, SPEC_BY_KIND, KindSpec, levels, prerequisites
+from bacalhau_spot.core.verdict import CATALOG as VERDICTS
+from bacalhau_spot.core.verdict import FAMILIES, MESSAGE_RULES, Category, ErrorInfo, Recovery, classify
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.ui.words import sentence
+from bacalhau_spot.ui.words import capitalized
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -28,31 +27,31 @@ EXIT_CODES = {
     ExitCode.USAGE: "the command line or the configuration is wrong",
     ExitCode.DECLINED: "declined, or nobody was there to confirm",
     ExitCode.DENIED: "credentials or permission",
-    ExitCode.BLIND: "could not look everywhere",
+    ExitCode.INCOMPLETE: "could not look everywhere",
     ExitCode.INTERRUPTED: "interrupted",
 }
 
 FAULTS = {
-    Fault.CREDENTIALS: "Credentials",
-    Fault.PERMISSION: "Permission",
-    Fault.CONFIG: "Configuration",
-    Fault.QUOTA: "Quota",
-    Fault.PRICE: "Price",
-    Fault.CAPACITY: "Capacity",
-    Fault.UNKNOWN: "Ours, or not known",
-    Fault.AWS: "AWS's own trouble",
-    Fault.NETWORK: "The network between",
-    Fault.THROTTLED: "Too many calls",
-    Fault.BUSY: "Still in use",
-    Fault.LAG: "Not shown yet",
-    Fault.EXISTS: "Already so",
+    Category.CREDENTIALS: "Credentials",
+    Category.PERMISSION: "Permission",
+    Category.CONFIG: "Configuration",
+    Category.QUOTA: "Quota",
+    Category.PRICE: "Price",
+    Category.CAPACITY: "Capacity",
+    Category.UNKNOWN: "Ours, or not known",
+    Category.AWS: "AWS's own trouble",
+    Category.NETWORK: "The network between",
+    Category.THROTTLED: "Too many calls",
+    Category.BUSY: "Still in use",
+    Category.LAG: "Not shown yet",
+    Category.EXISTS: "Already so",
 }
 ACTIONS = {
-    Action.RETRY: "makes the call again until its deadline (`timeouts.api_s`)",
-    Action.OTHER_REGION: "asks the other regions for what is missing, unless `spread: strict`",
-    Action.STOP_REGION: "stops in this region; the others go on",
-    Action.STOP: "stops: nothing else can succeed either",
-    Action.DONE: "goes on",
+    Recovery.RETRY: "makes the call again until its deadline (`timeouts.api_s`)",
+    Recovery.OTHER_REGION: "asks the other regions for what is missing, unless `spread: strict`",
+    Recovery.STOP_REGION: "stops in this region; the others go on",
+    Recovery.STOP: "stops: nothing else can succeed either",
+    Recovery.DONE: "goes on",
 }
 
 
@@ -62,21 +61,25 @@ def exit_codes() -> str:
 
 
 def lifecycle() -> str:
-    lines = [f"    {phase} --> {to}" for phase, moves in MOVES.items() for to in sorted(moves)]
+    lines = [f"    {phase} --> {to}" for phase, moves in TRANSITIONS.items() for to in sorted(moves)]
     return "\n".join(["```mermaid", "stateDiagram-v2", "    [*] --> asked", *lines, "```"])
 
 
 def kinds() -> str:
     rows = [
-        f"| {step} | {kind} | {ROWS[kind].service} | {', '.join(sorted(ROWS[kind].after)) or '-'} | {_remark(ROWS[kind])} |"
-        for step, wave in enumerate(waves(), start=1)
+        f"| {step} | {kind} | {SPEC_BY_KIND[kind].service} | {', '.join(sorted(SPEC_BY_KIND[kind].after)) or '-'} | "
+        f"{_remark(SPEC_BY_KIND[kind])} |"
+        for step, wave in enumerate(levels(), start=1)
         for kind in wave
     ]
     return "\n".join(["| step | kind | service | goes when gone | |", "|---|---|---|---|---|", *rows])
 
 
-def _remark(row: Row) -> str:
-    words = ("made by `create`" if row.made else "", "dies with its owner, as a rule" if row.derived else "")
+def _remark(row: KindSpec) -> str:
+    words = (
+        "made by `create`" if row.created_by_us else "",
+        "dies with its owner, as a rule" if row.deleted_with_parent else "",
+    )
     return "; ".join(filter(None, words))
 
 
@@ -84,41 +87,41 @@ def graph() -> str:
     """Only what is not implied: `a` before `c` is not drawn when `a` goes before `b` and `b` before `c`."""
     lines = [
         f"    {first} --> {row.kind}"
-        for row in TABLE
+        for row in KIND_SPECS
         for first in sorted(row.after)
-        if not any(first in before(other) for other in row.after)
+        if not any(first in prerequisites(other) for other in row.after)
     ]
     return "\n".join(["```mermaid", "flowchart LR", *lines, "```"])
 
 
 def errors() -> str:
     """A heading a class of faults, and below it one a verdict: the anchors that errors name."""
-    codes: dict[Verdict, list[str]] = {}
+    codes: dict[ErrorInfo, list[str]] = {}
     for code, verdict in VERDICTS.items():
         codes.setdefault(verdict, []).append(f"`{code}`")
     for family in FAMILIES:
-        codes.setdefault(family.verdict, []).append(f"`{family.begins}…{family.ends}`")
-    for one in NUANCES:
-        codes.setdefault(one.verdict, []).extend(f"`{code}`*" for code in sorted(one.codes))
-    codes[judge("")] = ["whatever is not on this page"]
+        codes.setdefault(family.info, []).append(f"`{family.prefix}…{family.suffix}`")
+    for one in MESSAGE_RULES:
+        codes.setdefault(one.info, []).extend(f"`{code}`*" for code in sorted(one.codes))
+    codes[classify("")] = ["whatever is not on this page"]
     lines = []
-    for fault in Fault:
+    for fault in Category:
         lines += [f"## {FAULTS[fault]}", ""]
         for verdict, known in codes.items():
-            if verdict.fault is fault:
+            if verdict.category is fault:
                 lines += _verdict(verdict, known)
     return "\n".join(lines).rstrip()
 
 
-def _verdict(verdict: Verdict, codes: list[str]) -> list[str]:
-    hint = verdict.advice("REGION", action="ACTION", profile="NAME", quota="CODE")
+def _verdict(verdict: ErrorInfo, codes: list[str]) -> list[str]:
+    hint = verdict.hint_for("REGION", action="ACTION", profile="NAME", quota="CODE")
     return [
         f"### {verdict.name}",
         "",
-        sentence(f"{verdict.told('REGION')}."),
+        capitalized(f"{verdict.message('REGION')}."),
         "",
         *([f"- What to do: {hint}"] if hint else []),
-        f"- What the program does: {ACTIONS[verdict.action]}",
+        f"- What the program does: {ACTIONS[verdict.recovery]}",
         f"- AWS's code: {', '.join(sorted(set(codes)))}",
         "",
     ]
@@ -128,10 +131,10 @@ def permissions() -> str:
     """Rows that differ in their action alone stand in one line."""
     lines: dict[tuple[object, ...], list[Permission]] = {}
     for row in PERMISSIONS:
-        lines.setdefault((row.action.split(":")[0], row.by, row.when, row.bounds), []).append(row)
+        lines.setdefault((row.action.split(":")[0], row.commands, row.conditions, row.scopes), []).append(row)
     rows = [
-        f"| {', '.join(f'`{row.action}`' for row in same)} | {'; '.join(same[0].bounds)} | {', '.join(same[0].by)} "
-        f"| {' or '.join(same[0].when)} |"
+        f"| {', '.join(f'`{row.action}`' for row in same)} | {'; '.join(same[0].scopes)} | {', '.join(same[0].commands)} "
+        f"| {' or '.join(same[0].conditions)} |"
         for same in lines.values()
     ]
     return "\n".join(["| action | allowed on | for | only with |", "|---|---|---|---|", *rows])
@@ -141,7 +144,7 @@ def verdicts() -> str:
     shown = {"what": "…", "why": ": …", "ago": " … ago", "span": " for …", "left": "…"}
     names = {"node": "NODE", "region": "REGION", "member": "NODE"}
     rows = [
-        f"| {number} | {row.says.format(**shown)} | {row.severity} | {row.rule} | {row.hint.format(**names) or '-'} |"
+        f"| {number} | {row.template.format(**shown)} | {row.severity} | {row.description} | {row.hint.format(**names) or '-'} |"
         for number, row in enumerate(HEALTH, start=1)
     ]
     return "\n".join(["| | verdict | | when | what to do |", "|---|---|---|---|---|", *rows])
@@ -175,7 +178,7 @@ def marked(text: str, name: str, content: str, *, comment: tuple[str, str]) -> s
 
 def pages() -> dict[Path, str]:
     """Every generated file as it should be."""
-    app = build()
+    app = build_app()
     reference = app.generate_docs(heading_level=1, recursive=True, include_hidden=False)
     result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
     for file, sections in SECTIONS.items():

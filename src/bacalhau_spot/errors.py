@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     USAGE = 2  # the command line or the configuration is wrong
     DECLINED = 3  # the user said no, or nobody was there to say yes
     DENIED = 4  # credentials or permission
-    BLIND = 5  # could not look everywhere
+    INCOMPLETE = 5  # could not look everywhere
     INTERRUPTED = 130  # Ctrl-C
 
 

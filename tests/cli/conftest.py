@@ -13,7 +13,7 @@ from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support import leaks, shared_clients
 from support.engine_clock import EngineClock
 from support.leaks import SESSION_TOKEN
-from support.program import Program
+from support.program import CliRunner
 from support.sandbox import sandbox, sandbox_server
 
 __all__ = ["few_regions", "program", "sandbox", "sandbox_server"]
@@ -32,7 +32,7 @@ def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def program(
     sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few_regions: None
-) -> Iterator[Program]:
+) -> Iterator[CliRunner]:
     """A user with a configuration of twelve nodes over four regions. Whatever a test runs, its secrets must not come out."""
     for name, value in {
         "AWS_ENDPOINT_URL": sandbox.url,
@@ -47,7 +47,7 @@ def program(
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     shared_clients.keep(monkeypatch)
-    user = Program(folder=tmp_path, clock=EngineClock(sandbox.clock))
+    user = CliRunner(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
     yield user
     leaks.check_files(tmp_path)

@@ -14,7 +14,7 @@ from bacalhau_spot.cloud import address, archive
 from bacalhau_spot.cloud.web import FetchError
 from bacalhau_spot.core.model import Arch
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
-from support.program import Program
+from support.program import CliRunner
 
 SEED = """\
 max_instances: 3
@@ -29,13 +29,13 @@ regions:
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Program:
+def empty(tmp_path: Path) -> CliRunner:
     """A user without a configuration."""
     (tmp_path / ".git").mkdir()
-    return Program(folder=tmp_path)
+    return CliRunner(folder=tmp_path)
 
 
-def test_defaults_are_written_and_good(empty: Program) -> None:
+def test_defaults_are_written_and_good(empty: CliRunner) -> None:
     """No question; the file loads, and says the same as having none."""
     assert empty("configure", "--defaults").code == 0
     loaded = config.load(empty.folder / "config.yaml", environ={}, home=empty.folder)
@@ -44,7 +44,7 @@ def test_defaults_are_written_and_good(empty: Program) -> None:
     assert empty("config", "show").code == 0
 
 
-def sums_in(empty: Program) -> dict[Arch, str]:
+def sums_in(empty: CliRunner) -> dict[Arch, str]:
     return dict(config.load(empty.folder / "config.yaml", environ={}, home=empty.folder).spec.bacalhau.sha256)
 
 
@@ -54,7 +54,7 @@ def sum_of(version: str, arch: str = "amd64") -> str:
     return hashlib.sha256(url.encode()).hexdigest()
 
 
-def test_the_archives_sums_are_written(empty: Program) -> None:
+def test_the_archives_sums_are_written(empty: CliRunner) -> None:
     """T8: without questions and with them, for the architectures of the configured types; and said."""
     done = empty("configure", "--defaults")
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
@@ -67,7 +67,7 @@ def test_the_archives_sums_are_written(empty: Program) -> None:
     assert sums_in(empty) == {Arch.ARM64: sum_of("v1.9.3", "arm64")}
 
 
-def test_another_version_has_other_sums(empty: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_has_other_sums(empty: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """T8: an old sum beside a new version would make every node refuse the archive."""
     empty("configure", "--defaults")
     text = (empty.folder / "config.yaml").read_text()
@@ -90,7 +90,7 @@ async def no_network(_url: str) -> str:
 
 
 def test_without_a_way_to_the_archive_the_file_is_written(
-    empty: Program, monkeypatch: pytest.MonkeyPatch
+    empty: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T8: the reason is said, and `create` asks again."""
     monkeypatch.setattr(archive, "digest", no_network)
@@ -100,13 +100,13 @@ def test_without_a_way_to_the_archive_the_file_is_written(
     assert "no route to host" in done.stderr
 
 
-def test_the_sandboxs_archive_is_in_no_file(empty: Program) -> None:
+def test_the_sandboxs_archive_is_in_no_file(empty: CliRunner) -> None:
     """T8: real nodes would be held to its sum."""
     assert empty("configure", "--defaults", "--sandbox").code == 0
     assert sums_in(empty) == {}
 
 
-def test_an_http_address_proves_no_sum(empty: Program) -> None:
+def test_an_http_address_proves_no_sum(empty: CliRunner) -> None:
     """T8: plain http only with a sum that came another way."""
     empty("configure", "--defaults")
     done = empty("configure", "--set", "bacalhau.download_url=http://m/{version}")
@@ -114,7 +114,7 @@ def test_an_http_address_proves_no_sum(empty: Program) -> None:
     assert sums_in(empty) == {Arch.X86_64: sum_of("v1.9.3")}
 
 
-def test_the_five_questions(empty: Program) -> None:
+def test_the_five_questions(empty: CliRunner) -> None:
     """Answers are checked as they are given and written down; Enter takes the default."""
     done = empty("configure", answers="\naws:bad\nblue\n\nmine-\n\n")
     assert done.code == 0, done.stderr
@@ -123,7 +123,7 @@ def test_the_five_questions(empty: Program) -> None:
     assert (naming.tag_key, naming.tag_value, naming.resource_prefix) == ("bacalhau-cluster", "blue", "mine-")
 
 
-def test_nobody_to_ask(empty: Program) -> None:
+def test_nobody_to_ask(empty: CliRunner) -> None:
     """Without a terminal: exit 3 and the flags."""
     done = empty("configure")
     assert done.code == 3
@@ -131,7 +131,7 @@ def test_nobody_to_ask(empty: Program) -> None:
     assert not (empty.folder / "config.yaml").exists()
 
 
-def test_setting_keys(empty: Program) -> None:
+def test_setting_keys(empty: CliRunner) -> None:
     """Into a new file, then into that file; nothing else in it changes; an existing one is not overwritten by accident."""
     assert empty("configure", "--set", "nodes=6", "--set", "cluster.tag_value=blue").code == 0
     text = (empty.folder / "config.yaml").read_text()
@@ -144,7 +144,7 @@ def test_setting_keys(empty: Program) -> None:
     assert empty("configure", "--set", "nodes").code == 2
 
 
-def test_sources(empty: Program) -> None:
+def test_sources(empty: CliRunner) -> None:
     """Every value with its place, secrets never."""
     (empty.folder / "config.yaml").write_text("nodes: 3\nbacalhau: {token_env: TOKEN}\n")
     empty.environ["TOKEN"] = "planted-secret"
@@ -156,7 +156,7 @@ def test_sources(empty: Program) -> None:
     assert "planted-secret" not in empty("config", "show", "-o", "json").stdout
 
 
-def test_every_mistake_at_once(empty: Program) -> None:
+def test_every_mistake_at_once(empty: CliRunner) -> None:
     """With file, line and column, before AWS is even asked for; exit 2."""
     (empty.folder / "config.yaml").write_text("nodes: -1\nregoins: [us-east-1]\nspread: wide\n")
     done = empty("create", "--yes")
@@ -166,7 +166,7 @@ def test_every_mistake_at_once(empty: Program) -> None:
     assert "did you mean" in done.stderr
 
 
-def test_an_older_file_is_shown_new_and_rewritten(empty: Program) -> None:
+def test_an_older_file_is_shown_new_and_rewritten(empty: CliRunner) -> None:
     """Printed first; with --write the old one is kept beside it."""
     path = empty.folder / "config.yaml"
     path.write_text(SEED)
@@ -179,20 +179,20 @@ def test_an_older_file_is_shown_new_and_rewritten(empty: Program) -> None:
     assert config.load(path, environ={}, home=empty.folder).notes == ()
 
 
-def test_the_schema_is_printed(empty: Program) -> None:
+def test_the_schema_is_printed(empty: CliRunner) -> None:
     """For editors and validators."""
     done = empty("config", "schema")
     assert json.loads(done.stdout)["properties"]["nodes"]
 
 
-def test_no_configuration(empty: Program) -> None:
+def test_no_configuration(empty: CliRunner) -> None:
     """Create says how to get one: exit 2."""
     done = empty("create", "--yes")
     assert done.code == 2
     assert "bacalhau-spot configure" in done.stderr
 
 
-def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, without a configuration: the five questions, a file, then the plan and its question."""
 
     async def answer(*_args: object, **_kinds: object) -> bytes:
@@ -210,7 +210,7 @@ def test_the_first_create_asks_and_writes(program: Program, monkeypatch: pytest.
     assert loaded.spec.bacalhau.sha256 == ((Arch.X86_64, sum_of("v1.9.3")),)
 
 
-def test_a_plan_for_programs_has_the_archives_sums(program: Program) -> None:
+def test_a_plan_for_programs_has_the_archives_sums(program: CliRunner) -> None:
     """T8: as the plan for people shows them."""
     plan = program("create", "--dry-run", "-o", "json").data["plan"]
     assert plan["archives"] == [{"arch": "x86_64", "sha256": sum_of("v1.9.3")}]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 from support.schemas import contract
 
 MINUTE, HOUR = 60, 3600
@@ -19,7 +19,7 @@ MINUTE, HOUR = 60, 3600
 class Story:
     """A sandbox whose clock is moved to moments counted from the beginning, with prices that are written down."""
 
-    def __init__(self, sandbox: Any, program: Program) -> None:
+    def __init__(self, sandbox: Any, program: CliRunner) -> None:
         self.sandbox, self.program = sandbox, program
         self.start = sandbox.clock.now()
 
@@ -32,7 +32,7 @@ class Story:
             {"pool": pool, "at": self.start + at, "usd": usd} for at, usd in steps
         ]
 
-    def launched(self, done: Done) -> dict[str, str]:
+    def launched(self, done: CliResult) -> dict[str, str]:
         """Id -> zone, of what was launched at this very moment."""
         assert done.code == 0, done.stdout + done.stderr
         return {
@@ -47,7 +47,7 @@ class Story:
 
 
 @pytest.fixture
-def story(sandbox: Any, program: Program) -> Story:
+def story(sandbox: Any, program: CliRunner) -> Story:
     """Two regions, one pool each that is cheaper than all others, and prices that change at known times."""
     program.environ = {"XDG_STATE_HOME": str(program.folder / "state")}
     program.configure(nodes=3, regions="{us-east-1: {nodes: 2}, eu-west-1: {nodes: 1}}")
@@ -232,7 +232,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         (("prices", "--plot", "prices.pdf"), "ends in none of .png, .svg, .html"),
     ],
 )
-def test_what_cannot_be_understood(program: Program, argv: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_understood(program: CliRunner, argv: tuple[str, ...], says: str) -> None:
     done = program(*argv)
     assert (done.code, done.stdout) == (2, "")
     assert says in done.stderr

@@ -14,8 +14,8 @@ import pytest
 from bacalhau_spot.cloud import credentials
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.leaks import SESSION_TOKEN
-from support.liars import SILENT, liar, page
-from support.program import Done, Program
+from support.liars import SILENT, bad_server, page
+from support.program import CliResult, CliRunner
 
 KEYS = f"aws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
 SSO = """\
@@ -39,7 +39,7 @@ source_profile = base
 class User:
     """Somebody with a home of their own and no keys in the environment."""
 
-    def __init__(self, program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
         self.program = program
         self._monkeypatch = monkeypatch
         self.home = program.folder / "home"
@@ -59,16 +59,16 @@ class User:
     def aws(self, text: str) -> None:
         (self.home / "config").write_text(text)
 
-    def list(self, *options: str) -> Done:
+    def list(self, *options: str) -> CliResult:
         return self.program("list", "--region", "us-east-1", *options)
 
 
 @pytest.fixture
-def user(program: Program, monkeypatch: pytest.MonkeyPatch) -> User:
+def user(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> User:
     return User(program, monkeypatch)
 
 
-def refused(done: Done, *words: str, code: int = 4) -> None:
+def refused(done: CliResult, *words: str, code: int = 4) -> None:
     """The exit code, nothing on stdout, an error with a hint and its place in the documentation, and these words."""
     assert done.code == code, done.stdout + done.stderr
     assert done.stdout == ""
@@ -197,14 +197,14 @@ def test_a_container_that_gives_no_credentials(user: User, monkeypatch: pytest.M
     monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(botocore.utils.ContainerMetadataFetcher, "SLEEP_TIME", 0)
     for answer in (SILENT, page("500 Internal Server Error"), page("200 OK", "{}", "application/json")):
-        with liar(answer) as address:
+        with bad_server(answer) as address:
             user.set(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"http://{address}/")
             refused(user.list(), "hint: ")
 
 
 def test_instance_metadata_that_hangs(user: User) -> None:
     """The AWS library's own end is a second; it then has nobody to ask."""
-    with liar(SILENT) as address:
+    with bad_server(SILENT) as address:
         user.set(
             AWS_EC2_METADATA_DISABLED="false",
             AWS_EC2_METADATA_SERVICE_ENDPOINT=f"http://{address}/",

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 
 @pytest.mark.parametrize(
     "command", ["list", "status", "cost", "destroy --yes", "destroy -n", "nuke --force", "nuke -n"]
 )
-def test_a_denial_in_every_region_is_one_error(sandbox: Any, program: Program, command: str) -> None:
+def test_a_denial_in_every_region_is_one_error(sandbox: Any, program: CliRunner, command: str) -> None:
     """C2: `no instances of bad in 0 regions`, seventeen names twice, and exit 5."""
     sandbox.settings.deny = ["ec2:DescribeInstances", "ec2:DescribeTags"]
     done = program(*command.split())
@@ -22,7 +22,7 @@ def test_a_denial_in_every_region_is_one_error(sandbox: Any, program: Program, c
     assert "us-west-2" not in done.stderr
 
 
-def test_a_throttled_service_quotas_keeps_nobody_waiting(sandbox: Any, program: Program) -> None:
+def test_a_throttled_service_quotas_keeps_nobody_waiting(sandbox: Any, program: CliRunner) -> None:
     """Complaint 14: a throttled Service Quotas made `offers` silent for a minute (dstack#2777)."""
     sandbox.settings.faults = [{"match": "servicequotas:*", "code": "ThrottlingException"}]
     begun = sandbox.clock.now()

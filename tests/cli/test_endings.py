@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli import account, streams
-from bacalhau_spot.cli.running import Engine
+from bacalhau_spot.cli.running import Runner
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.denials import explained
-from bacalhau_spot.cloud.session import Access
-from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.refused import refused_action
-from support.program import Program
+from bacalhau_spot.cloud.session import AwsConnection
+from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.refused import action_of
+from support.program import CliRunner
 
 
 def run(
-    program: Program, *argv: str, stdout: Any = subprocess.PIPE, **variables: str
+    program: CliRunner, *argv: str, stdout: Any = subprocess.PIPE, **variables: str
 ) -> tuple[int, str, str]:
     """The real program, as another process."""
     done = subprocess.run(
@@ -41,7 +41,7 @@ def run(
     return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
 
 
-def test_nobody_reads_any_more(program: Program) -> None:
+def test_nobody_reads_any_more(program: CliRunner) -> None:
     """As `| head` does: the exit code is the command's own, and nothing is said about pipes."""
     read, write = os.pipe()
     os.close(read)
@@ -53,7 +53,7 @@ def test_nobody_reads_any_more(program: Program) -> None:
     assert err == ""
 
 
-def test_a_full_disk(program: Program) -> None:
+def test_a_full_disk(program: CliRunner) -> None:
     """What could not be written was not delivered: exit 1, and the reason."""
     with Path("/dev/full").open("w") as full:
         code, _, err = run(program, "config", "schema", stdout=full)
@@ -61,7 +61,7 @@ def test_a_full_disk(program: Program) -> None:
     assert err == "error: the result could not be written: No space left on device\n"
 
 
-def test_a_terminal_that_knows_ascii_only(program: Program) -> None:
+def test_a_terminal_that_knows_ascii_only(program: CliRunner) -> None:
     """No traceback; JSON stays JSON."""
     code, out, err = run(program, "list", "--profile", "häßlich…", "-o", "json", PYTHONIOENCODING="ascii")
     assert code == 4
@@ -72,7 +72,7 @@ def test_a_terminal_that_knows_ascii_only(program: Program) -> None:
     assert err.startswith("bacalhau-spot list - not AWS: http")
 
 
-def test_a_call_that_hangs_does_not_keep_the_program(program: Program) -> None:
+def test_a_call_that_hangs_does_not_keep_the_program(program: CliRunner) -> None:
     """Its thread is left behind; Python would wait for it."""
     code = (
         "import sys, threading; from bacalhau_spot import cli; "
@@ -95,7 +95,7 @@ def test_ctrl_c_before_anything_was_begun() -> None:
 
 def test_a_stream_that_was_closed() -> None:
     """Python has None for it."""
-    stream = streams.careful(None)
+    stream = streams.wrap(None)
     assert stream.write("x") == 1
     stream.close()
 
@@ -103,13 +103,13 @@ def test_a_stream_that_was_closed() -> None:
 def test_letters_without_a_look_alike() -> None:
     """As JSON writes them, two units where one is not enough."""
     inner = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    stream = streams.careful(inner)
+    stream = streams.wrap(inner)
     stream.write("a·é😀")
     stream.flush()
     assert inner.buffer.getvalue() == b"a-\\u00e9\\ud83d\\ude00"
 
 
-def test_no_folder_for_the_log(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_folder_for_the_log(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mistake of ours where nothing can be written: --debug is named instead of a file."""
 
     async def broken(self: Aws) -> None:
@@ -124,7 +124,7 @@ def test_no_folder_for_the_log(program: Program, monkeypatch: pytest.MonkeyPatch
     assert "run the command again with --debug" in done.stderr
 
 
-def test_debug_shows_every_call(sandbox: Any, program: Program) -> None:
+def test_debug_shows_every_call(sandbox: Any, program: CliRunner) -> None:
     """Service, action, region, time, outcome; on stderr, so that JSON stays JSON."""
     sandbox.world.settings.deny = ["ec2:DescribeTags"]
     done = program("list", "--region", "us-east-1", "--debug", "-o", "json")
@@ -135,7 +135,7 @@ def test_debug_shows_every_call(sandbox: Any, program: Program) -> None:
     assert done.envelope["exit_code"] == 5
 
 
-def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: Program) -> None:
+def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: CliRunner) -> None:
     """The action for whoever grants it, and no riddle: what AWS encodes is asked for a few times at most."""
     sandbox.world.settings.deny = ["ec2:CreateVpc"]
     program.configure(nodes=1, regions="[us-east-1]")
@@ -162,15 +162,15 @@ def test_what_aws_decodes() -> None:
 
 def test_which_profile_is_meant() -> None:
     """By botocore's rules."""
-    assert account.profile("a", environ={"AWS_PROFILE": "b"}) == "a"
-    assert account.profile(None, environ={"AWS_PROFILE": "b", "AWS_DEFAULT_PROFILE": "c"}) == "c"
-    assert account.profile(None, environ={}) == ""
+    assert account.selected_profile("a", environ={"AWS_PROFILE": "b"}) == "a"
+    assert account.selected_profile(None, environ={"AWS_PROFILE": "b", "AWS_DEFAULT_PROFILE": "c"}) == "c"
+    assert account.selected_profile(None, environ={}) == ""
     assert account.profile_option(["list", "--profile", "x"]) == "x"
     assert account.profile_option(["list", "--profile=x"]) == "x"
     assert account.profile_option(["list"]) is None
 
 
-def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: Program) -> None:
+def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: CliRunner) -> None:
     """It is told with the result, once; what nobody made up for is the error, in AWS's words where we have none."""
     full = {"match": "CreateVpc", "code": "VpcLimitExceeded", "message": "Full.", "region": "us-east-1"}
     sandbox.world.settings.faults = [full]
@@ -191,21 +191,21 @@ def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: Progr
 
 def test_an_action_is_named_as_it_is_granted() -> None:
     """Where AWS names none, by the call: an administrator knows `ec2:CreateFleet`, and no CreateFleet."""
-    problem = Problem(
+    problem = ApiFailure(
         "UnauthorizedOperation", "You are not authorized to perform this operation.", "CreateFleet", ""
     )
-    assert refused_action(problem) == "ec2:CreateFleet"
+    assert action_of(problem) == "ec2:CreateFleet"
     assert (
-        refused_action(replace(problem, message="is not authorized to perform: ec2:RunInstances"))
+        action_of(replace(problem, message="is not authorized to perform: ec2:RunInstances"))
         == "ec2:RunInstances"
     )
     assert (
-        refused_action(replace(problem, operation="ListTagsForResource")) == "ListTagsForResource"
+        action_of(replace(problem, operation="ListTagsForResource")) == "ListTagsForResource"
     )  # of several services
-    assert refused_action(replace(problem, operation="Unheard")) == "Unheard"
+    assert action_of(replace(problem, operation="Unheard")) == "Unheard"
 
 
-def test_hints_in_json_have_the_options_in_use(program: Program) -> None:
+def test_hints_in_json_have_the_options_in_use(program: CliRunner) -> None:
     """C12: a command in an error is typed as this one was, for programs too."""
     other = program.configure().rename(program.folder / "other.yaml")
     done = program("prune", "--config", str(other), "-o", "json")
@@ -214,7 +214,7 @@ def test_hints_in_json_have_the_options_in_use(program: Program) -> None:
 
 
 def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
-    program: Program, monkeypatch: pytest.MonkeyPatch
+    program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C12: with the options of this run, like every other hint."""
 
@@ -227,7 +227,7 @@ def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
         environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=StringIO(), stderr=stderr,
         argv=("create", "--sandbox", "--config", "other.yaml"),
     )  # fmt: skip
-    engine = Engine(world, Access(access_key_id="k", secret_access_key="s"), api_s=1)
+    engine = Runner(world, AwsConnection(access_key_id="k", secret_access_key="s"), api_s=1)
     engine._interrupted()
     with pytest.raises(SystemExit), engine:
         engine._interrupted()

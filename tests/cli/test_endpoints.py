@@ -9,7 +9,7 @@ import pytest
 
 from bacalhau_spot.cli.endpoint import is_aws, other_endpoints, shown
 from bacalhau_spot.core.partitions import PARTITIONS
-from support.program import Program
+from support.program import CliRunner
 
 
 @pytest.mark.parametrize("domain", sorted({domain for one in PARTITIONS for domain in one.domains}))
@@ -35,7 +35,7 @@ def test_from_wherever_it_comes(tmp_path: Path, text: str) -> None:
 
 
 def test_programs_and_doctor_are_told(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It said that there was nothing to delete, exit 0, while the real cluster ran on: JSON and `doctor` said no word."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", sandbox.url.replace("//", "//user:hidden@"))

@@ -18,14 +18,14 @@ import pytest
 import urllib3.exceptions
 
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS
-from bacalhau_spot.core.verdict import NUANCES, TABLE, Fault, Verdict, judge
+from bacalhau_spot.core.verdict import CATALOG, MESSAGE_RULES, Category, ErrorInfo, classify
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.sandbox.ec2 import places
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
 from bacalhau_spot.ui.pages import topic_of
 from support.certificates import self_signed
 from support.orchestrator import stand_in
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 TESTS = Path(__file__).parent.parent
 # Answered by no call: refused by ourselves, in tests of their own.
@@ -89,11 +89,11 @@ def errors_topic(name: str) -> str:
     return topic_of(f"docs/errors.md#{name}")
 
 
-def told(done: Done, verdict: Verdict, code: str, *, message: str, exit_code: int) -> None:
+def told(done: CliResult, verdict: ErrorInfo, code: str, *, message: str, exit_code: int) -> None:
     """What happened, AWS's code once and its words, the hint if there is one, the place in the documentation."""
     assert done.code == exit_code, (code, done.stdout, done.stderr)
     text = " ".join((done.stdout + done.stderr).split())
-    assert verdict.told("") in text or verdict.told("us-east-1") in text, (code, text)
+    assert verdict.message("") in text or verdict.message("us-east-1") in text, (code, text)
     assert message in text, (code, text)
     assert text.count(f" {code}: ") <= 1, (code, text)
     assert code in text
@@ -106,7 +106,7 @@ def by_verdict(codes: Iterator[str]) -> list[Any]:
     """The codes in groups, one a verdict: each group is one test."""
     groups: dict[str, list[str]] = {}
     for code in codes:
-        groups.setdefault(TABLE[code].name, []).append(code)
+        groups.setdefault(CATALOG[code].name, []).append(code)
     return [pytest.param(group, id=name) for name, group in groups.items()]
 
 
@@ -120,11 +120,11 @@ def of_botocore(code: str) -> bool:
 def answered() -> Iterator[str]:
     """Codes that AWS answers."""
     planted = {*BEFORE_AWS, *ON_THE_WAY, *ELSEWHERE, *ORCHESTRATORS}
-    return (code for code in TABLE if code not in planted and not of_botocore(code))
+    return (code for code in CATALOG if code not in planted and not of_botocore(code))
 
 
 @pytest.mark.parametrize("codes", by_verdict(answered()))
-def test_an_answer_of_aws(sandbox: Any, program: Program, codes: list[str]) -> None:
+def test_an_answer_of_aws(sandbox: Any, program: CliRunner, codes: list[str]) -> None:
     """To the first call of every command: nothing on stdout, and nothing is made, found or changed."""
     for code in codes:
         before = len(sandbox.world.calls)
@@ -133,7 +133,13 @@ def test_an_answer_of_aws(sandbox: Any, program: Program, codes: list[str]) -> N
         ]
         done = program("list", "--region", "us-east-1")
         assert done.stdout == ""
-        told(done, judge(code), code, message="These are AWS's words", exit_code=int(judge(code).exit_code))
+        told(
+            done,
+            classify(code),
+            code,
+            message="These are AWS's words",
+            exit_code=int(classify(code).exit_code),
+        )
         asked = {action for _, action, _ in sandbox.world.calls[before:]}
         assert asked == {"sts:GetCallerIdentity"}
     json = program("list", "--region", "us-east-1", "-o", "json")
@@ -142,13 +148,13 @@ def test_an_answer_of_aws(sandbox: Any, program: Program, codes: list[str]) -> N
     assert json.stderr == ""
 
 
-def test_a_code_without_a_row(sandbox: Any, program: Program) -> None:
+def test_a_code_without_a_row(sandbox: Any, program: CliRunner) -> None:
     """AWS's own word, once, and not asked again."""
     sandbox.world.settings.faults = [
         {"match": "GetCallerIdentity", "code": "Whatever", "message": "New words"}
     ]
     done = program("list", "--region", "us-east-1")
-    told(done, judge("Whatever"), "Whatever", message="New words", exit_code=1)
+    told(done, classify("Whatever"), "Whatever", message="New words", exit_code=1)
     assert [action for _, action, _ in sandbox.world.calls] == ["sts:GetCallerIdentity"]
 
 
@@ -167,12 +173,16 @@ def raiser(error: Exception) -> Callable[..., Any]:
     return plant
 
 
-NETWORK = [code for code in TABLE if of_botocore(code) and TABLE[code].fault in {Fault.NETWORK, Fault.AWS}]
+NETWORK = [
+    code
+    for code in CATALOG
+    if of_botocore(code) and CATALOG[code].category in {Category.NETWORK, Category.AWS}
+]
 
 
 @pytest.mark.parametrize("codes", by_verdict(iter([*NETWORK, *ON_THE_WAY])))
 def test_what_keeps_a_call_from_aws(
-    program: Program, monkeypatch: pytest.MonkeyPatch, codes: list[str]
+    program: CliRunner, monkeypatch: pytest.MonkeyPatch, codes: list[str]
 ) -> None:
     """Repeated for ten seconds, then told; the same from whatever layer it comes. Real ones: test_network.py."""
     for code in codes:
@@ -184,15 +194,15 @@ def test_what_keeps_a_call_from_aws(
             planting.setattr(botocore.httpsession.URLLib3Session, "send", raiser(error))
             done = program("list", "--region", "us-east-1")
         assert done.stdout == ""
-        told(done, judge(code), code, message=code, exit_code=1)
+        told(done, classify(code), code, message=code, exit_code=1)
 
 
-CHAIN = [code for code in TABLE if of_botocore(code) and code not in NETWORK]
+CHAIN = [code for code in CATALOG if of_botocore(code) and code not in NETWORK]
 
 
 @pytest.mark.parametrize("codes", by_verdict(iter([*CHAIN, *BEFORE_AWS])))
 def test_what_keeps_credentials_away(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, codes: list[str]
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, codes: list[str]
 ) -> None:
     """AWS is not asked at all. Real ones: test_credentials.py."""
     for code in codes:
@@ -201,12 +211,12 @@ def test_what_keeps_credentials_away(
             planting.setattr(botocore.session.Session, "get_credentials", raiser(error))
             done = program("list", "--region", "us-east-1")
         assert done.stdout == ""
-        told(done, judge(code), code, message=code, exit_code=int(judge(code).exit_code))
+        told(done, classify(code), code, message=code, exit_code=int(classify(code).exit_code))
     assert sandbox.world.calls == []
 
 
-@pytest.mark.parametrize("one", NUANCES, ids=lambda one: one.verdict.name)
-def test_a_nuance(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, one: Any) -> None:
+@pytest.mark.parametrize("one", MESSAGE_RULES, ids=lambda one: one.info.name)
+def test_a_nuance(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, one: Any) -> None:
     """The words that go with the code decide what is read."""
     words = one.words.partition("|")[0].replace("(the )?", "the ").replace(r"\d{8}", "20261125")
     for code in sorted(one.codes):
@@ -223,7 +233,7 @@ def test_a_nuance(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatc
                 {"match": "GetCallerIdentity", "code": code, "message": f"AWS says: {words}."}
             ]
         done = program("list", "--region", "us-east-1")
-        told(done, one.verdict, code, message=words, exit_code=int(one.verdict.exit_code))
+        told(done, one.info, code, message=words, exit_code=int(one.info.exit_code))
 
 
 class Making(NamedTuple):
@@ -285,15 +295,15 @@ DERIVED = {"acl", "rtb", "sg"}  # born and gone with their VPC, which is tagged
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_refusal_while_making(sandbox: Any, program: Program, name: str) -> None:
+def test_a_refusal_while_making(sandbox: Any, program: CliRunner, name: str) -> None:
     """The receipt first, then the error; nothing runs, and all that is left carries the cluster's tag."""
     row = MAKING[name]
     program.configure(nodes=1, regions="[us-east-1]")
     before = set(sandbox.leftovers())
     sandbox.world.settings.faults = [{"match": row.at, "code": row.code, "message": "These are AWS's words"}]
     done = program("create", "--yes")
-    code = 2 if judge(row.code).fault is Fault.CONFIG else row.exit_code
-    told(done, judge(row.code), row.code, message=row.code, exit_code=code)
+    code = 2 if classify(row.code).category is Category.CONFIG else row.exit_code
+    told(done, classify(row.code), row.code, message=row.code, exit_code=code)
     assert "0 of 1 node running" in done.stdout
     # B5: what another create makes is not ours to remove.
     assert ("to remove everything: bacalhau-spot destroy" in done.stdout) == (name != "other-create")
@@ -311,7 +321,7 @@ HALF = len(TOGETHER) // 2
 
 @pytest.mark.parametrize("names", [TOGETHER[:HALF], TOGETHER[HALF:]], ids=["some", "others"])
 def test_many_refusals_at_once(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, names: list[str]
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, names: list[str]
 ) -> None:
     """Each region is refused for a reason of its own: each is told once, with its region, the worst first; nothing runs."""
     monkeypatch.setattr(places, "ENABLED_BY_DEFAULT", ENABLED_BY_DEFAULT)  # all of them, for once
@@ -325,13 +335,13 @@ def test_many_refusals_at_once(
     done = program("create", "--yes")
     text = " ".join((done.stdout + done.stderr).split())
     for name, region in zip(names, regions, strict=True):
-        verdict = judge(MAKING[name].code)
+        verdict = classify(MAKING[name].code)
         assert verdict.name == name
-        assert verdict.told(region) in text
+        assert verdict.message(region) in text
         assert MAKING[name].code in text
-    worst = min(judge(MAKING[name].code).fault for name in names)
+    worst = min(classify(MAKING[name].code).category for name in names)
     first = done.stderr.rpartition("docs: bacalhau-spot explain ")[2].split()[0]
-    assert judge(MAKING[first].code).fault is worst
+    assert classify(MAKING[first].code).category is worst
     assert done.code == max(MAKING[name].exit_code for name in names)
     assert f"0 of {len(names)} nodes running" in done.stdout
     assert not any(" instance " in line for line in sandbox.leftovers())
@@ -346,7 +356,7 @@ DELETING = {
 
 
 @pytest.mark.parametrize("name", DELETING)
-def test_a_refusal_while_deleting(sandbox: Any, program: Program, name: str) -> None:
+def test_a_refusal_while_deleting(sandbox: Any, program: CliRunner, name: str) -> None:
     """What AWS keeps is named; it is still there, and the exit code says so."""
     code, at, exit_code = DELETING[name]
     program.configure(nodes=1, regions="[us-east-1]")
@@ -363,14 +373,14 @@ def test_a_refusal_while_deleting(sandbox: Any, program: Program, name: str) -> 
     done = program("destroy", "--yes")
     assert done.code == exit_code, done.stdout + done.stderr
     text = " ".join((done.stdout + done.stderr).split())
-    verdict = next(one for one in TABLE.values() if one.name == name)
-    assert verdict.told("us-east-1") in text
+    verdict = next(one for one in CATALOG.values() if one.name == name)
+    assert verdict.message("us-east-1") in text
     assert f"explain {name}" in text
     assert vpc_id in done.stdout
     assert any(vpc_id in line for line in sandbox.leftovers())
 
 
-def test_what_is_already_so_is_no_error(sandbox: Any, program: Program) -> None:
+def test_what_is_already_so_is_no_error(sandbox: Any, program: CliRunner) -> None:
     """`exists`: another create, or an earlier one, was quicker."""
     program.configure(nodes=1, regions="[us-east-1]")
     sandbox.world.settings.faults = [
@@ -382,7 +392,7 @@ def test_what_is_already_so_is_no_error(sandbox: Any, program: Program) -> None:
     assert "error" not in done.stderr
 
 
-def test_a_vpc_without_a_subnet(sandbox: Any, program: Program) -> None:
+def test_a_vpc_without_a_subnet(sandbox: Any, program: CliRunner) -> None:
     """Complaint 4: said before anything is made (parallelcluster#3604)."""
     vpc_id = sandbox.client("ec2", "us-east-1").create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     program.configure(nodes=1, regions=f"{{us-east-1: {{vpc_id: {vpc_id}}}}}")
@@ -394,20 +404,20 @@ def test_a_vpc_without_a_subnet(sandbox: Any, program: Program) -> None:
 
 
 def test_what_a_region_shows_does_not_go_with_the_configuration(
-    program: Program, monkeypatch: pytest.MonkeyPatch
+    program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`Configuration`: found out after the plan, in one region, because something changed in between."""
 
     async def refuse(*_args: object, **_kinds: object) -> None:
         raise UserError("the VPC has no subnet in us-east-1 any more")
 
-    monkeypatch.setattr("bacalhau_spot.engine.create.launch", refuse)
+    monkeypatch.setattr("bacalhau_spot.engine.create.launch_region", refuse)
     program.configure(nodes=1, regions="[us-east-1]")
     done = program("create", "--yes")
-    told(done, judge("Configuration"), "Configuration", message="has no subnet in us-east-1", exit_code=2)
+    told(done, classify("Configuration"), "Configuration", message="has no subnet in us-east-1", exit_code=2)
 
 
-def test_a_protected_instance(sandbox: Any, program: Program) -> None:
+def test_a_protected_instance(sandbox: Any, program: CliRunner) -> None:
     """`Protected`: it stays, is named with the option that lifts the protection, and goes with it."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
@@ -433,7 +443,7 @@ def test_a_protected_instance(sandbox: Any, program: Program) -> None:
     assert program("destroy", "--yes", "--disable-protection").code == 0
 
 
-def test_a_launcher_that_stays(sandbox: Any, program: Program) -> None:
+def test_a_launcher_that_stays(sandbox: Any, program: CliRunner) -> None:
     """`LauncherLives` and `HeldByAnother`: an instance that would be replaced is not ended, and keeps what it uses."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
@@ -473,7 +483,7 @@ def maintained(sandbox: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("row", ORCHESTRATOR, ids=lambda row: row.code)
-def test_the_orchestrator_refuses(sandbox: Any, program: Program, tmp_path: Path, row: Api) -> None:
+def test_the_orchestrator_refuses(sandbox: Any, program: CliRunner, tmp_path: Path, row: Api) -> None:
     """Nothing is removed, AWS is not asked to change anything, and the error names its place."""
     secure = tmp_path / "home" if row.host == "tls" else None
     if secure is not None:
@@ -485,7 +495,7 @@ def test_the_orchestrator_refuses(sandbox: Any, program: Program, tmp_path: Path
         host = row.host.format(port=port) if secure is None and row.host else there.url
         program.configure(more=f'  api: {{host: "{host}"}}\n')
         done = program("prune", "--yes")
-        verdict = judge(row.code)
+        verdict = classify(row.code)
         assert done.stdout == ""
         told(done, verdict, row.code, message=row.code, exit_code=int(verdict.exit_code))
         assert there.removals == []
@@ -503,11 +513,11 @@ def test_every_row_has_a_scenario() -> None:
         *ELSEWHERE,
         *ORCHESTRATORS,
     }
-    assert codes == set(TABLE)
+    assert codes == set(CATALOG)
     making = {
         verdict.name
-        for code, verdict in TABLE.items()
-        if verdict.fault in {Fault.QUOTA, Fault.PRICE, Fault.CAPACITY, Fault.CONFIG}
+        for code, verdict in CATALOG.items()
+        if verdict.category in {Category.QUOTA, Category.PRICE, Category.CAPACITY, Category.CONFIG}
         and code not in {*ELSEWHERE, *ORCHESTRATORS}
     }
     # Not about making anything that create makes: asked of the sign-in service, of regions, of the ranking, of IAM.
@@ -521,6 +531,6 @@ def test_every_row_has_a_scenario() -> None:
         "key-pair",
     }
     assert making - others <= set(MAKING)
-    assert {name: judge(row.code).name for name, row in MAKING.items()} == {name: name for name in MAKING}
+    assert {name: classify(row.code).name for name, row in MAKING.items()} == {name: name for name in MAKING}
     for file, name in ELSEWHERE.values():
         assert f"def {name}(" in (TESTS / file).read_text()

@@ -12,11 +12,11 @@ import pytest
 import bacalhau_spot
 from bacalhau_spot import project
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.explain import packaged
+from bacalhau_spot.cli.explain import packaged_pages
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.verdict import FAMILIES, NUANCES, TABLE, judge
-from bacalhau_spot.ui.pages import find, sections, topic_of
-from support.program import Program
+from bacalhau_spot.core.verdict import CATALOG, FAMILIES, MESSAGE_RULES, classify
+from bacalhau_spot.ui.pages import find_section, sections, topic_of
+from support.program import CliRunner
 from support.schemas import contract
 
 SOURCE = Path(bacalhau_spot.__file__).parent
@@ -40,20 +40,20 @@ def named_in_the_code() -> set[str]:
 
 def test_every_page_that_is_named_exists() -> None:
     """A7: the pages that errors name were on a server that has none of them."""
-    pages = packaged()
+    pages = packaged_pages()
     named = named_in_the_code()
     assert len(named) > 5
-    assert [one for one in named if not find(topic_of(one), pages)] == []
+    assert [one for one in named if not find_section(topic_of(one), pages)] == []
 
 
 def test_every_error_is_explained() -> None:
     """By the name that its `docs:` line has, also where a page has the same."""
-    pages = packaged()
-    verdicts = {*TABLE.values(), *(one.verdict for one in (*FAMILIES, *NUANCES)), judge("")}
+    pages = packaged_pages()
+    verdicts = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
     assert [
         one.name
         for one in verdicts
-        if f"### {one.name}" not in find(topic_of(f"docs/errors.md#{one.name}"), pages)
+        if f"### {one.name}" not in find_section(topic_of(f"docs/errors.md#{one.name}"), pages)
     ] == []
 
 
@@ -68,7 +68,7 @@ def test_every_error_is_explained() -> None:
         ("errors#credentials", "### unknown-key"),
     ],
 )
-def test_what_is_asked_for_is_printed(program: Program, topic: str, words: str) -> None:
+def test_what_is_asked_for_is_printed(program: CliRunner, topic: str, words: str) -> None:
     """A page, a section, an error, a code, a family's code."""
     done = program("explain", topic)
     assert done.code == 0, done.stderr
@@ -76,7 +76,7 @@ def test_what_is_asked_for_is_printed(program: Program, topic: str, words: str) 
     assert "<!--" not in done.stdout
 
 
-def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(program: Program) -> None:
+def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(program: CliRunner) -> None:
     """Nobody is asked for either."""
     listed = program("explain")
     assert re.search(r"^sandbox +\S", listed.stdout, re.MULTILINE)
@@ -97,7 +97,7 @@ def test_a_page_is_printed_as_it_is(tmp_path: Path) -> None:
         assert "AWS_SECRET_ACCESS_KEY=sandbox-secret-access-key" in out.getvalue()
 
 
-def test_an_error_names_what_can_be_run(program: Program) -> None:
+def test_an_error_names_what_can_be_run(program: CliRunner) -> None:
     """The `docs:` line is a command, with the program as it was called."""
     shown = program("prune").stderr
     (line,) = (line for line in shown.splitlines() if line.startswith("docs: "))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.layer.read_lag import ReadLag
-from support.program import Program
+from support.program import CliRunner
 
 HOUR = 3600
 
@@ -27,7 +27,7 @@ def fleets(sandbox: Any, region: str) -> int:
     return Counter((place, action) for place, action, _ in sandbox.world.calls)[region, "ec2:CreateFleet"]
 
 
-def test_a_type_that_is_not_sold_as_spot_in_a_zone_moves_its_nodes(sandbox: Any, program: Program) -> None:
+def test_a_type_that_is_not_sold_as_spot_in_a_zone_moves_its_nodes(sandbox: Any, program: CliRunner) -> None:
     """F5: offered in the zone, InvalidFleetConfiguration as spot (karpenter-provider-aws#2243): not the configuration's fault."""
     program.configure(nodes=4, regions="[us-east-1, eu-west-1]")
     sandbox.settings.capacity = {"us-east-1": 0}
@@ -37,7 +37,7 @@ def test_a_type_that_is_not_sold_as_spot_in_a_zone_moves_its_nodes(sandbox: Any,
     assert alive(sandbox, "eu-west-1") == 4
 
 
-def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program: Program) -> None:
+def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program: CliRunner) -> None:
     """F5: SupportedUsageClasses without `spot`, or no price: the pool is not in the fleet."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.no_spot = ["t3a.medium"]
@@ -52,7 +52,7 @@ def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program
     assert {one["InstanceType"] for one in overrides} == {"t3.medium"}
 
 
-def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: Program) -> None:
+def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: CliRunner) -> None:
     """S4: AWS names the pools that refused although the target was met (osbuild-composer#4507)."""
     program.configure(nodes=3, regions="[us-east-1]")
     sandbox.settings.capacity = {"us-east-1a": 0, "us-east-1b": 0}
@@ -61,7 +61,7 @@ def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: Prog
     assert alive(sandbox, "us-east-1") == 3
 
 
-def test_an_empty_answer_is_asked_again(sandbox: Any, program: Program) -> None:
+def test_an_empty_answer_is_asked_again(sandbox: Any, program: CliRunner) -> None:
     """F1: neither instances nor errors (OpenStack's nodepool has a branch for it) was an IndexError."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.blank_fleets = 1
@@ -70,7 +70,7 @@ def test_an_empty_answer_is_asked_again(sandbox: Any, program: Program) -> None:
     assert alive(sandbox, "us-east-1") == 2
 
 
-def test_a_subnet_that_the_fleet_does_not_see_yet_is_waited_for(sandbox: Any, program: Program) -> None:
+def test_a_subnet_that_the_fleet_does_not_see_yet_is_waited_for(sandbox: Any, program: CliRunner) -> None:
     """F6: lag refused pool by pool inside a success was taken for the end (gardener-extension-provider-aws#1947)."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.read_lag_s = 10
@@ -79,7 +79,7 @@ def test_a_subnet_that_the_fleet_does_not_see_yet_is_waited_for(sandbox: Any, pr
     assert alive(sandbox, "us-east-1") == 2
 
 
-def test_a_remembered_refusal_is_no_answer_to_this_launch(sandbox: Any, program: Program) -> None:
+def test_a_remembered_refusal_is_no_answer_to_this_launch(sandbox: Any, program: CliRunner) -> None:
     """F7: AWS repeats the refusal of a token's first fleet without a try (runs-on#251)."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.capacity = {"us-east-1": 0}
@@ -92,7 +92,9 @@ def test_a_remembered_refusal_is_no_answer_to_this_launch(sandbox: Any, program:
     assert alive(sandbox, "us-east-1") == 2
 
 
-def test_a_remembered_token_with_other_parameters_is_no_other_create(sandbox: Any, program: Program) -> None:
+def test_a_remembered_token_with_other_parameters_is_no_other_create(
+    sandbox: Any, program: CliRunner
+) -> None:
     """F7: IdempotentParameterMismatch of a fleet that launched nothing was told as "another create is at work"."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.capacity = {"us-east-1": 0}
@@ -111,7 +113,7 @@ def forget_fleets(sandbox: Any) -> None:
     sandbox.settings.hidden_in_tags = ["fleet"]
 
 
-def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: Program) -> None:
+def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: CliRunner) -> None:
     """F10: a repeated call may answer without the instances that the first one launched."""
     program.configure(nodes=3, regions="[us-east-1]")
     sandbox.settings.faults = [
@@ -123,7 +125,7 @@ def test_a_lost_answer_of_a_slow_fleet_counts_what_runs(sandbox: Any, program: P
     assert fleets(sandbox, "us-east-1") == 2
 
 
-def test_a_fleet_that_answers_after_forty_seconds(sandbox: Any, program: Program) -> None:
+def test_a_fleet_that_answers_after_forty_seconds(sandbox: Any, program: CliRunner) -> None:
     """F10, S11: karpenter-provider-aws#3922 saw 41 s: its refusals are this launch's, and are neither lost nor asked again."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
     sandbox.settings.fleet_s = 40
@@ -134,7 +136,9 @@ def test_a_fleet_that_answers_after_forty_seconds(sandbox: Any, program: Program
     assert fleets(sandbox, "us-east-1") == 1
 
 
-def test_a_fresh_profile_is_waited_for_beside_unfulfillable_capacity(sandbox: Any, program: Program) -> None:
+def test_a_fresh_profile_is_waited_for_beside_unfulfillable_capacity(
+    sandbox: Any, program: CliRunner
+) -> None:
     """F1: AWS mixes the codes (karpenter-provider-aws#3051)."""
     program.configure(nodes=2, regions="[us-east-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     sandbox.settings.iam_lag_s = 20
@@ -147,7 +151,7 @@ def test_a_fresh_profile_is_waited_for_beside_unfulfillable_capacity(sandbox: An
     assert {one["ErrorCode"] for one in fleet["Errors"]} == {"InvalidParameterValue", "UnfulfillableCapacity"}
 
 
-def test_a_lost_answer_under_lag_with_other_parameters(sandbox: Any, program: Program) -> None:
+def test_a_lost_answer_under_lag_with_other_parameters(sandbox: Any, program: CliRunner) -> None:
     """F7: IdempotentParameterMismatch (runs-on#251) of a fleet that did launch, which no list shows yet: nothing runs twice."""
     path = program.configure(nodes=3, regions="[us-east-1]")
     sandbox.settings.faults = [{"match": "CreateFleet", "code": "InvalidParameterValue", "when": "after"}]
@@ -173,7 +177,7 @@ def hide_instances(sandbox: Any, *, for_s: float) -> None:
         lag._made |= {(place, one): sandbox.clock.now() for one in region.machines}
 
 
-def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: Program) -> None:
+def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: CliRunner) -> None:
     """S9, F7: runs-on#217: fleets vanish two days after their end, and the first create's token answers with the dead."""
     program.configure(nodes=2, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
@@ -195,7 +199,7 @@ def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: Program) -> None:
 
 @pytest.mark.parametrize("hidden", [["instance"], ["instance", "spot-instances-request"]], ids=str)
 def test_an_index_that_hides_the_instances_launches_nothing_twice(
-    sandbox: Any, program: Program, hidden: list[str]
+    sandbox: Any, program: CliRunner, hidden: list[str]
 ) -> None:
     """T1: 12 alive, 6 asked, exit 0: DescribeTags showed the fleet and not its instances."""
     program.configure(nodes=6, regions="[us-east-1, eu-west-1]")
@@ -206,7 +210,7 @@ def test_an_index_that_hides_the_instances_launches_nothing_twice(
     assert alive(sandbox, "us-east-1", "eu-west-1") == 6
 
 
-def test_an_index_that_lags_behind_a_killed_create(sandbox: Any, program: Program) -> None:
+def test_an_index_that_lags_behind_a_killed_create(sandbox: Any, program: CliRunner) -> None:
     """T1: killed after CreateFleet, and created again while the index shows the fleet alone."""
     program.configure(nodes=6, regions="[us-east-1]")
     sandbox.settings.faults = [{"match": "CreateFleet", "code": "ConnectionReset", "when": "after"}]
@@ -218,7 +222,7 @@ def test_an_index_that_lags_behind_a_killed_create(sandbox: Any, program: Progra
     assert alive(sandbox, "us-east-1") == 6
 
 
-def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: Program) -> None:
+def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: CliRunner) -> None:
     """B5: it would destroy the winner's cluster."""
     program.configure(nodes=2, regions="[us-east-1]")
     sandbox.settings.faults = [
@@ -231,7 +235,7 @@ def test_the_loser_of_two_creates_is_not_told_to_destroy(sandbox: Any, program: 
 
 
 def test_no_fleet_is_larger_than_aws_deletes(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S7, F3: DeleteFleets of a fleet with more than 1,000 instances might fail (EC2 API reference)."""
     monkeypatch.setattr("bacalhau_spot.engine.launch.MAX_FLEET_SIZE", 2)
@@ -243,7 +247,7 @@ def test_no_fleet_is_larger_than_aws_deletes(
     assert alive(sandbox, "us-east-1") == 5
 
 
-def test_every_kind_is_tagged_in_one_place(sandbox: Any, program: Program) -> None:
+def test_every_kind_is_tagged_in_one_place(sandbox: Any, program: CliRunner) -> None:
     """O1: whether AWS takes the same tag in the template and in the call of an instant fleet is not documented."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.ec2 import fleets, machine
-from support.program import Program
+from support.program import CliRunner
 
 
 @pytest.fixture
-def cluster(sandbox: Any, program: Program) -> Program:
+def cluster(sandbox: Any, program: CliRunner) -> CliRunner:
     program.configure(nodes=3, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
     return program
@@ -24,7 +24,7 @@ def left(sandbox: Any) -> set[str]:
 
 @pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
 def test_instances_of_an_instant_fleet_end_whatever_becomes_of_the_fleet(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """F3: an instant fleet is "a synchronous one-time request" (EC2 user guide, "EC2 Fleet request types"): none replaces."""
     sandbox.settings.deny = ["ec2:DeleteFleets"]
@@ -40,7 +40,7 @@ def test_instances_of_an_instant_fleet_end_whatever_becomes_of_the_fleet(
 
 
 def test_instances_of_one_time_requests_end_whatever_becomes_of_the_requests(
-    sandbox: Any, cluster: Program
+    sandbox: Any, cluster: CliRunner
 ) -> None:
     """F3: the spot requests of an instant fleet are one-time: refused CancelSpotInstanceRequests keeps no instance."""
     sandbox.settings.deny = ["ec2:DeleteFleets", "ec2:CancelSpotInstanceRequests"]
@@ -49,7 +49,7 @@ def test_instances_of_one_time_requests_end_whatever_becomes_of_the_requests(
 
 
 def test_a_fleet_with_too_many_instances_is_deleted_after_them(
-    sandbox: Any, cluster: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, cluster: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S7: DeleteFleets "might fail" above 1,000 instances, which are then to be terminated first (DeleteFleets)."""
     monkeypatch.setattr(fleets, "DELETABLE_INSTANCES", 2)
@@ -58,7 +58,7 @@ def test_a_fleet_with_too_many_instances_is_deleted_after_them(
     assert left(sandbox) == set()
 
 
-def test_a_fleet_that_hangs_in_deletion_is_deleted(sandbox: Any, cluster: Program) -> None:
+def test_a_fleet_that_hangs_in_deletion_is_deleted(sandbox: Any, cluster: CliRunner) -> None:
     """S6: `deleted_terminating` for hours (terraform-provider-aws#48836): it launches nothing, and nothing waits for it."""
     sandbox.settings.fleet_deletion_s = 86400
     before_s = sandbox.clock.now()
@@ -71,7 +71,7 @@ def test_a_fleet_that_hangs_in_deletion_is_deleted(sandbox: Any, cluster: Progra
 
 @pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
 def test_a_region_with_many_dead_members_is_seen_and_deleted(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """F4: the record of an instant fleet names them all; over 200 filter values EC2 answers FilterLimitExceeded."""
     fleet = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets.values()))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 PAGE = "<html><body>Sign in</body></html>"
 NUMBERED = "<Response><requestId>0b9d</requestId></Response>"
@@ -22,7 +22,7 @@ def alive(sandbox: Any, region: str) -> int:
 @pytest.mark.parametrize(
     "command", [["list"], ["destroy", "--yes"], ["nuke", "--force"]], ids=lambda line: line[0]
 )
-def test_a_stranger_in_one_region(sandbox: Any, program: Program, command: list[str], body: str) -> None:
+def test_a_stranger_in_one_region(sandbox: Any, program: CliRunner, command: list[str], body: str) -> None:
     """T2: `destroy` said "verified" over a region with three running nodes, and exited with 0."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
     assert program("create", "--yes").code == 0
@@ -36,7 +36,7 @@ def test_a_stranger_in_one_region(sandbox: Any, program: Program, command: list[
     assert alive(sandbox, "eu-west-1") == 1
 
 
-def test_a_stranger_for_one_operation(sandbox: Any, program: Program) -> None:
+def test_a_stranger_for_one_operation(sandbox: Any, program: CliRunner) -> None:
     """T2: two launch templates were left behind a "verified"."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
@@ -60,7 +60,9 @@ def test_a_stranger_for_one_operation(sandbox: Any, program: Program) -> None:
     ],
 )
 @pytest.mark.parametrize("body", [PAGE, "{}"], ids=["a page", "an empty object"])
-def test_a_create_that_a_stranger_answers(sandbox: Any, program: Program, operation: str, body: str) -> None:
+def test_a_create_that_a_stranger_answers(
+    sandbox: Any, program: CliRunner, operation: str, body: str
+) -> None:
     """T2: 26 of 1,008 faults ended in "this program made a mistake" (KeyError); `{}` from SSM was "no image"."""
     program.configure(nodes=1, regions="[us-east-1]")
     sandbox.settings.faults = [{"match": operation, "code": "NotAws", "message": body}]
@@ -73,7 +75,7 @@ def test_a_create_that_a_stranger_answers(sandbox: Any, program: Program, operat
     assert alive(sandbox, "us-east-1") == 0
 
 
-def test_pages_that_do_not_end(sandbox: Any, program: Program) -> None:
+def test_pages_that_do_not_end(sandbox: Any, program: CliRunner) -> None:
     """T8: an endless NextToken was followed for ever."""
     program.configure(nodes=1, regions="[us-east-1]")
     body = (

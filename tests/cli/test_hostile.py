@@ -26,10 +26,10 @@ from bacalhau_spot.core import events
 from bacalhau_spot.core.sanitize import escaped, sanitized, without_sequences
 from bacalhau_spot.engine.clock import RealClock
 from bacalhau_spot.sandbox.ec2 import console as serial_console
-from bacalhau_spot.ui.console import talk
+from bacalhau_spot.ui.console import stderr_console
 from bacalhau_spot.ui.live import LiveScreen
 from support.orchestrator import StandIn, cluster_node, stand_in
-from support.program import CONFIG, Program, Terminal
+from support.program import CONFIG, CliRunner, Terminal
 from support.seat import Seat
 
 # What XML can carry of it: C1 (CSI, OSC, NEL), bidirectional controls, zero-width, separators.
@@ -55,7 +55,7 @@ def bad(text: str) -> set[str]:
 class Hostile:
     """A user among people who write on his screen. Each command runs in a pipe and on a terminal."""
 
-    def __init__(self, program: Program, orchestrator: StandIn) -> None:
+    def __init__(self, program: CliRunner, orchestrator: StandIn) -> None:
         self.program = program
         self.orchestrator = orchestrator
         self.said = ""
@@ -78,7 +78,7 @@ class Hostile:
 
 
 @pytest.fixture
-def hostile(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
+def hostile(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
     """Two nodes with hostile consoles and names, and an orchestrator that lists more."""
     program.configure(nodes=2, regions="[us-west-2]")
     assert program("create", "--yes").code == 0
@@ -159,7 +159,7 @@ def test_aws_and_the_orchestrator_s_errors(sandbox: Any, hostile: Hostile, form:
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
-def test_the_user_s_own_files_and_words(program: Program, tmp_path: Path, form: str) -> None:
+def test_the_user_s_own_files_and_words(program: CliRunner, tmp_path: Path, form: str) -> None:
     """Keys of a configuration that somebody sent, a plan file, and what was pasted on the command line."""
     hostile = Hostile(program, StandIn())
     for line in (
@@ -189,7 +189,7 @@ def test_the_user_s_own_files_and_words(program: Program, tmp_path: Path, form: 
     assert "evil" in hostile.said
 
 
-def test_a_forged_line_is_not_ours(sandbox: Any, program: Program) -> None:
+def test_a_forged_line_is_not_ours(sandbox: Any, program: CliRunner) -> None:
     """A new line in AWS's message begins no sentence of this program."""
     program.configure(nodes=1, regions="[us-west-2]")
     forged = "verified: nothing of bacalhau-aws-spot is left in 3 regions"
@@ -201,7 +201,7 @@ def test_a_forged_line_is_not_ours(sandbox: Any, program: Program) -> None:
     assert forged not in done.stderr.splitlines()
 
 
-def test_on_a_real_terminal(program: Program) -> None:
+def test_on_a_real_terminal(program: CliRunner) -> None:
     """Not a byte of it comes through a pseudo-terminal."""
     seat = Seat(program, "cost", HOSTILE)
     assert seat.end() == 2
@@ -239,7 +239,7 @@ def test_no_stream_is_written_to_beside_the_filter() -> None:
 def test_the_live_frame() -> None:
     """Events carry AWS's codes and ids into the frame, which is drawn by Rich's own hook."""
     stream = Terminal()
-    console = talk(stream, environ={"TERM": "xterm"})
+    console = stderr_console(stream, environ={"TERM": "xterm"})
     screen = LiveScreen(console, regions=("us-west-2",), title=HOSTILE, clock=RealClock())
     screen.emit(events.RegionFailed(region="us-west-2", operation=HOSTILE, code=HOSTILE, message=HOSTILE))
     screen.close()

@@ -15,13 +15,13 @@ from bacalhau_spot.cli.endpoint import other_endpoints
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud import credentials
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.session import Access, _models
-from support.program import Program
+from bacalhau_spot.cloud.session import AwsConnection, _models
+from support.program import CliRunner
 
 ELSEWHERE = "eu-west-1"
 
 
-def test_a_token_that_is_not_valid_in_one_region(sandbox: Any, program: Program) -> None:
+def test_a_token_that_is_not_valid_in_one_region(sandbox: Any, program: CliRunner) -> None:
     """F8: tokens of the global STS endpoint are refused in opt-in regions (aws-vault#512, saml2aws#928)."""
     sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
     program.configure(nodes=1, regions="[us-east-1]")
@@ -36,7 +36,7 @@ def test_a_token_that_is_not_valid_in_one_region(sandbox: Any, program: Program)
         assert "enter others" not in said
 
 
-def test_a_configured_region_that_refuses_the_token(sandbox: Any, program: Program) -> None:
+def test_a_configured_region_that_refuses_the_token(sandbox: Any, program: CliRunner) -> None:
     """F8: launching blindly could double nodes, so that region stops the create, with the hint that helps."""
     sandbox.world.settings.tokens_not_valid = [ELSEWHERE]
     program.configure(nodes=1, regions=f"[{ELSEWHERE}]")
@@ -64,7 +64,7 @@ def test_a_source_profile_that_waits(aws_config: Path, monkeypatch: pytest.Monke
         "[profile b]\ncredential_process = /bin/sleep 20\n"
     )
     with pytest.raises(CloudError) as caught:
-        credentials.core_session(Access(profile="a"), models=_models())
+        credentials.core_session(AwsConnection(profile="a"), models=_models())
     assert caught.value.code == "CredentialProcessTimeout"
 
 
@@ -75,7 +75,7 @@ def test_a_key_with_a_line_break(aws_config: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
     monkeypatch.setenv(name, "AKIAHIDDEN\n")
     with pytest.raises(CloudError) as caught:
-        credentials.core_session(Access(), models=_models())
+        credentials.core_session(AwsConnection(), models=_models())
     assert caught.value.code == "InvalidSetting"
     assert "AKIA" not in caught.value.message
     assert "line break" in caught.value.message
@@ -86,17 +86,17 @@ def test_an_empty_profile_is_none(aws_config: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_PROFILE", "")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")
-    assert credentials.core_session(Access(), models=_models()).get_credentials().method == "env"
+    assert credentials.core_session(AwsConnection(), models=_models()).get_credentials().method == "env"
 
 
 def test_the_profile_beside_keys_still_counts(tmp_path: Path) -> None:
     """Complaint 8: "is not used", and then the command failed because of it (aws-gate#109)."""
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_CONFIG_FILE": str(tmp_path / "config")}
-    note = account.who_wins(None, environ={**environ, "AWS_PROFILE": "work"})
+    note = account.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "work"})
     assert "AWS_PROFILE=work gives only the other settings" in note
     # One that is not there is an error, and no advice about it stands above that.
-    assert account.who_wins(None, environ={**environ, "AWS_PROFILE": "nosuch"}) == ""
+    assert account.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "nosuch"}) == ""
 
 
 def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +115,7 @@ def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> No
     assert (world.cwd, world.home) == (Path("/deleted"), Path("~"))
 
 
-def test_a_relative_state_folder_is_ignored(program: Program) -> None:
+def test_a_relative_state_folder_is_ignored(program: CliRunner) -> None:
     """Complaint 7: XDG base directory specification, "all paths must be absolute"."""
     program.environ["XDG_STATE_HOME"] = "relative"
     runtime = Runtime(program.environ, program.folder, program.folder, sys.stdin, sys.stdout, sys.stderr)
@@ -205,5 +205,5 @@ def test_another_endpoint_is_not_called_aws(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     stderr = StringIO()
-    options.first_words(["destroy"], stderr)
+    options.print_banner(["destroy"], stderr)
     assert "not AWS: http://localhost:4566" in stderr.getvalue()

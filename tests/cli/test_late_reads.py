@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 
 @pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
-def test_absence_takes_two_looks(sandbox: Any, program: Program, command: tuple[str, ...]) -> None:
+def test_absence_takes_two_looks(sandbox: Any, program: CliRunner, command: tuple[str, ...]) -> None:
     """T3: "nothing to delete" with exit 0, while a VPC and its parts were there; it is said that the command waits."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
     assert program("create", "--yes").code == 0
@@ -29,7 +29,7 @@ def test_absence_takes_two_looks(sandbox: Any, program: Program, command: tuple[
     assert sandbox.leftovers() == before
 
 
-def test_nothing_that_shows_late_is_deleted_unasked(sandbox: Any, program: Program) -> None:
+def test_nothing_that_shows_late_is_deleted_unasked(sandbox: Any, program: CliRunner) -> None:
     """T3: the second look comes before the question."""
     sandbox.settings.read_lag_s = 10.0
     tags = [{"Key": "bacalhau-cluster", "Value": "bacalhau-aws-spot"}]

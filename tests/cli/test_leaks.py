@@ -16,7 +16,7 @@ from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.ui import jsonout
 from support.leaks import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN
-from support.program import CONFIG, Program
+from support.program import CONFIG, CliRunner
 
 # What a command needs to do its work, where nothing is not enough.
 ARGUMENTS = {
@@ -29,7 +29,7 @@ MORE = f'  token: {BACALHAU_TOKEN}\n  api: {{host: "http://127.0.0.1:9", key_env
 
 
 @pytest.fixture
-def user(program: Program) -> Program:
+def user(program: CliRunner) -> CliRunner:
     """A cluster with a token and an API key. The fixture of `program` looks into every stream and file afterwards."""
     program.environ["BACALHAU_KEY"] = API_KEY
     program.environ["AWS_SESSION_TOKEN"] = SESSION_TOKEN
@@ -49,7 +49,7 @@ def lines() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("form", [["--debug"], ["-o", "ndjson", "--debug"]], ids="-".join)
-def test_every_command(sandbox: Any, user: Program, form: list[str]) -> None:
+def test_every_command(sandbox: Any, user: CliRunner, form: list[str]) -> None:
     """In the order of a cluster's life."""
     for line in lines():
         user(*line, *form)
@@ -58,7 +58,7 @@ def test_every_command(sandbox: Any, user: Program, form: list[str]) -> None:
 
 @pytest.mark.parametrize("debug", [[], ["--debug"]])
 def test_a_mistake_that_quotes_what_it_was_given(
-    user: Program, monkeypatch: pytest.MonkeyPatch, debug: list[str]
+    user: CliRunner, monkeypatch: pytest.MonkeyPatch, debug: list[str]
 ) -> None:
     """Botocore's errors about arguments quote them; the message, the log and the traceback hide them."""
 
@@ -72,7 +72,7 @@ def test_a_mistake_that_quotes_what_it_was_given(
     assert "Invalid value: " in log.read_text()
 
 
-def test_labels_give_away_what_is_not_known(program: Program) -> None:
+def test_labels_give_away_what_is_not_known(program: CliRunner) -> None:
     """What a credential program printed, or a header that a library quotes."""
     world = Runtime(environ={}, cwd=program.folder, home=program.folder, stdin=None, stdout=None, stderr=None)  # type: ignore[arg-type]
     for text in (
@@ -91,7 +91,7 @@ def test_labels_give_away_what_is_not_known(program: Program) -> None:
 @pytest.mark.parametrize(
     "command", [["list"], ["destroy", "--yes"], ["destroy", "--dry-run", "--debug"]], ids="-".join
 )
-def test_aws_quotes_secrets(sandbox: Any, user: Program, command: list[str], form: str) -> None:
+def test_aws_quotes_secrets(sandbox: Any, user: CliRunner, command: list[str], form: str) -> None:
     """T7: what AWS says of a refusal leaves without them in every form; the planted ones are looked for by the fixture."""
     quoted = f'{" ".join(PLANTED)}, "SecretAccessKey": "abcdefghijkl", password=mnopqrstuv'
     sandbox.world.settings.faults = [
@@ -112,14 +112,14 @@ def test_aws_quotes_secrets(sandbox: Any, user: Program, command: list[str], for
         assert done.envelope["errors"]
 
 
-def test_a_secret_with_quotes_and_blanks_is_hidden_in_json_and_where_a_line_ended(program: Program) -> None:
+def test_a_secret_with_quotes_and_blanks_is_hidden_in_json_and_where_a_line_ended(program: CliRunner) -> None:
     """T7: JSON spells it otherwise, and a narrow window folds it."""
     stream = StringIO()
     world = Runtime(
         environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=stream, stderr=stream
     )
     world.secrets.add('open "sesame\\ now')
-    jsonout.write(world.stdout, {"a": [{"b": 'it is open "sesame\\ now!'}]}, form="json")
+    jsonout.write_envelope(world.stdout, {"a": [{"b": 'it is open "sesame\\ now!'}]}, form="json")
     world.stdout.write('open "sesame\\\n  now')
     assert "sesame" not in stream.getvalue()
     document, rest = stream.getvalue()[:-3], stream.getvalue()[-3:]
@@ -127,7 +127,7 @@ def test_a_secret_with_quotes_and_blanks_is_hidden_in_json_and_where_a_line_ende
 
 
 def test_keys_of_a_profile_are_known_secrets(
-    sandbox: Any, user: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, user: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T7: from ~/.aws/credentials as from the environment."""
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ACCESS_KEY_ID"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.world import World
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 MUTATING = (
     "Create",
@@ -26,11 +26,11 @@ POLLS = ("ec2:DescribeInstances",)
 REGIONS = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
 
 
-def running(done: Done) -> list[dict[str, Any]]:
+def running(done: CliResult) -> list[dict[str, Any]]:
     return [one for one in done.data["instances"] if one["state"] == "running"]
 
 
-def per_region(done: Done) -> Counter[str]:
+def per_region(done: CliResult) -> Counter[str]:
     return Counter(one["region"] for one in running(done))
 
 
@@ -38,7 +38,7 @@ def calls_since(world: World, start: int) -> Counter[tuple[str, str]]:
     return Counter((region, action) for region, action, _ in world.calls[start:])
 
 
-def test_instances_that_take_minutes_to_end(sandbox: Any, program: Program) -> None:
+def test_instances_that_take_minutes_to_end(sandbox: Any, program: CliRunner) -> None:
     """While something is on its way out, destroy waits, however little moves meanwhile."""
     program.configure(nodes=2, regions="[us-west-1]")
     before = sandbox.leftovers()
@@ -48,7 +48,7 @@ def test_instances_that_take_minutes_to_end(sandbox: Any, program: Program) -> N
     assert sandbox.leftovers() == before
 
 
-def test_the_main_job(sandbox: Any, program: Program) -> None:
+def test_the_main_job(sandbox: Any, program: CliRunner) -> None:
     """Twelve nodes over four regions; the same twelve listed; again changes nothing; destroyed, nothing is left."""
     before = sandbox.leftovers()
     created = program("create", "--yes", "-o", "json")
@@ -81,7 +81,7 @@ def test_the_main_job(sandbox: Any, program: Program) -> None:
     assert blind.code == 0 and {one["kind"] for one in blind.data["others"]} == {"spot-instances-request"}
 
 
-def test_few_calls(sandbox: Any, program: Program) -> None:
+def test_few_calls(sandbox: Any, program: CliRunner) -> None:
     """At most twenty AWS calls a region with three zones, none per node, polls not counted; one launch call a region."""
     program.configure(nodes=12, regions="[us-west-1, us-east-2, eu-west-1, ap-southeast-1]")
     assert program("create", "--yes").code == 0
@@ -98,7 +98,7 @@ def test_few_calls(sandbox: Any, program: Program) -> None:
     assert sum(count for (_, action), count in more.items() if action not in POLLS) <= sum(few.values())
 
 
-def test_every_pool_is_offered_to_aws(sandbox: Any, program: Program) -> None:
+def test_every_pool_is_offered_to_aws(sandbox: Any, program: CliRunner) -> None:
     """The fleet has an override for every zone and type that the region offers; AWS chooses among them."""
     assert program("create", "--yes").code == 0
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -121,7 +121,7 @@ def test_every_pool_is_offered_to_aws(sandbox: Any, program: Program) -> None:
     assert overrides == offered
 
 
-def test_everything_is_born_tagged(sandbox: Any, program: Program) -> None:
+def test_everything_is_born_tagged(sandbox: Any, program: CliRunner) -> None:
     """No second call tags anything, and everything that the create made carries the tag."""
     before = set(sandbox.leftovers())
     assert program("create", "--yes").code == 0
@@ -141,7 +141,7 @@ def test_everything_is_born_tagged(sandbox: Any, program: Program) -> None:
         assert len(untagged) <= 3
 
 
-def test_a_bigger_number_adds_only_what_is_missing(program: Program) -> None:
+def test_a_bigger_number_adds_only_what_is_missing(program: CliRunner) -> None:
     """And a smaller one is shown and not acted upon, unless it is allowed."""
     program.configure(nodes=4)
     assert program("create", "--yes").code == 0
@@ -161,7 +161,7 @@ def test_a_bigger_number_adds_only_what_is_missing(program: Program) -> None:
     assert len(running(program("list", "-o", "json"))) == 4
 
 
-def test_a_region_without_capacity(sandbox: Any, program: Program) -> None:
+def test_a_region_without_capacity(sandbox: Any, program: CliRunner) -> None:
     """Its nodes move to the others, the receipt says so, and the cluster is complete: exit 0."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
     done = program("create", "--yes")
@@ -175,7 +175,7 @@ def test_a_region_without_capacity(sandbox: Any, program: Program) -> None:
     assert again.data["plan"]["launch"] == 0, "nodes that moved are not missing"
 
 
-def test_a_region_without_capacity_when_nodes_may_not_move(sandbox: Any, program: Program) -> None:
+def test_a_region_without_capacity_when_nodes_may_not_move(sandbox: Any, program: CliRunner) -> None:
     """With `spread: strict` they stay missing: exit 1, and the receipt says why."""
     sandbox.world.settings.capacity = {"us-west-2": 0}
     program.configure(more="spread: strict\n")
@@ -185,7 +185,7 @@ def test_a_region_without_capacity_when_nodes_may_not_move(sandbox: Any, program
     assert per_region(program("list", "-o", "json")) == {"us-east-1": 3, "eu-west-1": 3, "ap-southeast-1": 3}
 
 
-def test_no_capacity_anywhere(sandbox: Any, program: Program) -> None:
+def test_no_capacity_anywhere(sandbox: Any, program: CliRunner) -> None:
     """Nothing waits for ever: exit 1, told once for all regions, and destroy removes what was made."""
     before = sandbox.leftovers()
     sandbox.world.settings.capacity = dict.fromkeys(REGIONS, 0)
@@ -196,7 +196,7 @@ def test_no_capacity_anywhere(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_a_zone_without_capacity(sandbox: Any, program: Program) -> None:
+def test_a_zone_without_capacity(sandbox: Any, program: CliRunner) -> None:
     """AWS takes another zone of the same region; nothing moves, nothing is missing."""
     sandbox.world.settings.capacity = {f"{region}a": 0 for region in REGIONS}
     done = program("create", "--yes", "-o", "json")
@@ -206,7 +206,7 @@ def test_a_zone_without_capacity(sandbox: Any, program: Program) -> None:
     assert not any(one["zone"].endswith("a") for one in running(listed))
 
 
-def test_a_quota(sandbox: Any, program: Program) -> None:
+def test_a_quota(sandbox: Any, program: CliRunner) -> None:
     """Quota is told as quota, with the link to raise it, and never as capacity; other regions take the nodes."""
     sandbox.world.settings.spot_vcpu_quota = {"eu-west-1": 0}
     done = program("create", "--yes")
@@ -222,7 +222,7 @@ def test_a_quota(sandbox: Any, program: Program) -> None:
     assert "servicequotas" in short.stdout + short.stderr
 
 
-def test_no_room_for_a_vpc(sandbox: Any, program: Program) -> None:
+def test_no_room_for_a_vpc(sandbox: Any, program: CliRunner) -> None:
     """Another quota that nobody handles: the region's nodes move, and its words name the way out."""
     sandbox.world.settings.quotas = {"vpcs": 1}
     done = program("create", "--yes")
@@ -231,7 +231,7 @@ def test_no_room_for_a_vpc(sandbox: Any, program: Program) -> None:
     assert "vpc_id" in done.stderr + done.stdout
 
 
-def test_a_region_that_is_not_enabled(sandbox: Any, program: Program) -> None:
+def test_a_region_that_is_not_enabled(sandbox: Any, program: CliRunner) -> None:
     """Refused before anything is made: exit 2, with the command that enables it."""
     before = sandbox.leftovers()
     program.configure(regions="[us-east-1, af-south-1, eu-wets-1]")
@@ -242,7 +242,7 @@ def test_a_region_that_is_not_enabled(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_reads_that_lag(sandbox: Any, program: Program) -> None:
+def test_reads_that_lag(sandbox: Any, program: CliRunner) -> None:
     """Two seconds behind: everything is still made once, found, and removed."""
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = 2.0
@@ -256,7 +256,7 @@ def test_reads_that_lag(sandbox: Any, program: Program) -> None:
 
 
 @pytest.mark.parametrize("calls", [1, 12, 25, 45, 60, 80])
-def test_credentials_that_expire_in_the_middle(sandbox: Any, program: Program, calls: int) -> None:
+def test_credentials_that_expire_in_the_middle(sandbox: Any, program: CliRunner, calls: int) -> None:
     """Exit 4, words that say what to do; after renewing them destroy removes whatever there is."""
     before = sandbox.leftovers()
     sandbox.world.settings.credentials_expire_after_calls = calls
@@ -269,7 +269,7 @@ def test_credentials_that_expire_in_the_middle(sandbox: Any, program: Program, c
     assert sandbox.leftovers() == before
 
 
-def test_wrong_credentials(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checked before anything else, in every command: exit 4."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWRONG")
     for command in (["create", "--yes"], ["list"], ["destroy", "--yes"]):
@@ -278,7 +278,7 @@ def test_wrong_credentials(program: Program, monkeypatch: pytest.MonkeyPatch) ->
         assert "AWS does not accept these credentials" in done.stderr
 
 
-def test_no_credentials(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_credentials(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody to ask as: exit 4, and how to get some."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
@@ -288,7 +288,7 @@ def test_no_credentials(program: Program, monkeypatch: pytest.MonkeyPatch) -> No
     assert "hint:" in done.stderr
 
 
-def test_a_denied_action(sandbox: Any, program: Program) -> None:
+def test_a_denied_action(sandbox: Any, program: CliRunner) -> None:
     """Permission is not capacity: exit 4, AWS's words name the action, and nothing moves."""
     before = sandbox.leftovers()
     sandbox.world.settings.deny = ["ec2:CreateFleet"]
@@ -300,7 +300,7 @@ def test_a_denied_action(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_a_region_that_is_forbidden(sandbox: Any, program: Program) -> None:
+def test_a_region_that_is_forbidden(sandbox: Any, program: CliRunner) -> None:
     """A policy denies one region: the others are launched, exit 4 names the action, and nothing moves behind its back."""
     sandbox.world.settings.faults = [
         {"match": "CreateVpc", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
@@ -322,7 +322,7 @@ def test_a_region_that_is_forbidden(sandbox: Any, program: Program) -> None:
         "CreateRoute",
     ],
 )
-def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: Program, action: str) -> None:
+def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: CliRunner, action: str) -> None:
     """The call was carried out and its answer lost: the region is looked at, or the token repeated, and one is made."""
     sandbox.world.settings.faults = [
         {"match": action, "region": "us-east-1", "code": "ConnectionReset", "when": "after", "count": 1}
@@ -339,7 +339,7 @@ def test_a_lost_answer_makes_nothing_twice(sandbox: Any, program: Program, actio
     assert sandbox.leftovers() == before
 
 
-def test_throttling_is_waited_out(sandbox: Any, program: Program) -> None:
+def test_throttling_is_waited_out(sandbox: Any, program: CliRunner) -> None:
     """AWS says slow down, the engine does, and says so."""
     sandbox.world.settings.faults = [
         {"match": "Create*", "code": "RequestLimitExceeded", "count": 6, "status": 503}
@@ -349,7 +349,7 @@ def test_throttling_is_waited_out(sandbox: Any, program: Program) -> None:
     assert "RequestLimitExceeded; again in" in done.stderr
 
 
-def test_a_price_above_the_limit(program: Program) -> None:
+def test_a_price_above_the_limit(program: CliRunner) -> None:
     """Said in the plan, and AWS's refusal is told as price."""
     program.configure(more="max_price_usd_per_hour: 0.0011\n")
     done = program("create", "--yes")
@@ -358,7 +358,7 @@ def test_a_price_above_the_limit(program: Program) -> None:
     assert "SpotMaxPriceTooLow" in done.stderr + done.stdout
 
 
-def test_an_image_of_the_wrong_architecture(sandbox: Any, program: Program) -> None:
+def test_an_image_of_the_wrong_architecture(sandbox: Any, program: CliRunner) -> None:
     """An arm64 type with an x86_64 image: refused before anything is made."""
     before = sandbox.leftovers()
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -373,7 +373,7 @@ def test_an_image_of_the_wrong_architecture(sandbox: Any, program: Program) -> N
     assert sandbox.leftovers() == before
 
 
-def test_both_architectures_at_once(program: Program) -> None:
+def test_both_architectures_at_once(program: CliRunner) -> None:
     """`image: auto` brings the image of each type's architecture."""
     program.configure(nodes=2, regions="[us-east-1]")
     path = program.folder / "config.yaml"
@@ -381,7 +381,7 @@ def test_both_architectures_at_once(program: Program) -> None:
     assert program("create", "--yes").code == 0
 
 
-def test_a_vpc_of_the_users(sandbox: Any, program: Program) -> None:
+def test_a_vpc_of_the_users(sandbox: Any, program: CliRunner) -> None:
     """Named in the configuration: nothing is made in it but a security group, and it stays when the cluster goes."""
     before = sandbox.leftovers()
     ec2 = sandbox.client("ec2", "us-east-1")
@@ -395,7 +395,7 @@ def test_a_vpc_of_the_users(sandbox: Any, program: Program) -> None:
     assert sandbox.leftovers() == before
 
 
-def test_another_cluster_is_not_touched(sandbox: Any, program: Program) -> None:
+def test_another_cluster_is_not_touched(sandbox: Any, program: CliRunner) -> None:
     """Two clusters by two tag values in the same regions: each is listed, grown and destroyed alone."""
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: blue}\n")
     assert program("create", "--yes").code == 0
@@ -409,7 +409,7 @@ def test_another_cluster_is_not_touched(sandbox: Any, program: Program) -> None:
     assert program("destroy", "--cluster", "blue", "--yes").code == 0
 
 
-def test_destroy_needs_no_matching_configuration(sandbox: Any, program: Program) -> None:
+def test_destroy_needs_no_matching_configuration(sandbox: Any, program: CliRunner) -> None:
     """Regions that the configuration no longer names are found by the tag."""
     before = sandbox.leftovers()
     assert program("create", "--yes").code == 0
@@ -418,7 +418,7 @@ def test_destroy_needs_no_matching_configuration(sandbox: Any, program: Program)
     assert sandbox.leftovers() == before
 
 
-def test_a_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
+def test_a_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
     """The plan with its price, on stdout, and not one call that changes anything."""
     done = program("create", "--dry-run", "-o", "json")
     assert done.code == 0
@@ -428,7 +428,7 @@ def test_a_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
     assert program("destroy", "--dry-run").code == 0
 
 
-def test_nobody_to_confirm(program: Program, sandbox: Any) -> None:
+def test_nobody_to_confirm(program: CliRunner, sandbox: Any) -> None:
     """Without a terminal and without the flag: refused with exit 3, the flag named, nothing made."""
     done = program("create")
     assert done.code == 3
@@ -440,7 +440,7 @@ def test_nobody_to_confirm(program: Program, sandbox: Any) -> None:
     assert len(running(program("list", "-o", "json"))) == 12
 
 
-def test_no_at_the_question(program: Program) -> None:
+def test_no_at_the_question(program: CliRunner) -> None:
     """Somebody is there and says no: exit 3, nothing made; yes: made."""
     assert program("create", answers="n\n").code == 3
     assert running(program("list", "-o", "json")) == []
@@ -448,7 +448,7 @@ def test_no_at_the_question(program: Program) -> None:
     assert len(running(program("list", "-o", "json"))) == 12
 
 
-def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: Program) -> None:
+def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: CliRunner) -> None:
     """One region answers nothing: the others are listed, and exit 5 says that it was not everywhere."""
     assert program("create", "--yes").code == 0
     sandbox.world.settings.faults = [
@@ -460,7 +460,7 @@ def test_a_cluster_that_cannot_be_seen_whole(sandbox: Any, program: Program) -> 
     assert "eu-west-1" in done.stdout
 
 
-def test_not_waiting(sandbox: Any, program: Program) -> None:
+def test_not_waiting(sandbox: Any, program: CliRunner) -> None:
     """`--wait none`: that AWS has granted every instance is enough; they start while nobody looks."""
     sandbox.world.settings.pending_s = 500
     done = program("create", "--yes", "--wait", "none")
@@ -470,7 +470,7 @@ def test_not_waiting(sandbox: Any, program: Program) -> None:
     assert len(running(program("list", "-o", "json"))) == 12
 
 
-def test_instances_that_do_not_start_in_time(sandbox: Any, program: Program) -> None:
+def test_instances_that_do_not_start_in_time(sandbox: Any, program: CliRunner) -> None:
     """Every wait has an end: exit 1, and the receipt says that they are still starting."""
     sandbox.world.settings.pending_s = 500
     program.configure(more="timeouts: {fulfilment_s: 60}\n")
@@ -480,7 +480,7 @@ def test_instances_that_do_not_start_in_time(sandbox: Any, program: Program) -> 
     assert program("destroy", "--yes").code == 0
 
 
-def test_regions_chosen_by_price(sandbox: Any, program: Program) -> None:
+def test_regions_chosen_by_price(sandbox: Any, program: CliRunner) -> None:
     """`regions: auto`: the cheapest; and once chosen, the cluster stays, whatever prices do."""
     program.configure(nodes=4, regions="{auto: {count: 2}}")
     assert program("create", "--yes").code == 0
@@ -493,7 +493,7 @@ def test_regions_chosen_by_price(sandbox: Any, program: Program) -> None:
     assert program("destroy", "--yes").code == 0
 
 
-def test_types_by_what_they_offer(program: Program) -> None:
+def test_types_by_what_they_offer(program: CliRunner) -> None:
     """`requirements` instead of names: AWS says which types meet them, and the cheapest are offered to it."""
     program.configure(nodes=2, regions="[us-west-1]")
     path = program.folder / "config.yaml"

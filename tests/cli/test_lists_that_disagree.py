@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from support.program import Program
+from support.program import CliRunner
 
 ALL_KINDS = [
     *("instance", "fleet", "volume", "network-interface", "spot-instances-request", "launch-template"),
@@ -51,7 +51,7 @@ def kill_after_fleet(monkeypatch: pytest.MonkeyPatch, number: int, *, sandbox: A
 
 @pytest.mark.parametrize("lag_s", [2.0, 5.0, 10.0, 40.0])
 def test_instances_show_after_their_tags(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, lag_s: float
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, lag_s: float
 ) -> None:
     """T1's mirror: DescribeTags named the instances, DescribeInstances not yet: 6 ran, 3 were asked for, exit 0."""
     program.configure(nodes=3, regions="[us-east-1]")
@@ -65,7 +65,7 @@ def test_instances_show_after_their_tags(
 
 
 @pytest.mark.parametrize("before", [0, 2])
-def test_a_second_create_at_once(sandbox: Any, program: Program, before: int) -> None:
+def test_a_second_create_at_once(sandbox: Any, program: CliRunner, before: int) -> None:
     """The same without a kill: `create --wait none`, and `create`; for a new cluster and for one that grows."""
     if before:
         program.configure(nodes=before, regions="[us-east-1]")
@@ -80,7 +80,7 @@ def test_a_second_create_at_once(sandbox: Any, program: Program, before: int) ->
 
 @pytest.mark.parametrize("lag_s", [2.0, 5.0])
 def test_tags_show_after_the_instances(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch, lag_s: float
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch, lag_s: float
 ) -> None:
     """T1, several fleets in a region: the second run did not see the first fleet's row, and so asked AWS for another one."""
     program.configure(nodes=4, regions="[us-east-1]", more="max_share_per_pool: 0.5\n")
@@ -94,7 +94,7 @@ def test_tags_show_after_the_instances(
 
 
 @pytest.mark.parametrize("command", [("destroy", "--yes"), ("nuke", "--force")], ids=lambda row: row[0])
-def test_an_index_that_shows_nothing(sandbox: Any, program: Program, command: tuple[str, ...]) -> None:
+def test_an_index_that_shows_nothing(sandbox: Any, program: CliRunner, command: tuple[str, ...]) -> None:
     """T1: a region that left the configuration, or `regions: auto`: "nothing to delete", exit 0, and nodes ran on."""
     program.configure(nodes=2, regions="[eu-west-1]")
     assert program("create", "--yes").code == 0
@@ -104,7 +104,7 @@ def test_an_index_that_shows_nothing(sandbox: Any, program: Program, command: tu
     assert alive(sandbox, "eu-west-1") == 0
 
 
-def test_auto_counts_by_instances(sandbox: Any, program: Program) -> None:
+def test_auto_counts_by_instances(sandbox: Any, program: CliRunner) -> None:
     """T1: with `regions: auto` the region of the nodes was looked for in the index alone: 8 ran, 4 were asked for."""
     program.configure(nodes=4, regions="[eu-west-1]")
     assert program("create", "--yes").code == 0
@@ -114,7 +114,7 @@ def test_auto_counts_by_instances(sandbox: Any, program: Program) -> None:
     assert (done.code, done.data["plan"]["launch"]) == (0, 0)
 
 
-def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: Program) -> None:
+def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: CliRunner) -> None:
     """F8: a region that refuses our tokens was taken for empty, and the whole cluster launched again elsewhere, exit 0."""
     program.configure(nodes=4, regions="{auto: {count: 1}}")
     first = program("create", "--yes", "-o", "json")
@@ -129,7 +129,7 @@ def test_auto_does_not_leave_a_region_that_refuses(sandbox: Any, program: Progra
     assert program("create", "--yes").code == 0
 
 
-def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: Program) -> None:
+def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: CliRunner) -> None:
     """`nuke --regions` deleted the role and the profile with which nodes of other regions read their token."""
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     assert program("create", "--yes").code == 0
@@ -141,7 +141,7 @@ def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: Progr
     assert sandbox.client("iam").list_instance_profiles()["InstanceProfiles"] == []
 
 
-def test_an_answer_that_is_lost_until_the_end(sandbox: Any, program: Program) -> None:
+def test_an_answer_that_is_lost_until_the_end(sandbox: Any, program: CliRunner) -> None:
     """F10: AWS launched, and no answer came through: "launched 0", while two nodes ran."""
     program.configure(nodes=4, regions="[us-east-1, eu-west-1]")
     sandbox.settings.faults = [
@@ -153,7 +153,7 @@ def test_an_answer_that_is_lost_until_the_end(sandbox: Any, program: Program) ->
 
 
 def test_the_second_of_two_creates_ends_with_the_first(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """B5: it saw AWS's code twelve times and waited for a minute, although the first one was done."""
     program.configure(nodes=2, regions="[us-east-1]")

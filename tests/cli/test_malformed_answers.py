@@ -8,7 +8,7 @@ import pytest
 
 from bacalhau_spot.cloud.shapes import usd
 from support.malformed import malformed
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "list": {"ec2:DescribeInstances": ("huge", "nested", "deep")},
@@ -21,7 +21,7 @@ READS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
-def held(done: Done, what: str) -> None:
+def held(done: CliResult, what: str) -> None:
     said = done.stdout + done.stderr
     assert "mistake" not in done.stderr.lower(), f"{what}: {done.stderr[-600:]}"
     assert "InternalMistake" not in said, what
@@ -30,7 +30,7 @@ def held(done: Done, what: str) -> None:
 
 
 @pytest.mark.parametrize("command", READS)
-def test_reads(sandbox: Any, program: Program, command: str) -> None:
+def test_reads(sandbox: Any, program: CliRunner, command: str) -> None:
     """T6: Pricing's "NaN" was InvalidOperation, a time of 5,000 digits botocore's RuntimeError, nested JSON RecursionError."""
     path = program.configure(nodes=1, regions="[us-west-2]")
     path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
@@ -43,7 +43,7 @@ def test_reads(sandbox: Any, program: Program, command: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["destroy", "nuke"])
-def test_nothing_is_verified_on_them(sandbox: Any, program: Program, command: str) -> None:
+def test_nothing_is_verified_on_them(sandbox: Any, program: CliRunner, command: str) -> None:
     """T2: nothing is called gone, and no success is told, over a node that an unreadable answer hides."""
     program.configure(nodes=1, regions="[us-west-2]")
     assert program("create", "--yes").code == 0

@@ -5,29 +5,29 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.memory import FileCache
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
 HOUR = timedelta(hours=1)
 
 
-def memory(folder: Path, clock: FakeClock) -> Files:
-    return Files(folder, clock=EngineClock(clock))
+def memory(folder: Path, clock: FakeClock) -> FileCache:
+    return FileCache(folder, clock=EngineClock(clock))
 
 
 def test_an_answer_is_kept_until_it_is_too_old(tmp_path: Path) -> None:
     """By what and key; another run finds it; each reader says how old is too old."""
     clock = FakeClock()
-    memory(tmp_path, clock).keep("scores", "a", {"r": 7})
-    memory(tmp_path, clock).keep("scores", "b", {"r": 1})
+    memory(tmp_path, clock).put("scores", "a", {"r": 7})
+    memory(tmp_path, clock).put("scores", "b", {"r": 1})
     clock.advance(1800)
     again = memory(tmp_path, clock)
-    assert again.recall("scores", "a", max_age=HOUR) == {"r": 7}
-    assert again.recall("scores", "a", max_age=HOUR / 4) is None
-    assert again.recall("rates", "a", max_age=HOUR) is None
+    assert again.get("scores", "a", max_age=HOUR) == {"r": 7}
+    assert again.get("scores", "a", max_age=HOUR / 4) is None
+    assert again.get("rates", "a", max_age=HOUR) is None
     clock.advance(3 * 86400)
-    again.keep("scores", "c", 1)
+    again.put("scores", "c", 1)
     assert "7" not in (tmp_path / "cache/scores.json").read_text()
 
 
@@ -45,10 +45,10 @@ def test_what_is_broken_or_cannot_be_written_is_nothing_known(tmp_path: Path) ->
         '{"a": {"at": "2099-01-01T00:00:00+00:00", "value": 1}}',
     ):
         file.write_text(text)
-        assert kept.recall("scores", "a", max_age=HOUR) is None
-    kept.keep("scores", "a", 2)
-    assert kept.recall("scores", "a", max_age=HOUR) == 2
+        assert kept.get("scores", "a", max_age=HOUR) is None
+    kept.put("scores", "a", 2)
+    assert kept.get("scores", "a", max_age=HOUR) == 2
     (tmp_path / "plain").write_text("a file")
     nowhere = memory(tmp_path / "plain", clock)
-    nowhere.keep("scores", "a", 2)
-    assert nowhere.recall("scores", "a", max_age=HOUR) is None
+    nowhere.put("scores", "a", 2)
+    assert nowhere.get("scores", "a", max_age=HOUR) is None

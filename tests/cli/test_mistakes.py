@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from support.program import Program
+from support.program import CliRunner
 
 
-def test_a_mistake_in_one_region_stops_no_other(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_in_one_region_stops_no_other(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other regions' nodes run and are told; the traceback is in a file, not on the screen."""
     create_vpc = Aws.create_vpc
 
@@ -32,7 +32,7 @@ def test_a_mistake_in_one_region_stops_no_other(program: Program, monkeypatch: p
     assert program("create", "--yes").code == 0
 
 
-def test_a_mistake_while_looking(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_while_looking(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A short apology, the file, exit 1; with --debug the traceback too; in JSON the same words."""
 
     async def broken(self: Aws) -> None:

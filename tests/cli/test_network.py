@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bacalhau_spot.cloud import session
-from support.liars import HALF, SILENT, closed_port, liar, page
-from support.program import Done, Program
+from support.liars import HALF, SILENT, bad_server, closed_port, page
+from support.program import CliResult, CliRunner
 
 
-def refused(done: Done, *words: str) -> None:
+def refused(done: CliResult, *words: str) -> None:
     """Exit 1, nothing on stdout, all of the words."""
     assert done.code == 1, done.stdout + done.stderr
     assert done.stdout == ""
@@ -43,22 +43,22 @@ def refused(done: Done, *words: str) -> None:
     ids=["silent", "hangs up", "half", "page", "redirect", "blocked", "gateway", "proxy"],
 )
 def test_what_answers_in_the_place_of_aws(
-    program: Program, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, words: list[str]
+    program: CliRunner, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, words: list[str]
 ) -> None:
     """A captive portal, a proxy, a firewall: none of them is a mistake of ours or a refusal of AWS."""
     monkeypatch.setattr(session, "WHO_AM_I_S", 0.1)
-    with liar(answer) as address:
+    with bad_server(answer) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{address}")
         refused(program("list"), *words)
 
 
-def test_nobody_listens(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_listens(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once, and again for ten seconds."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{closed_port()}")
     refused(program("list"), "could not be reached", "EndpointConnectionError", "explain unreachable")
 
 
-def test_a_name_that_dns_does_not_know(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_dns_does_not_know(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a region that is misspelt."""
 
     def unknown(*_args: object, **_kwargs: object) -> None:
@@ -69,7 +69,7 @@ def test_a_name_that_dns_does_not_know(program: Program, monkeypatch: pytest.Mon
     refused(program("list"), "DNS does not answer", "sts.eu-wets-1.invalid", "explain dns")
 
 
-def test_a_proxy_that_is_not_there(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_not_there(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is named, not AWS."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sts.invalid")
     monkeypatch.setenv("HTTP_PROXY", f"http://{closed_port()}")
@@ -78,9 +78,9 @@ def test_a_proxy_that_is_not_there(program: Program, monkeypatch: pytest.MonkeyP
     refused(program("list"), "the proxy between here and AWS", "unset HTTPS_PROXY", "explain proxy")
 
 
-def test_plain_http_where_tls_should_be(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_where_tls_should_be(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """No certificate to speak of."""
-    with liar(page("400 Bad Request")) as address:
+    with bad_server(page("400 Bad Request")) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
         refused(program("list"), "no secure connection", "SSLError", "explain tls")
 
@@ -129,7 +129,7 @@ def stranger(tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_certificate_that_nobody_knows(
-    program: Program, monkeypatch: pytest.MonkeyPatch, stranger: str
+    program: CliRunner, monkeypatch: pytest.MonkeyPatch, stranger: str
 ) -> None:
     """What helps is the proxy's own certificate, or the right time."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{stranger}")

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.config.document import parse
+from bacalhau_spot.config.document import parse_yaml
 from cli.conftest import ENABLED
-from support.program import Program
+from support.program import CliRunner
 from support.schemas import contract
 
 FEW = ("--region", "us-east-1,us-west-2,eu-west-1")
 
 
 @pytest.fixture
-def program(sandbox: Any, program: Program) -> Program:
+def program(sandbox: Any, program: CliRunner) -> CliRunner:
     program.environ["BACALHAU_SPOT_ADVISOR_URL"] = f"{sandbox.url}/_sandbox/advisor"
     program.environ["XDG_STATE_HOME"] = str(program.folder / "state")
     return program
@@ -26,7 +26,7 @@ def actions(sandbox: Any, start: int = 0) -> list[tuple[str, str]]:
     return [(region, name) for region, name, _ in list(sandbox.world.calls)[start:]]
 
 
-def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: Program) -> None:
+def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: CliRunner) -> None:
     """The configuration's types in all enabled regions: each pool with its price, week, rate; four or five calls a region."""
     done = program("offers", "-o", "json")
     assert done.code == 0, done.stdout
@@ -49,7 +49,7 @@ def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: Progra
     assert max(count for region, count in by_region.items() if region != "us-east-1") <= 5
 
 
-def test_filters_sorting_and_the_first_rows(program: Program) -> None:
+def test_filters_sorting_and_the_first_rows(program: CliRunner) -> None:
     """What the options ask for is what is shown, in the order asked for."""
     done = program(
         "offers", *FEW, "--vcpus", "2..2", "--memory", "4..8", "--arch", "arm64", "--family", "t4g,m7*",
@@ -77,13 +77,13 @@ def test_filters_sorting_and_the_first_rows(program: Program) -> None:
         (("--region", "mars-1"), "mars-1 is not among the enabled regions"),
     ],
 )
-def test_a_wrong_option_is_told(program: Program, argv: tuple[str, ...], word: str) -> None:
+def test_a_wrong_option_is_told(program: CliRunner, argv: tuple[str, ...], word: str) -> None:
     done = program("offers", *argv)
     assert done.code == 2
     assert word in done.stderr
 
 
-def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, program: Program) -> None:
+def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, program: CliRunner) -> None:
     """Blind in one region: exit 5, and the rest is there."""
     sandbox.settings.faults = [
         {"match": "ec2:DescribeSpotPriceHistory", "region": "eu-west-1", "code": "UnauthorizedOperation"}
@@ -97,7 +97,7 @@ def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, progra
     assert {one["region"] for one in json.data["regions"]} == {"us-east-1", "us-west-2"}
 
 
-def test_rates_are_fetched_once_a_day_and_are_not_needed(sandbox: Any, program: Program) -> None:
+def test_rates_are_fetched_once_a_day_and_are_not_needed(sandbox: Any, program: CliRunner) -> None:
     """AWS's file is remembered; where it cannot be read, that is said, and all else is there."""
     assert program("offers", "-r", "us-east-1", "-o", "json").data["pools"][0]["interruption"]
     program.environ["BACALHAU_SPOT_ADVISOR_URL"] = f"{sandbox.url}/nothing-here"
@@ -108,7 +108,7 @@ def test_rates_are_fetched_once_a_day_and_are_not_needed(sandbox: Any, program: 
     assert later.envelope["warnings"][-1].startswith("no interruption rates")
 
 
-def test_writing_a_choice(program: Program) -> None:
+def test_writing_a_choice(program: CliRunner) -> None:
     """Regions and types go into the file after a question; comments stay; again changes nothing; no is no."""
     path = program.folder / "config.yaml"
     path.write_text(
@@ -139,7 +139,7 @@ def test_writing_a_choice(program: Program) -> None:
     assert done.code == 0, done.stderr
     assert "+regions: [" in done.stderr
     after = path.read_text()
-    data: Any = parse(after).data
+    data: Any = parse_yaml(after).data
     assert len(data["regions"]) == 2
     assert set(data["regions"]) < {"us-east-1", "us-west-2", "eu-west-1"}
     assert {name.partition(".")[0] for name in data["instance_types"]} == {"t3a", "m7g"}
@@ -151,20 +151,20 @@ def test_writing_a_choice(program: Program) -> None:
     assert program("create", "--yes", "--dry-run").code == 0
 
 
-def test_writing_makes_the_file_that_is_missing(program: Program) -> None:
+def test_writing_makes_the_file_that_is_missing(program: CliRunner) -> None:
     """From the template, as `configure` does; what was not asked for stays commented."""
     Path(program.folder / "config.yaml").unlink()
     done = program("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "--write", "--yes")
     assert done.code == 0, done.stderr
     text = (program.folder / "config.yaml").read_text()
-    data: Any = parse(text).data
+    data: Any = parse_yaml(text).data
     assert len(data["regions"]) == 3
     assert set(data["instance_types"]) == {"t3.medium", "t3a.medium", "m6a.large"}
     assert "\n#nodes: 12\n" in text
     assert "wrote " in done.stdout
 
 
-def test_an_image_that_does_not_fit_is_told_before_writing(program: Program) -> None:
+def test_an_image_that_does_not_fit_is_told_before_writing(program: CliRunner) -> None:
     """x86_64's image, arm64's types: nothing is written."""
     image = "ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
     program.configure(more=f'image: "{image}"\n')
@@ -175,7 +175,7 @@ def test_an_image_that_does_not_fit_is_told_before_writing(program: Program) -> 
     assert (program.folder / "config.yaml").read_text() == before
 
 
-def test_scores_and_room(sandbox: Any, program: Program) -> None:
+def test_scores_and_room(sandbox: Any, program: CliRunner) -> None:
     """AWS's score for all regions is one question, asked once; the quota's room counts whosever instances there are."""
     sandbox.settings.spot_vcpu_quota = {"us-west-2": 10}
     sandbox.client("ec2", "us-west-2").run_instances(
@@ -200,7 +200,7 @@ def test_scores_and_room(sandbox: Any, program: Program) -> None:
     assert len(asked) == 1
 
 
-def test_when_aws_answers_no_more_questions(sandbox: Any, program: Program) -> None:
+def test_when_aws_answers_no_more_questions(sandbox: Any, program: CliRunner) -> None:
     """The day's new questions are used up: that is told, an answer of earlier today is used, and all else is there."""
     sandbox.settings.placement_configurations = 1
     options = ("offers", "-r", "us-east-1", "--type", "t3.medium,t3a.medium,m6a.large", "-o", "json")
@@ -223,7 +223,7 @@ def an_image(sandbox: Any) -> str:
     return found
 
 
-def test_auto_goes_where_there_is_room(sandbox: Any, program: Program) -> None:
+def test_auto_goes_where_there_is_room(sandbox: Any, program: CliRunner) -> None:
     """`regions: auto`: the cheapest region has too little quota, so it is passed over, and the plan says so."""
     path = program.configure(nodes=4, regions="{auto: {count: 1}}")
     path.write_text(path.read_text().replace("t3a.medium]", "t3a.medium, m6a.large]"))
@@ -246,7 +246,7 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: Program) -> None:
 
 
 @pytest.mark.parametrize("action", ["DescribeInstanceTypes", "DescribeSpotPriceHistory"])
-def test_what_no_region_may_be_asked_is_told_as_that(sandbox: Any, program: Program, action: str) -> None:
+def test_what_no_region_may_be_asked_is_told_as_that(sandbox: Any, program: CliRunner, action: str) -> None:
     """Not as an account in which there is nothing to be had: neither by `offers` nor where `auto` chooses."""
     sandbox.settings.deny = [f"ec2:{action}"]
     program.configure(nodes=2, regions="{auto: {count: 2}}")
@@ -258,7 +258,7 @@ def test_what_no_region_may_be_asked_is_told_as_that(sandbox: Any, program: Prog
     assert sandbox.leftovers() == []
 
 
-def test_a_region_that_may_not_be_looked_into_is_not_considered(sandbox: Any, program: Program) -> None:
+def test_a_region_that_may_not_be_looked_into_is_not_considered(sandbox: Any, program: CliRunner) -> None:
     """The choice is made among the others, and the plan says which was left out and why."""
     sandbox.settings.faults = [
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from support.program import Program
     [("list",), ("status",), ("cost",), ("destroy", "--yes"), ("destroy", "--dry-run")],
     ids=" ".join,
 )
-def test_a_renamed_cluster_is_named(sandbox: Any, program: Program, command: tuple[str, ...]) -> None:
+def test_a_renamed_cluster_is_named(sandbox: Any, program: CliRunner, command: tuple[str, ...]) -> None:
     """Complaint 10 (flintrock#113): created as `hunt`, renamed to `hunt2`: "nothing to delete" was all that was said."""
     program.configure(nodes=2, regions="[us-east-1]", more="cluster: {tag_value: hunt}\n")
     assert program("create", "--yes").code == 0
@@ -32,7 +32,9 @@ def test_a_renamed_cluster_is_named(sandbox: Any, program: Program, command: tup
 
 
 @pytest.mark.parametrize("command", [("list",), ("status",), ("cost",), ("destroy", "--yes")], ids=" ".join)
-def test_also_beside_ended_nodes_of_its_own(sandbox: Any, program: Program, command: tuple[str, ...]) -> None:
+def test_also_beside_ended_nodes_of_its_own(
+    sandbox: Any, program: CliRunner, command: tuple[str, ...]
+) -> None:
     """Complaint 10: AWS lists the ended nodes for an hour; they hid the other cluster, which runs and costs money."""
     program.configure(nodes=1, regions="[us-east-1]")
     assert program("create", "--yes").code == 0

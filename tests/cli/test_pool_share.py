@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 
-def by_pool(program: Program) -> Counter[tuple[str, str]]:
+def by_pool(program: CliRunner) -> Counter[tuple[str, str]]:
     listed = program("list", "-o", "json")
     return Counter((one["zone"], one["type"]) for one in listed.data["instances"])
 
@@ -17,11 +17,11 @@ def fleets(sandbox: Any) -> int:
     return sum(name == "ec2:CreateFleet" for _, name, _ in sandbox.world.calls)
 
 
-def plan(done: Done) -> Any:
+def plan(done: CliResult) -> Any:
     return done.data["plan"]
 
 
-def test_a_region_is_launched_in_parts(sandbox: Any, program: Program) -> None:
+def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None:
     """The sandbox puts a fleet into its cheapest pool: without a limit that is all of a region, with one its share."""
     program.configure(nodes=8, regions="[us-east-1, us-west-2]")
     free = program("create", "--yes", "-o", "json")
@@ -53,7 +53,7 @@ def test_a_region_is_launched_in_parts(sandbox: Any, program: Program) -> None:
     assert max(held.values()) <= 3
 
 
-def test_pools_without_capacity_do_not_loosen_the_limit(sandbox: Any, program: Program) -> None:
+def test_pools_without_capacity_do_not_loosen_the_limit(sandbox: Any, program: CliRunner) -> None:
     """What one region's pools cannot take within the limit, other regions do, within theirs."""
     sandbox.settings.capacity = {f"us-east-1{zone}": 0 for zone in "bcdef"}
     program.configure(nodes=8, regions="[us-east-1, us-west-2]", more='max_share_per_pool: "15%"\n')
@@ -67,7 +67,7 @@ def test_pools_without_capacity_do_not_loosen_the_limit(sandbox: Any, program: P
     assert "8 spot nodes in 8 capacity pools; the loss of one takes up to 1" in done.stdout
 
 
-def test_what_only_the_limit_forbids_is_said_to_be_the_limit(program: Program) -> None:
+def test_what_only_the_limit_forbids_is_said_to_be_the_limit(program: CliRunner) -> None:
     """Capacity there is, and the region has too few pools: the others take the rest."""
     program.configure(nodes=10, regions="[us-west-1, us-west-2]", more="max_share_per_pool: 0.1\n")
     done = program("create", "--yes")
@@ -79,7 +79,7 @@ def test_what_only_the_limit_forbids_is_said_to_be_the_limit(program: Program) -
     assert "(PoolShareReached)" in done.stdout
 
 
-def test_an_answer_that_is_lost_is_asked_for_again(sandbox: Any, program: Program) -> None:
+def test_an_answer_that_is_lost_is_asked_for_again(sandbox: Any, program: CliRunner) -> None:
     """The second part's answer never comes: the same part again is the same fleet, and no pool gets more."""
     sandbox.settings.faults = [
         {
@@ -98,7 +98,7 @@ def test_an_answer_that_is_lost_is_asked_for_again(sandbox: Any, program: Progra
     assert (sum(held.values()), max(held.values())) == (6, 2)
 
 
-def test_a_share_that_cannot_be_is_refused_in_the_plan(sandbox: Any, program: Program) -> None:
+def test_a_share_that_cannot_be_is_refused_in_the_plan(sandbox: Any, program: CliRunner) -> None:
     """Before anything is made: with numbers, and with what helps."""
     program.configure(nodes=12, regions="[us-west-1]", more="max_share_per_pool: 0.1\n")
     done = program("create", "--yes")

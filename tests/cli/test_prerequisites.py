@@ -8,7 +8,7 @@ import pytest
 
 from bacalhau_spot.engine import local
 from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 
 @pytest.fixture(autouse=True)
@@ -18,14 +18,14 @@ def _no_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_address: str) -> None:
         return None
 
-    monkeypatch.setattr(local, "trouble_reaching", none)
+    monkeypatch.setattr(local, "tcp_error", none)
 
 
-def one_line(done: Done) -> str:
+def one_line(done: CliResult) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
-def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: Program) -> None:
+def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: CliRunner) -> None:
     """boto#1904, terraform#3434: AWS offers zones in which it creates no subnets. The others launch; the receipt says so."""
     sandbox.settings.zones_without_subnets = ["us-east-1a"]
     program.configure(nodes=3, regions="[us-east-1]")
@@ -36,7 +36,7 @@ def test_a_zone_that_takes_no_subnet_costs_that_zone(sandbox: Any, program: Prog
     assert len(nodes) == 3 and "us-east-1a" not in {node["zone"] for node in nodes}
 
 
-def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, program: Program) -> None:
+def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, program: CliRunner) -> None:
     """boto#1904: when all zones of a region refuse, its nodes go to the next region, and the receipt says why."""
     ec2 = sandbox.client(region="us-west-1")
     zones = [zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]]
@@ -52,7 +52,7 @@ def test_nodes_of_a_region_without_a_zone_that_takes_subnets_move(sandbox: Any, 
     assert alone.code == 1 and "ZoneTakesNoSubnet" in one_line(alone)
 
 
-def test_prices_under_the_vpc_description_are_prices(sandbox: Any, program: Program) -> None:
+def test_prices_under_the_vpc_description_are_prices(sandbox: Any, program: CliRunner) -> None:
     """F11: karpenter-provider-aws#2568: older accounts have them under "Linux/UNIX (Amazon VPC)" alone."""
     program.configure(nodes=1, regions="[us-east-1]")
     usual = program("create", "--dry-run").stdout
@@ -63,7 +63,7 @@ def test_prices_under_the_vpc_description_are_prices(sandbox: Any, program: Prog
     assert shown.code == 0 and "AWS shows no" not in one_line(shown), one_line(shown)
 
 
-def test_burstable_nodes_run_with_standard_credits_beside_others(sandbox: Any, program: Program) -> None:
+def test_burstable_nodes_run_with_standard_credits_beside_others(sandbox: Any, program: CliRunner) -> None:
     """terraform-provider-aws#29790, #5081: unlimited costs what no sum has; other types take no credit specification."""
     ec2 = sandbox.client()
     path = program.configure(nodes=2, regions="[us-east-1]", more="max_share_per_pool: 0.5\n")
@@ -84,7 +84,7 @@ def test_burstable_nodes_run_with_standard_credits_beside_others(sandbox: Any, p
     assert "unlimited" in {row["CpuCredits"] for row in rows}
 
 
-def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: Program) -> None:
+def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: CliRunner) -> None:
     """F14: runs-on#152: the disks name AWS's own key, so the account's default is not taken."""
     sandbox.settings.default_key_without_spot = True
     program.configure(nodes=1, regions="[us-east-1]")
@@ -92,7 +92,7 @@ def test_a_default_disk_key_that_spot_may_not_use(sandbox: Any, program: Program
     assert done.code == 0, one_line(done)
 
 
-def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: Program) -> None:
+def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: CliRunner) -> None:
     """F14: EC2 user guide, "Spot service-linked role": its key needs a grant, whatever key the disks name; create says so."""
     sandbox.settings.default_key_without_spot = True
     ec2 = sandbox.client()
@@ -116,7 +116,7 @@ def test_an_image_whose_key_spot_may_not_use(sandbox: Any, program: Program) -> 
     assert "get-ebs-default-kms-key-id --region us-east-1" in words
 
 
-def test_images_that_no_node_can_start_from(sandbox: Any, program: Program) -> None:
+def test_images_that_no_node_can_start_from(sandbox: Any, program: CliRunner) -> None:
     """F18 (cloud-custodian's recording), F21 (karpenter-provider-aws#5283): said by create and doctor, nothing is made."""
     ec2 = sandbox.client()
     volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=40)["VolumeId"]
@@ -146,7 +146,7 @@ def a_vpc(ec2: Any, *, cidr: str = "10.9.0.0/16", subnet: bool = True) -> tuple[
     return vpc, table["RouteTableId"]
 
 
-def test_a_vpc_from_which_nodes_cannot_join_is_refused_first(sandbox: Any, program: Program) -> None:
+def test_a_vpc_from_which_nodes_cannot_join_is_refused_first(sandbox: Any, program: CliRunner) -> None:
     """Complaint 4 (parallelcluster#3604, skypilot#6746), F12: not there, without subnets, without a way out: said first."""
     ec2 = sandbox.client()
     bare, closed = a_vpc(ec2, subnet=False)[0], a_vpc(ec2)[0]
@@ -162,7 +162,7 @@ def test_a_vpc_from_which_nodes_cannot_join_is_refused_first(sandbox: Any, progr
     assert not ec2.describe_launch_templates()["LaunchTemplates"]
 
 
-def test_the_public_subnet_is_taken_and_not_the_roomiest(sandbox: Any, program: Program) -> None:
+def test_the_public_subnet_is_taken_and_not_the_roomiest(sandbox: Any, program: CliRunner) -> None:
     """F12: in a usual VPC the private subnets are the large ones; a node there would never join."""
     ec2 = sandbox.client()
     vpc, _ = a_vpc(ec2)
@@ -181,7 +181,7 @@ def test_the_public_subnet_is_taken_and_not_the_roomiest(sandbox: Any, program: 
     assert [one["SubnetId"] for row in rows for one in row["Instances"]] == [small]
 
 
-def test_private_nodes_behind_a_nat(sandbox: Any, program: Program) -> None:
+def test_private_nodes_behind_a_nat(sandbox: Any, program: CliRunner) -> None:
     """`public_ip: false`: the subnet that leads to a NAT is taken, and no address is public or priced."""
     ec2 = sandbox.client()
     vpc, table = a_vpc(ec2)
@@ -203,7 +203,7 @@ def test_private_nodes_behind_a_nat(sandbox: Any, program: Program) -> None:
     assert own.code == 2 and "which has no NAT" in one_line(own)
 
 
-def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, program: Program) -> None:
+def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, program: CliRunner) -> None:
     """F13: EC2 API reference, VpcBlockPublicAccessOptions: both modes block an internet gateway's traffic."""
     program.configure(nodes=1, regions="[us-east-1]")
     for mode in ("block-bidirectional", "block-ingress"):
@@ -218,7 +218,7 @@ def test_nothing_is_launched_where_public_access_is_blocked(sandbox: Any, progra
     assert done.code == 0 and "Block Public Access" in one_line(done), one_line(done)
 
 
-def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: Program) -> None:
+def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: CliRunner) -> None:
     """F13: an exclusion exempts a subnet from the account's mode (EC2 API reference, VpcBlockPublicAccessExclusion)."""
     net = Net(sandbox)
     sandbox.settings.block_public_access = BLOCK_ALL
@@ -233,7 +233,7 @@ def test_an_excluded_subnet_is_launched_into(sandbox: Any, program: Program) -> 
     assert [node["public_ip"] for node in program("list", "-o", "json").data["instances"]] != [None]
 
 
-def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program: Program) -> None:
+def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program: CliRunner) -> None:
     """F13: its traffic crosses the internet gateway from there (VPC user guide, "VPC BPA basics"); no public address is named."""
     net = Net(sandbox)
     net.nat()
@@ -254,7 +254,7 @@ def test_the_mode_behind_a_nat_is_that_of_the_nats_subnet(sandbox: Any, program:
     assert program("create", "--yes").code == 0
 
 
-def test_a_transit_gateway_is_not_blocked(sandbox: Any, program: Program) -> None:
+def test_a_transit_gateway_is_not_blocked(sandbox: Any, program: CliRunner) -> None:
     """F13: what crosses no internet gateway of the VPC is not impacted (VPC user guide, "VPC BPA basics")."""
     net = Net(sandbox)
     gateway = net.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
@@ -284,7 +284,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: Program, name: str) -> None:
+def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: CliRunner, name: str) -> None:
     """Complaint 9 (k0smotron#892): each refusal that comes before the first call that makes something."""
     regions, more = REFUSALS[name]
     program.configure(nodes=30, regions=regions, more=more)

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.cloud.session import AwsConnection
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.orchestrator import StandIn, cluster_node, node, stand_in
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 from support.schemas import contract
 
 CLUSTER = label_value(Naming().tag_value)
@@ -30,7 +30,7 @@ def there() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def user(program: Program, there: StandIn) -> Program:
+def user(program: CliRunner, there: StandIn) -> CliRunner:
     """Somebody with two nodes in each of two regions, and the orchestrator's API."""
     program.configure(
         nodes=4, regions="[us-west-1, eu-west-1]", more=f"  api: {{host: {there.url}, key_env: ORCH_KEY}}\n"
@@ -39,7 +39,7 @@ def user(program: Program, there: StandIn) -> Program:
     return program
 
 
-def created(user: Program) -> dict[str, str]:
+def created(user: CliRunner) -> dict[str, str]:
     """Instance id -> region."""
     done = user("create", "--yes", "-o", "json")
     assert done.code == 0, done.stdout
@@ -55,11 +55,11 @@ def listed(there: StandIn, instances: dict[str, str], *, connected: bool = True)
     ]
 
 
-def fates(done: Done) -> dict[str, tuple[str, str]]:
+def fates(done: CliResult) -> dict[str, tuple[str, str]]:
     return {one["instance_id"]: (one["why"], one["fate"]) for one in done.data["nodes"]}
 
 
-def scene(sandbox: Any, user: Program, there: StandIn) -> tuple[str, str, str, str]:
+def scene(sandbox: Any, user: CliRunner, there: StandIn) -> tuple[str, str, str, str]:
     """Four nodes of ours: one lives, one's instance has ended, two are disconnected only. And ghosts, and strangers."""
     instances = created(user)
     alive, ended, *unplugged = sorted(instances, key=lambda one: (instances[one] != "us-west-1", one))
@@ -77,7 +77,7 @@ def scene(sandbox: Any, user: Program, there: StandIn) -> tuple[str, str, str, s
 
 
 def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
-    sandbox: Any, user: Program, there: StandIn
+    sandbox: Any, user: CliRunner, there: StandIn
 ) -> None:
     """The whole of it on one cluster: look, ask, remove, again, and then destroy takes its own nodes with it."""
     alive, ended, unplugged, blind = scene(sandbox, user, there)
@@ -133,7 +133,9 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
     assert destroyed.envelope["warnings"] == []
 
 
-def test_destroy_is_clean_whatever_the_orchestrator_says(sandbox: Any, user: Program, there: StandIn) -> None:
+def test_destroy_is_clean_whatever_the_orchestrator_says(
+    sandbox: Any, user: CliRunner, there: StandIn
+) -> None:
     """A key that may not write: AWS is empty, exit 0, and a warning names the command that catches up."""
     user.configure(nodes=4, regions="[us-west-1]", more=f"  api: {{host: {there.url}, key_env: ORCH_KEY}}\n")
     before = sandbox.leftovers()
@@ -163,7 +165,7 @@ def test_destroy_is_clean_whatever_the_orchestrator_says(sandbox: Any, user: Pro
     assert "the store is closed" in partly.envelope["errors"][0]["why"]
 
 
-def test_destroy_with_an_orchestrator_that_is_not_there(user: Program, there: StandIn) -> None:
+def test_destroy_with_an_orchestrator_that_is_not_there(user: CliRunner, there: StandIn) -> None:
     """And with nothing to end the orchestrator is not even asked."""
     user.configure(nodes=1, regions="[us-west-1]", more="  api: {host: 'http://127.0.0.1:1'}\n")
     created(user)
@@ -178,7 +180,7 @@ def test_destroy_with_an_orchestrator_that_is_not_there(user: Program, there: St
     assert again.envelope["warnings"] == []
 
 
-def test_destroy_of_what_aws_has_taken_back_whole(sandbox: Any, user: Program, there: StandIn) -> None:
+def test_destroy_of_what_aws_has_taken_back_whole(sandbox: Any, user: CliRunner, there: StandIn) -> None:
     """No instance is left to end, and the nodes are the cluster's all the same; one that is in doubt stays."""
     user.configure(nodes=1, regions="[us-west-1]", more=f"  api: {{host: {there.url}, key_env: ORCH_KEY}}\n")
     (one,) = created(user)
@@ -191,13 +193,13 @@ def test_destroy_of_what_aws_has_taken_back_whole(sandbox: Any, user: Program, t
     assert there.names == [f"bacalhau-{ELSEWHERE}"]
 
 
-def test_without_an_address_prune_says_what_to_set(program: Program) -> None:
+def test_without_an_address_prune_says_what_to_set(program: CliRunner) -> None:
     done = program("prune", "--yes", "-o", "json")
     assert done.code == 2
     assert "bacalhau.api.host" in done.envelope["errors"][0]["hint"]
 
 
-def test_nothing_to_prune_asks_aws_nothing(sandbox: Any, user: Program, there: StandIn) -> None:
+def test_nothing_to_prune_asks_aws_nothing(sandbox: Any, user: CliRunner, there: StandIn) -> None:
     there.nodes = [cluster_node(GHOST, cluster=CLUSTER, connected=True), node("by-hand")]
     done = user("prune")
     assert done.code == 0
@@ -208,7 +210,7 @@ def test_nothing_to_prune_asks_aws_nothing(sandbox: Any, user: Program, there: S
 @pytest.mark.parametrize(
     ("key", "code", "exit_code"), [("wrong", "OrchestratorUnauthorized", 4), (KEY, None, 0)]
 )
-def test_a_wrong_key(user: Program, key: str, code: str | None, exit_code: int) -> None:
+def test_a_wrong_key(user: CliRunner, key: str, code: str | None, exit_code: int) -> None:
     """Exit 4 as for AWS's credentials, and the key itself is nowhere."""
     user.environ["ORCH_KEY"] = key
     done = user("prune", "--yes", "-o", "json")
@@ -217,7 +219,7 @@ def test_a_wrong_key(user: Program, key: str, code: str | None, exit_code: int) 
     assert key not in done.stdout + done.stderr
 
 
-def test_another_cluster_by_its_tag(user: Program, there: StandIn) -> None:
+def test_another_cluster_by_its_tag(user: CliRunner, there: StandIn) -> None:
     there.nodes = [
         cluster_node(GHOST, region="us-west-1", cluster="blue-2"),
         cluster_node(STRANGER, region="us-west-1", cluster=CLUSTER),
@@ -226,7 +228,7 @@ def test_another_cluster_by_its_tag(user: Program, there: StandIn) -> None:
     assert there.names == [f"bacalhau-{STRANGER}"]
 
 
-def test_more_nodes_than_one_question_to_aws_holds(user: Program, there: StandIn) -> None:
+def test_more_nodes_than_one_question_to_aws_holds(user: CliRunner, there: StandIn) -> None:
     """EC2 takes two hundred ids in a filter."""
     there.nodes = [cluster_node(f"i-{n:017x}", region="us-west-1", cluster=CLUSTER) for n in range(201)]
     done = user("prune", "--yes")
@@ -235,7 +237,7 @@ def test_more_nodes_than_one_question_to_aws_holds(user: Program, there: StandIn
     assert there.nodes == []
 
 
-def test_another_account_removes_nothing(user: Program, there: StandIn) -> None:
+def test_another_account_removes_nothing(user: CliRunner, there: StandIn) -> None:
     """A profile of an account that does not have the connected nodes' instances knows nothing of the others either."""
     there.nodes = [
         cluster_node(GHOST, region="us-west-1", cluster=CLUSTER, connected=True),
@@ -249,24 +251,24 @@ def test_another_account_removes_nothing(user: Program, there: StandIn) -> None:
 
 
 def test_in_the_sandbox_the_configured_orchestrator_is_never_asked(
-    sandbox: Any, user: Program, there: StandIn, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, user: CliRunner, there: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is its key sent anywhere: the sandbox has its own."""
     with stand_in() as own:
         own.authorization = "Bearer the-sandboxes"
         own.nodes = [cluster_node(GHOST, region="us-west-1", cluster=CLUSTER)]
-        access = Access(
+        access = AwsConnection(
             endpoint_url=sandbox.url,
             access_key_id=ACCESS_KEY_ID,
             secret_access_key=SECRET_ACCESS_KEY,
             orchestrator_url=own.url,
             orchestrator_key="the-sandboxes",
         )
-        monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: access)
+        monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: access)
         assert user("prune", "--yes", "--sandbox").code == 0
         assert own.nodes == []
     assert there.asked == []
-    nothing = Access(endpoint_url=sandbox.url, access_key_id="x", secret_access_key="x")
-    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: nothing)
+    nothing = AwsConnection(endpoint_url=sandbox.url, access_key_id="x", secret_access_key="x")
+    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: nothing)
     assert user("prune", "--yes", "--sandbox").code == 2
     assert there.asked == []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.program import Program
+from support.program import CliRunner
 
 
-def test_the_spot_quota(sandbox: Any, program: Program) -> None:
+def test_the_spot_quota(sandbox: Any, program: CliRunner) -> None:
     """In vCPUs, as AWS counts; in JSON too."""
     sandbox.world.settings.spot_vcpu_quota = {"*": 4}
     program.configure(nodes=4, regions="[us-east-1]")
@@ -20,7 +20,7 @@ def test_the_spot_quota(sandbox: Any, program: Program) -> None:
     )
 
 
-def test_the_quota_of_vpcs(sandbox: Any, program: Program) -> None:
+def test_the_quota_of_vpcs(sandbox: Any, program: CliRunner) -> None:
     """Regions with the same numbers are told together."""
     sandbox.world.settings.quotas = {"vpcs": 1}
     program.configure(nodes=2, regions="[us-east-1, eu-west-1]")
@@ -32,7 +32,7 @@ def test_the_quota_of_vpcs(sandbox: Any, program: Program) -> None:
     )
 
 
-def test_a_quota_that_aws_does_not_tell(sandbox: Any, program: Program) -> None:
+def test_a_quota_that_aws_does_not_tell(sandbox: Any, program: CliRunner) -> None:
     """Nothing depends on it."""
     sandbox.world.settings.quotas = {"vpcs": 1}
     sandbox.world.settings.deny = ["servicequotas:*"]

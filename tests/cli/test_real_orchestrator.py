@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.core.model import Naming
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 from support.real_bacalhau import PROGRAM, WITHOUT, Orchestrator, orchestrator, until
 from support.real_node import compute
 
@@ -44,15 +44,15 @@ def node(
     )
 
 
-def status(program: Program) -> Done:
+def status(program: CliRunner) -> CliResult:
     return program("status", "--region", REGION, "-o", "json")
 
 
-def found(done: Done) -> dict[str, str]:
+def found(done: CliResult) -> dict[str, str]:
     return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
 
 
-def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: Program, tmp_path: Path) -> None:
+def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: CliRunner, tmp_path: Path) -> None:
     """A node that joined, one that left with its instance, one that never came: each named right; then the ghost is removed."""
     with orchestrator(tmp_path, users=USERS) as here:
         program.environ["ORCH_KEY"] = KEY
@@ -89,9 +89,9 @@ def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: Program, 
         assert program("prune", "--dry-run", "-o", "json").data["nodes"] == []
 
 
-def _loaded(done: Done, count: int) -> Done | None:
+def _loaded(done: CliResult, count: int) -> CliResult | None:
     return done if sum(one["load"] is not None for one in done.data["nodes"]) == count else None
 
 
-def _ghostly(done: Done) -> Done | None:
+def _ghostly(done: CliResult) -> CliResult | None:
     return done if done.data["ghosts"] else None

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 from support.schemas import schema
 
 
 @pytest.fixture
-def newcomer(tmp_path: Path) -> Iterator[Program]:
+def newcomer(tmp_path: Path) -> Iterator[CliRunner]:
     """Somebody without AWS, without a configuration, whose sandbox is stopped at the end."""
     (tmp_path / ".git").mkdir()
-    program = Program(folder=tmp_path, environ={"XDG_STATE_HOME": str(tmp_path / "state")})
+    program = CliRunner(folder=tmp_path, environ={"XDG_STATE_HOME": str(tmp_path / "state")})
     yield program
     program("sandbox", "stop")
 
 
-def test_a_newcomers_first_minutes(newcomer: Program) -> None:
+def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     """Create --sandbox with nothing at all; interrupt; list; destroy; stop. Every word on the way can be copied and run."""
     assert newcomer("sandbox", "status").stdout.startswith("no sandbox is running")
     created = newcomer("create", "--sandbox", "--yes")
@@ -46,7 +46,7 @@ def test_a_newcomers_first_minutes(newcomer: Program) -> None:
     assert "no sandbox was running" in newcomer("sandbox", "stop").stdout
 
 
-def test_what_programs_are_told_has_its_published_form(newcomer: Program) -> None:
+def test_what_programs_are_told_has_its_published_form(newcomer: CliRunner) -> None:
     """Each command about the sandbox and the configuration, to the key."""
     lines = (
         *("sandbox status", "sandbox stop", "configure --defaults", "config show", "config upgrade"),
@@ -63,14 +63,14 @@ def test_what_programs_are_told_has_its_published_form(newcomer: Program) -> Non
     assert whole(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}
 
 
-def whole(done: Done) -> dict[str, Any]:
+def whole(done: CliResult) -> dict[str, Any]:
     """What was printed, which has the published form."""
     assert done.code == 0, done.stdout
     schema("output.schema.json").validate(done.envelope)
     return done.data
 
 
-def test_mistakes(newcomer: Program) -> None:
+def test_mistakes(newcomer: CliRunner) -> None:
     """No such switch, no such instance, nothing running: exit codes and words, no traceback."""
     assert newcomer("sandbox", "set", "latency_s=1").code != 0
     assert newcomer("sandbox", "start").code == 0
@@ -81,7 +81,7 @@ def test_mistakes(newcomer: Program) -> None:
     assert newcomer("sandbox", "interrupt", "i-nothing").code != 0
 
 
-def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """HTTP_PROXY is for the way to AWS; nothing of the sandbox goes there."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

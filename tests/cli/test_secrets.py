@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from support.program import Program
+from support.program import CliRunner
 
 TOKEN = "planted-token-71"
 PARAMETER = "/bacalhau-spot/bacalhau-aws-spot-14f543f3/token"
@@ -19,12 +19,12 @@ ROLE = "bacalhau-14f543f3"
 
 
 @pytest.fixture
-def user(program: Program) -> Program:
+def user(program: CliRunner) -> CliRunner:
     configure(program)
     return program
 
 
-def configure(program: Program, token: str = TOKEN, secrets: str = "ssm") -> None:
+def configure(program: CliRunner, token: str = TOKEN, secrets: str = "ssm") -> None:
     program.configure(
         nodes=2,
         regions="[us-west-1, eu-west-1]",
@@ -47,7 +47,7 @@ def value(sandbox: Any, region: str) -> str:
     return str(ssm.get_parameter(Name=PARAMETER, WithDecryption=True)["Parameter"]["Value"])
 
 
-def test_the_token_is_in_no_user_data_and_no_output(sandbox: Any, user: Program) -> None:
+def test_the_token_is_in_no_user_data_and_no_output(sandbox: Any, user: CliRunner) -> None:
     """It is in an encrypted parameter in each region, which only the nodes' role may read, and that by its one name."""
     created = user("create", "--yes", "-o", "json")
     assert created.code == 0, created.stderr
@@ -76,7 +76,7 @@ def test_the_token_is_in_no_user_data_and_no_output(sandbox: Any, user: Program)
     ]
 
 
-def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, user: Program) -> None:
+def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, user: CliRunner) -> None:
     """Nodes that are launched later join with the token of the day."""
     assert user("create", "--yes").code == 0
     start = len(sandbox.world.calls)
@@ -89,7 +89,7 @@ def test_create_again_changes_nothing_and_a_new_token_is_written(sandbox: Any, u
     assert value(sandbox, "eu-west-1") == "another-token"
 
 
-def test_a_new_token_replaces_one_that_is_there(sandbox: Any, user: Program) -> None:
+def test_a_new_token_replaces_one_that_is_there(sandbox: Any, user: CliRunner) -> None:
     """A create that was cut short after it had written the token, and another token since."""
     client(sandbox, "ssm", "eu-west-1").put_parameter(
         Name=PARAMETER,
@@ -102,7 +102,7 @@ def test_a_new_token_replaces_one_that_is_there(sandbox: Any, user: Program) -> 
 
 
 @pytest.mark.parametrize("changed_since", [False, True])
-def test_destroy_leaves_nothing_of_it(sandbox: Any, user: Program, changed_since: bool) -> None:
+def test_destroy_leaves_nothing_of_it(sandbox: Any, user: CliRunner, changed_since: bool) -> None:
     """Also when the configuration does not say `ssm` any more."""
     before = sandbox.leftovers()
     assert user("create", "--yes").code == 0
@@ -118,7 +118,7 @@ def test_destroy_leaves_nothing_of_it(sandbox: Any, user: Program, changed_since
     assert client(sandbox, "ssm").describe_parameters()["Parameters"] == []
 
 
-def test_another_clusters_role_stays(sandbox: Any, user: Program) -> None:
+def test_another_clusters_role_stays(sandbox: Any, user: CliRunner) -> None:
     """It has our path too, and another cluster's tag."""
     iam = client(sandbox, "iam")
     iam.create_role(
@@ -139,7 +139,7 @@ def test_another_clusters_role_stays(sandbox: Any, user: Program) -> None:
 
 @pytest.mark.parametrize("action", ["iam:ListRoles", "ssm:DescribeParameters", "*:GetResources"])
 def test_a_cluster_without_ssm_needs_no_permission_for_it(
-    sandbox: Any, program: Program, action: str
+    sandbox: Any, program: CliRunner, action: str
 ) -> None:
     """Who may use EC2 alone can destroy; what was not looked into is told, and is no failure."""
     program.configure(nodes=1, regions="[us-west-1]")
@@ -150,7 +150,7 @@ def test_a_cluster_without_ssm_needs_no_permission_for_it(
     assert f"not looked into, and not used as configured: {action.split(':')[1]}" in done.stdout
 
 
-def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, user: Program) -> None:
+def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, user: CliRunner) -> None:
     """The role might still be there."""
     assert user("create", "--yes").code == 0
     sandbox.world.settings.deny = ("iam:ListRoles",)
@@ -161,7 +161,7 @@ def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, u
     assert "not everything could be looked into" in done.stdout
 
 
-def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: Program) -> None:
+def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: CliRunner) -> None:
     """Each try is another fleet, because the same one would answer the same; none of them is left."""
     before = sandbox.leftovers()
     sandbox.world.settings.iam_lag_s = 20
@@ -172,7 +172,7 @@ def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, 
     assert sandbox.leftovers() == before
 
 
-def test_a_profile_that_ec2_never_learns_of_is_told(sandbox: Any, user: Program) -> None:
+def test_a_profile_that_ec2_never_learns_of_is_told(sandbox: Any, user: CliRunner) -> None:
     """After a minute, in AWS's words, and destroy works all the same."""
     before = sandbox.leftovers()
     sandbox.world.settings.iam_lag_s = 3600

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
-from support.program import Program
+from support.program import CliRunner
 
 
-def test_the_four_lines(program: Program) -> None:
+def test_the_four_lines(program: CliRunner) -> None:
     """create, list, destroy and nuke do it; nuke without --force needs somebody who can answer."""
     assert program("create", "--yes").code == 0
     assert program("list").code == 0
@@ -34,7 +34,7 @@ def test_the_four_lines(program: Program) -> None:
         (["sandbox", "fly"], "fly"),
     ],
 )
-def test_a_mistake_in_the_command_line(program: Program, line: list[str], word: str) -> None:
+def test_a_mistake_in_the_command_line(program: CliRunner, line: list[str], word: str) -> None:
     """Exit 2, one sentence, and where to look; never a traceback."""
     done = program(*line)
     assert done.code == 2
@@ -46,7 +46,7 @@ def test_a_mistake_in_the_command_line(program: Program, line: list[str], word: 
 @pytest.mark.parametrize(
     "line", [["create", "--hep"], ["create", "--ye"], ["nuke", "--forc"], ["create", "--es"]]
 )
-def test_a_typo_is_never_taken_for_agreement(program: Program, line: list[str]) -> None:
+def test_a_typo_is_never_taken_for_agreement(program: CliRunner, line: list[str]) -> None:
     """No suggestion points at a flag that agrees to something."""
     done = program(*line)
     assert done.code == 2
@@ -54,7 +54,7 @@ def test_a_typo_is_never_taken_for_agreement(program: Program, line: list[str]) 
     assert "Did you mean --force" not in done.stderr
 
 
-def test_json_speaks_on_failure_too(program: Program) -> None:
+def test_json_speaks_on_failure_too(program: CliRunner) -> None:
     """A usage error and a configuration error have the envelope as well, and stderr is silent."""
     for line in (["create", "--bogus", "-o", "json"], ["create", "--config", "nowhere.yaml", "-o", "json"]):
         done = program(*line)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli.sightings import audit_rows, sightings
-from bacalhau_spot.core.lives import Sighting
+from bacalhau_spot.cli.sightings import audit_rows, read_log
+from bacalhau_spot.core.lives import LoggedInstance
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -28,10 +28,10 @@ def instance(name: str = "i-1", **more: Any) -> dict[str, Any]:
     return {"id": name, "region": "us-east-1", "zone": "us-east-1a", "type": "t3.medium", **more}
 
 
-def read(tmp_path: Path, *lines: str) -> tuple[Sighting, ...]:
+def read(tmp_path: Path, *lines: str) -> tuple[LoggedInstance, ...]:
     path = tmp_path / "audit.jsonl"
     path.write_text("\n".join(lines))
-    return sightings(path, account_id="1", cluster="c")
+    return read_log(path, account_id="1", cluster="c")
 
 
 def test_a_whole_life(tmp_path: Path) -> None:
@@ -44,19 +44,19 @@ def test_a_whole_life(tmp_path: Path) -> None:
         row("deleting", 90, cluster=None, kind="instance", id="i-1", region="us-east-1"),
         row("deleting", 91, cluster=None, kind="instance", id="i-1", region="us-east-1"),
     )
-    assert (one.begun, one.ended) == (NOON, NOON + timedelta(minutes=90))
+    assert (one.started_at, one.ended_at) == (NOON, NOON + timedelta(minutes=90))
     assert (one.region, one.zone, one.type) == ("us-east-1", "us-east-1a", "t3.medium")
 
 
 def test_an_end_that_nobody_noted(tmp_path: Path) -> None:
     (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="running"))
-    assert (one.ended, one.seen) == (None, NOON + timedelta(minutes=5))
+    assert (one.ended_at, one.seen_at) == (None, NOON + timedelta(minutes=5))
 
 
 def test_taken_back_while_create_watched(tmp_path: Path) -> None:
     why = "Server.SpotInstanceTermination"
     (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", why=why))
-    assert one.taken_back and one.ended == NOON + timedelta(minutes=5)
+    assert one.interrupted and one.ended_at == NOON + timedelta(minutes=5)
 
 
 def test_removed_by_a_create(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_removed_by_a_create(tmp_path: Path) -> None:
         row("created", 1, instances=[instance(launched_at=at(0))], removed=[]),
         row("created", 30, instances=[], removed=["i-1"]),
     )
-    assert one.ended == NOON + timedelta(minutes=30)
+    assert one.ended_at == NOON + timedelta(minutes=30)
 
 
 def test_others_are_not_ours(tmp_path: Path) -> None:
@@ -77,13 +77,13 @@ def test_others_are_not_ours(tmp_path: Path) -> None:
         row("instance-seen", 1, **instance(), phase="running"),
         row("deleting", 2, kind="vpc", id="i-1", region="us-east-1"),
     )
-    assert [(one.id, one.ended) for one in found] == [("i-1", None)]
+    assert [(one.id, one.ended_at) for one in found] == [("i-1", None)]
 
 
 def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
     line = row("instance-seen", 1, **instance(), phase="running")
     assert len(read(tmp_path, line, "{", "null", "[]", '{"event": "deleting"}', line[:40])) == 1
-    assert sightings(tmp_path / "none", account_id="1", cluster="c") == ()
+    assert read_log(tmp_path / "none", account_id="1", cluster="c") == ()
 
 
 _SEEN = {"event": "instance-seen", "account_id": "1", "cluster": "c", "phase": "running", **instance()}
@@ -119,7 +119,7 @@ def test_a_row_that_is_none_of_ours_is_skipped_and_counted(tmp_path: Path, name:
     good = row("instance-seen", 1, **instance("i-2"), phase="running")
     path.write_text(f"{good}\n{HOSTILE[name]}\n")
     rows = audit_rows(path, account_id="1", cluster="c", now=NOON)
-    assert ([one.id for one in rows.sightings], rows.skipped) == (["i-2"], 1)
+    assert ([one.id for one in rows.logged], rows.skipped) == (["i-2"], 1)
 
 
 def test_a_log_that_cannot_be_read_is_a_trouble_and_no_end(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 CHANGES = ("ec2:Create", "ec2:Attach", "ec2:Authorize")
 
@@ -51,7 +51,7 @@ class _Watched(list[tuple[str, str, str]]):
         self._wire.saw(item[1])
 
 
-def start(program: Program, *argv: str) -> subprocess.Popen[str]:
+def start(program: CliRunner, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "bacalhau_spot", *argv],
         cwd=program.folder,
@@ -71,7 +71,7 @@ def slow(sandbox: Any) -> Any:
     return sandbox
 
 
-def interrupted(sandbox: Any, program: Program, *, at: int, number: signal.Signals) -> tuple[int, str, str]:
+def interrupted(sandbox: Any, program: CliRunner, *, at: int, number: signal.Signals) -> tuple[int, str, str]:
     # Another process fetches the archive itself, and there is none on this machine.
     config = program.folder / "config.yaml"
     config.write_text(config.read_text() + "  verify_archive: false\n")
@@ -83,7 +83,7 @@ def interrupted(sandbox: Any, program: Program, *, at: int, number: signal.Signa
 
 
 @pytest.mark.parametrize("at", [1, 6, 14, 20])
-def test_ctrl_c(slow: Any, program: Program, at: int) -> None:
+def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     """Exit 130; calls in flight finish, nothing new begins; the receipt says what exists and how to remove it."""
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
     before = slow.leftovers()
@@ -107,7 +107,7 @@ def test_ctrl_c(slow: Any, program: Program, at: int) -> None:
 
 
 @pytest.mark.parametrize("at", [2, 9, 16, 21])
-def test_sigkill(slow: Any, program: Program, at: int) -> None:
+def test_sigkill(slow: Any, program: CliRunner, at: int) -> None:
     """Nobody says anything any more; list shows what there is, and destroy removes it."""
     program.configure(nodes=4, regions="[us-west-1, eu-west-1]")
     before = slow.leftovers()
@@ -118,7 +118,7 @@ def test_sigkill(slow: Any, program: Program, at: int) -> None:
     assert slow.leftovers() == before
 
 
-def test_ctrl_c_before_anything_is_made(slow: Any, program: Program) -> None:
+def test_ctrl_c_before_anything_is_made(slow: Any, program: CliRunner) -> None:
     """While it only looks, it ends at once and says that nothing was changed."""
     slow.world.settings.faults = [{"match": "DescribeRegions", "code": "RequestLimitExceeded", "status": 503}]
     process = start(program, "create", "--yes")

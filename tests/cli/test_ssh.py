@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli import picking
-from bacalhau_spot.cli.invocation import Invocation
-from bacalhau_spot.cli.running import Engine
+from bacalhau_spot.cli.invocation import CommandContext
+from bacalhau_spot.cli.running import Runner
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.engine.observe import Survey
+from bacalhau_spot.engine.observe import ClusterInventory
 from support.engine_clock import EngineClock
-from support.program import Done, Program
+from support.program import CliResult, CliRunner
 
 # Notes its words, one a line and one file a call, and does what the remote command says.
 SSH = """\
@@ -39,7 +39,7 @@ esac
 
 
 @pytest.fixture
-def user(program: Program, tmp_path: Path) -> Program:
+def user(program: CliRunner, tmp_path: Path) -> CliRunner:
     """Somebody with a key, two regions to come, and that ssh."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "notes").mkdir()
@@ -63,32 +63,32 @@ def user(program: Program, tmp_path: Path) -> Program:
 @pytest.fixture(autouse=True)
 def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first look into all regions found is remembered: these clusters do not change, and looking is what costs."""
-    look = picking.instances
-    seen: list[Survey] = []
+    look = picking.reachable_instances
+    seen: list[ClusterInventory] = []
 
-    def once(call: Invocation, running: Engine, naming: Naming) -> Survey:
+    def once(call: CommandContext, running: Runner, naming: Naming) -> ClusterInventory:
         if seen:
             return seen[-1]
         found = look(call, running, naming)
-        if found.instances and not found.unseen:
+        if found.instances and not found.failed_regions:
             seen.append(found)
         return found
 
-    monkeypatch.setattr(picking, "instances", once)
+    monkeypatch.setattr(picking, "reachable_instances", once)
 
 
-def configure(user: Program, *more: str) -> None:
+def configure(user: CliRunner, *more: str) -> None:
     lines = ("username: bob", "private_ssh_key_path: ./key", *more)
     user.configure(nodes=3, regions="[us-west-2]", more="\n".join((*lines, "")))
 
 
-def created(user: Program) -> list[str]:
+def created(user: CliRunner) -> list[str]:
     done = user("create", "--yes", "-o", "json")
     assert done.code == 0, done.stdout
     return sorted(one for region in done.data["receipt"]["regions"] for one in region["launched"])
 
 
-def notes(user: Program) -> list[list[str]]:
+def notes(user: CliRunner) -> list[list[str]]:
     """What ssh was called with, each time since the last look."""
     found = sorted((user.folder / "notes").iterdir(), key=lambda path: path.stat().st_mtime_ns)
     calls = [path.read_text().splitlines() for path in found]
@@ -101,7 +101,7 @@ def alias(words: list[str]) -> str:
     return next(word for word in words if word.startswith("HostKeyAlias=")).removeprefix("HostKeyAlias=")
 
 
-def test_one_node(user: Program) -> None:
+def test_one_node(user: CliRunner) -> None:
     """By its id, by a beginning, from a menu; ssh's exit code is ours; every way of not meaning one is told."""
     first, second, third = created(user)
 
@@ -144,7 +144,7 @@ def test_one_node(user: Program) -> None:
     assert "because `ssh_cidrs` is none" in user("ssh", third, "--", "lost").stderr
 
 
-def test_all_nodes(user: Program) -> None:
+def test_all_nodes(user: CliRunner) -> None:
     """Together, each with its own words and exit code; 1 if it failed on any; the slow are given up."""
     made = created(user)
     done = user("ssh", "--all", "--", "uptime")
@@ -167,15 +167,15 @@ def test_all_nodes(user: Program) -> None:
     assert nothing.code == 2 and "no command" in nothing.stderr
 
 
-def no_key(user: Program) -> None:
+def no_key(user: CliRunner) -> None:
     (user.folder / "key").unlink()
 
 
-def open_key(user: Program) -> None:
+def open_key(user: CliRunner) -> None:
     (user.folder / "key").chmod(0o644)
 
 
-def folder_key(user: Program) -> None:
+def folder_key(user: CliRunner) -> None:
     no_key(user)
     (user.folder / "key").mkdir()
 
@@ -188,14 +188,14 @@ def folder_key(user: Program) -> None:
         (folder_key, "is not a file", "private_ssh_key_path"),
     ],
 )
-def test_a_key_that_ssh_would_not_use(user: Program, spoil: Any, what: str, hint: str) -> None:
+def test_a_key_that_ssh_would_not_use(user: CliRunner, spoil: Any, what: str, hint: str) -> None:
     """Is an error before AWS is asked anything."""
     spoil(user)
     done = user("ssh", "i-1")
     assert done.code == 2 and what in done.stderr and hint in done.stderr
 
 
-def test_nobody_to_reach(user: Program) -> None:
+def test_nobody_to_reach(user: CliRunner) -> None:
     """A cluster without nodes, and a machine without ssh."""
     empty = user("ssh")
     assert empty.code == 1 and "bacalhau-spot status" in empty.stderr
@@ -205,7 +205,7 @@ def test_nobody_to_reach(user: Program) -> None:
     assert bare.code == 1 and "no ssh program" in bare.stderr
 
 
-def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any, user: Program) -> None:
+def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any, user: CliRunner) -> None:
     """Where nothing can be seen, that is the error; where a part is not, the rest works, and all is not said to be all."""
     user.configure(nodes=1, regions="[us-west-2]", more="username: bob\nprivate_ssh_key_path: ./key\n")
     fault = {"match": "DescribeTags", "code": "UnauthorizedOperation"}
@@ -236,13 +236,13 @@ class Follower(EngineClock):
         await super().sleep(seconds)
 
 
-def phases(done: Done) -> list[str]:
+def phases(done: CliResult) -> list[str]:
     return [
         line.split()[2].rstrip(":") for line in done.stdout.splitlines() if line.startswith("bacalhau-spot:")
     ]
 
 
-def test_a_console(sandbox: Any, user: Program) -> None:
+def test_a_console(sandbox: Any, user: CliRunner) -> None:
     """All of it, the node's own lines, as data, and as it comes: each line once."""
     one, *_ = created(user)
     user.clock = Follower(sandbox.clock)
@@ -258,7 +258,7 @@ def test_a_console(sandbox: Any, user: Program) -> None:
     assert user("console").code == 3
 
 
-def test_ctrl_c_ends_what_runs_on_all_nodes(sandbox: Any, user: Program) -> None:
+def test_ctrl_c_ends_what_runs_on_all_nodes(sandbox: Any, user: CliRunner) -> None:
     """A process of its own, because it takes a signal: it ends with 130, and no ssh outlives it."""
     created(user)
     environ = {**os.environ, **user.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -14,13 +14,13 @@ import pytest
 
 from bacalhau_spot import __version__
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import Secret
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from bacalhau_spot.sandbox.address_file import AddressFile
 from support.engine_clock import EngineClock
-from support.program import Done, Program, Terminal
+from support.program import CliResult, CliRunner, Terminal
 from support.schemas import schema
 
 # One region costs a test less than all that there are.
@@ -29,21 +29,21 @@ SIX = "[us-east-1, us-east-2, us-west-1, us-west-2, eu-west-1, ap-southeast-1]"
 
 
 @pytest.fixture
-def user(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
+def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     """Somebody whose orchestrator is the sandbox's, which shares its address, and no configuration could name that."""
 
-    def orchestrator(_: Invocation) -> HttpOrchestrator:
+    def orchestrator(_: CommandContext) -> HttpOrchestrator:
         key = sandbox.settings.orchestrator_api_key
         login = Login(Secret(f"{key}-of-long-ago") if key else None)
         return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=login)
 
-    monkeypatch.setattr(Invocation, "orchestrator", orchestrator)
+    monkeypatch.setattr(CommandContext, "orchestrator", orchestrator)
     program.configure(nodes=3, regions="[us-west-2]")
     return program
 
 
 @pytest.fixture
-def newcomer(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
+def newcomer(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     """Somebody who adds --sandbox to each command line, and finds this sandbox where one's own would be: nothing is doubled."""
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name)
@@ -52,17 +52,17 @@ def newcomer(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) ->
     return program
 
 
-def created(user: Program, *argv: str) -> list[str]:
+def created(user: CliRunner, *argv: str) -> list[str]:
     done = user("create", "--yes", "-o", "json", *argv)
     assert done.code == 0, done.stdout
     return [one for region in done.data["receipt"]["regions"] for one in region["launched"]]
 
 
-def kinds(done: Done) -> dict[str, str]:
+def kinds(done: CliResult) -> dict[str, str]:
     return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
 
 
-def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: Program) -> None:
+def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     """An interruption, a notice, a refused token, no docker, a ghost, a slow boot, an impaired machine, and the rest joined.
 
     Three calls in a region with nodes and one in each other; a console for none that has joined.
@@ -116,7 +116,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: Program) -> None:
     others(user, there, ghost=ghost, taken=taken, refused=refused)
 
 
-def others(user: Program, there: str, *, ghost: str, taken: str, refused: str) -> None:
+def others(user: CliRunner, there: str, *, ghost: str, taken: str, refused: str) -> None:
     """What the other commands say of the same thirty nodes."""
     pruned = user("prune", there, "--yes", "-o", "json").data["nodes"]
     assert {one["instance_id"] for one in pruned if one["fate"] == "removed"} == {ghost, taken}
@@ -129,7 +129,7 @@ def others(user: Program, there: str, *, ghost: str, taken: str, refused: str) -
     assert (planned["present"], planned["launch"]) == (28, 2)
 
 
-def look(user: Program, *argv: str, width: int, height: int) -> list[str]:
+def look(user: CliRunner, *argv: str, width: int, height: int) -> list[str]:
     """The screen that somebody with such a window sees."""
     stdout = Terminal()
     runtime = Runtime(
@@ -144,7 +144,7 @@ def look(user: Program, *argv: str, width: int, height: int) -> list[str]:
     return stdout.getvalue().splitlines()
 
 
-def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user: Program) -> None:
+def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user: CliRunner) -> None:
     """0 when all have joined; 1 before that, and when the configuration asks for more; 5 and 4 when it cannot be known."""
     made = created(user)
     assert user("status", *HERE).code == 1  # they boot
@@ -180,7 +180,7 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert "1 too many" in user("status").stdout
 
 
-def test_the_rest_of_a_notice_is_told(sandbox: Any, program: Program) -> None:
+def test_the_rest_of_a_notice_is_told(sandbox: Any, program: CliRunner) -> None:
     """C11: `sandbox interrupt --notice-s 20` said `ends in 113 s`."""
     program.configure(nodes=1, regions="[us-west-2]")
     (node,) = created(program)
@@ -190,7 +190,7 @@ def test_the_rest_of_a_notice_is_told(sandbox: Any, program: Program) -> None:
     assert "ends in 15 s" in program("status", *HERE).stdout
 
 
-def test_without_an_api(sandbox: Any, program: Program) -> None:
+def test_without_an_api(sandbox: Any, program: CliRunner) -> None:
     """Who has joined is what the consoles say, and that is good enough."""
     program.configure(nodes=2, regions="[us-west-2]")
     created(program)
@@ -212,7 +212,7 @@ class Impatient(EngineClock):
         await super().sleep(seconds)
 
 
-def test_watching(sandbox: Any, user: Program) -> None:
+def test_watching(sandbox: Any, user: CliRunner) -> None:
     """Look after look; Ctrl-C is the ordinary end, with the last look's exit code. A look that fails is told, no more."""
     created(user)
     user.clock = Impatient(sandbox.clock)
@@ -256,7 +256,7 @@ def test_watching(sandbox: Any, user: Program) -> None:
     assert expiring.code == 0 and "--- the look failed: DescribeInstances: " in expiring.stdout
 
 
-def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program: Program) -> None:
+def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program: CliRunner) -> None:
     """A3: two clusters created and destroyed, then one node interrupted: one dead row, and who ended the others."""
     program.configure(nodes=2, regions="[us-east-1]")
     created(program)
@@ -295,7 +295,7 @@ def created_now(sandbox: Any) -> list[str]:
     ]
 
 
-def created_later(sandbox: Any, program: Program) -> list[str]:
+def created_later(sandbox: Any, program: CliRunner) -> list[str]:
     """Somebody ends a node by hand and creates it anew; the one that ended."""
     ended = created_now(sandbox)[:1]
     sandbox.client("ec2", "us-west-2").terminate_instances(InstanceIds=ended)
@@ -304,7 +304,7 @@ def created_later(sandbox: Any, program: Program) -> list[str]:
     return ended
 
 
-def test_right_after_create_and_destroy_no_dead_are_listed(sandbox: Any, program: Program) -> None:
+def test_right_after_create_and_destroy_no_dead_are_listed(sandbox: Any, program: CliRunner) -> None:
     """A3, README's own way: what destroy terminated is one line."""
     program.configure(nodes=2, regions="[us-west-2]")
     created(program)

@@ -13,7 +13,7 @@ import pytest
 from bacalhau_spot import config, files
 from bacalhau_spot.cli import environment
 from bacalhau_spot.errors import UserError
-from support.program import Program
+from support.program import CliRunner
 
 # A container's user: no HOME, and an id that is in no list of users.
 NOBODY_KNOWS_US = """\
@@ -70,7 +70,7 @@ def test_nobody_knows_the_home(tmp_path: Path) -> None:
     assert not (tmp_path / "~").exists()
 
 
-def test_a_picture_where_nobody_knows_the_home(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_where_nobody_knows_the_home(program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """Complaint 7: `--plot=~/prices.png`, which no shell expands, ended in a mistake after all was asked of AWS."""
     monkeypatch.delenv("HOME")
     monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
@@ -84,7 +84,7 @@ def test_a_picture_where_nobody_knows_the_home(program: Program, monkeypatch: py
 
 
 @pytest.mark.parametrize("argv", [("configure", "--defaults"), ("offers", "--write"), ("list",)])
-def test_a_path_that_no_file_can_have(program: Program, argv: tuple[str, ...]) -> None:
+def test_a_path_that_no_file_can_have(program: CliRunner, argv: tuple[str, ...]) -> None:
     """Complaint 7: pathlib's `exists` raises for it, and for a folder that may not be searched."""
     done = program(*argv, "--config", "a" * 300)
     assert done.code in {1, 2}
@@ -100,7 +100,7 @@ def test_a_configuration_that_may_not_be_looked_at(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Path, "stat", refused)
     with pytest.raises(UserError) as caught:
-        config.find(environ={}, cwd=tmp_path)
+        config.find_config(environ={}, cwd=tmp_path)
     assert (caught.value.exit_code, caught.value.why) == (2, "Permission denied")
 
 
@@ -111,7 +111,7 @@ def test_an_unusable_folder_for_temporary_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("state", ["/dev/null/x", "/proc/x"])
-def test_an_unusable_state_folder(program: Program, state: str) -> None:
+def test_an_unusable_state_folder(program: CliRunner, state: str) -> None:
     """Complaint 7: a receipt all the same, and a word about the log."""
     program.environ["XDG_STATE_HOME"] = state
     done = program("create", "--yes")
@@ -145,7 +145,7 @@ def test_a_locale_that_knows_no_letters(tmp_path: Path, locale: dict[str, str]) 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_words_that_are_no_text(program: Program, command: str) -> None:
+def test_words_that_are_no_text(program: CliRunner, command: str) -> None:
     """Bytes that are not UTF-8 come as lone surrogates, which no AWS call, JSON file or terminal takes."""
     for more in (("--cluster", NOT_UTF8), ("--config", NOT_UTF8), (NOT_UTF8,), ("--", NOT_UTF8)):
         done = program(command, *more)
@@ -164,7 +164,7 @@ def test_a_log_of_a_folder_that_is_no_text(tmp_path: Path) -> None:
 def test_a_mistyped_variable_is_said_once(tmp_path: Path) -> None:
     """It would be ignored in silence, and another cluster be meant; one that the configuration names is no mistake."""
     (tmp_path / ".git").mkdir()
-    program = Program(folder=tmp_path)
+    program = CliRunner(folder=tmp_path)
     program.environ.update(BACALHAU_SPOT_CONFG="x", BACALHAU_SPOT_REGION="y", BACALHAU_SPOT_TOKEN="z")
     (tmp_path / "config.yaml").write_text("bacalhau: {token_env: BACALHAU_SPOT_TOKEN}\n")
     for argv in (("config", "show"), ("config", "show", "-o", "json"), ("configure", "--set", "nodes=3")):

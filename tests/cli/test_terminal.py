@@ -14,13 +14,13 @@ import pytest
 from rich.table import Table
 
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.orchestrator.http import HttpOrchestrator
 from bacalhau_spot.ui import console
 from bacalhau_spot.ui.views import text
-from bacalhau_spot.ui.views.text import Columns, Said
-from support.program import Program, Terminal
+from bacalhau_spot.ui.views.text import Paragraph, TextTable
+from support.program import CliRunner, Terminal
 from support.seat import Seat
 
 
@@ -44,19 +44,19 @@ class Typist(list[tuple[str, str, str]]):
 
 
 @pytest.fixture
-def user(sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
+def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
     """A cluster of two, and an orchestrator."""
     path = program.configure(nodes=2, regions="[us-west-2]")
     path.write_text(path.read_text().replace("192.0.2.1:4222", "127.0.0.1:9"))
     monkeypatch.setattr(
-        Invocation, "orchestrator", lambda _: HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
+        CommandContext, "orchestrator", lambda _: HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator")
     )
     assert program("create", "--yes").code == 0
     sandbox.clock.advance(60)
     return program
 
 
-def test_what_was_typed_during_the_scan_deletes_nothing(sandbox: Any, program: Program) -> None:
+def test_what_was_typed_during_the_scan_deletes_nothing(sandbox: Any, program: CliRunner) -> None:
     """A1: `y` and Enter while `destroy` looks; then no more. The question stands, and the cluster runs."""
     assert program("create", "--yes").code == 0
     seat = Seat(program, "destroy")
@@ -95,9 +95,9 @@ class Shown:
         self.dropped: list[str] = []
         self.folded: list[list[str]] = []
         self.cells: list[str] = []
-        table, wrap = Columns._table, textwrap.wrap
+        table, wrap = TextTable._table, textwrap.wrap
 
-        def recorded(columns: Columns, kept: Sequence[str]) -> Table:
+        def recorded(columns: TextTable, kept: Sequence[str]) -> Table:
             for head in columns.heads:
                 cells = columns._cells(head)
                 self.dropped += [head] if head not in kept and any(cells) else []
@@ -109,13 +109,13 @@ class Shown:
             self.folded += [lines] if len(lines) > 1 else []
             return lines
 
-        monkeypatch.setattr(Columns, "_table", recorded)
+        monkeypatch.setattr(TextTable, "_table", recorded)
         monkeypatch.setattr(textwrap, "wrap", wrapped)
         # As if each cell needed a thousand columns: whatever looks at a width shows itself.
         monkeypatch.setattr(text, "cell_len", lambda _: 1000)
 
 
-def test_a_pipe_has_no_width(user: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_has_no_width(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A2: no column goes and no line is folded in any command, whatever COLUMNS says; with `-o wide` neither."""
     monkeypatch.setenv("COLUMNS", "20")
     shown = Shown(monkeypatch)
@@ -131,12 +131,12 @@ def test_a_pipe_has_no_width(user: Program, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_sentence_in_a_pipe_is_one_line() -> None:
     """A2: `grep` finds it."""
     stream = StringIO()
-    console.data(stream, environ={}).print(Said("word " * 5000 + "end"), crop=False)
+    console.stdout_console(stream, environ={}).print(Paragraph("word " * 5000 + "end"), crop=False)
     assert stream.getvalue().count("\n") == 1
 
 
 def test_wide_on_a_terminal_has_every_column_and_a_row_a_node(
-    sandbox: Any, program: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A2: sixty columns wide, and nothing is dropped or folded: what has no room is the terminal's."""
     program.configure(nodes=2, regions="[us-west-2]")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 NO_SUCH = "`bacalhau-spot --help` lists what there is"
 BEHIND = "stands before the command, and options come behind it"
@@ -26,7 +26,7 @@ BEHIND = "stands before the command, and options come behind it"
         ("config -o json", f"-o {BEHIND}", "`bacalhau-spot config show -o json`"),
     ],
 )
-def test_what_cannot_be_understood(sandbox: Any, program: Program, line: str, what: str, hint: str) -> None:
+def test_what_cannot_be_understood(sandbox: Any, program: CliRunner, line: str, what: str, hint: str) -> None:
     """One sentence with the word that is wrong, never one that agrees to something; and what to type instead."""
     done = program(*line.split())
     assert done.code == 2

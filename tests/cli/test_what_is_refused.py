@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from support.program import Program
+from support.program import CliRunner
 
 HERE, THERE = "us-west-1", "eu-west-1"
 TYPES = "instance_types: [t3.medium, t3a.medium]"
@@ -48,7 +48,7 @@ LOOKS = (
 )  # fmt: skip
 
 
-def test_a_command_that_looks(sandbox: Any, program: Program) -> None:
+def test_a_command_that_looks(sandbox: Any, program: CliRunner) -> None:
     """Each command beside a cluster that is there, with one call refused everywhere or in one region."""
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]")
     assert program("create", "--yes").code == 0
@@ -59,13 +59,13 @@ def test_a_command_that_looks(sandbox: Any, program: Program) -> None:
         assert (done.code, look.says in said, look.never in said) == (look.code, True, False), (look, said)
 
 
-def choose(program: Program, *, count: int = 1) -> None:
+def choose(program: CliRunner, *, count: int = 1) -> None:
     """A node in a region that create is to choose."""
     path = program.configure(nodes=1, regions=f"{{auto: {{count: {count}}}}}")
     path.write_text(path.read_text().replace(TYPES, REQUIREMENTS))
 
 
-def test_a_choice_among_regions_of_which_some_would_not_say(sandbox: Any, program: Program) -> None:
+def test_a_choice_among_regions_of_which_some_would_not_say(sandbox: Any, program: CliRunner) -> None:
     """That nothing is offered, and that nothing is there, is not concluded from a refusal."""
     choose(program)
     wrong = ["--type", "t9.huge", "--write", "--yes"]
@@ -86,7 +86,7 @@ def test_a_choice_among_regions_of_which_some_would_not_say(sandbox: Any, progra
     assert "DescribeInstanceTypes: UnauthorizedOperation" in one_line(nowhere.stderr)
 
 
-def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any, program: Program) -> None:
+def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any, program: CliRunner) -> None:
     """With `regions: auto`, nodes are not launched beside those that could not be seen; one that is closed to us is told."""
     choose(program)
     assert program("create", "--yes").code == 0
@@ -105,7 +105,7 @@ def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any,
     )
 
 
-def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, program: Program) -> None:
+def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, program: CliRunner) -> None:
     """The nodes that are there count; that their price could not be asked for is said, not that there is none."""
     program.configure(nodes=1, regions=f"[{HERE}]")
     assert program("create", "--yes").code == 0
@@ -120,7 +120,7 @@ def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, progra
     assert f"AWS shows no image ssm:/nobody/has/this in {THERE}" in one_line(lacking.stderr)
 
 
-def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: Program) -> None:
+def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: CliRunner) -> None:
     """With --allow-removal, a refused TerminateInstances is told by the exit code, whatever else went well."""
     program.configure(nodes=2, regions=f"[{HERE}, {THERE}]")
     assert program("create", "--yes").code == 0
@@ -139,7 +139,7 @@ def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: Program)
     assert (ended.code, "1 of 1 node running" in ended.stdout) == (0, True), ended.stdout
 
 
-def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, program: Program) -> None:
+def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, program: CliRunner) -> None:
     """AWS has launched it, and then would not show it: what it is now nobody knows."""
     program.configure(nodes=1, regions=f"[{HERE}]")
     refuse(sandbox, "ec2:DescribeInstances")
@@ -154,7 +154,7 @@ def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, 
     assert "0 of 1 node running, 1 granted and not seen since" in done.stdout
 
 
-def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: Program) -> None:
+def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: CliRunner) -> None:
     """A service that refuses from the second look on: what was seen in the first is not reported as deleted."""
     program.configure(nodes=1, regions=f"[{HERE}]", more="  token: 7f3a9c5e1b\n  secrets: ssm\n")
     assert program("create", "--yes").code == 0
@@ -166,7 +166,7 @@ def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: Progr
 
 
 def test_what_the_index_names_is_not_gone_because_it_may_not_be_looked_at(
-    sandbox: Any, program: Program
+    sandbox: Any, program: CliRunner
 ) -> None:
     """A cluster needs no queue; but one with its tag is there, and whoever may not look at it cannot verify that it went."""
     program.configure(nodes=1, regions=f"[{HERE}]")
@@ -181,7 +181,7 @@ def test_what_the_index_names_is_not_gone_because_it_may_not_be_looked_at(
     assert program("destroy", "--yes").code == 0
 
 
-def test_a_dry_run_without_an_answer_is_no_permission(sandbox: Any, program: Program) -> None:
+def test_a_dry_run_without_an_answer_is_no_permission(sandbox: Any, program: CliRunner) -> None:
     """The checkup counts as allowed only what AWS has said is."""
     path = program.configure(nodes=1, regions=f"[{HERE}]")
     path.write_text(path.read_text().replace("192.0.2.1", "127.0.0.1"))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 ACCEPTS_A_THOUSAND = "requirements: {vcpus: 2.., memory_gib: 4..}\n"
 QUESTION = {
@@ -18,7 +18,7 @@ QUESTION = {
 
 
 @pytest.fixture
-def wide(program: Program) -> Program:
+def wide(program: CliRunner) -> CliRunner:
     path = program.configure(nodes=4, regions="[us-east-1]")
     lines = path.read_text().splitlines(keepends=True)
     text = "".join(line for line in lines if "instance_types" not in line).replace(
@@ -44,7 +44,7 @@ def test_a_thousand_types_meet_them(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("line", [["create", "--dry-run"], ["create", "--yes"], ["doctor"]], ids=" ".join)
-def test_every_command_that_chooses_types(sandbox: Any, wide: Program, line: list[str]) -> None:
+def test_every_command_that_chooses_types(sandbox: Any, wide: CliRunner, line: list[str]) -> None:
     """AWS: FilterLimitExceeded, "The maximum number of filter values specified on a single call is 200" (druid#1954)."""
     done = wide(*line)
     assert "FilterLimitExceeded" not in done.stdout + done.stderr
@@ -56,7 +56,7 @@ def test_every_command_that_chooses_types(sandbox: Any, wide: Program, line: lis
     assert names.count("ec2:DescribeInstanceTypes") <= 3
 
 
-def test_prices_are_of_the_cheapest_types(sandbox: Any, wide: Program) -> None:
+def test_prices_are_of_the_cheapest_types(sandbox: Any, wide: CliRunner) -> None:
     """The price history of a thousand types is neither asked for nor drawn."""
     done = wide("prices", "-o", "json")
     assert done.code == 0, done.stderr

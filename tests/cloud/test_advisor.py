@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.advisor import interruption_rates, parse
+from bacalhau_spot.cloud.advisor import interruption_rates, parse_rates
 
 
 def test_the_bands_of_linux_are_read() -> None:
@@ -22,16 +22,18 @@ def test_the_bands_of_linux_are_read() -> None:
             "eu-west-1": {"Linux": {"t3.medium": {"s": 60, "r": 4}}},
         },
     }
-    assert parse(data) == {"us-east-1": {"t3.medium": 0}, "eu-west-1": {"t3.medium": 4}}
+    assert parse_rates(data) == {"us-east-1": {"t3.medium": 0}, "eu-west-1": {"t3.medium": 4}}
 
 
 @pytest.mark.parametrize("data", [None, [], {}, {"spot_advisor": 3}])
 def test_another_form_is_nothing_known(data: Any) -> None:
-    assert parse(data) is None
+    assert parse_rates(data) is None
 
 
 def test_broken_parts_do_not_spoil_the_rest() -> None:
-    assert parse({"spot_advisor": {"a": 1, "b": {"Linux": None}, "c": {"Linux": {"t": {"r": True}}}}}) == {
+    assert parse_rates(
+        {"spot_advisor": {"a": 1, "b": {"Linux": None}, "c": {"Linux": {"t": {"r": True}}}}}
+    ) == {
         "a": {},
         "b": {},
         "c": {},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bacalhau_spot.cloud.cleaning.index import kind_of
-from bacalhau_spot.core.teardown import known
+from bacalhau_spot.core.teardown import is_known_kind
 
 HERE = "us-east-1:000000000000"
 KNOWN = {
@@ -50,5 +50,5 @@ def test_a_kind_that_we_know(arn: str) -> None:
 def test_any_other_form_is_an_unsupported_kind(arn: str) -> None:
     """F19: S3's access points and storage lenses were taken for buckets, and GetBucketTagging of one ended the look."""
     tagged = kind_of(arn)
-    assert not known(tagged.kind)
+    assert not is_known_kind(tagged.kind)
     assert (tagged.kind, tagged.id) == (UNKNOWN[arn], arn)

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from support.program import Program
+from support.program import CliRunner
 
 # Plain moto knows no Canonical parameters; it does know Amazon's. And it does not know VPC Block Public Access.
 IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
@@ -60,7 +60,7 @@ def moto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
     """create, list, create again, destroy: the same words and exit codes, and nothing of ours is left."""
-    program = Program(folder=tmp_path)
+    program = CliRunner(folder=tmp_path)
     program.configure(nodes=4, regions="[us-east-1, eu-west-1]", more=f'image: "{IMAGE}"\n')
     created = program("create", "--yes", "-o", "json")
     assert created.code == 0, created.stdout

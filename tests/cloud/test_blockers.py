@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bacalhau_spot.cloud.cleaning.blockers import _blocker, service_of
+from bacalhau_spot.cloud.cleaning.blockers import _dependency, service_of
 from bacalhau_spot.cloud.cleaning.questions import interfaces
-from bacalhau_spot.core.receipt import A_SERVICE
+from bacalhau_spot.core.receipt import AWS_SERVICE_OWNER
 
 ELB = "arn:aws-cn:elasticloadbalancing:cn-north-1:1234"
 UUID = "0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"
@@ -66,6 +66,6 @@ def test_a_services_interface_tells_whose_it_is(description: str, owner: str, co
 def test_a_description_without_a_name_tells_the_service(description: str, service: str) -> None:
     """F22: recorded by cloud-custodian; the interface itself cannot be deleted by hand, so no command is offered."""
     row = {"NetworkInterfaceId": "eni-1", "Description": description, "InterfaceType": "interface"}
-    blocker = _blocker(interfaces("vpc-id"), row, "us-east-1", "vpc-1")
-    assert blocker.owner.startswith(f"{A_SERVICE} ({service}: ")
-    assert blocker.free == ""
+    blocker = _dependency(interfaces("vpc-id"), row, "us-east-1", "vpc-1")
+    assert blocker.owner.startswith(f"{AWS_SERVICE_OWNER} ({service}: ")
+    assert blocker.fix_command == ""

@@ -13,13 +13,13 @@ from botocore import xform_name
 from bacalhau_spot.cloud import cleaning
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.cleaning import HANDLERS
-from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.cloud.session import AwsConnection
 from bacalhau_spot.core.tags import Scope
-from bacalhau_spot.core.teardown import GLOBAL, ROWS, Kind
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.teardown import GLOBAL, SPEC_BY_KIND, ResourceKind
+from bacalhau_spot.core.verdict import Category, classify
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from sandbox.conftest import boto_session
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 from support.sandbox import sandbox, sandbox_server
 
 if TYPE_CHECKING:
@@ -43,46 +43,48 @@ STRANGERS = (
 @pytest.fixture
 def cloud(sandbox: Any) -> Iterator[Aws]:
     made = Aws(
-        Access(endpoint_url=sandbox.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY)
+        AwsConnection(
+            endpoint_url=sandbox.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
+        )
     )
     yield made
     made.close()
 
 
 @pytest.fixture
-def beasts(sandbox: Any) -> Beasts:
-    made = Beasts(sandbox.client, REGION, TAGS, "beast").everything()
+def beasts(sandbox: Any) -> ResourceFixture:
+    made = ResourceFixture(sandbox.client, REGION, TAGS, "beast").everything()
     made.identities()
     return made
 
 
-async def found(cloud: Aws, scope: Scope) -> dict[Kind, set[str]]:
+async def found(cloud: Aws, scope: Scope) -> dict[ResourceKind, set[str]]:
     """Of every kind, whatever the indexes show."""
-    index = (*await cloud.tagged(REGION, scope), *await cloud.tagged_beside_ec2(REGION, scope))
-    shown: dict[Kind, set[str]] = {}
-    for kind in Kind:
-        place = GLOBAL if ROWS[kind].everywhere else REGION
+    index = (*await cloud.tagged(REGION, scope), *await cloud.tagged_outside_ec2(REGION, scope))
+    shown: dict[ResourceKind, set[str]] = {}
+    for kind in ResourceKind:
+        place = GLOBAL if SPEC_BY_KIND[kind].is_global else REGION
         ids = [one.id for one in index if one.kind == kind]
         for one in await cloud.find(place, kind, scope, ids=ids):
-            if not one.over:
+            if not one.is_gone:
                 shown.setdefault(kind, set()).add(one.id)
     return shown
 
 
 def test_every_kind_has_its_handler() -> None:
-    assert set(HANDLERS) == set(Kind)
+    assert set(HANDLERS) == set(ResourceKind)
 
 
-def test_the_bestiary_has_every_kind(beasts: Beasts) -> None:
+def test_the_bestiary_has_every_kind(beasts: ResourceFixture) -> None:
     """A kind that is added to the table is added there."""
-    assert set(beasts.made) == set(Kind)
+    assert set(beasts.made) == set(ResourceKind)
 
 
 @pytest.mark.parametrize("scope", [CLUSTER, ACCOUNT], ids=["cluster", "account"])
-def test_every_kind_is_found_by_its_tag(cloud: Aws, beasts: Beasts, scope: Scope) -> None:
+def test_every_kind_is_found_by_its_tag(cloud: Aws, beasts: ResourceFixture, scope: Scope) -> None:
     """By the exact value, and by the key with our mark. Untagged instances of ours are found through what launched them."""
     shown = asyncio.run(found(cloud, scope))
-    untagged = {Kind.INSTANCE}
+    untagged = {ResourceKind.INSTANCE}
     missing = {
         kind: ids
         for kind, ids in beasts.made.items()
@@ -91,7 +93,7 @@ def test_every_kind_is_found_by_its_tag(cloud: Aws, beasts: Beasts, scope: Scope
     assert missing == {}
 
 
-def test_nobody_elses_is_found(cloud: Aws, beasts: Beasts) -> None:
+def test_nobody_elses_is_found(cloud: Aws, beasts: ResourceFixture) -> None:
     """Not by part of a value, by a wildcard, by another spelling, by another creator."""
     assert beasts.made
     for scope in STRANGERS:
@@ -164,6 +166,6 @@ def test_every_refusal_of_a_deletion_is_known() -> None:
             names = {xform_name(name): name for name in model.operation_names}
             for shape in model.operation_model(names[operation]).error_shapes:
                 code = shape.metadata.get("error", {}).get("code", shape.name)
-                if judge(code).fault is Fault.UNKNOWN and code not in FINAL:
+                if classify(code).category is Category.UNKNOWN and code not in FINAL:
                     strange.add((service, operation, code))
     assert strange == set()

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ValidationError
 
 from bacalhau_spot import cloud
 from bacalhau_spot.cloud.aws_errors import split, translate
-from bacalhau_spot.core.verdict import TABLE, Fault, judge
+from bacalhau_spot.core.verdict import CATALOG, Category, classify
 from sandbox.conftest import boto_session
 from support.aws_codes import BEYOND_MODELS
 
@@ -107,21 +107,21 @@ def test_the_scan_finds_the_calls() -> None:
 
 def test_every_code_of_the_models_has_words() -> None:
     """For the operations that we call."""
-    silent = {code: call for code, call in modelled_codes().items() if judge(code) == judge("")}
+    silent = {code: call for code, call in modelled_codes().items() if classify(code) == classify("")}
     assert silent == {}
 
 
 @pytest.mark.parametrize("code", BEYOND_MODELS)
 def test_every_code_of_awss_lists_has_words(code: str) -> None:
     """EC2's model has no errors at all; the common ones are in no model."""
-    assert judge(code) != judge("")
+    assert classify(code) != classify("")
 
 
 def test_every_failure_before_aws_has_words_or_is_ours() -> None:
     """Each of botocore's exceptions is a row, or nothing but a mistake of ours can raise it."""
     for name, kind in inspect.getmembers(botocore.exceptions, inspect.isclass):
         if issubclass(kind, BotoCoreError):
-            told = any(base.__name__ in TABLE and base is not ValidationError for base in kind.__mro__)
+            told = any(base.__name__ in CATALOG and base is not ValidationError for base in kind.__mro__)
             assert told != (name in OURS), name
 
 
@@ -135,12 +135,12 @@ def test_a_mistake_of_ours_is_not_translated() -> None:
 @pytest.mark.parametrize(
     ("message", "fault"),
     [
-        ("AWS was not able to validate the provided access credentials", Fault.CREDENTIALS),
-        ("Not authorized for images: [ami-0abc]", Fault.CONFIG),
-        ("You do not have permission to access the specified resource.", Fault.PERMISSION),
-        ("The address with allocation id eipalloc-1 does not belong to you.", Fault.PERMISSION),
+        ("AWS was not able to validate the provided access credentials", Category.CREDENTIALS),
+        ("Not authorized for images: [ami-0abc]", Category.CONFIG),
+        ("You do not have permission to access the specified resource.", Category.PERMISSION),
+        ("The address with allocation id eipalloc-1 does not belong to you.", Category.PERMISSION),
     ],
 )
-def test_one_code_of_several_classes_is_split(message: str, fault: Fault) -> None:
+def test_one_code_of_several_classes_is_split(message: str, fault: Category) -> None:
     """Somebody else's address must not pass for wrong credentials, which would end everything."""
-    assert judge(split("AuthFailure", message)).fault is fault
+    assert classify(split("AuthFailure", message)).category is fault

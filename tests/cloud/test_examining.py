@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.examining import AwsExamining
+from bacalhau_spot.cloud.examining import AwsDiagnostics
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.policy import Question
+from bacalhau_spot.core.policy import SimulationQuery
 
 WHO = "arn:aws:iam::123456789012:user/somebody"
 ROLE = "arn:aws:iam::123456789012:role/example"
@@ -24,7 +24,7 @@ class Session:
         self.apart = apart
         self.asked: list[dict[str, Any]] = []
 
-    async def everything(self, *_call: Any, **kwargs: Any) -> dict[str, Any]:
+    async def all_pages(self, *_call: Any, **kwargs: Any) -> dict[str, Any]:
         self.asked.append(kwargs)
         names = kwargs["ActionNames"]
         if self.apart in names and len(names) > 1:
@@ -38,9 +38,9 @@ class Session:
 
 
 def may(session: Session, *actions: str, resource: str = ROLE) -> dict[str, bool]:
-    examining = AwsExamining()
+    examining = AwsDiagnostics()
     examining._session = session  # type: ignore[assignment]  # as much of one as is used
-    return asyncio.run(examining.may(WHO, Question(actions, resource, (("aws:TagKeys", "a"),))))
+    return asyncio.run(examining.simulate(WHO, SimulationQuery(actions, resource, (("aws:TagKeys", "a"),))))
 
 
 def row(decision: str, *missing: str) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def test_what_aws_does_not_judge_in_one_call_is_asked_in_several() -> None:
     )
     assert may(session, *names) == {name: name != "iam:A3" for name in names}
     other = Session({}, apart="")
-    other.everything = _refuse  # type: ignore[method-assign]  # another InvalidInput is not asked again
+    other.all_pages = _refuse  # type: ignore[method-assign]  # another InvalidInput is not asked again
     with pytest.raises(CloudError, match="root"):
         may(other, *names)
 

@@ -10,8 +10,8 @@ import pytest
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.session import Session
-from bacalhau_spot.cloud.watching import AwsWatching
-from bacalhau_spot.core.evidence import Check, Checks
+from bacalhau_spot.cloud.watching import AwsInstanceStatus
+from bacalhau_spot.core.evidence import StatusCheck, StatusChecks
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -34,8 +34,8 @@ class Fake:
         return (await self.call(service, region, operation, **kwargs)).get(key, [])
 
 
-def watching(fake: Fake) -> AwsWatching:
-    made = AwsWatching()
+def watching(fake: Fake) -> AwsInstanceStatus:
+    made = AwsInstanceStatus()
     made._session = cast("Session", fake)
     return made
 
@@ -46,7 +46,7 @@ def test_statuses_are_asked_a_hundred_at_a_time() -> None:
     row = {"InstanceId": "i-7", "SystemStatus": {"Status": "ok"}, "InstanceStatus": {"Status": "impaired"}}
     fake = Fake({"InstanceStatuses": [row, {"InstanceId": "i-8", "SystemStatus": {"Status": "new"}}]}, {}, {})
     found = asyncio.run(watching(fake).statuses("r", ids))
-    assert found == {"i-7": Checks(Check.OK, Check.IMPAIRED), "i-8": Checks()}
+    assert found == {"i-7": StatusChecks(StatusCheck.OK, StatusCheck.IMPAIRED), "i-8": StatusChecks()}
     assert [len(asked["InstanceIds"]) for _, asked in fake.asked] == [100, 100, 5]
     assert all(asked["IncludeAllInstances"] for _, asked in fake.asked)
 

@@ -125,9 +125,9 @@ PATH_KEYS = (
 
 
 def test_every_key_that_names_a_file_is_tried_here() -> None:
-    named = [key for key in config.schema()["properties"] if key.endswith("_path")]
-    named += [key for key in shape.Bacalhau.model_fields if key.endswith("_file")]
-    named += [key for key in shape.Instance.model_fields if key.endswith("_file")]
+    named = [key for key in config.config_schema()["properties"] if key.endswith("_path")]
+    named += [key for key in shape.BacalhauSection.model_fields if key.endswith("_file")]
+    named += [key for key in shape.InstanceSection.model_fields if key.endswith("_file")]
     assert sorted(named) == [
         "additional_commands_file", "ca_file", "private_ssh_key_path", "public_ssh_key_path", "token_file"
     ]  # fmt: skip
@@ -148,7 +148,7 @@ def test_a_configuration_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has a problem"):
         config.load(tmp_path / "config.yaml", environ={}, home=tmp_path)
     with pytest.raises(UserError, match="cannot be read"):
-        config.read_text(tmp_path / "config.yaml")
+        config.read_config_text(tmp_path / "config.yaml")
 
 
 def test_a_large_token_file_is_refused_without_being_shown(refused: Refusal, home: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.config import Loaded, defaults, load, show
+from bacalhau_spot.config import Loaded, defaults, load, shown_values
 from bacalhau_spot.core.model import Arch, NodeFile, RegionSpec, Requirements, Secret, Spread, TlsMode
 from bacalhau_spot.errors import UserError
 
@@ -155,7 +155,7 @@ def test_a_user_and_a_password_reach_the_spec_and_are_named_by_their_variables(l
     loaded = loading(text, environ={"WHO": "deployer\n", "SECRET": " with a space\n"})
     assert loaded.spec.bacalhau.api_user == "deployer"
     assert loaded.spec.bacalhau.api_password == Secret(" with a space")
-    shown = {key: (value, source) for key, value, source in show(loaded)}
+    shown = {key: (value, source) for key, value, source in shown_values(loaded)}
     assert shown["bacalhau.api.user"] == ("deployer", "$WHO")
     assert shown["bacalhau.api.password"] == ("***", "$SECRET")
 
@@ -165,7 +165,7 @@ def test_secrets_are_never_shown(loading: Load) -> None:
         "bacalhau: {token: tok-abc, api: {key_env: KEY}}\ninstance: {files: [{path: /a, content: file-abc}]}"
     )
     loaded = loading(text, environ={"KEY": "key-abc"})
-    told = repr(loaded.spec.bacalhau) + repr(show(loaded)) + repr(loaded.notes) + repr(loaded.sources)
+    told = repr(loaded.spec.bacalhau) + repr(shown_values(loaded)) + repr(loaded.notes) + repr(loaded.sources)
     assert "tok-abc" not in told
     assert "key-abc" not in told
     assert loaded.spec.bacalhau.token is not None
@@ -195,18 +195,18 @@ def test_show_says_where_each_value_is_from(loading: Load) -> None:
     loaded = loading(
         "cluster:\n  name: blue\nmax_instances: 5\nbacalhau:\n  token_env: TOK\n", environ={"TOK": "x"}
     )
-    rows = {row.key: (row.value, row.source) for row in show(loaded)}
+    rows = {row.key: (row.value, row.source) for row in shown_values(loaded)}
     assert rows["cluster.name"] == ("blue", "config.yaml:2")
     assert rows["cluster.tag_value"] == ("blue", "config.yaml:2")
     assert rows["nodes"] == ("5", "config.yaml:3")
     assert rows["bacalhau.token"] == ("***", "$TOK")
     assert rows["spread"] == ("failover", "default")
     loaded = loading("bacalhau: {token_file: ~/.config/bacalhau/token}")
-    assert ("bacalhau.token", "***", "token file ~/.config/bacalhau/token") in show(loaded)
+    assert ("bacalhau.token", "***", "token file ~/.config/bacalhau/token") in shown_values(loaded)
 
 
 def test_show_of_the_defaults_names_no_file() -> None:
-    assert {row.source for row in show(Loaded(defaults()))} == {"default"}
+    assert {row.source for row in shown_values(Loaded(defaults()))} == {"default"}
 
 
 _WORDS = st.sampled_from(

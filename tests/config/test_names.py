@@ -61,11 +61,11 @@ _NAMINGS = st.builds(
 
 def _accepted(naming: Naming) -> Naming:
     """The naming with whatever would be refused put back to its default."""
-    refused = {problem.field.partition(".")[0] for problem in tags.problems(naming)}
+    refused = {problem.field.partition(".")[0] for problem in tags.tag_problems(naming)}
     default = Naming()
     for name in refused - {"tags"}:
         naming = replace(naming, **{name: getattr(default, name)})
-    return replace(naming, extra_tags=()) if "tags" in refused or tags.problems(naming) else naming
+    return replace(naming, extra_tags=()) if "tags" in refused or tags.tag_problems(naming) else naming
 
 
 @settings(deadline=None)
@@ -73,7 +73,7 @@ def _accepted(naming: Naming) -> Naming:
 def test_accepted_names_and_tags_pass_the_patterns_of_every_call(naming: Naming) -> None:
     """F15, F17: a prefix of `sg-`, a value of 256 characters, a tab were accepted, and refused by AWS after the VPC."""
     naming = _accepted(naming)
-    assert not tags.problems(naming)
+    assert not tags.tag_problems(naming)
     tagged = tags.tags_for(naming, tags.node_name(naming))
     assert len(tagged) <= tags.MAX_TAGS
     assert len({key.lower() for key in tagged}) == len(

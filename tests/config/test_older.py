@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.config import load, older, older_keys, upgrade
+from bacalhau_spot.config import load, older, older_keys, upgrade_text
 from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.errors import UserError
 
@@ -127,7 +127,7 @@ def test_what_an_older_file_asks_for_is_never_dropped(refused: Refusal, text: st
     (line,) = refused(text).details
     assert line.startswith(f"config.yaml:{_MISTAKES[text]}")
     with pytest.raises(UserError):  # nor by the rewriting
-        upgrade(text)
+        upgrade_text(text)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_single_type_and_region_become_lists_of_one(loading: Load, text: str) 
     """Complaint 1: `instance_type` and `region` gave the default types in the default regions."""
     spec = loading(text).spec
     assert (spec.instance_types, [region.name for region in spec.regions]) == (("t3.micro",), ["eu-west-1"])
-    assert "obsolete" not in upgrade(text)
+    assert "obsolete" not in upgrade_text(text)
 
 
 @pytest.mark.parametrize("parent", ["aws", ""])
@@ -161,7 +161,7 @@ def test_the_old_total_was_a_ceiling(loading: Load) -> None:
 
 def test_rewriting_gives_this_file() -> None:
     assert (
-        upgrade(FLAT)
+        upgrade_text(FLAT)
         == """\
 # The fleet of the data team
 
@@ -191,13 +191,13 @@ regions:
 
 def test_a_file_in_the_present_form_is_not_touched() -> None:
     text = "nodes:   3 # so\nregions: [ us-east-1 ]\n\n\n"
-    assert upgrade(text) == text
+    assert upgrade_text(text) == text
 
 
 def test_what_is_no_configuration_is_not_rewritten() -> None:
     for text in ("[a]", "max_instances: 1\nnodes: 2", "a: [", "a: 1\na: 2"):
         with pytest.raises(UserError):
-            upgrade(text)
+            upgrade_text(text)
 
 
 _REGION = st.fixed_dictionaries(
@@ -252,14 +252,14 @@ def _older(draw: st.DrawFn) -> str:
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=_older())
 def test_rewriting_keeps_the_meaning_and_every_comment_and_is_done_once(text: str, tmp_path: Path) -> None:
-    new = upgrade(text)
+    new = upgrade_text(text)
     specs = []
     for name, content in (("old.yaml", text), ("new.yaml", new)):
         (tmp_path / name).write_text(content)
         specs.append(load(tmp_path / name, environ={}, home=tmp_path))
     assert specs[0].spec == specs[1].spec
     assert not specs[1].notes
-    assert upgrade(new) == new
+    assert upgrade_text(new) == new
     comments = [
         line[line.rindex("#") :] for line in text.splitlines() if "#" in line and not line.endswith("def'")
     ]

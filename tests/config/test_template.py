@@ -15,8 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bacalhau_spot import config
-from bacalhau_spot.config import defaults, find, schema, set_values, template, write, yamlout
-from bacalhau_spot.config.document import parse
+from bacalhau_spot.config import (
+    config_schema,
+    defaults,
+    find_config,
+    set_values,
+    template,
+    write_config,
+    yamlout,
+)
+from bacalhau_spot.config.document import parse_yaml
 from bacalhau_spot.config.published import every_key
 from bacalhau_spot.config.reference import fill
 from bacalhau_spot.errors import ExitCode, UserError
@@ -37,10 +45,10 @@ def test_the_template_loads_as_the_defaults(loading: Load) -> None:
 def test_the_first_line_names_a_schema_that_exists(tmp_path: Path) -> None:
     """A7: it stands beside the file, written with it; an address that nobody serves helped no editor."""
     path = tmp_path / "config.yaml"
-    write(path, template())
+    write_config(path, template())
     named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", path.read_text().splitlines()[0])
     assert named is not None
-    assert json.loads((tmp_path / named[1]).read_text()) == schema()
+    assert json.loads((tmp_path / named[1]).read_text()) == config_schema()
 
 
 def _uncommented() -> str:
@@ -55,7 +63,7 @@ def test_the_template_with_every_key_uncommented_loads(loading: Load) -> None:
 
 
 def test_the_values_in_the_template_are_the_defaults() -> None:
-    data = parse(_uncommented()).data
+    data = parse_yaml(_uncommented()).data
     for path, node in every_key():
         value = data
         for part in path.split("."):
@@ -113,7 +121,7 @@ def test_answers_go_to_the_keys_own_lines(loading: Load) -> None:
 )  # fmt: skip
 def test_setting_a_key_changes_that_key_only(before: str, key: str, value: object, after: str) -> None:
     changed = set_values(before, {key: value})
-    assert parse(changed).data == parse(after).data
+    assert parse_yaml(changed).data == parse_yaml(after).data
     assert changed.replace("host: h:1", 'host: "h:1"') == after
 
 
@@ -135,38 +143,41 @@ def test_setting_what_is_not_allowed_is_refused(key: str, value: object, words: 
 
 def test_writing_refuses_to_overwrite_unless_asked(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    write(path, "a: 1\n")
+    write_config(path, "a: 1\n")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(UserError) as caught:
-        write(path, "a: 2\n")
+        write_config(path, "a: 2\n")
     assert caught.value.exit_code is ExitCode.USAGE
     assert path.read_text() == "a: 1\n"
     path.chmod(0o640)
-    write(path, "a: 2\n", overwrite=True)
+    write_config(path, "a: 2\n", overwrite=True)
     assert path.read_text() == "a: 2\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600  # T8: whatever it was
     assert [item.name for item in tmp_path.iterdir()] == ["config.yaml"]
     with pytest.raises(UserError):
-        write(tmp_path / "none/config.yaml", "")
+        write_config(tmp_path / "none/config.yaml", "")
 
 
 def test_the_file_is_found_upwards_as_far_as_the_checkout(tmp_path: Path) -> None:
     inner = tmp_path / "repo/a/b"
     inner.mkdir(parents=True)
     (tmp_path / "config.yaml").touch()
-    assert find(environ={}, cwd=inner) == (tmp_path / "config.yaml", f"found in {tmp_path}")
+    assert find_config(environ={}, cwd=inner) == (tmp_path / "config.yaml", f"found in {tmp_path}")
     (tmp_path / "repo/.git").mkdir()
-    assert find(environ={}, cwd=inner) is None
+    assert find_config(environ={}, cwd=inner) is None
     (tmp_path / "repo/config.yaml").touch()
-    assert find(environ={}, cwd=inner) == (tmp_path / "repo/config.yaml", f"found in {tmp_path / 'repo'}")
+    assert find_config(environ={}, cwd=inner) == (
+        tmp_path / "repo/config.yaml",
+        f"found in {tmp_path / 'repo'}",
+    )
     variable = {"BACALHAU_SPOT_CONFIG": "/x.yaml"}
-    assert find(environ=variable, cwd=inner) == (Path("/x.yaml"), "$BACALHAU_SPOT_CONFIG")
-    assert find(Path("y.yaml"), environ=variable, cwd=inner) == (Path("y.yaml"), "--config")
+    assert find_config(environ=variable, cwd=inner) == (Path("/x.yaml"), "$BACALHAU_SPOT_CONFIG")
+    assert find_config(Path("y.yaml"), environ=variable, cwd=inner) == (Path("y.yaml"), "--config")
 
 
 def test_the_published_schema_and_the_reference_are_the_present_ones() -> None:
     """Regenerate with `uv run python -m bacalhau_spot.config docs/configuration.md`."""
-    assert json.loads(SCHEMA.read_text()) == schema()
+    assert json.loads(SCHEMA.read_text()) == config_schema()
     assert fill(PAGE.read_text()) == PAGE.read_text()
 
 
@@ -189,7 +200,7 @@ def test_another_validator_agrees(tmp_path: Path) -> None:
 
 
 def test_the_schema_keeps_to_what_draft_7_knows() -> None:
-    text = json.dumps(schema())
+    text = json.dumps(config_schema())
     assert not [
         word
         for word in ("$defs", "$ref", "prefixItems", "unevaluated", "dependentRequired")
@@ -209,7 +220,7 @@ _PLAIN = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(value=_PLAIN)
 def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
-    assert parse(f"k: {yamlout.inline(value)}\n").data == {"k": value}
+    assert parse_yaml(f"k: {yamlout.inline(value)}\n").data == {"k": value}
 
 
 @settings(max_examples=200, deadline=None)
@@ -220,4 +231,4 @@ def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
 def test_blocks_are_read_back_as_they_were(value: str) -> None:
     block = yamlout.literal(value, "  ")
     if block is not None:
-        assert parse(f"k: {block}\nz: 1\n").data == {"k": value, "z": 1}
+        assert parse_yaml(f"k: {block}\nz: 1\n").data == {"k": value, "z": 1}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.core.cost import Life, PriceSteps, Rates, Window, charge, total, totals
+from bacalhau_spot.core.cost import PriceSteps, Rates, Usage, Window, charge, sum_charges, sum_charges_by
 from bacalhau_spot.core.model import PricePoint
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -24,9 +24,9 @@ def after(**spans: float) -> datetime:
     return NOON + timedelta(**spans)
 
 
-def life(*, ended: datetime | None = None, begun: datetime = NOON, **more: object) -> Life:
+def life(*, ended: datetime | None = None, begun: datetime = NOON, **more: object) -> Usage:
     region, zone, kind = HERE
-    return Life("i-1", region, zone, kind, begun, ended, **more)  # type: ignore[arg-type]
+    return Usage("i-1", region, zone, kind, begun, ended, **more)  # type: ignore[arg-type]
 
 
 def steps(*changes: tuple[datetime, str]) -> PriceSteps:
@@ -44,7 +44,7 @@ def test_a_plain_hour_and_a_half() -> None:
     assert found.address_usd == Decimal("0.005") * Decimal("1.5")
     assert found.volume_usd == pytest.approx(Decimal(20) * Decimal("0.08") * Decimal("1.5") / 730)
     assert found.on_demand_usd == Decimal("0.0416") * Decimal("1.5")
-    assert found.now_usd_per_hour == 0
+    assert found.current_usd_per_hour == 0
 
 
 def test_a_price_change_counts_from_the_next_instance_hour() -> None:
@@ -67,11 +67,11 @@ def test_a_minute_is_the_least() -> None:
 @pytest.mark.parametrize(("lived_s", "costs"), [(3599, False), (3600, True)])
 def test_taken_back_in_the_first_hour_is_free(lived_s: int, costs: bool) -> None:
     """The instance, not its volume and address; and only if it was AWS that ended it."""
-    lost = life(ended=after(seconds=lived_s), taken_back=True, volume_gib=20)
+    lost = life(ended=after(seconds=lived_s), interrupted=True, volume_gib=20)
     found = charge(lost, FLAT, RATES, Window(now=after(hours=3)))
     assert bool(found.instance_usd) is costs
     assert found.volume_usd > 0 and found.address_usd > 0
-    ours = charge(replace(lost, taken_back=False), FLAT, RATES, Window(now=after(hours=3)))
+    ours = charge(replace(lost, interrupted=False), FLAT, RATES, Window(now=after(hours=3)))
     assert ours.instance_usd == Decimal("0.012") * lived_s / 3600
 
 
@@ -79,7 +79,7 @@ def test_a_living_one_costs_until_now_and_per_hour_from_now() -> None:
     changing = steps((after(days=-1), "0.010"), (after(minutes=90), "0.020"))
     found = charge(life(volume_gib=73), changing, RATES, Window(now=after(hours=2)))
     assert found.instance_usd == Decimal("0.020")  # both instance-hours began before the change
-    assert found.now_usd_per_hour == Decimal("0.020") + Decimal("0.008") + Decimal("0.005")
+    assert found.current_usd_per_hour == Decimal("0.020") + Decimal("0.008") + Decimal("0.005")
 
 
 def test_what_has_no_price_is_told() -> None:
@@ -87,10 +87,10 @@ def test_what_has_no_price_is_told() -> None:
     late = steps((after(minutes=61), "0.012"))
     found = charge(life(ended=after(hours=3)), late, RATES, Window(now=after(hours=4)))
     assert (found.unpriced_s, found.instance_usd) == (Decimal(7200), Decimal("0.012"))
-    assert total([found]).saving is None
+    assert sum_charges([found]).saving is None
     nowhere = charge(life(ended=after(hours=1)), FLAT, Rates(), Window(now=after(hours=4)))
     assert nowhere.on_demand_usd is None
-    assert total([nowhere, found]).on_demand_usd is None
+    assert sum_charges([nowhere, found]).on_demand_usd is None
 
 
 def test_on_demand_instances_pay_their_own_price() -> None:
@@ -100,9 +100,9 @@ def test_on_demand_instances_pay_their_own_price() -> None:
 
 def test_a_volume_without_an_instance() -> None:
     """It costs as a volume, and counts as no instance."""
-    left = Life("vol-1", "us-east-1", "us-east-1a", "", NOON, volume_gib=730, address=False)
-    whole = total([charge(left, FLAT, RATES, Window(now=after(hours=10)))])
-    assert (whole.instances, whole.usd, whole.now_usd_per_hour) == (0, Decimal("0.8"), Decimal("0.08"))
+    left = Usage("vol-1", "us-east-1", "us-east-1a", "", NOON, volume_gib=730, address=False)
+    whole = sum_charges([charge(left, FLAT, RATES, Window(now=after(hours=10)))])
+    assert (whole.instances, whole.usd, whole.current_usd_per_hour) == (0, Decimal("0.8"), Decimal("0.08"))
     assert whole.on_demand_usd == Decimal("0.8")
     assert whole.saving == 0
 
@@ -114,12 +114,12 @@ def test_sums_by_what_is_asked() -> None:
         replace(life(), id="i-3", region="eu-west-1", zone="eu-west-1a"),
     ]
     charges = [charge(one, FLAT, RATES, Window(now=after(hours=2))) for one in lives]
-    found = totals(charges, lambda one: (one.region,))
+    found = sum_charges_by(charges, lambda one: (one.region,))
     assert [(name, each.instances, each.running) for (name,), each in found.items()] == [
         ("eu-west-1", 1, 1),
         ("us-east-1", 2, 1),
     ]
-    assert sum(each.usd for each in found.values()) == total(charges).usd
+    assert sum(each.usd for each in found.values()) == sum_charges(charges).usd
 
 
 # A busy machine is no error.
@@ -133,7 +133,7 @@ lives = st.builds(
     lambda begun, lasted, taken, gib: life(
         begun=begun,
         ended=None if lasted is None else begun + timedelta(seconds=lasted),
-        taken_back=taken,
+        interrupted=taken,
         volume_gib=gib,
     ),
     moments,
@@ -150,29 +150,31 @@ def points(found: list[tuple[datetime, Decimal]]) -> PriceSteps:
 @patient
 @given(lives, changes, moments, moments)
 def test_windows_add_up(
-    one: Life, found: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
+    one: Usage, found: list[tuple[datetime, Decimal]], cut: datetime, end: datetime
 ) -> None:
     """What two windows that meet cost is what the whole costs, wherever the cut is."""
     cut, end = sorted((cut, end))
     parts = [Window(now=cut), Window(since=cut, now=end)]
-    halves = [charge(one, points(found), RATES, window) for window in parts if one.begun <= window.now]
-    whole = total([charge(one, points(found), RATES, Window(now=end))] if one.begun <= end else [])
+    halves = [charge(one, points(found), RATES, window) for window in parts if one.started_at <= window.now]
+    whole = sum_charges([charge(one, points(found), RATES, Window(now=end))] if one.started_at <= end else [])
     # A life that begins at the cut begins in the second window.
-    if one.begun == cut:
+    if one.started_at == cut:
         halves = halves[1:]
-    assert abs(total(halves).usd - whole.usd) < Decimal("1e-18")
+    assert abs(sum_charges(halves).usd - whole.usd) < Decimal("1e-18")
     assert sum((half.seconds for half in halves), Decimal(0)) == whole.seconds
 
 
 @patient
 @given(lives, changes, st.integers(0, 20_000), st.decimals("0", "1", places=4))
 def test_longer_and_dearer_never_costs_less(
-    one: Life, found: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal
+    one: Usage, found: list[tuple[datetime, Decimal]], more_s: int, dearer: Decimal
 ) -> None:
-    assert one.ended is not None
+    assert one.ended_at is not None
     late = Window(now=after(days=2))
     now = charge(one, points(found), RATES, late)
-    longer = charge(replace(one, ended=one.ended + timedelta(seconds=more_s)), points(found), RATES, late)
+    longer = charge(
+        replace(one, ended_at=one.ended_at + timedelta(seconds=more_s)), points(found), RATES, late
+    )
     raised = charge(one, points([(since, price + dearer) for since, price in found]), RATES, late)
     assert now.usd <= longer.usd
     assert now.usd <= raised.usd

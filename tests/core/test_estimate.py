@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from bacalhau_spot.core.cost import Rates
-from bacalhau_spot.core.estimate import Budget, Span, estimate, standing, together
+from bacalhau_spot.core.estimate import Budget, PriceRange, current_cost, estimate, sum_estimates
 from bacalhau_spot.core.model import Arch, Instance, Offer, Pool, State
 
 RATES = Rates(
@@ -22,14 +22,14 @@ def offer(kind: str, usd: str | None) -> Offer:
     return Offer(Pool(kind, "us-east-1a"), None if usd is None else Decimal(usd), Arch.X86_64)
 
 
-def of(*offers: tuple[str, str | None], limit: str | None = None, rates: Rates = RATES) -> Span | None:
+def of(*offers: tuple[str, str | None], limit: str | None = None, rates: Rates = RATES) -> PriceRange | None:
     most = None if limit is None else Decimal(limit)
     found = [offer(*one) for one in offers]
     return estimate("us-east-1", 3, found, rates, root_volume_gib=20, limit=most).total
 
 
-def span(low: str, high: str) -> Span:
-    return Span(Decimal(low), Decimal(high))
+def span(low: str, high: str) -> PriceRange:
+    return PriceRange(Decimal(low), Decimal(high))
 
 
 def test_three_nodes_item_by_item() -> None:
@@ -57,7 +57,7 @@ def test_three_nodes_item_by_item() -> None:
     ],
 )
 def test_what_the_limit_says(
-    offers: tuple[tuple[str, str | None], ...], limit: str | None, total: Span | None
+    offers: tuple[tuple[str, str | None], ...], limit: str | None, total: PriceRange | None
 ) -> None:
     assert of(*offers, limit=limit) == total
 
@@ -65,10 +65,10 @@ def test_what_the_limit_says(
 def test_of_what_one_region_does_not_know_the_whole_knows_nothing() -> None:
     known = estimate("us-east-1", 1, [offer(*CHEAP)], RATES, root_volume_gib=20)
     unknown = estimate("eu-west-1", 1, [offer("t3.medium", None)], RATES, root_volume_gib=20)
-    assert together([known, known]).total == span("0.034", "0.034")
-    assert together([known, unknown]).total is None
-    assert together([known, unknown]).saving is None
-    assert together([]).total == span("0", "0")
+    assert sum_estimates([known, known]).total == span("0.034", "0.034")
+    assert sum_estimates([known, unknown]).total is None
+    assert sum_estimates([known, unknown]).saving is None
+    assert sum_estimates([]).total == span("0", "0")
 
 
 def test_what_is_there_already() -> None:
@@ -86,11 +86,11 @@ def test_what_is_there_already() -> None:
         lifecycle="on-demand",
     )
     prices = {("us-east-1", "t3.medium", "us-east-1a"): Decimal("0.01")}
-    assert standing([one, bought], prices, RATES, root_volume_gib=20) == Decimal("0.01") + Decimal(
+    assert current_cost([one, bought], prices, RATES, root_volume_gib=20) == Decimal("0.01") + Decimal(
         "0.08"
     ) + 2 * (Decimal("0.005") + Decimal("0.002"))
-    assert standing([one], {}, RATES, root_volume_gib=20) is None
-    assert standing([], {}, RATES, root_volume_gib=20) == 0
+    assert current_cost([one], {}, RATES, root_volume_gib=20) is None
+    assert current_cost([], {}, RATES, root_volume_gib=20) == 0
 
 
 @pytest.mark.parametrize(
@@ -100,4 +100,4 @@ def test_what_is_there_already() -> None:
 def test_a_budget(there: str | None, launch: str | None, kept: bool) -> None:
     """To the last cent it is kept; what is not known is too much."""
     amounts = [None if usd is None else Decimal(usd) for usd in (there, launch)]
-    assert Budget(Decimal(1), *amounts).kept is kept
+    assert Budget(Decimal(1), *amounts).satisfied is kept

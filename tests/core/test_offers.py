@@ -14,18 +14,18 @@ from bacalhau_spot.core.model import Arch, Pool, PricePoint, Requirements, TypeI
 from bacalhau_spot.core.offers import (
     LOW_SCORE,
     SORTS,
-    Known,
+    GlobalMarketData,
     PoolOffer,
+    RegionMarketData,
     RegionOffer,
-    Seen,
+    fill_missing_scores,
     fits,
-    full_scores,
-    in_order,
     pool_offers,
+    quota_headroom,
     ranked,
     region_offer,
-    regions_in_order,
-    room_for,
+    sort_pools,
+    sort_regions,
 )
 from bacalhau_spot.core.quotas import STANDARD, Headroom
 
@@ -41,7 +41,7 @@ def point(type_name: str, zone: str, usd: str, *, hours_ago: int = 1) -> PricePo
     return PricePoint(type_name, zone, NOON - timedelta(hours=hours_ago), Decimal(usd))
 
 
-SEEN = Seen(
+SEEN = RegionMarketData(
     "r",
     (Pool("t3.medium", "ra"), Pool("t3.medium", "rb"), Pool("m6a.xlarge", "ra"), Pool("mystery.large", "ra")),
     (
@@ -53,7 +53,7 @@ SEEN = Seen(
     ),
     {STANDARD.code: Headroom(STANDARD, vcpus=32, used=6)},
 )
-KNOWN = Known(
+KNOWN = GlobalMarketData(
     {"t3.medium": SMALL, "m6a.xlarge": LARGE},
     on_demand={("r", "t3.medium"): Decimal("0.05"), ("r", "m6a.xlarge"): Decimal("0.1")},
     interruptions={("r", "t3.medium"): 0, ("r", "m6a.xlarge"): 3},
@@ -67,10 +67,10 @@ def test_a_pool_shows_its_price_now_and_its_week() -> None:
     assert (first.usd_per_hour, first.low, first.high) == (Decimal("0.02"), Decimal("0.01"), Decimal("0.03"))
     assert first.saving == Decimal("0.6")
     assert (first.interruption, third.interruption) == (0, 3)
-    assert (first.room, third.room) == (13, 6)
+    assert (first.quota_headroom, third.quota_headroom) == (13, 6)
     assert second.score == 7
-    bare = pool_offers(Seen("r", SEEN.pools), Known({"t3.medium": SMALL}))[0]
-    assert (bare.usd_per_hour, bare.low, bare.saving, bare.room, bare.score) == (None,) * 5
+    bare = pool_offers(RegionMarketData("r", SEEN.pools), GlobalMarketData({"t3.medium": SMALL}))[0]
+    assert (bare.usd_per_hour, bare.low, bare.saving, bare.quota_headroom, bare.score) == (None,) * 5
 
 
 def test_a_region_is_judged_by_what_a_node_typically_costs() -> None:
@@ -79,18 +79,18 @@ def test_a_region_is_judged_by_what_a_node_typically_costs() -> None:
     assert whole.usd_per_hour == Decimal("0.03")
     assert whole.on_demand_usd_per_hour == Decimal("0.05")
     assert (whole.low, whole.high) == (Decimal("0.01"), Decimal("0.04"))
-    assert (whole.interruption, whole.room, whole.zones, whole.pools) == (0, 6, 2, 3)
+    assert (whole.interruption, whole.quota_headroom, whole.zones, whole.pools) == (0, 6, 2, 3)
     assert whole.types == ("m6a.xlarge", "t3.medium")
-    nothing = region_offer(Seen("r"), Known(), ())
-    assert (nothing.usd_per_hour, nothing.room, nothing.pools) == (None, None, 0)
+    nothing = region_offer(RegionMarketData("r"), GlobalMarketData(), ())
+    assert (nothing.usd_per_hour, nothing.quota_headroom, nothing.pools) == (None, None, 0)
 
 
 def test_room_adds_up_over_quotas_and_is_unknown_where_one_is() -> None:
     """A node of another family takes nothing from this quota; what is not known is not guessed."""
     headrooms = {"L-34B43A08": Headroom(STANDARD, 10, 0), "L-3819A6DF": Headroom(STANDARD, 9, 0)}
-    assert room_for([SMALL, LARGE, GPU], headrooms) == 2 + 2
-    assert room_for([SMALL, GPU], {"L-34B43A08": Headroom(STANDARD, 10, 0)}) is None
-    assert room_for([TypeInfo("mac2.metal", (Arch.ARM64,), 8, 1)], headrooms) is None
+    assert quota_headroom([SMALL, LARGE, GPU], headrooms) == 2 + 2
+    assert quota_headroom([SMALL, GPU], {"L-34B43A08": Headroom(STANDARD, 10, 0)}) is None
+    assert quota_headroom([TypeInfo("mac2.metal", (Arch.ARM64,), 8, 1)], headrooms) is None
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_the_order_of_regions_is_the_stated_one() -> None:
     b = RegionOffer(region="b", usd_per_hour=Decimal("0.03"), score=9)
     c = RegionOffer(region="c", usd_per_hour=Decimal("0.03"), score=9)
     low = RegionOffer(region="low", usd_per_hour=Decimal("0.02"), score=LOW_SCORE)
-    full = RegionOffer(region="full", usd_per_hour=Decimal("0.01"), score=10, room=2)
+    full = RegionOffer(region="full", usd_per_hour=Decimal("0.01"), score=10, quota_headroom=2)
     none = RegionOffer(region="none")
     order = [one.region for one in ranked([none, full, low, c, a, b], nodes=3)]
     assert order == ["b", "c", "a", "low", "full", "none"]
@@ -130,10 +130,10 @@ def test_the_order_of_regions_is_the_stated_one() -> None:
 def test_regions_that_the_ten_best_leave_out() -> None:
     """They are as low as the tenth where that is low; otherwise nothing is known of them."""
     ten = {f"r{number}": 3 + number for number in range(10)}
-    assert full_scores(ten, [*ten, "other"]) == {**ten, "other": 3}
+    assert fill_missing_scores(ten, [*ten, "other"]) == {**ten, "other": 3}
     better = {name: score + 1 for name, score in ten.items()}
-    assert full_scores(better, [*ten, "other"]) == better
-    assert full_scores({"r1": 1}, ["r1", "r2"]) == {"r1": 1}
+    assert fill_missing_scores(better, [*ten, "other"]) == better
+    assert fill_missing_scores({"r1": 1}, ["r1", "r2"]) == {"r1": 1}
 
 
 PRICES = st.none() | st.decimals("0.001", "1", places=3)
@@ -147,7 +147,7 @@ POOLS = st.lists(
         on_demand_usd_per_hour=PRICES,
         interruption=st.none() | st.integers(0, 4),
         score=st.none() | st.integers(1, 10),
-        room=st.none() | st.integers(0, 9),
+        quota_headroom=st.none() | st.integers(0, 9),
     )
 )
 
@@ -156,7 +156,7 @@ POOLS = st.lists(
 @given(pools=POOLS)
 def test_sorting_loses_nothing_and_puts_the_unknown_last(by: str, pools: list[PoolOffer]) -> None:
     """By every key: best first."""
-    shown = in_order(pools, by)
+    shown = sort_pools(pools, by)
     assert sorted(map(repr, shown)) == sorted(map(repr, pools))
     values = [SORTS[by](one) for one in shown]
     known = [value for value in values if value is not None]
@@ -167,4 +167,4 @@ def test_sorting_loses_nothing_and_puts_the_unknown_last(by: str, pools: list[Po
 def test_regions_that_are_equal_stay_ranked() -> None:
     first, second = RegionOffer(region="z", score=7), RegionOffer(region="a", score=7)
     better = RegionOffer(region="m", score=8)
-    assert regions_in_order([first, second, better], "score") == (better, first, second)
+    assert sort_regions([first, second, better], "score") == (better, first, second)

@@ -14,7 +14,7 @@ from bacalhau_spot.core.partitions import (
     partition_in,
     partition_of,
 )
-from bacalhau_spot.core.verdict import judge
+from bacalhau_spot.core.verdict import classify
 
 BOTOCORE = {
     row["id"]: row
@@ -66,9 +66,9 @@ def test_a_region_of_another_partition_is_no_mistyped_one() -> None:
 
 def test_consoles_have_the_partitions_address() -> None:
     """Hints led to a console in which the account does not exist."""
-    assert "https://cn-north-1.console.amazonaws.cn/" in judge("VcpuLimitExceeded").advice("cn-north-1")
-    assert "https://us-gov-west-1.console.amazonaws-us-gov.com/" in judge("VcpuLimitExceeded").advice(
+    assert "https://cn-north-1.console.amazonaws.cn/" in classify("VcpuLimitExceeded").hint_for("cn-north-1")
+    assert "https://us-gov-west-1.console.amazonaws-us-gov.com/" in classify("VcpuLimitExceeded").hint_for(
         "us-gov-west-1"
     )
     root = checkup.credentials(Identity("1", "arn:aws-cn:iam::1:root"), origin="env")
-    assert "https://console.amazonaws.cn/iam" in root.fix
+    assert "https://console.amazonaws.cn/iam" in root.hint

@@ -11,7 +11,14 @@ import pytest
 from bacalhau_spot import config
 from bacalhau_spot.core import policy
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, Secrets
-from bacalhau_spot.core.permissions import COMMANDS, FREE, TABLE, WIDER, Bound, When
+from bacalhau_spot.core.permissions import (
+    COMMANDS,
+    OPT_IN_COMMANDS,
+    PERMISSIONS,
+    UNRESTRICTED,
+    Condition,
+    ResourceScope,
+)
 from bacalhau_spot.sandbox.iam.language import Answer, Ask, Context, judge
 from support.calls_in_code import calls_in_code
 
@@ -28,18 +35,18 @@ def allowed(*commands: str, **changes: Any) -> set[str]:
 
 def test_the_table_is_what_the_code_calls() -> None:
     """Every call of the code asks for actions of the table, and every action is asked for by a call of the code."""
-    in_table = {call for row in TABLE for call in row.asked_by}
+    in_table = {call for row in PERMISSIONS for call in row.api_calls}
     in_code = calls_in_code()
-    assert in_code - in_table - FREE == set()
+    assert in_code - in_table - UNRESTRICTED == set()
     assert in_table - in_code == set()
 
 
 def test_no_row_is_there_twice() -> None:
-    keys = [(row.action, row.by, row.when, row.bounds) for row in TABLE]
+    keys = [(row.action, row.commands, row.conditions, row.scopes) for row in PERMISSIONS]
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("commands", [(one,) for one in (*COMMANDS, *WIDER)] + [COMMANDS])
+@pytest.mark.parametrize("commands", [(one,) for one in (*COMMANDS, *OPT_IN_COMMANDS)] + [COMMANDS])
 def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str, ...]) -> None:
     """AWS: IAM User Guide, "IAM and AWS STS quotas": 6,144 characters without white space. Names as long as they may be."""
     long = Naming(tag_key="k" * 127, tag_value="v" * 256, creator="c" * 256, resource_prefix="p" * 32)
@@ -59,7 +66,7 @@ def test_no_action_has_a_wildcard_and_what_changes_something_is_bound() -> None:
         bacalhau=replace(DEFAULTS.bacalhau, secrets=Secrets.SSM),
         regions=(RegionSpec("us-east-1", vpc_id="vpc-1"), RegionSpec("us-west-2")),
     )
-    looking = {row.action for row in TABLE if Bound.ANY in row.bounds}
+    looking = {row.action for row in PERMISSIONS if ResourceScope.ANY in row.scopes}
     assert all(
         action.split(":")[1].startswith(("Describe", "Get", "List", "Simulate", "Decode"))
         for action in looking
@@ -96,7 +103,7 @@ def test_adopting_is_allowed_only_by_name() -> None:
 
 
 def test_every_circumstance_is_used() -> None:
-    assert {when for row in TABLE for when in row.when} == set(When)
+    assert {when for row in PERMISSIONS for when in row.conditions} == set(Condition)
 
 
 GIVEN = RegionSpec("us-east-1", vpc_id="vpc-0123456789abcdef0")
@@ -155,7 +162,7 @@ def test_what_is_asked_of_the_simulator_is_what_aws_takes() -> None:
     )
     named = {"account": "111111111111", "partition": "aws"}
     documents = policy.documents(everything, commands=COMMANDS, **named)
-    asked = policy.questions(everything, commands=COMMANDS, **named)
+    asked = policy.simulation_queries(everything, commands=COMMANDS, **named)
     assert {action for one in asked for action in one.actions} == set(policy.actions_of(documents))
     for one in asked:
         assert one.resource == "*" or (one.resource.startswith("arn:aws:") and "*" not in one.resource)

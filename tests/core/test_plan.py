@@ -21,7 +21,14 @@ from bacalhau_spot.core.model import (
     Spread,
     State,
 )
-from bacalhau_spot.core.plan import demand, market_problems, offers_from, plan, shares, spread_over
+from bacalhau_spot.core.plan import (
+    market_problems,
+    node_demand,
+    nodes_by_region,
+    offers_from,
+    plan,
+    spread_over,
+)
 
 BORN = datetime(2026, 11, 23, tzinfo=UTC)
 NAMES = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")
@@ -54,8 +61,8 @@ def market(region: str, price: str | None = "0.0125") -> Market:
 
 def test_shares_give_each_region_its_number_and_the_rest_evenly() -> None:
     """A fixed number is kept; the others share what is left, the first ones one more."""
-    assert shares(spec(12)) == dict.fromkeys(NAMES, 3)
-    assert shares(spec(12, fixed={"us-west-2": 5})) == {
+    assert nodes_by_region(spec(12)) == dict.fromkeys(NAMES, 3)
+    assert nodes_by_region(spec(12, fixed={"us-west-2": 5})) == {
         "us-east-1": 3,
         "us-west-2": 5,
         "eu-west-1": 2,
@@ -65,7 +72,7 @@ def test_shares_give_each_region_its_number_and_the_rest_evenly() -> None:
 
 def test_fixed_numbers_above_the_total_leave_the_others_without() -> None:
     """No share is ever negative."""
-    assert shares(spec(3, fixed={"us-west-2": 5}))["us-east-1"] == 0
+    assert nodes_by_region(spec(3, fixed={"us-west-2": 5}))["us-east-1"] == 0
 
 
 @given(
@@ -115,18 +122,18 @@ def carried_out(wants_launch: dict[str, int], world: list[Instance], gone: set[s
 @given(specs, worlds)
 def test_the_plan_of_a_reached_state_is_empty(wish: ClusterSpec, world: list[Instance]) -> None:
     """Carrying a plan out reaches what was wanted, and then there is nothing left to do."""
-    wants = demand(wish, world)
+    wants = node_demand(wish, world)
     after = carried_out(dict(wants.launch), world, {one.id for one in wants.removable})
-    again = demand(wish, after)
+    again = node_demand(wish, after)
     assert plan(wish, again, {}, allow_removal=True).empty
     alive = sum(1 for one in after if one.alive)
-    assert alive == sum(shares(wish).values())
+    assert alive == sum(nodes_by_region(wish).values())
 
 
 @given(specs, worlds)
 def test_nothing_is_removed_unless_allowed(wish: ClusterSpec, world: list[Instance]) -> None:
     """What is too many is shown either way, and ended only on request; it is never one that has ended already."""
-    wants = demand(wish, world)
+    wants = node_demand(wish, world)
     shown = plan(wish, wants, {})
     assert shown.remove == ()
     # B6: what is said adds up.
@@ -142,15 +149,15 @@ def test_a_plan_never_launches_and_counts_too_many_at_once_when_nodes_may_move(
 ) -> None:
     """With failover a node that lives in another region than planned is not missing."""
     if wish.spread is Spread.FAILOVER:
-        wants = demand(wish, world)
+        wants = node_demand(wish, world)
         assert not (wants.launch and wants.surplus)
 
 
 def test_nodes_that_moved_are_not_missing_unless_strict() -> None:
     """Twelve nodes in three of four regions are twelve nodes; with `spread: strict` the fourth still lacks its three."""
     world = [instance(number, NAMES[number % 3]) for number in range(12)]
-    assert demand(spec(), world).launch == {}
-    strict = demand(spec(spread=Spread.STRICT), world)
+    assert node_demand(spec(), world).launch == {}
+    strict = node_demand(spec(spread=Spread.STRICT), world)
     assert strict.launch == {"ap-south-1": 3}
     assert strict.surplus == 3
 
@@ -158,13 +165,13 @@ def test_nodes_that_moved_are_not_missing_unless_strict() -> None:
 def test_the_newest_go_first_and_whole_regions_that_are_no_longer_named() -> None:
     """The oldest node of a region has most work to lose."""
     world = [instance(1, "us-east-1", day=1), instance(2, "us-east-1", day=9), instance(3, "eu-north-1")]
-    wants = demand(spec(fixed={"us-east-1": 1}, nodes=1), world)
+    wants = node_demand(spec(fixed={"us-east-1": 1}, nodes=1), world)
     assert [one.id for one in wants.removable] == ["i-0003", "i-0002"]
 
 
 def test_the_price_is_the_sum_of_the_launches() -> None:
     """From the cheapest to the dearest pool, times the nodes; unknown while any price is."""
-    wants = demand(spec(4), [])
+    wants = node_demand(spec(4), [])
     priced = plan(spec(4), wants, {name: market(name) for name in NAMES})
     assert priced.usd_per_hour == (Decimal("0.05"), Decimal("0.05"))
     unpriced = plan(spec(4), wants, {name: market(name, None) for name in NAMES})
@@ -181,7 +188,7 @@ def test_a_limit_below_every_price_is_said_beforehand() -> None:
         instance_types=("t3.medium",),
         max_price_usd_per_hour=Decimal("0.001"),
     )
-    shown = plan(limited, demand(limited, []), {"us-east-1": market("us-east-1")})
+    shown = plan(limited, node_demand(limited, []), {"us-east-1": market("us-east-1")})
     assert shown.warnings == (
         "every pool in us-east-1 costs more than max_price_usd_per_hour (0.001); AWS will refuse them",
     )

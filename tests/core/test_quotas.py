@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from bacalhau_spot.core.quotas import BY_CODE, STANDARD, TABLE, Headroom, quota_of, quotas_of, used_vcpus
+from bacalhau_spot.core.quotas import (
+    BY_CODE,
+    SPOT_QUOTAS,
+    STANDARD,
+    Headroom,
+    quota_of,
+    quotas_of,
+    used_vcpus,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,9 +45,9 @@ def test_a_type_without_a_known_quota_has_none(type_name: str) -> None:
 
 def test_codes_and_families_stand_once() -> None:
     """No family is counted twice."""
-    families = [family for quota in TABLE for family in quota.families]
+    families = [family for quota in SPOT_QUOTAS for family in quota.families]
     assert len(set(families)) == len(families)
-    assert len(BY_CODE) == len(TABLE)
+    assert len(BY_CODE) == len(SPOT_QUOTAS)
 
 
 def test_the_quotas_of_several_types_are_each_named_once() -> None:
@@ -54,5 +62,5 @@ def test_headroom_is_counted_in_vcpus_of_the_quota() -> None:
     used = used_vcpus({"t3.medium": 3, "m6a.xlarge": 2, "g4dn.xlarge": 9}, {"t3.medium": 2, "m6a.xlarge": 4})
     assert used == {"L-34B43A08": 14, "L-3819A6DF": 9}
     room = Headroom(STANDARD, vcpus=32, used=14)
-    assert (room.free, room.nodes(2), room.nodes(4)) == (18, 9, 4)
+    assert (room.vcpus_free, room.nodes(2), room.nodes(4)) == (18, 9, 4)
     assert Headroom(STANDARD, vcpus=8, used=14).nodes(2) == 0

@@ -23,14 +23,14 @@ from bacalhau_spot.core.model import (
 )
 from bacalhau_spot.core.plan import RegionPlan
 from bacalhau_spot.core.stake import (
-    Stake,
-    held_by,
-    most_per_pool,
-    next_part,
-    rooms,
+    PoolExposure,
+    headroom,
+    max_per_pool,
+    next_batch,
+    nodes_per_pool,
+    pool_exposure,
     share_problems,
     share_warnings,
-    stake,
 )
 
 POOLS = [Pool(name, zone) for name in ("t3.medium", "m6a.large") for zone in ("ra", "rb", "rc")]
@@ -57,9 +57,9 @@ def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
     count: int, held: dict[Pool, int], most: int, data: st.DataObject
 ) -> None:
     """Each part goes into its pools as AWS likes, and in the end all are launched that there was room for."""
-    free = rooms(POOLS, held, most)
+    free = headroom(POOLS, held, most)
     now, left = dict(held), count
-    while (part := next_part(left, rooms(POOLS, now, most))) is not None:
+    while (part := next_batch(left, headroom(POOLS, now, most))) is not None:
         assert 0 < part.count <= left
         assert list(part.pools) == sorted(part.pools, key=lambda pool: (pool.zone, pool.type))
         for _ in range(part.count):
@@ -73,22 +73,22 @@ def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
 @given(st.integers(1, 40), HELD, st.integers(1, 9))
 def test_a_part_is_over_every_pool_that_could_take_it(count: int, held: dict[Pool, int], most: int) -> None:
     """AWS keeps as much choice as the limit leaves; what is there decides, so asking again is the same part."""
-    free = rooms(POOLS, held, most)
-    part = next_part(count, free)
+    free = headroom(POOLS, held, most)
+    part = next_batch(count, free)
     if part is None:
         assert max(free.values()) == 0
         return
     assert set(part.pools) == {pool for pool in POOLS if free[pool] >= part.count}
     assert part.count == min(count, max(free.values()))
-    assert next_part(count, dict(reversed(free.items()))) == part
+    assert next_batch(count, dict(reversed(free.items()))) == part
 
 
 def test_the_share_is_of_all_nodes_and_rounded_down() -> None:
     """A region's own numbers, when all have one, are the nodes."""
-    assert most_per_pool(SPEC) == 2
-    assert most_per_pool(replace(SPEC, max_share_per_pool=None)) is None
+    assert max_per_pool(SPEC) == 2
+    assert max_per_pool(replace(SPEC, max_share_per_pool=None)) is None
     own = (RegionSpec("r", nodes=12), RegionSpec("s", nodes=8))
-    assert most_per_pool(replace(SPEC, regions=own)) == 5
+    assert max_per_pool(replace(SPEC, regions=own)) == 5
 
 
 def test_what_cannot_be_is_refused_in_words() -> None:
@@ -120,12 +120,12 @@ def test_the_stake_is_what_one_pool_may_come_to_hold() -> None:
     offers = market("r", 3).offers
     regions = [RegionPlan("r", 5, 1, 4, offers), RegionPlan("s", 5, 5, 0, market("s", 6).offers)]
     held = {Pool("t3.medium", "ra"): 1, Pool("t3.medium", "sa"): 3, Pool("t3.medium", "sb"): 2}
-    assert stake(regions, held, limit=None) == Stake(pools=5, at_most=5)
-    assert stake(regions, held, limit=2) == Stake(pools=5, at_most=3, limit=2)
-    assert stake([], {}, limit=None) == Stake(pools=0, at_most=0)
+    assert pool_exposure(regions, held, limit=None) == PoolExposure(pools=5, max_nodes=5)
+    assert pool_exposure(regions, held, limit=2) == PoolExposure(pools=5, max_nodes=3, limit=2)
+    assert pool_exposure([], {}, limit=None) == PoolExposure(pools=0, max_nodes=0)
 
 
 def test_only_spot_nodes_that_are_there_are_held() -> None:
     node = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))
     gone, own = replace(node, state=State.TERMINATED), replace(node, lifecycle="on-demand")
-    assert held_by([node, node, gone, own]) == {Pool("t3.medium", "ra"): 2}
+    assert nodes_per_pool([node, node, gone, own]) == {Pool("t3.medium", "ra"): 2}

@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.backoff import CAP_S, Bucket, backoff_s
-from bacalhau_spot.core.lifecycle import FINAL, MOVES, Phase, move, phase_of
+from bacalhau_spot.core.lifecycle import FINAL, TRANSITIONS, Phase, next_phase, phase_of
 from bacalhau_spot.core.model import Instance, Naming, Resource, Secret, State
 from bacalhau_spot.core.tags import (
     MAX_KEY,
     MAX_TAGS,
     group_name,
-    ours,
-    problems,
+    has_tag,
     slug,
+    tag_problems,
     tags_for,
     template_name,
 )
-from bacalhau_spot.core.teardown import TABLE as KINDS
-from bacalhau_spot.core.teardown import Kind, before, ready
-from bacalhau_spot.core.verdict import judge, worst
+from bacalhau_spot.core.teardown import KIND_SPECS as KINDS
+from bacalhau_spot.core.teardown import ResourceKind, deletable, prerequisites
+from bacalhau_spot.core.verdict import classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
 
@@ -40,30 +40,30 @@ from bacalhau_spot.errors import ExitCode
 )
 def test_of_several_errors_the_worst_fault_is_told(codes: list[str], told: str) -> None:
     """It is a capacity problem only if all of them are."""
-    assert worst(codes) == told
-    assert worst(reversed(codes)) == told
+    assert most_severe(codes) == told
+    assert most_severe(reversed(codes)) == told
 
 
 def test_credentials_and_permission_have_their_own_exit_code() -> None:
     """Scripts tell them apart from everything that may be repeated."""
-    assert judge("ExpiredToken").exit_code is ExitCode.DENIED
-    assert judge("UnauthorizedOperation").exit_code is ExitCode.DENIED
-    assert judge("OptInRequired").exit_code is ExitCode.USAGE
-    assert judge("InsufficientInstanceCapacity").exit_code is ExitCode.FAILED
+    assert classify("ExpiredToken").exit_code is ExitCode.DENIED
+    assert classify("UnauthorizedOperation").exit_code is ExitCode.DENIED
+    assert classify("OptInRequired").exit_code is ExitCode.USAGE
+    assert classify("InsufficientInstanceCapacity").exit_code is ExitCode.FAILED
 
 
 def test_final_phases_are_never_left() -> None:
     """A read that lags and shows an older state changes nothing."""
     for phase in FINAL:
         for seen in Phase:
-            assert move(phase, seen) is phase
-    assert move(Phase.RUNNING, Phase.STARTING) is Phase.RUNNING
-    assert {Phase.ENDED, Phase.LOST} == FINAL
+            assert next_phase(phase, seen) is phase
+    assert next_phase(Phase.RUNNING, Phase.STARTING) is Phase.RUNNING
+    assert {Phase.TERMINATED, Phase.LOST} == FINAL
 
 
 def test_every_phase_can_come_to_an_end() -> None:
     """From each phase a final one is in reach."""
-    for phase, moves in MOVES.items():
+    for phase, moves in TRANSITIONS.items():
         assert phase in FINAL or moves & FINAL
 
 
@@ -73,8 +73,8 @@ def test_every_phase_can_come_to_an_end() -> None:
         (State.PENDING, None, None, Phase.STARTING),
         (State.RUNNING, None, None, Phase.STARTING),
         (State.RUNNING, "10.0.0.1", None, Phase.RUNNING),
-        (State.SHUTTING_DOWN, None, None, Phase.ENDING),
-        (State.TERMINATED, None, "Client.UserInitiatedShutdown", Phase.ENDED),
+        (State.SHUTTING_DOWN, None, None, Phase.TERMINATING),
+        (State.TERMINATED, None, "Client.UserInitiatedShutdown", Phase.TERMINATED),
         (State.TERMINATED, None, "Server.SpotInstanceTermination", Phase.LOST),
     ],
 )
@@ -90,44 +90,44 @@ def test_a_phase_is_derived_from_what_aws_shows(
         state=state,
         launched_at=datetime(2026, 1, 1, tzinfo=UTC),
         private_ip=address,
-        why_ended=why,
+        termination_reason=why,
     )
     assert phase_of(instance) is phase
 
 
 def test_the_deletion_graph_has_every_kind_once_and_no_cycle() -> None:
     """`before` would not end if it had one."""
-    assert sorted(row.kind for row in KINDS) == sorted(Kind)
-    for kind in Kind:
-        assert kind not in before(kind)
+    assert sorted(row.kind for row in KINDS) == sorted(ResourceKind)
+    for kind in ResourceKind:
+        assert kind not in prerequisites(kind)
 
 
-@given(st.sets(st.sampled_from(list(Kind)), min_size=1))
-def test_something_is_always_ready_and_never_too_early(kinds: set[Kind]) -> None:
+@given(st.sets(st.sampled_from(list(ResourceKind)), min_size=1))
+def test_something_is_always_ready_and_never_too_early(kinds: set[ResourceKind]) -> None:
     """Whatever is left, a teardown can go on; and nothing is deleted before what must be gone first."""
     left = [Resource(kind=kind, id=f"{kind}-1", region="r") for kind in kinds]
-    now = ready(left, watched=kinds)
+    now = deletable(left, scanned=kinds)
     assert now
     for resource in now:
-        assert not before(Kind(resource.kind)) & kinds
+        assert not prerequisites(ResourceKind(resource.kind)) & kinds
 
 
 def test_what_dies_with_its_owner_is_given_the_time_to() -> None:
     """Hundreds of volumes vanish with their instances; only one that a later look still shows is deleted."""
-    volume = Resource(kind=Kind.VOLUME, id="vol-1", region="r", state="available")
-    assert ready([volume], watched=()) == ()
-    assert ready([volume], watched={Kind.VOLUME}) == (volume,)
-    held = Resource(kind=Kind.INTERFACE, id="eni-1", region="r", state="in-use")
-    assert ready([held], watched={Kind.INTERFACE}) == ()
+    volume = Resource(kind=ResourceKind.VOLUME, id="vol-1", region="r", state="available")
+    assert deletable([volume], scanned=()) == ()
+    assert deletable([volume], scanned={ResourceKind.VOLUME}) == (volume,)
+    held = Resource(kind=ResourceKind.INTERFACE, id="eni-1", region="r", state="in-use")
+    assert deletable([held], scanned={ResourceKind.INTERFACE}) == ()
 
 
 def test_what_is_ending_is_not_asked_to_end_again() -> None:
     """It still holds back what must come after it."""
     left = [
-        Resource(kind=Kind.INSTANCE, id="i-1", region="r", state="shutting-down"),
-        Resource(kind=Kind.VPC, id="vpc-1", region="r"),
+        Resource(kind=ResourceKind.INSTANCE, id="i-1", region="r", state="shutting-down"),
+        Resource(kind=ResourceKind.VPC, id="vpc-1", region="r"),
     ]
-    assert ready(left, watched=set(Kind)) == ()
+    assert deletable(left, scanned=set(ResourceKind)) == ()
 
 
 def test_tags_name_the_cluster_the_creator_and_the_thing() -> None:
@@ -143,9 +143,9 @@ def test_tags_name_the_cluster_the_creator_and_the_thing() -> None:
 
 def test_ours_is_exact() -> None:
     """Values that differ by case are somebody else's."""
-    assert ours({"k": "v"}, key="k", value="v")
-    assert not ours({"k": "V"}, key="k", value="v")
-    assert not ours({}, key="k", value="v")
+    assert has_tag({"k": "v"}, key="k", value="v")
+    assert not has_tag({"k": "V"}, key="k", value="v")
+    assert not has_tag({}, key="k", value="v")
 
 
 @pytest.mark.parametrize(
@@ -168,12 +168,12 @@ def test_ours_is_exact() -> None:
 )
 def test_what_aws_would_refuse_in_a_tag_is_told_beforehand(naming: Naming, field: str) -> None:
     """Lengths, characters, `aws:`, fifty at most (EC2 user guide, "Tag restrictions")."""
-    assert [problem.field for problem in problems(naming)] == [field]
+    assert [problem.field for problem in tag_problems(naming)] == [field]
 
 
 def test_the_defaults_have_no_problem() -> None:
     """A newcomer's names are fine as they are."""
-    assert problems(Naming()) == ()
+    assert tag_problems(Naming()) == ()
 
 
 @given(st.text(min_size=1, max_size=256), st.text(min_size=1, max_size=127))

@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import UnknownServiceError
 
 import bacalhau_spot
-from bacalhau_spot.cloud.cleaning.blockers import _ENTITIES, _FREEING, _SERVICES, _USAGES
-from bacalhau_spot.cloud.cleaning.questions import QUESTIONS
-from bacalhau_spot.core.verdict import FAMILIES, NUANCES, TABLE, judge
+from bacalhau_spot.cloud.cleaning.blockers import _ENTITIES, _FIX_COMMANDS, _SERVICES, _USAGES
+from bacalhau_spot.cloud.cleaning.questions import DEPENDENCY_QUERIES
+from bacalhau_spot.core.verdict import CATALOG, FAMILIES, MESSAGE_RULES, classify
 from support import aws_cli
 
 SOURCE = Path(bacalhau_spot.__file__).parent
@@ -33,7 +33,10 @@ def commands_in(text: str) -> Iterator[str]:
 def texts_of_the_code() -> Iterator[str]:
     """Every string that is not the documentation of something; what is formatted has X in its blanks."""
     for path in sorted(SOURCE.rglob("*.py")):
-        if path.relative_to(SOURCE).parts[0] in {"sandbox", "instance"} or path.parent.name == "verdicts":
+        if (
+            path.relative_to(SOURCE).parts[0] in {"sandbox", "instance"}
+            or path.parent.name == "error_catalog"
+        ):
             continue  # nobody is told what is in the one; the hints of the other are looked at filled in
         tree = ast.parse(path.read_text(encoding="utf-8"))
         spoken = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
@@ -57,16 +60,16 @@ def of_the_code() -> set[str]:
 
 
 def of_the_hints() -> set[str]:
-    verdicts = {*TABLE.values(), *(one.verdict for one in (*FAMILIES, *NUANCES)), judge("")}
-    texts = {one.advice("eu-west-1", profile="work", action="ec2:CreateVpc") for one in verdicts}
+    verdicts = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
+    texts = {one.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc") for one in verdicts}
     return {command for text in texts for command in commands_in(text)}
 
 
 def of_the_blockers() -> set[str]:
     free = {
-        *(question.free for questions in QUESTIONS.values() for question in questions),
+        *(question.fix_command for questions in DEPENDENCY_QUERIES.values() for question in questions),
         *(command for _, command in _SERVICES),
-        *(f"ec2 {command}" for command in _FREEING.values()),
+        *(f"ec2 {command}" for command in _FIX_COMMANDS.values()),
         *(f"iam {take.format(who=who, name='X', arn='X')}" for _, take in _USAGES for _, who, _ in _ENTITIES
           if not (who == "group" and "boundary" in take)),  # a group has no boundary
         *(f"ec2 revoke-security-group-{way} --group-id X" for way in ("ingress", "egress")),

@@ -13,7 +13,7 @@ from bacalhau_spot.cli import app as tree
 from bacalhau_spot.config import published
 from bacalhau_spot.core import health, reasons
 from bacalhau_spot.core.permissions import COMMANDS as NEED_RIGHTS
-from bacalhau_spot.core.verdict import FAMILIES, NUANCES, TABLE, judge
+from bacalhau_spot.core.verdict import CATALOG, FAMILIES, MESSAGE_RULES, classify
 from core.test_told_commands import SOURCE, texts_of_the_code
 
 # In backquotes up to their end; without, to the end of a text that begins so.
@@ -29,10 +29,10 @@ def commands_in(text: str) -> Iterator[str]:
 
 def texts() -> Iterator[str]:
     yield from texts_of_the_code()
-    for verdict in {*TABLE.values(), *(one.verdict for one in (*FAMILIES, *NUANCES)), judge("")}:
-        yield verdict.advice("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
-    yield from (row.hint.format(**_NAMED) for row in health.TABLE)
-    yield from (one.hint for one in (*reasons.REFUSED, *reasons.FAILED))
+    for verdict in {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
+        yield verdict.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
+    yield from (row.hint.format(**_NAMED) for row in health.RULES)
+    yield from (one.hint for one in (*reasons.JOIN_FAILURES, *reasons.FAILED))
 
 
 def of_the_docs() -> Iterator[str]:
@@ -67,7 +67,7 @@ COMMANDS = sorted(spoken() - {"bacalhau-spot"})
 def test_the_program_knows_it(command: str) -> None:
     """The verb, each option, and the number of words."""
     words = shlex.split(command)[1:]
-    tree.build(words).parse_args(words, exit_on_error=False, print_error=False)
+    tree.build_app(words).parse_args(words, exit_on_error=False, print_error=False)
 
 
 def test_they_are_found() -> None:
@@ -89,4 +89,4 @@ def test_the_keys_that_it_is_told_to_set_are_keys_of_the_configuration() -> None
 def test_what_the_program_does_not_know_is_noticed(command: str) -> None:
     words = shlex.split(command)[1:]
     with pytest.raises(CycloptsError):
-        tree.build(words).parse_args(words, exit_on_error=False, print_error=False)
+        tree.build_app(words).parse_args(words, exit_on_error=False, print_error=False)

@@ -7,27 +7,27 @@ import re
 import pytest
 
 from bacalhau_spot.core.verdict import (
+    CATALOG,
     FAMILIES,
-    NUANCES,
-    TABLE,
-    Action,
-    Fault,
-    Verdict,
+    MESSAGE_RULES,
+    Category,
+    ErrorInfo,
+    Recovery,
+    classify,
     denied_action,
-    judge,
 )
 
-ALL = {*TABLE.values(), *(one.verdict for one in FAMILIES), *(one.verdict for one in NUANCES), judge("")}
+ALL = {*CATALOG.values(), *(one.info for one in FAMILIES), *(one.info for one in MESSAGE_RULES), classify("")}
 WHO = "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ec2:CreateVpc"
 
 
 def test_every_row_says_what_to_do() -> None:
     """No sentence ends in a full stop, whatever is the user's to solve has a hint, and nothing is left to be filled in."""
     for verdict in ALL:
-        told = verdict.told("eu-west-1")
+        told = verdict.message("eu-west-1")
         assert told and not told.endswith("."), verdict
-        assert verdict.hint or verdict.action is Action.DONE, verdict
-        assert not re.search(r"\{(region|action|profile|quota)\}", told + verdict.advice("eu-west-1"))
+        assert verdict.hint or verdict.recovery is Recovery.DONE, verdict
+        assert not re.search(r"\{(region|action|profile|quota)\}", told + verdict.hint_for("eu-west-1"))
 
 
 def test_a_name_is_one_place_in_the_documentation() -> None:
@@ -39,35 +39,35 @@ def test_a_name_is_one_place_in_the_documentation() -> None:
 
 def test_a_nuance_changes_what_is_read_and_not_what_is_done() -> None:
     """The engine judges by the code alone."""
-    for one in NUANCES:
+    for one in MESSAGE_RULES:
         for code in one.codes:
-            assert one.verdict.action is judge(code).action, code
+            assert one.info.recovery is classify(code).recovery, code
 
 
 @pytest.mark.parametrize(
     ("code", "fault"),
     [
-        ("InvalidSubnetID.NotFound", Fault.LAG),
-        ("InvalidLaunchTemplateName.NotFoundException", Fault.LAG),
-        ("SomethingNewLimitExceeded", Fault.QUOTA),
-        ("InsufficientSomethingNewCapacity", Fault.CAPACITY),
-        ("InvalidSomethingNew.Duplicate", Fault.EXISTS),
-        ("SomethingAlreadyExistsException", Fault.EXISTS),
-        ("InvalidSomethingNew.InUse", Fault.BUSY),
-        ("InvalidSomethingNew", Fault.CONFIG),
-        ("Client.RequestLimitExceeded", Fault.THROTTLED),
-        ("Server.InternalError", Fault.AWS),
+        ("InvalidSubnetID.NotFound", Category.LAG),
+        ("InvalidLaunchTemplateName.NotFoundException", Category.LAG),
+        ("SomethingNewLimitExceeded", Category.QUOTA),
+        ("InsufficientSomethingNewCapacity", Category.CAPACITY),
+        ("InvalidSomethingNew.Duplicate", Category.EXISTS),
+        ("SomethingAlreadyExistsException", Category.EXISTS),
+        ("InvalidSomethingNew.InUse", Category.BUSY),
+        ("InvalidSomethingNew", Category.CONFIG),
+        ("Client.RequestLimitExceeded", Category.THROTTLED),
+        ("Server.InternalError", Category.AWS),
     ],
 )
-def test_families_and_sides(code: str, fault: Fault) -> None:
+def test_families_and_sides(code: str, fault: Category) -> None:
     """AWS makes new codes by old patterns."""
-    assert judge(code).fault is fault
+    assert classify(code).category is fault
 
 
 def test_an_unknown_code_is_not_repeated() -> None:
     """It is shown as AWS says it."""
-    assert judge("Whatever").fault is Fault.UNKNOWN
-    assert judge("Whatever").action is Action.STOP_REGION
+    assert classify("Whatever").category is Category.UNKNOWN
+    assert classify("Whatever").recovery is Recovery.STOP_REGION
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_an_unknown_code_is_not_repeated() -> None:
 )
 def test_one_code_several_meanings(code: str, message: str, name: str) -> None:
     """AWS's words tell them apart."""
-    assert judge(code, message).name == name
+    assert classify(code, message).name == name
 
 
 def test_the_action_that_was_refused() -> None:
@@ -116,15 +116,15 @@ def test_the_action_that_was_refused() -> None:
 
 def test_a_hint_is_filled_in() -> None:
     """With the profile in use, the action that was refused, the quota that counts."""
-    assert "`aws sso login --profile work`" in judge("ExpiredToken").advice("r", profile="work")
-    assert "`aws sso login`" in judge("ExpiredToken").advice("r")
-    assert "ask your administrator to allow ec2:CreateVpc " in judge("AccessDenied").advice(
+    assert "`aws sso login --profile work`" in classify("ExpiredToken").hint_for("r", profile="work")
+    assert "`aws sso login`" in classify("ExpiredToken").hint_for("r")
+    assert "ask your administrator to allow ec2:CreateVpc " in classify("AccessDenied").hint_for(
         "r", action="ec2:CreateVpc"
     )
-    assert "/quotas/L-3819A6DF" in judge("MaxSpotInstanceCountExceeded").advice("r", quota="L-3819A6DF")
+    assert "/quotas/L-3819A6DF" in classify("MaxSpotInstanceCountExceeded").hint_for("r", quota="L-3819A6DF")
 
 
 def test_verdicts_are_values() -> None:
     """Two that say the same are the same: errors are grouped by them."""
-    assert judge("ExpiredToken") == judge("RequestExpired")
-    assert isinstance(judge("ExpiredToken"), Verdict)
+    assert classify("ExpiredToken") == classify("RequestExpired")
+    assert isinstance(classify("ExpiredToken"), ErrorInfo)

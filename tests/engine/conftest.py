@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.cloud.session import AwsConnection
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.sandbox import sandbox, sandbox_server
 
@@ -19,7 +19,7 @@ __all__ = ["cloud", "sandbox", "sandbox_server"]
 def cloud(sandbox_server: Any) -> Iterator[Aws]:
     """The way to the sandbox: made once, because making clients is most of the time that these tests take."""
     made = Aws(
-        Access(
+        AwsConnection(
             endpoint_url=sandbox_server.url, access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET_ACCESS_KEY
         )
     )

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.core.receipt import Fate, TeardownReceipt
-from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.core.receipt import DeletionResult, DeletionStatus
+from bacalhau_spot.engine.calls import AwsCalls
 from bacalhau_spot.engine.nuke import nuke_resources
-from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import Search
+from bacalhau_spot.engine.place import DeletionOptions
+from bacalhau_spot.engine.sights import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support import aws_cli, crowd
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 from support.engine_clock import EngineClock
 from support.hooks import REGION
-from support.sandbox_worlds import ACCOUNT, World, clear, late, world
-from support.survey import survey
+from support.sandbox_worlds import ACCOUNT, RandomSandboxAccount, clear, late, random_sandbox_account
+from support.survey import account_snapshot
 
 
 @contextlib.contextmanager
@@ -50,9 +50,9 @@ def births(cloud: Aws, sandbox: Any, moments: list[int], *, where: str = REGION)
 
 
 def nuked(
-    cloud: Aws, sandbox: Any, made: World, *, lift: bool, regions: tuple[str, ...] = (REGION,)
-) -> TeardownReceipt:
-    calls = Calls(
+    cloud: Aws, sandbox: Any, made: RandomSandboxAccount, *, lift: bool, regions: tuple[str, ...] = (REGION,)
+) -> DeletionResult:
+    calls = AwsCalls(
         cloud,
         clock=EngineClock(sandbox.clock),
         emit=lambda _: None,
@@ -60,11 +60,13 @@ def nuked(
         jitter=lambda: 0.5,
         run_id="run",
     )
-    terms = Terms(lift_protection=lift)
-    return asyncio.run(nuke_resources(regions, True, calls=calls, search=Search(made.scope), terms=terms))
+    terms = DeletionOptions(disable_protection=lift)
+    return asyncio.run(
+        nuke_resources(regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
+    )
 
 
-def tagged(made: World, shown: dict[str, str]) -> set[str]:
+def tagged(made: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
     """Keys of what carries our tag."""
     found = set()
     for key, text in shown.items():
@@ -76,32 +78,32 @@ def tagged(made: World, shown: dict[str, str]) -> set[str]:
             for tag in (one if isinstance(one, list) else (one.get("Tags") or one.get("TagSet") or ()))
             if isinstance(tag, dict) and "Key" in tag and "Value" in tag
         }
-        if made.scope.takes(tags):
+        if made.scope.matches(tags):
             found.add(key)
     return found
 
 
-def why_left(receipt: TeardownReceipt) -> list[tuple[str, ...]]:
+def why_left(receipt: DeletionResult) -> list[tuple[str, ...]]:
     return [
         (
             one.resource.kind,
             one.resource.id,
-            one.fate,
+            one.status,
             one.problem.code if one.problem else "",
-            str(one.blockers),
+            str(one.dependencies),
         )
         for one in receipt.outcomes
-        if one.fate not in {Fate.DELETED, Fate.GONE, Fate.SKIPPED}
+        if one.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND, DeletionStatus.SKIPPED}
     ]
 
 
 @pytest.mark.parametrize("seed", range(24))
 def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
-    made = world(seed, sandbox)
+    made = random_sandbox_account(seed, sandbox)
     with births(cloud, sandbox, made.births):
         receipt = nuked(cloud, sandbox, made, lift=made.lift)
     clear(sandbox.settings)
-    after = survey(sandbox.client, [REGION])
+    after = account_snapshot(sandbox.client, [REGION])
 
     left = {one.id for one in receipt.remaining}
     changed = {key for key, row in made.full.items() if key not in made.ours and after.get(key) != row}
@@ -112,36 +114,45 @@ def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) ->
     for one in receipt.outcomes:
         if one.resource.id in left and one.resource.region == REGION:
             assert one.problem is not None, one
-            assert one.fate in {Fate.BLOCKED, Fate.FAILED}, one
+            assert one.status in {DeletionStatus.BLOCKED, DeletionStatus.FAILED}, one
 
     for _ in range(4):
         if receipt.exit_code is ExitCode.DONE:
             break
-        for command in dict.fromkeys(blocker.free for one in receipt.outcomes for blocker in one.blockers):
+        for command in dict.fromkeys(
+            blocker.fix_command for one in receipt.outcomes for blocker in one.dependencies
+        ):
             with contextlib.suppress(aws_cli.Gone):
                 aws_cli.run(command, sandbox.client) if command else None
         sandbox.clock.advance(300)
         receipt = nuked(cloud, sandbox, made, lift=True)
     assert why_left(receipt) == []
     assert receipt.exit_code is ExitCode.DONE
-    assert tagged(made, survey(sandbox.client, [REGION])) == set()
+    assert tagged(made, account_snapshot(sandbox.client, [REGION])) == set()
 
 
 def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
     """In a region that was clear when it was looked into, while another took its time: the last look is at all of them."""
     elsewhere = "us-west-1"
-    ours = Beasts(sandbox.client, REGION, crowd.OURS, "ours")
+    ours = ResourceFixture(sandbox.client, REGION, crowd.OURS, "ours")
     ours.network()
     sandbox.settings.terminate_s = 60.0
     ours.attachments()
     with births(cloud, sandbox, [1, 2, 3], where=elsewhere):
-        receipt = nuked(cloud, sandbox, World(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere))
+        receipt = nuked(
+            cloud, sandbox, RandomSandboxAccount(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere)
+        )
     assert receipt.exit_code is ExitCode.DONE
     assert {
-        (one.resource.kind, one.fate) for one in receipt.outcomes if one.resource.region == elsewhere
+        (one.resource.kind, one.status) for one in receipt.outcomes if one.resource.region == elsewhere
     } == {
         ("vpc", "deleted"),
         ("volume", "deleted"),
         ("security-group", "deleted"),
     }
-    assert tagged(World(ACCOUNT, lift=False), survey(sandbox.client, [REGION, elsewhere])) == set()
+    assert (
+        tagged(
+            RandomSandboxAccount(ACCOUNT, lift=False), account_snapshot(sandbox.client, [REGION, elsewhere])
+        )
+        == set()
+    )

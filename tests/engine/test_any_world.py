@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bacalhau_spot.cloud.port import Cloud
-from bacalhau_spot.core.receipt import Fate, TeardownReceipt
-from bacalhau_spot.core.teardown import GLOBAL, Kind, known
-from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.core.receipt import DeletionResult, DeletionStatus
+from bacalhau_spot.core.teardown import GLOBAL, ResourceKind, is_known_kind
+from bacalhau_spot.engine.calls import AwsCalls
 from bacalhau_spot.engine.nuke import nuke_resources
-from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import Search
+from bacalhau_spot.engine.place import DeletionOptions
+from bacalhau_spot.engine.sights import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
-from support.toy_cloud import LAUNCHERS, Thing, Toy
-from support.worlds import World, world
+from support.toy_cloud import LAUNCHERS, InMemoryCloud, InMemoryResource
+from support.worlds import RandomAccount, random_account
 
 
 class Breathless(EngineClock):
@@ -29,8 +29,8 @@ class Breathless(EngineClock):
     breath_s = 0.0
 
 
-def cleaned(made: World) -> TeardownReceipt:
-    calls = Calls(
+def cleaned(made: RandomAccount) -> DeletionResult:
+    calls = AwsCalls(
         cast("Cloud", made.toy),  # only the cleaning part of it is used
         clock=Breathless(made.toy.clock),
         emit=lambda _: None,
@@ -38,27 +38,27 @@ def cleaned(made: World) -> TeardownReceipt:
         jitter=lambda: 0.5,
         run_id="run",
     )
-    terms = Terms(lift_protection=made.lift)
+    terms = DeletionOptions(disable_protection=made.lift)
     return asyncio.run(
-        nuke_resources(made.regions, True, calls=calls, search=Search(made.scope), terms=terms)
+        nuke_resources(made.regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
     )
 
 
-def ours(made: World) -> set[str]:
+def ours(made: RandomAccount) -> set[str]:
     """What may go: what carries the tag, and what its launchers launched; with what dies with it."""
     things = made.toy.living()
-    tagged = {one.id for one in things.values() if made.scope.takes(one.tags)}
+    tagged = {one.id for one in things.values() if made.scope.matches(one.tags)}
     children = {child for one in things.values() if one.id in tagged for child in one.children}
     attached = {one.id for one in things.values() if one.dies_with in tagged | children}
     return {one for one in tagged | children | attached if one in things and not things[one].kept}
 
 
-def snapshot(things: dict[str, Thing], but: set[str]) -> dict[str, Thing]:
+def snapshot(things: dict[str, InMemoryResource], but: set[str]) -> dict[str, InMemoryResource]:
     """Default groups go with their VPC, and lose the rules that would keep ours."""
     return {key: one for key, one in things.items() if key not in but and one.dies_with not in but}
 
 
-def justified(made: World, left: set[str], *, blind: bool) -> set[str]:
+def justified(made: RandomAccount, left: set[str], *, blind: bool) -> set[str]:
     """Which of what is left had to be left: refused, or held by what is not ours or is itself justified."""
     things = made.toy.living()
     fixed = {key for key in things if key not in left or things[key].kept}
@@ -67,7 +67,7 @@ def justified(made: World, left: set[str], *, blind: bool) -> set[str]:
         for key in left
         if (things[key].protection and not made.lift)
         or (things[key].region, things[key].kind) in made.toy.weather.denied
-        or not known(things[key].kind)
+        or not is_known_kind(things[key].kind)
     }
     while True:
         holding = fixed | reasons
@@ -84,13 +84,13 @@ def justified(made: World, left: set[str], *, blind: bool) -> set[str]:
     return reasons
 
 
-def _keeps(other: Thing, one: Thing) -> bool:
+def _keeps(other: InMemoryResource, one: InMemoryResource) -> bool:
     """`other`, which stays, keeps `one`."""
     return (
         one.id in other.uses
         or one.id in other.rules
         or one.dies_with == other.id
-        or (one.kind == Kind.GATEWAY and other.id in one.uses and other.kind == Kind.VPC)
+        or (one.kind == ResourceKind.GATEWAY and other.id in one.uses and other.kind == ResourceKind.VPC)
         or (other.kind in LAUNCHERS and other.relaunches and one.id in other.children)
     )
 
@@ -98,7 +98,7 @@ def _keeps(other: Thing, one: Thing) -> bool:
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_whatever_the_account_looks_like(seed: int) -> None:
-    made = world(seed, Toy(FakeClock()))
+    made = random_account(seed, InMemoryCloud(FakeClock()))
     before = deepcopy(made.toy.living())
     doomed = ours(made)
     receipt = cleaned(made)
@@ -108,7 +108,7 @@ def test_whatever_the_account_looks_like(seed: int) -> None:
         "something of others changed"
     )
 
-    unknown = {one.id for one in receipt.unknown}
+    unknown = {one.id for one in receipt.unsupported}
     assert {one.id for one in receipt.remaining} | unknown == left - _attached(made, left)
     assert (receipt.exit_code is ExitCode.DONE) == (not left)
     unjustified = left - justified(made, left, blind=False)
@@ -117,11 +117,11 @@ def test_whatever_the_account_looks_like(seed: int) -> None:
     fates = {one.resource.id: one for one in receipt.outcomes}
     for key in {one.id for one in receipt.remaining if one.region != GLOBAL}:
         told = fates[key]
-        assert told.fate in {Fate.FAILED, Fate.BLOCKED}, (key, told.fate)
+        assert told.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}, (key, told.status)
         assert told.problem is not None
 
 
-def _attached(made: World, left: set[str]) -> set[str]:
+def _attached(made: RandomAccount, left: set[str]) -> set[str]:
     """What hangs untagged on something that is left: named by nobody, it goes when its owner goes."""
     things = made.toy.living()
-    return {key for key in left if not made.scope.takes(things[key].tags) and things[key].dies_with in left}
+    return {key for key in left if not made.scope.matches(things[key].tags) and things[key].dies_with in left}

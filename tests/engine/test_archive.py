@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.memory import FileCache
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.web import FetchError
 from bacalhau_spot.core.model import Arch, BacalhauSpec, arch_of_name
 from bacalhau_spot.engine.archive import ArchiveSource, with_sums
 from bacalhau_spot.engine.clock import RealClock
-from bacalhau_spot.engine.memory import Forgetful
+from bacalhau_spot.engine.memory import NullCache
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.engine.memory import Cache
 
 BOTH = (Arch.ARM64, Arch.X86_64)
 
@@ -38,19 +38,19 @@ class Source:
 
 
 def sums(
-    spec: BacalhauSpec, source: Any, *, memory: Memory | None = None, url: str | None = None
+    spec: BacalhauSpec, source: Any, *, memory: Cache | None = None, url: str | None = None
 ) -> dict[Arch, str]:
-    found = with_sums(spec, BOTH, source=ArchiveSource(source.digest, url), memory=memory or Forgetful())
+    found = with_sums(spec, BOTH, source=ArchiveSource(source.digest, url), memory=memory or NullCache())
     return dict(asyncio.run(found).sha256)
 
 
 def test_each_architecture_in_use_is_fetched_once_and_kept(tmp_path: Path) -> None:
     """T8: the archive was checked only where the configuration gave a sum."""
     source, spec = Source(), BacalhauSpec(download_url="https://o/{version}/{arch}")
-    memory = Files(tmp_path / "state", clock=RealClock())
+    memory = FileCache(tmp_path / "state", clock=RealClock())
     first = sums(spec, source, memory=memory)
     assert source.asked == ["https://o/v1.9.3/arm64", "https://o/v1.9.3/amd64"]
-    assert sums(spec, source, memory=Files(tmp_path / "state", clock=RealClock())) == first
+    assert sums(spec, source, memory=FileCache(tmp_path / "state", clock=RealClock())) == first
     assert len(source.asked) == 2
     assert (tmp_path / "state" / "cache" / "archives.json").stat().st_mode & 0o777 == 0o600
     sums(BacalhauSpec(version="v1.9.2", download_url=spec.download_url), source, memory=memory)
@@ -83,7 +83,7 @@ def test_a_sum_that_cannot_be_found_out_is_an_error_with_both_ways_out() -> None
         raise FetchError("HTTP 404")
 
     with pytest.raises(UserError) as caught:
-        asyncio.run(with_sums(BacalhauSpec(), BOTH, source=ArchiveSource(digest), memory=Forgetful()))
+        asyncio.run(with_sums(BacalhauSpec(), BOTH, source=ArchiveSource(digest), memory=NullCache()))
     assert caught.value.why == "HTTP 404"
     assert "bacalhau.sha256.arm64" in caught.value.hint
     assert "verify_archive: false" in caught.value.hint
@@ -91,7 +91,7 @@ def test_a_sum_that_cannot_be_found_out_is_an_error_with_both_ways_out() -> None
 
 def test_a_sum_of_another_version_is_refused(tmp_path: Path) -> None:
     """T8: the version was changed in an editor, the sum was not; every node would refuse the archive."""
-    source, memory = Source(), Files(tmp_path, clock=RealClock())
+    source, memory = Source(), FileCache(tmp_path, clock=RealClock())
     old = tuple(sums(BacalhauSpec(version="v1.9.2"), source, memory=memory).items())
     with pytest.raises(UserError) as caught:
         sums(BacalhauSpec(version="v1.9.3", sha256=old), source, memory=memory)

@@ -10,7 +10,7 @@ import pytest
 
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core import events
-from bacalhau_spot.engine.calls import Calls, Stopped, together
+from bacalhau_spot.engine.calls import AwsCalls, Cancelled, gather_all
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 
@@ -36,7 +36,7 @@ class Desk:
     def __init__(self, api_s: float = 60) -> None:
         self.clock = FakeClock()
         self.told: list[events.Event] = []
-        self.calls = Calls(
+        self.calls = AwsCalls(
             cast("Cloud", None),  # no call here reaches a cloud
             clock=EngineClock(self.clock),
             emit=self.told.append,
@@ -91,10 +91,10 @@ def test_what_must_not_be_made_twice_is_not_repeated_when_its_answer_is_lost() -
     """The caller has to look first. A throttled call was surely not carried out and may be repeated."""
     lost = Script("ConnectionClosedError", None)
     with pytest.raises(CloudError):
-        run(lambda desk: desk.calls.write("r", lost, careful=True))
+        run(lambda desk: desk.calls.write("r", lost, non_idempotent=True))
     assert lost.made == 1
     throttled = Script("RequestLimitExceeded", None)
-    run(lambda desk: desk.calls.write("r", throttled, careful=True))
+    run(lambda desk: desk.calls.write("r", throttled, non_idempotent=True))
     assert throttled.made == 2
 
 
@@ -102,7 +102,7 @@ def test_teardown_does_not_wait_for_what_is_busy() -> None:
     """It has other things to do meanwhile."""
     busy = Script("DependencyViolation", None)
     with pytest.raises(CloudError):
-        run(lambda desk: desk.calls.write("r", busy, patient=False))
+        run(lambda desk: desk.calls.write("r", busy, retry_dependencies=False))
     assert busy.made == 1
 
 
@@ -112,7 +112,7 @@ def test_after_a_stop_nothing_is_begun_but_looking_goes_on() -> None:
 
     async def part(desk: Desk) -> None:
         desk.calls.stop.set(by_user=True)
-        with pytest.raises(Stopped):
+        with pytest.raises(Cancelled):
             await desk.calls.write("r", script)
         assert script.made == 0
         assert await desk.calls.read("r", script) == "done"
@@ -127,7 +127,7 @@ def test_a_stop_ends_a_wait() -> None:
         waiting = asyncio.ensure_future(desk.calls.pause(3600))
         await asyncio.sleep(0)
         desk.calls.stop.set(by_user=True)
-        with pytest.raises(Stopped):
+        with pytest.raises(Cancelled):
             await waiting
 
     run(part)
@@ -161,7 +161,7 @@ def test_together_runs_all_to_their_ends() -> None:
         raise CloudError("X", "no", operation="o", region="r")
 
     async def both() -> None:
-        await together(failing(), slow())
+        await gather_all(failing(), slow())
 
     with pytest.raises(CloudError):
         asyncio.run(both())

@@ -13,14 +13,14 @@ import pytest
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
-from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
+from bacalhau_spot.core.receipt import CreateResult, DeletionResult
 from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine import create, observe, sights, teardown
 from bacalhau_spot.engine.archive import ArchiveSource
-from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.calls import AwsCalls
 from bacalhau_spot.engine.nuke import nuke_resources
 from bacalhau_spot.engine.prepare import prepare
-from bacalhau_spot.engine.sights import Search
+from bacalhau_spot.engine.sights import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
 
@@ -66,8 +66,8 @@ def fragile(cloud: Aws, *, at: int, answered: bool) -> Iterator[None]:
 RUNS = count()
 
 
-def calls_of(cloud: Aws, sandbox: Any) -> Calls:
-    return Calls(
+def calls_of(cloud: Aws, sandbox: Any) -> AwsCalls:
+    return AwsCalls(
         cloud,
         clock=EngineClock(sandbox.clock),
         emit=lambda _: None,
@@ -88,16 +88,18 @@ async def nobody() -> str | None:
     return None
 
 
-async def created(calls: Calls, spec: ClusterSpec = SPEC) -> CreateReceipt:
+async def created(calls: AwsCalls, spec: ClusterSpec = SPEC) -> CreateResult:
     prepared = await prepare(calls, spec, caller_address=nobody, archive=ARCHIVE)
-    return await create.apply(calls, prepared)
+    return await create.apply_plan(calls, prepared)
 
 
-async def destroyed(calls: Calls) -> TeardownReceipt:
-    here = await observe.standing(calls)
-    search = Search(cluster_scope(SPEC.naming), closely=frozenset(region.name for region in SPEC.regions))
-    seen = await sights.look(calls, search, regions=observe.enabled(here.regions))
-    return await teardown.teardown(calls, search, cluster="c", sights=seen, timeout_s=600)
+async def destroyed(calls: AwsCalls) -> DeletionResult:
+    here = await observe.load_account(calls)
+    search = ScanRequest(
+        cluster_scope(SPEC.naming), with_children=frozenset(region.name for region in SPEC.regions)
+    )
+    seen = await sights.scan_regions(calls, search, regions=observe.enabled_names(here.regions))
+    return await teardown.delete_resources(calls, search, cluster="c", scan=seen, timeout_s=600)
 
 
 def die(cloud: Aws, sandbox: Any, *, at: int, answered: bool) -> None:
@@ -120,7 +122,7 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     )
     gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.fate not in {"deleted", "already gone"}
+        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -152,7 +154,7 @@ def test_killed_and_destroyed_while_reads_lag(cloud: Aws, sandbox: Any, at: int,
     die(cloud, sandbox, at=at, answered=True)
     gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.fate not in {"deleted", "already gone"}
+        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -166,7 +168,9 @@ def test_killed_and_nuked_while_reads_lag(cloud: Aws, sandbox: Any, at: int, lag
     die(cloud, sandbox, at=at, answered=True)
     calls = calls_of(cloud, sandbox)
     regions = [region.name for region in SPEC.regions]
-    gone = asyncio.run(nuke_resources(regions, True, calls=calls, search=Search(account_scope(SPEC.naming))))
+    gone = asyncio.run(
+        nuke_resources(regions, True, calls=calls, search=ScanRequest(account_scope(SPEC.naming)))
+    )
     assert gone.exit_code is ExitCode.DONE
     assert sandbox.leftovers() == before
 
@@ -180,7 +184,7 @@ def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: A
         asyncio.run(destroyed(calls_of(cloud, sandbox)))
     gone = asyncio.run(destroyed(calls_of(cloud, sandbox)))
     assert gone.exit_code is ExitCode.DONE, [
-        o for o in gone.outcomes if o.fate not in {"deleted", "already gone"}
+        o for o in gone.outcomes if o.status not in {"deleted", "already gone"}
     ]
     assert sandbox.leftovers() == before
 
@@ -188,9 +192,9 @@ def test_a_destroy_that_is_killed_is_finished_by_the_next(cloud: Aws, sandbox: A
 def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
     """The template's name is unique in a region: who comes second waits for the first, and launches only what it lacks."""
 
-    async def both() -> list[CreateReceipt]:
+    async def both() -> list[CreateResult]:
         runs = [
-            Calls(
+            AwsCalls(
                 cloud,
                 clock=EngineClock(sandbox.clock),
                 emit=lambda _: None,
@@ -203,7 +207,7 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
         prepared = [await prepare(calls, SPEC, caller_address=nobody, archive=ARCHIVE) for calls in runs]
         return list(
             await asyncio.gather(
-                *(create.apply(calls, one) for calls, one in zip(runs, prepared, strict=True))
+                *(create.apply_plan(calls, one) for calls, one in zip(runs, prepared, strict=True))
             )
         )
 

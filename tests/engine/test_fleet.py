@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.port import FleetRequest, FleetResult, Launched, Refusal
+from bacalhau_spot.cloud.port import FleetRequest, FleetResult, LaunchedInstance, PoolError
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.engine.fleet import FleetLaunch, request_fleet
 
-UNFULFILLABLE = Refusal("", "", "UnfulfillableCapacity", "Unable to fulfill capacity")
-PROFILE = Refusal("", "", "InvalidParameterValue", "Invalid IAM Instance Profile name")
-NOTHING_LEFT = Refusal("", "", "InsufficientInstanceCapacity", "no capacity")
-GRANTED = FleetResult("fleet-2", launched=(Launched("i-1", "t3.medium", "us-east-1a"),))
+UNFULFILLABLE = PoolError("", "", "UnfulfillableCapacity", "Unable to fulfill capacity")
+PROFILE = PoolError("", "", "InvalidParameterValue", "Invalid IAM Instance Profile name")
+NOTHING_LEFT = PoolError("", "", "InsufficientInstanceCapacity", "no capacity")
+GRANTED = FleetResult("fleet-2", launched=(LaunchedInstance("i-1", "t3.medium", "us-east-1a"),))
 
 
 class Calls:
@@ -67,22 +67,22 @@ def answer(calls: Calls) -> FleetResult:
 )
 def test_lag_refused_by_each_pool_is_asked_again(code: str) -> None:
     """S8, F6: what was made moments ago is refused pool by pool in a success (gardener-extension-provider-aws#1947)."""
-    lag = tuple(Refusal("t3.medium", zone, code, "does not exist") for zone in ("us-east-1a", "us-east-1b"))
-    calls = Calls(FleetResult("fleet-1", refusals=(*lag, UNFULFILLABLE)), GRANTED)
+    lag = tuple(PoolError("t3.medium", zone, code, "does not exist") for zone in ("us-east-1a", "us-east-1b"))
+    calls = Calls(FleetResult("fleet-1", pool_errors=(*lag, UNFULFILLABLE)), GRANTED)
     assert answer(calls) == GRANTED
     assert [one.client_token for one in calls.asked] == ["token-1", "token-2"]
 
 
 def test_a_fresh_profile_beside_other_refusals_is_asked_again() -> None:
     """F1: AWS mixes the codes (karpenter-provider-aws#3051): one refusal of the profile is enough."""
-    calls = Calls(FleetResult("fleet-1", refusals=(PROFILE, UNFULFILLABLE, NOTHING_LEFT)), GRANTED)
+    calls = Calls(FleetResult("fleet-1", pool_errors=(PROFILE, UNFULFILLABLE, NOTHING_LEFT)), GRANTED)
     assert answer(calls) == GRANTED
 
 
 def test_lag_beside_a_real_refusal_is_an_answer() -> None:
     """F6: a pool without capacity has answered for itself."""
-    lag = Refusal("t3.medium", "us-east-1a", "InvalidSubnetID.NotFound", "does not exist")
-    result = FleetResult("fleet-1", refusals=(lag, NOTHING_LEFT, UNFULFILLABLE))
+    lag = PoolError("t3.medium", "us-east-1a", "InvalidSubnetID.NotFound", "does not exist")
+    result = FleetResult("fleet-1", pool_errors=(lag, NOTHING_LEFT, UNFULFILLABLE))
     calls = Calls(result)
     assert answer(calls) == result
     assert len(calls.asked) == 1

@@ -10,13 +10,13 @@ import pytest
 
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.port import Cloud, CloudError
-from bacalhau_spot.core.checkup import Check, Finding, Mark, exit_code
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding, doctor_exit_code
 from bacalhau_spot.core.model import Identity
 from bacalhau_spot.engine import look
 from bacalhau_spot.engine.archive import ArchiveSource
-from bacalhau_spot.engine.calls import Calls
-from bacalhau_spot.engine.doctor_aws import account
-from bacalhau_spot.engine.memory import Forgetful
+from bacalhau_spot.engine.calls import AwsCalls
+from bacalhau_spot.engine.doctor_aws import account_findings
+from bacalhau_spot.engine.memory import NullCache
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.views import over_budget
 from support.clock import FakeClock
@@ -51,8 +51,8 @@ class Account:
 NO_ARCHIVE = ArchiveSource(archive.digest)
 
 
-def findings(there: Any) -> dict[Check, Finding]:
-    calls = Calls(
+def findings(there: Any) -> dict[AccountCheck, Finding]:
+    calls = AwsCalls(
         cast("Cloud", there),
         clock=EngineClock(FakeClock()),
         emit=lambda _event: None,
@@ -61,10 +61,10 @@ def findings(there: Any) -> dict[Check, Finding]:
         run_id="run",
     )
     found = asyncio.run(
-        account(
+        account_findings(
             calls,
             None,
-            memory=Forgetful(),
+            cache=NullCache(),
             over_budget=over_budget,
             archive=NO_ARCHIVE,
             launched_in=lambda _: (),
@@ -77,9 +77,9 @@ def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.Monke
     """The look that hangs comes to its own end: what was asked beside it is told as it is."""
     monkeypatch.setattr(look, "DEADLINE_S", 0.01)
     found = findings(Account())
-    assert found[Check.CREDENTIALS].mark is found[Check.SPOT_ROLE].mark is Mark.PASS
-    assert found[Check.CLOCK].mark is Mark.WARN
-    assert "no answer within" in found[Check.CLOCK].what
+    assert found[AccountCheck.CREDENTIALS].status is found[AccountCheck.SPOT_ROLE].status is CheckStatus.PASS
+    assert found[AccountCheck.CLOCK].status is CheckStatus.WARN
+    assert "no answer within" in found[AccountCheck.CLOCK].message
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.Monke
 )
 def test_a_refusal_or_a_mistake_is_told_and_stops_no_other(amiss: BaseException) -> None:
     found = findings(Account(amiss))
-    assert found[Check.SPOT_ROLE].mark is Mark.PASS
-    assert found[Check.CLOCK].mark is Mark.WARN
-    assert found[Check.CLOCK].fix
+    assert found[AccountCheck.SPOT_ROLE].status is CheckStatus.PASS
+    assert found[AccountCheck.CLOCK].status is CheckStatus.WARN
+    assert found[AccountCheck.CLOCK].hint
 
 
 def test_an_aws_that_cannot_be_reached_is_a_failure_and_no_question_of_permission() -> None:
     """No command will work, whoever asks; what was not asked is told as that."""
     found = findings(Account(unreachable=True))
-    assert found[Check.CREDENTIALS].mark is Mark.FAIL
-    assert {one.mark for one in found.values()} == {Mark.FAIL, Mark.WARN}
-    assert exit_code(list(found.values())) is ExitCode.FAILED
+    assert found[AccountCheck.CREDENTIALS].status is CheckStatus.FAIL
+    assert {one.status for one in found.values()} == {CheckStatus.FAIL, CheckStatus.WARN}
+    assert doctor_exit_code(list(found.values())) is ExitCode.FAILED

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from bacalhau_spot.core.members import Member, Membership
-from bacalhau_spot.core.prune import Forgotten
-from bacalhau_spot.engine.calls import Stop
-from bacalhau_spot.engine.members import forget, forget_gone
+from bacalhau_spot.core.members import Membership, OrchestratorNode
+from bacalhau_spot.core.prune import PruneResult
+from bacalhau_spot.engine.calls import CancelSignal
+from bacalhau_spot.engine.members import remove_nodes, remove_stale
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 NAMES = [f"n-{number:02}" for number in range(30)]
@@ -22,33 +22,33 @@ class Fake:
 
     refused: set[str] = field(default_factory=set)
     code: str = "OrchestratorAnswer"
-    nodes: tuple[Member, ...] | None = ()
-    stop: Stop = field(default_factory=Stop)
+    listed: tuple[OrchestratorNode, ...] | None = ()
+    stop: CancelSignal = field(default_factory=CancelSignal)
     stop_after: int | None = None
     asked: list[str] = field(default_factory=list)
     address: str = "http://o:1234"
 
-    async def members(self) -> tuple[Member, ...]:
-        if self.nodes is None:
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
+        if self.listed is None:
             raise OrchestratorError("OrchestratorTimeout", "no answer", address=self.address)
-        return self.nodes
+        return self.listed
 
-    async def remove(self, member_id: str) -> None:
-        self.asked.append(member_id)
+    async def remove(self, node_id: str) -> None:
+        self.asked.append(node_id)
         await asyncio.sleep(0)
         if self.stop_after is not None and len(self.asked) >= self.stop_after:
             self.stop.set(by_user=True)
-        if member_id in self.refused:
+        if node_id in self.refused:
             raise OrchestratorError(self.code, "no", address=self.address)
 
     async def version(self) -> str:
         return "v1.9.3"
 
-    def forget(self) -> Forgotten:
-        return asyncio.run(forget(self, NAMES, stop=self.stop))
+    def forget(self) -> PruneResult:
+        return asyncio.run(remove_nodes(self, NAMES, stop=self.stop))
 
 
-def whole(done: Forgotten) -> list[str]:
+def whole(done: PruneResult) -> list[str]:
     return sorted((*done.removed, *done.remaining))
 
 
@@ -62,7 +62,7 @@ def test_each_is_asked_for_once() -> None:
 def test_trouble_with_one_node_is_not_trouble_with_the_others() -> None:
     done = Fake(refused={"n-03", "n-20"}).forget()
     assert [name for name, _ in done.failed] == ["n-03", "n-20"]
-    assert len(done.removed) == 28 and done.left == ()
+    assert len(done.removed) == 28 and done.not_removed == ()
 
 
 def test_a_key_that_may_not_is_not_tried_thirty_times() -> None:
@@ -86,21 +86,21 @@ def test_after_ctrl_c_nothing_new_is_asked_and_what_was_done_is_told() -> None:
 
 
 # What AWS is not asked through: no node is in doubt.
-SILENT: Any = SimpleNamespace(stop=Stop())
+SILENT: Any = SimpleNamespace(stop=CancelSignal())
 
 
 def test_after_a_teardown_only_the_nodes_of_what_ended_are_forgotten() -> None:
-    def member(name: str, instance_id: str, provider: str = "aws") -> Member:
+    def member(name: str, instance_id: str, provider: str = "aws") -> OrchestratorNode:
         labels = {"instance-id": instance_id, "provider": provider}
-        return Member(name, connected=True, membership=Membership.APPROVED, labels=labels)
+        return OrchestratorNode(name, connected=True, membership=Membership.APPROVED, labels=labels)
 
-    fake = Fake(nodes=(member("a", "i-1"), member("b", "i-2"), member("c", "i-1", "gcp"), member("d", "")))
-    done = asyncio.run(forget_gone(SILENT, fake, {"i-1", "i-3"}, cluster="one", regions=()))
+    fake = Fake(listed=(member("a", "i-1"), member("b", "i-2"), member("c", "i-1", "gcp"), member("d", "")))
+    done = asyncio.run(remove_stale(SILENT, fake, {"i-1", "i-3"}, cluster="one", regions=()))
     assert (done.removed, fake.asked) == (("a",), ["a"])
 
 
 def test_a_list_that_does_not_come_is_told_and_not_raised() -> None:
-    fake = Fake(nodes=None)
-    done = asyncio.run(forget_gone(SILENT, fake, {"i-1"}, cluster="one", regions=()))
+    fake = Fake(listed=None)
+    done = asyncio.run(remove_stale(SILENT, fake, {"i-1"}, cluster="one", regions=()))
     assert done.problem is not None and done.problem.code == "OrchestratorTimeout"
     assert fake.asked == []

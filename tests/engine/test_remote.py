@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bacalhau_spot.core.remote import Ran
+from bacalhau_spot.core.remote import CommandResult
 from bacalhau_spot.engine import remote
 from support.health import node
 
 PATH = {"PATH": os.environ["PATH"]}
 
 
-def ran(*scripts: str, at_once: int = 4, timeout_s: float = 20) -> tuple[Ran, ...]:
+def ran(*scripts: str, at_once: int = 4, timeout_s: float = 20) -> tuple[CommandResult, ...]:
     jobs = [(node(number), ("sh", "-c", script)) for number, script in enumerate(scripts, start=1)]
     return asyncio.run(remote.run_all(jobs, environ=PATH, at_once=at_once, timeout_s=timeout_s))
 
@@ -31,7 +31,7 @@ def gone(pid: int) -> bool:
 def test_each_has_its_own_words_and_end() -> None:
     """In the nodes' order; whatever bytes they write; nothing to read from."""
     first, second, third = ran("echo one; exit 3", "printf '\\377' >&2", "cat; echo done")
-    assert (first.code, first.stdout, first.well) == (3, "one\n", False)
+    assert (first.code, first.stdout, first.succeeded) == (3, "one\n", False)
     assert (second.code, second.stderr) == (0, "\N{REPLACEMENT CHARACTER}")
     assert (third.code, third.stdout) == (0, "done\n")
 
@@ -52,9 +52,9 @@ def test_one_that_is_too_slow_is_ended(tmp_path: Path) -> None:
 
 def test_an_end_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The beginning is kept, the rest read and forgotten, so that the program can end."""
-    monkeypatch.setattr(remote, "MOST_BYTES", 1000)
+    monkeypatch.setattr(remote, "MAX_BYTES", 1000)
     (one,) = ran("yes | head -c 300000")
-    assert (one.code, len(one.stdout), one.cut) == (0, 1000, True)
+    assert (one.code, len(one.stdout), one.truncated) == (0, 1000, True)
 
 
 def test_a_program_that_cannot_be_begun() -> None:

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from bacalhau_spot import __version__, project
-from bacalhau_spot.cloud.session import Access
-from bacalhau_spot.core.checkup import Check, Mark
+from bacalhau_spot.cloud.session import AwsConnection
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.engine_clock import EngineClock
-from support.program import Program
+from support.program import CliRunner
 from support.schemas import contract
 
 CONFIG = """\
@@ -80,8 +80,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.fixture
 def well(
-    program: Program, ports: tuple[int, int], pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Program:
+    program: CliRunner, ports: tuple[int, int], pair: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> CliRunner:
     """A user with whom all is well: pip and ssh are there, and nothing newer is, as if the program had been published."""
     monkeypatch.setattr(project, "PACKAGE", "bacalhau-spot")
     private, public = pair
@@ -97,7 +97,7 @@ def write(path: Path, text: str, *, mode: int) -> None:
     path.chmod(mode)
 
 
-def tools(program: Program, *, pip: str | None = None, ssh: bool = True) -> None:
+def tools(program: CliRunner, *, pip: str | None = None, ssh: bool = True) -> None:
     """What is on the user's path."""
     folder = program.folder / "bin"
     folder.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def tools(program: Program, *, pip: str | None = None, ssh: bool = True) -> None
     program.environ = {"PATH": str(folder)}
 
 
-def change(program: Program, old: str, new: str) -> None:
+def change(program: CliRunner, old: str, new: str) -> None:
     path = program.folder / "config.yaml"
     text = path.read_text()
     assert old in text
@@ -127,13 +127,13 @@ class Ahead(EngineClock):
         return super().now() + self._off
 
 
-def test_all_is_well(sandbox: Any, well: Program) -> None:
+def test_all_is_well(sandbox: Any, well: CliRunner) -> None:
     """Nothing fails, nothing is made, and the form is published."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     before = sandbox.leftovers()
     done = well("doctor", "-o", "json")
     assert done.code == 0, done.stdout
-    assert {one["check"] for one in done.data["findings"]} == {check.value for check in Check}
+    assert {one["check"] for one in done.data["findings"]} == {check.value for check in AccountCheck}
     assert [one for one in done.data["findings"] if one["mark"] != "PASS"] == []
     contract("doctor", done.data)
     assert sandbox.leftovers() == before
@@ -144,8 +144,8 @@ def test_all_is_well(sandbox: Any, well: Program) -> None:
 class Case(NamedTuple):
     """What is wrong, and how it is told. `change`: text of the configuration, before and after; `do`: anything else."""
 
-    check: Check
-    mark: Mark
+    check: AccountCheck
+    mark: CheckStatus
     says: str
     fix: str
     settings: dict[str, Any] = {}  # noqa: RUF012 - nobody changes it
@@ -155,7 +155,7 @@ class Case(NamedTuple):
 
 
 DENIED = 4
-C, W, F = Check, Mark.WARN, Mark.FAIL
+C, W, F = AccountCheck, CheckStatus.WARN, CheckStatus.FAIL
 AUTO = ("[us-west-2]", "{auto: {count: 2}}")
 NOWHERE = (
     "regions: [us-west-2]\ninstance_types: [t3.medium, t3a.medium]",
@@ -352,7 +352,7 @@ CASES = [
     Case(
         C.TOKEN, W, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "secret-token-0123456789")
     ),
-    Case(C.TOKEN, Mark.PASS, "there is one", "", change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b")),
+    Case(C.TOKEN, CheckStatus.PASS, "there is one", "", change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b")),
     Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
@@ -366,7 +366,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.check}-{case.says[:24]}")
-def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, int], case: Case) -> None:
+def test_what_is_wrong_is_told(sandbox: Any, well: CliRunner, ports: tuple[int, int], case: Case) -> None:
     """The check that it belongs to, its mark, what is wrong, what to do; and the exit code says whether anything failed."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     for name, value in case.settings.items():
@@ -392,16 +392,16 @@ def test_what_is_wrong_is_told(sandbox: Any, well: Program, ports: tuple[int, in
 
 
 def test_no_version_is_looked_for_where_none_is_published(
-    well: Program, monkeypatch: pytest.MonkeyPatch
+    well: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A7: it warned on every run that pip finds no package of that name."""
     monkeypatch.setattr(project, "PACKAGE", "")
     tools(well, pip="exit 1")
     found = [one for one in well("doctor", "-o", "json").data["findings"] if one["check"] == C.VERSION]
-    assert [(one["mark"], one["what"]) for one in found] == [(Mark.PASS, __version__)]
+    assert [(one["mark"], one["what"]) for one in found] == [(CheckStatus.PASS, __version__)]
 
 
-def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: Program) -> None:
+def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: CliRunner) -> None:
     """The regions that a create would take now, each with its offers and what its quotas leave; nothing is made."""
     sandbox.settings.spot_vcpu_quota = {"*": 8}
     change(well, "regions: [us-west-2]", "regions: {auto: {count: 2}}")
@@ -421,7 +421,7 @@ def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: An
     assert well("doctor").code == 1
 
 
-def disturb(sandbox: Any, well: Program, what: str, ports: tuple[int, int]) -> None:
+def disturb(sandbox: Any, well: CliRunner, what: str, ports: tuple[int, int]) -> None:
     """What is wrong outside the configuration's text."""
     name, _, number = what.partition(" ")
     deaf = free_port()
@@ -467,22 +467,22 @@ def free_port() -> int:
 
 def test_every_check_has_a_case() -> None:
     """No check is there that cannot be seen to find something."""
-    assert {case.check for case in CASES} == set(Check)
+    assert {case.check for case in CASES} == set(AccountCheck)
 
 
-def test_one_look_that_breaks_stops_no_other(sandbox: Any, well: Program) -> None:
+def test_one_look_that_breaks_stops_no_other(sandbox: Any, well: CliRunner) -> None:
     """A mistake of ours in one place is told there; all the rest is looked at."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     sandbox.settings.faults = [{"match": "iam:*", "code": "InternalError", "status": 500}]
     done = well("doctor", "-o", "json")
     marks = {one["check"]: one["mark"] for one in done.data["findings"]}
-    assert set(marks) == {check.value for check in Check}
+    assert set(marks) == {check.value for check in AccountCheck}
     assert marks["spot role"] == marks["permissions"] == "WARN"
     assert marks["offers"] == marks["quotas"] == marks["orchestrator"] == "PASS"
     assert done.code == 0
 
 
-def test_for_people(sandbox: Any, well: Program) -> None:
+def test_for_people(sandbox: Any, well: CliRunner) -> None:
     """A line a finding, what to do below it; which failed is on stderr, too; the secret is in neither."""
     sandbox.settings.deny = ["ec2:CreateVpc"]
     done = well("doctor")
@@ -497,16 +497,16 @@ def test_for_people(sandbox: Any, well: Program) -> None:
 
 
 def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
-    sandbox: Any, well: Program, monkeypatch: pytest.MonkeyPatch
+    sandbox: Any, well: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the port that nodes would connect to nor the API; the sandbox's own is asked."""
-    access = Access(
+    access = AwsConnection(
         endpoint_url=sandbox.url,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=SECRET_ACCESS_KEY,
         orchestrator_url=f"{sandbox.url}/_sandbox/orchestrator",
     )
-    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect", lambda _runtime: access)
+    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: access)
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         port = theirs.getsockname()[1]
         (well.folder / "config.yaml").write_text(CONFIG.format(port=port, api=port))

@@ -10,9 +10,9 @@ import pytest
 from bacalhau_spot.cli.app import COMMANDS
 from bacalhau_spot.core.policy import Document, actions_of
 from sandbox.layer.errors import refusal
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 from support.orchestrator import cluster_node, stand_in
-from support.program import Program
+from support.program import CliRunner
 
 REGION = "us-west-1"  # it has two zones: few subnets
 SETTINGS = "  token: 7f3a9c5e1b\n  secrets: ssm\n"
@@ -21,19 +21,19 @@ OURS = {KEY: "bacalhau-aws-spot", "CreatedBy": "bacalhau-aws-spot-script", "Name
 
 
 @pytest.fixture
-def user(program: Program) -> Program:
+def user(program: CliRunner) -> CliRunner:
     """A small cluster that uses every feature that needs permissions of its own."""
     configure(program)
     return program
 
 
-def configure(program: Program) -> None:
+def configure(program: CliRunner) -> None:
     program.configure(nodes=1, regions=f"[{REGION}]", more=SETTINGS)
     path = program.folder / "config.yaml"
     path.write_text(path.read_text().replace("nats://192.0.2.1:4222", "nats://127.0.0.1:9"))
 
 
-def policy(program: Program, *commands: str) -> list[Document]:
+def policy(program: CliRunner, *commands: str) -> list[Document]:
     """As the program prints it: for these commands, or for all."""
     only = [word for name in commands for word in ("--command", name)]
     printed = program("iam-policy", "-o", "json", "--account", "000000000000", *only).data
@@ -49,9 +49,9 @@ def without(documents: list[Document], *actions: str) -> list[Document]:
     return less
 
 
-def beasts(sandbox: Any) -> Beasts:
+def beasts(sandbox: Any) -> ResourceFixture:
     """One of every kind of ours, where the policy can reach all of them: instances and the default group carry the tag."""
-    made = Beasts(sandbox.client, "us-west-2", OURS, "bacalhau-beast").everything()
+    made = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast").everything()
     made.identities()
     ec2 = sandbox.client("ec2", "us-west-2")
     instances = ec2.describe_instances(Filters=[{"Name": "vpc-id", "Values": [made.vpc]}])["Reservations"]
@@ -64,7 +64,7 @@ def beasts(sandbox: Any) -> Beasts:
     return made
 
 
-def test_the_policy_suffices(sandbox: Any, user: Program) -> None:
+def test_the_policy_suffices(sandbox: Any, user: CliRunner) -> None:
     """Every command with its work to do, under the policy that is printed for it, which is never refused anything."""
     beasts(sandbox)
     lines: tuple[list[str], ...] = (
@@ -104,7 +104,7 @@ def refusals(sandbox: Any) -> list[Any]:
     return [call for call in sandbox.world.calls if call[2] in {"UnauthorizedOperation", "AccessDenied"}]
 
 
-def run(sandbox: Any, user: Program, lines: tuple[list[str], ...]) -> None:
+def run(sandbox: Any, user: CliRunner, lines: tuple[list[str], ...]) -> None:
     """Each does its work under the policy for it alone, and is refused nothing. Health is no question of permission."""
     for line in lines:
         # The checkup asks what all the others would be allowed.
@@ -117,7 +117,7 @@ def run(sandbox: Any, user: Program, lines: tuple[list[str], ...]) -> None:
         )
 
 
-def another_cluster(user: Program, name: str) -> list[Document]:
+def another_cluster(user: CliRunner, name: str) -> list[Document]:
     """A cluster that has nothing yet, and the policy for it."""
     configure(user)
     path = user.folder / "config.yaml"
@@ -132,7 +132,7 @@ WORDS = {FIRST_USE: "create-service-linked-role"}
 SPARED = {"pricing:GetProducts", "ec2:DescribeVpcBlockPublicAccessOptions"}
 
 
-def create_names(sandbox: Any, user: Program) -> set[str]:
+def create_names(sandbox: Any, user: CliRunner) -> set[str]:
     """Of each action that a first create asks for: without it, a create ends with exit code 4 and names it."""
     sandbox.settings.quotas = {"vpcs": 1000, "internet_gateways": 1000}
     sandbox.settings.policies = another_cluster(user, "whole")
@@ -154,7 +154,7 @@ ASKING = "iam:SimulatePrincipalPolicy"
 AT_ONCE = 6
 
 
-def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> None:
+def test_without_any_one_action_a_command_fails(sandbox: Any, user: CliRunner) -> None:
     """A create names what it lacks; of what it does not ask for, the checkup names each, before it is missed."""
     named = create_names(sandbox, user)
     assert len(named) > 30
@@ -175,7 +175,7 @@ def test_without_any_one_action_a_command_fails(sandbox: Any, user: Program) -> 
 UNKNOWN = {"ec2:DescribeInstances", "ec2:GetSpotPlacementScores", "servicequotas:GetServiceQuota"}
 
 
-def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: Program) -> None:
+def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: CliRunner) -> None:
     """`regions: auto` and requirements ask for more than a named region does; without any of it, a create or doctor says so."""
     path = user.folder / "config.yaml"
     text = path.read_text().replace(f"[{REGION}]", "{auto: {count: 1}}")
@@ -200,9 +200,9 @@ def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: Program) ->
         assert (done.code, action in done.stdout + done.stderr) == (4, True), (action, done.stderr)
 
 
-def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Program) -> None:
+def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: CliRunner) -> None:
     """Somebody with this policy who calls AWS without this program ends nothing that does not carry the tag."""
-    theirs = Beasts(sandbox.client, "us-west-2", {"bacalhau-cluster": "somebody-else"}, "bacalhau-x")
+    theirs = ResourceFixture(sandbox.client, "us-west-2", {"bacalhau-cluster": "somebody-else"}, "bacalhau-x")
     theirs.network()
     theirs.launchers()
     ec2, iam = sandbox.client("ec2", "us-west-2"), sandbox.client("iam")
@@ -230,10 +230,10 @@ def test_what_is_not_ours_cannot_be_touched_even_directly(sandbox: Any, user: Pr
 
 
 def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
-    sandbox: Any, user: Program
+    sandbox: Any, user: CliRunner
 ) -> None:
     """Neither its protections may be known nor may it be ended: that is told, and stops no look at anything else."""
-    made = Beasts(sandbox.client, "us-west-2", OURS, "bacalhau-beast")
+    made = ResourceFixture(sandbox.client, "us-west-2", OURS, "bacalhau-beast")
     made.network()
     made.launchers()
     sandbox.clock.advance(10)
@@ -248,7 +248,7 @@ def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
     assert rows[0]["Instances"][0]["State"]["Name"] == "running"
 
 
-def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: Program) -> None:
+def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: CliRunner) -> None:
     """It and its subnets carry no tag of ours: it is named in the policy, and nothing of another VPC is enough."""
     ec2 = sandbox.client("ec2", REGION)
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]

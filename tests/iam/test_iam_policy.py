@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.program import Program
+from support.program import CliRunner
 from support.schemas import contract
 
 
-def test_stdout_is_the_policy(sandbox: Any, program: Program) -> None:
+def test_stdout_is_the_policy(sandbox: Any, program: CliRunner) -> None:
     """Ready for --policy-document; the configuration's tag is in it; AWS is asked nothing."""
     program.configure(more="\ncluster: {tag_value: blue}\n")
     done = program("iam-policy", "--command", "create", "--account", "123456789012")
@@ -24,7 +24,7 @@ def test_stdout_is_the_policy(sandbox: Any, program: Program) -> None:
     assert not sandbox.world.calls
 
 
-def test_a_tag_in_another_alphabet_is_escaped(program: Program) -> None:
+def test_a_tag_in_another_alphabet_is_escaped(program: CliRunner) -> None:
     """IAM takes documents of U+0020 to U+00FF only (IAM User Guide, "IAM and AWS STS quotas"); tags may hold any letter."""
     program.configure(more="\ncluster: {tag_value: кластер}\n")
     printed = program("iam-policy", "--command", "create").stdout
@@ -33,7 +33,7 @@ def test_a_tag_in_another_alphabet_is_escaped(program: Program) -> None:
     assert {"aws:RequestTag/bacalhau-cluster": "кластер"} in tags
 
 
-def test_what_does_not_fit_comes_in_parts(program: Program) -> None:
+def test_what_does_not_fit_comes_in_parts(program: CliRunner) -> None:
     """Never half of it without a word: without --part it refuses and says the commands."""
     refused = program("iam-policy")
     assert (refused.code, refused.stdout) == (2, "")
@@ -46,11 +46,11 @@ def test_what_does_not_fit_comes_in_parts(program: Program) -> None:
     assert program("iam-policy", "--part", "3").code == 2
 
 
-def test_its_form_is_published(program: Program) -> None:
+def test_its_form_is_published(program: CliRunner) -> None:
     contract("iam-policy", program("iam-policy", "-o", "json").data)
 
 
-def test_mistakes(program: Program) -> None:
+def test_mistakes(program: CliRunner) -> None:
     """Each is told with what is allowed."""
     unknown = program("iam-policy", "--command", "configure")
     assert unknown.code == 2

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.node_doubles import MetadataServer, Said
+from support.node_doubles import MetadataServer, RecordedMessages
 from support.node_specs import VARIANTS
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def metadata_server() -> Iterator[MetadataServer]:
 
 
 @pytest.fixture
-def said() -> Said:
-    return Said()
+def said() -> RecordedMessages:
+    return RecordedMessages()
 
 
 @pytest.fixture

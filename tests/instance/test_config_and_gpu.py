@@ -48,7 +48,7 @@ def test_our_labels_win_over_the_users() -> None:
         name="my cluster!",
         bacalhau=dataclasses.replace(PLAIN.bacalhau, labels=(("region", "mars"), ("team", "x"))),
     )
-    assert bacalhau_config.labels(spec, region="us-east-1") == {
+    assert bacalhau_config.node_labels(spec, region="us-east-1") == {
         "team": "x",
         "region": "us-east-1",
         "provider": "aws",

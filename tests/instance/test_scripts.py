@@ -17,13 +17,13 @@ from bacalhau_spot.instance import bacalhau_config
 from bacalhau_spot.instance.scripts import docker, download, first_boot, joined, node, ready, shell
 from bacalhau_spot.instance.scripts.console import Console
 from bacalhau_spot.instance.scripts.metadata import Metadata
-from bacalhau_spot.instance.scripts.shell import Failed
+from bacalhau_spot.instance.scripts.shell import CommandFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.node_doubles import MetadataServer, Said
+    from support.node_doubles import MetadataServer, RecordedMessages
 
 
 # --- the console
@@ -94,7 +94,7 @@ def sums(data: bytes) -> dict[str, str]:
 
 def fetch(url: str, program: Path, *, sha256: dict[str, str] | None = None) -> tuple[str, list[float]]:
     waits: list[float] = []
-    digest = download.install(
+    digest = download.install_bacalhau(
         url + "/{version}/{arch}", version="v1", sha256=sha256 or {}, program=str(program), sleep=waits.append
     )
     return digest, waits
@@ -119,17 +119,17 @@ def test_trouble_on_the_way_is_waited_out(tmp_path: Path, serve: Callable[..., s
 
 
 def test_what_is_not_there_is_not_asked_for_again(tmp_path: Path, serve: Callable[..., str]) -> None:
-    with pytest.raises(Failed, match=r"/v1/a.*64: HTTP 404"):
+    with pytest.raises(CommandFailedError, match=r"/v1/a.*64: HTTP 404"):
         fetch(serve((404, b"")), tmp_path / "bacalhau")
 
 
 def test_nobody_there_is_said_in_the_end(tmp_path: Path) -> None:
-    with pytest.raises(Failed, match="refused"):
+    with pytest.raises(CommandFailedError, match="refused"):
         fetch("http://127.0.0.1:9", tmp_path / "bacalhau")
 
 
 def test_another_sum_is_refused(tmp_path: Path, serve: Callable[..., str]) -> None:
-    with pytest.raises(Failed, match="the configuration says 0000"):
+    with pytest.raises(CommandFailedError, match="the configuration says 0000"):
         fetch(
             serve((200, archive())),
             tmp_path / "bacalhau",
@@ -139,7 +139,7 @@ def test_another_sum_is_refused(tmp_path: Path, serve: Callable[..., str]) -> No
 
 
 def test_an_archive_without_the_program_is_refused(tmp_path: Path, serve: Callable[..., str]) -> None:
-    with pytest.raises(Failed, match="holds no program"):
+    with pytest.raises(CommandFailedError, match="holds no program"):
         fetch(serve((200, archive(name="other"))), tmp_path / "bacalhau")
 
 
@@ -148,15 +148,15 @@ def test_an_archive_without_the_program_is_refused(tmp_path: Path, serve: Callab
 
 def test_docker_keeps_its_settings_and_gets_the_slice(tmp_path: Path) -> None:
     file = tmp_path / "docker" / "daemon.json"
-    assert docker.configure(str(file))
+    assert docker.configure_docker(str(file))
     assert json.loads(file.read_text()) == {"cgroup-parent": "bacalhau-jobs.slice"}
-    assert not docker.configure(str(file))
+    assert not docker.configure_docker(str(file))
     file.write_text('{"runtimes": {"nvidia": {"path": "nvidia-container-runtime"}}}')
-    assert docker.configure(str(file))
+    assert docker.configure_docker(str(file))
     assert json.loads(file.read_text())["runtimes"] == {"nvidia": {"path": "nvidia-container-runtime"}}
     file.write_text("{")
-    with pytest.raises(Failed, match="cannot be read"):
-        docker.configure(str(file))
+    with pytest.raises(CommandFailedError, match="cannot be read"):
+        docker.configure_docker(str(file))
 
 
 def test_a_gpu_is_found_by_its_maker_and_class(tmp_path: Path) -> None:
@@ -177,13 +177,13 @@ def test_a_gpu_is_found_by_its_maker_and_class(tmp_path: Path) -> None:
 
 def test_a_failure_carries_the_last_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(shell, "LOG", str(tmp_path / "log"))
-    with pytest.raises(Failed, match=r"^sh ended with 3: E: no such package$"):
-        shell.run(["sh", "-c", "echo reading; echo 'E: no such package' >&2; exit 3"], timeout_s=10)
+    with pytest.raises(CommandFailedError, match=r"^sh ended with 3: E: no such package$"):
+        shell.run_command(["sh", "-c", "echo reading; echo 'E: no such package' >&2; exit 3"], timeout_s=10)
     assert "reading\n" in (tmp_path / "log").read_text()
-    with pytest.raises(Failed, match="nonesuch cannot run"):
-        shell.run(["nonesuch"], timeout_s=10)
-    with pytest.raises(Failed, match="sleep did not end within"):
-        shell.run(["sleep", "10"], timeout_s=0.05)
+    with pytest.raises(CommandFailedError, match="nonesuch cannot run"):
+        shell.run_command(["nonesuch"], timeout_s=10)
+    with pytest.raises(CommandFailedError, match="sleep did not end within"):
+        shell.run_command(["sleep", "10"], timeout_s=0.05)
 
 
 # --- the user's own commands
@@ -202,7 +202,7 @@ def test_a_failure_carries_the_last_line(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ],
 )
 def test_additional_commands_report_how_they_ended(
-    text: str, code: int, tmp_path: Path, said: Said, monkeypatch: pytest.MonkeyPatch
+    text: str, code: int, tmp_path: Path, said: RecordedMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(first_boot, "LOG", str(tmp_path / "log"))
     file = tmp_path / "commands"
@@ -267,17 +267,17 @@ class FakeService(joined.Service):
         self.at += seconds
 
 
-def test_joined_is_a_connection_that_outlasts_a_handshake(said: Said) -> None:
+def test_joined_is_a_connection_that_outlasts_a_handshake(said: RecordedMessages) -> None:
     service = FakeService(("a", 3, 1000))
-    assert joined.wait({4222}, seconds=60, say=said.say, service=service) >= joined.HANDSHAKE_S
+    assert joined.wait_for_join({4222}, seconds=60, say=said.say, service=service) >= joined.HANDSHAKE_S
     assert service.at == 3 + joined.LASTING_S
     assert said.lines == []
 
 
-def test_connections_that_come_and_go_are_no_joining(said: Said) -> None:
+def test_connections_that_come_and_go_are_no_joining(said: RecordedMessages) -> None:
     attempts = [(str(n), 10.0 * n, 10.0 * n + 9) for n in range(10)]
-    with pytest.raises(Failed, match="not joined after 60 s: nats: Authorization Violation"):
-        joined.wait(
+    with pytest.raises(CommandFailedError, match="not joined after 60 s: nats: Authorization Violation"):
+        joined.wait_for_join(
             {4222},
             seconds=60,
             say=said.say,
@@ -286,6 +286,6 @@ def test_connections_that_come_and_go_are_no_joining(said: Said) -> None:
     assert said.lines == [("waiting", "nats: Authorization Violation")]
 
 
-def test_no_connection_at_all_is_said(said: Said) -> None:
-    with pytest.raises(Failed, match="no lasting connection"):
-        joined.wait({4222}, seconds=60, say=said.say, service=FakeService())
+def test_no_connection_at_all_is_said(said: RecordedMessages) -> None:
+    with pytest.raises(CommandFailedError, match="no lasting connection"):
+        joined.wait_for_join({4222}, seconds=60, say=said.say, service=FakeService())

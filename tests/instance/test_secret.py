@@ -15,7 +15,7 @@ from botocore.credentials import Credentials
 
 from bacalhau_spot.instance.scripts import secret
 from bacalhau_spot.instance.scripts.metadata import Metadata
-from bacalhau_spot.instance.scripts.shell import Failed
+from bacalhau_spot.instance.scripts.shell import CommandFailedError
 from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.sandbox import sandbox, sandbox_server
 
@@ -77,7 +77,7 @@ def test_the_token_comes_into_a_file_that_only_root_may_read(
 ) -> None:
     """Asked for with the role's credentials, at AWS as the sandbox plays it; quoted as systemd reads it."""
     put(sandbox, 'a"b\\c$d')
-    secret.fetch(metadata, PARAMETER, path=str(tmp_path / "token.env"), endpoint=sandbox.url)
+    secret.fetch_secret(metadata, PARAMETER, path=str(tmp_path / "token.env"), endpoint=sandbox.url)
     assert (tmp_path / "token.env").read_text() == 'BACALHAU_COMPUTE_AUTH_TOKEN="a\\"b\\\\c\\$d"\n'
     assert stat.S_IMODE((tmp_path / "token.env").stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [tmp_path / "token.env"]
@@ -96,7 +96,9 @@ def test_a_role_that_is_not_known_yet_is_waited_for(
         if len(pauses) == 3:
             metadata_server.values["iam/security-credentials/"] = role
 
-    secret.fetch(metadata, PARAMETER, path=str(tmp_path / "token.env"), endpoint=sandbox.url, sleep=sleep)
+    secret.fetch_secret(
+        metadata, PARAMETER, path=str(tmp_path / "token.env"), endpoint=sandbox.url, sleep=sleep
+    )
     assert len(pauses) == 3
     assert "t" in (tmp_path / "token.env").read_text()
 
@@ -106,8 +108,8 @@ def test_why_there_is_no_token_is_said_in_awss_words(
 ) -> None:
     """After five minutes; and no file is left that a node could start with."""
     pauses: list[float] = []
-    with pytest.raises(Failed, match=f"{PARAMETER} cannot be read: ParameterNotFound"):
-        secret.fetch(
+    with pytest.raises(CommandFailedError, match=f"{PARAMETER} cannot be read: ParameterNotFound"):
+        secret.fetch_secret(
             metadata,
             PARAMETER,
             path=str(tmp_path / "token.env"),
@@ -120,8 +122,8 @@ def test_why_there_is_no_token_is_said_in_awss_words(
 
 def test_no_secret_is_in_what_is_said(metadata: Metadata, tmp_path: Path) -> None:
     """Nobody there: the reason names the network, not the request."""
-    with pytest.raises(Failed) as caught:
-        secret.fetch(
+    with pytest.raises(CommandFailedError) as caught:
+        secret.fetch_secret(
             metadata,
             PARAMETER,
             path=str(tmp_path / "t"),

@@ -184,8 +184,8 @@ def test_without_comments_a_program_is_the_same_program() -> None:
     for script in (PACKAGE / "scripts").glob("*.py"):
         source = script.read_text("utf-8")
         if script.name != "__init__.py":
-            assert code(lean.python(source)) == code(source)
-            assert len(lean.python(source)) < len(source)
+            assert code(lean.minify_python(source)) == code(source)
+            assert len(lean.minify_python(source)) < len(source)
 
 
 def test_too_much_is_refused_by_name_before_anything_is_made() -> None:

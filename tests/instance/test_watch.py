@@ -11,19 +11,19 @@ import pytest
 
 from bacalhau_spot.instance.scripts import watch
 from bacalhau_spot.instance.scripts.metadata import Metadata
-from bacalhau_spot.instance.scripts.node import Node
+from bacalhau_spot.instance.scripts.node import BacalhauCli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.node_doubles import MetadataServer, Said
+    from support.node_doubles import MetadataServer, RecordedMessages
 
 T0 = 1_800_000_000.0
 
 
 @dataclass
-class FakeClock(watch.Clock):
+class FakeWatchClock(watch.WatchClock):
     at: float = T0
     events: dict[float, Callable[[], None]] = field(default_factory=dict)
 
@@ -38,10 +38,10 @@ class FakeClock(watch.Clock):
 
 
 @dataclass
-class FakeNode(Node):
+class FakeNode(BacalhauCli):
     """A node with work, whose doings are noted with their time."""
 
-    clock: FakeClock
+    clock: FakeWatchClock
     work: int | None = 0
     problem: str = ""
     done: list[tuple[str, float]] = field(default_factory=list)
@@ -67,12 +67,14 @@ class FakeNode(Node):
 @dataclass
 class Scene:
     server: MetadataServer
-    said: Said
-    clock: FakeClock = field(default_factory=FakeClock)
+    said: RecordedMessages
+    clock: FakeWatchClock = field(default_factory=FakeWatchClock)
 
     def __post_init__(self) -> None:
         self.node = FakeNode(self.clock)
-        self.watcher = watch.Watcher(Metadata(self.server.url), self.node, self.clock, self.said.say)
+        self.watcher = watch.InterruptionWatcher(
+            Metadata(self.server.url), self.node, self.clock, self.said.say
+        )
 
     def announce(self, *, at: float, seconds: float = 120, action: str = "terminate") -> None:
         """EC2's notice shows up at a time."""
@@ -85,7 +87,7 @@ class Scene:
 
 
 @pytest.fixture
-def scene(metadata_server: MetadataServer, said: Said) -> Scene:
+def scene(metadata_server: MetadataServer, said: RecordedMessages) -> Scene:
     return Scene(metadata_server, said)
 
 
@@ -159,7 +161,7 @@ def test_a_silent_metadata_service_is_asked_again(
             return (silent if scene.clock.at < T0 + 20 else scene.watcher.metadata).get(path)
 
     scene.announce(at=25)
-    watcher = watch.Watcher(Moody(metadata_server.url), scene.node, scene.clock, scene.said.say)
+    watcher = watch.InterruptionWatcher(Moody(metadata_server.url), scene.node, scene.clock, scene.said.say)
     watcher.run()
     assert "the metadata service does not answer" in capsys.readouterr().out
     assert scene.said.phases[-1] == "stopped"
@@ -173,7 +175,7 @@ def test_what_could_not_be_stopped_is_told(scene: Scene) -> None:
 
 
 def test_the_cordon_is_the_file_that_the_admission_probe_looks_at(tmp_path: Path) -> None:
-    node = Node(draining=str(tmp_path / "run" / "draining"))
+    node = BacalhauCli(draining=str(tmp_path / "run" / "draining"))
     assert not node.cordoned()
     node.cordon()
     assert node.cordoned()
@@ -186,8 +188,8 @@ def test_running_work_is_what_bacalhau_says(serve: Callable[..., str]) -> None:
             b'{"ComputeNodeInfo":{"ExecutionEngines":["wasm","docker"],"RunningExecutions":2,"EnqueuedExecutions":1}}',
         )
     )
-    assert Node(agent=busy).running() == 3
-    assert Node(agent=busy).engines() == ["docker", "wasm"]
-    assert Node(agent=serve((200, b'{"ComputeNodeInfo":{}}'))).running() == 0
-    assert Node(agent=serve((500, b"no"))).running() is None
-    assert Node(agent="http://127.0.0.1:9").engines() == []
+    assert BacalhauCli(agent=busy).running() == 3
+    assert BacalhauCli(agent=busy).engines() == ["docker", "wasm"]
+    assert BacalhauCli(agent=serve((200, b'{"ComputeNodeInfo":{}}'))).running() == 0
+    assert BacalhauCli(agent=serve((500, b"no"))).running() is None
+    assert BacalhauCli(agent="http://127.0.0.1:9").engines() == []

@@ -7,48 +7,62 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 from support import aws_cli, crowd
-from support.bestiary import Beasts
-from support.hooks import ATTACHED_TO_OURS, IN_OUR_NETWORK, OF_OUR_IDENTITIES, REGION, Scene
-from support.survey import survey
+from support.bestiary import ResourceFixture
+from support.hooks import ATTACHED_TO_OURS, IN_OUR_NETWORK, OF_OUR_IDENTITIES, REGION, ForeignScene
+from support.survey import account_snapshot
 
 if TYPE_CHECKING:
-    from support.program import Done, Program
+    from support.program import CliResult, CliRunner
 
 # What each hook of a scene keeps, and nothing else.
 SCENES = {
     "in our network": (
         IN_OUR_NETWORK,
         {
-            *(Kind.SUBNET, Kind.GROUP, Kind.ROUTE_TABLE, Kind.ACL, Kind.GATEWAY, Kind.VPC, Kind.DHCP_OPTIONS),
+            *(
+                ResourceKind.SUBNET,
+                ResourceKind.GROUP,
+                ResourceKind.ROUTE_TABLE,
+                ResourceKind.ACL,
+                ResourceKind.GATEWAY,
+                ResourceKind.VPC,
+                ResourceKind.DHCP_OPTIONS,
+            ),
         },
     ),
     "attached to ours": (
         ATTACHED_TO_OURS,
         {
-            *(Kind.VOLUME, Kind.ADDRESS, Kind.INTERFACE, Kind.GATEWAY, Kind.DHCP_OPTIONS),
-            *(Kind.SNAPSHOT, Kind.PLACEMENT_GROUP),
+            *(
+                ResourceKind.VOLUME,
+                ResourceKind.ADDRESS,
+                ResourceKind.INTERFACE,
+                ResourceKind.GATEWAY,
+                ResourceKind.DHCP_OPTIONS,
+            ),
+            *(ResourceKind.SNAPSHOT, ResourceKind.PLACEMENT_GROUP),
         },
     ),
-    "of our identities": (OF_OUR_IDENTITIES, {Kind.ROLE, Kind.POLICY}),
+    "of our identities": (OF_OUR_IDENTITIES, {ResourceKind.ROLE, ResourceKind.POLICY}),
 }
 
 
-def named(done: Done) -> set[str]:
+def named(done: CliResult) -> set[str]:
     """Everything that is told to be in the way, or what it hangs on."""
     blockers = [blocker for one in done.data["outcomes"] for blocker in one["blockers"]]
     return {blocker[key] for blocker in blockers for key in ("id", "of") if blocker[key]}
 
 
-def commands(done: Done) -> list[str]:
+def commands(done: CliResult) -> list[str]:
     found = [
         blocker["free"] for one in done.data["outcomes"] for blocker in one["blockers"] if blocker["free"]
     ]
     return list(dict.fromkeys(found))
 
 
-def nuked(program: Program) -> Done:
+def nuked(program: CliRunner) -> CliResult:
     return program("nuke", "--force", "--regions", REGION, "-o", "json")
 
 
@@ -62,19 +76,19 @@ def run(command: str, sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize("scene", SCENES)
-def test_it_is_named_and_not_touched(sandbox: Any, program: Program, scene: str) -> None:
+def test_it_is_named_and_not_touched(sandbox: Any, program: CliRunner, scene: str) -> None:
     """What is left is exactly what it keeps; when the user has typed what the report says, the next run finishes."""
     program.configure()
     hooks, kept = SCENES[scene]
-    stage = Scene(sandbox)
+    stage = ForeignScene(sandbox)
     theirs = {hook.__name__: hook(stage) for hook in hooks}
-    before = survey(sandbox.client, [REGION])
+    before = account_snapshot(sandbox.client, [REGION])
     done = nuked(program)
     assert done.code == 1, done.stdout[-2000:]
     assert {hook: one for hook, one in theirs.items() if one not in named(done)} == {}
     assert {one["kind"] for one in done.data["remaining"]} == kept
     left = {one["id"] for one in done.data["remaining"]}
-    after = survey(sandbox.client, [REGION])
+    after = account_snapshot(sandbox.client, [REGION])
     gone = {one["id"] for one in done.data["outcomes"] if one["fate"] == "deleted"}
     for key, row in before.items():
         if "bacalhau-cluster" not in row and not any(one in row for one in left | gone):
@@ -97,10 +111,10 @@ def test_it_is_named_and_not_touched(sandbox: Any, program: Program, scene: str)
     ]
 
 
-def test_it_is_told_in_words(sandbox: Any, program: Program) -> None:
+def test_it_is_told_in_words(sandbox: Any, program: CliRunner) -> None:
     """Whose it is, and the command, on a line of its own."""
     program.configure()
-    scene = Scene(sandbox)
+    scene = ForeignScene(sandbox)
     machine = scene.instance(
         SubnetId=scene.ours.subnet,
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "corp-db"}]}],
@@ -112,7 +126,7 @@ def test_it_is_told_in_words(sandbox: Any, program: Program) -> None:
     assert done.stdout.count(command) == 1, "it keeps the subnet and its VPC, and is ended once"
 
 
-def test_a_tagged_default_vpc_stays(sandbox: Any, program: Program) -> None:
+def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
     """With its subnets and its gateway; what we made in it goes."""
     program.configure()
     ec2 = sandbox.client("ec2", REGION)
@@ -130,7 +144,7 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: Program) -> None:
         VpcId=vpc,
         TagSpecifications=[{"ResourceType": "security-group", "Tags": tags}],
     )["GroupId"]
-    before = survey(sandbox.client, [REGION])
+    before = account_snapshot(sandbox.client, [REGION])
     looked = program("nuke", "--dry-run", "--regions", REGION)
     assert "it came with the account" in looked.stdout
     done = nuked(program)
@@ -138,10 +152,12 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: Program) -> None:
     skipped = {one["id"] for one in done.data["outcomes"] if one["fate"] == "skipped"}
     assert skipped == {vpc, gateway, *subnets}
     gone = f"{REGION} SecurityGroups {group}"
-    assert survey(sandbox.client, [REGION]) == {key: row for key, row in before.items() if key != gone}
+    assert account_snapshot(sandbox.client, [REGION]) == {
+        key: row for key, row in before.items() if key != gone
+    }
 
 
-def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: Program) -> None:
+def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: CliRunner) -> None:
     """Cancelling it costs money; that is nobody's default."""
     program.configure()
     ec2 = sandbox.client("ec2", REGION)
@@ -152,7 +168,9 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: Program) -
         InstanceCount=4,
         StartDate="2027-01-01T00:00:00Z",
         CommitmentDuration=86400 * 14,
-        TagSpecifications=Beasts(sandbox.client, REGION, crowd.OURS, "x").spec("capacity-reservation"),
+        TagSpecifications=ResourceFixture(sandbox.client, REGION, crowd.OURS, "x").spec(
+            "capacity-reservation"
+        ),
     )["CapacityReservation"]["CapacityReservationId"]
     done = nuked(program)
     assert done.code == 0
@@ -161,10 +179,10 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: Program) -
     ]
 
 
-def test_it_is_told_before_anybody_agrees(sandbox: Any, program: Program) -> None:
+def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> None:
     """What is not ours in a VPC of ours; not what AWS or a launcher of ours put there, and not what is adopted."""
     program.configure()
-    scene = Scene(sandbox)
+    scene = ForeignScene(sandbox)
     scene.ours.attachments()
     scene.ours.launchers()
     theirs = scene.interface()
@@ -179,10 +197,10 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: Program) -> Non
     assert "not looked into, not enabled in this account: af-south-1" in shown
 
 
-def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Program) -> None:
+def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: CliRunner) -> None:
     """Before: that it is not known. After: with the refusal of what stays."""
     program.configure()
-    scene = Scene(sandbox)
+    scene = ForeignScene(sandbox)
     scene.interface()
     sandbox.settings.deny = ["ec2:DescribeNatGateways"]
     blind = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")

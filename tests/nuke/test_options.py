@@ -10,33 +10,33 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import crowd
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 
 if TYPE_CHECKING:
-    from support.program import Done, Program
+    from support.program import CliResult, CliRunner
 
 ACCOUNT = "000000000000"
 HERE = ["eu-west-1", "us-west-2"]
 
 
 @pytest.fixture
-def nodes(program: Program) -> int:
+def nodes(program: CliRunner) -> int:
     """A cluster of two in two regions, made by somebody else: its create is not in the log here."""
     crowd.cluster(program, nodes=2, regions=HERE)
     shutil.rmtree(program.folder / ".local")
     return 2
 
 
-def listed(program: Program) -> int:
+def listed(program: CliRunner) -> int:
     return len(program("list", "-o", "json").data["instances"])
 
 
-def nuke(program: Program, *flags: str, answers: str | None = None) -> Done:
+def nuke(program: CliRunner, *flags: str, answers: str | None = None) -> CliResult:
     """In these two regions only: most claims are none about regions, and seventeen take their time."""
     return program("nuke", "--regions", ",".join(HERE), *flags, answers=answers)
 
 
-def found(program: Program, *flags: str) -> list[dict[str, Any]]:
+def found(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
     result: list[dict[str, Any]] = nuke(program, "--dry-run", "-o", "json", *flags).data["found"]
     return result
 
@@ -45,7 +45,7 @@ def found(program: Program, *flags: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_the_accounts_id_is_to_be_typed(program: Program) -> None:
+def test_the_accounts_id_is_to_be_typed(program: CliRunner) -> None:
     """Everything that matters stands above the question; anything but the id changes nothing."""
     for answer in ("yes\n", "\n", "00000000000\n", ""):
         done = nuke(program, answers=answer)
@@ -67,7 +67,7 @@ def test_the_accounts_id_is_to_be_typed(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_nobody_there_to_answer(program: Program) -> None:
+def test_nobody_there_to_answer(program: CliRunner) -> None:
     done = nuke(program)
     assert done.code == 3
     assert "--force" in done.stderr
@@ -78,7 +78,7 @@ def test_nobody_there_to_answer(program: Program) -> None:
     assert as_json.stderr == ""
 
 
-def test_the_alias_is_shown(sandbox: Any, program: Program, nodes: int) -> None:
+def test_the_alias_is_shown(sandbox: Any, program: CliRunner, nodes: int) -> None:
     assert nodes
     sandbox.client("iam").create_account_alias(AccountAlias="acme-data")
     assert f"account {ACCOUNT} (acme-data)" in nuke(program, "--dry-run").stdout
@@ -89,7 +89,7 @@ def test_the_alias_is_shown(sandbox: Any, program: Program, nodes: int) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_what_was_just_made_is_pointed_out(sandbox: Any, program: Program) -> None:
+def test_what_was_just_made_is_pointed_out(sandbox: Any, program: CliRunner) -> None:
     """Somebody may be creating at this moment."""
     assert "if a create is running, let it end first" in nuke(program, "--dry-run").stdout
     sandbox.clock.advance(600)
@@ -97,7 +97,7 @@ def test_what_was_just_made_is_pointed_out(sandbox: Any, program: Program) -> No
 
 
 @pytest.mark.usefixtures("nodes")
-def test_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
+def test_dry_run_changes_nothing(sandbox: Any, program: CliRunner) -> None:
     """Not a tag, not a file."""
     before = len(sandbox.world.calls)
     done = nuke(program, "--dry-run", "--force")
@@ -108,7 +108,7 @@ def test_dry_run_changes_nothing(sandbox: Any, program: Program) -> None:
     assert listed(program) == 2
 
 
-def test_nothing_of_ours(program: Program) -> None:
+def test_nothing_of_ours(program: CliRunner) -> None:
     program.configure()
     for flags in (("--dry-run",), (), ("--force",)):
         done = nuke(program, *flags)
@@ -120,7 +120,7 @@ def test_nothing_of_ours(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_some_regions_only(program: Program) -> None:
+def test_some_regions_only(program: CliRunner) -> None:
     done = program("nuke", "--force", "--regions", "eu-west-1", "-o", "json")
     assert done.code == 0
     assert done.data["looked_into"] == ["eu-west-1"]
@@ -142,7 +142,7 @@ NONSENSE = (
 
 
 @pytest.mark.usefixtures("nodes")
-def test_a_flag_that_says_nonsense(program: Program) -> None:
+def test_a_flag_that_says_nonsense(program: CliRunner) -> None:
     """Exit code 2, the flag and the value, and nothing is touched."""
     for flags, words in NONSENSE:
         done = program("nuke", "--force", *flags)
@@ -153,7 +153,7 @@ def test_a_flag_that_says_nonsense(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_more_than_expected(program: Program) -> None:
+def test_more_than_expected(program: CliRunner) -> None:
     """With --force it refuses; a person is asked for the number first."""
     count = len(found(program))
     refused = nuke(program, "--force", "--max", str(count - 1))
@@ -166,7 +166,7 @@ def test_more_than_expected(program: Program) -> None:
     assert nuke(program, "--force", "--max", "0").code == 0, "nothing is not more than nothing"
 
 
-def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: Program) -> None:
+def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: CliRunner) -> None:
     """The older cluster goes; the network of the younger, which has no date of its own, stays with it."""
     crowd.cluster(program, crowd.SECOND, nodes=1, regions=["eu-west-1"])
     sandbox.clock.advance(7200)
@@ -184,10 +184,10 @@ def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: Program)
 
 
 @pytest.mark.usefixtures("nodes")
-def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: Program) -> None:
+def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -> None:
     """Of a protected instance the rest of its batch goes all the same; what it holds is named with the reason."""
     ec2 = sandbox.client("ec2", "eu-west-1")
-    image = Beasts(sandbox.client, "eu-west-1", {}, "x").image_id()
+    image = ResourceFixture(sandbox.client, "eu-west-1", {}, "x").image_id()
     subnet = next(one for one in found(program) if one["kind"] == "subnet" and one["region"] == "eu-west-1")
     tags = [{"Key": key, "Value": value} for key, value in crowd.OURS.items()]
     made = ec2.run_instances(
@@ -212,7 +212,7 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: Program) -> 
     assert listed(program) == 0
 
 
-def test_adopting_what_lacks_the_tag(sandbox: Any, program: Program) -> None:
+def test_adopting_what_lacks_the_tag(sandbox: Any, program: CliRunner) -> None:
     """It is shown before; dry run tags nothing; then it goes, and what is not named stays."""
     program.configure()
     ec2 = sandbox.client("ec2", "eu-west-1")
@@ -228,7 +228,7 @@ def test_adopting_what_lacks_the_tag(sandbox: Any, program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_no_more_time(sandbox: Any, program: Program) -> None:
+def test_no_more_time(sandbox: Any, program: CliRunner) -> None:
     """It says what is left, and the next run finishes."""
     sandbox.settings.terminate_s = 300.0
     done = nuke(program, "--force", "--timeout", "60")
@@ -241,7 +241,7 @@ def test_no_more_time(sandbox: Any, program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_only_what_the_plan_names(sandbox: Any, program: Program) -> None:
+def test_only_what_the_plan_names(sandbox: Any, program: CliRunner) -> None:
     """And only what is still ours now: neither is enough."""
     plan = program.folder / "plan.json"
     assert nuke(program, "--dry-run", "--plan-out", str(plan)).code == 0
@@ -290,7 +290,7 @@ MISFITS = (
 
 
 @pytest.mark.usefixtures("nodes")
-def test_a_plan_that_does_not_fit(program: Program) -> None:
+def test_a_plan_that_does_not_fit(program: CliRunner) -> None:
     """No JSON, no plan, another account's, another tag's, incomplete: exit code 2, and nothing is touched."""
     for text, words in MISFITS:
         (program.folder / "plan.json").write_text(text)
@@ -305,7 +305,7 @@ def test_a_plan_that_does_not_fit(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("nodes")
-def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: Program) -> None:
+def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: CliRunner) -> None:
     """And leaves what it leaves, with exit code 4; the rest goes."""
     sandbox.settings.deny = ["ec2:DeleteVpc"]
     looked = nuke(program, "--dry-run")
@@ -321,7 +321,7 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: Progr
     assert nuke(program, "--force").code == 0
 
 
-def test_a_service_that_will_not_say(sandbox: Any, program: Program, nodes: int) -> None:
+def test_a_service_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int) -> None:
     """What could not be looked into may hold something: exit code 5, and it is named. Destroy does not need it."""
     assert nodes
     sandbox.settings.deny = ["tagging:GetResources", "tag:GetResources"]
@@ -332,7 +332,7 @@ def test_a_service_that_will_not_say(sandbox: Any, program: Program, nodes: int)
     assert program("destroy", "--yes").code == 0
 
 
-def test_a_region_that_will_not_say(sandbox: Any, program: Program, nodes: int) -> None:
+def test_a_region_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int) -> None:
     """The others are cleaned all the same."""
     assert nodes
     sandbox.settings.faults = [
@@ -345,7 +345,7 @@ def test_a_region_that_will_not_say(sandbox: Any, program: Program, nodes: int) 
     assert listed(program) == 1
 
 
-def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: Program) -> None:
+def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: CliRunner) -> None:
     """Listed, and the run does not succeed while it is there."""
     program.configure()
     tags = [{"Key": key, "Value": value} for key, value in crowd.OURS.items()]
@@ -366,21 +366,21 @@ def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: Program) -> No
 # --- The audit log
 
 
-def audit(program: Program) -> list[dict[str, Any]]:
+def audit(program: CliRunner) -> list[dict[str, Any]]:
     """All of it: every run of every command that changes something adds to it."""
     path = next(Path(program.folder).rglob("audit.jsonl"))
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
 
 
-def last_run(program: Program) -> list[dict[str, Any]]:
+def last_run(program: CliRunner) -> list[dict[str, Any]]:
     rows = audit(program)
     return [row for row in rows if row["run"] == rows[-1]["run"]]
 
 
-def test_the_audit_log(program: Program, nodes: int) -> None:
+def test_the_audit_log(program: CliRunner, nodes: int) -> None:
     """Who, what was asked for with AWS's request ids, what was verified, how it ended; runs are added, never replaced."""
     assert nodes
-    done: Done = program("nuke", "--force", "-o", "json")
+    done: CliResult = program("nuke", "--force", "-o", "json")
     rows = last_run(program)
     assert rows[0]["event"] == "begun"
     assert rows[0]["argv"] == ["nuke", "--force", "-o", "json"]
@@ -396,7 +396,7 @@ def test_the_audit_log(program: Program, nodes: int) -> None:
     assert begun == ["nuke", "nuke"]
 
 
-def test_the_audit_log_of_a_destroy(program: Program, nodes: int) -> None:
+def test_the_audit_log_of_a_destroy(program: CliRunner, nodes: int) -> None:
     assert nodes
     program("destroy", "--yes")
     rows = last_run(program)
@@ -404,7 +404,7 @@ def test_the_audit_log_of_a_destroy(program: Program, nodes: int) -> None:
     assert {"vpc", "fleet"} <= {row["kind"] for row in rows if row["event"] == "deleting"}
 
 
-def test_an_audit_log_that_cannot_be_written(program: Program, nodes: int) -> None:
+def test_an_audit_log_that_cannot_be_written(program: CliRunner, nodes: int) -> None:
     """It is said, and nothing is left for it."""
     assert nodes
     log = program.folder / ".local" / "state" / "bacalhau-spot" / "audit.jsonl"
@@ -415,7 +415,7 @@ def test_an_audit_log_that_cannot_be_written(program: Program, nodes: int) -> No
     assert listed(program) == 0
 
 
-def test_the_order_can_be_looked_at_without_aws(program: Program) -> None:
+def test_the_order_can_be_looked_at_without_aws(program: CliRunner) -> None:
     done = program("nuke", "--explain", "-o", "json")
     assert done.code == 0
     steps = {row["kind"]: row["step"] for row in done.data["kinds"]}

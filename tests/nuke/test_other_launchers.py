@@ -9,7 +9,7 @@ import pytest
 from support import aws_cli
 
 if TYPE_CHECKING:
-    from support.program import Done, Program
+    from support.program import CliResult, CliRunner
 
 REGION = "us-east-1"
 COMMANDS = pytest.mark.parametrize(
@@ -18,7 +18,7 @@ COMMANDS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def cluster(sandbox: Any, program: Program) -> Program:
+def cluster(sandbox: Any, program: CliRunner) -> CliRunner:
     program.configure(nodes=1, regions=f"[{REGION}]")
     assert program("create", "--yes").code == 0
     return program
@@ -72,7 +72,7 @@ def living(sandbox: Any) -> set[str]:
     return {instance for instance, state in states.items() if state in ("pending", "running")}
 
 
-def blockers(done: Done) -> list[Any]:
+def blockers(done: CliResult) -> list[Any]:
     return [blocker for one in done.data["outcomes"] for blocker in one["blockers"]]
 
 
@@ -84,7 +84,7 @@ OUR_TAGS = [
 
 @COMMANDS
 def test_an_instance_by_hand_from_our_template_goes(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: the template gives its spot request our tags, so both are the cluster's."""
     assert Ours(sandbox).by_hand() in living(sandbox)
@@ -96,7 +96,7 @@ def test_an_instance_by_hand_from_our_template_goes(
 
 @COMMANDS
 def test_an_instance_by_hand_in_our_subnet_is_named(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: from our template's values and not by it: nothing of it carries our tag."""
     ours = Ours(sandbox)
@@ -113,7 +113,7 @@ def test_an_instance_by_hand_in_our_subnet_is_named(
 
 @COMMANDS
 def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: ending its instance does not help, the group replaces it (Auto Scaling user guide, "Health checks")."""
     ours = Ours(sandbox)
@@ -147,7 +147,7 @@ def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
 
 @COMMANDS
 def test_a_persistent_request_is_cancelled_before_its_instance_ends(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: "Spot Instance request types" (EC2 user guide): it launches again until it is cancelled."""
     request, _ = Ours(sandbox).persistent(OUR_TAGS)
@@ -159,7 +159,7 @@ def test_a_persistent_request_is_cancelled_before_its_instance_ends(
     assert rows["SpotInstanceRequests"][0]["State"] == "cancelled"
 
 
-def test_an_instance_that_a_request_would_launch_again_is_named(sandbox: Any, cluster: Program) -> None:
+def test_an_instance_that_a_request_would_launch_again_is_named(sandbox: Any, cluster: CliRunner) -> None:
     """trust.md §8, F3: without CancelSpotInstanceRequests its instance stays, and the rest goes as far as it can."""
     request, instance = Ours(sandbox).persistent(OUR_TAGS)
     sandbox.settings.deny = ["ec2:CancelSpotInstanceRequests"]
@@ -173,7 +173,7 @@ def test_an_instance_that_a_request_would_launch_again_is_named(sandbox: Any, cl
 
 @COMMANDS
 def test_anothers_persistent_request_in_our_subnet_is_left(
-    sandbox: Any, cluster: Program, command: tuple[str, ...]
+    sandbox: Any, cluster: CliRunner, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: neither the request nor its instance is ours."""
     request, instance = Ours(sandbox).persistent([{"Key": "team", "Value": "theirs"}])

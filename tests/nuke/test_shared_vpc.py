@@ -11,7 +11,7 @@ from sandbox.ec2.clusters import refused
 from support.networks import Net
 
 if TYPE_CHECKING:
-    from support.program import Program
+    from support.program import CliRunner
 
 REGION = "us-east-1"
 OUR_TAGS = [
@@ -47,7 +47,7 @@ def test_a_participant_sees_the_owner_and_changes_nothing(net: Net) -> None:
     "command", [("destroy", "--yes"), ("nuke", "--force", "--regions", REGION)], ids=lambda row: row[0]
 )
 def test_a_cluster_in_a_shared_vpc(
-    sandbox: Any, program: Program, net: Net, command: tuple[str, ...]
+    sandbox: Any, program: CliRunner, net: Net, command: tuple[str, ...]
 ) -> None:
     """trust.md §8: nodes and a group of ours are all that is made there, and all that is deleted."""
     before = set(sandbox.leftovers())
@@ -58,7 +58,7 @@ def test_a_cluster_in_a_shared_vpc(
     assert set(sandbox.leftovers()) == before
 
 
-def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: Program, net: Net) -> None:
+def test_a_shared_vpc_with_our_tag_stays(sandbox: Any, program: CliRunner, net: Net) -> None:
     """trust.md §8: whoever tagged it, it is the owner's; AWS refuses, and the run is not a success."""
     net.ec2.create_tags(Resources=[net.vpc, net.public], Tags=OUR_TAGS)
     before = set(sandbox.leftovers())

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 from support import crowd
-from support.survey import survey
+from support.survey import account_snapshot
 
 if TYPE_CHECKING:
-    from support.program import Program
+    from support.program import CliRunner
 
 
 def nodes_of_clusters(shown: dict[str, str]) -> Counter[str]:
@@ -24,23 +24,23 @@ def nodes_of_clusters(shown: dict[str, str]) -> Counter[str]:
 
 
 @pytest.fixture
-def account(sandbox: Any, program: Program) -> dict[str, str]:
+def account(sandbox: Any, program: CliRunner) -> dict[str, str]:
     """What is not ours, as it reads before anything of ours is there."""
     crowd.bystanders(sandbox, crowd.REGIONS)
     crowd.cluster(program, crowd.STRANGERS, nodes=9, regions=crowd.BESIDE_BEASTS)
-    return survey(sandbox.client, crowd.REGIONS)
+    return account_snapshot(sandbox.client, crowd.REGIONS)
 
 
 def test_nuke_takes_all_that_is_ours_and_nothing_else(
-    sandbox: Any, program: Program, account: dict[str, str]
+    sandbox: Any, program: CliRunner, account: dict[str, str]
 ) -> None:
     """Both of our clusters, whatever their tag's value, and one of every kind; the third and all bystanders read as before."""
     crowd.cluster(program, crowd.SECOND, nodes=9, regions=crowd.BESIDE_BEASTS)
     crowd.cluster(program, nodes=22)
     beasts = crowd.beasts(sandbox)
-    everybody = survey(sandbox.client, crowd.REGIONS)
+    everybody = account_snapshot(sandbox.client, crowd.REGIONS)
     assert nodes_of_clusters(everybody) == {"bacalhau-aws-spot": 22, "second": 9, "third": 9}
-    assert set(beasts.made) == set(Kind)
+    assert set(beasts.made) == set(ResourceKind)
     for region in crowd.REGIONS:
         assert sum(key.startswith(f"{region} Reservations") for key in account) >= 2, "machines of bystanders"
     done = program("nuke", "--force", "-o", "json")
@@ -48,28 +48,28 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
     gone = {(one["kind"], one["id"]) for one in done.data["outcomes"] if one["fate"] == "deleted"}
     assert {(kind.value, one) for kind, ids in beasts.made.items() for one in ids} <= gone
     assert sum(kind == "instance" for kind, _ in gone) >= 30
-    assert survey(sandbox.client, crowd.REGIONS) == account
+    assert account_snapshot(sandbox.client, crowd.REGIONS) == account
 
 
 def test_destroy_takes_one_cluster_and_nothing_else(
-    sandbox: Any, program: Program, account: dict[str, str]
+    sandbox: Any, program: CliRunner, account: dict[str, str]
 ) -> None:
     """Not the one beside it that is ours as well."""
     assert account
     crowd.cluster(program, crowd.SECOND, nodes=9, regions=crowd.BESIDE_BEASTS)
-    before = survey(sandbox.client, crowd.REGIONS)
+    before = account_snapshot(sandbox.client, crowd.REGIONS)
     crowd.cluster(program, nodes=10)
     crowd.beasts(sandbox)
     done = program("destroy", "--yes", "-o", "json")
     assert done.code == 0, done.stdout[-3000:]
-    assert survey(sandbox.client, crowd.REGIONS) == before
+    assert account_snapshot(sandbox.client, crowd.REGIONS) == before
 
 
-def test_destroy_by_name_needs_no_matching_configuration(sandbox: Any, program: Program) -> None:
+def test_destroy_by_name_needs_no_matching_configuration(sandbox: Any, program: CliRunner) -> None:
     """`--cluster` names another one; the configuration's own stays."""
     crowd.cluster(program, nodes=1, regions=["eu-west-1"])
-    before = survey(sandbox.client, ["eu-west-1", "us-east-1"])
+    before = account_snapshot(sandbox.client, ["eu-west-1", "us-east-1"])
     crowd.cluster(program, crowd.SECOND, nodes=1, regions=["us-east-1"])
     program.configure(nodes=1, regions="[eu-west-1]")
     assert program("destroy", "--cluster", "second", "--yes").code == 0
-    assert survey(sandbox.client, ["eu-west-1", "us-east-1"]) == before
+    assert account_snapshot(sandbox.client, ["eu-west-1", "us-east-1"]) == before

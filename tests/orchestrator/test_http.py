@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.core.members import Capacity, Member, Membership
+from bacalhau_spot.core.members import Capacity, Membership, OrchestratorNode
 from bacalhau_spot.core.model import Secret
-from bacalhau_spot.core.verdict import TABLE, judge
+from bacalhau_spot.core.verdict import CATALOG, classify
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.orchestrator import shapes
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login, base_url, is_loopback
@@ -45,15 +45,15 @@ def there(server: StandIn) -> StandIn:
     return server
 
 
-def members(orchestrator: HttpOrchestrator) -> tuple[Member, ...]:
-    return asyncio.run(orchestrator.members())
+def members(orchestrator: HttpOrchestrator) -> tuple[OrchestratorNode, ...]:
+    return asyncio.run(orchestrator.nodes())
 
 
 def refused(orchestrator: HttpOrchestrator) -> OrchestratorError:
     with pytest.raises(OrchestratorError) as caught:
         members(orchestrator)
     error = caught.value
-    assert error.code in TABLE
+    assert error.code in CATALOG
     assert error.address == orchestrator.address
     return error
 
@@ -93,7 +93,7 @@ def test_what_is_zero_or_absent_is_zero(there: StandIn) -> None:
     """The API leaves zeros out, down to a node of which nothing but the name is known."""
     there.nodes = [{"Info": {"NodeID": "n-1"}, "Membership": "UNKNOWN", "Connection": "CONNECTED"}]
     (one,) = members(HttpOrchestrator(there.url))
-    assert one == Member("n-1", connected=True, membership=Membership.PENDING)
+    assert one == OrchestratorNode("n-1", connected=True, membership=Membership.PENDING)
 
 
 def test_the_version_is_asked_without_the_key(there: StandIn) -> None:
@@ -210,7 +210,7 @@ def test_an_answer_that_is_no_list_is_told_by_its_code(
 def test_a_membership_that_nobody_knows_gets_no_work(there: StandIn, word: bytes) -> None:
     """T6: `"Membership": [1]` ended in TypeError."""
     there.answer = hostile(Membership=word, Labels=b'{"A": [1], "b": "c"}', LastError=b'{"x": 1}')
-    (member,) = asyncio.run(HttpOrchestrator(there.url).members())
+    (member,) = asyncio.run(HttpOrchestrator(there.url).nodes())
     assert member.membership == "PENDING"
     assert (dict(member.labels), member.last_error) == ({"a": "", "b": "c"}, "")
 
@@ -270,7 +270,7 @@ def test_the_port_that_nodes_join(talker: Any) -> None:
     """NATS speaks first and is no HTTP: the hint names both ports."""
     error = refused(HttpOrchestrator(talker(b'INFO {"server_id":"x"}\r\n')))
     assert error.code == "OrchestratorAnswer"
-    assert "4222" in judge(error.code).hint
+    assert "4222" in classify(error.code).hint
 
 
 def test_https_to_a_server_of_http(there: StandIn) -> None:
@@ -363,7 +363,7 @@ def test_which_addresses_are_this_machines() -> None:
 
 def test_exit_codes_of_the_orchestrators_errors() -> None:
     """A wrong key is told apart from a wrong address, and both from what may be repeated."""
-    codes = {code: TABLE[code].exit_code for code in TABLE if code.startswith("Orchestrator")}
+    codes = {code: CATALOG[code].exit_code for code in CATALOG if code.startswith("Orchestrator")}
     assert codes == {
         "OrchestratorUnauthorized": ExitCode.DENIED,
         "OrchestratorForbidden": ExitCode.DENIED,
@@ -416,8 +416,8 @@ _JSON = st.recursive(
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:
-        found = shapes.members(body)
-    except shapes.WrongShapeError as error:
+        found = shapes.parse_nodes(body)
+    except shapes.UnexpectedFormatError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:
         assert all(one.id for one in found)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.members import Member, Membership
+from bacalhau_spot.core.members import Membership, OrchestratorNode
 from bacalhau_spot.core.model import Secret
-from bacalhau_spot.core.prune import belongs
+from bacalhau_spot.core.prune import is_cluster_node
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from bacalhau_spot.orchestrator.port import OrchestratorError
@@ -39,8 +39,8 @@ USERS: list[dict[str, Any]] = [
 ]
 
 
-def members(there: HttpOrchestrator) -> tuple[Member, ...]:
-    return asyncio.run(there.members())
+def members(there: HttpOrchestrator) -> tuple[OrchestratorNode, ...]:
+    return asyncio.run(there.nodes())
 
 
 def refusal(call: Any) -> str:
@@ -51,7 +51,7 @@ def refusal(call: Any) -> str:
     return caught.value.code
 
 
-def connected(there: HttpOrchestrator) -> Member | None:
+def connected(there: HttpOrchestrator) -> OrchestratorNode | None:
     return next((one for one in members(there) if one.connected), None)
 
 
@@ -81,7 +81,7 @@ def test_a_node_of_ours_joins_leaves_and_is_forgotten(tmp_path: Path) -> None:
         asyncio.run(there.remove(NODE))
         assert members(there) == ()
         asyncio.run(there.remove(NODE))
-        assert not belongs(gone, cluster="another")
+        assert not is_cluster_node(gone, cluster="another")
 
 
 def test_keys_and_passwords(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_keys_and_passwords(tmp_path: Path) -> None:
         assert members(writer) == members(looker) == ()
         asyncio.run(writer.remove("n-unknown"))
         assert refusal(looker.remove("n-unknown")) == "OrchestratorForbidden"
-        assert refusal(HttpOrchestrator(address, login=Login(Secret(f"{KEY}-of-another"))).members()) == (
+        assert refusal(HttpOrchestrator(address, login=Login(Secret(f"{KEY}-of-another"))).nodes()) == (
             "OrchestratorForbidden"
         )
         for login in (
@@ -102,9 +102,9 @@ def test_keys_and_passwords(tmp_path: Path) -> None:
             Login(user="looker", password=Secret("wrong-0123456789")),
         ):
             stranger = HttpOrchestrator(address, login=login)
-            assert refusal(stranger.members()) == "OrchestratorUnauthorized"
+            assert refusal(stranger.nodes()) == "OrchestratorUnauthorized"
             assert asyncio.run(stranger.version()).startswith("v")
-        assert refusal(HttpOrchestrator(f"127.0.0.1:{here.nats}").members()) == "OrchestratorAnswer"
+        assert refusal(HttpOrchestrator(f"127.0.0.1:{here.nats}").nodes()) == "OrchestratorAnswer"
 
 
 def test_the_api_over_tls(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_the_api_over_tls(tmp_path: Path) -> None:
     with orchestrator(tmp_path, api_tls=files) as here:
         address = f"https://127.0.0.1:{here.api}"
         assert members(HttpOrchestrator(address, ca_pem=text)) == ()
-        assert refusal(HttpOrchestrator(address).members()) == "OrchestratorTls"
+        assert refusal(HttpOrchestrator(address).nodes()) == "OrchestratorTls"
         plain = HttpOrchestrator(address.replace("https", "http"))
-        assert refusal(plain.members()) == "OrchestratorScheme"
+        assert refusal(plain.nodes()) == "OrchestratorScheme"
         assert refusal(plain.remove("n-1")) == "OrchestratorScheme"

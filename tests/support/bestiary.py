@@ -7,21 +7,21 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
 @dataclass
-class Beasts:
+class ResourceFixture:
     """A region's worth, with the clients that make them."""
 
     client: Callable[..., Any]  # (service, region) -> a boto3 client
     region: str
     tags: Mapping[str, str]
     name: str  # part of every name that must be unique
-    made: dict[Kind, list[str]] = field(default_factory=dict)
+    made: dict[ResourceKind, list[str]] = field(default_factory=dict)
     vpc: str = ""
     subnet: str = ""
     group: str = ""
@@ -30,7 +30,7 @@ class Beasts:
     def ec2(self) -> Any:
         return self.client("ec2", self.region)
 
-    def note(self, kind: Kind, resource_id: str) -> str:
+    def note(self, kind: ResourceKind, resource_id: str) -> str:
         self.made.setdefault(kind, []).append(resource_id)
         return resource_id
 
@@ -46,7 +46,7 @@ class Beasts:
     def network(self, cidr: str = "10.7.0.0/16") -> None:
         ec2 = self.ec2
         self.vpc = ec2.create_vpc(CidrBlock=cidr, TagSpecifications=self.spec("vpc"))["Vpc"]["VpcId"]
-        self.note(Kind.VPC, self.vpc)
+        self.note(ResourceKind.VPC, self.vpc)
         zone = f"{self.region}a"
         self.subnet = ec2.create_subnet(
             VpcId=self.vpc,
@@ -54,24 +54,26 @@ class Beasts:
             AvailabilityZone=zone,
             TagSpecifications=self.spec("subnet"),
         )["Subnet"]["SubnetId"]
-        self.note(Kind.SUBNET, self.subnet)
+        self.note(ResourceKind.SUBNET, self.subnet)
         gateway = ec2.create_internet_gateway(TagSpecifications=self.spec("internet-gateway"))
-        gateway_id = self.note(Kind.GATEWAY, gateway["InternetGateway"]["InternetGatewayId"])
+        gateway_id = self.note(ResourceKind.GATEWAY, gateway["InternetGateway"]["InternetGatewayId"])
         ec2.attach_internet_gateway(InternetGatewayId=gateway_id, VpcId=self.vpc)
         egress = ec2.create_egress_only_internet_gateway(
             VpcId=self.vpc, TagSpecifications=self.spec("egress-only-internet-gateway")
         )
-        self.note(Kind.EGRESS_GATEWAY, egress["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"])
+        self.note(
+            ResourceKind.EGRESS_GATEWAY, egress["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"]
+        )
         table = ec2.create_route_table(VpcId=self.vpc, TagSpecifications=self.spec("route-table"))
-        table_id = self.note(Kind.ROUTE_TABLE, table["RouteTable"]["RouteTableId"])
+        table_id = self.note(ResourceKind.ROUTE_TABLE, table["RouteTable"]["RouteTableId"])
         ec2.associate_route_table(RouteTableId=table_id, SubnetId=self.subnet)
         acl = ec2.create_network_acl(VpcId=self.vpc, TagSpecifications=self.spec("network-acl"))
-        self.note(Kind.ACL, acl["NetworkAcl"]["NetworkAclId"])
+        self.note(ResourceKind.ACL, acl["NetworkAcl"]["NetworkAclId"])
         options = ec2.create_dhcp_options(
             DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.com"]}],
             TagSpecifications=self.spec("dhcp-options"),
         )["DhcpOptions"]["DhcpOptionsId"]
-        self.note(Kind.DHCP_OPTIONS, options)
+        self.note(ResourceKind.DHCP_OPTIONS, options)
         ec2.associate_dhcp_options(DhcpOptionsId=options, VpcId=self.vpc)
         self._groups()
 
@@ -80,7 +82,7 @@ class Beasts:
         ec2 = self.ec2
         pair = [
             self.note(
-                Kind.GROUP,
+                ResourceKind.GROUP,
                 ec2.create_security_group(
                     GroupName=f"{self.name}-{index}",
                     Description="one of a pair",
@@ -116,13 +118,13 @@ class Beasts:
         interface = ec2.create_network_interface(
             SubnetId=self.subnet, Groups=[self.group], TagSpecifications=self.spec("network-interface")
         )
-        self.note(Kind.INTERFACE, interface["NetworkInterface"]["NetworkInterfaceId"])
+        self.note(ResourceKind.INTERFACE, interface["NetworkInterface"]["NetworkInterfaceId"])
         address = ec2.allocate_address(Domain="vpc", TagSpecifications=self.spec("elastic-ip"))
-        allocation = self.note(Kind.ADDRESS, address["AllocationId"])
+        allocation = self.note(ResourceKind.ADDRESS, address["AllocationId"])
         nat = ec2.create_nat_gateway(
             SubnetId=self.subnet, AllocationId=allocation, TagSpecifications=self.spec("natgateway")
         )
-        self.note(Kind.NAT_GATEWAY, nat["NatGateway"]["NatGatewayId"])
+        self.note(ResourceKind.NAT_GATEWAY, nat["NatGateway"]["NatGatewayId"])
         for kind, extra in (
             ("Gateway", {}),
             ("Interface", {"SubnetIds": [self.subnet], "SecurityGroupIds": [self.group]}),
@@ -134,22 +136,24 @@ class Beasts:
                 TagSpecifications=self.spec("vpc-endpoint"),
                 **extra,
             )
-            self.note(Kind.ENDPOINT, endpoint["VpcEndpoint"]["VpcEndpointId"])
+            self.note(ResourceKind.ENDPOINT, endpoint["VpcEndpoint"]["VpcEndpointId"])
         connect = ec2.create_instance_connect_endpoint(
             SubnetId=self.subnet, TagSpecifications=self.spec("instance-connect-endpoint")
         )
-        self.note(Kind.CONNECT_ENDPOINT, connect["InstanceConnectEndpoint"]["InstanceConnectEndpointId"])
+        self.note(
+            ResourceKind.CONNECT_ENDPOINT, connect["InstanceConnectEndpoint"]["InstanceConnectEndpointId"]
+        )
         other = ec2.create_vpc(CidrBlock="10.99.0.0/16", TagSpecifications=self.spec("vpc"))["Vpc"]["VpcId"]
-        self.note(Kind.VPC, other)
+        self.note(ResourceKind.VPC, other)
         peering = ec2.create_vpc_peering_connection(
             VpcId=self.vpc, PeerVpcId=other, TagSpecifications=self.spec("vpc-peering-connection")
         )["VpcPeeringConnection"]["VpcPeeringConnectionId"]
-        self.note(Kind.PEERING, peering)
+        self.note(ResourceKind.PEERING, peering)
         ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
         self.client("logs", self.region).create_log_group(
             logGroupName=f"/{self.name}/flow", tags=dict(self.tags)
         )
-        self.note(Kind.LOG_GROUP, f"/{self.name}/flow")
+        self.note(ResourceKind.LOG_GROUP, f"/{self.name}/flow")
         role = f"arn:aws:iam::{self._account()}:role/{self.name}-{self.region}"
         flow = ec2.create_flow_logs(
             ResourceIds=[self.vpc],
@@ -159,7 +163,7 @@ class Beasts:
             DeliverLogsPermissionArn=role,
             TagSpecifications=self.spec("vpc-flow-log"),
         )
-        self.note(Kind.FLOW_LOG, flow["FlowLogIds"][0])
+        self.note(ResourceKind.FLOW_LOG, flow["FlowLogIds"][0])
 
     def _account(self) -> str:
         return str(self.client("sts", self.region).get_caller_identity()["Account"])
@@ -174,9 +178,9 @@ class Beasts:
             VolumeType="gp3",
             TagSpecifications=self.spec("volume"),
         )["VolumeId"]
-        self.note(Kind.VOLUME, volume)
+        self.note(ResourceKind.VOLUME, volume)
         snapshot = ec2.create_snapshot(VolumeId=volume, TagSpecifications=self.spec("snapshot"))["SnapshotId"]
-        self.note(Kind.SNAPSHOT, snapshot)
+        self.note(ResourceKind.SNAPSHOT, snapshot)
         image = ec2.register_image(
             Name=f"{self.name}-image",
             Architecture="x86_64",
@@ -184,13 +188,13 @@ class Beasts:
             BlockDeviceMappings=[{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}],
             TagSpecifications=self.spec("image"),
         )["ImageId"]
-        self.note(Kind.IMAGE, image)
+        self.note(ResourceKind.IMAGE, image)
         pair = ec2.create_key_pair(KeyName=f"{self.name}-key", TagSpecifications=self.spec("key-pair"))
-        self.note(Kind.KEY_PAIR, pair["KeyPairId"])
+        self.note(ResourceKind.KEY_PAIR, pair["KeyPairId"])
         placement = ec2.create_placement_group(
             GroupName=f"{self.name}-place", Strategy="spread", TagSpecifications=self.spec("placement-group")
         )
-        self.note(Kind.PLACEMENT_GROUP, placement["PlacementGroup"]["GroupId"])
+        self.note(ResourceKind.PLACEMENT_GROUP, placement["PlacementGroup"]["GroupId"])
         reservation = ec2.create_capacity_reservation(
             InstanceType="t3.medium",
             InstancePlatform="Linux/UNIX",
@@ -198,7 +202,7 @@ class Beasts:
             InstanceCount=1,
             TagSpecifications=self.spec("capacity-reservation"),
         )
-        self.note(Kind.RESERVATION, reservation["CapacityReservation"]["CapacityReservationId"])
+        self.note(ResourceKind.RESERVATION, reservation["CapacityReservation"]["CapacityReservationId"])
 
     def image_id(self) -> str:
         name = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
@@ -210,7 +214,7 @@ class Beasts:
             LaunchTemplateData={"ImageId": self.image_id(), "InstanceType": "t3.medium"},
             TagSpecifications=self.spec("launch-template"),
         )
-        return self.note(Kind.TEMPLATE, made["LaunchTemplate"]["LaunchTemplateId"])
+        return self.note(ResourceKind.TEMPLATE, made["LaunchTemplate"]["LaunchTemplateId"])
 
     def launchers(self) -> None:
         """A group, a fleet that keeps its number, a spot fleet, a spot request; all with instances."""
@@ -224,7 +228,7 @@ class Beasts:
             VPCZoneIdentifier=self.subnet,
             Tags=[{**tag, "PropagateAtLaunch": False} for tag in self.list],
         )
-        self.note(Kind.SCALING_GROUP, f"{self.name}-group")
+        self.note(ResourceKind.SCALING_GROUP, f"{self.name}-group")
         fleet = ec2.create_fleet(
             Type="maintain",
             LaunchTemplateConfigs=[
@@ -233,7 +237,7 @@ class Beasts:
             TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
             TagSpecifications=self.spec("fleet"),
         )
-        self.note(Kind.FLEET, fleet["FleetId"])
+        self.note(ResourceKind.FLEET, fleet["FleetId"])
         spot_fleet = ec2.request_spot_fleet(
             SpotFleetRequestConfig={
                 "IamFleetRole": f"arn:aws:iam::{self._account()}:role/fleet",
@@ -244,7 +248,7 @@ class Beasts:
                 "TagSpecifications": self.spec("spot-fleet-request"),
             }
         )
-        self.note(Kind.SPOT_FLEET, spot_fleet["SpotFleetRequestId"])
+        self.note(ResourceKind.SPOT_FLEET, spot_fleet["SpotFleetRequestId"])
         launched = ec2.run_instances(
             ImageId=self.image_id(),
             InstanceType="t3.medium",
@@ -256,8 +260,8 @@ class Beasts:
             # The instance itself lacks the tag: only its request tells whose it is.
             TagSpecifications=self.spec("spot-instances-request"),
         )
-        self.note(Kind.INSTANCE, launched["Instances"][0]["InstanceId"])
-        self.note(Kind.SPOT_REQUEST, launched["Instances"][0]["SpotInstanceRequestId"])
+        self.note(ResourceKind.INSTANCE, launched["Instances"][0]["InstanceId"])
+        self.note(ResourceKind.SPOT_REQUEST, launched["Instances"][0]["SpotInstanceRequestId"])
 
     # --- beside EC2
 
@@ -266,17 +270,17 @@ class Beasts:
         self.client("ssm", region).put_parameter(
             Name=f"/{name}/parameter", Value="v", Type="String", Tags=self.list
         )
-        self.note(Kind.PARAMETER, f"/{name}/parameter")
+        self.note(ResourceKind.PARAMETER, f"/{name}/parameter")
         self.client("secretsmanager", region).create_secret(
             Name=f"{name}-secret", SecretString="s", Tags=self.list
         )
-        self.note(Kind.SECRET, f"{name}-secret")
+        self.note(ResourceKind.SECRET, f"{name}-secret")
         events = self.client("events", region)
         events.put_rule(Name=f"{name}-rule", ScheduleExpression="rate(1 day)", Tags=self.list)
         events.put_targets(
             Rule=f"{name}-rule", Targets=[{"Id": "1", "Arn": f"arn:aws:sqs:{region}:{self._account()}:q"}]
         )
-        self.note(Kind.RULE, f"{name}-rule")
+        self.note(ResourceKind.RULE, f"{name}-rule")
         self.client("cloudwatch", region).put_metric_alarm(
             AlarmName=f"{name}-alarm",
             MetricName="CPUUtilization",
@@ -288,13 +292,13 @@ class Beasts:
             ComparisonOperator="GreaterThanThreshold",
             Tags=self.list,
         )
-        self.note(Kind.ALARM, f"{name}-alarm")
+        self.note(ResourceKind.ALARM, f"{name}-alarm")
         self.client("sqs", region).create_queue(QueueName=f"{name}-queue", tags=dict(self.tags))
-        self.note(Kind.QUEUE, f"{name}-queue")
+        self.note(ResourceKind.QUEUE, f"{name}-queue")
         topic = self.client("sns", region).create_topic(Name=f"{name}-topic", Tags=self.list)
-        self.note(Kind.TOPIC, topic["TopicArn"].rpartition(":")[2])
+        self.note(ResourceKind.TOPIC, topic["TopicArn"].rpartition(":")[2])
         self.client("logs", region).create_log_group(logGroupName=f"/{name}/log", tags=dict(self.tags))
-        self.note(Kind.LOG_GROUP, f"/{name}/log")
+        self.note(ResourceKind.LOG_GROUP, f"/{name}/log")
         self._bucket()
 
     def _bucket(self) -> None:
@@ -311,14 +315,14 @@ class Beasts:
             s3.put_object(Bucket=bucket, Key="results/1", Body=io.BytesIO(b"1"))
         s3.delete_object(Bucket=bucket, Key="results/1")
         s3.create_multipart_upload(Bucket=bucket, Key="unfinished")
-        self.note(Kind.BUCKET, bucket)
+        self.note(ResourceKind.BUCKET, bucket)
 
     def identities(self, path: str = "/bacalhau-spot/beasts/") -> None:
         """Once an account: they are the same everywhere."""
         iam, name = self.client("iam", "us-east-1"), f"{self.name}-role"
         trust = json.dumps({"Version": "2012-10-17", "Statement": []})
         iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust, Tags=self.list)
-        self.note(Kind.ROLE, name)
+        self.note(ResourceKind.ROLE, name)
         document = json.dumps(
             {
                 "Version": "2012-10-17",
@@ -333,14 +337,14 @@ class Beasts:
         policy = iam.create_policy(
             PolicyName=f"{self.name}-policy", Path=path, PolicyDocument=document, Tags=self.list
         )["Policy"]["Arn"]
-        self.note(Kind.POLICY, f"{self.name}-policy")
+        self.note(ResourceKind.POLICY, f"{self.name}-policy")
         iam.create_policy_version(PolicyArn=policy, PolicyDocument=document)
         iam.attach_role_policy(RoleName=name, PolicyArn=policy)
         iam.create_instance_profile(InstanceProfileName=f"{self.name}-profile", Path=path, Tags=self.list)
         iam.add_role_to_instance_profile(InstanceProfileName=f"{self.name}-profile", RoleName=name)
-        self.note(Kind.PROFILE, f"{self.name}-profile")
+        self.note(ResourceKind.PROFILE, f"{self.name}-profile")
 
-    def everything(self) -> Beasts:
+    def everything(self) -> ResourceFixture:
         """All of it in one region."""
         self.network()
         self.attachments()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, State, Timeouts
-from bacalhau_spot.core.status import Status, status
+from bacalhau_spot.core.status import ClusterStatus, cluster_status
 from support.health import MINUTE, member, node, said, spot
-from support.watched import FakeOrchestrator, WatchedCloud, seen
+from support.watched import FakeOrchestrator, FakeStatusCloud, snapshot_of
 
 NAME = "bacalhau-aws-spot"
 SIX = ("ap-southeast-1", "eu-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")
@@ -19,25 +19,27 @@ def spec(nodes: int, *regions: str) -> ClusterSpec:
     )
 
 
-def judged(cloud: WatchedCloud, orchestrator: FakeOrchestrator | None, wanted: ClusterSpec | None) -> Status:
-    sight = seen(cloud, orchestrator)
-    return status(sight, cluster=NAME, label=NAME, timeouts=Timeouts(), spec=wanted)
+def judged(
+    cloud: FakeStatusCloud, orchestrator: FakeOrchestrator | None, wanted: ClusterSpec | None
+) -> ClusterStatus:
+    sight = snapshot_of(cloud, orchestrator)
+    return cluster_status(sight, cluster=NAME, label=NAME, timeouts=Timeouts(), spec=wanted)
 
 
-def well(*, api: bool = True) -> Status:
+def well(*, api: bool = True) -> ClusterStatus:
     """Four nodes in two regions; without an API the consoles say so."""
     nodes = [node(number, region=SIX[2 + 3 * (number > 2)]) for number in range(1, 5)]
-    cloud = WatchedCloud(*nodes)
+    cloud = FakeStatusCloud(*nodes)
     cloud.consoles = {one.id: said("joined: connected for 11 s, engines docker wasm") for one in nodes}
     known = FakeOrchestrator(*(member(one) for one in nodes)) if api else None
     return judged(cloud, known, spec(4, "us-east-1", "us-west-2"))
 
 
-def thirty() -> Status:
+def thirty() -> ClusterStatus:
     """Five nodes in each of six regions, and among them each fate that a cluster can meet."""
     nodes = [node(number, region=SIX[(number - 1) // 5], age=number * MINUTE) for number in range(1, 31)]
-    nodes[2] = replace(nodes[2], state=State.TERMINATED, why_ended="Server.SpotInstanceTermination")
-    cloud = WatchedCloud(*nodes)
+    nodes[2] = replace(nodes[2], state=State.TERMINATED, termination_reason="Server.SpotInstanceTermination")
+    cloud = FakeStatusCloud(*nodes)
     cloud.spots = [
         spot(nodes[2], "instance-terminated-no-capacity"),
         spot(nodes[20], "marked-for-termination", ago=MINUTE / 2),
@@ -54,10 +56,10 @@ def thirty() -> Status:
     return judged(cloud, FakeOrchestrator(*members, ghost), spec(30, *SIX))
 
 
-def blind() -> Status:
+def blind() -> ClusterStatus:
     """An orchestrator that does not answer, a region that does not, and consoles that may not be read."""
     nodes = [node(number, region="us-east-1", age=20 * MINUTE) for number in range(1, 3)]
-    cloud = WatchedCloud(*nodes, node(3, region="us-west-2"))
+    cloud = FakeStatusCloud(*nodes, node(3, region="us-west-2"))
     cloud.denied = {
         ("us-west-2", "DescribeInstances"): "UnauthorizedOperation",
         ("us-east-1", "GetConsoleOutput"): "UnauthorizedOperation",
@@ -66,5 +68,5 @@ def blind() -> Status:
     return judged(cloud, known, spec(3, "us-east-1", "us-west-2"))
 
 
-def nothing() -> Status:
-    return judged(WatchedCloud(), None, None)
+def nothing() -> ClusterStatus:
+    return judged(FakeStatusCloud(), None, None)

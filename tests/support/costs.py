@@ -6,37 +6,37 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from bacalhau_spot.core.cost import Life, PriceSteps, Rates, Window, charge
+from bacalhau_spot.core.cost import PriceSteps, Rates, Usage, Window, charge
 from bacalhau_spot.core.cost_report import CostReport
-from bacalhau_spot.core.estimate import Estimate, Span
-from bacalhau_spot.core.lives import Lives
+from bacalhau_spot.core.estimate import Estimate, PriceRange
+from bacalhau_spot.core.lives import UsageHistory
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.receipt import ApiFailure
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 USD_3 = Estimate(
-    instances=Span(Decimal("0.0375"), Decimal("0.0453")),
+    instances=PriceRange(Decimal("0.0375"), Decimal("0.0453")),
     volumes_usd=Decimal("0.0066"),
     addresses_usd=Decimal("0.0150"),
-    on_demand=Span(Decimal("0.1128"), Decimal("0.1248")),
+    on_demand=PriceRange(Decimal("0.1128"), Decimal("0.1248")),
 )
 NOT_LISTED = replace(USD_3, on_demand=None)
 PRICELESS = replace(NOT_LISTED, instances=None)
 
 
-def _life(number: int, region: str, zone: str, kind: str, hours: float, **more: object) -> Life:
+def _life(number: int, region: str, zone: str, kind: str, hours: float, **more: object) -> Usage:
     begun = NOON - timedelta(hours=hours)
-    life = Life(f"i-{number:017x}", region, f"{region}{zone}", kind, begun, volume_gib=20)
+    life = Usage(f"i-{number:017x}", region, f"{region}{zone}", kind, begun, volume_gib=20)
     return replace(life, **more)  # type: ignore[arg-type]
 
 
 LIVES = (
     _life(1, "us-east-1", "a", "t3.medium", 26.5),
-    _life(2, "us-east-1", "b", "t3a.medium", 26.5, ended=NOON - timedelta(hours=26), taken_back=True),
+    _life(2, "us-east-1", "b", "t3a.medium", 26.5, ended_at=NOON - timedelta(hours=26), interrupted=True),
     _life(3, "us-east-1", "b", "t3.medium", 25.9),
-    _life(4, "eu-west-1", "c", "t3.medium", 26.5, ended=NOON - timedelta(hours=2)),
+    _life(4, "eu-west-1", "c", "t3.medium", 26.5, ended_at=NOON - timedelta(hours=2)),
     _life(5, "eu-west-1", "c", "t3.medium", 26.5),
-    Life("vol-1", "eu-west-1", "eu-west-1c", "", NOON - timedelta(hours=30), volume_gib=500, address=False),
+    Usage("vol-1", "eu-west-1", "eu-west-1c", "", NOON - timedelta(hours=30), volume_gib=500, address=False),
 )
 PRICES = {"t3.medium": Decimal("0.0131"), "t3a.medium": Decimal("0.0117")}
 STEPS = PriceSteps(
@@ -60,16 +60,16 @@ RATES = Rates(
 
 
 def report(
-    *, lives: tuple[Life, ...] = LIVES, steps: PriceSteps = STEPS, rates: Rates = RATES, **more: object
+    *, lives: tuple[Usage, ...] = LIVES, steps: PriceSteps = STEPS, rates: Rates = RATES, **more: object
 ) -> CostReport:
     window = Window(now=NOON)
     made = CostReport(
         cluster="bacalhau-aws-spot",
         window=window,
         charges=tuple(charge(life, steps, rates, window) for life in lives),
-        lives=Lives(lives=lives),
-        looked_into=("eu-west-1", "us-east-1", "us-west-2"),
-        log=True,
+        usages=UsageHistory(usages=lives),
+        regions_scanned=("eu-west-1", "us-east-1", "us-west-2"),
+        log_entries=True,
     )
     return replace(made, **more)  # type: ignore[arg-type]
 
@@ -78,15 +78,15 @@ def report(
 BLIND = report(
     steps=PriceSteps({}),
     rates=Rates(),
-    lives=(*LIVES, _life(6, "us-east-1", "a", "t3.medium", 90, ended=NOON - timedelta(hours=80))),
-    unseen=(Problem("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),),
+    lives=(*LIVES, _life(6, "us-east-1", "a", "t3.medium", 90, ended_at=NOON - timedelta(hours=80))),
+    failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),),
     unpriced=(
-        Problem("AccessDeniedException", "no", "GetProducts", "us-east-1"),
-        Problem("RequestTimeout", "no", "DescribeSpotPriceHistory", "eu-west-1"),
+        ApiFailure("AccessDeniedException", "no", "GetProducts", "us-east-1"),
+        ApiFailure("RequestTimeout", "no", "DescribeSpotPriceHistory", "eu-west-1"),
     ),
 )
 BLIND = replace(
     BLIND,
-    lives=replace(BLIND.lives, unknown_ends=("i-00000000000000006",), assumed_volumes=3, noted=1),
+    usages=replace(BLIND.usages, unknown_end_ids=("i-00000000000000006",), assumed_volumes=3, log_only=1),
 )
-EMPTY = report(lives=(), log=False)
+EMPTY = report(lives=(), log_entries=False)

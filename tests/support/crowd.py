@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from support.program import Program
+    from support.program import CliRunner
 
 REGIONS = (
     *("us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1"),
@@ -39,7 +39,7 @@ def bystanders(sandbox: Any, regions: Sequence[str]) -> None:
             "Subnet"
         ]["SubnetId"]
         group = ec2.create_security_group(GroupName="corp-db", Description="theirs", VpcId=vpc)["GroupId"]
-        image = Beasts(sandbox.client, region, {}, "x").image_id()
+        image = ResourceFixture(sandbox.client, region, {}, "x").image_id()
         default = ec2.describe_subnets(
             Filters=[
                 {"Name": "availability-zone", "Values": [f"{region}a"]},
@@ -65,15 +65,15 @@ def _tagged(kind: str, tags: list[dict[str, str]]) -> list[dict[str, Any]]:
     return [{"ResourceType": kind, "Tags": tags}]
 
 
-def beasts(sandbox: Any, region: str = BEASTS_IN) -> Beasts:
+def beasts(sandbox: Any, region: str = BEASTS_IN) -> ResourceFixture:
     """One of every kind, of ours."""
-    made = Beasts(sandbox.client, region, OURS, "beast").everything()
+    made = ResourceFixture(sandbox.client, region, OURS, "beast").everything()
     made.identities()
     sandbox.clock.advance(10)
     return made
 
 
-def cluster(program: Program, more: str = "", *, nodes: int, regions: Sequence[str] = REGIONS) -> None:
+def cluster(program: CliRunner, more: str = "", *, nodes: int, regions: Sequence[str] = REGIONS) -> None:
     """A cluster of this program's own making; the configuration stays."""
     program.configure(nodes=nodes, regions=f"[{', '.join(regions)}]", more=more)
     done = program("create", "--yes")

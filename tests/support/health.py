@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bacalhau_spot.core.console import Boot, boot, lines
-from bacalhau_spot.core.evidence import Evidence, SpotStatus
-from bacalhau_spot.core.members import Capacity, Member, Membership
+from bacalhau_spot.core.console import BootProgress, console_lines, parse_boot
+from bacalhau_spot.core.evidence import NodeObservation, SpotStatus
+from bacalhau_spot.core.members import Capacity, Membership, OrchestratorNode
 from bacalhau_spot.core.model import Instance, State
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -34,9 +34,9 @@ def node(
     return replace(made, **values)
 
 
-def member(of: Instance, **values: Any) -> Member:
+def member(of: Instance, **values: Any) -> OrchestratorNode:
     """A node in good health at the orchestrator: two cores of which one is taken."""
-    made = Member(
+    made = OrchestratorNode(
         id=f"bacalhau-{of.id}",
         connected=True,
         membership=Membership.APPROVED,
@@ -63,9 +63,9 @@ def said(*phases: str, ago: timedelta = MINUTE) -> str:
     return f"[    0.000000] Linux version 6.8\r\n{ours}cloud-init[812]: done\r\n"
 
 
-def booted(*phases: str, ago: timedelta = MINUTE) -> Boot:
-    return boot(lines(said(*phases, ago=ago)))
+def booted(*phases: str, ago: timedelta = MINUTE) -> BootProgress:
+    return parse_boot(console_lines(said(*phases, ago=ago)))
 
 
-def evidence(instance: Instance | None = None, **values: Any) -> Evidence:
-    return Evidence(NOW, instance, **values)
+def evidence(instance: Instance | None = None, **values: Any) -> NodeObservation:
+    return NodeObservation(NOW, instance, **values)

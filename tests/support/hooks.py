@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 from support import crowd
-from support.bestiary import Beasts
+from support.bestiary import ResourceFixture
 
 REGION = "eu-west-1"
 
 
-class Scene:
+class ForeignScene:
     """A network of ours, and somebody else's hands."""
 
-    def __init__(self, sandbox: Any, ours: Beasts | None = None) -> None:
+    def __init__(self, sandbox: Any, ours: ResourceFixture | None = None) -> None:
         self.sandbox = sandbox
         self.ec2 = sandbox.client("ec2", REGION)
         if ours is None:
-            ours = Beasts(sandbox.client, REGION, crowd.OURS, "ours")
+            ours = ResourceFixture(sandbox.client, REGION, crowd.OURS, "ours")
             ours.network()
         self.ours = ours
 
@@ -55,21 +55,21 @@ class Scene:
 # Each makes something of another's hang on something of ours, and gives the id that must be named.
 
 
-def an_interface_in_our_subnet(scene: Scene) -> str:
+def an_interface_in_our_subnet(scene: ForeignScene) -> str:
     return scene.interface()
 
 
-def an_elastic_ip_on_an_interface_in_our_subnet(scene: Scene) -> str:
+def an_elastic_ip_on_an_interface_in_our_subnet(scene: ForeignScene) -> str:
     address = scene.ec2.allocate_address(Domain="vpc")["AllocationId"]
     scene.ec2.associate_address(AllocationId=address, NetworkInterfaceId=scene.interface())
     return str(address)
 
 
-def an_instance_in_our_subnet(scene: Scene) -> str:
+def an_instance_in_our_subnet(scene: ForeignScene) -> str:
     return scene.instance(SubnetId=scene.ours.subnet)
 
 
-def a_rule_that_names_our_group(scene: Scene) -> str:
+def a_rule_that_names_our_group(scene: ForeignScene) -> str:
     group = scene.ec2.create_security_group(GroupName="corp", Description="theirs", VpcId=scene.ours.vpc)[
         "GroupId"
     ]
@@ -80,54 +80,54 @@ def a_rule_that_names_our_group(scene: Scene) -> str:
     return str(group)
 
 
-def a_subnet_in_our_vpc(scene: Scene) -> str:
+def a_subnet_in_our_vpc(scene: ForeignScene) -> str:
     made = scene.ec2.create_subnet(VpcId=scene.ours.vpc, CidrBlock="10.7.99.0/24")
     return str(made["Subnet"]["SubnetId"])
 
 
-def a_route_table_in_our_vpc(scene: Scene) -> str:
+def a_route_table_in_our_vpc(scene: ForeignScene) -> str:
     return str(scene.ec2.create_route_table(VpcId=scene.ours.vpc)["RouteTable"]["RouteTableId"])
 
 
-def an_acl_in_our_vpc(scene: Scene) -> str:
+def an_acl_in_our_vpc(scene: ForeignScene) -> str:
     return str(scene.ec2.create_network_acl(VpcId=scene.ours.vpc)["NetworkAcl"]["NetworkAclId"])
 
 
-def a_subnet_that_has_our_acl(scene: Scene) -> str:
+def a_subnet_that_has_our_acl(scene: ForeignScene) -> str:
     theirs = scene.ec2.create_subnet(VpcId=scene.ours.vpc, CidrBlock="10.7.98.0/24")["Subnet"]["SubnetId"]
     rows = scene.ec2.describe_network_acls(Filters=[{"Name": "association.subnet-id", "Values": [theirs]}])
     held = [one for one in rows["NetworkAcls"][0]["Associations"] if one["SubnetId"] == theirs]
     scene.ec2.replace_network_acl_association(
-        AssociationId=held[0]["NetworkAclAssociationId"], NetworkAclId=scene.ours.made[Kind.ACL][0]
+        AssociationId=held[0]["NetworkAclAssociationId"], NetworkAclId=scene.ours.made[ResourceKind.ACL][0]
     )
     return str(theirs)
 
 
-def a_vpn_gateway_of_our_vpc(scene: Scene) -> str:
+def a_vpn_gateway_of_our_vpc(scene: ForeignScene) -> str:
     gateway = scene.ec2.create_vpn_gateway(Type="ipsec.1")["VpnGateway"]["VpnGatewayId"]
     scene.ec2.attach_vpn_gateway(VpnGatewayId=gateway, VpcId=scene.ours.vpc)
     return str(gateway)
 
 
-def a_peering_with_our_vpc(scene: Scene) -> str:
+def a_peering_with_our_vpc(scene: ForeignScene) -> str:
     made = scene.ec2.create_vpc_peering_connection(VpcId=scene.vpc(), PeerVpcId=scene.ours.vpc)
     peering = made["VpcPeeringConnection"]["VpcPeeringConnectionId"]
     scene.ec2.accept_vpc_peering_connection(VpcPeeringConnectionId=peering)
     return str(peering)
 
 
-def an_egress_gateway_of_our_vpc(scene: Scene) -> str:
+def an_egress_gateway_of_our_vpc(scene: ForeignScene) -> str:
     made = scene.ec2.create_egress_only_internet_gateway(VpcId=scene.ours.vpc)
     return str(made["EgressOnlyInternetGateway"]["EgressOnlyInternetGatewayId"])
 
 
-def a_nat_gateway_in_our_subnet(scene: Scene) -> str:
+def a_nat_gateway_in_our_subnet(scene: ForeignScene) -> str:
     address = scene.ec2.allocate_address(Domain="vpc")["AllocationId"]
     made = scene.ec2.create_nat_gateway(SubnetId=scene.ours.subnet, AllocationId=address)
     return str(made["NatGateway"]["NatGatewayId"])
 
 
-def an_endpoint_in_our_subnet(scene: Scene) -> str:
+def an_endpoint_in_our_subnet(scene: ForeignScene) -> str:
     made = scene.ec2.create_vpc_endpoint(
         VpcId=scene.ours.vpc,
         ServiceName=f"com.amazonaws.{REGION}.ssm",
@@ -137,12 +137,12 @@ def an_endpoint_in_our_subnet(scene: Scene) -> str:
     return str(made["VpcEndpoint"]["VpcEndpointId"])
 
 
-def a_connect_endpoint_in_our_subnet(scene: Scene) -> str:
+def a_connect_endpoint_in_our_subnet(scene: ForeignScene) -> str:
     made = scene.ec2.create_instance_connect_endpoint(SubnetId=scene.ours.subnet)
     return str(made["InstanceConnectEndpoint"]["InstanceConnectEndpointId"])
 
 
-def an_instance_that_uses_our_volume(scene: Scene) -> str:
+def an_instance_that_uses_our_volume(scene: ForeignScene) -> str:
     volume = scene.ec2.create_volume(
         AvailabilityZone=f"{REGION}a", Size=1, TagSpecifications=scene.tagged("volume")
     )["VolumeId"]
@@ -151,14 +151,14 @@ def an_instance_that_uses_our_volume(scene: Scene) -> str:
     return instance
 
 
-def an_instance_that_has_our_address(scene: Scene) -> str:
+def an_instance_that_has_our_address(scene: ForeignScene) -> str:
     address = scene.ec2.allocate_address(Domain="vpc", TagSpecifications=scene.tagged("elastic-ip"))
     instance = scene.instance()
     scene.ec2.associate_address(AllocationId=address["AllocationId"], InstanceId=instance)
     return instance
 
 
-def an_instance_that_has_our_interface(scene: Scene) -> str:
+def an_instance_that_has_our_interface(scene: ForeignScene) -> str:
     """In a subnet of the default VPC: there is nothing else of ours in it."""
     instance = scene.instance(Placement={"AvailabilityZone": f"{REGION}a"})
     subnet = scene.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
@@ -169,7 +169,7 @@ def an_instance_that_has_our_interface(scene: Scene) -> str:
     return instance
 
 
-def a_vpc_that_has_our_gateway(scene: Scene) -> str:
+def a_vpc_that_has_our_gateway(scene: ForeignScene) -> str:
     made = scene.ec2.create_internet_gateway(TagSpecifications=scene.tagged("internet-gateway"))
     vpc = scene.vpc()
     gateway = made["InternetGateway"]["InternetGatewayId"]
@@ -177,7 +177,7 @@ def a_vpc_that_has_our_gateway(scene: Scene) -> str:
     return vpc
 
 
-def a_vpc_that_has_our_dhcp_options(scene: Scene) -> str:
+def a_vpc_that_has_our_dhcp_options(scene: ForeignScene) -> str:
     vpc = scene.vpc()
     made = scene.ec2.create_dhcp_options(
         DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.org"]}],
@@ -187,7 +187,7 @@ def a_vpc_that_has_our_dhcp_options(scene: Scene) -> str:
     return vpc
 
 
-def an_image_of_our_snapshot(scene: Scene) -> str:
+def an_image_of_our_snapshot(scene: ForeignScene) -> str:
     volume = scene.ec2.create_volume(AvailabilityZone=f"{REGION}a", Size=1)["VolumeId"]
     snapshot = scene.ec2.create_snapshot(VolumeId=volume, TagSpecifications=scene.tagged("snapshot"))
     disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot["SnapshotId"]}}
@@ -197,14 +197,14 @@ def an_image_of_our_snapshot(scene: Scene) -> str:
     return str(made["ImageId"])
 
 
-def an_instance_in_our_placement_group(scene: Scene) -> str:
+def an_instance_in_our_placement_group(scene: ForeignScene) -> str:
     scene.ec2.create_placement_group(
         GroupName="near", Strategy="spread", TagSpecifications=scene.tagged("placement-group")
     )
     return scene.instance(Placement={"GroupName": "near", "AvailabilityZone": f"{REGION}a"})
 
 
-def a_profile_that_has_our_role(scene: Scene) -> str:
+def a_profile_that_has_our_role(scene: ForeignScene) -> str:
     assert scene.policy
     iam = scene.sandbox.client("iam")
     iam.create_instance_profile(InstanceProfileName="theirs-profile")
@@ -212,21 +212,21 @@ def a_profile_that_has_our_role(scene: Scene) -> str:
     return "theirs-profile"
 
 
-def a_role_that_has_our_policy(scene: Scene) -> str:
+def a_role_that_has_our_policy(scene: ForeignScene) -> str:
     iam = scene.sandbox.client("iam")
     iam.create_role(RoleName="theirs", AssumeRolePolicyDocument='{"Version": "2012-10-17", "Statement": []}')
     iam.attach_role_policy(RoleName="theirs", PolicyArn=scene.policy)
     return "theirs"
 
 
-def a_user_that_has_our_policy(scene: Scene) -> str:
+def a_user_that_has_our_policy(scene: ForeignScene) -> str:
     iam = scene.sandbox.client("iam")
     iam.create_user(UserName="somebody")
     iam.attach_user_policy(UserName="somebody", PolicyArn=scene.policy)
     return "somebody"
 
 
-def a_role_whose_boundary_is_our_policy(scene: Scene) -> str:
+def a_role_whose_boundary_is_our_policy(scene: ForeignScene) -> str:
     iam = scene.sandbox.client("iam")
     nobody = '{"Version": "2012-10-17", "Statement": []}'
     iam.create_role(RoleName="fenced", AssumeRolePolicyDocument=nobody, PermissionsBoundary=scene.policy)

@@ -23,7 +23,7 @@ HALF = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nContent-Length: 500\r\nCon
 
 
 @contextlib.contextmanager
-def liar(answer: bytes | None) -> Iterator[str]:
+def bad_server(answer: bytes | None) -> Iterator[str]:
     """Its address. It answers every request with `answer`; SILENT: never; None: it hangs up at once."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         kept: list[socket.socket] = []

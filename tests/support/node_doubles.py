@@ -59,7 +59,7 @@ def _handler(state: MetadataServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-class Said:
+class RecordedMessages:
     """A console that remembers."""
 
     def __init__(self) -> None:

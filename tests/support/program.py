@@ -34,7 +34,7 @@ class Terminal(StringIO):
 
 
 @dataclass(frozen=True)
-class Done:
+class CliResult:
     """How a command ended."""
 
     code: int
@@ -53,7 +53,7 @@ class Done:
 
 
 @dataclass
-class Program:
+class CliRunner:
     """One user's surroundings: a folder with a configuration, an environment, a clock."""
 
     folder: Path
@@ -66,7 +66,7 @@ class Program:
         path.write_text(CONFIG.format(nodes=nodes, regions=regions) + more)
         return path
 
-    def __call__(self, *argv: str, answers: str | None = None) -> Done:
+    def __call__(self, *argv: str, answers: str | None = None) -> CliResult:
         """Run one command line. `answers`: what somebody types, on a terminal; None: nobody is there."""
         self.runs += 1
         stdin = StringIO() if answers is None else Terminal(answers)
@@ -84,7 +84,7 @@ class Program:
             argv=argv,
         )
         code = run(list(argv), runtime=runtime)
-        done = Done(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        done = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
         if argv[:1] != ("sandbox",) and argv[:2] != ("config", "upgrade"):
             # The one tells how to reach it, with keys that open nothing else; the other prints the user's own file.
             for stream in (done.stdout, done.stderr):

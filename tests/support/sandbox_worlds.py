@@ -8,9 +8,9 @@ from typing import Any
 
 from bacalhau_spot.core.tags import Scope
 from support import crowd
-from support.bestiary import Beasts
-from support.hooks import ATTACHED_TO_OURS, IN_OUR_NETWORK, REGION, Scene
-from support.survey import survey
+from support.bestiary import ResourceFixture
+from support.hooks import ATTACHED_TO_OURS, IN_OUR_NETWORK, REGION, ForeignScene
+from support.survey import account_snapshot
 
 KEY = "bacalhau-cluster"
 CREATOR = crowd.OURS["CreatedBy"]
@@ -33,7 +33,7 @@ DENIABLE = (
 
 
 @dataclass
-class World:
+class RandomSandboxAccount:
     """How it is to be cleaned, and what it holds.
 
     `ours`: keys of the survey that are there for us alone; `births`: after how many changes what appears.
@@ -47,33 +47,33 @@ class World:
     tangled: bool = False
 
 
-def world(seed: int, sandbox: Any) -> World:
+def random_sandbox_account(seed: int, sandbox: Any) -> RandomSandboxAccount:
     """Built in the sandbox, which is then as bad as AWS can be."""
     dice = random.Random(seed)
     settings = sandbox.settings
     settings.quotas = {"vpcs": 50, "internet_gateways": 50, "elastic_ips": 50}
-    made = World(dice.choice([ACCOUNT, CLUSTER]), lift=dice.random() < 0.3)
+    made = RandomSandboxAccount(dice.choice([ACCOUNT, CLUSTER]), lift=dice.random() < 0.3)
     _cluster(dice, sandbox, dice.choice(STRANGERS), "strange")
     if made.scope.creator is None:
         _cluster(dice, sandbox, SECOND, "second")
-    before = survey(sandbox.client, [REGION])
+    before = account_snapshot(sandbox.client, [REGION])
     mine = _cluster(dice, sandbox, crowd.OURS, "ours")
     if made.scope.creator is not None and dice.random() < 0.5:
         _cluster(dice, sandbox, SECOND, "second")
     if dice.random() < 0.3:
         mine.identities()
     sandbox.clock.advance(30)
-    made.ours = survey(sandbox.client, [REGION]).keys() - before.keys()
+    made.ours = account_snapshot(sandbox.client, [REGION]).keys() - before.keys()
     made.tangled = _tangle(dice, sandbox, mine)
     sandbox.clock.advance(30)
-    made.full = survey(sandbox.client, [REGION])
+    made.full = account_snapshot(sandbox.client, [REGION])
     made.births = sorted(dice.randint(1, 25) for _ in range(dice.randint(0, 3)))
-    _weather(dice, settings)
+    _fault_plan(dice, settings)
     return made
 
 
-def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str) -> Beasts:
-    one = Beasts(sandbox.client, REGION, tags, name)
+def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str) -> ResourceFixture:
+    one = ResourceFixture(sandbox.client, REGION, tags, name)
     if dice.random() < 0.35:
         _half(dice, one)
         return one
@@ -86,7 +86,7 @@ def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str)
     return one
 
 
-def _half(dice: random.Random, one: Beasts) -> None:
+def _half(dice: random.Random, one: ResourceFixture) -> None:
     """A create that was cut short: a gateway that hangs on nothing, groups without a rule, a subnet or none."""
     ec2 = one.ec2
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16", TagSpecifications=one.spec("vpc"))["Vpc"]["VpcId"]
@@ -107,7 +107,7 @@ def _half(dice: random.Random, one: Beasts) -> None:
         )
 
 
-def _instance(dice: random.Random, one: Beasts) -> None:
+def _instance(dice: random.Random, one: ResourceFixture) -> None:
     """Bought or on spot; protected or not; with a disk that dies with it or outlives it; its parts tagged or not."""
     spot = dice.random() < 0.5
     kinds = ["instance", *(kind for kind in ("volume", "network-interface") if dice.random() < 0.6)]
@@ -132,16 +132,16 @@ def _instance(dice: random.Random, one: Beasts) -> None:
     )
 
 
-def _tangle(dice: random.Random, sandbox: Any, mine: Beasts) -> bool:
+def _tangle(dice: random.Random, sandbox: Any, mine: ResourceFixture) -> bool:
     if not mine.subnet or dice.random() < 0.5:
         return False
-    scene = Scene(sandbox, mine)
+    scene = ForeignScene(sandbox, mine)
     for hook in dice.sample((*IN_OUR_NETWORK, *ATTACHED_TO_OURS), dice.randint(1, 3)):
         hook(scene)
     return True
 
 
-def _weather(dice: random.Random, settings: Any) -> None:
+def _fault_plan(dice: random.Random, settings: Any) -> None:
     settings.terminate_s = dice.choice([1.0, 30.0, 150.0])
     settings.read_lag_s = dice.choice([0.0, 0.0, 2.0])
     settings.tagging_stale_s = dice.choice([0.0, 3600.0])
@@ -174,7 +174,7 @@ def clear(settings: Any) -> None:
 def late(sandbox: Any, number: int, region: str) -> None:
     """What a create in another terminal makes meanwhile."""
     ec2 = sandbox.client("ec2", region)
-    ours = Beasts(sandbox.client, region, crowd.OURS, f"late{number}")
+    ours = ResourceFixture(sandbox.client, region, crowd.OURS, f"late{number}")
     if number % 3 == 0:
         ec2.create_vpc(CidrBlock="10.8.0.0/16", TagSpecifications=ours.spec("vpc"))
     elif number % 3 == 1:

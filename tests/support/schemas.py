@@ -28,7 +28,7 @@ def schema(name: str) -> Draft7Validator:
 
 def printed(command: str, data: Data | None, *errors: UserError) -> Data:
     made = jsonout.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
-    loaded: Data = json.loads(jsonout.text(made, form="json"))
+    loaded: Data = json.loads(jsonout.envelope_text(made, form="json"))
     return loaded
 
 

@@ -7,13 +7,13 @@ import pty
 import subprocess
 import sys
 
-from support.program import Program
+from support.program import CliRunner
 
 
 class Seat:
     """Somebody at a terminal, with one command running on it."""
 
-    def __init__(self, program: Program, *argv: str) -> None:
+    def __init__(self, program: CliRunner, *argv: str) -> None:
         self.terminal, child = pty.openpty()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bacalhau_spot", *argv],

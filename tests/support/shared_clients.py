@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.session import Access, Session
+from bacalhau_spot.cloud.session import AwsConnection, Session
 
 # Nobody's files: a test that writes others names them in the environment.
 NO_FILE = "/nonexistent/aws"
@@ -25,7 +25,7 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on, in this test."""
     begin = Session.__init__
 
-    def begin_with_known(session: Session, access: Access) -> None:
+    def begin_with_known(session: Session, access: AwsConnection) -> None:
         begin(session, access)
         if not any(Path(os.environ.get(name, NO_FILE)).exists() for name in _FILES):
             session._clients = _KNOWN.setdefault((access, _surroundings()), {})

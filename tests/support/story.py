@@ -10,15 +10,15 @@ from bacalhau_spot.core.lifecycle import Phase
 CREATE: tuple[events.Event, ...] = (
     events.RegionStarted("us-east-1", 2),
     events.RegionStarted("eu-west-1", 2),
-    events.Made("us-east-1", "vpc", "vpc-1"),
+    events.ResourceCreated("us-east-1", "vpc", "vpc-1"),
     events.Retrying("us-east-1", "CreateSubnet", "InvalidVpcID.NotFound", 1, 0.5),
-    events.FleetAnswered("us-east-1", "fleet-1", 2, 2),
-    events.FleetAnswered(
+    events.FleetResponded("us-east-1", "fleet-1", 2, 2),
+    events.FleetResponded(
         "eu-west-1", "fleet-2", 2, 0, (("t3.medium", "eu-west-1a", "InsufficientInstanceCapacity"),)
     ),
-    events.Moved("eu-west-1", 2, (("us-east-1", 2),), "InsufficientInstanceCapacity"),
+    events.NodesReassigned("eu-west-1", 2, (("us-east-1", 2),), "InsufficientInstanceCapacity"),
     events.RegionStarted("us-east-1", 2),
-    events.FleetAnswered("us-east-1", "fleet-3", 2, 2),
+    events.FleetResponded("us-east-1", "fleet-3", 2, 2),
     *(
         events.InstanceSeen("us-east-1", f"i-{number}", "t3.medium", "us-east-1a", Phase.STARTING)
         for number in range(4)
@@ -36,7 +36,7 @@ CREATE: tuple[events.Event, ...] = (
 )
 
 
-class Watch:
+class ManualClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:

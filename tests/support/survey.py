@@ -58,7 +58,7 @@ _GONE = {
 }
 
 
-def survey(client: Callable[..., Any], regions: Sequence[str]) -> dict[str, str]:
+def account_snapshot(client: Callable[..., Any], regions: Sequence[str]) -> dict[str, str]:
     """What and where -> its whole description, of all that has not ended."""
     return {
         key: json.dumps(row, sort_keys=True, default=str)

@@ -9,22 +9,32 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bacalhau_spot.cloud.port import CloudError, Deletion, Refused, TaggedId
+from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion, TaggedId
 from bacalhau_spot.core.model import Resource
-from bacalhau_spot.core.receipt import Blocker
+from bacalhau_spot.core.receipt import Dependency
 from bacalhau_spot.core.tags import Scope
-from bacalhau_spot.core.teardown import GLOBAL, ROWS, Kind, known
+from bacalhau_spot.core.teardown import GLOBAL, SPEC_BY_KIND, ResourceKind, is_known_kind
 from support.clock import FakeClock
 
-LAUNCHERS = frozenset({Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET, Kind.SPOT_REQUEST})
+LAUNCHERS = frozenset(
+    {ResourceKind.SCALING_GROUP, ResourceKind.FLEET, ResourceKind.SPOT_FLEET, ResourceKind.SPOT_REQUEST}
+)
 # Kinds that say who uses them (AWS shows it), or, a gateway, what it is attached to.
-SAYS_WHO = frozenset({Kind.VOLUME, Kind.INTERFACE, Kind.ADDRESS, Kind.ROUTE_TABLE, Kind.ACL})
+SAYS_WHO = frozenset(
+    {
+        ResourceKind.VOLUME,
+        ResourceKind.INTERFACE,
+        ResourceKind.ADDRESS,
+        ResourceKind.ROUTE_TABLE,
+        ResourceKind.ACL,
+    }
+)
 # What our delete undoes by itself before it deletes.
-LETS_GO = frozenset({Kind.ADDRESS, Kind.ROUTE_TABLE})
+LETS_GO = frozenset({ResourceKind.ADDRESS, ResourceKind.ROUTE_TABLE})
 
 
 @dataclass
-class Thing:
+class InMemoryResource:
     """`uses`: ids of what it hangs on, and which therefore cannot go before it. `dies_with`: the id of its owner."""
 
     kind: str
@@ -48,7 +58,7 @@ class Thing:
 
 
 @dataclass
-class Weather:
+class FaultPlan:
     """What goes wrong. `denied`: kinds per region. `throttled`, `lost`: how many of the next changes answer so.
 
     `lost`: done, and the answer did not come. `picky`: every how many-th batch is done in part only.
@@ -60,22 +70,22 @@ class Weather:
     picky: int = 0
 
 
-class Toy:
+class InMemoryCloud:
     """`port.Cleaning` over a dictionary."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.clock = clock
-        self.things: dict[str, Thing] = {}
-        self.weather = Weather()
-        self.births: list[tuple[int, Thing]] = []  # after so many changes in its region it appears
+        self.things: dict[str, InMemoryResource] = {}
+        self.weather = FaultPlan()
+        self.births: list[tuple[int, InMemoryResource]] = []  # after so many changes in its region it appears
         self._changes: Counter[str] = Counter()
         self._batches = 0
         self._made = 0
 
-    def add(self, *things: Thing) -> None:
+    def add(self, *things: InMemoryResource) -> None:
         self.things.update({thing.id: thing for thing in things})
 
-    def living(self) -> dict[str, Thing]:
+    def living(self) -> dict[str, InMemoryResource]:
         """What is there now. Ending takes time, and takes with it what dies with its owner."""
         now_s = self.clock.now()
         for thing in list(self.things.values()):
@@ -83,7 +93,7 @@ class Toy:
                 self._end(thing)
         return self.things
 
-    def _end(self, thing: Thing) -> None:
+    def _end(self, thing: InMemoryResource) -> None:
         self.things.pop(thing.id, None)
         for other in list(self.things.values()):
             if other.dies_with == thing.id:
@@ -93,10 +103,12 @@ class Toy:
             if thing.id in other.children and other.relaunches and not other.leaving:
                 self._relaunch(other, thing)
 
-    def _relaunch(self, launcher: Thing, lost: Thing) -> None:
+    def _relaunch(self, launcher: InMemoryResource, lost: InMemoryResource) -> None:
         """A launcher that lives replaces what it lost, and does not tag it."""
         self._made += 1
-        fresh = Thing(Kind.INSTANCE, f"i-again-{self._made}", launcher.region, takes_s=lost.takes_s)
+        fresh = InMemoryResource(
+            ResourceKind.INSTANCE, f"i-again-{self._made}", launcher.region, takes_s=lost.takes_s
+        )
         launcher.children.append(fresh.id)
         self.add(fresh)
 
@@ -105,76 +117,82 @@ class Toy:
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         return self._index(region, scope, of_ec2=True)
 
-    async def tagged_beside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         return self._index(region, scope, of_ec2=False)
 
     def _index(self, region: str, scope: Scope, *, of_ec2: bool) -> tuple[TaggedId, ...]:
         return tuple(
             TaggedId(one.kind, one.id)
             for one in self._shown(region)
-            if scope.takes(one.tags)
+            if scope.matches(one.tags)
             and region != GLOBAL
-            and one.kind != Kind.SCALING_GROUP
-            and (not known(one.kind) or ROWS[Kind(one.kind)].service == "ec2") == of_ec2
+            and one.kind != ResourceKind.SCALING_GROUP
+            and (not is_known_kind(one.kind) or SPEC_BY_KIND[ResourceKind(one.kind)].service == "ec2")
+            == of_ec2
         )
 
-    def _shown(self, region: str) -> Iterator[Thing]:
+    def _shown(self, region: str) -> Iterator[InMemoryResource]:
         for one in list(self.living().values()):
             if one.region == region and one.shown_from_s <= self.clock.now():
                 yield one
 
     async def find(
-        self, region: str, kind: Kind, scope: Scope, *, ids: Sequence[str] = ()
+        self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
         return tuple(
             self._resource(one)
             for one in self._shown(region)
-            if one.kind == kind and (scope.takes(one.tags) or (kind is Kind.INSTANCE and one.id in ids))
+            if one.kind == kind
+            and (scope.matches(one.tags) or (kind is ResourceKind.INSTANCE and one.id in ids))
         )
 
-    def _resource(self, one: Thing) -> Resource:
+    def _resource(self, one: InMemoryResource) -> Resource:
         held = one.kind in SAYS_WHO
-        vpcs = one.uses if one.kind == Kind.GATEWAY else ()
+        vpcs = one.uses if one.kind == ResourceKind.GATEWAY else ()
         return Resource(
             kind=one.kind,
             id=one.id,
             region=one.region,
             tags=dict(one.tags),
             state=self._state(one),
-            holders=tuple(sorted(vpcs or (self._users(one) if held else ()))),
+            used_by=tuple(sorted(vpcs or (self._users(one) if held else ()))),
             children=tuple(one.children),
             relaunches=one.relaunches,
-            kept=one.kept,
+            retained=one.kept,
             protection=one.protection,
         )
 
-    def _state(self, one: Thing) -> str:
+    def _state(self, one: InMemoryResource) -> str:
         if one.leaving:
-            return "shutting-down" if one.kind == Kind.INSTANCE else "deleting"
+            return "shutting-down" if one.kind == ResourceKind.INSTANCE else "deleting"
         owner = self.things.get(one.dies_with)
-        return "in-use" if owner is not None and one.kind in {Kind.VOLUME, Kind.INTERFACE} else ""
+        return (
+            "in-use"
+            if owner is not None and one.kind in {ResourceKind.VOLUME, ResourceKind.INTERFACE}
+            else ""
+        )
 
-    def _users(self, one: Thing) -> set[str]:
+    def _users(self, one: InMemoryResource) -> set[str]:
         living = self.living()
         users = {other.id for other in living.values() if one.id in other.uses}
         return users | ({one.dies_with} if one.dies_with in living else set())
 
-    async def blockers(
+    async def dependencies(
         self, region: str, resource: Resource
-    ) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+    ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
         one = self.living().get(resource.id)
         if one is None:
             return (), ()
-        attached = one.uses if one.kind == Kind.GATEWAY else set()
+        attached = one.uses if one.kind == ResourceKind.GATEWAY else set()
         users = [self.things[user] for user in sorted((self._users(one) | attached) & self.things.keys())]
         rules = [other for other in self.things.values() if one.id in other.rules]
         found = (
-            *(Blocker(user.kind, user.id, of=user.dies_with) for user in users),
-            *(Blocker("security-group-rule", f"sgr-{other.id}", of=other.id) for other in rules),
+            *(Dependency(user.kind, user.id, parent_id=user.dies_with) for user in users),
+            *(Dependency("security-group-rule", f"sgr-{other.id}", parent_id=other.id) for other in rules),
         )
         return found, ()
 
-    async def denied(self, region: str, resource: Resource) -> CloudError | None:
+    async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
         return self._denial(region, resource.kind)
 
     def _denial(self, region: str, kind: str) -> CloudError | None:
@@ -184,7 +202,7 @@ class Toy:
 
     # --- What is changed
 
-    async def delete(self, region: str, kind: Kind, resources: Sequence[Resource]) -> Deletion:
+    async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
         self._spoil(region, kind)
         ids = [resource.id for resource in resources]
         self._check_batch(region, ids)
@@ -197,7 +215,7 @@ class Toy:
                 and self.weather.picky
                 and self._batches % self.weather.picky == 0
             ):
-                refused.append(Refused(one, "InternalError", "not this time"))
+                refused.append(FailedDeletion(one, "InternalError", "not this time"))
             elif one in self.living():
                 self._begin_to_end(self.things[one])
         self._changed(region)
@@ -223,14 +241,14 @@ class Toy:
             if self._kept_by(thing):
                 raise CloudError("DependencyViolation", thing.id, operation="Delete", region=region)
 
-    def _kept_by(self, thing: Thing) -> bool:
+    def _kept_by(self, thing: InMemoryResource) -> bool:
         named = any(thing.id in other.rules for other in self.things.values() if other.id != thing.id)
         return named or (thing.kind not in LETS_GO and bool(self._users(thing)))
 
-    def _begin_to_end(self, thing: Thing) -> None:
+    def _begin_to_end(self, thing: InMemoryResource) -> None:
         if thing.leaving:
             return
-        for child in thing.children if thing.kind in LAUNCHERS - {Kind.SPOT_REQUEST} else ():
+        for child in thing.children if thing.kind in LAUNCHERS - {ResourceKind.SPOT_REQUEST} else ():
             if child in self.things:
                 self._begin_to_end(self.things[child])
         for user in self.things.values():
@@ -251,13 +269,13 @@ class Toy:
     async def unprotect(self, region: str, resource: Resource) -> None:
         self.things[resource.id].protection = ""
 
-    async def revoke_between(
+    async def revoke_mutual_rules(
         self, region: str, *, groups: Collection[str], vpcs: Collection[str]
     ) -> Deletion:
         defaults = {
             one.id
             for one in self.things.values()
-            if one.kind == Kind.GROUP and one.kept and one.dies_with in vpcs
+            if one.kind == ResourceKind.GROUP and one.kept and one.dies_with in vpcs
         }
         ours = {*groups, *defaults}
         for one in self.things.values():

@@ -8,21 +8,21 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from bacalhau_spot.cloud.port import Cloud, CloudError
-from bacalhau_spot.core.evidence import Check, Checks, SpotStatus
-from bacalhau_spot.core.members import Member
+from bacalhau_spot.core.evidence import SpotStatus, StatusCheck, StatusChecks
+from bacalhau_spot.core.members import OrchestratorNode
 from bacalhau_spot.core.model import Instance, Naming, SpotRequest
-from bacalhau_spot.core.status import Sight
-from bacalhau_spot.engine.calls import Calls
-from bacalhau_spot.engine.status import look
+from bacalhau_spot.core.status import ClusterSnapshot
+from bacalhau_spot.engine.calls import AwsCalls
+from bacalhau_spot.engine.status import cluster_snapshot
 from bacalhau_spot.orchestrator.port import Orchestrator, OrchestratorError
 from support.clock import FakeClock
 from support.engine_clock import EngineClock
 from support.health import NOW
 
-ALL_WELL = Checks(Check.OK, Check.OK)
+ALL_WELL = StatusChecks(StatusCheck.OK, StatusCheck.OK)
 
 
-class WatchedCloud:
+class FakeStatusCloud:
     """`denied`: (region, verb) that are refused, with their code."""
 
     def __init__(self, *instances: Instance) -> None:
@@ -41,7 +41,7 @@ class WatchedCloud:
         self._ask(region, "DescribeInstances")
         return tuple(one for one in self.there if one.region == region)
 
-    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
         self._ask(region, "DescribeInstanceStatus")
         return dict.fromkeys(ids, ALL_WELL)
 
@@ -56,8 +56,8 @@ class WatchedCloud:
                 type=here[one.instance_id].type,
                 state="active",
                 status=one.code,
-                created_at=one.since,
-                updated_at=one.since,
+                created_at=one.updated_at,
+                updated_at=one.updated_at,
                 instance_id=one.instance_id,
             )
             for one in self.spots
@@ -74,27 +74,27 @@ class FakeOrchestrator:
 
     address = "https://orchestrator.example:1234"
 
-    def __init__(self, *known: Member, refusal: str = "") -> None:
+    def __init__(self, *known: OrchestratorNode, refusal: str = "") -> None:
         self.known = list(known)
         self.refusal = refusal
 
-    async def members(self) -> tuple[Member, ...]:
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
         if self.refusal:
             raise OrchestratorError(self.refusal, "connection refused", address=self.address)
         return tuple(self.known)
 
-    async def remove(self, member_id: str) -> None:
-        self.known = [one for one in self.known if one.id != member_id]
+    async def remove(self, node_id: str) -> None:
+        self.known = [one for one in self.known if one.id != node_id]
 
     async def version(self) -> str:
         return "v1.9.3"
 
 
-def seen(
-    cloud: WatchedCloud, orchestrator: Orchestrator | None = None, *, regions: Sequence[str] = ()
-) -> Sight:
+def snapshot_of(
+    cloud: FakeStatusCloud, orchestrator: Orchestrator | None = None, *, regions: Sequence[str] = ()
+) -> ClusterSnapshot:
     """One look, at the moment around which support.health makes its evidence."""
-    calls = Calls(
+    calls = AwsCalls(
         cast("Cloud", cloud),
         clock=EngineClock(FakeClock(NOW.timestamp())),
         emit=lambda _: None,
@@ -105,7 +105,7 @@ def seen(
     where = regions or sorted({one.region for one in cloud.there})
 
     async def whole() -> Any:
-        return await look(calls, Naming(), regions=where, orchestrator=orchestrator)
+        return await cluster_snapshot(calls, Naming(), regions=where, orchestrator=orchestrator)
 
-    found: Sight = asyncio.run(whole())
+    found: ClusterSnapshot = asyncio.run(whole())
     return found

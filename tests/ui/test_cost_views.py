@@ -23,7 +23,7 @@ from support.schemas import contract
 def plan(estimate: object = USD_3, *, budget: Budget | None = None, no_list: str = "") -> Plan:
     offers = (Offer(Pool("t3.medium", "us-east-1a"), Decimal("0.0131"), Arch.X86_64),)
     region = RegionPlan("us-east-1", 4, 1, 3, offers, (), Decimal("0.0125"), Decimal("0.0151"), estimate)  # type: ignore[arg-type]
-    return Plan("c", (region,), budget=budget, no_list=no_list)
+    return Plan("c", (region,), budget=budget, list_prices_missing=no_list)
 
 
 def budget(most: str, *, standing: str | None = "0.0200", launch: str | None = "0.0669") -> Budget:
@@ -75,7 +75,7 @@ def test_sums_of_the_json_are_those_of_its_parts() -> None:
 def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:
     """Its rows come to what the table says."""
     shown = report()
-    text = csvout.text(csvout.cost_rows(shown))
+    text = csvout.csv_text(csvout.cost_rows(shown))
     rows = list(csv.DictReader(StringIO(text)))
     assert {row["item"] for row in rows} == {"instance", "volume", "address"}
     assert abs(sum(Decimal(row["usd"]) for row in rows) - shown.total.usd) < Decimal("0.00002")
@@ -83,7 +83,7 @@ def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> 
 
 
 def test_csv_leaves_open_what_is_not_known() -> None:
-    rows = list(csv.DictReader(StringIO(csvout.text(csvout.cost_rows(BLIND)))))
+    rows = list(csv.DictReader(StringIO(csvout.csv_text(csvout.cost_rows(BLIND)))))
     instances = [row for row in rows if row["item"] == "instance"]
     assert [row["on_demand_usd"] for row in instances] == [""] * len(instances)
     # Taken back in its first hour, it is known to have cost nothing.

@@ -8,42 +8,46 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core import checkup, checkup_here
-from bacalhau_spot.core.checkup import Check, Finding, Mark, Rights
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding, SimulatedPermissions
 from bacalhau_spot.core.model import Identity, Region, Secret
-from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.receipt import ApiFailure
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui import views
 from support.rendering import rendered
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REGIONS = (Region("us-east-1", enabled=True), Region("ap-east-1", enabled=False))
-DENIED = Problem("AccessDenied", "not authorized to perform: iam:GetRole", "GetRole", "")
+DENIED = ApiFailure("AccessDenied", "not authorized to perform: iam:GetRole", "GetRole", "")
 FINDINGS = (
-    Finding(Check.CONFIGURATION, Mark.PASS, "config.yaml: 12 nodes, 2 regions"),
+    Finding(AccountCheck.CONFIGURATION, CheckStatus.PASS, "config.yaml: 12 nodes, 2 regions"),
     checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:user/ada"), origin="sso"),
     checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:root"), origin=""),
     checkup.clock(here=NOW + timedelta(seconds=400), at_aws=NOW),
     checkup.clock(here=NOW - timedelta(seconds=90), at_aws=NOW),
     checkup.regions(["us-east-1", "ap-east-1", "us-east-9"], REGIONS),
-    checkup.permissions(Rights(asked=140, missing={"ec2:CreateVpc": "in us-east-1: UnauthorizedOperation"})),
-    checkup.permissions(Rights(asked=3, missing={}, unasked=("a:B", "c:D"), why="InternalError")),
+    checkup.permissions(
+        SimulatedPermissions(required=140, missing={"ec2:CreateVpc": "in us-east-1: UnauthorizedOperation"})
+    ),
+    checkup.permissions(
+        SimulatedPermissions(required=3, missing={}, unknown=("a:B", "c:D"), reason="InternalError")
+    ),
     checkup.spot_role(None),
-    checkup.refusal(Check.SPOT_ROLE, DENIED, blind="it could not be told"),
+    checkup.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="it could not be told"),
     checkup.vpc_quota("us-east-1", count=5, ours=False, limit=5),
     checkup_here.ssh_keys(public=None, private=None, open_to=True),
     checkup_here.ssh_keys(
         public="ssh-ed25519 A", private=checkup_here.KeyFile("/k", "x", 0o644), open_to=True
     ),
     checkup_here.token(Secret("two words")),
-    checkup_here.address("nats://10.0.0.1:4222", trouble="connection refused"),
+    checkup_here.orchestrator_address("nats://10.0.0.1:4222", error="connection refused"),
     checkup_here.no_orchestrator(),
-    checkup_here.api(None),
-    checkup_here.version("0.1.0", package="bacalhau-spot", newest="0.2.0"),
-    checkup_here.version("0.10.0", package="bacalhau-spot", newest="0.9.0"),
-    checkup_here.tools(ssh=False),
+    checkup_here.orchestrator_api(None),
+    checkup_here.newest_version_check("0.1.0", package="bacalhau-spot", newest="0.2.0"),
+    checkup_here.newest_version_check("0.10.0", package="bacalhau-spot", newest="0.9.0"),
+    checkup_here.local_tools(ssh=False),
     *(
-        checkup.not_looked_at(check, why="the credentials come first", fix="see credentials")
-        for check in (Check.CLOCK, Check.REGIONS)
+        checkup.not_checked(check, why="the credentials come first", fix="see credentials")
+        for check in (AccountCheck.CLOCK, AccountCheck.REGIONS)
     ),
 )
 

@@ -27,7 +27,7 @@ ENVELOPE = ["version", "command", "endpoint", "status", "exit_code", "data", "er
         (ExitCode.FAILED, None, "error"),
         (ExitCode.DENIED, None, "error"),
         (ExitCode.DECLINED, None, "declined"),
-        (ExitCode.BLIND, {}, "partial"),
+        (ExitCode.INCOMPLETE, {}, "partial"),
         (ExitCode.INTERRUPTED, {}, "interrupted"),
     ],
 )
@@ -45,7 +45,7 @@ def test_the_envelope(code: ExitCode, data: dict[str, Any] | None, status: str) 
         "regions",
         "details",
     ]
-    assert json.loads(jsonout.text(made, form="json")) == made
+    assert json.loads(jsonout.envelope_text(made, form="json")) == made
 
 
 plain = st.recursive(
@@ -59,7 +59,7 @@ plain = st.recursive(
 @given(st.dictionaries(st.text(max_size=5), plain, min_size=1, max_size=4))
 def test_yaml_says_the_same_as_json(data: dict[str, Any]) -> None:
     """Whatever is in it."""
-    text = jsonout.text(data, form="yaml")
+    text = jsonout.envelope_text(data, form="yaml")
     assert YAML(typ="safe").load(text) == data
 
 
@@ -79,5 +79,7 @@ def test_events_one_a_line() -> None:
     }
     assert rows[-1]["event"] == "instance-seen"
     assert rows[-1]["phase"] == "lost"
-    last = jsonout.text(jsonout.envelope(command="c", data={}, exit_code=ExitCode.DONE), form="ndjson")
+    last = jsonout.envelope_text(
+        jsonout.envelope(command="c", data={}, exit_code=ExitCode.DONE), form="ndjson"
+    )
     assert json.loads(last)["event"] == "result"

@@ -9,11 +9,11 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.found import Found
+from bacalhau_spot.core.found import NukePreview
 from bacalhau_spot.core.model import Identity, Naming, Resource
-from bacalhau_spot.core.receipt import Blocker, Fate, Outcome, Problem, TeardownReceipt
+from bacalhau_spot.core.receipt import ApiFailure, DeletionOutcome, DeletionResult, DeletionStatus, Dependency
 from bacalhau_spot.core.tags import Scope
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 from bacalhau_spot.ui import views
 from support.rendering import rendered
 
@@ -23,7 +23,7 @@ OURS = {"bacalhau-cluster": "bacalhau-aws-spot"}
 
 
 def resource(
-    kind: Kind, number: int, *, tags: dict[str, str] = OURS, minutes: int = 0, protection: str = ""
+    kind: ResourceKind, number: int, *, tags: dict[str, str] = OURS, minutes: int = 0, protection: str = ""
 ) -> Resource:
     return Resource(
         kind=kind.value,
@@ -36,92 +36,105 @@ def resource(
     )
 
 
-def found(**more: object) -> Found:
-    return Found(
+def found(**more: object) -> NukePreview:
+    return NukePreview(
         identity=Identity("000000000000", "arn:aws:iam::000000000000:user/sandbox"),
         alias="acme-data",
         scope=Scope("bacalhau-cluster", "bacalhau-aws-spot", creator="us"),
-        now=NOW,
-        looked_into=("eu-west-1", "us-east-1"),
+        scanned_at=NOW,
+        regions_scanned=("eu-west-1", "us-east-1"),
         **more,  # type: ignore[arg-type]  # each is of its own type
     )
 
 
-VPC, TABLE, SUBNET = resource(Kind.VPC, 1), resource(Kind.ROUTE_TABLE, 1), resource(Kind.SUBNET, 1)
-DB = Blocker(
+VPC, TABLE, SUBNET = (
+    resource(ResourceKind.VPC, 1),
+    resource(ResourceKind.ROUTE_TABLE, 1),
+    resource(ResourceKind.SUBNET, 1),
+)
+DB = Dependency(
     "network-interface",
     "eni-00000000000000009",
     owner="instance i-00000000000000009 named corp-db",
-    of="i-00000000000000009",
-    free="aws ec2 terminate-instances --instance-ids i-00000000000000009 --region us-east-1",
+    parent_id="i-00000000000000009",
+    fix_command="aws ec2 terminate-instances --instance-ids i-00000000000000009 --region us-east-1",
 )
-DENIED = Problem("UnauthorizedOperation", "no", "DeleteVpc", "eu-west-1", "request-1")
-BUSY = Problem(
+DENIED = ApiFailure("UnauthorizedOperation", "no", "DeleteVpc", "eu-west-1", "request-1")
+BUSY = ApiFailure(
     "DependencyViolation", "The subnet has dependencies.", "DeleteSubnet", "us-east-1", "request-2"
 )
 
 VIEWS: dict[str, RenderableType] = {
     "found, one cluster": views.nuke_preview_view(
-        found(doomed=(VPC, resource(Kind.INSTANCE, 1, minutes=1)), usd_per_hour=Decimal("0.0131"))
+        found(to_delete=(VPC, resource(ResourceKind.INSTANCE, 1, minutes=1)), usd_per_hour=Decimal("0.0131"))
     ),
     "found, everything that can be said": views.nuke_preview_view(
         found(
-            doomed=(
+            to_delete=(
                 VPC,
-                resource(Kind.INSTANCE, 2, minutes=90, protection="termination protection"),
-                resource(Kind.INSTANCE, 3, minutes=90, tags={}),
-                resource(Kind.VOLUME, 4, minutes=3000, tags={"bacalhau-cluster": "second"}),
+                resource(ResourceKind.INSTANCE, 2, minutes=90, protection="termination protection"),
+                resource(ResourceKind.INSTANCE, 3, minutes=90, tags={}),
+                resource(ResourceKind.VOLUME, 4, minutes=3000, tags={"bacalhau-cluster": "second"}),
             ),
-            spared=((resource(Kind.VPC, 7), "it came with the account"),),
-            unknown=(Resource(kind="lambda:function", id="arn:aws:lambda:…:f", region="us-east-1"),),
+            excluded=((resource(ResourceKind.VPC, 7), "it came with the account"),),
+            unsupported=(Resource(kind="lambda:function", id="arn:aws:lambda:…:f", region="us-east-1"),),
             denied=(DENIED,),
-            foundlings={"vol-1": "us-east-1"},
-            left_out=("ap-south-1",),
-            not_enabled=("af-south-1", "me-south-1"),
-            unseen=(Problem("ReadTimeoutError", "", "DescribeTags", "sa-east-1"),),
-            in_the_way=((VPC, DB),),
-            silent=(Problem("UnauthorizedOperation", "", "DescribeNatGateways", "us-west-2"),),
+            to_adopt={"vol-1": "us-east-1"},
+            regions_skipped=("ap-south-1",),
+            regions_not_enabled=("af-south-1", "me-south-1"),
+            failed_regions=(ApiFailure("ReadTimeoutError", "", "DescribeTags", "sa-east-1"),),
+            foreign=((VPC, DB),),
+            partial_failures=(ApiFailure("UnauthorizedOperation", "", "DescribeNatGateways", "us-west-2"),),
             usd_per_hour=Decimal("1.52"),
         )
     ),
     "found, nothing": views.nuke_preview_view(found()),
     "found, nothing where it could be looked for": views.nuke_preview_view(
-        found(unseen=(Problem("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
+        found(failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
     ),
-    "found, without a spot price": views.nuke_preview_view(found(doomed=(resource(Kind.INSTANCE, 1),))),
+    "found, without a spot price": views.nuke_preview_view(
+        found(to_delete=(resource(ResourceKind.INSTANCE, 1),))
+    ),
     "order": views.order_view(),
-    "left, with what keeps it": views.teardown_receipt_view(
-        TeardownReceipt(
+    "left, with what keeps it": views.deletion_result_view(
+        DeletionResult(
             "bacalhau-aws-spot",
             (
-                Outcome(resource(Kind.INSTANCE, 1), Fate.DELETED),
-                Outcome(resource(Kind.VOLUME, 1), Fate.GONE),
-                Outcome(resource(Kind.VPC, 7), Fate.SKIPPED, why="it came with the account"),
-                Outcome(SUBNET, Fate.BLOCKED, BUSY, blockers=(DB,)),
-                Outcome(
-                    TABLE,
-                    Fate.BLOCKED,
-                    Problem("HeldByAnother", f"{SUBNET.id} uses it and stays", "", "us-east-1"),
-                    blockers=(Blocker("subnet", SUBNET.id, owner="ours: The subnet has dependencies."),),
+                DeletionOutcome(resource(ResourceKind.INSTANCE, 1), DeletionStatus.DELETED),
+                DeletionOutcome(resource(ResourceKind.VOLUME, 1), DeletionStatus.NOT_FOUND),
+                DeletionOutcome(
+                    resource(ResourceKind.VPC, 7), DeletionStatus.SKIPPED, reason="it came with the account"
                 ),
-                Outcome(resource(Kind.VPC, 2), Fate.FAILED, DENIED),
+                DeletionOutcome(SUBNET, DeletionStatus.BLOCKED, BUSY, dependencies=(DB,)),
+                DeletionOutcome(
+                    TABLE,
+                    DeletionStatus.BLOCKED,
+                    ApiFailure("HeldByAnother", f"{SUBNET.id} uses it and stays", "", "us-east-1"),
+                    dependencies=(
+                        Dependency("subnet", SUBNET.id, owner="ours: The subnet has dependencies."),
+                    ),
+                ),
+                DeletionOutcome(resource(ResourceKind.VPC, 2), DeletionStatus.FAILED, DENIED),
             ),
-            remaining=(SUBNET, TABLE, resource(Kind.VPC, 2)),
-            looked_into=("eu-west-1", "us-east-1"),
+            remaining=(SUBNET, TABLE, resource(ResourceKind.VPC, 2)),
+            regions_scanned=("eu-west-1", "us-east-1"),
         ),
         naming=NAMING,
         command="nuke",
     ),
-    "interrupted, with much left": views.teardown_receipt_view(
-        TeardownReceipt(
+    "interrupted, with much left": views.deletion_result_view(
+        DeletionResult(
             "bacalhau-aws-spot",
             (
-                Outcome(resource(Kind.FLEET, 1), Fate.DELETED),
-                *(Outcome(resource(Kind.INSTANCE, number), Fate.LEFT) for number in range(12)),
-                Outcome(SUBNET, Fate.LEFT),
+                DeletionOutcome(resource(ResourceKind.FLEET, 1), DeletionStatus.DELETED),
+                *(
+                    DeletionOutcome(resource(ResourceKind.INSTANCE, number), DeletionStatus.NOT_ATTEMPTED)
+                    for number in range(12)
+                ),
+                DeletionOutcome(SUBNET, DeletionStatus.NOT_ATTEMPTED),
             ),
             remaining=(SUBNET,),
-            looked_into=("eu-west-1", "us-east-1"),
+            regions_scanned=("eu-west-1", "us-east-1"),
             interrupted=True,
         ),
         naming=NAMING,

@@ -10,7 +10,7 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.choose import Choice, Reason
+from bacalhau_spot.core.choose import RegionDecision, RegionReason
 from bacalhau_spot.core.model import (
     Arch,
     ClusterSpec,
@@ -24,11 +24,11 @@ from bacalhau_spot.core.model import (
     TypeInfo,
 )
 from bacalhau_spot.core.offers import Offers, PoolOffer, RegionOffer
-from bacalhau_spot.core.plan import demand, plan
-from bacalhau_spot.core.pools import pool_shares
-from bacalhau_spot.core.receipt import CreateReceipt, Problem
-from bacalhau_spot.core.remarks import remarks_on
-from bacalhau_spot.core.stake import Stake
+from bacalhau_spot.core.plan import node_demand, plan
+from bacalhau_spot.core.pools import pool_distribution
+from bacalhau_spot.core.receipt import ApiFailure, CreateResult
+from bacalhau_spot.core.remarks import selection_notes
+from bacalhau_spot.core.stake import PoolExposure
 from bacalhau_spot.ui import jsonout, views
 from support.rendering import rendered
 from support.schemas import contract
@@ -45,7 +45,7 @@ FULL = PoolOffer(
     on_demand_usd_per_hour=Decimal("0.0416"),
     interruption=0,
     score=9,
-    room=40,
+    quota_headroom=40,
 )
 BARE = PoolOffer(region="eu-west-1", pool=Pool("t3.medium", "eu-west-1c"), info=SMALL)
 ONE_GPU = replace(
@@ -57,7 +57,7 @@ ONE_GPU = replace(
     high=Decimal("0.22"),
     on_demand_usd_per_hour=Decimal("0.526"),
     interruption=4,
-    room=20,
+    quota_headroom=20,
 )
 REGIONS = (
     RegionOffer(
@@ -68,45 +68,49 @@ REGIONS = (
         on_demand_usd_per_hour=Decimal("0.0416"),
         interruption=1,
         score=9,
-        room=40,
+        quota_headroom=40,
         zones=3,
         pools=6,
         types=("t3.medium",),
     ),
     RegionOffer(region="sa-east-1", usd_per_hour=Decimal("0.02"), score=2, zones=3, pools=6),
-    RegionOffer(region="ap-southeast-1", usd_per_hour=Decimal("0.01"), score=9, room=2, zones=3, pools=6),
+    RegionOffer(
+        region="ap-southeast-1", usd_per_hour=Decimal("0.01"), score=9, quota_headroom=2, zones=3, pools=6
+    ),
     RegionOffer(region="eu-north-1", zones=2, pools=2),
 )
-DENIED = Problem("AccessDeniedException", "no", "GetServiceQuota", "eu-west-1")
+DENIED = ApiFailure("AccessDeniedException", "no", "GetServiceQuota", "eu-west-1")
 OFFERS = Offers(
     nodes=4,
     pools=(FULL, ONE_GPU, BARE),
     regions=REGIONS,
-    looked_into=("us-east-1", "eu-west-1"),
-    unseen=(Problem("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "eu-west-3"),),
-    silent=(
+    regions_scanned=("us-east-1", "eu-west-1"),
+    failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "eu-west-3"),),
+    partial_failures=(
         DENIED,
         replace(DENIED, region="sa-east-1"),
-        Problem("MaxConfigLimitExceeded", "no", "GetSpotPlacementScores", ""),
+        ApiFailure("MaxConfigLimitExceeded", "no", "GetSpotPlacementScores", ""),
     ),
-    remarks=("no interruption rates: AWS's public file of them could not be read",),
+    notes=("no interruption rates: AWS's public file of them could not be read",),
 )
-PLAIN = replace(OFFERS, unseen=(), silent=(), remarks=(), pools=(FULL,))
+PLAIN = replace(OFFERS, failed_regions=(), partial_failures=(), notes=(), pools=(FULL,))
 NODE = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))
 SPEC = ClusterSpec("c", Naming(), (RegionSpec("r"),), nodes=6, instance_types=("t3.medium",))
 MARKET = Market("r", (Offer(Pool("t3.medium", "ra"), Decimal("0.0131"), Arch.X86_64),))
-PLAN = plan(SPEC, demand(SPEC, [NODE, replace(NODE, id="i-2")]), {"r": MARKET})
+PLAN = plan(SPEC, node_demand(SPEC, [NODE, replace(NODE, id="i-2")]), {"r": MARKET})
 VIEWS: dict[str, RenderableType] = {
     "pools": views.offers_view(OFFERS, by_region=False, ranked=True, more=0),
     "pools, the first of many": views.offers_view(PLAIN, by_region=False, ranked=True, more=182),
     "regions": views.offers_view(PLAIN, by_region=True, ranked=True, more=0),
     "regions, sorted otherwise": views.offers_view(PLAIN, by_region=True, ranked=False, more=2),
     "nothing": views.offers_view(
-        Offers(nodes=1, looked_into=("us-east-1",)), by_region=False, ranked=True, more=0
+        Offers(nodes=1, regions_scanned=("us-east-1",)), by_region=False, ranked=True, more=0
     ),
-    "a plan, AWS decides": views.plan_view(replace(PLAN, stake=Stake(pools=7, at_most=6))),
-    "a plan with a limit": views.plan_view(replace(PLAN, stake=Stake(pools=7, at_most=2, limit=2))),
-    "a receipt": views.create_receipt_view(CreateReceipt("c", 2, 2, pools=pool_shares([NODE, NODE]))),
+    "a plan, AWS decides": views.plan_view(replace(PLAN, exposure=PoolExposure(pools=7, max_nodes=6))),
+    "a plan with a limit": views.plan_view(
+        replace(PLAN, exposure=PoolExposure(pools=7, max_nodes=2, limit=2))
+    ),
+    "a receipt": views.create_result_view(CreateResult("c", 2, 2, pools=pool_distribution([NODE, NODE]))),
 }
 
 
@@ -119,21 +123,21 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 def test_remarks_on_a_choice(snapshot: SnapshotAssertion) -> None:
     """Where fewer were found, a cheaper one was passed over, or AWS would not say something, and why."""
     choices = (
-        Choice("us-east-1", True, Reason.CHEAPEST, Decimal("0.02"), 9, 40),
-        Choice("sa-east-1", True, Reason.LEFT, Decimal("0.03"), 2, None),
-        Choice("ap-southeast-1", False, Reason.NO_ROOM, Decimal("0.01"), 9, 2),
-        Choice("eu-west-1", False, Reason.NO_ROOM, Decimal("0.04"), 9, 0),
-        Choice("eu-north-1", False, Reason.NO_OFFER),
+        RegionDecision("us-east-1", True, RegionReason.CHEAPEST, Decimal("0.02"), 9, 40),
+        RegionDecision("sa-east-1", True, RegionReason.NOT_NEEDED, Decimal("0.03"), 2, None),
+        RegionDecision("ap-southeast-1", False, RegionReason.NO_QUOTA, Decimal("0.01"), 9, 2),
+        RegionDecision("eu-west-1", False, RegionReason.NO_QUOTA, Decimal("0.04"), 9, 0),
+        RegionDecision("eu-north-1", False, RegionReason.NO_OFFER),
     )
-    assert list(remarks_on(choices, count=3, nodes=4, offers=OFFERS)) == snapshot
+    assert list(selection_notes(choices, count=3, nodes=4, offers=OFFERS)) == snapshot
 
 
 def test_nothing_to_remark() -> None:
     choices = (
-        Choice("a", True, Reason.CHEAPEST, Decimal("0.02")),
-        Choice("b", False, Reason.DEARER, Decimal("0.03")),
+        RegionDecision("a", True, RegionReason.CHEAPEST, Decimal("0.02")),
+        RegionDecision("b", False, RegionReason.MORE_EXPENSIVE, Decimal("0.03")),
     )
-    assert remarks_on(choices, count=1, nodes=4, offers=PLAIN) == ()
+    assert selection_notes(choices, count=1, nodes=4, offers=PLAIN) == ()
 
 
 def test_the_data_has_its_published_form() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.cost import Life
+from bacalhau_spot.core.cost import Usage
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.price_chart import MOST_LINES, PriceChart, chart
-from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.price_chart import MAX_LINES, PriceChart, price_chart_of
+from bacalhau_spot.core.receipt import ApiFailure
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import jsonout, pictures, views
 from support.rendering import rendered
@@ -39,15 +39,15 @@ POINTS = {
     ]
 }
 LIVES = [
-    Life("i-1", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30), NOON, taken_back=True),
-    Life("i-2", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30)),
-    Life("i-3", "us-east-1", "us-east-1a", "t3.medium", START - timedelta(hours=1)),
-    Life("i-4", "us-east-1", "us-east-1c", "t3.medium", NOON - timedelta(hours=1)),
+    Usage("i-1", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30), NOON, interrupted=True),
+    Usage("i-2", "us-east-1", "us-east-1a", "t3.medium", NOON - timedelta(hours=30)),
+    Usage("i-3", "us-east-1", "us-east-1a", "t3.medium", START - timedelta(hours=1)),
+    Usage("i-4", "us-east-1", "us-east-1c", "t3.medium", NOON - timedelta(hours=1)),
 ]
 
 
 def drawn() -> PriceChart:
-    return chart("c", POINTS, LIVES, since=START, now=NOON)
+    return price_chart_of("c", POINTS, LIVES, since=START, now=NOON)
 
 
 def test_lines_begin_where_the_chart_does_and_marks_are_counted() -> None:
@@ -55,7 +55,7 @@ def test_lines_begin_where_the_chart_does_and_marks_are_counted() -> None:
     made = drawn()
     first = next(line for line in made.lines if line.zone == "us-east-1a")
     assert first.steps[0] == (START, Decimal("0.0120"))
-    assert [(mark.what, mark.count, mark.moment) for mark in made.marks] == [
+    assert [(mark.label, mark.count, mark.moment) for mark in made.interruptions] == [
         ("launched", 2, NOON - timedelta(hours=30)),
         ("taken back", 1, NOON),
     ]
@@ -65,9 +65,9 @@ def test_of_too_many_pools_the_cheapest_are_drawn() -> None:
     many = {
         "us-east-1": [point("us-east-1a", 9, f"0.{number}", f"m{number}.large") for number in range(11, 31)]
     }
-    made = chart("c", many, (), since=START, now=NOON)
+    made = price_chart_of("c", many, (), since=START, now=NOON)
     assert [line.last for line in made.lines] == [Decimal(f"0.{number}") for number in range(11, 19)]
-    assert (len(made.lines), made.left_out) == (MOST_LINES, 12)
+    assert (len(made.lines), made.omitted_lines) == (MAX_LINES, 12)
 
 
 @pytest.mark.parametrize("width", [60, 140])
@@ -79,16 +79,16 @@ def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
 def test_no_two_rows_of_a_chart_have_one_price(prices: tuple[str, str]) -> None:
     """A change of a hundredth of a cent is a step and no cliff; a price that stands still is a line."""
     points = {"us-east-1": [point("us-east-1a", 60, prices[0]), point("us-east-1a", 20, prices[1])]}
-    text = rendered(views.prices_view(chart("c", points, (), since=START, now=NOON)), width=100)
+    text = rendered(views.prices_view(price_chart_of("c", points, (), since=START, now=NOON)), width=100)
     labels = re.findall(r"^ +(\d\.\d{4}) \|", text, re.MULTILINE)
     assert len(labels) == len(set(labels)) == 13
 
 
 def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
-    nothing = replace(drawn(), lines=(), marks=())
-    pictured = replace(drawn(), left_out=3)
+    nothing = replace(drawn(), lines=(), interruptions=())
+    pictured = replace(drawn(), omitted_lines=3)
     assert rendered(views.prices_view(nothing)) == "AWS shows no spot prices for these pools"
-    refused = [Problem("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "us-east-1")]
+    refused = [ApiFailure("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "us-east-1")]
     assert rendered(views.prices_view(nothing, unseen=refused)) == (
         "no spot prices could be read\nnot looked into: us-east-1 (not allowed)"
     )

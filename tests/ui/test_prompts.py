@@ -14,13 +14,13 @@ from rich.console import Console
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.prompts import (
     FLAGS,
-    Danger,
     Decision,
+    Impact,
     ask_number,
     ask_text,
-    decide,
-    settle,
-    settle_typed,
+    confirmation_decision,
+    require_confirmation,
+    require_typed_confirmation,
 )
 
 
@@ -39,15 +39,15 @@ def console() -> Console:
 )
 def test_whether_to_ask(tty: bool, yes: bool, decision: Decision) -> None:
     """The flag agrees beforehand; without it somebody must be there."""
-    assert decide(tty=tty, yes=yes) is decision
+    assert confirmation_decision(tty=tty, yes=yes) is decision
 
 
 @pytest.mark.parametrize("answer", ["n\n", "\n", "yes please\n", "", "Y E S\n"])
 def test_everything_but_yes_is_no(answer: str) -> None:
     """No is the default, and the end of input is no."""
     with pytest.raises(UserError) as caught:
-        settle(
-            Decision.ASK, danger=Danger.ADDS, question="Launch?", console=console(), stdin=StringIO(answer)
+        require_confirmation(
+            Decision.ASK, impact=Impact.ADDS, question="Launch?", console=console(), stdin=StringIO(answer)
         )
     assert caught.value.exit_code is ExitCode.DECLINED
 
@@ -55,29 +55,33 @@ def test_everything_but_yes_is_no(answer: str) -> None:
 @pytest.mark.parametrize("answer", ["y\n", "YES\n", " yes \n"])
 def test_yes_goes_on(answer: str) -> None:
     """In any case, with blanks around it."""
-    settle(Decision.ASK, danger=Danger.ADDS, question="Launch?", console=console(), stdin=StringIO(answer))
+    require_confirmation(
+        Decision.ASK, impact=Impact.ADDS, question="Launch?", console=console(), stdin=StringIO(answer)
+    )
 
 
 @pytest.mark.parametrize(
     ("danger", "flag"),
     [
-        (Danger.ADDS, "--yes"),
-        (Danger.REMOVES, "--allow-removal --yes"),
-        (Danger.DESTROYS, "--yes"),
-        (Danger.ERASES, "--force"),
+        (Impact.ADDS, "--yes"),
+        (Impact.REMOVES, "--allow-removal --yes"),
+        (Impact.DESTROYS, "--yes"),
+        (Impact.ERASES, "--force"),
     ],
 )
-def test_a_refusal_names_the_flag(danger: Danger, flag: str) -> None:
+def test_a_refusal_names_the_flag(danger: Impact, flag: str) -> None:
     """Whoever reads a build log must know what to add."""
     with pytest.raises(UserError) as caught:
-        settle(Decision.REFUSE, danger=danger, question="?", console=console(), stdin=StringIO())
+        require_confirmation(
+            Decision.REFUSE, impact=danger, question="?", console=console(), stdin=StringIO()
+        )
     assert f"add {flag} to agree" in caught.value.hint
     assert caught.value.exit_code is ExitCode.DECLINED
 
 
 def test_every_danger_has_its_flag() -> None:
     """A script can agree to each."""
-    assert set(FLAGS) == set(Danger)
+    assert set(FLAGS) == set(Impact)
 
 
 ACCOUNT = "123456789012"
@@ -92,9 +96,9 @@ def test_the_gravest_needs_its_word(answer: str) -> None:
 
 
 def typed(decision: Decision, answer: str) -> None:
-    settle_typed(
+    require_typed_confirmation(
         decision,
-        danger=Danger.ERASES,
+        impact=Impact.ERASES,
         question="Delete 12 resources?",
         word=ACCOUNT,
         console=console(),
@@ -121,7 +125,9 @@ class Interrupting(StringIO):
 def test_ctrl_c_at_a_question_changes_nothing() -> None:
     """It is a no, told as one."""
     with pytest.raises(UserError, match="nothing was changed"):
-        settle(Decision.ASK, danger=Danger.ADDS, question="?", console=console(), stdin=Interrupting())
+        require_confirmation(
+            Decision.ASK, impact=Impact.ADDS, question="?", console=console(), stdin=Interrupting()
+        )
 
 
 def test_a_text_is_asked_for_until_it_is_good() -> None:
@@ -173,8 +179,10 @@ def test_what_was_typed_before_a_question_is_not_its_answer(question: str) -> No
 
 def _settled(question: str, screen: Console, stdin: TextIO) -> None:
     if question == "yes":
-        settle(Decision.ASK, danger=Danger.ADDS, question="Launch?", console=screen, stdin=stdin)
+        require_confirmation(
+            Decision.ASK, impact=Impact.ADDS, question="Launch?", console=screen, stdin=stdin
+        )
     else:
-        settle_typed(
-            Decision.ASK, danger=Danger.ERASES, question="Delete?", word="y", console=screen, stdin=stdin
+        require_typed_confirmation(
+            Decision.ASK, impact=Impact.ERASES, question="Delete?", word="y", console=screen, stdin=stdin
         )

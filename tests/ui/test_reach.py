@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.remote import Everywhere, Ran
-from bacalhau_spot.core.shell import Access, command_line
+from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.remote import CommandResult, FanOutResult
+from bacalhau_spot.core.shell import SshOptions, ssh_command
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
-from bacalhau_spot.ui.console import talk
+from bacalhau_spot.ui.console import stderr_console
 from bacalhau_spot.ui.prompts import ask_number
 from support.health import NOW, node, said
 from support.program import Terminal
@@ -22,31 +22,33 @@ from support.rendering import rendered
 from support.schemas import contract
 
 NODES = [node(number) for number in range(1, 5)]
-WELL = Everywhere(("uptime",), tuple(Ran(one, 0, " 12:00 up 3 min\n") for one in NODES[:2]))
-MIXED = Everywhere(
+WELL = FanOutResult(("uptime",), tuple(CommandResult(one, 0, " 12:00 up 3 min\n") for one in NODES[:2]))
+MIXED = FanOutResult(
     ("df", "-h"),
     (
-        Ran(NODES[0], 0, "a very [long] line that is not folded, however narrow the window may be: grep wants it whole\n"),
-        Ran(NODES[1], 1, "out\x1b[2J\n", "err\n"),
-        Ran(NODES[2], 255, "", "ssh: connect to host 127.0.1.3 port 22: Connection timed out\n"),
-        Ran(NODES[3], None, "begun\n", cut=True),
+        CommandResult(NODES[0], 0, "a very [long] line that is not folded, however narrow the window may be: grep wants it whole\n"),  # noqa: E501 - a row of a table
+        CommandResult(NODES[1], 1, "out\x1b[2J\n", "err\n"),
+        CommandResult(NODES[2], 255, "", "ssh: connect to host 127.0.1.3 port 22: Connection timed out\n"),
+        CommandResult(NODES[3], None, "begun\n", truncated=True),
     ),
 )  # fmt: skip
-PRIVATE = Everywhere(("uptime",), (Ran(node(1, public_ip=None), 255, "", ""),))
+PRIVATE = FanOutResult(("uptime",), (CommandResult(node(1, public_ip=None), 255, "", ""),))
 VIEWS: dict[str, RenderableType] = {
-    "well": views.everywhere_view(WELL, group=False, closed=False),
-    "well, grouped": views.everywhere_view(WELL, group=True, closed=False),
-    "mixed": views.everywhere_view(MIXED, group=False, closed=False),
-    "mixed, grouped, closed": views.everywhere_view(MIXED, group=True, closed=True),
-    "all, private": views.everywhere_view(PRIVATE, group=False, closed=False),
-    "reaching, private": views.reaching_view(node(1, public_ip=None)),
+    "well": views.fan_out_view(WELL, group=False, closed=False),
+    "well, grouped": views.fan_out_view(WELL, group=True, closed=False),
+    "mixed": views.fan_out_view(MIXED, group=False, closed=False),
+    "mixed, grouped, closed": views.fan_out_view(MIXED, group=True, closed=True),
+    "all, private": views.fan_out_view(PRIVATE, group=False, closed=False),
+    "reaching, private": views.connecting_view(node(1, public_ip=None)),
     "menu": views.menu_view(NODES, now=NOW),
     "menu, some have ended": views.menu_view([*NODES[:2], node(3, state=State.TERMINATED)], now=NOW),
-    "reaching": views.reaching_view(NODES[0]),
-    "unreached": views.unreached_view(NODES[0], closed=False),
-    "unreached, closed, private": views.unreached_view(node(1, public_ip=None), closed=True),
-    "silent console": views.silent_console_view(NODES[0]),
-    "unseen": views.unseen_view([Problem("UnauthorizedOperation", "no", "DescribeTags", "us-west-2")]),
+    "reaching": views.connecting_view(NODES[0]),
+    "unreached": views.unreachable_view(NODES[0], closed=False),
+    "unreached, closed, private": views.unreachable_view(node(1, public_ip=None), closed=True),
+    "silent console": views.empty_console_view(NODES[0]),
+    "unseen": views.failed_regions_view(
+        [ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "us-west-2")]
+    ),
 }
 
 
@@ -60,7 +62,7 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 def test_what_programs_get_is_published() -> None:
     """To the key: a command on nodes, its command lines, a console."""
     contract("ssh", jsonout.ssh_data(MIXED))
-    line = command_line(NODES[0], Access("me", None, "k"))
+    line = ssh_command(NODES[0], SshOptions("me", None, "k"))
     contract("ssh", jsonout.ssh_lines_data([(NODES[0], line)]))
     data = jsonout.console_data(NODES[0], said("docker: x"))
     assert data["phases"] == [{"at": "2026-11-23T11:59:00Z", "phase": "docker", "detail": "x"}]
@@ -70,7 +72,7 @@ def test_what_programs_get_is_published() -> None:
 def test_a_number_is_asked_for_until_it_is_one() -> None:
     """Nothing, and the end of input, mean that nothing is to be done (exit code 3)."""
     err = Terminal()
-    console = talk(err, environ={})
+    console = stderr_console(err, environ={})
     assert ask_number("Which one?", at_most=3, console=console, stdin=StringIO("0\nx\n²\n3\n")) == 3
     assert err.getvalue().count("a number from 1 to 3") == 3
     for answers in ("\n", ""):

@@ -14,35 +14,35 @@ from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.core import events
-from bacalhau_spot.core.choose import Choice, Reason
-from bacalhau_spot.core.found import Found
+from bacalhau_spot.core.choose import RegionDecision, RegionReason
+from bacalhau_spot.core.found import NukePreview
 from bacalhau_spot.core.lifecycle import Phase
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
-from bacalhau_spot.core.pools import pool_shares
-from bacalhau_spot.core.prune import Forgotten
+from bacalhau_spot.core.pools import pool_distribution
+from bacalhau_spot.core.prune import PruneResult
 from bacalhau_spot.core.receipt import (
-    Blocker,
-    CreateReceipt,
-    Fate,
+    ApiFailure,
+    CreateResult,
+    DeletionOutcome,
+    DeletionResult,
+    DeletionStatus,
+    Dependency,
     Listing,
-    Outcome,
-    PoolRefusal,
-    Problem,
-    RegionReceipt,
-    TeardownReceipt,
+    PoolFailure,
+    RegionResult,
 )
-from bacalhau_spot.core.stake import Stake
+from bacalhau_spot.core.stake import PoolExposure
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout
-from bacalhau_spot.ui.problems import from_problems
+from bacalhau_spot.ui.problems import error_from_failures
 from support.costs import USD_3
 from support.schemas import FOLDER, Data, printed, schema, unnoticed
 from support.story import CREATE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-PROBLEM = Problem("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
+PROBLEM = ApiFailure("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
 INSTANCE = Instance("i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, NOW, private_ip="10.0.0.1")
 VPC = Resource("vpc", "vpc-1", "us-east-1")
 VOLUME = Resource("volume", "vol-1", "us-east-1", created_at=NOW)
@@ -57,8 +57,8 @@ def region_plan(name: str, *offers: Offer) -> RegionPlan:
 
 
 CHOICES = (
-    Choice("us-east-1", True, Reason.CHEAPEST, Decimal("0.0131"), 7, 12),
-    Choice("eu-west-1", False, Reason.NO_OFFER),
+    RegionDecision("us-east-1", True, RegionReason.CHEAPEST, Decimal("0.0131"), 7, 12),
+    RegionDecision("eu-west-1", False, RegionReason.NO_OFFER),
 )
 PLAN = Plan(
     "c",
@@ -66,64 +66,73 @@ PLAN = Plan(
     surplus=(INSTANCE,),
     remove=(INSTANCE,),
     choices=CHOICES,
-    stake=Stake(pools=3, at_most=2, limit=2),
+    exposure=PoolExposure(pools=3, max_nodes=2, limit=2),
     archives=((Arch.X86_64, "ab" * 32),),
 )
 NO_PRICE = Plan("c", (region_plan("us-east-1", POOL, UNPRICED),))
-RECEIPT = CreateReceipt(
+RECEIPT = CreateResult(
     "c",
     4,
     0,
     (
-        RegionReceipt("us-east-1", asked=2, extra=1, launched=("i-1",), instances=(INSTANCE,)),
-        RegionReceipt(
+        RegionResult("us-east-1", requested=2, extra=1, launched=("i-1",), instances=(INSTANCE,)),
+        RegionResult(
             "eu-west-1",
-            asked=2,
-            moved_away=1,
-            refusals=(PoolRefusal("t3.medium", "eu-west-1a", "InsufficientInstanceCapacity", "no"),),
+            requested=2,
+            reassigned=1,
+            pool_failures=(PoolFailure("t3.medium", "eu-west-1a", "InsufficientInstanceCapacity", "no"),),
             problem=PROBLEM,
         ),
     ),
     removed=("i-9",),
-    kept=("i-8",),
-    made=(("vpc", 2),),
-    pools=pool_shares([INSTANCE]),
+    not_removed=("i-8",),
+    resources_created=(("vpc", 2),),
+    pools=pool_distribution([INSTANCE]),
 )
-TEARDOWN = TeardownReceipt(
+TEARDOWN = DeletionResult(
     "c",
     tuple(
-        Outcome(
+        DeletionOutcome(
             VPC,
             fate,
-            PROBLEM if fate in {Fate.FAILED, Fate.BLOCKED} else None,
-            why="too young",
+            PROBLEM if fate in {DeletionStatus.FAILED, DeletionStatus.BLOCKED} else None,
+            reason="too young",
             request_ids=("req-1",),
-            blockers=(Blocker("network-interface", "eni-1", "an AWS service", "i-1", "aws ec2 …"),),
+            dependencies=(Dependency("network-interface", "eni-1", "an AWS service", "i-1", "aws ec2 …"),),
         )
-        for fate in (Fate.DELETED, Fate.GONE, Fate.FAILED, Fate.BLOCKED, Fate.SKIPPED, Fate.LEFT)
+        for fate in (
+            DeletionStatus.DELETED,
+            DeletionStatus.NOT_FOUND,
+            DeletionStatus.FAILED,
+            DeletionStatus.BLOCKED,
+            DeletionStatus.SKIPPED,
+            DeletionStatus.NOT_ATTEMPTED,
+        )
     ),
     remaining=(VPC,),
-    unknown=(VPC,),
-    looked_into=("us-east-1",),
-    unseen=(PROBLEM,),
+    unsupported=(VPC,),
+    regions_scanned=("us-east-1",),
+    failed_regions=(PROBLEM,),
 )
-FORGOTTEN = Forgotten("http://o:1234", removed=("n-1",), failed=(("n-2", PROBLEM),), left=("n-3",))
-FOUND = Found(
+FORGOTTEN = PruneResult("http://o:1234", removed=("n-1",), failed=(("n-2", PROBLEM),), not_removed=("n-3",))
+FOUND = NukePreview(
     identity=Identity("123456789012", "arn:aws:iam::123456789012:user/u"),
     alias="acme",
     scope=Scope("bacalhau-cluster", "c", creator="us"),
-    now=datetime(2026, 1, 1, tzinfo=UTC),
-    doomed=(VPC, VOLUME),
-    spared=((VPC, "it came with the account"),),
-    unknown=(VPC,),
+    scanned_at=datetime(2026, 1, 1, tzinfo=UTC),
+    to_delete=(VPC, VOLUME),
+    excluded=((VPC, "it came with the account"),),
+    unsupported=(VPC,),
     denied=(PROBLEM,),
-    foundlings={"i-2": "us-east-1"},
-    looked_into=("us-east-1",),
-    left_out=("eu-west-1",),
-    not_enabled=("af-south-1",),
-    in_the_way=((VPC, Blocker("subnet", "subnet-1", free="aws ec2 delete-subnet --subnet-id subnet-1")),),
-    silent=(PROBLEM,),
-    unseen=(PROBLEM,),
+    to_adopt={"i-2": "us-east-1"},
+    regions_scanned=("us-east-1",),
+    regions_skipped=("eu-west-1",),
+    regions_not_enabled=("af-south-1",),
+    foreign=(
+        (VPC, Dependency("subnet", "subnet-1", fix_command="aws ec2 delete-subnet --subnet-id subnet-1")),
+    ),
+    partial_failures=(PROBLEM,),
+    failed_regions=(PROBLEM,),
     usd_per_hour=Decimal("0.0131"),
 )
 RESULTS: dict[str, tuple[str, Data | None]] = {
@@ -137,14 +146,14 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
         "list",
         jsonout.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
-    "a destroy": ("destroy", jsonout.teardown_data(TEARDOWN)),
-    "a destroy with an orchestrator": ("destroy", jsonout.teardown_data(TEARDOWN, FORGOTTEN)),
+    "a destroy": ("destroy", jsonout.deletion_data(TEARDOWN)),
+    "a destroy with an orchestrator": ("destroy", jsonout.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
         {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
     ),
-    "a nuke": ("nuke", jsonout.teardown_data(TEARDOWN)),
-    "what would be nuked": ("nuke", jsonout.nuke_found_data(FOUND)),
+    "a nuke": ("nuke", jsonout.deletion_data(TEARDOWN)),
+    "what would be nuked": ("nuke", jsonout.nuke_preview_data(FOUND)),
     "how it is nuked": ("nuke", jsonout.order_data()),
     "a failed list": ("list", None),
     "another command": ("sandbox status", {"running": False}),
@@ -156,7 +165,7 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     """Every result, with an error of AWS and one of ours beside it."""
     command, data = RESULTS[name]
     schema("output.schema.json").validate(
-        printed(command, data, from_problems([PROBLEM]), UserError("no", hint="do"))
+        printed(command, data, error_from_failures([PROBLEM]), UserError("no", hint="do"))
     )
 
 
@@ -174,12 +183,12 @@ def test_every_command_has_a_published_form() -> None:
 def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]
-    assert unnoticed(printed(command, data, from_problems([PROBLEM]))) == []
+    assert unnoticed(printed(command, data, error_from_failures([PROBLEM]))) == []
 
 
 def test_an_error_of_aws_has_its_code_and_regions() -> None:
     """A program need not read them out of a sentence; an error of ours has none."""
-    errors = printed("create", None, from_problems([PROBLEM]), UserError("no"))["errors"]
+    errors = printed("create", None, error_from_failures([PROBLEM]), UserError("no"))["errors"]
     assert [(error["code"], error["regions"]) for error in errors] == [
         ("VpcLimitExceeded", ["eu-west-1"]),
         (None, []),
@@ -194,12 +203,12 @@ def test_the_published_forms_are_themselves_in_form() -> None:
 
 STORY: tuple[events.Event, ...] = (
     *CREATE,
-    events.InstanceSeen("r", "i", "t", "z", Phase.ENDING),
+    events.InstanceSeen("r", "i", "t", "z", Phase.TERMINATING),
     events.RegionFailed("r", "CreateVpc", "VpcLimitExceeded", "no more"),
-    events.Found("r", "vpc", "vpc-1"),
+    events.ResourceFound("r", "vpc", "vpc-1"),
     events.Deleting("r", "vpc", "vpc-1", ("req-1",)),
     events.Deleted("r", "vpc", "vpc-1"),
-    events.Stopping(),
+    events.Cancelling(),
 )
 
 
@@ -211,7 +220,7 @@ def test_every_event_is_published() -> None:
     for event in STORY:
         screen.emit(event)
     last = jsonout.envelope(command="create", data=None, exit_code=ExitCode.DONE)
-    stream.write(jsonout.text(last, form="ndjson"))
+    stream.write(jsonout.envelope_text(last, form="ndjson"))
     for line in stream.getvalue().splitlines():
         schema("event.schema.json").validate(json.loads(line))
 

@@ -15,24 +15,24 @@ from rich.table import Table
 from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core import events
-from bacalhau_spot.core.progress import Progress, RegionProgress, fold
+from bacalhau_spot.core.progress import Progress, RegionProgress, apply_event
 from bacalhau_spot.ui import console as consoles
-from bacalhau_spot.ui.live import REDRAWS_PER_S, Frame, LiveScreen, heading, rows
+from bacalhau_spot.ui.live import REDRAWS_PER_S, LiveScreen, ProgressFrame, heading, progress_rows
 from bacalhau_spot.ui.plain import HEARTBEAT_S, PlainScreen
-from support.story import CREATE, Watch
+from support.story import CREATE, ManualClock
 
 
 def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east-1", "eu-west-1")) -> str:
     console = Console(file=StringIO(), width=width, height=height, no_color=True, markup=False)
-    frame = Frame("creating c", regions, Watch())
+    frame = ProgressFrame("creating c", regions, ManualClock())
     for event in CREATE:
-        frame.progress = fold(frame.progress, event)
+        frame.progress = apply_event(frame.progress, event)
     console.print(frame)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
     return text
 
 
-def shown(renderable: Frame | Table, *, width: int) -> str:
+def shown(renderable: ProgressFrame | Table, *, width: int) -> str:
     console = Console(file=StringIO(), width=width, height=24, no_color=True, markup=False)
     console.print(renderable)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the StringIO from above
@@ -50,22 +50,22 @@ def test_the_frame_at_each_width(width: int, snapshot: SnapshotAssertion) -> Non
 def test_the_frame_keeps_its_height() -> None:
     """From the first moment it has as many lines as at the end."""
     heights = set()
-    frame = Frame("creating c", ("us-east-1", "eu-west-1"), Watch())
+    frame = ProgressFrame("creating c", ("us-east-1", "eu-west-1"), ManualClock())
     for event in CREATE:
         console = Console(file=StringIO(), width=80, height=24, markup=False)
         console.print(frame)
         heights.add(console.file.getvalue().count("\n"))  # type: ignore[attr-defined]  # a StringIO
-        frame.progress = fold(frame.progress, event)
+        frame.progress = apply_event(frame.progress, event)
     assert len(heights) == 1
 
 
 def test_more_regions_than_lines_show_the_telling_ones() -> None:
     """What failed and what is still at work before what is done, and how many are not shown."""
     regions = tuple(f"region-{number:02}" for number in range(30))
-    progress = {name: RegionProgress(done=True, doing="done") for name in regions}
+    progress = {name: RegionProgress(done=True, status_text="done") for name in regions}
     progress["region-17"] = RegionProgress(failed="VpcLimitExceeded", done=True)
     console = Console(file=StringIO(), width=80, height=12, no_color=True, markup=False)
-    frame = Frame("creating c", regions, Watch())
+    frame = ProgressFrame("creating c", regions, ManualClock())
     frame.progress = Progress(regions=progress)
     console.print(frame)
     text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
@@ -79,11 +79,11 @@ def test_a_failure_is_told_at_every_width(width: int) -> None:
     """In words where there is room, by a mark where there is none; never by colour alone, never on a second line."""
     progress = Progress(
         regions={
-            "ap-southeast-1": RegionProgress(asked=2, failed="VpcLimitExceeded", done=True),
-            "eu-west-1": RegionProgress(asked=2, running=2, done=True, doing="done"),
+            "ap-southeast-1": RegionProgress(requested=2, failed="VpcLimitExceeded", done=True),
+            "eu-west-1": RegionProgress(requested=2, running=2, done=True, status_text="done"),
         }
     )
-    lines = shown(rows(progress, width=width, height=24), width=width).splitlines()
+    lines = shown(progress_rows(progress, width=width, height=24), width=width).splitlines()
     assert len(lines) == 2
     assert "! 0/2" in lines[0] or "failed: V" in lines[0] or "failed: …" in lines[0]
     assert "!" not in lines[1] and "failed" not in lines[1]
@@ -92,7 +92,7 @@ def test_a_failure_is_told_at_every_width(width: int) -> None:
 @pytest.mark.parametrize("width", [20, 30, 40, 80])
 def test_the_heading_keeps_its_numbers(width: int) -> None:
     """A long name gives way, the totals and the time do not."""
-    progress = Progress(regions={"r": RegionProgress(asked=12, running=7)})
+    progress = Progress(regions={"r": RegionProgress(requested=12, running=7)})
     text = heading("creating a cluster with a very long name", progress, elapsed_s=75, width=width).plain
     assert text.endswith("7 of 12 running · 1:15"[: width - 1] + ("…" if width < 22 else ""))
     assert len(text) <= width
@@ -100,8 +100,8 @@ def test_the_heading_keeps_its_numbers(width: int) -> None:
 
 def test_ctrl_c_is_answered_in_the_frame() -> None:
     """The user reads at once that it was heard, and what a second one would do."""
-    frame = Frame("creating c", ("us-east-1",), Watch())
-    frame.progress = fold(frame.progress, events.Stopping())
+    frame = ProgressFrame("creating c", ("us-east-1",), ManualClock())
+    frame.progress = apply_event(frame.progress, events.Cancelling())
     assert "Ctrl-C again leaves at once" in shown(frame, width=100)
 
 
@@ -147,7 +147,7 @@ def test_the_frame_vanishes() -> None:
     """When it is closed the terminal is as before, with the cursor shown: the receipt follows in its place."""
     stream = StringIO()
     console = Console(file=stream, force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
-    screen = LiveScreen(console, regions=("us-east-1", "eu-west-1"), title="creating c", clock=Watch())
+    screen = LiveScreen(console, regions=("us-east-1", "eu-west-1"), title="creating c", clock=ManualClock())
     for event in CREATE:
         screen.emit(event)
         screen._live.refresh()
@@ -165,7 +165,7 @@ def test_events_draw_nothing_by_themselves() -> None:
     """A thousand events a second are still four frames a second: only the clock redraws."""
     assert REDRAWS_PER_S <= 4
     console = Console(file=StringIO(), force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
-    screen = LiveScreen(console, regions=("r",), title="t", clock=Watch())
+    screen = LiveScreen(console, regions=("r",), title="t", clock=ManualClock())
     drawn: list[int] = []
     screen._live.refresh = lambda: drawn.append(1)  # type: ignore[method-assign]  # counted, not drawn
     for event in CREATE * 20:
@@ -194,16 +194,16 @@ def test_what_each_stream_can_do(
     stream: StringIO, environ: dict[str, str], terminal: bool, colour: bool
 ) -> None:
     """A dumb terminal and a pipe get lines, whatever FORCE_COLOR says; NO_COLOR takes the colour and leaves the frame."""
-    made = consoles.talk(stream, environ=environ)
+    made = consoles.stderr_console(stream, environ=environ)
     assert (made.is_terminal, made.is_interactive, not made.no_color) == (terminal, terminal, colour)
-    assert consoles.talk(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
+    assert consoles.stderr_console(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
 
 
 def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:
     """One line a transition with its time; polls that change nothing are silent."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    screen = PlainScreen(console, clock=Watch())
-    for event in (*CREATE, events.Stopping()):
+    screen = PlainScreen(console, clock=ManualClock())
+    for event in (*CREATE, events.Cancelling()):
         screen.emit(event)
     assert console.file.getvalue() == snapshot  # type: ignore[attr-defined]  # a StringIO
 
@@ -211,7 +211,7 @@ def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:
 def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
     """Some build servers end what says nothing."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    watch = Watch()
+    watch = ManualClock()
     screen = PlainScreen(console, clock=watch)
     screen.emit(events.RegionStarted("r", 3))
     for _ in range(3):
@@ -224,7 +224,7 @@ def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
 def test_a_tick_without_events_is_a_heartbeat_too() -> None:
     """A call that hangs makes no events; the line comes all the same, and only when it is time."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    watch = Watch()
+    watch = ManualClock()
     screen = PlainScreen(console, clock=watch)
     for _ in range(4):
         watch.elapsed_s += HEARTBEAT_S / 2
@@ -238,9 +238,9 @@ import sys
 from rich.console import Console
 from bacalhau_spot.core import events
 from bacalhau_spot.ui.live import LiveScreen
-from support.story import Watch
+from support.story import ManualClock
 console = Console(file=sys.stderr, force_terminal=True)
-screen = LiveScreen(console, regions=("us-east-1",), title="creating c", clock=Watch())
+screen = LiveScreen(console, regions=("us-east-1",), title="creating c", clock=ManualClock())
 try:
     screen.emit(events.RegionStarted("us-east-1", 2))
     raise KeyboardInterrupt
@@ -275,6 +275,6 @@ def test_the_terminal_is_given_back_after_an_exception() -> None:
 def test_closing_twice_is_harmless() -> None:
     """The command closes it, and so does whatever ends the command."""
     console = Console(file=StringIO(), force_terminal=True, width=80)
-    screen = LiveScreen(console, regions=("r",), title="t", clock=Watch())
+    screen = LiveScreen(console, regions=("r",), title="t", clock=ManualClock())
     screen.close()
     screen.close()

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.status import Status
+from bacalhau_spot.core.status import ClusterStatus
 from bacalhau_spot.ui import jsonout, views, watching
 from support.clusters import blind, nothing, thirty, well
 from support.rendering import rendered
@@ -49,8 +49,8 @@ def drawn(shown: RenderableType, *, width: int, height: int) -> list[str]:
     return [line.rstrip() for line in text.splitlines()]
 
 
-def framed(status: Status, *, width: int, height: int) -> list[str]:
-    frame = watching.Frame(interval_s=5, wide=False)
+def framed(status: ClusterStatus, *, width: int, height: int) -> list[str]:
+    frame = watching.StatusFrame(interval_s=5, wide=False)
     frame.status = status
     return drawn(frame, width=width, height=height)
 
@@ -75,7 +75,7 @@ def test_the_frame_is_as_high_as_the_window(width: int, height: int) -> None:
 
 def test_the_frame_tells_its_time_and_its_troubles() -> None:
     """The last look that went well stands while later ones fail, and says of when it is."""
-    frame = watching.Frame(interval_s=5, wide=False)
+    frame = watching.StatusFrame(interval_s=5, wide=False)
     assert drawn(frame, width=80, height=10)[0] == "looking"
     frame.status = STATUSES["well"]
     assert drawn(frame, width=80, height=20)[0] == "12:00:00 UTC · every 5 s; Ctrl-C ends"

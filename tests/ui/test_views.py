@@ -14,14 +14,14 @@ from syrupy.assertion import SnapshotAssertion
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Naming, Offer, Pool, Resource, State
 from bacalhau_spot.core.plan import Plan, RegionPlan
 from bacalhau_spot.core.receipt import (
-    CreateReceipt,
-    Fate,
+    ApiFailure,
+    CreateResult,
+    DeletionOutcome,
+    DeletionResult,
+    DeletionStatus,
     Listing,
-    Outcome,
-    PoolRefusal,
-    Problem,
-    RegionReceipt,
-    TeardownReceipt,
+    PoolFailure,
+    RegionResult,
 )
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views, words
@@ -48,7 +48,7 @@ def instance(number: int, region: str, *, state: State = State.RUNNING, why: str
         spot_request_id=f"sir-{number:08}",
         subnet_id="subnet-1",
         image_id="ami-1",
-        why_ended=why,
+        termination_reason=why,
     )
 
 
@@ -63,19 +63,23 @@ def region_plan(region: str, *, present: int = 0, launch: int = 3, wanted: int =
     return RegionPlan(region, wanted, present, launch, offers, (image,), low, high, USD_3 if launch else None)
 
 
-def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) -> RegionReceipt:
-    return RegionReceipt(
+def refused(region: str, code: str, *, moved: int = 0, problem: bool = False) -> RegionResult:
+    return RegionResult(
         region,
-        asked=3,
-        moved_away=moved,
-        refusals=() if problem else (PoolRefusal("t3.medium", f"{region}a", code, "no"),),
-        problem=Problem(code, "AWS's own words [with brackets].", "CreateVpc", region) if problem else None,
+        requested=3,
+        reassigned=moved,
+        pool_failures=() if problem else (PoolFailure("t3.medium", f"{region}a", code, "no"),),
+        problem=ApiFailure(code, "AWS's own words [with brackets].", "CreateVpc", region)
+        if problem
+        else None,
     )
 
 
-def succeeded(region: str, *, extra: int = 0) -> RegionReceipt:
+def succeeded(region: str, *, extra: int = 0) -> RegionResult:
     made = tuple(instance(number, region) for number in range(3 + extra))
-    return RegionReceipt(region, asked=3, extra=extra, launched=tuple(one.id for one in made), instances=made)
+    return RegionResult(
+        region, requested=3, extra=extra, launched=tuple(one.id for one in made), instances=made
+    )
 
 
 def resource(kind: str, number: int, region: str = "us-east-1") -> Resource:
@@ -110,33 +114,33 @@ VIEWS: dict[str, RenderableType] = {
             surplus=(*(instance(number, "eu-west-1") for number in (1, 2, 3)), instance(4, "us-east-1")),
         )
     ),
-    "receipt": views.create_receipt_view(
-        CreateReceipt("c", 6, 0, (succeeded("us-east-1"), succeeded("eu-west-1")))
+    "receipt": views.create_result_view(
+        CreateResult("c", 6, 0, (succeeded("us-east-1"), succeeded("eu-west-1")))
     ),
-    "receipt, moved": views.create_receipt_view(
-        CreateReceipt(
+    "receipt, moved": views.create_result_view(
+        CreateResult(
             "c",
             6,
             0,
             (succeeded("us-east-1", extra=3), refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)),
         )
     ),
-    "receipt, quota in twelve regions": views.create_receipt_view(
-        CreateReceipt("c", 36, 0, tuple(refused(region, "MaxSpotInstanceCountExceeded") for region in TWELVE))
+    "receipt, quota in twelve regions": views.create_result_view(
+        CreateResult("c", 36, 0, tuple(refused(region, "MaxSpotInstanceCountExceeded") for region in TWELVE))
     ),
-    "receipt, some zones refused": views.create_receipt_view(
-        CreateReceipt(
+    "receipt, some zones refused": views.create_result_view(
+        CreateResult(
             "c",
             4,
             1,
             (
-                RegionReceipt(
+                RegionResult(
                     "us-east-1",
-                    asked=3,
+                    requested=3,
                     launched=("i-1", "i-2", "i-3"),
                     instances=(instance(1, "us-east-1"),),
-                    refusals=tuple(
-                        PoolRefusal(type_name, f"us-east-1{zone}", code, "no")
+                    pool_failures=tuple(
+                        PoolFailure(type_name, f"us-east-1{zone}", code, "no")
                         for zone in "abc"
                         for type_name, code in (
                             ("t3.medium", "InsufficientInstanceCapacity"),
@@ -148,33 +152,35 @@ VIEWS: dict[str, RenderableType] = {
             ),
         )
     ),
-    "receipt, interrupted": views.create_receipt_view(
-        CreateReceipt(
-            "c", 6, 0, (succeeded("us-east-1"), RegionReceipt("eu-west-1", asked=3)), interrupted=True
+    "receipt, interrupted": views.create_result_view(
+        CreateResult(
+            "c", 6, 0, (succeeded("us-east-1"), RegionResult("eu-west-1", requested=3)), interrupted=True
         )
     ),
-    "receipt, nodes that would not end": views.create_receipt_view(
-        CreateReceipt(
+    "receipt, nodes that would not end": views.create_result_view(
+        CreateResult(
             "c",
             3,
             4,
             (
-                RegionReceipt(
-                    "eu-west-1", 0, problem=Problem("InternalError", "m", "TerminateInstances", "eu-west-1")
+                RegionResult(
+                    "eu-west-1",
+                    0,
+                    problem=ApiFailure("InternalError", "m", "TerminateInstances", "eu-west-1"),
                 ),
             ),
-            kept=("i-00000000000000001",),
+            not_removed=("i-00000000000000001",),
         )
     ),
-    "receipt, lost": views.create_receipt_view(
-        CreateReceipt(
+    "receipt, lost": views.create_result_view(
+        CreateResult(
             "c",
             1,
             0,
             (
-                RegionReceipt(
+                RegionResult(
                     "us-east-1",
-                    asked=1,
+                    requested=1,
                     launched=("i-1",),
                     instances=(
                         instance(
@@ -206,53 +212,53 @@ VIEWS: dict[str, RenderableType] = {
         Listing("c", (), TWELVE), wide=False, now=NOW, configured=False
     ),
     "list, not everywhere": views.listing_view(
-        Listing("c", (), ("us-east-1",), (Problem("ReadTimeoutError", "m", "o", "eu-west-1"),)),
+        Listing("c", (), ("us-east-1",), (ApiFailure("ReadTimeoutError", "m", "o", "eu-west-1"),)),
         wide=False,
         now=NOW,
     ),
-    "destroy, preview": views.teardown_preview_view(
+    "destroy, preview": views.deletion_preview_view(
         [resource("instance", 1), resource("instance", 2), resource("vpc", 1, "eu-west-1")],
         unknown=[resource("natgateway", 1)],
         identity=ME,
         cluster="c",
     ),
-    "destroy, preview, blind": views.teardown_preview_view(
+    "destroy, preview, blind": views.deletion_preview_view(
         [],
         unknown=[],
         identity=ME,
         cluster="c",
-        unseen=[Problem("ReadTimeoutError", "m", "DescribeTags", "eu-west-1")],
-        silent=[Problem("AccessDenied", "m", "ListRoles", "")],
+        unseen=[ApiFailure("ReadTimeoutError", "m", "DescribeTags", "eu-west-1")],
+        silent=[ApiFailure("AccessDenied", "m", "ListRoles", "")],
     ),
-    "destroyed": views.teardown_receipt_view(
-        TeardownReceipt(
+    "destroyed": views.deletion_result_view(
+        DeletionResult(
             "c",
             tuple(
-                Outcome(resource(kind, 1), Fate.DELETED)
+                DeletionOutcome(resource(kind, 1), DeletionStatus.DELETED)
                 for kind in ("vpc", "spot-instances-request", "subnet")
             ),
-            looked_into=TWELVE,
+            regions_scanned=TWELVE,
         ),
         naming=NAMING,
     ),
-    "destroyed, nothing": views.teardown_receipt_view(
-        TeardownReceipt("c", looked_into=TWELVE), naming=NAMING
+    "destroyed, nothing": views.deletion_result_view(
+        DeletionResult("c", regions_scanned=TWELVE), naming=NAMING
     ),
-    "destroyed, something left": views.teardown_receipt_view(
-        TeardownReceipt(
+    "destroyed, something left": views.deletion_result_view(
+        DeletionResult(
             "c",
             (
-                Outcome(resource("instance", 1), Fate.DELETED),
-                Outcome(
+                DeletionOutcome(resource("instance", 1), DeletionStatus.DELETED),
+                DeletionOutcome(
                     resource("vpc", 1),
-                    Fate.FAILED,
-                    Problem("DependencyViolation", "m", "DeleteVpc", "us-east-1"),
+                    DeletionStatus.FAILED,
+                    ApiFailure("DependencyViolation", "m", "DeleteVpc", "us-east-1"),
                 ),
             ),
             remaining=(resource("vpc", 1),),
-            unknown=(resource("natgateway", 1),),
-            looked_into=TWELVE,
-            unseen=(Problem("UnauthorizedOperation", "m", "DescribeTags", "me-south-1"),),
+            unsupported=(resource("natgateway", 1),),
+            regions_scanned=TWELVE,
+            failed_regions=(ApiFailure("UnauthorizedOperation", "m", "DescribeTags", "me-south-1"),),
         ),
         naming=NAMING,
     ),
@@ -265,25 +271,25 @@ VIEWS: dict[str, RenderableType] = {
         )
     ),
     "error of AWS in two regions, and another": views.error_view(
-        views.from_problems(
+        views.error_from_failures(
             [
-                Problem(
+                ApiFailure(
                     "VpcLimitExceeded",
                     "The maximum number of VPCs has been reached.",
                     "CreateVpc",
                     "eu-west-1",
                 ),
-                Problem(
+                ApiFailure(
                     "VpcLimitExceeded",
                     "The maximum number of VPCs has been reached.",
                     "CreateVpc",
                     "us-east-1",
                 ),
-                Problem("InsufficientInstanceCapacity", "no", "CreateFleet", "us-west-2"),
+                ApiFailure("InsufficientInstanceCapacity", "no", "CreateFleet", "us-west-2"),
             ]
         )
     ),
-    "sentence": views.sentence("done", after=("bacalhau-spot list",)),
+    "sentence": views.sentence_text("done", after=("bacalhau-spot list",)),
     "configured": views.configured(Path("config.yaml"), changed=False, archives=((Arch.X86_64, "ab" * 32),)),
     "plan, with the archive's sum": views.plan_view(
         Plan("c", (region_plan("us-east-1"),), archives=((Arch.X86_64, "ab" * 32),))
@@ -307,11 +313,11 @@ def test_the_same_error_in_twelve_regions_is_one() -> None:
 
 def test_one_meaning_is_one_error() -> None:
     """Two codes for expired credentials are one thing to do; AWS's other words stay, with their region."""
-    error = views.from_problems(
+    error = views.error_from_failures(
         [
-            Problem("RequestExpired", "late", "DescribeVpcs", "us-east-1"),
-            Problem("ExpiredToken", "old", "GetCallerIdentity", "eu-west-1"),
-            Problem("ExpiredToken", "old", "GetCallerIdentity", "eu-west-2"),
+            ApiFailure("RequestExpired", "late", "DescribeVpcs", "us-east-1"),
+            ApiFailure("ExpiredToken", "old", "GetCallerIdentity", "eu-west-1"),
+            ApiFailure("ExpiredToken", "old", "GetCallerIdentity", "eu-west-2"),
         ]
     )
     assert (error.code, error.regions) == ("ExpiredToken", ("eu-west-1", "eu-west-2", "us-east-1"))
@@ -322,15 +328,17 @@ def test_one_meaning_is_one_error() -> None:
 
 def test_codes_without_a_row_stay_apart() -> None:
     """Nothing says that they mean the same."""
-    problems = [Problem("Strange", "", "A", "us-east-1"), Problem("Stranger", "", "B", "us-east-1")]
-    assert views.from_problems(problems).details == ("also: AWS refused a call in us-east-1 (B: Stranger)",)
+    problems = [ApiFailure("Strange", "", "A", "us-east-1"), ApiFailure("Stranger", "", "B", "us-east-1")]
+    assert views.error_from_failures(problems).details == (
+        "also: AWS refused a call in us-east-1 (B: Stranger)",
+    )
 
 
 def test_the_columns_add_up() -> None:
     """What regions took over from each other is counted once."""
     moved = refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)
-    receipt = CreateReceipt("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
-    lines = [line.split() for line in rendered(views.create_receipt_view(receipt), width=140).splitlines()]
+    receipt = CreateResult("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
+    lines = [line.split() for line in rendered(views.create_result_view(receipt), width=140).splitlines()]
     rows = [[int(number) for number in line[1:5]] for line in lines if line[0] in {"us-east-1", "eu-west-1"}]
     total = next([int(number) for number in line[1:5]] for line in lines if line[0] == "total")
     assert total == [sum(column) for column in zip(*rows, strict=True)] == [6, 6, 6, 0]
@@ -355,31 +363,31 @@ def test_no_id_is_ever_broken(name: str) -> None:
 
 def test_long_lists_of_types_are_short() -> None:
     """A region that meets requirements with forty types is still a row."""
-    assert words.few(["a", "b", "c", "d"]) == "a, b, c, d"
-    assert words.few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert words.first_few(["a", "b", "c", "d"]) == "a, b, c, d"
+    assert words.first_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 def test_brackets_of_aws_are_brackets() -> None:
     """AWS's messages are not markup."""
-    problem = Problem("Whatever", "the parameter [GroupId] is [/wrong]", "CreateVpc", "us-east-1")
-    assert "[GroupId] is [/wrong]" in rendered(views.error_view(views.from_problems([problem])))
+    problem = ApiFailure("Whatever", "the parameter [GroupId] is [/wrong]", "CreateVpc", "us-east-1")
+    assert "[GroupId] is [/wrong]" in rendered(views.error_view(views.error_from_failures([problem])))
 
 
 def test_commands_are_printed_as_they_must_be_typed() -> None:
     """In the sandbox, by the script, with another configuration: what is copied works."""
-    view = views.create_receipt_view(CreateReceipt("c", 3, 0, (succeeded("us-east-1"),)))
+    view = views.create_result_view(CreateResult("c", 3, 0, (succeeded("us-east-1"),)))
     text = rendered(view, program="uv run -s deploy_spot.py", flags=("--sandbox",))
     assert "next: uv run -s deploy_spot.py list --sandbox" in text
-    text = rendered(views.sentence("gone", after=("bacalhau-spot sandbox stop",)), flags=("--sandbox",))
+    text = rendered(views.sentence_text("gone", after=("bacalhau-spot sandbox stop",)), flags=("--sandbox",))
     assert "next: bacalhau-spot sandbox stop\n" in f"{text}\n"
-    text = rendered(views.sentence("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")
+    text = rendered(views.sentence_text("`bacalhau-spot --help`"), program="uv run -s deploy_spot.py")
     assert text == "`uv run -s deploy_spot.py --help`"
 
 
 @pytest.mark.parametrize("option", ["--config other.yaml", "-c other.yaml"])
 def test_commands_about_the_file_name_it(option: str) -> None:
     """C12: `configure` without it would change another file; the rest of the options it does not take."""
-    said = views.sentence("`bacalhau-spot configure --set nodes=1`, `bacalhau-spot config show`")
+    said = views.sentence_text("`bacalhau-spot configure --set nodes=1`, `bacalhau-spot config show`")
     text = rendered(said, width=200, flags=("--sandbox", option, "--cluster b", "--profile p"))
     assert text == f"`bacalhau-spot configure {option} --set nodes=1`, `bacalhau-spot config show {option}`"
 
@@ -387,7 +395,7 @@ def test_commands_about_the_file_name_it(option: str) -> None:
 @pytest.mark.parametrize("other", [" --cluster b", " --cluster=b", " --cluster 'b c'", " --cluster='b c'"])
 def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
     """`create` makes the configuration's: with --cluster it would be refused."""
-    said = views.sentence("`bacalhau-spot destroy`, `bacalhau-spot create`")
+    said = views.sentence_text("`bacalhau-spot destroy`, `bacalhau-spot create`")
     text = rendered(said, width=200, flags=("--sandbox", other.strip(), "--profile p"))
     assert (
         text
@@ -398,11 +406,11 @@ def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
 def test_an_errors_exit_code_follows_its_worst_fault() -> None:
     """Denied wins over capacity; the command may know better."""
     problems = [
-        Problem("InsufficientInstanceCapacity", "", "CreateFleet", "a"),
-        Problem("UnauthorizedOperation", "", "CreateFleet", "b"),
+        ApiFailure("InsufficientInstanceCapacity", "", "CreateFleet", "a"),
+        ApiFailure("UnauthorizedOperation", "", "CreateFleet", "b"),
     ]
-    assert views.from_problems(problems).exit_code is ExitCode.DENIED
-    assert views.from_problems(problems, exit_code=ExitCode.BLIND).exit_code is ExitCode.BLIND
+    assert views.error_from_failures(problems).exit_code is ExitCode.DENIED
+    assert views.error_from_failures(problems, exit_code=ExitCode.INCOMPLETE).exit_code is ExitCode.INCOMPLETE
 
 
 @pytest.mark.parametrize(

@@ -21,31 +21,31 @@ def main() -> NoReturn:
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we run
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    sys.stdout, sys.stderr = (filtered(streams.careful(stream)) for stream in (out, err))
+    sys.stdout, sys.stderr = (filtered(streams.wrap(stream)) for stream in (out, err))
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before anything was begun, or while the last words were said
         sys.stderr.write("interrupted\n")
         code = ExitCode.INTERRUPTED
     sys.stdout.flush()
-    trouble = streams.trouble_of(sys.stdout)
+    trouble = streams.write_error(sys.stdout)
     if trouble:
         sys.stderr.write(f"error: the result could not be written: {trouble}\n")
         code = code or ExitCode.FAILED
     sys.stderr.flush()
-    if code == ExitCode.INTERRUPTED or _hanging():
+    if code == ExitCode.INTERRUPTED or _has_live_threads():
         os._exit(code)
     sys.exit(code)
 
 
-def _hanging() -> bool:
+def _has_live_threads() -> bool:
     """Whether a call still hangs in a thread: Python would wait for it."""
     return any(thread is not threading.main_thread() for thread in threading.enumerate() if not thread.daemon)
 
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line; the exit code. `runtime` is the world outside, another one in tests."""
-    options.first_words(argv, runtime.stderr if runtime else sys.stderr)
+    options.print_banner(argv, runtime.stderr if runtime else sys.stderr)
     # Imported here: these lines run before the first word on the screen, and on every completion and --help.
     from cyclopts import CycloptsError  # noqa: PLC0415
 
@@ -58,18 +58,18 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         sys.stdout, sys.stderr = world.stdout, world.stderr
     try:
         options.check_words(argv)
-        app = tree.build(argv, console=ending.help_console(argv, world))
+        app = tree.build_app(argv, console=ending.help_console(argv, world))
         command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
             return ExitCode.DONE
         result = command(*bound.args, **bound.kwargs, runtime=world)
-        return ending.show(result, argv, world)
+        return ending.print_result(result, argv, world)
     except CycloptsError as error:
-        return ending.fail(usage.usage_error(error, argv), argv, world)
+        return ending.print_error(usage.usage_error(error, argv), argv, world)
     except UserError as error:
-        return ending.fail(error, argv, world)
+        return ending.print_error(error, argv, world)
     except KeyboardInterrupt:
-        return ending.fail(ending.interrupted(), argv, world)
+        return ending.print_error(ending.interrupted(), argv, world)
     except Exception as error:  # noqa: BLE001 - the one boundary where anything becomes words instead of a traceback
-        return ending.fail(ending.unexpected(error, argv, world), argv, world)
+        return ending.print_error(ending.unexpected(error, argv, world), argv, world)

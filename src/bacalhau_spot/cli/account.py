@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 
 
-def profile(option: str | None, *, environ: Mapping[str, str]) -> str:
+def selected_profile(option: str | None, *, environ: Mapping[str, str]) -> str:
     """The profile by name; empty for the default one."""
     return option or next((environ[name] for name in _VARIABLES if environ.get(name)), "")
 
@@ -41,7 +41,7 @@ def profile_option(argv: list[str]) -> str | None:
     return None
 
 
-def who_wins(option: str | None, *, environ: Mapping[str, str]) -> str:
+def credential_precedence_note(option: str | None, *, environ: Mapping[str, str]) -> str:
     """What to know where both keys and a profile are set; empty where they are not.
 
     Keys in the environment win over a profile in the environment; --profile wins over both (botocore.credentials).

@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             ),
             "stop": ("bacalhau_spot.cli.sandbox:stop", "Stop the sandbox. Everything in it is gone."),
             "status": (
-                "bacalhau_spot.cli.sandbox:status",
+                "bacalhau_spot.cli.sandbox:sandbox_status",
                 "Show whether the sandbox runs, its switches and what is in it.",
             ),
             "set": (
@@ -115,7 +115,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
 }
 
 
-def build(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
+def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
     """The tree, whose pages go to `console`.
 
     `chosen`: the words of the command line; what they name (None: all) says itself, in full, what it does.

@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.memory import FileCache
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.engine.archive import ArchiveSource, named_archs, with_sums
 from bacalhau_spot.errors import UserError
-from bacalhau_spot.ui.views import sentence
+from bacalhau_spot.ui.views import sentence_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from bacalhau_spot.cli.invocation import Invocation
+    from bacalhau_spot.cli.invocation import CommandContext
     from bacalhau_spot.core.model import Arch, ClusterSpec
 
 _KEY = "bacalhau.sha256"
@@ -34,7 +34,7 @@ class ArchiveSums:
 
 
 def with_archive_sums(
-    call: Invocation, text: str, *, path: Path, changed: Collection[str] | None = None
+    call: CommandContext, text: str, *, path: Path, changed: Collection[str] | None = None
 ) -> ArchiveSums:
     """`text` with the sum of each archive that its nodes will fetch.
 
@@ -63,17 +63,19 @@ def with_archive_sums(
     return ArchiveSums(configuration.set_values(text, values, file=path.name), sums, warnings)
 
 
-def _fetched(call: Invocation, spec: ClusterSpec) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
+def _fetched(call: CommandContext, spec: ClusterSpec) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
     """The sums that are not configured, and why others cannot be had."""
     bacalhau = spec.bacalhau
     source = ArchiveSource(archive.digest)
-    memory = Files(call.memory_dir, clock=call.runtime.clock)
+    memory = FileCache(call.cache_dir, clock=call.runtime.clock)
     sums: list[tuple[Arch, str]] = []
     warnings: list[str] = []
     for arch in named_archs(spec) if bacalhau.verify_archive else ():
         if arch in dict(bacalhau.sha256):
             continue
-        call.talk(sentence(f"fetching Bacalhau {bacalhau.version} for {arch}, for its SHA-256 sum"))
+        call.print_status(
+            sentence_text(f"fetching Bacalhau {bacalhau.version} for {arch}, for its SHA-256 sum")
+        )
         try:
             summed = asyncio.run(with_sums(bacalhau, (arch,), source=source, memory=memory))
         except UserError as error:

@@ -16,30 +16,30 @@ from bacalhau_spot.ui.jsonout import event_name, time_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bacalhau_spot.cli.invocation import Invocation
-    from bacalhau_spot.core.cost import Life
+    from bacalhau_spot.cli.invocation import CommandContext
+    from bacalhau_spot.core.cost import Usage
     from bacalhau_spot.core.events import Event
     from bacalhau_spot.core.model import Identity
-    from bacalhau_spot.core.receipt import CreateReceipt, TeardownReceipt
+    from bacalhau_spot.core.receipt import CreateResult, DeletionResult
 
 NAME = "audit.jsonl"
 _KEPT = (
     events.Deleting,
     events.Deleted,
-    events.FleetAnswered,
+    events.FleetResponded,
     events.InstanceSeen,
     events.RegionFailed,
-    events.Stopping,
+    events.Cancelling,
 )
 
 
-class Audit:
+class AuditLog:
     """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
 
-    def __init__(self, call: Invocation, *, identity: Identity, cluster: str = "") -> None:
+    def __init__(self, call: CommandContext, *, identity: Identity, cluster: str = "") -> None:
         """`cluster`: the value of the tag, where the command is about one cluster."""
         runtime = call.runtime
-        self.path = call.memory_dir / NAME
+        self.path = call.cache_dir / NAME
         self.trouble = ""
         self._clock = runtime.clock
         self._who = {
@@ -56,7 +56,7 @@ class Audit:
             names = event.__dataclass_fields__
             self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
 
-    def created(self, receipt: CreateReceipt) -> None:
+    def log_creation(self, receipt: CreateResult) -> None:
         """How a create ended: the instances that it launched, as AWS last showed them, and those that it ended."""
         self._write(
             "created",
@@ -75,27 +75,27 @@ class Audit:
             removed=list(receipt.removed),
         )
 
-    def lived(self, lives: Iterable[Life]) -> None:
+    def log_ended_usages(self, usages: Iterable[Usage]) -> None:
         """Instances that have ended, by AWS's own word, before AWS forgets them."""
-        for life in lives:
+        for life in usages:
             self._write(
                 "lived",
                 id=life.id,
                 region=life.region,
                 zone=life.zone,
                 type=life.type,
-                begun=time_text(life.begun),
-                ended=None if life.ended is None else time_text(life.ended),
-                taken_back=life.taken_back,
+                begun=time_text(life.started_at),
+                ended=None if life.ended_at is None else time_text(life.ended_at),
+                taken_back=life.interrupted,
             )
 
-    def ended(self, receipt: TeardownReceipt) -> None:
+    def log_deletion(self, receipt: DeletionResult) -> None:
         refused: Sequence[Any] = [
             {
                 "region": one.resource.region,
                 "kind": one.resource.kind,
                 "id": one.resource.id,
-                "fate": one.fate,
+                "fate": one.status,
                 "code": one.problem.code if one.problem else "",
                 "request_id": one.problem.request_id if one.problem else "",
             }

@@ -15,7 +15,7 @@ Rows = Literal["table", "wide", "json", "yaml", "ndjson", "csv"]
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Common:
+class CommonOptions:
     """Options of every command."""
 
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None
@@ -39,7 +39,7 @@ class Common:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Tabular(Common):
+class TabularOptions(CommonOptions):
     """Options of a command whose result is rows, which a spreadsheet can take."""
 
     output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"])] = "table"  # type: ignore[assignment]  # wider
@@ -47,8 +47,8 @@ class Tabular(Common):
 
 
 # What a command gets when none of these options is given.
-NOTHING_SAID = Common()
-NO_ROWS_SAID = Tabular()
+NO_OPTIONS = CommonOptions()
+NO_TABULAR_OPTIONS = TabularOptions()
 
 AT_LEAST_ONE = Parameter(validator=Number(gte=1))
 NOT_NEGATIVE = Parameter(validator=Number(gte=0))

@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli.common import NOTHING_SAID, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.ui import views
@@ -17,7 +17,7 @@ from bacalhau_spot.ui import views
 def show(
     *,
     sources: Annotated[bool, Parameter(name="--sources", negative="")] = False,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Check the configuration and show what is in force.
@@ -27,9 +27,9 @@ def show(
     sources
         Also where each value comes from: file and line, variable, or default.
     """
-    call = Invocation("config show", common, runtime)
+    call = CommandContext("config show", common, runtime)
     loaded = call.loaded()
-    rows = [(one.key, one.value, one.source) for one in configuration.show(loaded)]
+    rows = [(one.key, one.value, one.source) for one in configuration.shown_values(loaded)]
     data = {
         "path": str(loaded.path) if loaded.path else None,
         "values": {key: {"value": value, "source": source} for key, value, source in rows},
@@ -40,7 +40,7 @@ def show(
 def upgrade(
     *,
     write: Annotated[bool, Parameter(name="--write", negative="")] = False,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Rewrite a configuration of an older tool in the present form, comments kept.
@@ -50,21 +50,21 @@ def upgrade(
     write
         Change the file instead of printing the result; the old one is kept beside it as FILE.old.
     """
-    call = Invocation("config upgrade", common, runtime)
+    call = CommandContext("config upgrade", common, runtime)
     path = call.config_path()
-    old = configuration.read_text(path)
-    new = configuration.upgrade(old, file=path.name)
+    old = configuration.read_config_text(path)
+    new = configuration.upgrade_text(old, file=path.name)
     call.notes(configuration.upgrade_notes(old, file=path.name))
     if not write or new == old:
         return Result(
-            "config upgrade", view=views.verbatim(new), data={"path": str(path), "text": new}, unredacted=True
+            "config upgrade", view=views.raw(new), data={"path": str(path), "text": new}, unredacted=True
         )
     backup = path.with_name(f"{path.name}.old")
-    configuration.write(backup, old)
-    configuration.write(path, new, overwrite=True)
+    configuration.write_config(backup, old)
+    configuration.write_config(path, new, overwrite=True)
     return Result(
         "config upgrade",
-        view=views.sentence(f"{path} is in the present form; the old one is {backup}"),
+        view=views.sentence_text(f"{path} is in the present form; the old one is {backup}"),
         data={"path": str(path), "backup": str(backup), "text": new},
         unredacted=True,
     )
@@ -72,10 +72,10 @@ def upgrade(
 
 def schema(
     *,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Print the configuration's JSON Schema."""
     del common, runtime
-    published = configuration.schema()
+    published = configuration.config_schema()
     return Result("config schema", view=views.json_text(published), data=published)

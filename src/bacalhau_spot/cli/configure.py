@@ -10,12 +10,12 @@ from cyclopts import Parameter
 from bacalhau_spot import config as configuration
 from bacalhau_spot import files
 from bacalhau_spot.cli.archive_sums import with_archive_sums
-from bacalhau_spot.cli.common import NOTHING_SAID, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.core.tags import problems
+from bacalhau_spot.core.tags import tag_problems
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, prompts, views
 
@@ -35,7 +35,7 @@ def configure(
     defaults: Annotated[bool, Parameter(name="--defaults", negative="")] = False,
     set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     overwrite: Annotated[bool, Parameter(name="--overwrite", negative="")] = False,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Write a commented config.yaml, or change keys of the one that there is.
@@ -51,7 +51,7 @@ def configure(
     overwrite
         Write a new file over an existing one.
     """
-    call = Invocation("configure", common, runtime)
+    call = CommandContext("configure", common, runtime)
     values = _pairs(set_ or [])
     path = call.config_path_or_default()
     exists = files.exists(path)
@@ -63,15 +63,15 @@ def configure(
                 hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
                 exit_code=ExitCode.USAGE,
             )
-        text = configuration.read_text(path)
+        text = configuration.read_config_text(path)
     else:
         asked = not (defaults or values)
         if asked and runtime.interactive:
-            call.talk(views.sentence(f"{path} will hold your answers; Enter takes the default"))
+            call.print_status(views.sentence_text(f"{path} will hold your answers; Enter takes the default"))
         text = configuration.template(configure_tags_and_names(call) if asked else {})
     text = configuration.set_values(text, values, file=path.name) if values else text
     archive = with_archive_sums(call, text, path=path, changed=values if changing else None)
-    configuration.write(path, archive.text, overwrite=exists)
+    configuration.write_config(path, archive.text, overwrite=exists)
     return Result(
         "configure",
         view=views.configured(path, changed=changing, archives=archive.sums),
@@ -81,11 +81,11 @@ def configure(
             "archives": jsonout.archives_data(archive.sums),
         },
         warnings=archive.warnings,
-        late_warnings=archive.warnings,
+        stderr_warnings=archive.warnings,
     )
 
 
-def configure_tags_and_names(call: Invocation) -> dict[str, str]:
+def configure_tags_and_names(call: CommandContext) -> dict[str, str]:
     """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
     if not call.runtime.interactive:
         raise UserError(
@@ -108,21 +108,23 @@ def configure_tags_and_names(call: Invocation) -> dict[str, str]:
     return answers
 
 
-def write_first(call: Invocation) -> None:
+def write_first(call: CommandContext) -> None:
     """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
     path = call.config_path_or_default()
-    call.talk(f"There is no configuration yet. {path} will hold your answers; Enter takes the default.")
+    call.print_status(
+        f"There is no configuration yet. {path} will hold your answers; Enter takes the default."
+    )
     archive = with_archive_sums(call, configuration.template(configure_tags_and_names(call)), path=path)
-    configuration.write(path, archive.text)
+    configuration.write_config(path, archive.text)
     for warning in archive.warnings:
-        call.talk(views.note("warning", warning))
-    call.talk(f"wrote {path}; regions, instance types and the orchestrator are set there")
+        call.print_status(views.note("warning", warning))
+    call.print_status(f"wrote {path}; regions, instance types and the orchestrator are set there")
 
 
 def _problem(key: str, answer: str) -> str | None:
     """What AWS would not take in this answer."""
     field = key.removeprefix("cluster.")
-    return next((one.message for one in problems(_naming(field, answer)) if one.field == field), None)
+    return next((one.message for one in tag_problems(_naming(field, answer)) if one.field == field), None)
 
 
 def _naming(field: str, answer: str) -> Naming:

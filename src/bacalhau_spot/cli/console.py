@@ -8,18 +8,18 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bacalhau_spot.cli import picking
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.common import NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.ending import consoles
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.console import fresh, only_ours
+from bacalhau_spot.core.console import boot_lines_only, new_output
 from bacalhau_spot.core.sanitize import without_sequences
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 
 if TYPE_CHECKING:
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import Instance
 
 _SOONEST_S = 2
@@ -32,7 +32,7 @@ def console(
     interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
     phases: Annotated[bool, Parameter(name="--phases", negative="")] = False,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Print a node's console output, without SSH: how its first boot went, and why it failed.
@@ -50,7 +50,7 @@ def console(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("console", common, runtime)
+    call = CommandContext("console", common, runtime)
     if follow and not call.for_people:
         raise UserError(
             "--follow prints text as it comes, not a document",
@@ -58,50 +58,52 @@ def console(
             exit_code=ExitCode.USAGE,
         )
     naming = call.naming(cluster)
-    with call.engine() as running:
-        there = picking.instances(call, running, naming)
-        found = picking.meant(
-            call, node, there.instances, unseen=there.unseen, naming=naming, verb="listen to"
+    with call.runner() as running:
+        there = picking.reachable_instances(call, running, naming)
+        found = picking.resolve_nodes(
+            call, node, there.instances, unseen=there.failed_regions, naming=naming, verb="listen to"
         )
-        chosen = picking.one_of(call, found, verb="console")
+        chosen = picking.pick_one(call, found, verb="console")
         text = _read(running, chosen)
-        shown = only_ours(text) if phases else text
+        shown = boot_lines_only(text) if phases else text
         if not follow:
             if not shown:
-                call.talk(views.silent_console_view(chosen))
+                call.print_status(views.empty_console_view(chosen))
             return Result(
                 "console",
-                view=views.verbatim(shown) if shown else None,
+                view=views.raw(shown) if shown else None,
                 data=jsonout.console_data(chosen, text),
             )
         _follow(call, running, chosen, text, phases=phases, interval_s=interval)
-    return Result("console", told=True)
+    return Result("console", already_printed=True)
 
 
-def _read(running: Engine, node: Instance) -> str:
+def _read(running: Runner, node: Instance) -> str:
     calls = running.calls
     return without_sequences(
-        running.look(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
+        running.run_readonly(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
     )
 
 
 def _follow(
-    call: Invocation, running: Engine, node: Instance, text: str, *, phases: bool, interval_s: float
+    call: CommandContext, running: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
 ) -> None:
     """Ctrl-C is the ordinary end."""
     out, _ = consoles(list(call.runtime.argv), call.runtime)
-    call.talk(views.sentence(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends"))
+    call.print_status(
+        views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")
+    )
     try:
         before, new = "", text
         while True:
             whole, rest = _whole_lines(new)
-            shown = only_ours(whole) if phases else whole
+            shown = boot_lines_only(whole) if phases else whole
             if shown:
-                out.print(views.verbatim(shown), crop=False)
+                out.print(views.raw(shown), crop=False)
             before = text.removesuffix(rest) if rest else text
-            running.look(call.runtime.clock.sleep(interval_s))
+            running.run_readonly(call.runtime.clock.sleep(interval_s))
             text = _read(running, node)
-            new = fresh(before, text)
+            new = new_output(before, text)
     except KeyboardInterrupt:
         return
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import noting, other_clusters
-from bacalhau_spot.cli.common import NO_ROWS_SAID, Cluster, Tabular
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_TABULAR_OPTIONS, Cluster, TabularOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.options import moment
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.cost_report import CostReport
     from bacalhau_spot.core.model import Naming
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.observe import Standing
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.observe import AccountContext
 
 Grouping = Literal["region", "zone", "type", "pool", "instance"]
 
@@ -32,7 +32,7 @@ def cost(
     since: str | None = None,
     by: Grouping = "region",
     cluster: Cluster = None,
-    common: Tabular = NO_ROWS_SAID,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show what the cluster has cost, and what it costs per hour now.
@@ -49,21 +49,23 @@ def cost(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("cost", common, runtime)
+    call = CommandContext("cost", common, runtime)
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
     spec, naming = call.spec(lenient=True), call.naming(cluster)
-    with call.engine() as running:
-        look = _look(call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib)
-        here, report = running.look(look)
+    with call.runner() as running:
+        look = _gather(
+            call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib
+        )
+        here, report = running.run_readonly(look)
         others: tuple[str, ...] = ()
-        if not any(charge.life.ended is None for charge in report.charges):
-            enabled = observe.enabled(here.regions)
+        if not any(charge.usage.ended_at is None for charge in report.charges):
+            enabled = observe.enabled_names(here.regions)
             others = other_clusters.warnings(running, naming, regions=enabled, command="cost")
-    ended = [life for life in report.lives.lives if life.id not in report.lives.unknown_ends]
+    ended = [life for life in report.usages.usages if life.id not in report.usages.unknown_end_ids]
     late = (
         *others,
         *noting.log_trouble(call, here.identity, cluster=report.cluster),
-        *noting.note_ends(call, here.identity, cluster=report.cluster, ended=ended),
+        *noting.log_terminations(call, here.identity, cluster=report.cluster, ended=ended),
     )
     return Result(
         "cost",
@@ -71,23 +73,23 @@ def cost(
         data=jsonout.cost_data(report),
         rows=csvout.cost_rows(report),
         exit_code=report.exit_code,
-        errors=call.errors_of(report.blind, exit_code=report.exit_code),
+        errors=call.errors_of(report.incomplete, exit_code=report.exit_code),
         warnings=late,
-        late_warnings=late,
+        stderr_warnings=late,
     )
 
 
-async def _look(
-    call: Invocation, calls: Calls, naming: Naming, *, since: datetime | None, root_volume_gib: int
-) -> tuple[Standing, CostReport]:
+async def _gather(
+    call: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
+) -> tuple[AccountContext, CostReport]:
     """Who looks, and the cost."""
-    here = await observe.standing(calls)
-    found = await engine.lived(
+    here = await observe.load_account(calls)
+    found = await engine.cluster_usage(
         calls,
         naming,
-        regions=observe.enabled(here.regions),
-        sightings=noting.known(call, here.identity, cluster=naming.tag_value),
+        regions=observe.enabled_names(here.regions),
+        logged=noting.logged_usages(call, here.identity, cluster=naming.tag_value),
         root_volume_gib=root_volume_gib,
         since=since,
     )
-    return here, await engine.cost(calls, found)
+    return here, await engine.cost_report(calls, found)

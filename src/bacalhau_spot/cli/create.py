@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import noting
-from bacalhau_spot.cli.audit import Audit
-from bacalhau_spot.cli.common import NOTHING_SAID, Common, Yes
+from bacalhau_spot.cli.audit import AuditLog
+from bacalhau_spot.cli.common import NO_OPTIONS, CommonOptions, Yes
 from bacalhau_spot.cli.configure import write_first
-from bacalhau_spot.cli.invocation import Invocation
-from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.invocation import CommandContext
+from bacalhau_spot.cli.memory import FileCache
 from bacalhau_spot.cli.options import amount
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
@@ -24,10 +24,10 @@ from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine import create as engine
 from bacalhau_spot.engine.archive import ArchiveSource
 from bacalhau_spot.engine.prepare import prepare
-from bacalhau_spot.engine.quota_now import QuotaNow, quotas_now
+from bacalhau_spot.engine.quota_now import QuotaUsage, quota_usage
 from bacalhau_spot.ui import jsonout, views
-from bacalhau_spot.ui.prompts import Danger
-from bacalhau_spot.ui.words import plural, sentence
+from bacalhau_spot.ui.prompts import Impact
+from bacalhau_spot.ui.words import capitalized, plural
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
@@ -42,7 +42,7 @@ def create(
     max_price: str | None = None,
     budget: str | None = None,
     wait: Literal["running", "none"] = "running",
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Launch what the configuration asks for and is not there yet.
@@ -66,46 +66,46 @@ def create(
     wait
         `running`: until every instance runs. `none`: until AWS has granted or refused each.
     """
-    call = Invocation("create", common, runtime)
+    call = CommandContext("create", common, runtime)
     if call.first_time and runtime.interactive and not yes and call.for_people:
         write_first(call)
     spec = _limited(call.spec(), max_price=max_price, budget=budget)
-    with call.engine(spec) as running:
-        address = partial(caller_address, call.access.checkip_url)
-        prepared = running.look(
+    with call.runner(spec) as running:
+        address = partial(caller_address, call.connection.checkip_url)
+        prepared = running.run_readonly(
             prepare(
                 running.calls,
                 spec,
                 caller_address=address,
-                archive=ArchiveSource(archive.digest, call.access.archive_url),
+                archive=ArchiveSource(archive.digest, call.connection.archive_url),
                 allow_removal=allow_removal,
-                memory=Files(call.memory_dir, clock=runtime.clock),
+                cache=FileCache(call.cache_dir, clock=runtime.clock),
                 launched_in=partial(noting.launched_in, call),
             )
         )
         plan = prepared.plan
-        shown = views.plan_view(plan, identity=prepared.standing.identity)
+        shown = views.plan_view(plan, identity=prepared.account.identity)
         if plan.over_budget:
-            call.talk(shown)
+            call.print_status(shown)
             raise views.over_budget(plan)
         if dry_run or plan.empty:
             return Result(
                 "create", view=shown, data={"plan": jsonout.plan_data(plan)}, warnings=plan.warnings
             )
-        call.talk(shown)
-        where = f"of {spec.naming.tag_value} in account {prepared.standing.identity.account_id}"
-        call.confirm(_question(plan, where=where), danger=_danger(plan), agreed=yes)
-        audit = Audit(call, identity=prepared.standing.identity, cluster=spec.naming.tag_value)
+        call.print_status(shown)
+        where = f"of {spec.naming.tag_value} in account {prepared.account.identity.account_id}"
+        call.confirm(_question(plan, where=where), impact=_danger(plan), confirmed=yes)
+        audit = AuditLog(call, identity=prepared.account.identity, cluster=spec.naming.tag_value)
         running.listen(audit.emit)
         regions = [region.region for region in plan.regions]
-        receipt = running.work(
-            engine.apply(running.calls, prepared, wait=wait == "running"),
+        receipt = running.run_with_progress(
+            engine.apply_plan(running.calls, prepared, wait=wait == "running"),
             screen=partial(call.screen, regions, title=f"creating {spec.name}"),
         )
-        quotas: tuple[QuotaNow, ...] = ()
+        quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
-            quotas = running.look(quotas_now(running.calls, prepared, receipt))
-    audit.created(receipt)
+            quotas = running.run_readonly(quota_usage(running.calls, prepared, receipt))
+    audit.log_creation(receipt)
     late = (
         *views.quota_lines(quotas),
         *call.record(running.calls.mistakes),
@@ -113,12 +113,12 @@ def create(
     )
     return Result(
         "create",
-        view=views.create_receipt_view(receipt),
+        view=views.create_result_view(receipt),
         data={"plan": jsonout.plan_data(plan), "receipt": jsonout.create_data(receipt)},
         exit_code=receipt.exit_code,
-        errors=call.errors_of(receipt.unsolved, exit_code=receipt.exit_code),
+        errors=call.errors_of(receipt.unresolved, exit_code=receipt.exit_code),
         warnings=(*plan.warnings, *late),
-        late_warnings=late,
+        stderr_warnings=late,
     )
 
 
@@ -133,8 +133,8 @@ def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) ->
     return spec
 
 
-def _danger(plan: Plan) -> Danger:
-    return Danger.REMOVES if plan.remove else Danger.ADDS
+def _danger(plan: Plan) -> Impact:
+    return Impact.REMOVES if plan.remove else Impact.ADDS
 
 
 def _question(plan: Plan, *, where: str) -> str:
@@ -143,4 +143,4 @@ def _question(plan: Plan, *, where: str) -> str:
         parts.append(f"launch {plural(plan.launch, 'instance')}")
     if plan.remove:
         parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
-    return f"{sentence(' and '.join(parts))} {where}?"
+    return f"{capitalized(' and '.join(parts))} {where}?"

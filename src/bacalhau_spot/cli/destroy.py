@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import other_clusters
-from bacalhau_spot.cli.audit import Audit
-from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common, Yes
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.audit import AuditLog
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, Yes
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import cluster_scope
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 from bacalhau_spot.engine import members, observe, sights, teardown
 from bacalhau_spot.engine.consistency import LAG_S
-from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import Search
+from bacalhau_spot.engine.place import DeletionOptions
+from bacalhau_spot.engine.sights import ScanRequest
 from bacalhau_spot.instance.user_data import in_ssm
 from bacalhau_spot.ui import jsonout, views
-from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.prompts import Impact
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import ClusterSpec, Identity, Naming, Resource
-    from bacalhau_spot.core.prune import Forgotten
-    from bacalhau_spot.core.receipt import TeardownReceipt
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.observe import Standing
-    from bacalhau_spot.engine.sights import Sights
+    from bacalhau_spot.core.prune import PruneResult
+    from bacalhau_spot.core.receipt import DeletionResult
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.observe import AccountContext
+    from bacalhau_spot.engine.sights import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # Deleting takes as long as instances take to end, and then a little; doubled.
@@ -51,7 +51,7 @@ def destroy(
     cluster: Cluster = None,
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False,
     timeout: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--timeout")] = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Delete everything of this cluster, in every region, and verify that it is gone.
@@ -72,137 +72,141 @@ def destroy(
     timeout
         Seconds after which it gives up and says what is left.
     """
-    call = Invocation("destroy", common, runtime)
+    call = CommandContext("destroy", common, runtime)
     spec = call.spec(lenient=True)
     naming = call.naming(cluster)
     search = _search(spec, naming, named=cluster is not None)
     orchestrator = call.orchestrator()
-    with call.engine(spec) as running:
-        here, found = running.look(_look(running.calls, search))
+    with call.runner(spec) as running:
+        here, found = running.run_readonly(_scan(running.calls, search))
         if found.empty:
-            call.talk(views.looking_again_view(LAG_S))
-            regions = observe.enabled(here.regions)
-            found = running.look(sights.look_after_lag(running.calls, search, found, regions=regions))
+            call.print_status(views.looking_again_view(LAG_S))
+            regions = observe.enabled_names(here.regions)
+            found = running.run_readonly(sights.look_after_lag(running.calls, search, found, regions=regions))
         others: tuple[str, ...] = ()
         if found.empty:
-            enabled = observe.enabled(here.regions)
+            enabled = observe.enabled_names(here.regions)
             others = other_clusters.warnings(running, naming, regions=enabled, command="destroy")
-        doomed = [one for one in found.known if not one.kept]
-        preview = views.teardown_preview_view(
+        doomed = [one for one in found.resources if not one.retained]
+        preview = views.deletion_preview_view(
             doomed,
-            unknown=found.unknown,
+            unknown=found.unsupported,
             identity=here.identity,
             cluster=naming.tag_value,
-            unseen=found.unseen,
-            silent=found.silent,
+            unseen=found.failures,
+            silent=found.partial_failures,
         )
         if dry_run:
-            return _looked(call, found, view=preview, warnings=others)
+            return _preview(call, found, view=preview, warnings=others)
         if doomed:
-            call.talk(preview)
+            call.print_status(preview)
             _agree(call, doomed, identity=here.identity, cluster=naming.tag_value, agreed=yes)
-        audit = Audit(call, identity=here.identity, cluster=naming.tag_value)
+        audit = AuditLog(call, identity=here.identity, cluster=naming.tag_value)
         running.listen(audit.emit)
-        part = teardown.teardown(
+        part = teardown.delete_resources(
             running.calls,
             search,
             cluster=naming.tag_value,
-            sights=found,
-            terms=Terms(lift_protection=disable_protection),
+            scan=found,
+            options=DeletionOptions(disable_protection=disable_protection),
             timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
         )
-        receipt, forgotten = running.work(
+        receipt, forgotten = running.run_with_progress(
             _destroy(
                 part,
                 running.calls,
                 orchestrator,
                 cluster=call.label(cluster),
-                regions=observe.enabled(here.regions),
+                regions=observe.enabled_names(here.regions),
             ),
             screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
         )
-    audit.ended(receipt)
+    audit.log_deletion(receipt)
     late = (*others, *call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
-    return _done(call, receipt, forgotten, naming=naming, warnings=(*late, *views.still_listed(forgotten)))
+    return _done(
+        call, receipt, forgotten, naming=naming, warnings=(*late, *views.not_removed_text(forgotten))
+    )
 
 
 def _agree(
-    call: Invocation, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
+    call: CommandContext, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
 ) -> None:
     """Raises UserError (exit code 3) unless the user agrees: where nodes run, by typing the cluster's name."""
-    running = sum(one.kind == Kind.INSTANCE and one.state not in _ENDING for one in doomed)
+    running = sum(one.kind == ResourceKind.INSTANCE and one.state not in _ENDING for one in doomed)
     nodes = f" ({plural(running, 'running node')})" if running else ""
     question = (
         f"Delete {plural(len(doomed), 'resource')} of {cluster}{nodes} in account {identity.account_id}?"
     )
     if running:
         call.confirm_typed(
-            question, word=cluster, name="the cluster's name", agreed=agreed, danger=Danger.DESTROYS
+            question, word=cluster, name="the cluster's name", confirmed=agreed, danger=Impact.DESTROYS
         )
     else:
-        call.confirm(question, danger=Danger.DESTROYS, agreed=agreed)
+        call.confirm(question, impact=Impact.DESTROYS, confirmed=agreed)
 
 
 def _done(
-    call: Invocation,
-    receipt: TeardownReceipt,
-    forgotten: Forgotten | None,
+    call: CommandContext,
+    receipt: DeletionResult,
+    forgotten: PruneResult | None,
     *,
     naming: Naming,
     warnings: tuple[str, ...],
 ) -> Result:
     return Result(
         "destroy",
-        view=views.with_forgotten(views.teardown_receipt_view(receipt, naming=naming), forgotten),
-        data=jsonout.teardown_data(receipt, forgotten),
+        view=views.with_prune_result(views.deletion_result_view(receipt, naming=naming), forgotten),
+        data=jsonout.deletion_data(receipt, forgotten),
         exit_code=receipt.exit_code,
-        errors=call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
+        errors=call.errors_of((*receipt.problems, *receipt.failed_regions), exit_code=receipt.exit_code),
         warnings=warnings,
-        late_warnings=warnings,
+        stderr_warnings=warnings,
     )
 
 
-def _looked(call: Invocation, found: Sights, *, view: RenderableType, warnings: tuple[str, ...]) -> Result:
+def _preview(
+    call: CommandContext, found: ScanResult, *, view: RenderableType, warnings: tuple[str, ...]
+) -> Result:
     return Result(
         "destroy",
         view=view,
         data={
-            "found": jsonout.resources_data(one for one in found.known if not one.kept),
-            "unknown": jsonout.resources_data(found.unknown),
+            "found": jsonout.resources_data(one for one in found.resources if not one.retained),
+            "unknown": jsonout.resources_data(found.unsupported),
         },
-        errors=call.errors_of(found.unseen),
-        exit_code=call.blind(found.unseen),
+        errors=call.errors_of(found.failures),
+        exit_code=call.incomplete(found.failures),
         warnings=warnings,
-        late_warnings=warnings,
+        stderr_warnings=warnings,
     )
 
 
 async def _destroy(
-    part: Awaitable[TeardownReceipt],
-    calls: Calls,
+    part: Awaitable[DeletionResult],
+    calls: AwsCalls,
     orchestrator: Orchestrator | None,
     *,
     cluster: str,
     regions: Sequence[str],
-) -> tuple[TeardownReceipt, Forgotten | None]:
+) -> tuple[DeletionResult, PruneResult | None]:
     """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is only told."""
     receipt = await part
     if orchestrator is None or not receipt.outcomes or calls.stop.is_set:
         return receipt, None
-    ended = receipt.gone(Kind.INSTANCE)
-    return receipt, await members.forget_gone(calls, orchestrator, ended, cluster=cluster, regions=regions)
+    ended = receipt.deleted_ids(ResourceKind.INSTANCE)
+    return receipt, await members.remove_stale(calls, orchestrator, ended, cluster=cluster, regions=regions)
 
 
-def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> Search:
+def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
     """`named`: a cluster that need not be the configuration's. Nobody knows what it was made with: with all that may be."""
     needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
-    return Search(
+    return ScanRequest(
         cluster_scope(naming),
-        closely=frozenset(region.name for region in spec.regions),
+        with_children=frozenset(region.name for region in spec.regions),
         required=frozenset(needed),
     )
 
 
-async def _look(calls: Calls, search: Search) -> tuple[Standing, Sights]:
-    here = await observe.standing(calls)
-    return here, await sights.look(calls, search, regions=observe.enabled(here.regions))
+async def _scan(calls: AwsCalls, search: ScanRequest) -> tuple[AccountContext, ScanResult]:
+    here = await observe.load_account(calls)
+    return here, await sights.scan_regions(calls, search, regions=observe.enabled_names(here.regions))

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
 from bacalhau_spot.cli import account
-from bacalhau_spot.cli.options import asked_endpoint, chosen_output, kept_flags, wants
+from bacalhau_spot.cli.options import asked_endpoint, chosen_output, context_flags, has_flag
 from bacalhau_spot.cli.redaction import redacted
-from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.receipt import ApiFailure
 from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.project import REPORT
@@ -26,40 +26,44 @@ if TYPE_CHECKING:
 _FOR_PEOPLE = ("table", console.WIDE, csvout.FORM)
 
 
-def consoles(argv: list[str], world: Runtime) -> tuple[console.Terminal, console.Terminal]:
+def consoles(argv: list[str], runtime: Runtime) -> tuple[console.Terminal, console.Terminal]:
     """Stdout's and stderr's, which know how this program was called."""
-    return _consoles(argv, world, stdout=world.stdout)
+    return _consoles(argv, runtime, stdout=runtime.stdout)
 
 
-def help_console(argv: list[str], world: Runtime) -> console.Terminal:
+def help_console(argv: list[str], runtime: Runtime) -> console.Terminal:
     """Where help pages go."""
-    return console.pages(world.stdout, environ=world.environ, no_color=wants(argv, "--no-color"))
+    return console.pages(runtime.stdout, environ=runtime.environ, no_color=has_flag(argv, "--no-color"))
 
 
 def _consoles(
-    argv: list[str], world: Runtime, *, stdout: TextIO
+    argv: list[str], runtime: Runtime, *, stdout: TextIO
 ) -> tuple[console.Terminal, console.Terminal]:
-    plain, flags = wants(argv, "--no-color"), kept_flags(argv)
+    plain, flags = has_flag(argv, "--no-color"), context_flags(argv)
     return (
-        console.data(stdout, environ=world.environ, no_color=plain, program=world.program, flags=flags),
-        console.talk(world.stderr, environ=world.environ, no_color=plain, program=world.program, flags=flags),
+        console.stdout_console(
+            stdout, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
+        ),
+        console.stderr_console(
+            runtime.stderr, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
+        ),
     )
 
 
-def show(result: Result, argv: list[str], world: Runtime) -> int:
+def print_result(result: Result, argv: list[str], runtime: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
-    stdout = with_secrets(world.stdout) if result.unredacted else world.stdout
-    if result.told:
-        return int(result.exit_code) if result.foreign_code is None else result.foreign_code
+    stdout = with_secrets(runtime.stdout) if result.unredacted else runtime.stdout
+    if result.already_printed:
+        return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
     if output in _FOR_PEOPLE:
-        out, talk = _consoles(argv, world, stdout=stdout)
+        out, talk = _consoles(argv, runtime, stdout=stdout)
         if output == csvout.FORM and result.rows is not None:
-            stdout.write(csvout.text(result.rows))
+            stdout.write(csvout.csv_text(result.rows))
         elif result.view is not None:
             view = console.Unfolded(result.view) if output == console.WIDE else result.view
             out.print(view, crop=False)
-        for warning in result.late_warnings:
+        for warning in result.stderr_warnings:
             talk.print(views.note("warning", warning), crop=False)
         for error in result.errors:
             talk.print(views.error_view(error), crop=False)
@@ -72,15 +76,15 @@ def show(result: Result, argv: list[str], world: Runtime) -> int:
             warnings=result.warnings,
             endpoint=asked_endpoint(argv),
         )
-        jsonout.write(stdout, _as_typed_here(envelope, argv, world), form=output)
+        jsonout.write_envelope(stdout, _as_typed_here(envelope, argv, runtime), form=output)
     return int(result.exit_code)
 
 
-def fail(error: UserError, argv: list[str], world: Runtime) -> int:
+def print_error(error: UserError, argv: list[str], runtime: Runtime) -> int:
     """Tell an error that ended the command; its exit code."""
     output = chosen_output(argv)
     if output in _FOR_PEOPLE:
-        _, talk = consoles(argv, world)
+        _, talk = consoles(argv, runtime)
         talk.print(views.error_view(error), crop=False)
     else:
         command = argv[0] if argv and not argv[0].startswith("-") else ""
@@ -91,47 +95,47 @@ def fail(error: UserError, argv: list[str], world: Runtime) -> int:
             errors=(error,),
             endpoint=asked_endpoint(argv),
         )
-        jsonout.write(world.stdout, _as_typed_here(envelope, argv, world), form=output)
+        jsonout.write_envelope(runtime.stdout, _as_typed_here(envelope, argv, runtime), form=output)
     return int(error.exit_code)
 
 
-def _as_typed_here(envelope: jsonout.Data, argv: list[str], world: Runtime) -> jsonout.Data:
+def _as_typed_here(envelope: jsonout.Data, argv: list[str], runtime: Runtime) -> jsonout.Data:
     """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
-    _, talk = consoles(argv, world)
-    return dict(jsonout.with_commands(envelope, talk.spoken))
+    _, talk = consoles(argv, runtime)
+    return dict(jsonout.with_commands(envelope, talk.with_invocation_flags))
 
 
 def interrupted() -> UserError:
     return UserError("interrupted; nothing was changed", exit_code=ExitCode.INTERRUPTED)
 
 
-def unexpected(error: Exception, argv: list[str], world: Runtime) -> UserError:
+def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError:
     """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
     from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
-    from bacalhau_spot.engine.members import problem_of  # noqa: PLC0415 - likewise
+    from bacalhau_spot.engine.members import orchestrator_failure  # noqa: PLC0415 - likewise
     from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
 
     if isinstance(error, OrchestratorError):
-        return views.from_problems([problem_of(error)])
+        return views.error_from_failures([orchestrator_failure(error)])
     if isinstance(error, CloudError):
-        problem = Problem(
+        problem = ApiFailure(
             code=error.code, message=error.message, operation=error.operation, region=error.region
         )
-        profile = account.profile(account.profile_option(argv), environ=world.environ)
-        return views.from_problems([problem], profile="" if wants(argv, "--sandbox") else profile)
+        profile = account.selected_profile(account.profile_option(argv), environ=runtime.environ)
+        return views.error_from_failures([problem], profile="" if has_flag(argv, "--sandbox") else profile)
     return UserError(
         "sorry, that is a mistake in this program",
         why=f"{type(error).__name__}: {error}",
-        hint=f"{record((error,), argv, world)}; `bacalhau-spot list` shows what exists",
+        hint=f"{record((error,), argv, runtime)}; `bacalhau-spot list` shows what exists",
     )
 
 
-def record(errors: Sequence[Exception], argv: Sequence[str], world: Runtime) -> str:
+def record(errors: Sequence[Exception], argv: Sequence[str], runtime: Runtime) -> str:
     """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
-    text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), world)
-    if wants(list(argv), "--debug"):
-        world.stderr.write(text)
-    log = world.state_dir / f"error-{world.run_id[:8]}.log"
+    text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), runtime)
+    if has_flag(list(argv), "--debug"):
+        runtime.stderr.write(text)
+    log = runtime.state_dir / f"error-{runtime.run_id[:8]}.log"
     try:
         files.private_folder(log.parent)
         files.write(log, sanitized(text))

@@ -36,7 +36,7 @@ def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[
         for name, value in sorted(environ.items())
         if name == _VARIABLE or name.startswith(f"{_VARIABLE}_")
     ]
-    urls += _of_profile(account.profile(option, environ=environ) or "default", environ=environ)
+    urls += _of_profile(account.selected_profile(option, environ=environ) or "default", environ=environ)
     return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
 
 

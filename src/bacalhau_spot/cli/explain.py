@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.common import NO_OPTIONS, CommonOptions
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.errors import ExitCode, UserError
@@ -19,7 +19,7 @@ from bacalhau_spot.ui import views
 def explain(
     topic: str | None = None,
     *,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Print a page of the documentation, or what an error means and what to do about it. Asks nobody.
@@ -31,7 +31,7 @@ def explain(
         (`VpcLimitExceeded`). Without one: the list of pages.
     """
     del common, runtime
-    pages = packaged()
+    pages = packaged_pages()
     if topic is None:
         titles = {name: documentation.title(text) for name, text in pages.items()}
         return Result(
@@ -43,7 +43,7 @@ def explain(
                 "pages": [{"page": name, "title": title} for name, title in titles.items()],
             },
         )
-    text = documentation.find(documentation.topic_of(topic), pages)
+    text = documentation.find_section(documentation.topic_of(topic), pages)
     if not text:
         near = documentation.nearest(topic, pages)
         raise UserError(
@@ -53,13 +53,13 @@ def explain(
         )
     return Result(
         "explain",
-        view=views.verbatim(text),
+        view=views.raw(text),
         data={"topic": topic, "text": text, "pages": None},
         unredacted=True,
     )
 
 
-def packaged() -> dict[str, str]:
+def packaged_pages() -> dict[str, str]:
     """The pages by name: the wheel's; in a source checkout, where they are not copied, the checkout's own."""
     folder = Path(str(resources.files("bacalhau_spot"))) / "docs"
     if not folder.is_dir():

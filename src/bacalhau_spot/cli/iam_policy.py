@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.permissions import COMMANDS, WIDER
-from bacalhau_spot.core.policy import MOST_CHARACTERS, Document, documents
+from bacalhau_spot.core.permissions import COMMANDS, OPT_IN_COMMANDS
+from bacalhau_spot.core.policy import MAX_CHARACTERS, Document, documents
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 
@@ -22,7 +22,7 @@ def iam_policy(
     command: Annotated[list[str] | None, Parameter(name="--command", negative="")] = None,
     account: Annotated[str, Parameter(name="--account")] = "*",
     part: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--part")] = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Print the least-privilege IAM policy for what the configuration needs.
@@ -39,7 +39,7 @@ def iam_policy(
     part
         Which document, where AWS's limit of 6,144 characters makes several necessary.
     """
-    call = Invocation("iam-policy", common, runtime)
+    call = CommandContext("iam-policy", common, runtime)
     chosen = _commands(command)
     if not re.fullmatch(r"\*|\d{12}", account):
         raise UserError(
@@ -56,11 +56,11 @@ def iam_policy(
 
 
 def _commands(asked: list[str] | None) -> tuple[str, ...]:
-    unknown = sorted(set(asked or ()) - {*COMMANDS, *WIDER})
+    unknown = sorted(set(asked or ()) - {*COMMANDS, *OPT_IN_COMMANDS})
     if unknown:
         raise UserError(
             f"--command {unknown[0]}: it needs no permission of AWS, or there is no such command",
-            hint=f"name one of {', '.join((*COMMANDS, *WIDER))}",
+            hint=f"name one of {', '.join((*COMMANDS, *OPT_IN_COMMANDS))}",
             exit_code=ExitCode.USAGE,
         )
     return tuple(dict.fromkeys(asked)) if asked else COMMANDS
@@ -75,7 +75,7 @@ def _one(made: tuple[Document, ...], part: int | None) -> Document:
             for number in range(1, count + 1)
         ]
         raise UserError(
-            f"the policy takes {count} documents: AWS allows {MOST_CHARACTERS} characters in one",
+            f"the policy takes {count} documents: AWS allows {MAX_CHARACTERS} characters in one",
             details=tuple(lines),
             hint="write each into its file with the commands above and attach all; or choose with --command",
             exit_code=ExitCode.USAGE,

@@ -14,9 +14,9 @@ from bacalhau_spot.cli.endpoint import other_endpoints, shown
 from bacalhau_spot.cli.environment import unknown_variables
 from bacalhau_spot.cli.options import SANDBOX
 from bacalhau_spot.cli.redaction import secrets_of
-from bacalhau_spot.cli.running import Engine, Screen, Silent
+from bacalhau_spot.cli.running import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
-from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.cloud.session import AwsConnection
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
 from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.cli.common import Common
+    from bacalhau_spot.cli.common import CommonOptions
     from bacalhau_spot.cli.runtime import Runtime
     from bacalhau_spot.core.model import ClusterSpec
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # How long one AWS call with its repeats may take in commands that only look.
 _LOOK_S = 30
 
 
-class Invocation:
+class CommandContext:
     """What the commands share. Raises UserError for whatever the user can mend."""
 
-    def __init__(self, command: str, common: Common, runtime: Runtime) -> None:
+    def __init__(self, command: str, common: CommonOptions, runtime: Runtime) -> None:
         self.command = command
         self.common = common
         self.runtime = runtime
         _, self.err = consoles(list(runtime.argv), runtime)
         self._loaded: configuration.Loaded | None = None
         self._variables_told = False
-        self._access: Access | None = None
+        self._access: AwsConnection | None = None
 
     # Words
 
@@ -60,30 +60,36 @@ class Invocation:
     def for_people(self) -> bool:
         return self.common.output not in {"json", "yaml", "ndjson"}
 
-    def talk(self, shown: RenderableType) -> None:
+    def print_status(self, shown: RenderableType) -> None:
         if self.for_people:
             wide = self.common.output == console.WIDE
             self.err.print(console.Unfolded(shown) if wide else shown, crop=False)
 
-    def confirm(self, question: str, *, danger: prompts.Danger, agreed: bool) -> None:
+    def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
-        decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
-        prompts.settle(decision, danger=danger, question=question, console=self.err, stdin=self.runtime.stdin)
+        decision = prompts.confirmation_decision(
+            tty=self.runtime.interactive and self.for_people, yes=confirmed
+        )
+        prompts.require_confirmation(
+            decision, impact=impact, question=question, console=self.err, stdin=self.runtime.stdin
+        )
 
     def confirm_typed(
         self,
         question: str,
         *,
         word: str,
-        agreed: bool,
-        danger: prompts.Danger = prompts.Danger.ERASES,
+        confirmed: bool,
+        danger: prompts.Impact = prompts.Impact.ERASES,
         name: str = "",
     ) -> None:
         """As `confirm`, for what cannot be undone: the user types `word`, which is the `name` of what is deleted."""
-        decision = prompts.decide(tty=self.runtime.interactive and self.for_people, yes=agreed)
-        prompts.settle_typed(
+        decision = prompts.confirmation_decision(
+            tty=self.runtime.interactive and self.for_people, yes=confirmed
+        )
+        prompts.require_typed_confirmation(
             decision,
-            danger=danger,
+            impact=danger,
             question=question,
             word=word,
             name=name,
@@ -99,22 +105,22 @@ class Invocation:
         if self.common.output == "ndjson":
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
-            return Silent()
+            return NullProgress()
         if self.err.is_terminal and not self.common.debug:  # lines of --debug would break the frame
             return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
         return PlainScreen(self.err, clock=self.runtime.clock)
 
     def errors_of(
-        self, problems: Sequence[Problem], *, exit_code: ExitCode = ExitCode.FAILED
+        self, problems: Sequence[ApiFailure], *, exit_code: ExitCode = ExitCode.FAILED
     ) -> tuple[UserError, ...]:
         if not problems:
             return ()
-        profile = account.profile(self.common.profile, environ=self.runtime.environ)
-        return (views.from_problems(problems, exit_code=exit_code, profile=profile),)
+        profile = account.selected_profile(self.common.profile, environ=self.runtime.environ)
+        return (views.error_from_failures(problems, exit_code=exit_code, profile=profile),)
 
     @staticmethod
-    def blind(unseen: Sequence[Problem]) -> ExitCode:
-        return ExitCode.BLIND if unseen else ExitCode.DONE
+    def incomplete(unseen: Sequence[ApiFailure]) -> ExitCode:
+        return ExitCode.INCOMPLETE if unseen else ExitCode.DONE
 
     def record(self, mistakes: Sequence[Exception]) -> tuple[str, ...]:
         """Keep the tracebacks of our own mistakes; what to say about them."""
@@ -123,27 +129,29 @@ class Invocation:
         return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
     @property
-    def memory_dir(self) -> Path:
+    def cache_dir(self) -> Path:
         """Where the audit log and answers of AWS's are kept; the sandbox's are its own, and gone with it."""
         if not self.common.sandbox:
             return self.runtime.state_dir
-        from bacalhau_spot.cli.sandbox import memory_dir  # noqa: PLC0415 - as for `access`
+        from bacalhau_spot.cli.sandbox import sandbox_cache_dir  # noqa: PLC0415 - as for `access`
 
-        return memory_dir(self.runtime)
+        return sandbox_cache_dir(self.runtime)
 
     # Configuration
 
-    def _find(self) -> configuration.Found | None:
-        found = configuration.find(self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd)
+    def _find(self) -> configuration.ConfigLocation | None:
+        found = configuration.find_config(
+            self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd
+        )
         if not self._variables_told:
             self._variables_told = True
             self._tell_variables(found)
         return found
 
-    def _tell_variables(self, found: configuration.Found | None) -> None:
+    def _tell_variables(self, found: configuration.ConfigLocation | None) -> None:
         """A mistyped variable may mean another cluster than the one that is used: said once, beside JSON, too."""
         try:
-            configured = configuration.read_text(found.path) if found else ""
+            configured = configuration.read_config_text(found.path) if found else ""
         except UserError:  # told when the file is needed
             configured = ""
         for text in unknown_variables(self.runtime.environ, configured=configured):
@@ -185,7 +193,7 @@ class Invocation:
                 self.config_path()
                 raise AssertionError("no file was found, and then one was")
             self.runtime.secrets.update(secrets_of(self._loaded.spec))
-            self._tell_notes(self._loaded)
+            self._print_migration_notes(self._loaded)
         return self._loaded
 
     def spec(self, *, lenient: bool = False) -> ClusterSpec:
@@ -202,12 +210,12 @@ class Invocation:
         naming, spec = self.naming(cluster), self.spec(lenient=True)
         return label_value(spec.name if naming == spec.naming else naming.tag_value)
 
-    def notes(self, notes: Sequence[configuration.Note]) -> None:
+    def notes(self, notes: Sequence[configuration.MigrationNote]) -> None:
         for note in notes if self.for_people else ():
             where = f"{note.where}  " if note.where else ""
             self.err.print(views.note("note", f"{where}{note.text}"), crop=False)
 
-    def _tell_notes(self, loaded: configuration.Loaded) -> None:
+    def _print_migration_notes(self, loaded: configuration.Loaded) -> None:
         self.notes(loaded.notes)
         if loaded.path is None and self.for_people:
             self.err.print("no config.yaml found: using the default configuration", highlight=False)
@@ -215,24 +223,24 @@ class Invocation:
     # AWS
 
     @property
-    def access(self) -> Access:
+    def connection(self) -> AwsConnection:
         if self._access is None:
             if self.common.sandbox:
                 # Through its one door, and only when asked for: nothing else of the program knows the sandbox.
-                from bacalhau_spot.cli.sandbox import connect  # noqa: PLC0415 - moto takes seconds to import
+                from bacalhau_spot.cli.sandbox import connect_sandbox  # noqa: PLC0415 - moto takes seconds to import
 
-                self._access = connect(self.runtime)
+                self._access = connect_sandbox(self.runtime)
             else:
-                self._tell_who_wins()
-                self._access = Access(
+                self._warn_credential_precedence()
+                self._access = AwsConnection(
                     profile=self.common.profile,
                     advisor_url=self.runtime.environ.get(environment.ADVISOR_URL, ADVISOR_URL),
-                    ask=self._ask_secret if self.runtime.interactive else None,
+                    prompt=self._ask_secret if self.runtime.interactive else None,
                     learned=self.runtime.secrets.add,
                     home_region=self._home_region(),
                 )
             if self.common.debug:
-                self._access = replace(self._access, trace=self._trace)
+                self._access = replace(self._access, on_call=self._trace)
         return self._access
 
     @property
@@ -253,7 +261,7 @@ class Invocation:
     def orchestrator(self) -> Orchestrator | None:
         """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""
         if self.common.sandbox:
-            url, key = self.access.orchestrator_url, self.access.orchestrator_key
+            url, key = self.connection.orchestrator_url, self.connection.orchestrator_key
             spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
         else:
             spec = self.spec(lenient=True).bacalhau
@@ -274,12 +282,12 @@ class Invocation:
         self.runtime.stderr.write(f"debug: {line}\n")
         self.runtime.stderr.flush()
 
-    def _tell_who_wins(self) -> None:
+    def _warn_credential_precedence(self) -> None:
         """Two identities at once: acting as the wrong one is worse than being refused."""
-        note = account.who_wins(self.common.profile, environ=self.runtime.environ)
+        note = account.credential_precedence_note(self.common.profile, environ=self.runtime.environ)
         if note and self.for_people:
             self.err.print(views.note("note", note), crop=False)
 
-    def engine(self, spec: ClusterSpec | None = None) -> Engine:
+    def runner(self, spec: ClusterSpec | None = None) -> Runner:
         api_s = spec.timeouts.api_s if spec else _LOOK_S
-        return Engine(self.runtime, self.access, api_s=api_s)
+        return Runner(self.runtime, self.connection, api_s=api_s)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import files
-from bacalhau_spot.core.shell import Access
+from bacalhau_spot.core.shell import SshOptions
 from bacalhau_spot.core.tags import slug
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -32,10 +32,10 @@ def program(runtime: Runtime) -> str:
     return found
 
 
-def access(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> Access:
+def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptions:
     """How the cluster's nodes are reached from here. Raises UserError for a key that ssh would not use."""
     if spec.private_ssh_key_path:
-        check(Path(spec.private_ssh_key_path))
+        check_key(Path(spec.private_ssh_key_path))
     known_hosts = runtime.state_dir / "known_hosts" / slug(naming)
     try:
         files.private_folder(runtime.state_dir)
@@ -46,10 +46,10 @@ def access(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> Access:
             why=error.strerror or str(error),
             hint="set XDG_STATE_HOME to a folder that can be written to",
         ) from error
-    return Access(spec.username, spec.private_ssh_key_path, str(known_hosts))
+    return SshOptions(spec.username, spec.private_ssh_key_path, str(known_hosts))
 
 
-def check(key: Path) -> None:
+def check_key(key: Path) -> None:
     """Raises UserError unless this is a file that its owner alone may use."""
     try:
         mode = key.stat().st_mode

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import noting, other_clusters
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.lives import ended_lives
+from bacalhau_spot.core.lives import ended_usages
 from bacalhau_spot.core.model import State
 from bacalhau_spot.engine import observe
 from bacalhau_spot.ui import jsonout, views
@@ -20,8 +20,8 @@ from bacalhau_spot.ui import jsonout, views
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.receipt import Listing
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.observe import Standing
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.observe import AccountContext
 
 
 def list_(
@@ -30,7 +30,7 @@ def list_(
     state: Annotated[list[State] | None, Parameter(name=["--state", "-s"], negative="")] = None,
     show_all: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """List the cluster's instances: what AWS has now, in all regions, not what a file remembers.
@@ -46,16 +46,18 @@ def list_(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("list", common, runtime)
+    call = CommandContext("list", common, runtime)
     naming = call.naming(cluster)
-    with call.engine() as running:
-        here, found = running.look(_listing(running.calls, naming, regions=region))
+    with call.runner() as running:
+        here, found = running.run_readonly(_listing(running.calls, naming, regions=region))
         others: tuple[str, ...] = ()
         if not any(instance.alive for instance in found.instances):
-            where = observe.chosen(here.regions, region or ())
+            where = observe.requested_regions(here.regions, region or ())
             others = other_clusters.warnings(running, naming, regions=where, command="list")
     # A log that cannot be written to keeps nobody from looking.
-    noting.note_ends(call, here.identity, cluster=naming.tag_value, ended=ended_lives(found.instances))
+    noting.log_terminations(
+        call, here.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
+    )
     chosen = _filtered(found, states=state, show_all=show_all)
     return Result(
         "list",
@@ -64,15 +66,17 @@ def list_(
         ),
         data=jsonout.listing_data(chosen),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.unseen, exit_code=found.exit_code),
+        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=others,
-        late_warnings=others,
+        stderr_warnings=others,
     )
 
 
-async def _listing(calls: Calls, naming: Naming, *, regions: list[str] | None) -> tuple[Standing, Listing]:
-    here = await observe.standing(calls)
-    where = observe.chosen(here.regions, regions or ())
+async def _listing(
+    calls: AwsCalls, naming: Naming, *, regions: list[str] | None
+) -> tuple[AccountContext, Listing]:
+    here = await observe.load_account(calls)
+    where = observe.requested_regions(here.regions, regions or ())
     return here, await observe.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
 
 

@@ -20,28 +20,30 @@ _KEPT = timedelta(days=2)
 _MAX_BYTES = 64 << 20
 
 
-class Files:
+class FileCache:
     """`engine.memory.Memory`: a file for each kind of answer, a value for each question."""
 
     def __init__(self, folder: Path, *, clock: Clock) -> None:
         self._folder = folder / "cache"
         self._now = clock.now
 
-    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
+    def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
         """The value, when it was kept at most so long ago."""
-        entry = self._entries(what).get(key)
+        entry = self._entries(cache_name).get(key)
         return entry["value"] if entry is not None and self._age(entry) <= max_age else None
 
-    def keep(self, what: str, key: str, value: Any) -> None:
+    def put(self, cache_name: str, key: str, value: Any) -> None:
         """Two runs at once may lose one of two answers, and never make half a file."""
-        kept = MAX_AGE if what == WHAT else _KEPT
-        entries = {name: entry for name, entry in self._entries(what).items() if self._age(entry) <= kept}
+        kept = MAX_AGE if cache_name == WHAT else _KEPT
+        entries = {
+            name: entry for name, entry in self._entries(cache_name).items() if self._age(entry) <= kept
+        }
         entries[key] = {"at": self._now().isoformat(), "value": value}
         # What cannot be kept is asked for again.
         with contextlib.suppress(OSError):
             files.private_folder(self._folder.parent)
             files.private_folder(self._folder)
-            files.write(self._path(what), json.dumps(entries, separators=(",", ":")))
+            files.write(self._path(cache_name), json.dumps(entries, separators=(",", ":")))
 
     def _path(self, what: str) -> Path:
         return self._folder / f"{what}.json"

@@ -4,60 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cli.audit import NAME, Audit
+from bacalhau_spot.cli.audit import NAME, AuditLog
 from bacalhau_spot.cli.sightings import audit_rows, terminations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bacalhau_spot.cli.invocation import Invocation
+    from bacalhau_spot.cli.invocation import CommandContext
     from bacalhau_spot.cli.sightings import AuditRows
-    from bacalhau_spot.core.cost import Life
-    from bacalhau_spot.core.lives import Sighting
+    from bacalhau_spot.core.cost import Usage
+    from bacalhau_spot.core.lives import LoggedInstance
     from bacalhau_spot.core.model import Identity
 
 
-def known(call: Invocation, identity: Identity, *, cluster: str) -> tuple[Sighting, ...]:
+def logged_usages(call: CommandContext, identity: Identity, *, cluster: str) -> tuple[LoggedInstance, ...]:
     """What the log has on the cluster's instances."""
-    return _rows(call, identity, cluster=cluster).sightings
+    return _rows(call, identity, cluster=cluster).logged
 
 
-def _rows(call: Invocation, identity: Identity, *, cluster: str) -> AuditRows:
+def _rows(call: CommandContext, identity: Identity, *, cluster: str) -> AuditRows:
     now = call.runtime.clock.now()
-    return audit_rows(call.memory_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
+    return audit_rows(call.cache_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
 
 
-def launched_in(call: Invocation, identity: Identity) -> set[str]:
+def launched_in(call: CommandContext, identity: Identity) -> set[str]:
     """Regions in which this machine has launched nodes of the configured cluster whose end nobody has noted."""
-    sightings = known(call, identity, cluster=call.naming().tag_value)
-    return {sighting.region for sighting in sightings if sighting.ended is None}
+    sightings = logged_usages(call, identity, cluster=call.naming().tag_value)
+    return {sighting.region for sighting in sightings if sighting.ended_at is None}
 
 
-def log_trouble(call: Invocation, identity: Identity, *, cluster: str) -> tuple[str, ...]:
+def log_trouble(call: CommandContext, identity: Identity, *, cluster: str) -> tuple[str, ...]:
     """What a sum over the log has to say about the log itself."""
     rows = _rows(call, identity, cluster=cluster)
     if rows.skipped:
         what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
-        return (f"{what} of the audit log {call.memory_dir / NAME} cannot be read and count for nothing",)
+        return (f"{what} of the audit log {call.cache_dir / NAME} cannot be read and count for nothing",)
     return (rows.trouble,) if rows.trouble else ()
 
 
-def terminated_by(call: Invocation, identity: Identity) -> dict[str, str]:
+def terminated_by(call: CommandContext, identity: Identity) -> dict[str, str]:
     """By instance, the command of this machine that terminated it."""
-    return terminations(call.memory_dir / NAME, account_id=identity.account_id)
+    return terminations(call.cache_dir / NAME, account_id=identity.account_id)
 
 
-def note_ends(
-    call: Invocation, identity: Identity, *, cluster: str, ended: Iterable[Life]
+def log_terminations(
+    call: CommandContext, identity: Identity, *, cluster: str, ended: Iterable[Usage]
 ) -> tuple[str, ...]:
     """Write those lives that the log does not know to have ended. What went wrong with that, for a warning."""
-    lives = [life for life in ended if life.type and life.ended is not None]
+    lives = [life for life in ended if life.type and life.ended_at is not None]
     if not lives:
         return ()
-    noted = {one.id for one in known(call, identity, cluster=cluster) if one.ended is not None}
+    noted = {one.id for one in logged_usages(call, identity, cluster=cluster) if one.ended_at is not None}
     fresh = [life for life in lives if life.id not in noted]
     if not fresh:
         return ()
-    audit = Audit(call, identity=identity, cluster=cluster)
-    audit.lived(fresh)
+    audit = AuditLog(call, identity=identity, cluster=cluster)
+    audit.log_ended_usages(fresh)
     return (audit.trouble,) if audit.trouble else ()

@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import planfile
-from bacalhau_spot.cli.audit import Audit
-from bacalhau_spot.cli.common import AT_LEAST_ONE, NOT_NEGATIVE, NOTHING_SAID, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.audit import AuditLog
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NO_OPTIONS, NOT_NEGATIVE, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.options import duration
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.found import Found
+from bacalhau_spot.core.found import NukePreview
 from bacalhau_spot.core.list_prices import usd_per_hour
-from bacalhau_spot.core.sparing import born, first_reason, not_planned, too_young
-from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.core.partitions import closest_region
+from bacalhau_spot.core.sparing import creation_times, first_match, min_age_rule, plan_file_rule
+from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.core.teardown import GLOBAL
 from bacalhau_spot.engine import nuke as engine
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine.consistency import LAG_S
-from bacalhau_spot.engine.place import Terms
-from bacalhau_spot.engine.sights import Search, look, look_after_lag
+from bacalhau_spot.engine.place import DeletionOptions
+from bacalhau_spot.engine.sights import ScanRequest, look_after_lag, scan_regions
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 from bacalhau_spot.ui.words import plural
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import Naming, Resource
-    from bacalhau_spot.core.receipt import TeardownReceipt
-    from bacalhau_spot.engine.observe import Standing
-    from bacalhau_spot.engine.sights import Sights
+    from bacalhau_spot.core.receipt import DeletionResult
+    from bacalhau_spot.engine.observe import AccountContext
+    from bacalhau_spot.engine.sights import ScanResult
 
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Choice:
+class NukeOptions:
     """What is to be deleted, and what is not."""
 
     regions: Annotated[str, Parameter(name="--regions")] = ""
@@ -54,7 +54,7 @@ class Choice:
     min_age: Annotated[str, Parameter(name="--min-age")] = ""
     """Leave alone what is younger: 30m, 2h, 7d."""
 
-    most: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
+    max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
     """How many resources you expect at most. More than that asks again; with --force it refuses."""
 
     plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
@@ -73,7 +73,7 @@ class Choice:
     """Seconds after which it gives up and says what is left."""
 
 
-EVERYTHING = Choice()
+EVERYTHING = NukeOptions()
 
 
 def nuke(
@@ -81,8 +81,8 @@ def nuke(
     force: Annotated[bool, Parameter(name="--force", negative="")] = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     explain: Annotated[bool, Parameter(name="--explain", negative="")] = False,
-    choice: Choice = EVERYTHING,
-    common: Common = NOTHING_SAID,
+    choice: NukeOptions = EVERYTHING,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Delete everything that carries our tag, in every region of the account, and verify that it is gone.
@@ -101,50 +101,50 @@ def nuke(
     """
     if explain:
         return Result("nuke", view=views.order_view(), data=jsonout.order_data())
-    call = Invocation("nuke", common, runtime)
+    call = CommandContext("nuke", common, runtime)
     spec = call.spec(lenient=True)
-    with call.engine(spec) as running:
-        return _Nuke(call, running, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
+    with call.runner(spec) as running:
+        return NukeCommand(call, running, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
 
 
-class _Nuke:
+class NukeCommand:
     """One run, in the order in which the user sees it."""
 
-    def __init__(self, call: Invocation, running: Engine, choice: Choice, *, naming: Naming) -> None:
+    def __init__(self, call: CommandContext, running: Runner, choice: NukeOptions, *, naming: Naming) -> None:
         self._call = call
         self._running = running
         self._choice = choice
         self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
         self._naming = naming
         self._scope = account_scope(naming)
-        self._search = Search(self._scope)
+        self._search = ScanRequest(self._scope)
         self._tags = tags_for(naming, "adopted")
 
     def run(self, *, force: bool, dry_run: bool) -> Result:
-        here = self._running.look(observe.standing(self._running.calls))
+        here = self._running.run_readonly(observe.load_account(self._running.calls))
         regions = self._regions(here)
         # A role or a profile may be in use wherever one does not look.
-        self._search = Search(self._scope, shared=not self._left_out(here, regions))
+        self._search = ScanRequest(self._scope, shared=not self._regions_skipped(here, regions))
         sights = self._sights(regions)
-        found, terms = self._running.look(self._find(here, sights, regions))
+        found, terms = self._running.run_readonly(self._find(here, sights, regions))
         view = views.nuke_preview_view(found)
         if self._choice.plan_out is not None:
-            planfile.write(
+            planfile.write_plan(
                 self._choice.plan_out,
-                found.doomed,
+                found.to_delete,
                 identity=here.identity,
                 scope=self._scope,
                 now=self._call.runtime.clock.now(),
             )
         if dry_run:
-            return self._looked(found, view=view)
+            return self._preview(found, view=view)
         if not found.empty:
-            self._call.talk(view)
-            self._agree(found, force=force)
+            self._call.print_status(view)
+            self._confirm(found, force=force)
         return self._work(found, sights, terms, regions=regions)
 
-    def _regions(self, here: Standing) -> tuple[str, ...]:
-        enabled = observe.enabled(here.regions)
+    def _regions(self, here: AccountContext) -> tuple[str, ...]:
+        enabled = observe.enabled_names(here.regions)
         wanted = tuple(filter(None, map(str.strip, self._choice.regions.split(",")))) or enabled
         strange = [name for name in wanted if name not in enabled]
         if strange:
@@ -158,18 +158,20 @@ class _Nuke:
             )
         return wanted
 
-    def _sights(self, regions: Sequence[str]) -> Sights:
+    def _sights(self, regions: Sequence[str]) -> ScanResult:
         """What there is. That there is nothing takes two looks."""
         calls, search = self._running.calls, self._search
-        sights = self._running.look(look(calls, search, regions=regions))
+        sights = self._running.run_readonly(scan_regions(calls, search, regions=regions))
         if not sights.empty or self._choice.adopt:
             return sights
-        self._call.talk(views.looking_again_view(LAG_S))
-        return self._running.look(look_after_lag(calls, search, sights, regions=regions))
+        self._call.print_status(views.looking_again_view(LAG_S))
+        return self._running.run_readonly(look_after_lag(calls, search, sights, regions=regions))
 
-    async def _find(self, here: Standing, sights: Sights, regions: Sequence[str]) -> tuple[Found, Terms]:
+    async def _find(
+        self, here: AccountContext, sights: ScanResult, regions: Sequence[str]
+    ) -> tuple[NukePreview, DeletionOptions]:
         calls = self._running.calls
-        foundlings = await engine.find_foundlings(calls, self._choice.adopt, regions=regions)
+        foundlings = await engine.locate_by_id(calls, self._choice.adopt, regions=regions)
         lost = [one for one in self._choice.adopt if one not in foundlings]
         if lost:
             raise UserError(
@@ -177,62 +179,68 @@ class _Nuke:
                 hint="give the id of an EC2 resource, and --regions if it is elsewhere",
                 exit_code=ExitCode.USAGE,
             )
-        terms = self._terms(here, sights)
-        spared = tuple((one, why) for one in sights.known if (why := one.kept or terms.spared(one)))
+        terms = self._options(here, sights)
+        spared = tuple((one, why) for one in sights.resources if (why := one.retained or terms.excluded(one)))
         kept = {id(one) for one, _ in spared}
-        doomed = tuple(one for one in sights.known if id(one) not in kept)
-        foreign, silent = await engine.in_the_way(calls, doomed, ours=sights.ids | set(self._choice.adopt))
-        found = Found(
+        doomed = tuple(one for one in sights.resources if id(one) not in kept)
+        foreign, silent = await engine.foreign_resources(
+            calls, doomed, ours=sights.ids | set(self._choice.adopt)
+        )
+        found = NukePreview(
             identity=here.identity,
             alias=await engine.account_alias(calls),
             scope=self._scope,
-            now=self._call.runtime.clock.now(),
-            doomed=doomed,
-            spared=spared,
-            unknown=sights.unknown,
+            scanned_at=self._call.runtime.clock.now(),
+            to_delete=doomed,
+            excluded=spared,
+            unsupported=sights.unsupported,
             denied=await engine.preflight(calls, doomed),
             usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
-            foundlings=foundlings,
-            looked_into=tuple(name for name in sights.by_region if name != GLOBAL),
-            not_enabled=tuple(one.name for one in here.regions if not one.enabled),
-            unseen=sights.unseen,
-            in_the_way=foreign,
-            silent=silent,
-            left_out=self._left_out(here, regions),
-            lift=self._choice.disable_protection,
+            to_adopt=foundlings,
+            regions_scanned=tuple(name for name in sights.by_region if name != GLOBAL),
+            regions_not_enabled=tuple(one.name for one in here.regions if not one.enabled),
+            failed_regions=sights.failures,
+            foreign=foreign,
+            partial_failures=silent,
+            regions_skipped=self._regions_skipped(here, regions),
+            disable_protection=self._choice.disable_protection,
         )
         return found, terms
 
     @staticmethod
-    def _left_out(here: Standing, regions: Sequence[str]) -> tuple[str, ...]:
+    def _regions_skipped(here: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
         """Regions that are not looked into, in which there may be something all the same."""
-        return tuple(name for name in observe.enabled(here.regions) if name not in regions)
+        return tuple(name for name in observe.enabled_names(here.regions) if name not in regions)
 
-    def _terms(self, here: Standing, sights: Sights) -> Terms:
+    def _options(self, here: AccountContext, sights: ScanResult) -> DeletionOptions:
         rules: list[Callable[[Resource], str]] = []
         if self._choice.plan is not None:
             rules.append(
-                not_planned(planfile.read(self._choice.plan, identity=here.identity, scope=self._scope))
+                plan_file_rule(
+                    planfile.read_plan(self._choice.plan, identity=here.identity, scope=self._scope)
+                )
             )
         if self._min_age is not None:
-            births = born(sights.known, tag_key=self._scope.key)
+            births = creation_times(sights.resources, tag_key=self._scope.key)
             now = self._call.runtime.clock.now()
-            rules.append(too_young(births, now=now, at_least=self._min_age))
-        return Terms(lift_protection=self._choice.disable_protection, spared=first_reason(rules))
+            rules.append(min_age_rule(births, now=now, at_least=self._min_age))
+        return DeletionOptions(
+            disable_protection=self._choice.disable_protection, excluded=first_match(rules)
+        )
 
-    def _looked(self, found: Found, *, view: RenderableType) -> Result:
+    def _preview(self, found: NukePreview, *, view: RenderableType) -> Result:
         return Result(
             "nuke",
             view=view,
-            data=jsonout.nuke_found_data(found),
-            errors=self._call.errors_of(found.unseen),
-            exit_code=self._call.blind(found.unseen),
+            data=jsonout.nuke_preview_data(found),
+            errors=self._call.errors_of(found.failed_regions),
+            exit_code=self._call.incomplete(found.failed_regions),
         )
 
-    def _agree(self, found: Found, *, force: bool) -> None:
+    def _confirm(self, found: NukePreview, *, force: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
-        most = self._choice.most
-        count = len(found.doomed) + len(found.foundlings)
+        most = self._choice.max_resources
+        count = len(found.to_delete) + len(found.to_adopt)
         if most is not None and count > most:
             if force:
                 raise UserError(
@@ -241,48 +249,54 @@ class _Nuke:
                     exit_code=ExitCode.DECLINED,
                 )
             self._call.confirm_typed(
-                f"{count} resources, more than the {most} that you expected.", word=str(count), agreed=False
+                f"{count} resources, more than the {most} that you expected.",
+                word=str(count),
+                confirmed=False,
             )
         self._call.confirm_typed(
             f"Delete {plural(count, 'resource')} in account {found.identity.account_id}?",
             word=found.identity.account_id,
-            agreed=force,
+            confirmed=force,
         )
 
-    def _work(self, found: Found, sights: Sights, terms: Terms, *, regions: Sequence[str]) -> Result:
+    def _work(
+        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+    ) -> Result:
         calls = self._running.calls
-        audit = Audit(self._call, identity=found.identity)
+        audit = AuditLog(self._call, identity=found.identity)
         self._running.listen(audit.emit)
-        receipt = self._running.work(
+        receipt = self._running.run_with_progress(
             self._delete(found, sights, terms, regions=regions),
             screen=partial(
                 self._call.screen, sorted(sights.busy), title=f"deleting all of {self._scope.key}"
             ),
         )
-        audit.ended(receipt)
+        audit.log_deletion(receipt)
         late = (*self._call.record(calls.mistakes), *filter(None, (audit.trouble,)))
         return Result(
             "nuke",
-            view=views.teardown_receipt_view(receipt, naming=self._naming, command="nuke"),
-            data=jsonout.teardown_data(receipt),
+            view=views.deletion_result_view(receipt, naming=self._naming, command="nuke"),
+            data=jsonout.deletion_data(receipt),
             exit_code=receipt.exit_code,
-            errors=self._call.errors_of((*receipt.problems, *receipt.unseen), exit_code=receipt.exit_code),
+            errors=self._call.errors_of(
+                (*receipt.problems, *receipt.failed_regions), exit_code=receipt.exit_code
+            ),
             warnings=late,
-            late_warnings=late,
+            stderr_warnings=late,
         )
 
     async def _delete(
-        self, found: Found, sights: Sights, terms: Terms, *, regions: Sequence[str]
-    ) -> TeardownReceipt:
+        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+    ) -> DeletionResult:
         calls = self._running.calls
-        seen: Sights | None = sights
-        if found.foundlings:
-            await engine.adopt(calls, found.foundlings, tags=self._tags)
-            adopted = frozenset(found.foundlings)
-            rule = terms.spared
-            terms = Terms(
-                lift_protection=terms.lift_protection,
-                spared=lambda one: "" if one.id in adopted else rule(one),
+        seen: ScanResult | None = sights
+        if found.to_adopt:
+            await engine.adopt(calls, found.to_adopt, tags=self._tags)
+            adopted = frozenset(found.to_adopt)
+            rule = terms.excluded
+            terms = DeletionOptions(
+                disable_protection=terms.disable_protection,
+                excluded=lambda one: "" if one.id in adopted else rule(one),
             )
             seen = None
         return await engine.nuke_resources(
@@ -290,7 +304,7 @@ class _Nuke:
             force=True,
             calls=calls,
             search=self._search,
-            seen=seen,
-            terms=terms,
+            scan=seen,
+            options=terms,
             timeout_s=self._choice.timeout,
         )

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
-from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Common
-from bacalhau_spot.cli.invocation import Invocation
-from bacalhau_spot.cli.memory import Files
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
+from bacalhau_spot.cli.memory import FileCache
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.cli.write_offers import NO_WRITING, Writing, write_choice
+from bacalhau_spot.cli.write_offers import NO_WRITE, WriteOptions, write_choice
 from bacalhau_spot.cloud.advisor import interruption_rates
 from bacalhau_spot.core.model import Arch, Requirements
-from bacalhau_spot.core.offers import in_order, regions_in_order
+from bacalhau_spot.core.offers import sort_pools, sort_regions
 from bacalhau_spot.engine import observe
-from bacalhau_spot.engine.offers import Wanted, all_offers
+from bacalhau_spot.engine.offers import OffersQuery, all_offers
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.offers import Offers
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 Sort = Literal["price", "saving", "score", "interruption", "room"]
 
@@ -62,7 +62,7 @@ class Filters:
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Table:
+class TableOptions:
     """How the offers are shown."""
 
     by: Annotated[Literal["pool", "region"], Parameter(name="--by")] = "pool"
@@ -75,18 +75,18 @@ class Table:
     """So many rows only; otherwise 20 pools. JSON has all unless this is given."""
 
 
-ALL = Filters()
-AS_USUAL = Table()
+NO_FILTERS = Filters()
+DEFAULT_TABLE = TableOptions()
 
 
 def offers(
     *,
     region: Annotated[tuple[str, ...], Parameter(name=["--region", "-r"], negative="")] = (),
     nodes: Annotated[int | None, AT_LEAST_ONE] = None,
-    filters: Filters = ALL,
-    table: Table = AS_USUAL,
-    writing: Writing = NO_WRITING,
-    common: Common = NOTHING_SAID,
+    filters: Filters = NO_FILTERS,
+    table: TableOptions = DEFAULT_TABLE,
+    writing: WriteOptions = NO_WRITE,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show where spot nodes are cheap and can be had, and put a choice into the configuration.
@@ -102,16 +102,16 @@ def offers(
     nodes
         How many nodes one region is to take; otherwise a region's share in the configuration.
     """
-    call = Invocation("offers", common, runtime)
+    call = CommandContext("offers", common, runtime)
     spec = call.spec(lenient=True)
     wanted = _wanted(spec, filters, nodes=nodes)
-    with call.engine(spec) as running:
-        found = running.look(_look(call, running.calls, wanted, regions=_names(region)))
+    with call.runner(spec) as running:
+        found = running.run_readonly(_gather(call, running.calls, wanted, regions=_names(region)))
         written = None
         if writing.write:
             count = writing.count or len(_names(region)) or _count(spec)
             written = write_choice(
-                call, running, spec, found, writing=writing, count=count, types=filters != ALL
+                call, running, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
             )
     arranged = _arranged(found, sort=table.sort)
     return Result(
@@ -122,38 +122,40 @@ def offers(
             written=None if written is None else written.data,
         ),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.unseen, exit_code=found.exit_code),
-        warnings=found.remarks,
+        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
+        warnings=found.notes,
     )
 
 
-def _view(arranged: Offers, table: Table) -> RenderableType:
+def _view(arranged: Offers, table: TableOptions) -> RenderableType:
     shown = _cut(arranged, regions=table.top, pools=table.top or _SHOWN)
     by_region = table.by == "region"
     more = len(arranged.regions) - len(shown.regions) if by_region else len(arranged.pools) - len(shown.pools)
     return views.offers_view(shown, by_region=by_region, ranked=table.sort is None, more=more)
 
 
-async def _look(call: Invocation, calls: Calls, wanted: Wanted, *, regions: tuple[str, ...]) -> Offers:
-    here = await observe.standing(calls)
+async def _gather(
+    call: CommandContext, calls: AwsCalls, wanted: OffersQuery, *, regions: tuple[str, ...]
+) -> Offers:
+    here = await observe.load_account(calls)
     return await all_offers(
         calls,
         wanted,
-        regions=observe.chosen(here.regions, regions),
+        regions=observe.requested_regions(here.regions, regions),
         account=here.identity.account_id,
-        memory=Files(call.memory_dir, clock=call.runtime.clock),
-        rates=partial(interruption_rates, call.access.advisor_url),
+        cache=FileCache(call.cache_dir, clock=call.runtime.clock),
+        rates=partial(interruption_rates, call.connection.advisor_url),
     )
 
 
-def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Wanted:
+def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> OffersQuery:
     """What the options ask for; without any, what the configuration does."""
     number = nodes or max(1, -(-spec.nodes // _count(spec)))
-    if filters == ALL:
-        return Wanted(spec.instance_types, spec.requirements, nodes=number)
+    if filters == NO_FILTERS:
+        return OffersQuery(spec.instance_types, spec.requirements, nodes=number)
     types = _names(filters.type)
     if filters == Filters(type=filters.type):
-        return Wanted(types, None, nodes=number)
+        return OffersQuery(types, None, nodes=number)
     vcpus_min, vcpus_max = _whole(filters.vcpus, flag="--vcpus")
     memory_min, memory_max = _span(filters.memory, flag="--memory")
     gpus_min, gpus_max = _whole(filters.gpus, flag="--gpus") if filters.gpus else (None, None)
@@ -167,7 +169,7 @@ def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> Wanted
         gpus_max=gpus_max,
         families=_names(filters.family),
     )
-    return Wanted(types, needs, nodes=number)
+    return OffersQuery(types, needs, nodes=number)
 
 
 def _count(spec: ClusterSpec) -> int:
@@ -197,8 +199,8 @@ def _whole(text: str, *, flag: str) -> tuple[int, int | None]:
 
 
 def _arranged(found: Offers, *, sort: Sort | None) -> Offers:
-    regions = regions_in_order(found.regions, sort) if sort else found.regions
-    return replace(found, pools=in_order(found.pools, sort or "price"), regions=regions)
+    regions = sort_regions(found.regions, sort) if sort else found.regions
+    return replace(found, pools=sort_pools(found.pools, sort or "price"), regions=regions)
 
 
 def _cut(found: Offers, *, regions: int | None, pools: int | None) -> Offers:

@@ -24,7 +24,7 @@ _FORMS = ("table", "wide", "json", "yaml", "ndjson", "csv")
 def chosen_output(argv: list[str]) -> str:
     """The form of output that the command line asks for, the last one winning."""
     form = "table"
-    argv = ours(argv)
+    argv = own_args(argv)
     for index, word in enumerate(argv):
         name, sign, value = word.partition("=")
         if name not in _OUTPUT:
@@ -58,14 +58,14 @@ _SLOW = (
 )
 
 
-def first_words(argv: list[str], stderr: TextIO) -> None:
+def print_banner(argv: list[str], stderr: TextIO) -> None:
     """Say what is begun, before anything is imported that takes time."""
     if (
         not argv
         or argv[0] not in _SLOW
         or chosen_output(argv) not in {"table", "wide"}
-        or wants(argv, "--help")
-        or wants(argv, "-h")
+        or has_flag(argv, "--help")
+        or has_flag(argv, "-h")
     ):
         return
     endpoint = asked_endpoint(argv)
@@ -81,21 +81,21 @@ SANDBOX = "sandbox"
 
 def asked_endpoint(argv: list[str]) -> str:
     """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
-    if wants(argv, "--sandbox"):
+    if has_flag(argv, "--sandbox"):
         return SANDBOX
-    return ", ".join(map(shown, other_endpoints(profile_option(ours(argv)), environ=os.environ)))
+    return ", ".join(map(shown, other_endpoints(profile_option(own_args(argv)), environ=os.environ)))
 
 
-def wants(argv: list[str], flag: str) -> bool:
-    return flag in ours(argv)
+def has_flag(argv: list[str], flag: str) -> bool:
+    return flag in own_args(argv)
 
 
-def ours(argv: list[str]) -> list[str]:
+def own_args(argv: list[str]) -> list[str]:
     """The words that are meant for this program; behind `--` stands somebody else's command."""
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
-def behind(argv: list[str]) -> list[str]:
+def args_after_separator(argv: list[str]) -> list[str]:
     """The command behind `--`."""
     return argv[argv.index("--") + 1 :] if "--" in argv else []
 
@@ -104,12 +104,12 @@ def behind(argv: list[str]) -> list[str]:
 _KEPT = ("--config", "-c", "--profile", "--cluster")
 
 
-def kept_flags(argv: list[str]) -> tuple[str, ...]:
+def context_flags(argv: list[str]) -> tuple[str, ...]:
     """The options of this command line that the next one needs as well, each with its value, as it is typed."""
-    return tuple(_sorted(ours(argv))[0])
+    return tuple(_sorted(own_args(argv))[0])
 
 
-def without_kept(argv: list[str]) -> list[str]:
+def without_context_flags(argv: list[str]) -> list[str]:
     """The words that `kept_flags` leaves out, in their order."""
     return _sorted(argv)[1]
 

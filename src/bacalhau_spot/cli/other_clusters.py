@@ -10,11 +10,11 @@ from bacalhau_spot.ui import views
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import Naming
 
 
-def warnings(running: Engine, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
+def warnings(running: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
     """One for each other cluster under the tag key, with the command that takes it. One call a region."""
-    clusters = running.look(observe.other_clusters(running.calls, naming, regions=regions))
+    clusters = running.run_readonly(observe.other_clusters(running.calls, naming, regions=regions))
     return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.choosing import candidates
+from bacalhau_spot.core.choosing import matching_nodes
 from bacalhau_spot.core.model import State
 from bacalhau_spot.engine import observe
 from bacalhau_spot.errors import ExitCode, UserError
@@ -13,60 +13,60 @@ from bacalhau_spot.ui import prompts, views
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bacalhau_spot.cli.invocation import Invocation
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.invocation import CommandContext
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.observe import Survey
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.observe import ClusterInventory
 
 
-def instances(call: Invocation, running: Engine, naming: Naming) -> Survey:
+def reachable_instances(call: CommandContext, running: Runner, naming: Naming) -> ClusterInventory:
     """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
 
-    async def look(calls: Calls) -> Survey:
-        here = await observe.standing(calls)
-        return await observe.instances_of(calls, naming, regions=observe.enabled(here.regions))
+    async def look(calls: AwsCalls) -> ClusterInventory:
+        here = await observe.load_account(calls)
+        return await observe.instances_of(calls, naming, regions=observe.enabled_names(here.regions))
 
-    found = running.look(look(running.calls))
-    if found.unseen:
-        call.talk(views.unseen_view(found.unseen))
+    found = running.run_readonly(look(running.calls))
+    if found.failed_regions:
+        call.print_status(views.failed_regions_view(found.failed_regions))
     return found
 
 
-def meant(
-    call: Invocation,
+def resolve_nodes(
+    call: CommandContext,
     said: str | None,
     among: Sequence[Instance],
     *,
-    unseen: Sequence[Problem],
+    unseen: Sequence[ApiFailure],
     naming: Naming,
     verb: str,
 ) -> tuple[Instance, ...]:
     """All that `said` may mean, at least one. Raises UserError; where somebody would not say, that none is there is not said."""
     if not among:
         if unseen:
-            raise call.errors_of(unseen, exit_code=ExitCode.BLIND)[0]
+            raise call.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
             f"no node of {naming.tag_value} is there to {verb}",
             hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
         )
-    found = candidates(said, among, prefix=naming.resource_prefix)
+    found = matching_nodes(said, among, prefix=naming.resource_prefix)
     if not found:
         raise UserError(
             f"no node {'that can be seen' if unseen else 'here'} is called {said}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=(
-                *(f"{one.id}  {one.zone}" for one in candidates(None, among, prefix="")),
+                *(f"{one.id}  {one.zone}" for one in matching_nodes(None, among, prefix="")),
                 *(f"{one.region}: {one.operation}: {one.code}" for one in unseen),
             ),
             hint="`bacalhau-spot list` shows them",
-            exit_code=ExitCode.BLIND if unseen else ExitCode.USAGE,
+            exit_code=ExitCode.INCOMPLETE if unseen else ExitCode.USAGE,
         )
     return found
 
 
-def one_of(call: Invocation, found: Sequence[Instance], *, verb: str) -> Instance:
+def pick_one(call: CommandContext, found: Sequence[Instance], *, verb: str) -> Instance:
     """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
     if len(found) == 1:
         return found[0]
@@ -79,6 +79,6 @@ def one_of(call: Invocation, found: Sequence[Instance], *, verb: str) -> Instanc
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,
         )
-    call.talk(views.menu_view(shown, now=call.runtime.clock.now()))
+    call.print_status(views.menu_view(shown, now=call.runtime.clock.now()))
     number = prompts.ask_number("Which one?", at_most=len(shown), console=call.err, stdin=call.runtime.stdin)
     return shown[number - 1]

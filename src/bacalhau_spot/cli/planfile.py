@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bacalhau_spot.core.model import Identity, Resource
-    from bacalhau_spot.core.sparing import Key
+    from bacalhau_spot.core.sparing import ResourceKey
     from bacalhau_spot.core.tags import Scope
 
 VERSION = 1
@@ -24,7 +24,7 @@ _MAX_BYTES = 64 << 20
 _LONGEST = 60
 
 
-def write(
+def write_plan(
     path: Path, resources: Sequence[Resource], *, identity: Identity, scope: Scope, now: datetime
 ) -> None:
     """Raises UserError when it cannot be written."""
@@ -43,7 +43,7 @@ def write(
         ) from error
 
 
-def read(path: Path, *, identity: Identity, scope: Scope) -> frozenset[Key]:
+def read_plan(path: Path, *, identity: Identity, scope: Scope) -> frozenset[ResourceKey]:
     """What the plan names. Raises UserError when it is no plan, or one for another account or another tag."""
     plan = _parsed(path)
     if plan.get("account_id") != identity.account_id:
@@ -66,7 +66,7 @@ def read(path: Path, *, identity: Identity, scope: Scope) -> frozenset[Key]:
     return frozenset(_key(row, path) for row in rows)
 
 
-def _key(row: Any, path: Path) -> Key:
+def _key(row: Any, path: Path) -> ResourceKey:
     values = [row.get(name) if isinstance(row, dict) else None for name in ("region", "kind", "id")]
     if not all(isinstance(value, str) and value for value in values):
         raise _no_plan(path, "a resource needs region, kind and id, each a text")

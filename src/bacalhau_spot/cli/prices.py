@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from bacalhau_spot.cli import noting
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.options import moment
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.core.price_chart import PriceChart
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
 
 
 def prices(
@@ -35,7 +35,7 @@ def prices(
     instance_type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative="")] = None,
     plot: Path | None = None,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.
@@ -56,15 +56,15 @@ def prices(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("prices", common, runtime)
+    call = CommandContext("prices", common, runtime)
     where = None if plot is None else runtime.path(plot)
     if where is not None:
         pictures.check_format(where)
     now = runtime.clock.now()
     start = max(moment(since, flag="--since", now=now), now - timedelta(days=HISTORY_DAYS))
     spec, naming = call.spec(lenient=True), call.naming(cluster)
-    with call.engine() as running:
-        chart, unseen = running.look(
+    with call.runner() as running:
+        chart, unseen = running.run_readonly(
             _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
         )
     if where is not None and chart.lines:
@@ -73,29 +73,31 @@ def prices(
         "prices",
         view=views.prices_view(chart, picture=where, unseen=unseen),
         data=jsonout.prices_data(chart, picture=where),
-        exit_code=call.blind(unseen),
-        errors=call.errors_of(unseen, exit_code=call.blind(unseen)),
+        exit_code=call.incomplete(unseen),
+        errors=call.errors_of(unseen, exit_code=call.incomplete(unseen)),
     )
 
 
 async def _chart(
-    call: Invocation,
-    calls: Calls,
+    call: CommandContext,
+    calls: AwsCalls,
     spec: ClusterSpec,
     naming: Naming,
     *,
     since: datetime,
     regions: list[str] | None,
     types: list[str] | None,
-) -> tuple[PriceChart, tuple[Problem, ...]]:
-    here = await observe.standing(calls)
-    observe.chosen(here.regions, regions or ())  # one that the account has not is said, not left out
+) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
+    here = await observe.load_account(calls)
+    observe.requested_regions(
+        here.regions, regions or ()
+    )  # one that the account has not is said, not left out
     return await price_chart(
         calls,
         spec,
         naming,
-        enabled=observe.enabled(here.regions),
-        sightings=noting.known(call, here.identity, cluster=naming.tag_value),
+        enabled=observe.enabled_names(here.regions),
+        logged=noting.logged_usages(call, here.identity, cluster=naming.tag_value),
         since=since,
         regions=regions,
         types=types,

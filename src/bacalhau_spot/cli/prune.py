@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common, Yes
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.common import NO_OPTIONS, Cluster, CommonOptions, Yes
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
-from bacalhau_spot.cli.running import Silent
+from bacalhau_spot.cli.running import NullProgress
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.prune import Forgotten, Pruning, doubtful, exit_code
+from bacalhau_spot.core.prune import PrunePlan, PruneResult, instances_to_check, prune_exit_code
 from bacalhau_spot.engine import members, observe
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
-from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.prompts import Impact
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 
@@ -28,7 +28,7 @@ def prune(
     yes: Yes = False,
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Remove from the orchestrator the nodes of this cluster whose instances are gone.
@@ -45,7 +45,7 @@ def prune(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("prune", common, runtime)
+    call = CommandContext("prune", common, runtime)
     spec = call.spec(lenient=True)
     orchestrator = call.orchestrator()
     if orchestrator is None:
@@ -56,25 +56,25 @@ def prune(
             docs="docs/prune.md",
             exit_code=ExitCode.USAGE,
         )
-    forgotten: Forgotten | None = None
-    with call.engine(spec) as running:
-        found = running.look(_look(running.calls, orchestrator, cluster=call.label(cluster)))
+    forgotten: PruneResult | None = None
+    with call.runner(spec) as running:
+        found = running.run_readonly(_gather(running.calls, orchestrator, cluster=call.label(cluster)))
         preview = views.prune_preview_view(found, address=orchestrator.address, now=runtime.clock.now())
         view = preview
-        if found.gone and not dry_run:
-            call.talk(preview)
+        if found.stale and not dry_run:
+            call.print_status(preview)
             question = (
-                f"Remove {plural(len(found.gone), 'node')} of {call.naming(cluster).tag_value} "
+                f"Remove {plural(len(found.stale), 'node')} of {call.naming(cluster).tag_value} "
                 f"from the orchestrator {orchestrator.address}?"
             )
-            call.confirm(question, danger=Danger.DESTROYS, agreed=yes)
-            names = [one.member.id for one in found.gone]
-            forgotten = running.work(
-                members.forget(orchestrator, names, stop=running.calls.stop), screen=Silent
+            call.confirm(question, impact=Impact.DESTROYS, confirmed=yes)
+            names = [one.member.id for one in found.stale]
+            forgotten = running.run_with_progress(
+                members.remove_nodes(orchestrator, names, stop=running.calls.stop), screen=NullProgress
             )
-            view = views.prune_receipt_view(found, forgotten)
-    code = exit_code(found, forgotten)
-    problems = (*(forgotten.problems if forgotten else ()), *found.unseen)
+            view = views.prune_result_view(found, forgotten)
+    code = prune_exit_code(found, forgotten)
+    problems = (*(forgotten.problems if forgotten else ()), *found.failed_regions)
     return Result(
         "prune",
         view=view,
@@ -84,23 +84,23 @@ def prune(
     )
 
 
-def _elsewhere(found: Pruning) -> tuple[UserError, ...]:
+def _elsewhere(found: PrunePlan) -> tuple[UserError, ...]:
     if not found.elsewhere:
         return ()
     error = UserError(
         "AWS shows no instance of any node that is connected, so this seems to be another account than the cluster's",
         hint="use the account that the cluster runs in, with --profile",
-        exit_code=ExitCode.BLIND,
+        exit_code=ExitCode.INCOMPLETE,
     )
     return (error,)
 
 
-async def _look(calls: Calls, orchestrator: Orchestrator, *, cluster: str) -> Pruning:
+async def _gather(calls: AwsCalls, orchestrator: Orchestrator, *, cluster: str) -> PrunePlan:
     """The orchestrator first: an instance that starts after its list was made has no node on it."""
-    nodes = await orchestrator.members()
-    if not doubtful(nodes, cluster=cluster):
-        return await members.judged(calls, nodes, cluster=cluster, regions=())
-    here = await observe.standing(calls)
-    return await members.judged(
-        calls, nodes, cluster=cluster, regions=observe.enabled(here.regions), identity=here.identity
+    nodes = await orchestrator.nodes()
+    if not instances_to_check(nodes, cluster=cluster):
+        return await members.find_stale(calls, nodes, cluster=cluster, regions=())
+    here = await observe.load_account(calls)
+    return await members.find_stale(
+        calls, nodes, cluster=cluster, regions=observe.enabled_names(here.regions), identity=here.identity
     )

@@ -27,9 +27,9 @@ _LABELLED = re.compile(
 )
 
 
-def redacted(text: str, world: Runtime) -> str:
+def redacted(text: str, runtime: Runtime) -> str:
     """`text` without any secret of the environment or of the configuration."""
-    for secret in sorted(_known(world), key=len, reverse=True):
+    for secret in sorted(_known(runtime), key=len, reverse=True):
         text = _without(text, secret)
     return _LABELLED.sub(rf"\1{HIDDEN}", text)
 
@@ -42,11 +42,11 @@ def _without(text: str, secret: str) -> str:
     return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
 
 
-def _known(world: Runtime) -> Iterator[str]:
-    for name, value in world.environ.items():
+def _known(runtime: Runtime) -> Iterator[str]:
+    for name, value in runtime.environ.items():
         if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
-    yield from (one for one in world.secrets if len(one) >= _SHORTEST and not is_placeholder(one))
+    yield from (one for one in runtime.secrets if len(one) >= _SHORTEST and not is_placeholder(one))
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.errors import UserError
-    from bacalhau_spot.ui.csvout import Rows
+    from bacalhau_spot.ui.csvout import CsvTable
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Result:
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs
-    told: bool = False  # it has all been shown while it went on; only the exit code is left
-    foreign_code: int | None = None  # of a program that ran in our place
-    late_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
+    already_printed: bool = False  # it has all been shown while it went on; only the exit code is left
+    subprocess_exit_code: int | None = None  # of a program that ran in our place
+    stderr_warnings: tuple[str, ...] = ()  # those that the view does not show, for people
     unredacted: bool = False  # printed as it is: the user's own file, secrets and all, or a page of ours
-    rows: Rows | None = None  # the same for spreadsheets, of the commands that offer it
+    rows: CsvTable | None = None  # the same for spreadsheets, of the commands that offer it

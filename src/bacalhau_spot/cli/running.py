@@ -9,21 +9,21 @@ import signal
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-from bacalhau_spot.cli.account import profile
+from bacalhau_spot.cli.account import selected_profile
 from bacalhau_spot.cli.ending import consoles
 from bacalhau_spot.cli.redaction import redacted
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core import events
-from bacalhau_spot.engine.calls import Calls
+from bacalhau_spot.engine.calls import AwsCalls
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.views.text import Paragraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import TracebackType
 
     from bacalhau_spot.cli.runtime import Runtime
-    from bacalhau_spot.cloud.session import Access
+    from bacalhau_spot.cloud.session import AwsConnection
     from bacalhau_spot.core.events import Event
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Screen(Protocol):
         """Give the terminal back."""
 
 
-class Silent:
+class NullProgress:
     """A screen that shows nothing: for JSON, and for looks that take a second."""
 
     def emit(self, event: Event) -> None: ...
@@ -52,27 +52,30 @@ class Silent:
     def close(self) -> None: ...
 
 
-class Engine:
+class Runner:
     """One event loop and one connection to AWS for the length of a command.
 
-    `look` runs something that changes nothing: Ctrl-C ends it at once. `work` runs something that changes things: the first
+    `run_readonly` runs something that changes nothing: Ctrl-C ends it at once. `run_with_progress` runs something that
+    changes things: the first
     Ctrl-C lets calls in flight finish and begins nothing new, the second leaves at once; the terminal is whole either way.
     """
 
-    def __init__(self, runtime: Runtime, access: Access, *, api_s: float) -> None:
+    def __init__(self, runtime: Runtime, access: AwsConnection, *, api_s: float) -> None:
         self._runtime = runtime
         self._cloud = Aws(access)
         self._runner = asyncio.Runner()
-        self._screen: Screen = Silent()
-        self.calls = Calls(
+        self._screen: Screen = NullProgress()
+        self.calls = AwsCalls(
             self._cloud,
             clock=runtime.clock,
             emit=self._emit,
             api_s=api_s,
             jitter=runtime.jitter,
             run_id=runtime.run_id,
-            hide=partial(redacted, world=runtime),
-            profile=profile(access.profile, environ=runtime.environ) if access.access_key_id is None else "",
+            hide=partial(redacted, runtime=runtime),
+            profile=selected_profile(access.profile, environ=runtime.environ)
+            if access.access_key_id is None
+            else "",
         )
         self.log: list[Event] = []
         self._listeners: list[Callable[[Event], None]] = []
@@ -88,20 +91,20 @@ class Engine:
         if kind is None:
             self._cloud.close()
 
-    def look(self, part: Coroutine[object, object, T]) -> T:
+    def run_readonly(self, part: Coroutine[object, object, T]) -> T:
         """Run `part`. Raises KeyboardInterrupt on Ctrl-C."""
         # asyncio's own way with Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
         return self._runner.run(part)
 
-    def work(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
+    def run_with_progress(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
         """Run `part` with what `screen` makes showing what happens."""
         try:
-            return self._runner.run(self._braked(part, screen))
+            return self._runner.run(self._run_interruptible(part, screen))
         finally:
             self._screen.close()
-            self._screen = Silent()
+            self._screen = NullProgress()
 
-    async def _braked(self, part: Coroutine[object, object, T], screen: Callable[[], Screen]) -> T:
+    async def _run_interruptible(self, part: Coroutine[object, object, T], screen: Callable[[], Screen]) -> T:
         loop = asyncio.get_running_loop()
         with contextlib.ExitStack() as stack:
             for number in _SIGNALS:
@@ -124,11 +127,13 @@ class Engine:
         if self.calls.stop.is_set:
             self._screen.close()
             _, err = consoles(list(self._runtime.argv), self._runtime)
-            err.print(Said("left at once; `bacalhau-spot list` shows what there is", whole=True), crop=False)
+            err.print(
+                Paragraph("left at once; `bacalhau-spot list` shows what there is", whole=True), crop=False
+            )
             self._runtime.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)
         self.calls.stop.set(by_user=True)
-        self._emit(events.Stopping())
+        self._emit(events.Cancelling())
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Tell `listener` all that happens from now on, beside the screen."""

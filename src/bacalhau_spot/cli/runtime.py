@@ -39,7 +39,7 @@ class Runtime:
     secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
 
     def __post_init__(self) -> None:
-        hide = partial(redacted, world=self)
+        hide = partial(redacted, runtime=self)
         object.__setattr__(self, "stdout", filtered(self.stdout, hide=hide))
         object.__setattr__(self, "stderr", filtered(self.stderr, hide=hide))
 

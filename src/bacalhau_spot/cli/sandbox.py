@@ -7,19 +7,19 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from bacalhau_spot.cli.common import NOTHING_SAID, Common
+from bacalhau_spot.cli.common import NO_OPTIONS, CommonOptions
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.cloud.session import Access
+from bacalhau_spot.cloud.session import AwsConnection
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.sandbox import process
 from bacalhau_spot.ui import views
 
 
-def connect(runtime: Runtime) -> Access:
+def connect_sandbox(runtime: Runtime) -> AwsConnection:
     """The way to the sandbox, which is started when it does not run."""
     endpoint = process.ensure_running(state_dir=runtime.state_dir)
-    return Access(
+    return AwsConnection(
         endpoint_url=endpoint.url,
         access_key_id=endpoint.access_key_id,
         secret_access_key=endpoint.secret_access_key,
@@ -31,14 +31,14 @@ def connect(runtime: Runtime) -> Access:
     )
 
 
-def memory_dir(runtime: Runtime) -> Path:
+def sandbox_cache_dir(runtime: Runtime) -> Path:
     """Where is kept what is known of the sandbox that runs; the next one begins with an empty folder."""
     return process.memory_dir(runtime.state_dir)
 
 
 def start(
     *,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Start the sandbox, when it does not run. Any command with --sandbox does the same."""
@@ -46,7 +46,7 @@ def start(
     endpoint = process.ensure_running(state_dir=runtime.state_dir)
     return Result(
         "sandbox start",
-        view=views.sentence(
+        view=views.sentence_text(
             f"the sandbox runs at {endpoint.url}, as account {endpoint.account_id}",
             after=("bacalhau-spot create --sandbox", "bacalhau-spot sandbox stop"),
         ),
@@ -56,19 +56,19 @@ def start(
 
 def stop(
     *,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Stop the sandbox. Everything in it is gone."""
     del common
     stopped = process.stop(state_dir=runtime.state_dir)
     text = "the sandbox has stopped; everything in it is gone" if stopped else "no sandbox was running"
-    return Result("sandbox stop", view=views.sentence(text), data={"stopped": stopped})
+    return Result("sandbox stop", view=views.sentence_text(text), data={"stopped": stopped})
 
 
-def status(
+def sandbox_status(
     *,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show whether the sandbox runs, its switches and what is in it."""
@@ -77,7 +77,7 @@ def status(
     if now is None:
         return Result(
             "sandbox status",
-            view=views.sentence("no sandbox is running", after=("bacalhau-spot sandbox start",)),
+            view=views.sentence_text("no sandbox is running", after=("bacalhau-spot sandbox start",)),
             data={"running": False},
         )
     return Result("sandbox status", view=views.tree_view(now), data={"running": True, **now})
@@ -85,7 +85,7 @@ def status(
 
 def set_(
     *settings: str,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Change the sandbox's switches: name=value, the value as JSON.
@@ -113,7 +113,7 @@ def interrupt(
     *,
     notice_s: Annotated[float, Parameter(name="--notice-s")] = 120.0,
     reason: Literal["capacity", "price"] = "capacity",
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Take a spot instance back, as AWS does: a notice, then shutting down.
@@ -131,6 +131,6 @@ def interrupt(
     region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
     return Result(
         "sandbox interrupt",
-        view=views.sentence(f"{instance} in {region} will be taken back in {notice_s:g} s"),
+        view=views.sentence_text(f"{instance} in {region} will be taken back in {notice_s:g} s"),
         data={"instance": instance, "region": region, "notice_s": notice_s, "reason": reason},
     )

@@ -13,14 +13,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bacalhau_spot import files
-from bacalhau_spot.core.lives import Sighting
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.lives import LoggedInstance
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-Row = dict[str, Any]
+LogRow = dict[str, Any]
 
 _TAKEN_BACK = "Server.Spot"
 # The commands that terminate instances.
@@ -36,7 +36,7 @@ _MALFORMED: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowEr
 class AuditRows(NamedTuple):
     """What the log holds of a cluster. `skipped`: rows that cannot be read. `trouble`: why the file cannot."""
 
-    sightings: tuple[Sighting, ...] = ()
+    logged: tuple[LoggedInstance, ...] = ()
     skipped: int = 0
     trouble: str = ""
 
@@ -51,7 +51,7 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
         return AuditRows()
     except OSError as error:
         return AuditRows(trouble=f"the audit log {path} cannot be read: {error.strerror or error}")
-    found: dict[str, Sighting] = {}
+    found: dict[str, LoggedInstance] = {}
     skipped = 0
     for line in filter(str.strip, lines):
         try:
@@ -65,9 +65,9 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
     return AuditRows(tuple(found[name] for name in sorted(found)), skipped)
 
 
-def sightings(path: Path, *, account_id: str, cluster: str) -> tuple[Sighting, ...]:
+def read_log(path: Path, *, account_id: str, cluster: str) -> tuple[LoggedInstance, ...]:
     """The sightings alone."""
-    return audit_rows(path, account_id=account_id, cluster=cluster).sightings
+    return audit_rows(path, account_id=account_id, cluster=cluster).logged
 
 
 def terminations(path: Path, *, account_id: str) -> dict[str, str]:
@@ -101,20 +101,20 @@ def _readable(path: Path) -> Iterator[_Row]:
 
 
 def _add(
-    found: dict[str, Sighting], seen: Iterable[Sighting], ended: Iterable[str], moment: datetime
+    found: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
 ) -> None:
     for one in seen:
         found[one.id] = _joined(found.get(one.id), one)
     # Whoever ended it need not have named the cluster: `nuke` takes them all.
     for instance_id in ended:
-        if instance_id in found and found[instance_id].ended is None:
-            found[instance_id] = replace(found[instance_id], ended=moment, seen=moment)
+        if instance_id in found and found[instance_id].ended_at is None:
+            found[instance_id] = replace(found[instance_id], ended_at=moment, seen_at=moment)
 
 
 class _Row:
     """One line of the log. Whatever is not as the log writes it raises ValueError, KeyError, TypeError or the like."""
 
-    def __init__(self, data: Row, *, until: datetime) -> None:
+    def __init__(self, data: LogRow, *, until: datetime) -> None:
         self.data = data
         self._until = until
         self.event = _text(data["event"])
@@ -127,29 +127,31 @@ class _Row:
             raise ValueError(text)
         return moment
 
-    def seen(self) -> tuple[Sighting, ...]:
+    def seen(self) -> tuple[LoggedInstance, ...]:
         data = self.data
         if self.event == "instance-seen":
             lost = str(data.get("why") or "").startswith(_TAKEN_BACK)
             over = data.get("phase") in ("ended", "lost")
             moment = self.moment
             return (
-                _sighting(data, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost),
+                _logged_instance(
+                    data, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost
+                ),
             )
         if self.event == "lived":
             begun, ended = self._time(data["begun"]), self._time(data["ended"])
             lost = bool(data.get("taken_back"))
-            return (_sighting(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
+            return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
         if self.event == "created":
             return tuple(
-                _sighting(one, begun=self._time(one["launched_at"]), seen=self.moment)
+                _logged_instance(one, begun=self._time(one["launched_at"]), seen=self.moment)
                 for one in data.get("instances", ())
             )
         return ()
 
     def ended(self) -> tuple[str, ...]:
         # Those that end with their fleet are not deleted themselves: they are gone some seconds after their last paid one.
-        if self.event in {"deleting", "deleted"} and self.data.get("kind") == Kind.INSTANCE:
+        if self.event in {"deleting", "deleted"} and self.data.get("kind") == ResourceKind.INSTANCE:
             return (_text(self.data["id"]),)
         if self.event == "created":
             return tuple(_text(one) for one in self.data.get("removed", ()))
@@ -162,30 +164,30 @@ def _text(value: object) -> str:
     return value
 
 
-def _sighting(
-    row: Row, *, begun: datetime, seen: datetime, ended: datetime | None = None, taken_back: bool = False
-) -> Sighting:
+def _logged_instance(
+    row: LogRow, *, begun: datetime, seen: datetime, ended: datetime | None = None, taken_back: bool = False
+) -> LoggedInstance:
     if ended is not None and ended < begun:
         raise ValueError
-    return Sighting(
+    return LoggedInstance(
         id=_text(row["id"]),
         region=_text(row["region"]),
         zone=_text(row["zone"]),
         type=_text(row["type"]),
-        begun=begun,
-        seen=seen,
-        ended=ended,
-        taken_back=taken_back,
+        started_at=begun,
+        seen_at=seen,
+        ended_at=ended,
+        interrupted=taken_back,
     )
 
 
-def _joined(before: Sighting | None, one: Sighting) -> Sighting:
+def _joined(before: LoggedInstance | None, one: LoggedInstance) -> LoggedInstance:
     """AWS's launch time is earlier than any moment at which we saw it."""
     if before is None:
         return one
     return replace(
         one,
-        begun=min(before.begun, one.begun),
-        ended=before.ended or one.ended,
-        taken_back=before.taken_back or one.taken_back,
+        started_at=min(before.started_at, one.started_at),
+        ended_at=before.ended_at or one.ended_at,
+        interrupted=before.interrupted or one.interrupted,
     )

@@ -14,14 +14,14 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bacalhau_spot.cli import keys, picking
-from bacalhau_spot.cli.common import AT_LEAST_ONE, NOTHING_SAID, Cluster, Common
-from bacalhau_spot.cli.invocation import Invocation
-from bacalhau_spot.cli.options import behind
+from bacalhau_spot.cli.common import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.invocation import CommandContext
+from bacalhau_spot.cli.options import args_after_separator
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.core.model import Instance, State
-from bacalhau_spot.core.remote import Everywhere
-from bacalhau_spot.core.shell import SSH_FAILED, Access, address, command_line
+from bacalhau_spot.core.remote import FanOutResult
+from bacalhau_spot.core.shell import SSH_FAILED, SshOptions, ssh_address, ssh_command
 from bacalhau_spot.engine import remote
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import jsonout, views
@@ -30,10 +30,10 @@ from bacalhau_spot.ui.words import plural
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import Naming
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.observe import Survey
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.observe import ClusterInventory
 
 # A shell's exit code for a program that a signal ended.
 _BY_SIGNAL = 128
@@ -47,7 +47,7 @@ def ssh(
     timeout: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0))] = 60.0,
     at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once")] = 16,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.
@@ -72,8 +72,8 @@ def ssh(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("ssh", common, runtime)
-    command = behind(list(runtime.argv))
+    call = CommandContext("ssh", common, runtime)
+    command = args_after_separator(list(runtime.argv))
     said = _node(words[: len(words) - len(command)])
     collecting = every or not call.for_people
     if collecting and not command and not show:
@@ -83,53 +83,55 @@ def ssh(
             exit_code=ExitCode.USAGE,
         )
     spec, naming = call.spec(lenient=True), call.naming(cluster)
-    way = _Way(keys.access(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
-    with call.engine() as running:
-        there = picking.instances(call, running, naming)
+    way = _SshTarget(keys.ssh_options(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
+    with call.runner() as running:
+        there = picking.reachable_instances(call, running, naming)
         found = _meant(call, there, naming, said, every=every)
         if show:
-            return _whole(call, way.shown(found, unattended=every), there.unseen if every else ())
+            return _mark_partial(
+                call, way.shown(found, unattended=every), there.failed_regions if every else ()
+            )
         if collecting:
-            ran = _ran(call, running, way, found, at_once=at_once, timeout_s=timeout)
-            done = _collected(ran, group=group, closed=way.closed)
-            return _whole(call, done, there.unseen if every else ())
-    return _handed_over(call, way, found[0])
+            ran = _run_on_all(call, running, way, found, at_once=at_once, timeout_s=timeout)
+            done = _result_of(ran, group=group, closed=way.closed)
+            return _mark_partial(call, done, there.failed_regions if every else ())
+    return _exec_interactive(call, way, found[0])
 
 
 @dataclass(frozen=True)
-class _Way:
+class _SshTarget:
     """How nodes are reached, and what for. `closed`: as configured, nobody is let in."""
 
-    access: Access
+    access: SshOptions
     command: tuple[str, ...]
     closed: bool
 
     def line(self, node: Instance, *, unattended: bool) -> tuple[str, ...]:
-        return command_line(node, self.access, remote=self.command, unattended=unattended)
+        return ssh_command(node, self.access, remote=self.command, unattended=unattended)
 
     def shown(self, found: Sequence[Instance], *, unattended: bool) -> Result:
         made = [(one, self.line(one, unattended=unattended)) for one in found]
         return Result(
             "ssh",
-            view=views.verbatim("\n".join(shlex.join(line) for _, line in made)),
+            view=views.raw("\n".join(shlex.join(line) for _, line in made)),
             data=jsonout.ssh_lines_data(made),
         )
 
 
 def _meant(
-    call: Invocation, there: Survey, naming: Naming, said: str | None, *, every: bool
+    call: CommandContext, there: ClusterInventory, naming: Naming, said: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
     """Of the nodes that run and have an address."""
-    able = [one for one in there.instances if one.state is State.RUNNING and address(one)]
-    found = picking.meant(call, said, able, unseen=there.unseen, naming=naming, verb="reach")
-    return found if every else (picking.one_of(call, found, verb="ssh"),)
+    able = [one for one in there.instances if one.state is State.RUNNING and ssh_address(one)]
+    found = picking.resolve_nodes(call, said, able, unseen=there.failed_regions, naming=naming, verb="reach")
+    return found if every else (picking.pick_one(call, found, verb="ssh"),)
 
 
-def _whole(call: Invocation, done: Result, unseen: Sequence[Problem]) -> Result:
+def _mark_partial(call: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
     """All nodes are not all where a region could not be looked into: a program must be able to tell."""
     if not unseen:
         return done
-    code = done.exit_code or ExitCode.BLIND
+    code = done.exit_code or ExitCode.INCOMPLETE
     return replace(done, exit_code=code, errors=call.errors_of(unseen, exit_code=code))
 
 
@@ -143,48 +145,48 @@ def _node(words: Sequence[str]) -> str | None:
     return words[0] if words else None
 
 
-def _ran(
-    call: Invocation,
-    running: Engine,
-    way: _Way,
+def _run_on_all(
+    call: CommandContext,
+    running: Runner,
+    way: _SshTarget,
     found: Sequence[Instance],
     *,
     at_once: int,
     timeout_s: float,
-) -> Everywhere:
+) -> FanOutResult:
     program = keys.program(call.runtime)
-    call.talk(
-        views.sentence(
+    call.print_status(
+        views.sentence_text(
             f"on {plural(len(found), 'node')}, {min(at_once, len(found))} at a time, {timeout_s:g} s at most: "
             f"{shlex.join(way.command)}"
         )
     )
     jobs = [(one, (program, *way.line(one, unattended=True)[1:])) for one in found]
     environ = _for_ssh(call.runtime.environ)
-    return Everywhere(
+    return FanOutResult(
         way.command,
-        running.look(remote.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
+        running.run_readonly(remote.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
     )
 
 
-def _collected(everywhere: Everywhere, *, group: bool, closed: bool) -> Result:
+def _result_of(everywhere: FanOutResult, *, group: bool, closed: bool) -> Result:
     return Result(
         "ssh",
-        view=views.everywhere_view(everywhere, group=group, closed=closed),
+        view=views.fan_out_view(everywhere, group=group, closed=closed),
         data=jsonout.ssh_data(everywhere),
         exit_code=everywhere.exit_code,
     )
 
 
-def _handed_over(call: Invocation, way: _Way, node: Instance) -> Result:
+def _exec_interactive(call: CommandContext, way: _SshTarget, node: Instance) -> Result:
     """The terminal is ssh's until it ends; what is typed, Ctrl-C too, is meant for it."""
     program = keys.program(call.runtime)
-    call.talk(views.reaching_view(node))
+    call.print_status(views.connecting_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
-    code = _in_front(command, environ=_for_ssh(call.runtime.environ))
+    code = _run_foreground(command, environ=_for_ssh(call.runtime.environ))
     if code == SSH_FAILED:
-        call.talk(views.unreached_view(node, closed=way.closed))
-    return Result("ssh", told=True, foreign_code=code)
+        call.print_status(views.unreachable_view(node, closed=way.closed))
+    return Result("ssh", already_printed=True, subprocess_exit_code=code)
 
 
 # What ssh, its agent, its password prompt and the terminal need. Tokens and AWS keys of the environment are not for it.
@@ -203,7 +205,7 @@ def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _in_front(command: Sequence[str], *, environ: dict[str, str]) -> int:
+def _run_foreground(command: Sequence[str], *, environ: dict[str, str]) -> int:
     """Run on our own streams. Ctrl-C reaches both of us and is the program's; who ends us ends it."""
     with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with our own words
 

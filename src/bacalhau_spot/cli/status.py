@@ -11,15 +11,15 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bacalhau_spot.cli import noting, other_clusters
-from bacalhau_spot.cli.common import NOTHING_SAID, Cluster, Common
+from bacalhau_spot.cli.common import NO_OPTIONS, Cluster, CommonOptions
 from bacalhau_spot.cli.ending import consoles
-from bacalhau_spot.cli.invocation import Invocation
+from bacalhau_spot.cli.invocation import CommandContext
 from bacalhau_spot.cli.result import Result
 from bacalhau_spot.cli.runtime import Runtime
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.lives import ended_lives
-from bacalhau_spot.core.status import Status
-from bacalhau_spot.core.status import status as judged
+from bacalhau_spot.core.lives import ended_usages
+from bacalhau_spot.core.status import ClusterStatus
+from bacalhau_spot.core.status import cluster_status as judged
 from bacalhau_spot.engine import observe
 from bacalhau_spot.engine import status as looking
 from bacalhau_spot.errors import ExitCode, UserError
@@ -28,9 +28,9 @@ from bacalhau_spot.ui import jsonout, views, watching
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import ClusterSpec, Naming
-    from bacalhau_spot.engine.observe import Standing
+    from bacalhau_spot.engine.observe import AccountContext
 
 # Oftener than this would be no news, and calls that others of the account need.
 _SOONEST_S = 2
@@ -42,7 +42,7 @@ def status(
     interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
     region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
     cluster: Cluster = None,
-    common: Common = NOTHING_SAID,
+    common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
     """Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.
@@ -60,27 +60,29 @@ def status(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = Invocation("status", common, runtime)
+    call = CommandContext("status", common, runtime)
     if watch and common.output in {"json", "yaml"}:
         raise UserError(
             "--watch prints look after look, which is no single JSON or YAML document",
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    one = _Look(call, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    one = _StatusReader(call, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
     if watch:
         return _watch(call, one, interval_s=interval)
-    with call.engine() as running:
+    with call.runner() as running:
         found = one.now(running)
-        alive = any(node.known.instance is not None and node.known.instance.alive for node in found.nodes)
+        alive = any(
+            node.observation.instance is not None and node.observation.instance.alive for node in found.nodes
+        )
         others = () if alive else one.other_clusters(running)
     return _result(call, found, warnings=others)
 
 
-class _Look:
+class _StatusReader:
     """One look, repeatable: who we are and which regions there are is asked once."""
 
-    def __init__(self, call: Invocation, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+    def __init__(self, call: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
         self._call = call
         spec = call.spec(lenient=True)
         self.naming: Naming = call.naming(cluster)
@@ -89,29 +91,31 @@ class _Look:
         self._label = call.label(cluster)
         self._only = regions
         self._orchestrator = call.orchestrator()
-        self._here: Standing | None = None
+        self._here: AccountContext | None = None
 
-    def other_clusters(self, running: Engine) -> tuple[str, ...]:
+    def other_clusters(self, running: Runner) -> tuple[str, ...]:
         """What else there is under the tag key, for a cluster that has no nodes. Follows a look."""
         if self._here is None:
             return ()
-        reachable = observe.chosen(self._here.regions, self._only)
+        reachable = observe.requested_regions(self._here.regions, self._only)
         return other_clusters.warnings(running, self.naming, regions=reachable, command="status")
 
-    def now(self, running: Engine) -> Status:
+    def now(self, running: Runner) -> ClusterStatus:
         """Raises CloudError, and UserError for a region that the account has not."""
         if self._here is None:
-            self._here = running.look(observe.standing(running.calls))
-        reachable = observe.chosen(self._here.regions, self._only)
-        sight = running.look(
-            looking.look(running.calls, self.naming, regions=reachable, orchestrator=self._orchestrator)
+            self._here = running.run_readonly(observe.load_account(running.calls))
+        reachable = observe.requested_regions(self._here.regions, self._only)
+        sight = running.run_readonly(
+            looking.cluster_snapshot(
+                running.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
+            )
         )
         # A log that cannot be written to keeps nobody from looking.
-        noting.note_ends(
+        noting.log_terminations(
             self._call,
             self._here.identity,
             cluster=self.naming.tag_value,
-            ended=ended_lives(sight.instances, sight.spots),
+            ended=ended_usages(sight.instances, sight.spots),
         )
         return judged(
             sight,
@@ -124,29 +128,29 @@ class _Look:
         )
 
 
-def _result(call: Invocation, found: Status, *, warnings: tuple[str, ...] = ()) -> Result:
+def _result(call: CommandContext, found: ClusterStatus, *, warnings: tuple[str, ...] = ()) -> Result:
     return Result(
         "status",
         view=views.status_view(found, wide=call.common.output == "wide"),
         data=jsonout.status_data(found),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.dim, exit_code=found.exit_code),
+        errors=call.errors_of(found.failures, exit_code=found.exit_code),
         warnings=warnings,
-        late_warnings=warnings,
+        stderr_warnings=warnings,
     )
 
 
-def _watch(call: Invocation, one: _Look, *, interval_s: float) -> Result:
+def _watch(call: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
     """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
-    found: Status | None = None
-    watcher: watching.Watcher | None = None
+    found: ClusterStatus | None = None
+    watcher: watching.StatusWatcher | None = None
     try:
-        with _ended_in_order(), call.engine() as running:
+        with _ended_in_order(), call.runner() as running:
             found = one.now(running)
             watcher = _watcher(call, interval_s=interval_s)
             watcher.show(found)
             while True:
-                running.look(call.runtime.clock.sleep(interval_s))
+                running.run_readonly(call.runtime.clock.sleep(interval_s))
                 try:
                     found = one.now(running)
                     watcher.show(found)
@@ -160,7 +164,7 @@ def _watch(call: Invocation, one: _Look, *, interval_s: float) -> Result:
             watcher.close()
     if isinstance(watcher, watching.LiveWatcher):
         return _result(call, found)
-    return Result("status", exit_code=found.exit_code, told=True)
+    return Result("status", exit_code=found.exit_code, already_printed=True)
 
 
 @contextlib.contextmanager
@@ -176,7 +180,7 @@ def _ended_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _watcher(call: Invocation, *, interval_s: float) -> watching.Watcher:
+def _watcher(call: CommandContext, *, interval_s: float) -> watching.StatusWatcher:
     if call.common.output == "ndjson":
         return watching.JsonWatcher(call.runtime.stdout, endpoint=call.endpoint)
     wide = call.common.output == "wide"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _ASCII = {0xB7: "-", 0x2026: "...", 0x2013: "-", 0x2014: "-", 0x2018: "'", 0x2019: "'", 0xD7: "x"}
 
 
-class Careful:
+class SafeStream:
     """A text stream whose writes do not fail. `trouble`: why what was written is not all there; nobody reading is none."""
 
     def __init__(self, inner: TextIO) -> None:
@@ -57,14 +57,14 @@ class Careful:
         os.close(nowhere)
 
 
-def careful(stream: TextIO | None) -> TextIO:
+def wrap(stream: TextIO | None) -> TextIO:
     """None: Python's word for a stream that was closed before we began."""
     if stream is None:
         stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it is open as long as the program
-    return cast("TextIO", Careful(stream))
+    return cast("TextIO", SafeStream(stream))
 
 
-def trouble_of(stream: TextIO) -> str:
+def write_error(stream: TextIO) -> str:
     return getattr(stream, "trouble", "")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cyclopts import UnknownCommandError, UnusedCliTokensError
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
-from bacalhau_spot.cli.options import without_kept
+from bacalhau_spot.cli.options import without_context_flags
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def usage_error(error: CycloptsError, argv: list[str]) -> UserError:
     first = _first_unknown(error)
     if isinstance(error, UnknownCommandError) and first.startswith("-"):
         what = f"{first} stands before the command, and options come behind it"
-        hint = f"for example: `bacalhau-spot {_behind(argv)}`"
+        hint = f"for example: `bacalhau-spot {_separator_note(argv)}`"
     return UserError(what, hint=hint, exit_code=ExitCode.USAGE)
 
 
@@ -49,9 +49,9 @@ def _first_unknown(error: CycloptsError) -> str:
 _HARMLESS = "list"
 
 
-def _behind(argv: list[str]) -> str:
+def _separator_note(argv: list[str]) -> str:
     """The same words with the command first, less those that every command of ours is printed with."""
-    words = without_kept(argv)
+    words = without_context_flags(argv)
     group = words.pop(0) if words[:1] and words[0] in GROUPS else ""
     known = GROUPS[group][1] if group else COMMANDS
     verb = next((word for word in words if word in known), "")

@@ -12,12 +12,12 @@ from bacalhau_spot import config as configuration
 from bacalhau_spot import files
 from bacalhau_spot.cli.common import AT_LEAST_ONE, Yes
 from bacalhau_spot.core.model import RegionSpec
-from bacalhau_spot.core.offers import Standing, in_order, standing
+from bacalhau_spot.core.offers import Suitability, sort_pools, suitability
 from bacalhau_spot.engine.market import markets
 from bacalhau_spot.engine.prepare import check_markets
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
-from bacalhau_spot.ui.prompts import Danger
+from bacalhau_spot.ui.prompts import Impact
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.cli.invocation import Invocation
-    from bacalhau_spot.cli.running import Engine
+    from bacalhau_spot.cli.invocation import CommandContext
+    from bacalhau_spot.cli.running import Runner
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.offers import Offers
 
@@ -37,7 +37,7 @@ _MOST_TYPES = 10
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Writing:
+class WriteOptions:
     """Whether the choice goes into the configuration."""
 
     write: Annotated[bool, Parameter(name="--write", negative="")] = False
@@ -53,11 +53,11 @@ class Writing:
     """With --write: do not ask."""
 
 
-NO_WRITING = Writing()
+NO_WRITE = WriteOptions()
 
 
 @dataclass(frozen=True)
-class Written:
+class WriteResult:
     """What was put into the configuration, for people and for programs."""
 
     view: RenderableType
@@ -65,26 +65,26 @@ class Written:
 
 
 def write_choice(
-    call: Invocation,
-    running: Engine,
+    call: CommandContext,
+    running: Runner,
     spec: ClusterSpec,
     found: Offers,
     *,
-    writing: Writing,
+    writing: WriteOptions,
     count: int,
     types: bool,
-) -> Written:
+) -> WriteResult:
     """Raises UserError when nothing can be chosen, when types and images do not fit, and when the user does not agree.
 
     `types`: instance types were asked for on the command line, so they are part of the choice.
     """
-    if found.unseen and not found.regions:
-        raise call.errors_of(found.unseen, exit_code=found.exit_code)[0]
+    if found.failed_regions and not found.regions:
+        raise call.errors_of(found.failed_regions, exit_code=found.exit_code)[0]
     regions = _best(found, count=count, now=[region.name for region in spec.regions])
     names = _cheapest_types(found, regions) if types else ()
     _check(running, spec, regions, names)
     path = call.config_path_or_default()
-    before = configuration.read_text(path) if files.exists(path) else configuration.template()
+    before = configuration.read_config_text(path) if files.exists(path) else configuration.template()
     after = _text(before, regions, names, file=path.name)
     change = _change(before, after, path)
     new = not files.exists(path)
@@ -95,20 +95,20 @@ def write_choice(
         "changed": bool(change or new) and not writing.dry_run,
         "diff": change,
     }
-    call.talk(views.offers_view(replace(found, pools=()), by_region=True, ranked=True, more=0))
+    call.print_status(views.offers_view(replace(found, pools=()), by_region=True, ranked=True, more=0))
     if not change and not new:
-        return Written(views.sentence(f"{path} says so already"), data)
-    call.talk(views.verbatim(change))
+        return WriteResult(views.sentence_text(f"{path} says so already"), data)
+    call.print_status(views.raw(change))
     if writing.dry_run:
-        return Written(views.sentence(f"{path} was not changed"), data)
+        return WriteResult(views.sentence_text(f"{path} was not changed"), data)
     call.confirm(
         f"Write {plural(len(regions), 'region')} for {call.naming().tag_value} to {path}?",
-        danger=Danger.ADDS,
-        agreed=writing.yes,
+        impact=Impact.ADDS,
+        confirmed=writing.yes,
     )
-    configuration.write(path, after, overwrite=not new)
-    return Written(
-        views.sentence(
+    configuration.write_config(path, after, overwrite=not new)
+    return WriteResult(
+        views.sentence_text(
             f"{'wrote' if new else 'changed'} {path}: {', '.join(regions)}",
             after=("bacalhau-spot create --dry-run",),
         ),
@@ -121,14 +121,16 @@ def _best(found: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
     able = [
         one.region
         for one in found.regions
-        if standing(one, found.nodes) in {Standing.FIT, Standing.LOW_SCORE}
+        if suitability(one, found.nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}
     ]
     if len(able) < count:
         raise UserError(
             f"{len(able)} of the {count} regions that were asked for can take {found.nodes} nodes each",
-            details=tuple(f"not known: {one.region}: {one.operation}: {one.code}" for one in found.unseen),
+            details=tuple(
+                f"not known: {one.region}: {one.operation}: {one.code}" for one in found.failed_regions
+            ),
             hint="`bacalhau-spot offers --by region` shows why; ask for fewer with --count, or for less of each with --nodes",
-            exit_code=ExitCode.BLIND if found.unseen else ExitCode.FAILED,
+            exit_code=ExitCode.INCOMPLETE if found.failed_regions else ExitCode.FAILED,
         )
     best = able[:count]
     return tuple(now) if sorted(best) == sorted(now) else tuple(best)
@@ -136,10 +138,10 @@ def _best(found: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
 
 def _cheapest_types(found: Offers, regions: Sequence[str]) -> tuple[str, ...]:
     here = [one for one in found.pools if one.region in regions]
-    return tuple(dict.fromkeys(one.pool.type for one in in_order(here, "price")))[:_MOST_TYPES]
+    return tuple(dict.fromkeys(one.pool.type for one in sort_pools(here, "price")))[:_MOST_TYPES]
 
 
-def _check(running: Engine, spec: ClusterSpec, regions: Sequence[str], names: Sequence[str]) -> None:
+def _check(running: Runner, spec: ClusterSpec, regions: Sequence[str], names: Sequence[str]) -> None:
     """Raises UserError unless every region has an image for the types that it offers."""
     known = {region.name: region for region in spec.regions}
     wanted = replace(
@@ -148,14 +150,14 @@ def _check(running: Engine, spec: ClusterSpec, regions: Sequence[str], names: Se
         instance_types=tuple(names) or spec.instance_types,
         requirements=None if names else spec.requirements,
     )
-    check_markets(wanted, running.look(markets(running.calls, wanted, regions=regions)))
+    check_markets(wanted, running.run_readonly(markets(running.calls, wanted, regions=regions)))
 
 
 def _text(before: str, regions: Sequence[str], names: Sequence[str], *, file: str) -> str:
     values: dict[str, object] = {"regions": configuration.regions_like(before, list(regions), file=file)}
     if names:
         values |= {"instance_types": list(names), "requirements": None}
-    return configuration.put(before, values, file=file)
+    return configuration.set_block(before, values, file=file)
 
 
 def _change(before: str, after: str, path: Path) -> str:

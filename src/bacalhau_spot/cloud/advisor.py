@@ -23,12 +23,12 @@ async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:
     try:
         # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
         raw = await fetch(url, timeout_s=_TIMEOUT_S, max_bytes=_MOST_BYTES, proxies=url == ADVISOR_URL)
-        return parse(json.loads(raw))
+        return parse_rates(json.loads(raw))
     except (FetchError, ValueError, RecursionError):
         return None
 
 
-def parse(data: Any) -> Rates | None:
+def parse_rates(data: Any) -> Rates | None:
     """The file's content as rates; None when it has another form than it had. What makes no sense in it is left out."""
     regions = data.get("spot_advisor") if isinstance(data, dict) else None
     if not isinstance(regions, dict):

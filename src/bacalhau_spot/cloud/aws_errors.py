@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, ValidationError
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.verdict import CLOSED_ZONE, TABLE
+from bacalhau_spot.core.verdict import CATALOG, CLOSED_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,7 +61,7 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
         return CloudError(
             # What is not AWS answers without a code: its HTTP status is all there is.
             split(str(details.get("Code") or meta.get("HTTPStatusCode", "Unknown")), message),
-            plain(message),
+            plain_text(message),
             # Credentials are fetched on the way to a call, by calls of their own.
             operation=error.operation_name or _action(operation),
             region=region,
@@ -103,7 +103,7 @@ def split(code: str, message: str) -> str:
     return code
 
 
-def plain(message: str) -> str:
+def plain_text(message: str) -> str:
     """AWS's message without what nobody can read."""
     return _PROOF.sub("", message)
 
@@ -127,7 +127,7 @@ def _code(error: BotoCoreError) -> str:
             return "NameResolutionError"
     for kind in type(error).__mro__:
         # botocore's ValidationError is about arguments of ours; AWS has a code of the same name.
-        if kind.__name__ in TABLE and kind is not ValidationError:
+        if kind.__name__ in CATALOG and kind is not ValidationError:
             return kind.__name__
     raise error
 

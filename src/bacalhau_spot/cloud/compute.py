@@ -7,8 +7,15 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.aws_errors import plain, split
-from bacalhau_spot.cloud.port import CloudError, FleetResult, FoundFleet, FoundTemplate, Launched, Refusal
+from bacalhau_spot.cloud.aws_errors import plain_text, split
+from bacalhau_spot.cloud.port import (
+    CloudError,
+    FleetResult,
+    FoundFleet,
+    FoundTemplate,
+    LaunchedInstance,
+    PoolError,
+)
 from bacalhau_spot.cloud.replies import answered_at, required
 from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
@@ -112,16 +119,16 @@ class AwsCompute:
             fleet_id=str(reply["FleetId"]),
             answered_at=answered_at(reply),
             launched=tuple(
-                Launched(id=instance_id, type=row["InstanceType"], zone=_zone(row, zones))
+                LaunchedInstance(id=instance_id, type=row["InstanceType"], zone=_zone(row, zones))
                 for row in reply.get("Instances", ())
                 for instance_id in row["InstanceIds"]
             ),
-            refusals=tuple(
-                Refusal(
+            pool_errors=tuple(
+                PoolError(
                     type=_override(row).get("InstanceType", ""),
                     zone=_zone(row, zones),
                     code=split(row.get("ErrorCode", "Unknown"), row.get("ErrorMessage", "")),
-                    message=plain(row.get("ErrorMessage", "")),
+                    message=plain_text(row.get("ErrorMessage", "")),
                 )
                 for row in reply.get("Errors", ())
             ),
@@ -163,8 +170,8 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
         subnet_id=row.get("SubnetId") or None,
         vpc_id=row.get("VpcId") or None,
         image_id=row.get("ImageId") or None,
-        why_ended=row.get("StateReason", {}).get("Code") or None,
-        ended_at=_moment(row.get("StateTransitionReason", "")),
+        termination_reason=row.get("StateReason", {}).get("Code") or None,
+        terminated_at=_moment(row.get("StateTransitionReason", "")),
         tags=tags_of(row),
     )
 

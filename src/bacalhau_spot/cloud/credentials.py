@@ -22,7 +22,7 @@ from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
 if TYPE_CHECKING:
     from botocore.loaders import Loader
 
-    from bacalhau_spot.cloud.session import Access
+    from bacalhau_spot.cloud.session import AwsConnection
 
 # For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They answer within a second.
 FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
@@ -37,19 +37,19 @@ _ISOLATED = {
 }
 
 
-def core_session(access: Access, *, models: Loader) -> Any:
+def core_session(connection: AwsConnection, *, models: Loader) -> Any:
     """A botocore session that has its credentials. Raises CloudError."""
-    explicit = access.access_key_id is not None
+    explicit = connection.access_key_id is not None
     core = botocore.session.Session(
-        session_vars=_ISOLATED if explicit else _named(), profile=access.profile or None
+        session_vars=_ISOLATED if explicit else _named(), profile=connection.profile or None
     )
     core.register_component("data_loader", models)
     if explicit:
-        core.set_credentials(access.access_key_id, access.secret_access_key)
+        core.set_credentials(connection.access_key_id, connection.secret_access_key)
         return core
     core.set_default_client_config(FETCHING)
     try:
-        _bound(core, access)
+        _bound(core, connection)
         found = core.get_credentials()
         if found is None:
             raise NoCredentialsError
@@ -57,9 +57,9 @@ def core_session(access: Access, *, models: Loader) -> Any:
         _check_characters(frozen)
     except CHAIN_ERRORS as error:
         raise translate_chain(error) from error
-    if access.learned is not None:
+    if connection.learned is not None:
         for secret in filter(None, (frozen.secret_key, frozen.token)):
-            access.learned(secret)
+            connection.learned(secret)
     return core
 
 
@@ -81,7 +81,7 @@ def _check_characters(keys: Any) -> None:
             raise ValueError(f"the {name} holds a line break, a blank or another character that no key has")
 
 
-def _bound(core: Any, access: Access) -> None:
+def _bound(core: Any, connection: AwsConnection) -> None:
     """A program that gives credentials is given half a minute; a session that an MFA code opened is shared with the AWS CLI."""
     resolver = core.get_component("credential_provider")
     profile = core.get_config_variable("profile") or "default"
@@ -95,7 +95,7 @@ def _bound(core: Any, access: Access) -> None:
     roles._profile_provider_builder._create_process_provider = bounded  # noqa: SLF001 - botocore offers no other way
     # os.path's leaves the path as it is where nobody knows the home; pathlib's raises.
     roles.cache = _SharedCache(os.path.expanduser("~/.aws/cli/cache"))  # noqa: PTH111
-    roles._prompter = access.ask or _nobody_there  # noqa: SLF001 - botocore's own would read from a pipe that is meant for us
+    roles._prompter = connection.prompt or _nobody_there  # noqa: SLF001 - botocore's own would read from a pipe that is meant for us
 
 
 def _nobody_there(prompt: str) -> str:

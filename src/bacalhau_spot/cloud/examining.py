@@ -10,14 +10,14 @@ from botocore import xform_name
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import answered_at
 from bacalhau_spot.cloud.shapes import specification, tag_filter
-from bacalhau_spot.core.policy import undecidable
+from bacalhau_spot.core.policy import depends_on_unknown_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from bacalhau_spot.cloud.session import Session
-    from bacalhau_spot.core.policy import Question
+    from bacalhau_spot.core.policy import SimulationQuery
 
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
 _ALLOWED = "allowed"
@@ -28,7 +28,7 @@ _UNLIKE = "authorization information"
 _WOULD_DO = "DryRunOperation"
 
 
-class AwsExamining:
+class AwsDiagnostics:
     """`port.Examining` over boto3."""
 
     _session: Session
@@ -40,8 +40,8 @@ class AwsExamining:
     async def credentials_origin(self) -> str:
         return await self._session.credentials_origin()
 
-    async def may_make(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
-        kind, extra = _MAKES[action]
+    async def dry_run_create(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
+        kind, extra = _DRY_RUN_CALLS[action]
         name = xform_name(action.partition(":")[2])
         try:
             await self._session.call(
@@ -51,32 +51,32 @@ class AwsExamining:
             return None if error.code == _WOULD_DO else error
         return None
 
-    async def may(self, principal: str, question: Question) -> dict[str, bool]:
+    async def simulate(self, principal: str, query: SimulationQuery) -> dict[str, bool]:
         entries = [
             {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
-            for key, value in question.context
+            for key, value in query.context
         ]
         try:
-            reply = await self._session.everything(
+            reply = await self._session.all_pages(
                 "iam",
                 None,
                 "simulate_principal_policy",
                 PolicySourceArn=principal,
-                ActionNames=list(question.actions),
+                ActionNames=list(query.actions),
                 ContextEntries=entries,
-                **({} if question.resource == "*" else {"ResourceArns": [question.resource]}),
+                **({} if query.resource == "*" else {"ResourceArns": [query.resource]}),
             )
         except CloudError as error:
-            if error.code != "InvalidInput" or _UNLIKE not in error.message or len(question.actions) == 1:
+            if error.code != "InvalidInput" or _UNLIKE not in error.message or len(query.actions) == 1:
                 raise
-            return await self._by_halves(principal, question)
-        return _answers(question, reply)
+            return await self._bisect(principal, query)
+        return _answers(query, reply)
 
-    async def _by_halves(self, principal: str, question: Question) -> dict[str, bool]:
-        middle = len(question.actions) // 2
+    async def _bisect(self, principal: str, query: SimulationQuery) -> dict[str, bool]:
+        middle = len(query.actions) // 2
         found: dict[str, bool] = {}
-        for some in (question.actions[:middle], question.actions[middle:]):
-            found |= await self.may(principal, replace(question, actions=some))
+        for some in (query.actions[:middle], query.actions[middle:]):
+            found |= await self.simulate(principal, replace(query, actions=some))
         return found
 
     async def role_arn(self, name: str) -> str | None:
@@ -96,11 +96,11 @@ class AwsExamining:
         return len(every), bool(ours)
 
 
-def _answers(question: Question, reply: Mapping[str, Any]) -> dict[str, bool]:
+def _answers(query: SimulationQuery, reply: Mapping[str, Any]) -> dict[str, bool]:
     """One row an action, whose resource is no ARN of ours but a pattern; of a resource that was named, the decision stands
     beneath (IAM API reference, EvaluationResult).
     """
-    names = {action.lower(): action for action in question.actions}
+    names = {action.lower(): action for action in query.actions}
     found: dict[str, bool] = {}
     for row in reply.get("EvaluationResults", ()):
         action = names.get(str(row["EvalActionName"]).lower())
@@ -110,13 +110,13 @@ def _answers(question: Question, reply: Mapping[str, Any]) -> dict[str, bool]:
         decisions = [one["EvalResourceDecision"] for one in beneath] or [row["EvalDecision"]]
         allowed = all(decision == _ALLOWED for decision in decisions)
         missing = [key for one in (row, *beneath) for key in one.get("MissingContextValues") or ()]
-        if allowed or _DENIED in decisions or not undecidable(missing):
+        if allowed or _DENIED in decisions or not depends_on_unknown_keys(missing):
             found[action] = allowed
     return found
 
 
 # What can be asked of EC2 without naming anything that must exist: action -> what is made, and what the call needs.
-_MAKES: dict[str, tuple[str, dict[str, Any]]] = {
+_DRY_RUN_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "ec2:CreateVpc": ("vpc", {"CidrBlock": "10.0.0.0/16"}),
     "ec2:CreateInternetGateway": ("internet-gateway", {}),
     "ec2:CreateLaunchTemplate": (
@@ -127,4 +127,4 @@ _MAKES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-DRY_RUNS: Sequence[str] = tuple(_MAKES)
+DRY_RUNS: Sequence[str] = tuple(_DRY_RUN_CALLS)

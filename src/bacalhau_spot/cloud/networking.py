@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import specification, tag_filter
 from bacalhau_spot.core.model import Network
-from bacalhau_spot.core.way_out import PublicAccess, Subnet, WayOut
+from bacalhau_spot.core.way_out import EgressRoute, PublicAccess, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ Rows = list[dict[str, Any]]
 class DefaultRoute:
     """Where a route table's default route leads; `nat_id`: through which NAT gateway."""
 
-    way_out: WayOut = WayOut.NONE
+    way_out: EgressRoute = EgressRoute.NONE
     nat_id: str = ""
 
 
@@ -240,9 +240,9 @@ def _default_route(table: dict[str, Any]) -> DefaultRoute:
     for route in table.get("Routes", ()):
         if route.get("DestinationCidrBlock") == _EVERYWHERE and route.get("State", "active") == "active":
             if route.get("NatGatewayId"):
-                return DefaultRoute(WayOut.NAT, route["NatGatewayId"])
+                return DefaultRoute(EgressRoute.NAT, route["NatGatewayId"])
             gateway = str(route.get("GatewayId", "")).startswith("igw-")
-            return DefaultRoute(WayOut.GATEWAY if gateway else WayOut.OTHER)
+            return DefaultRoute(EgressRoute.GATEWAY if gateway else EgressRoute.OTHER)
     return DefaultRoute()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
-    from bacalhau_spot.core.evidence import Checks
+    from bacalhau_spot.core.evidence import StatusChecks
     from bacalhau_spot.core.model import (
         Identity,
         Image,
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
         SpotRequest,
         TypeInfo,
     )
-    from bacalhau_spot.core.policy import Question
-    from bacalhau_spot.core.receipt import Blocker
+    from bacalhau_spot.core.policy import SimulationQuery
+    from bacalhau_spot.core.receipt import Dependency
     from bacalhau_spot.core.tags import Scope
-    from bacalhau_spot.core.teardown import Kind
+    from bacalhau_spot.core.teardown import ResourceKind
     from bacalhau_spot.core.way_out import PublicAccess, Subnet
 
 
@@ -86,7 +86,7 @@ class FleetRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Launched:
+class LaunchedInstance:
     """An instance that AWS has begun to launch."""
 
     id: str
@@ -95,7 +95,7 @@ class Launched:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class PoolError:
     """A pool that AWS could not use, or the whole fleet when type and zone are empty."""
 
     type: str
@@ -112,8 +112,8 @@ class FleetResult:
     """
 
     fleet_id: str
-    launched: tuple[Launched, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    launched: tuple[LaunchedInstance, ...] = ()
+    pool_errors: tuple[PoolError, ...] = ()
     answered_at: datetime | None = None
 
 
@@ -144,7 +144,7 @@ class TaggedId:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class FailedDeletion:
     """One resource of a batch that AWS did not delete."""
 
     id: str
@@ -157,7 +157,7 @@ class Deletion:
     """AWS's answer to a deletion: the ids of its requests, for AWS's support and the audit log, and what it refused."""
 
     request_ids: tuple[str, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    failed: tuple[FailedDeletion, ...] = ()
 
 
 class Account(Protocol):
@@ -218,7 +218,7 @@ class Prices(Protocol):
         """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
 
 
-class Ranking(Protocol):
+class PlacementScoring(Protocol):
     """What tells regions apart before anything is launched there."""
 
     async def placement_scores(
@@ -237,7 +237,7 @@ class Ranking(Protocol):
         """How many spot instances of each type run or start in the region, whosever of the account they are."""
 
 
-class Examining(Protocol):
+class Diagnostics(Protocol):
     """What `doctor` asks. Nothing here makes or changes anything."""
 
     async def time_at_aws(self) -> datetime:
@@ -246,10 +246,10 @@ class Examining(Protocol):
     async def credentials_origin(self) -> str:
         """How the credentials were found, in botocore's words (`env`, `sso`, `assume-role` …); empty when there are none."""
 
-    async def may_make(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
+    async def dry_run_create(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
         """EC2's refusal of one of the actions that can be asked by a dry run; None when it would be done."""
 
-    async def may(self, principal: str, question: Question) -> dict[str, bool]:
+    async def simulate(self, principal: str, query: SimulationQuery) -> dict[str, bool]:
         """Whether the user or role may do each of the actions, as IAM's simulator says; it knows the identity's own policies.
 
         An action of which it says nothing certain is absent.
@@ -331,10 +331,10 @@ class Compute(Protocol):
         """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
 
 
-class Watching(Protocol):
+class InstanceStatus(Protocol):
     """What EC2 says about instances beside that they exist."""
 
-    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
         """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
 
     async def console(self, region: str, instance_id: str) -> str:
@@ -368,40 +368,40 @@ class SecretStore(Protocol):
     async def add_role(self, profile: str, *, role: str) -> None: ...
 
 
-class Cleaning(Protocol):
+class Cleanup(Protocol):
     """Finding and deleting by tag. `region` may be core.teardown.GLOBAL, where the kinds are that are the same everywhere."""
 
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         """Everything of EC2 in the region that its tag index shows, of every kind."""
 
-    async def tagged_beside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         """Everything of other services that the account's tag index shows; it may have been deleted hours ago."""
 
     async def find(
-        self, region: str, kind: Kind, scope: Scope, *, ids: Sequence[str] = ()
+        self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
         """The live resources of one kind that show the tag. `ids`: candidates, for kinds that AWS does not list by tag.
 
         Of instances the `ids` are those that a launcher of ours named as its own: they count without the tag.
         """
 
-    async def delete(self, region: str, kind: Kind, resources: Sequence[Resource]) -> Deletion:
+    async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
         """Begin to delete. One that has gone already is no error; in a batch it may fail the others with it."""
 
     async def unprotect(self, region: str, resource: Resource) -> None:
         """Take away what protects the resource from deletion."""
 
-    async def denied(self, region: str, resource: Resource) -> CloudError | None:
+    async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
         """AWS's refusal if we may not delete this; None if we may, or AWS cannot be asked. Changes nothing."""
 
-    async def revoke_between(
+    async def revoke_mutual_rules(
         self, region: str, *, groups: Collection[str], vpcs: Collection[str]
     ) -> Deletion:
         """Revoke the rules that join two of our security groups, or one with the default group of a VPC of ours."""
 
-    async def blockers(
+    async def dependencies(
         self, region: str, resource: Resource
-    ) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+    ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
         """Everything that AWS shows to depend on the resource, ours or not; and what it would not show."""
 
     async def exists(self, region: str, resource_id: str) -> bool:
@@ -415,13 +415,13 @@ class Cloud(
     Account,
     MarketPlace,
     Prices,
-    Ranking,
+    PlacementScoring,
     Networking,
     Compute,
-    Watching,
+    InstanceStatus,
     SecretStore,
-    Cleaning,
-    Examining,
+    Cleanup,
+    Diagnostics,
     Protocol,
 ):
     """All of it."""

@@ -18,7 +18,7 @@ MOST_SCORED_REGIONS = 10
 _NO_SUCH_QUOTA = "NoSuchResourceException"
 
 
-class AwsRanking:
+class AwsPlacementScoring:
     """`port.Ranking` over boto3."""
 
     _session: Session

@@ -43,11 +43,11 @@ _THREADS = 32  # asyncio's own pool would have six on two cores
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AwsConnection:
     """How to reach AWS. All None: what the AWS CLI on this machine would use.
 
     With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
-    `ask`: asks for an MFA code, where somebody is there to be asked. `trace`: is told every call, a line each.
+    `prompt`: asks for an MFA code, where somebody is there to be asked. `on_call`: is told every call, a line each.
     `learned`: is told every secret that the credentials hold, so that none is shown.
     """
 
@@ -64,16 +64,16 @@ class Access:
     # The orchestrator that goes with it. None: the one in the configuration.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None
-    ask: Callable[[str], str] | None = None
+    prompt: Callable[[str], str] | None = None
     learned: Callable[[str], None] | None = None
-    trace: Callable[[str], None] | None = None
+    on_call: Callable[[str], None] | None = None
 
 
 class Session:
     """Makes AWS calls in threads and translates their errors. Safe to use from one event loop."""
 
-    def __init__(self, access: Access) -> None:
-        self._access = access
+    def __init__(self, connection: AwsConnection) -> None:
+        self._access = connection
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="aws")
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str, float], Any] = {}
@@ -119,11 +119,11 @@ class Session:
             tokens.add(token)
             parameters["NextToken"] = token
 
-    async def everything(
+    async def all_pages(
         self, service: str, region: str | None, operation: str, **kwargs: Any
     ) -> dict[str, Any]:
         """All pages of a call in one answer, for services that page each in a way of their own. Raises CloudError."""
-        return await self._run(self._everything, service, region, operation, kwargs)
+        return await self._run(self._all_pages, service, region, operation, kwargs)
 
     async def credentials_origin(self) -> str:
         """How botocore found the credentials; empty when it found none. Raises CloudError."""
@@ -152,9 +152,9 @@ class Session:
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         client = self._client(service, region, read_timeout_s=_read_timeout_s(service, operation))
-        return self._made(client, operation, region, lambda: getattr(client, operation)(**kwargs))
+        return self._invoke(client, operation, region, lambda: getattr(client, operation)(**kwargs))
 
-    def _everything(
+    def _all_pages(
         self, service: str, region: str | None, operation: str, kwargs: dict[str, Any]
     ) -> dict[str, Any]:
         client = self._client(service, region)
@@ -162,7 +162,7 @@ class Session:
             return self._call(service, region, operation, kwargs)
         limit = {"MaxItems": MAX_PAGES * MAX_PAGE_SIZE}
         pages = client.get_paginator(operation).paginate(**kwargs, PaginationConfig=limit)
-        reply = self._made(client, operation, region, pages.build_full_result)
+        reply = self._invoke(client, operation, region, pages.build_full_result)
         if "NextToken" in reply:  # what botocore adds when it stopped at the limit
             raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
         # Only S3 leaves empty lists out (Amazon S3 API reference, ListObjectVersions).
@@ -171,7 +171,7 @@ class Session:
             raise not_aws(operation=operation, region=region or "", detail=f"{listed} is missing")
         return reply
 
-    def _made(
+    def _invoke(
         self, client: Any, operation: str, region: str | None, call: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
         """One call, told to whoever traces. Raises CloudError."""
@@ -182,20 +182,20 @@ class Session:
             self._identified = self._identified or operation == "get_caller_identity"
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
-            raise self._told(error, operation, region, client.meta.region_name) from error
+            raise self._translate(error, operation, region, client.meta.region_name) from error
         except (*MALFORMED, RuntimeError) as error:  # botocore raises the latter for a time that is none
             outcome = "no answer of AWS"
             raise not_aws(operation=operation, region=region or "", detail=reason(error)) from error
         finally:
-            if self._access.trace is not None:
+            if self._access.on_call is not None:
                 spent_ms = (time.monotonic() - start_s) * 1000
                 name = (
                     f"{client.meta.service_model.service_name}:{client.meta.method_to_api_mapping[operation]}"
                 )
-                self._access.trace(f"{name} {client.meta.region_name} {spent_ms:.0f} ms: {outcome}")
+                self._access.on_call(f"{name} {client.meta.region_name} {spent_ms:.0f} ms: {outcome}")
         return reply
 
-    def _told(
+    def _translate(
         self, error: BotoCoreError | ClientError, operation: str, region: str | None, asked: str
     ) -> CloudError:
         """The error in our words, with AWS's reason for a denial where it gives one. `asked`: the client's region."""
@@ -243,10 +243,10 @@ def _read_timeout_s(service: str, operation: str = "") -> float:
     return WHO_AM_I_S if service == "sts" else READ_S
 
 
-def _config(access: Access, *, read_timeout_s: float) -> Config:
+def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
     return Config(
         # An address that was given explicitly is meant as it is; a proxy of the environment is for the way to AWS.
-        proxies={} if access.endpoint_url else None,
+        proxies={} if connection.endpoint_url else None,
         connect_timeout=CONNECT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=16,

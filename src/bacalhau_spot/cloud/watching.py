@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.evidence import Check, Checks
+from bacalhau_spot.core.evidence import StatusCheck, StatusChecks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,12 +18,12 @@ _IDS_A_CALL = 100
 _NO_LATEST = "UnsupportedOperation"
 
 
-class AwsWatching:
+class AwsInstanceStatus:
     """`port.Watching` over boto3."""
 
     _session: Session
 
-    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, Checks]:
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
         rows: list[dict[str, Any]] = []
         for start in range(0, len(ids), _IDS_A_CALL):
             rows += await self._session.pages(
@@ -35,7 +35,7 @@ class AwsWatching:
                 IncludeAllInstances=True,
             )
         return {
-            row["InstanceId"]: Checks(
+            row["InstanceId"]: StatusChecks(
                 system=_check(row.get("SystemStatus")), instance=_check(row.get("InstanceStatus"))
             )
             for row in rows
@@ -55,6 +55,6 @@ class AwsWatching:
         return await self._session.call("ec2", region, "get_console_output", InstanceId=instance_id, **how)
 
 
-def _check(summary: dict[str, Any] | None) -> Check:
+def _check(summary: dict[str, Any] | None) -> StatusCheck:
     status = (summary or {}).get("Status")
-    return Check(status) if status in list(Check) else Check.UNKNOWN
+    return StatusCheck(status) if status in list(StatusCheck) else StatusCheck.UNKNOWN

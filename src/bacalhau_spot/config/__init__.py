@@ -1,35 +1,35 @@
 """config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
 
-from bacalhau_spot.config.edit import set_values, write
-from bacalhau_spot.config.find import NAME, Found, find
+from bacalhau_spot.config.edit import set_values, write_config
+from bacalhau_spot.config.find import NAME, ConfigLocation, find_config
 from bacalhau_spot.config.kinds import bounds
-from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_text
-from bacalhau_spot.config.places import Note
-from bacalhau_spot.config.published import schema
-from bacalhau_spot.config.put import put, regions_like
-from bacalhau_spot.config.show import Shown, show
+from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_config_text
+from bacalhau_spot.config.places import MigrationNote
+from bacalhau_spot.config.published import config_schema
+from bacalhau_spot.config.put import regions_like, set_block
+from bacalhau_spot.config.show import Shown, shown_values
 from bacalhau_spot.config.template import template
-from bacalhau_spot.config.upgrade import upgrade, upgrade_notes
+from bacalhau_spot.config.upgrade import upgrade_notes, upgrade_text
 
 __all__ = [
     "NAME",
-    "Found",
+    "ConfigLocation",
     "Loaded",
-    "Note",
+    "MigrationNote",
     "Shown",
     "bounds",
+    "config_schema",
     "defaults",
-    "find",
+    "find_config",
     "load",
     "load_text",
-    "put",
-    "read_text",
+    "read_config_text",
     "regions_like",
-    "schema",
+    "set_block",
     "set_values",
-    "show",
+    "shown_values",
     "template",
-    "upgrade",
     "upgrade_notes",
-    "write",
+    "upgrade_text",
+    "write_config",
 ]

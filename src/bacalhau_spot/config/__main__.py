@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from bacalhau_spot.config.published import schema
+from bacalhau_spot.config.published import config_schema
 from bacalhau_spot.config.reference import fill
 
 
 def main(page: Path) -> None:
     """The checked-in schema, and the table in `page`."""
-    text = json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(config_schema(), indent=2, ensure_ascii=False) + "\n"
     Path(__file__).with_name("schema.json").write_text(text, encoding="utf-8")
     page.write_text(fill(page.read_text(encoding="utf-8")), encoding="utf-8")
 

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     Texts = Mapping[KeyPath, str]
 
 
-def build(config: shape.Config, texts: Texts, *, naming: Naming, expand: Callable[[str], str]) -> ClusterSpec:
+def to_spec(
+    config: shape.Config, texts: Texts, *, naming: Naming, expand: Callable[[str], str]
+) -> ClusterSpec:
     """The complete spec. `texts` are the files and variables that were read, by the key that named them."""
-    cluster = config.cluster or shape.Cluster()
+    cluster = config.cluster or shape.ClusterSection()
     regions = _regions(config.regions)
     return ClusterSpec(
         name=cluster.name or naming.tag_value,
@@ -54,8 +56,8 @@ def build(config: shape.Config, texts: Texts, *, naming: Naming, expand: Callabl
         public_key=_line(texts.get(("public_ssh_key_path",))),
         private_ssh_key_path=expand(config.private_ssh_key_path) if config.private_ssh_key_path else None,
         ssh_cidrs=_ssh(config.ssh_cidrs),
-        bacalhau=_bacalhau(config.bacalhau or shape.Bacalhau(), texts),
-        instance=_instance(config.instance or shape.Instance(), texts),
+        bacalhau=_bacalhau(config.bacalhau or shape.BacalhauSection(), texts),
+        instance=_instance(config.instance or shape.InstanceSection(), texts),
         timeouts=Timeouts(**(config.timeouts or shape.Waits()).model_dump()),
     )
 
@@ -77,11 +79,11 @@ def _regions(regions: shape.Regions | None) -> tuple[RegionSpec, ...]:
     if isinstance(regions, shape.AutoRegions):
         return ()
     if isinstance(regions, dict):
-        return tuple(_region(name, inside or shape.Region()) for name, inside in regions.items())
+        return tuple(_region(name, inside or shape.RegionSection()) for name, inside in regions.items())
     return tuple(RegionSpec(name) for name in dict.fromkeys(regions or shape.DEFAULT_REGIONS))
 
 
-def _region(name: str, inside: shape.Region) -> RegionSpec:
+def _region(name: str, inside: shape.RegionSection) -> RegionSpec:
     return RegionSpec(
         name,
         nodes=inside.nodes,
@@ -91,7 +93,7 @@ def _region(name: str, inside: shape.Region) -> RegionSpec:
     )
 
 
-def _requirements(requirements: shape.Requirements | None) -> Requirements | None:
+def _requirements(requirements: shape.RequirementsSection | None) -> Requirements | None:
     if requirements is None:
         return None
     vcpus_min, vcpus_max = kinds.bounds(requirements.vcpus)
@@ -115,7 +117,7 @@ def _ssh(value: list[str] | str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _bacalhau(section: shape.Bacalhau, texts: Texts) -> BacalhauSpec:
+def _bacalhau(section: shape.BacalhauSection, texts: Texts) -> BacalhauSpec:
     sums = section.sha256 or shape.Checksums()
     api = section.api or shape.Api()
     return BacalhauSpec(
@@ -152,13 +154,13 @@ def _login(text: str | None) -> str | None:
     return text.strip("\r\n") if text else None
 
 
-def _token(section: shape.Bacalhau, texts: Texts) -> Secret | None:
+def _token(section: shape.BacalhauSection, texts: Texts) -> Secret | None:
     if section.token is not None:
         return Secret(section.token.get_secret_value())
     return _secret(texts.get(("bacalhau", "token_file")) or texts.get(("bacalhau", "token_env")))
 
 
-def _instance(section: shape.Instance, texts: Texts) -> InstanceSpec:
+def _instance(section: shape.InstanceSection, texts: Texts) -> InstanceSpec:
     commands = section.additional_commands or texts.get(("instance", "additional_commands_file")) or ""
     return InstanceSpec(
         root_volume_gib=section.root_volume_gib,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from bacalhau_spot.config import older, rules, shape, wording
-from bacalhau_spot.config.document import Document, parse
-from bacalhau_spot.config.places import KeyPath, Note, Problem, dotted
+from bacalhau_spot.config.document import Document, parse_yaml
+from bacalhau_spot.config.places import ConfigProblem, KeyPath, MigrationNote, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,51 +23,53 @@ class Checked:
     data: dict[str, Any]
     conversion: older.Conversion
     config: shape.Config | None = None
-    problems: list[Problem] = field(default_factory=list)
-    structural: list[Problem] = field(default_factory=list)  # those that leave in doubt what belongs where
+    problems: list[ConfigProblem] = field(default_factory=list)
+    structural: list[ConfigProblem] = field(
+        default_factory=list
+    )  # those that leave in doubt what belongs where
 
     def add(self, found: Iterable[tuple[KeyPath, bool, str]]) -> None:
         """Problems by present path: they are told with the path and place that the file has."""
         # The shape's errors come first; a rule that looks at the same key adds nothing to them, nor either to what the
         # reading of the same place said.
         known = {problem.key for problem in self.problems[len(self.structural) :]}
-        read = {(problem.key, problem.place) for problem in self.structural}
+        read = {(problem.key, problem.location) for problem in self.structural}
         for path, of_key, message in found:
             written = self.conversion.origin(path)
-            problem = Problem(message, dotted(written), self.document.place(written, of_key=of_key))
-            if problem.key not in known and (problem.key, problem.place) not in read:
+            problem = ConfigProblem(message, dotted(written), self.document.location(written, of_key=of_key))
+            if problem.key not in known and (problem.key, problem.location) not in read:
                 self.problems.append(problem)
 
-    def notes(self, file: str) -> tuple[Note, ...]:
+    def notes(self, file: str) -> tuple[MigrationNote, ...]:
         """What the conversion of older keys has to say."""
-        return tuple(Note(text, self.where(file, path)) for path, text in self.conversion.notes)
+        return tuple(MigrationNote(text, self.where(file, path)) for path, text in self.conversion.notes)
 
     def where(self, file: str, written: KeyPath) -> str:
         """`config.yaml:5` for a path as the file has it."""
-        place = self.document.place(written, of_key=True)
+        place = self.document.location(written, of_key=True)
         return f"{file}:{place.line}" if place else file
 
 
-def check(text: str) -> Checked:
+def check_text(text: str) -> Checked:
     """Raises Unreadable when the text is no YAML. An empty text is a configuration of defaults."""
-    document = parse(text)
+    document = parse_yaml(text)
     if document.data is None:
         document.data = {}
     if not isinstance(document.data, dict):
         sort = wording.sort_of(document.data)
-        problem = Problem(
-            f"found {sort}; a configuration is a mapping of keys to values", place=document.values.get(())
+        problem = ConfigProblem(
+            f"found {sort}; a configuration is a mapping of keys to values", location=document.values.get(())
         )
         found = [*document.problems, problem]
         return Checked(document, {}, older.Conversion(), problems=found, structural=found)
     conversion = older.convert(document.data)
     checked = Checked(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:
-        checked.problems.append(Problem(message, dotted(path), document.place(path, of_key=True)))
+        checked.problems.append(ConfigProblem(message, dotted(path), document.location(path, of_key=True)))
     checked.structural = list(checked.problems)
     try:
         checked.config = shape.Config.model_validate(checked.data)
     except ValidationError as error:
-        checked.add(wording.errors(error))
-    checked.add(rules.check(checked.data))
+        checked.add(wording.validation_problems(error))
+    checked.add(rules.rule_problems(checked.data))
     return checked

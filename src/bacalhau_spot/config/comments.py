@@ -53,7 +53,7 @@ def collect(text: str, document: Document, *, kept: Collection[KeyPath]) -> Comm
 def _starts(document: Document, kept: Collection[KeyPath]) -> dict[int, KeyPath]:
     """The first path that begins on each line."""
     starts: dict[int, KeyPath] = {}
-    for path in sorted(kept, key=lambda path: (document.place(path, of_key=True) or (0, 0), len(path))):
+    for path in sorted(kept, key=lambda path: (document.location(path, of_key=True) or (0, 0), len(path))):
         place = document.keys.get(path) or document.values.get(path)
         if place and path:
             starts.setdefault(place.line, path)

@@ -16,7 +16,7 @@ from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from bacalhau_spot.config.places import KeyPath, Place, Problem, dotted
+from bacalhau_spot.config.places import ConfigProblem, KeyPath, Location, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +31,15 @@ _MAX_DEPTH: Final = 40
 _MAX_DIGITS: Final = 40  # of a number; what is longer is kept as text, and refused as such
 
 
-class Unreadable(Exception):  # noqa: N818 -- a signal to load(), which words the error
+class UnreadableError(Exception):
     """The text is no YAML that we can use; nothing else can be said about it."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: ConfigProblem) -> None:
         super().__init__(problem.message)
         self.problem = problem
 
 
-class Span(NamedTuple):
+class SourceSpan(NamedTuple):
     """Where a value lies in the text, as offsets. `key_end` is where its key ends, or -1 for an item of a list."""
 
     start: int
@@ -54,13 +54,13 @@ class Document:
     """A file as plain data. `values` and `keys` hold the place of each path's value and of its key."""
 
     data: object = None
-    values: dict[KeyPath, Place] = field(default_factory=dict)
-    keys: dict[KeyPath, Place] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    spans: dict[KeyPath, Span] = field(default_factory=dict)
+    values: dict[KeyPath, Location] = field(default_factory=dict)
+    keys: dict[KeyPath, Location] = field(default_factory=dict)
+    problems: list[ConfigProblem] = field(default_factory=list)
+    spans: dict[KeyPath, SourceSpan] = field(default_factory=dict)
     key_spans: list[tuple[int, int]] = field(default_factory=list)
 
-    def place(self, path: KeyPath, *, of_key: bool = False) -> Place | None:
+    def location(self, path: KeyPath, *, of_key: bool = False) -> Location | None:
         """The place of `path`, or of the nearest thing around it that the file holds."""
         for length in range(len(path), 0, -1):
             part = path[:length]
@@ -73,7 +73,7 @@ class Document:
         return None
 
 
-def parse(text: str) -> Document:
+def parse_yaml(text: str) -> Document:
     """Plain data with places. Raises Unreadable when the text is not YAML; lesser faults are in `problems`."""
     node = _compose(text)
     document = Document()
@@ -92,7 +92,7 @@ class _Composer(Composer):
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES:
-            raise Unreadable(Problem(f"the file holds more than {_MAX_NODES} values"))
+            raise UnreadableError(ConfigProblem(f"the file holds more than {_MAX_NODES} values"))
         return super().compose_node(parent, index)
 
 
@@ -103,30 +103,30 @@ def _compose(text: str) -> Node | None:
     try:
         node: Node | None = yaml.compose(text)
     except (RecursionError, MaxDepthExceededError):
-        raise Unreadable(
-            Problem(f"the file is nested too deeply, by more than {_MAX_DEPTH} levels")
+        raise UnreadableError(
+            ConfigProblem(f"the file is nested too deeply, by more than {_MAX_DEPTH} levels")
         ) from None
     except MarkedYAMLError as error:
-        raise Unreadable(_syntax(error, text)) from None
+        raise UnreadableError(_syntax(error, text)) from None
     except YAMLError as error:
         reason = getattr(error, "reason", "") or "it cannot be read"
-        raise Unreadable(
-            Problem(f"not YAML: {reason}", place=_nth(text, getattr(error, "position", 0)))
+        raise UnreadableError(
+            ConfigProblem(f"not YAML: {reason}", location=_nth(text, getattr(error, "position", 0)))
         ) from None
     except (ValueError, TypeError, AttributeError, AssertionError, LookupError, NotImplementedError):
         # The library's scanner trips over a few malformed directives and escapes instead of reporting them.
-        raise Unreadable(Problem("not YAML: the file cannot be understood")) from None
+        raise UnreadableError(ConfigProblem("not YAML: the file cannot be understood")) from None
     return node
 
 
-def _nth(text: str, position: int) -> Place:
+def _nth(text: str, position: int) -> Location:
     before = text[:position]
-    return Place(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+    return Location(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
 
 
-def _syntax(error: MarkedYAMLError, text: str) -> Problem:
+def _syntax(error: MarkedYAMLError, text: str) -> ConfigProblem:
     mark = error.problem_mark or error.context_mark
-    place = Place(mark.line + 1, mark.column + 1) if mark else None
+    place = Location(mark.line + 1, mark.column + 1) if mark else None
     lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     problem = (error.problem or error.context or "").strip()
@@ -136,7 +136,7 @@ def _syntax(error: MarkedYAMLError, text: str) -> Problem:
             break
     if line[: len(line) - len(line.lstrip())].count("\t"):
         problem = "a tab in the indentation; YAML takes spaces only"
-    return Problem(f"not YAML: {problem or 'the file cannot be understood'}", place=place)
+    return ConfigProblem(f"not YAML: {problem or 'the file cannot be understood'}", location=place)
 
 
 # The library's phrases that tell a newcomer little -> what is usually meant.
@@ -170,7 +170,9 @@ class _Reader:
         self._document.values[path] = _start(node)
         scalar = isinstance(node, ScalarNode)
         flow = scalar or (isinstance(node, CollectionNode) and bool(node.flow_style))
-        self._document.spans[path] = Span(node.start_mark.index, node.end_mark.index, key_end, scalar, flow)
+        self._document.spans[path] = SourceSpan(
+            node.start_mark.index, node.end_mark.index, key_end, scalar, flow
+        )
         self._count(node)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
@@ -187,7 +189,7 @@ class _Reader:
         self._seen += 1
         if self._seen > _MAX_NODES:
             message = f"the file's aliases expand to more than {_MAX_NODES} values"
-            raise Unreadable(Problem(message, place=_start(node)))
+            raise UnreadableError(ConfigProblem(message, location=_start(node)))
 
     def _inside(self, node: Node, path: KeyPath) -> object:
         if _tag(node) not in {"map", "seq", "omap"}:
@@ -258,11 +260,11 @@ class _Reader:
             self._problem(f"{code} is half of a surrogate pair and no character by itself", path, node)
 
     def _problem(self, message: str, path: KeyPath, node: Node) -> None:
-        self._document.problems.append(Problem(message, dotted(path), _start(node)))
+        self._document.problems.append(ConfigProblem(message, dotted(path), _start(node)))
 
 
-def _start(node: Node) -> Place:
-    return Place(node.start_mark.line + 1, node.start_mark.column + 1)
+def _start(node: Node) -> Location:
+    return Location(node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _tag(node: Node) -> str:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import files
 from bacalhau_spot.config import published, yamlout
-from bacalhau_spot.config.check import check
-from bacalhau_spot.config.document import Document, Unreadable, parse
+from bacalhau_spot.config.check import check_text
+from bacalhau_spot.config.document import Document, UnreadableError, parse_yaml
 from bacalhau_spot.config.older import lookup
-from bacalhau_spot.config.places import DOCS, KeyPath, dotted, refuse
-from bacalhau_spot.config.upgrade import upgrade
+from bacalhau_spot.config.places import DOCS, KeyPath, dotted, raise_problems
+from bacalhau_spot.config.upgrade import upgrade_text
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     Text values are read as YAML where the key takes something other than text. An older file is brought to the present
     form first. Raises UserError (exit code 2) when there is no such key, or when the result would not be good.
     """
-    text = upgrade(text, file=file)
+    text = upgrade_text(text, file=file)
     for key, value in values.items():
         path = _known(key)
         text = _set(text, path, _typed(path, value), file=file)
     try:
-        checked = check(text)
-    except Unreadable as error:
-        raise refuse(file, [error.problem]) from None
+        checked = check_text(text)
+    except UnreadableError as error:
+        raise raise_problems(file, [error.problem]) from None
     if checked.problems:
-        raise refuse(file, checked.problems)
+        raise raise_problems(file, checked.problems)
     return text
 
 
@@ -61,8 +61,8 @@ def _typed(path: KeyPath, value: object) -> object:
     if not isinstance(value, str) or {node.get("type") for node in published.at(path)} == {"string"}:
         return value
     try:
-        return parse(value).data
-    except Unreadable:
+        return parse_yaml(value).data
+    except UnreadableError:
         return value
 
 
@@ -83,9 +83,9 @@ def _set(text: str, path: KeyPath, value: object, *, file: str) -> str:
 
 def _parsed(text: str, file: str) -> Document:
     try:
-        return parse(text)
-    except Unreadable as error:
-        raise refuse(file, [error.problem]) from None
+        return parse_yaml(text)
+    except UnreadableError as error:
+        raise raise_problems(file, [error.problem]) from None
 
 
 def _unable(path: KeyPath) -> UserError:
@@ -136,7 +136,7 @@ def _uncomment(text: str, document: Document, path: KeyPath, value: object) -> s
     line = re.compile(rf"{indent}#{re.escape(str(path[-1]))}:(?: .*)?")
     for number in range(begin, end):
         if line.fullmatch(lines[number]):
-            lines[number] = f"{indent}{yamlout.scalar(str(path[-1]))}: {yamlout.inline(value)}"
+            lines[number] = f"{indent}{yamlout.yaml_scalar(str(path[-1]))}: {yamlout.inline(value)}"
             return "\n".join(lines)
     return None
 
@@ -163,7 +163,7 @@ def _insert(text: str, document: Document, path: KeyPath, value: object) -> str:
     rest = value
     for part in reversed(path[depth + 1 :]):
         rest = {part: rest}
-    entry = f"{yamlout.scalar(str(path[depth]))}: {yamlout.inline(rest)}"
+    entry = f"{yamlout.yaml_scalar(str(path[depth]))}: {yamlout.inline(rest)}"
     if depth == 0:
         span = document.spans.get(())
         if span is None or not span.flow or document.data is None:
@@ -192,7 +192,7 @@ def _into_braces(text: str, start: int, entry: str, *, empty: bool) -> str:
     return f"{text[: start + 1]}{entry}{'' if empty else ', '}{text[start + 1 :]}"
 
 
-def write(path: Path, text: str, *, overwrite: bool = False) -> None:
+def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes the whole file or nothing, readable by its owner only. Raises UserError (exit code 2) when the file exists
     and `overwrite` is false, and (exit code 1) when it cannot be written.
     """

@@ -16,24 +16,26 @@ NAME: Final = "config.yaml"
 VARIABLE: Final = "BACALHAU_SPOT_CONFIG"
 
 
-class Found(NamedTuple):
+class ConfigLocation(NamedTuple):
     """`source` says why this file: `--config`, `$BACALHAU_SPOT_CONFIG`, or the folder that it was found in."""
 
     path: Path
     source: str
 
 
-def find(explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path) -> Found | None:
+def find_config(
+    explicit: Path | None = None, *, environ: Mapping[str, str], cwd: Path
+) -> ConfigLocation | None:
     """The file that is named, or `config.yaml` from `cwd` upwards as far as the git checkout's root; None when there is
     none. A named file need not exist: load() says so.
     """
     if explicit is not None:
-        return Found(explicit, "--config")
+        return ConfigLocation(explicit, "--config")
     if environ.get(VARIABLE):
-        return Found(Path(environ[VARIABLE]), f"${VARIABLE}")
+        return ConfigLocation(Path(environ[VARIABLE]), f"${VARIABLE}")
     for folder in (cwd, *cwd.parents):
         if _is_file(folder / NAME):
-            return Found(folder / NAME, f"found in {folder}")
+            return ConfigLocation(folder / NAME, f"found in {folder}")
         if files.exists(folder / ".git"):
             return None
     return None

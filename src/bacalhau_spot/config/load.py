@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
 from bacalhau_spot.config import kinds, reading, rules, shape
-from bacalhau_spot.config.build import build
-from bacalhau_spot.config.check import Checked, check
-from bacalhau_spot.config.document import Unreadable
+from bacalhau_spot.config.build import to_spec
+from bacalhau_spot.config.check import Checked, check_text
+from bacalhau_spot.config.document import UnreadableError
 from bacalhau_spot.config.older import lookup
-from bacalhau_spot.config.places import KeyPath, Note, Problem, dotted, refuse
+from bacalhau_spot.config.places import ConfigProblem, KeyPath, MigrationNote, dotted, raise_problems
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Loaded:
     """
 
     spec: ClusterSpec
-    notes: tuple[Note, ...] = ()
+    notes: tuple[MigrationNote, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
 
@@ -46,11 +46,11 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
     raw, failure = reading.read_bytes(path, max_bytes=MAX_BYTES)
     if failure:
         hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
-        raise refuse(path.name, [Problem(failure)], where=str(path), hint=hint)
+        raise raise_problems(path.name, [ConfigProblem(failure)], where=str(path), hint=hint)
     try:
         text = _decode(raw)
-    except Unreadable as error:
-        raise refuse(path.name, [error.problem], where=str(path)) from None
+    except UnreadableError as error:
+        raise raise_problems(path.name, [error.problem], where=str(path)) from None
     return load_text(text, path=path, environ=environ, home=home, lenient=lenient)
 
 
@@ -59,21 +59,21 @@ def load_text(
 ) -> Loaded:
     """As `load`, of a text that may not have been written to `path` yet."""
     try:
-        checked = check(text)
-    except Unreadable as error:
-        raise refuse(path.name, [error.problem], where=str(path)) from None
+        checked = check_text(text)
+    except UnreadableError as error:
+        raise raise_problems(path.name, [error.problem], where=str(path)) from None
     materials = reading.read_all(checked.data, base=path.parent, home=home, environ=environ)
     notes = list(checked.notes(path.name))
     if lenient:
         notes += [
-            Note(text, checked.where(path.name, checked.conversion.origin(key)))
+            MigrationNote(text, checked.where(path.name, checked.conversion.origin(key)))
             for key, text in materials.failures
         ]
     else:
         checked.add((key, False, text) for key, text in materials.failures)
     if checked.problems or checked.config is None:
-        raise refuse(path.name, checked.problems, where=str(path))
-    spec = build(
+        raise raise_problems(path.name, checked.problems, where=str(path))
+    spec = to_spec(
         checked.config,
         materials.texts,
         naming=rules.naming(checked.data.get("cluster")),
@@ -83,7 +83,7 @@ def load_text(
     return Loaded(spec, tuple(notes), _sources(checked, path.name), path)
 
 
-def read_text(path: Path) -> str:
+def read_config_text(path: Path) -> str:
     """A configuration's text, to be changed. Raises UserError (exit code 2)."""
     try:
         return files.read_text(path, max_bytes=MAX_BYTES)
@@ -102,15 +102,15 @@ def _decode(raw: bytes) -> str:
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8", errors="replace")
         line = before.count("\n") + 1
-        raise Unreadable(Problem(f"line {line} is not UTF-8 text")) from None
+        raise UnreadableError(ConfigProblem(f"line {line} is not UTF-8 text")) from None
 
 
-def _remarks(checked: Checked, file: str) -> list[Note]:
+def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
     """Things that are allowed and still worth a word."""
-    found: list[Note] = []
+    found: list[MigrationNote] = []
 
     def remark(path: KeyPath, text: str) -> None:
-        found.append(Note(text, checked.where(file, checked.conversion.origin(path))))
+        found.append(MigrationNote(text, checked.where(file, checked.conversion.origin(path))))
 
     cidrs = checked.data.get("ssh_cidrs")
     for number, cidr in enumerate(cidrs if isinstance(cidrs, list) else ()):
@@ -151,4 +151,4 @@ def _sources(checked: Checked, file: str) -> dict[str, str]:
 
 def defaults() -> ClusterSpec:
     """The configuration of a run without a file."""
-    return build(shape.Config(), {}, naming=rules.naming(None), expand=str)
+    return to_spec(shape.Config(), {}, naming=rules.naming(None), expand=str)

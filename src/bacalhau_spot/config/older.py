@@ -174,7 +174,7 @@ def _leftover(tree: _Tree, done: Conversion) -> None:
         if not _has(tree.data, path):
             continue
         if isinstance(inside, dict):
-            known = older_keys.known(section)
+            known = older_keys.known_old_keys(section)
             messages = wording.unknown_older_keys(inside, known)
             done.problems += [((*path, key), text) for key, text in zip(inside, messages, strict=True)]
         elif inside is not None:

@@ -86,7 +86,7 @@ REFUSED: Final[dict[str, str]] = {
 IN_REGION: Final = {"machine_type": "instance_types", "node_count": "nodes", "ami_id": "image"}
 
 
-def known(section: str) -> dict[str, str]:
+def known_old_keys(section: str) -> dict[str, str]:
     """The older keys of `aws` or `aws.timeouts`, each with its present path or an empty text."""
     parent: KeyPath = tuple(section.split("."))
     names = {str(path[-1]): ".".join(map(str, new)) for path, new in MOVED.items() if path[:-1] == parent}

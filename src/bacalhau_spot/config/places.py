@@ -15,7 +15,7 @@ _LONGEST_KEY = 200
 MOST_SHOWN = 50
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Line and column, both from 1, as editors count."""
 
     line: int
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class MigrationNote:
     """Something worth saying about a configuration that is nevertheless good. `where` is `file:line`, or empty."""
 
     text: str
@@ -31,16 +31,16 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong. `key` is empty when it concerns the file as a whole."""
 
     message: str
     key: str = ""
-    place: Place | None = None
+    location: Location | None = None
 
     def line(self, file: str) -> str:
         """`config.yaml:5:22  regions.us-east-1.nodes: found -1; must be …`"""
-        where = f"{file}:{self.place.line}:{self.place.column}" if self.place else file
+        where = f"{file}:{self.location.line}:{self.location.column}" if self.location else file
         key = self.key if len(self.key) <= _LONGEST_KEY else f"{self.key[:_LONGEST_KEY]}…"
         return f"{where}  {key}: {self.message}" if key else f"{where}  {self.message}"
 
@@ -61,9 +61,11 @@ _CORRECT = (
 )
 
 
-def refuse(file: str, problems: list[Problem], *, where: str = "", hint: str = _CORRECT) -> UserError:
+def raise_problems(
+    file: str, problems: list[ConfigProblem], *, where: str = "", hint: str = _CORRECT
+) -> UserError:
     """All problems as one error, in the file's order. `where` is the file's whole path, when `file` is only its name."""
-    ordered = sorted(problems, key=lambda problem: (problem.place or Place(0, 0), problem.key))
+    ordered = sorted(problems, key=lambda problem: (problem.location or Location(0, 0), problem.key))
     lines = tuple(dict.fromkeys(problem.line(file) for problem in ordered))
     count = "a problem" if len(lines) == 1 else f"{len(lines)} problems"
     if len(lines) > MOST_SHOWN:

@@ -25,7 +25,7 @@ ANY: Final = "*"
 Schema = dict[str, Any]
 
 
-def schema() -> Schema:
+def config_schema() -> Schema:
     """The configuration's JSON Schema: draft 7, no references, a description for every key."""
     raw = Config.model_json_schema()
     plain = _plain(raw, raw.get("$defs", {}))
@@ -40,7 +40,7 @@ def packaged() -> str:
 
 @functools.cache
 def _cached() -> Schema:
-    return schema()
+    return config_schema()
 
 
 def _plain(node: Any, definitions: Schema) -> Any:

@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.config import yamlout
-from bacalhau_spot.config.document import parse
+from bacalhau_spot.config.document import parse_yaml
 from bacalhau_spot.config.edit import set_values
-from bacalhau_spot.config.upgrade import upgrade
+from bacalhau_spot.config.upgrade import upgrade_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,12 @@ _GOES_ON: Final = re.compile(r"[ \t\-\]}#]|$")
 _OF_NEXT: Final = re.compile(r"#|$")  # … but comments and blanks before the next key are its own
 
 
-def put(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
+def set_block(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
     """`text` with top-level keys set; None takes a key out. What is lost with the old values is commented out above.
 
     Raises UserError (exit code 2) when the result would not be good.
     """
-    text = upgrade(text, file=file)
+    text = upgrade_text(text, file=file)
     # What goes makes room for what comes: some keys cannot stand beside each other.
     for key, value in sorted(values.items(), key=lambda item: item[1] is not None):
         if _data(text).get(key) != value:
@@ -33,19 +33,19 @@ def put(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -
 
 def regions_like(text: str, names: list[str], *, file: str = "config.yaml") -> object:
     """A value for `regions` with these names: what the file says of a region that stays is kept."""
-    old = _data(upgrade(text, file=file)).get("regions")
+    old = _data(upgrade_text(text, file=file)).get("regions")
     if not isinstance(old, dict) or "auto" in old or not any(old.get(name) for name in names):
         return names
     return {name: old.get(name) for name in names}
 
 
 def _data(text: str) -> dict[str, Any]:
-    found = parse(text).data
+    found = parse_yaml(text).data
     return found if isinstance(found, dict) else {}
 
 
 def _put(text: str, key: str, value: object, *, file: str) -> str:
-    place = parse(text).keys.get((key,))
+    place = parse_yaml(text).keys.get((key,))
     if place is None or place.column != 1:
         # Not there; or in braces on the file's only line, where no comment has room.
         return text if value is None else set_values(text, {key: value}, file=file)
@@ -65,7 +65,7 @@ def _written(value: object) -> str:
     if not isinstance(value, dict):
         return f" {yamlout.inline(value)}"
     return "".join(
-        f"\n  {yamlout.scalar(name)}:" + ("" if inside is None else f" {yamlout.inline(inside)}")
+        f"\n  {yamlout.yaml_scalar(name)}:" + ("" if inside is None else f" {yamlout.inline(inside)}")
         for name, inside in value.items()
     )
 

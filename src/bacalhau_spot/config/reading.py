@@ -66,7 +66,7 @@ _SOURCES: Final = (
 
 
 @dataclass(slots=True)
-class Materials:
+class LoadedFiles:
     """What was read, by the path of the key that named it, and what could not be read."""
 
     texts: dict[KeyPath, str] = field(default_factory=dict)
@@ -80,9 +80,9 @@ def expand(path: str, *, base: Path, home: Path) -> Path:
     return base / path
 
 
-def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]) -> Materials:
+def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]) -> LoadedFiles:
     """Reads everything that `data` names. Works on unchecked data, so that all problems come at once."""
-    materials = Materials()
+    materials = LoadedFiles()
     for source in (*_SOURCES, *_files(data)):
         name = _lookup(data, source.path)
         if not isinstance(name, str) or not name.strip() or "\0" in name:

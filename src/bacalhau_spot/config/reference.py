@@ -38,7 +38,7 @@ def _cell(text: str) -> str:
 
 def _takes(node: Schema) -> str:
     if "enum" in node:
-        return ", ".join(f"`{yamlout.scalar(word)}`" for word in node["enum"])
+        return ", ".join(f"`{yamlout.yaml_scalar(word)}`" for word in node["enum"])
     if "oneOf" in node:
         return "several forms"
     kinds = node.get("type", "")

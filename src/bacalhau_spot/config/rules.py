@@ -8,11 +8,11 @@ from typing import Any, Final
 from bacalhau_spot.config.older import lookup
 from bacalhau_spot.config.places import KeyPath, dotted
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.core.tags import problems as tag_problems
+from bacalhau_spot.core.tags import tag_problems
 
 _LOOPBACK: Final = re.compile(r"http://(?:127(?:\.[0-9]{1,3}){3}|localhost|\[::1\])(?::[0-9]+)?/")
 
-Found = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
+KeyMessages = list[tuple[KeyPath, bool, str]]  # path, the key is meant, message
 
 # Of each group, at most one may be given.
 _EITHER: Final[tuple[tuple[KeyPath, ...], ...]] = (
@@ -33,7 +33,7 @@ _MAY_BE_EMPTY: Final = {
 }  # fmt: skip
 
 
-def check(data: dict[str, Any]) -> Found:
+def rule_problems(data: dict[str, Any]) -> KeyMessages:
     """Everything that is wrong between keys."""
     either = _alternatives(data)
     told = {path for path, _, _ in either}
@@ -49,8 +49,8 @@ def check(data: dict[str, Any]) -> Found:
     ]
 
 
-def _alternatives(data: dict[str, Any]) -> Found:
-    found: Found = []
+def _alternatives(data: dict[str, Any]) -> KeyMessages:
+    found: KeyMessages = []
     for group in _EITHER:
         given = [path for path in group if lookup(data, path) is not None]
         found += [
@@ -59,7 +59,7 @@ def _alternatives(data: dict[str, Any]) -> Found:
     return found
 
 
-def _pairs(data: dict[str, Any]) -> Found:
+def _pairs(data: dict[str, Any]) -> KeyMessages:
     return [
         (given, True, f"needs `{other[-1]}` beside it")
         for pair in _TOGETHER
@@ -68,7 +68,7 @@ def _pairs(data: dict[str, Any]) -> Found:
     ]
 
 
-def _plain_http(data: dict[str, Any]) -> Found:
+def _plain_http(data: dict[str, Any]) -> KeyMessages:
     """Whoever stands between a node and a plain address chooses what runs there as root, unless its sum is given."""
     path: KeyPath = ("bacalhau", "download_url")
     url = lookup(data, path)
@@ -87,9 +87,9 @@ def _plain_http(data: dict[str, Any]) -> Found:
     return []
 
 
-def _file_sources(data: dict[str, Any]) -> Found:
+def _file_sources(data: dict[str, Any]) -> KeyMessages:
     files = lookup(data, ("instance", "files"))
-    found: Found = []
+    found: KeyMessages = []
     for number, file in enumerate(files if isinstance(files, list) else ()):
         if isinstance(file, dict):
             given = [key for key in ("content", "source") if file.get(key) is not None]
@@ -101,8 +101,8 @@ def _file_sources(data: dict[str, Any]) -> Found:
     return found
 
 
-def _empty(data: object, path: KeyPath) -> Found:
-    found: Found = []
+def _empty(data: object, path: KeyPath) -> KeyMessages:
+    found: KeyMessages = []
     if isinstance(data, dict):
         for key, value in data.items():
             here = (*path, key)
@@ -125,7 +125,7 @@ def own_numbers(data: dict[str, Any]) -> list[int | None]:
     return [number if type(number) is int else None for number in own]
 
 
-def _numbers(data: dict[str, Any]) -> Found:
+def _numbers(data: dict[str, Any]) -> KeyMessages:
     """`nodes` is the total; the regions' own numbers are part of it."""
     own = own_numbers(data)
     fixed = [number for number in own if number is not None]
@@ -168,10 +168,10 @@ def naming(cluster: object) -> Naming:
     return Naming(**given, extra_tags=tuple((key, value) for key, value in extra if isinstance(value, str)))
 
 
-def _tags(data: dict[str, Any]) -> Found:
+def _tags(data: dict[str, Any]) -> KeyMessages:
     """AWS's rules for tags, with the place of the key that breaks them."""
     section = data.get("cluster")
-    found: Found = []
+    found: KeyMessages = []
     for problem in tag_problems(naming(section)):
         head, _, key = problem.field.partition(".")
         path: KeyPath = ("cluster", head, key) if key else ("cluster", head)

@@ -44,7 +44,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Cluster(_Section):
+class ClusterSection(_Section):
     """How everything that is made is named and tagged. Later commands find a cluster by `tag_key` and `tag_value`."""
 
     name: kinds.NameText | None = Field(
@@ -69,7 +69,7 @@ class Cluster(_Section):
     )
 
 
-class Requirements(_Section):
+class RequirementsSection(_Section):
     """Instance types by what they offer instead of by name. AWS chooses the cheapest that fit."""
 
     vcpus: kinds.Vcpus = Field(
@@ -93,7 +93,7 @@ class Requirements(_Section):
     )
 
 
-class Region(_Section):
+class RegionSection(_Section):
     """What one region does differently."""
 
     nodes: kinds.NodeCount | None = Field(
@@ -141,7 +141,9 @@ Regions = Annotated[
     Annotated[list[kinds.RegionName], Field(min_length=1, max_length=_MOST_REGIONS), Tag(AS_LIST)]
     | Annotated[AutoRegions, Tag(AS_AUTO)]
     | Annotated[
-        dict[kinds.RegionName, Region | None], Field(min_length=1, max_length=_MOST_REGIONS), Tag(AS_MAPPING)
+        dict[kinds.RegionName, RegionSection | None],
+        Field(min_length=1, max_length=_MOST_REGIONS),
+        Tag(AS_MAPPING),
     ],
     Discriminator(
         _region_form,
@@ -201,7 +203,7 @@ class Api(_Section):
     )
 
 
-class Bacalhau(_Section):
+class BacalhauSection(_Section):
     """What the nodes run, and whom they join."""
 
     orchestrators: list[kinds.Orchestrator] | None = Field(
@@ -270,7 +272,7 @@ class File(_Section):
     mode: kinds.Mode = Field(default="0644", description='Permissions, octal, in quotes: "0644".')
 
 
-class Instance(_Section):
+class InstanceSection(_Section):
     """What a node is beside its type."""
 
     root_volume_gib: kinds.VolumeGib = Field(
@@ -319,7 +321,7 @@ class Waits(_Section):
 class Config(_Section):
     """A Bacalhau cluster on AWS spot instances."""
 
-    cluster: Cluster | None = Field(default=None, description="Names and tags.")
+    cluster: ClusterSection | None = Field(default=None, description="Names and tags.")
     nodes: kinds.NodeCount | None = Field(
         default=None, description=f"Number of nodes, over all regions. Without it: {DEFAULT_NODES}."
     )
@@ -334,7 +336,7 @@ class Config(_Section):
         max_length=_MOST_TYPES,
         description=f"Acceptable instance types; the more, the likelier and cheaper. Without it: {', '.join(DEFAULT_TYPES)}.",
     )
-    requirements: Requirements | None = Field(
+    requirements: RequirementsSection | None = Field(
         default=None, description="Instance types by what they offer. Either this or `instance_types`."
     )
     max_price_usd_per_hour: kinds.Price | None = Field(
@@ -373,6 +375,8 @@ class Config(_Section):
         default="caller",
         description="Who may reach port 22: `caller` (your address only), `none`, or a list of address ranges.",
     )
-    bacalhau: Bacalhau | None = Field(default=None, description="What the nodes run, and whom they join.")
-    instance: Instance | None = Field(default=None, description="What a node is beside its type.")
+    bacalhau: BacalhauSection | None = Field(
+        default=None, description="What the nodes run, and whom they join."
+    )
+    instance: InstanceSection | None = Field(default=None, description="What a node is beside its type.")
     timeouts: Waits | None = Field(default=None, description="How long each kind of wait may last.")

@@ -23,7 +23,7 @@ class Shown(NamedTuple):
     source: str
 
 
-def show(loaded: Loaded) -> tuple[Shown, ...]:
+def shown_values(loaded: Loaded) -> tuple[Shown, ...]:
     """Every key of the configuration with its value as text, in the file's order of sections."""
     spec = loaded.spec
     rows = [*_cluster(spec), *_top(spec), *_bacalhau(spec.bacalhau), *_rest(spec)]

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.config import yamlout
-from bacalhau_spot.config.check import check
+from bacalhau_spot.config.check import check_text
 from bacalhau_spot.config.comments import Comments, collect
-from bacalhau_spot.config.document import Unreadable
-from bacalhau_spot.config.places import KeyPath, Note, Place, refuse
+from bacalhau_spot.config.document import UnreadableError
+from bacalhau_spot.config.places import KeyPath, Location, MigrationNote, raise_problems
 
 if TYPE_CHECKING:
     from bacalhau_spot.config.check import Checked
 
-_LAST = Place(1 << 30, 0)
+_LAST = Location(1 << 30, 0)
 
 
-def upgrade(text: str, *, file: str = "config.yaml") -> str:
+def upgrade_text(text: str, *, file: str = "config.yaml") -> str:
     """The same configuration in the present form. A file that needs no change comes back as it is, letter for letter.
 
     Values are not judged, only moved. Raises UserError (exit code 2) for what is not a configuration at all, and for
@@ -28,18 +28,18 @@ def upgrade(text: str, *, file: str = "config.yaml") -> str:
     return _Writer(text, checked).write()
 
 
-def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[Note, ...]:
+def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[MigrationNote, ...]:
     """What `upgrade` does to each older key, with its line. Raises as `upgrade` does."""
     return _checked(text, file).notes(file)
 
 
 def _checked(text: str, file: str) -> Checked:
     try:
-        checked = check(text)
-    except Unreadable as error:
-        raise refuse(file, [error.problem]) from None
+        checked = check_text(text)
+    except UnreadableError as error:
+        raise raise_problems(file, [error.problem]) from None
     if checked.structural:
-        raise refuse(file, checked.structural)
+        raise raise_problems(file, checked.structural)
     return checked
 
 
@@ -65,7 +65,7 @@ class _Writer:
             found += self._origins(value, (*path, key))
         return found
 
-    def _place(self, path: KeyPath, value: object) -> Place:
+    def _place(self, path: KeyPath, value: object) -> Location:
         """Where a path, or the first thing inside it, stood."""
         document = self._checked.document
         origin = self._checked.conversion.origin(path)
@@ -80,7 +80,7 @@ class _Writer:
 
     def _entry(self, key: str, value: object, path: KeyPath, indent: str) -> None:
         beside = self._above(path, indent)
-        head = f"{indent}{yamlout.scalar(key)}:"
+        head = f"{indent}{yamlout.yaml_scalar(key)}:"
         inner = f"{indent}  "
         if isinstance(value, dict) and value:
             self._lines.append(head + beside)

@@ -32,7 +32,7 @@ def path_of(error: Mapping[str, Any]) -> tuple[KeyPath, bool]:
     return loc, error["type"] in {"missing", "extra_forbidden"}
 
 
-def errors(failure: ValidationError) -> list[tuple[KeyPath, bool, str]]:
+def validation_problems(failure: ValidationError) -> list[tuple[KeyPath, bool, str]]:
     """(path, the key is meant, message) of every error."""
     found = []
     for number, error in enumerate(failure.errors(include_url=False)):
@@ -53,7 +53,7 @@ def _must(error: Mapping[str, Any], _path: KeyPath) -> str:
     context = error.get("ctx") or {}
     allowed = context.get("allowed", error["msg"])
     value = error["input"]
-    what = sort_of(value) if context.get("secret") else found(value)
+    what = sort_of(value) if context.get("secret") else value_text(value)
     return f"found {what}; must be {allowed}{_quoting(value, allowed)}"
 
 
@@ -160,7 +160,7 @@ def sort_of(value: object) -> str:
     return "something else"
 
 
-def found(value: object) -> str:
+def value_text(value: object) -> str:
     """A value as the file shows it, shortened; lists and mappings by their sort only."""
     if isinstance(value, str):
         shown = json.dumps(value, ensure_ascii=False)

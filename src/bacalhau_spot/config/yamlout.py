@@ -6,13 +6,13 @@ import math
 import re
 from typing import Final
 
-from bacalhau_spot.config.document import Unreadable, parse
+from bacalhau_spot.config.document import UnreadableError, parse_yaml
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9~/][A-Za-z0-9 ._~/:@+=-]*")
 _WIDTH: Final = 100
 
 
-def scalar(value: object) -> str:
+def yaml_scalar(value: object) -> str:
     """One value on one line. Takes what a configuration holds: text, numbers, booleans and nothing."""
     if value is None:
         return "null"
@@ -21,20 +21,24 @@ def scalar(value: object) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if isinstance(value, str):
-        return value if _is_plain(value) else quoted(value)
+        return value if _is_plain(value) else yaml_quoted(value)
     return str(value)
 
 
 def inline(value: object) -> str:
     """Any value on one line, lists and mappings in brackets and braces."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(str(key))}: {inline(inside)}" for key, inside in value.items()) + "}"
+        return (
+            "{"
+            + ", ".join(f"{yaml_scalar(str(key))}: {inline(inside)}" for key, inside in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ", ".join(inline(item) for item in value) + "]"
-    return scalar(value)
+    return yaml_scalar(value)
 
 
-def quoted(value: str) -> str:
+def yaml_quoted(value: str) -> str:
     """Text in double quotes, with YAML's escapes for all that cannot be printed."""
     return '"' + "".join(_letter(letter) for letter in value) + '"'
 
@@ -55,8 +59,8 @@ def _is_plain(value: str) -> bool:
     if not _PLAIN.fullmatch(value) or value != value.strip():
         return False
     try:
-        return parse(f"[{value}]").data == [value] and parse(f"k: {value}").data == {"k": value}
-    except Unreadable:
+        return parse_yaml(f"[{value}]").data == [value] and parse_yaml(f"k: {value}").data == {"k": value}
+    except UnreadableError:
         return False
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.choose import Reason, chosen_names, nowhere
+from bacalhau_spot.core.choose import RegionReason, explain_no_region, selected_names
 from bacalhau_spot.core.partitions import closest_region, in_console, is_known, partition_in, partition_of
 from bacalhau_spot.core.quotas import Headroom, quota_of
-from bacalhau_spot.core.refused import refused_action
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.refused import action_of
+from bacalhau_spot.core.verdict import Category, classify
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.errors import ExitCode
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.choose import RegionDecision
     from bacalhau_spot.core.model import Identity, Market, Region, TypeInfo
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
     from bacalhau_spot.errors import UserError
 
 
-class Mark(StrEnum):
+class CheckStatus(StrEnum):
     """How it is."""
 
     PASS = "PASS"  # noqa: S105 - a mark
@@ -39,7 +39,7 @@ class Mark(StrEnum):
     FAIL = "FAIL"
 
 
-class Check(StrEnum):
+class AccountCheck(StrEnum):
     """What is looked at, in the order in which it is told."""
 
     CONFIGURATION = "configuration"
@@ -61,58 +61,58 @@ class Check(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at. `fix`: a command or an instruction; empty where all is well. `details`: further lines.
+    """One thing looked at. `hint`: a command or an instruction; empty where all is well. `details`: further lines.
 
     `denied`: it failed for want of credentials or of a permission.
     """
 
-    check: Check
-    mark: Mark
-    what: str
-    fix: str = ""
+    check: AccountCheck
+    status: CheckStatus
+    message: str
+    hint: str = ""
     details: tuple[str, ...] = ()
     denied: bool = False
 
 
-def exit_code(findings: Collection[Finding]) -> ExitCode:
-    failed = [one for one in findings if one.mark is Mark.FAIL]
+def doctor_exit_code(findings: Collection[Finding]) -> ExitCode:
+    failed = [one for one in findings if one.status is CheckStatus.FAIL]
     if any(one.denied for one in failed):
         return ExitCode.DENIED
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 
-def in_order(findings: Collection[Finding]) -> tuple[Finding, ...]:
-    order = list(Check)
+def by_severity(findings: Collection[Finding]) -> tuple[Finding, ...]:
+    order = list(AccountCheck)
     return tuple(sorted(findings, key=lambda one: order.index(one.check)))
 
 
 # What stays as it is until somebody mends it.
-_LASTING = frozenset({Fault.CREDENTIALS, Fault.PERMISSION, Fault.CONFIG, Fault.NETWORK})
+_SETUP_ADVICE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG, Category.NETWORK})
 
 
 def refusal(
-    check: Check, problem: Problem, *, blind: str, needed: bool = False, profile: str = ""
+    check: AccountCheck, problem: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
 ) -> Finding:
     """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
 
     Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
     """
-    verdict = judge(problem.code, problem.message)
-    serious = verdict.fault in _LASTING if needed else verdict.fault is Fault.CREDENTIALS
-    told = verdict.told(problem.region) if serious else said_by(problem)
-    if verdict.fault is not Fault.CREDENTIALS:
+    verdict = classify(problem.code, problem.message)
+    serious = verdict.category in _SETUP_ADVICE if needed else verdict.category is Category.CREDENTIALS
+    told = verdict.message(problem.region) if serious else aws_message(problem)
+    if verdict.category is not Category.CREDENTIALS:
         told = f"{blind}: {told}"
     return Finding(
         check,
-        Mark.FAIL if serious else Mark.WARN,
+        CheckStatus.FAIL if serious else CheckStatus.WARN,
         told,
-        verdict.advice(problem.region or "us-east-1", action=refused_action(problem), profile=profile),
-        (said_by(problem),) if serious else (),
-        denied=serious and verdict.fault in {Fault.CREDENTIALS, Fault.PERMISSION},
+        verdict.hint_for(problem.region or "us-east-1", action=action_of(problem), profile=profile),
+        (aws_message(problem),) if serious else (),
+        denied=serious and verdict.category in {Category.CREDENTIALS, Category.PERMISSION},
     )
 
 
-def said_by(problem: Problem) -> str:
+def aws_message(problem: ApiFailure) -> str:
     return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
 
 
@@ -120,8 +120,8 @@ def create_refused(error: UserError) -> Finding:
     """What a `create` would refuse now, in its words."""
     details = (*((error.why,) if error.why else ()), *error.details)
     return Finding(
-        Check.CREATE,
-        Mark.FAIL,
+        AccountCheck.CREATE,
+        CheckStatus.FAIL,
         error.what,
         error.hint or "correct the configuration",
         details,
@@ -136,18 +136,21 @@ def create_planned(launch: int) -> Finding:
         if launch
         else "has nothing to launch now"
     )
-    return Finding(Check.CREATE, Mark.PASS, text)
+    return Finding(AccountCheck.CREATE, CheckStatus.PASS, text)
 
 
 def create_warns(warning: str) -> Finding:
     """What its plan would say."""
     return Finding(
-        Check.CREATE, Mark.WARN, warning, "`bacalhau-spot create --dry-run` shows the plan with it"
+        AccountCheck.CREATE,
+        CheckStatus.WARN,
+        warning,
+        "`bacalhau-spot create --dry-run` shows the plan with it",
     )
 
 
-def not_looked_at(check: Check, *, why: str, fix: str) -> Finding:
-    return Finding(check, Mark.WARN, f"not looked at: {why}", fix)
+def not_checked(check: AccountCheck, *, why: str, fix: str) -> Finding:
+    return Finding(check, CheckStatus.WARN, f"not looked at: {why}", fix)
 
 
 # --- The account
@@ -174,13 +177,13 @@ def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Findi
         text = f"{text} at {endpoint}, which is not AWS"
     if identity.arn.endswith(":root"):
         return Finding(
-            Check.CREDENTIALS,
-            Mark.WARN,
+            AccountCheck.CREDENTIALS,
+            CheckStatus.WARN,
             f"{text}: the account's root user may do everything, and nothing can bind it",
             f"make a user for this at https://{partition_in(identity.arn).console}/iam/home#/users/create, with the policy that "
             "`bacalhau-spot iam-policy` prints",
         )
-    return Finding(Check.CREDENTIALS, Mark.PASS, f"{text}{', ' if how else ''}{how}")
+    return Finding(AccountCheck.CREDENTIALS, CheckStatus.PASS, f"{text}{', ' if how else ''}{how}")
 
 
 # AWS refuses signatures that are five minutes off (IAM user guide, "Signing AWS API requests").
@@ -193,10 +196,12 @@ def clock(*, here: datetime, at_aws: datetime) -> Finding:
     text = f"this machine's clock is {abs(off_s):.0f} s {way} AWS's"
     fix = "set it, with NTP: `sudo timedatectl set-ntp true` (Linux), `sudo sntp -sS time.apple.com` (macOS)"
     if abs(off_s) >= _REFUSED_S:
-        return Finding(Check.CLOCK, Mark.FAIL, f"{text}; AWS refuses what is five minutes off", fix)
+        return Finding(
+            AccountCheck.CLOCK, CheckStatus.FAIL, f"{text}; AWS refuses what is five minutes off", fix
+        )
     if abs(off_s) >= _NOTICED_S:
-        return Finding(Check.CLOCK, Mark.WARN, text, fix)
-    return Finding(Check.CLOCK, Mark.PASS, "agrees with AWS's")
+        return Finding(AccountCheck.CLOCK, CheckStatus.WARN, text, fix)
+    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "agrees with AWS's")
 
 
 def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
@@ -209,15 +214,15 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
             *(f"{name}: not enabled in this account" for name in disabled),
         )
         return Finding(
-            Check.REGIONS,
-            Mark.FAIL,
+            AccountCheck.REGIONS,
+            CheckStatus.FAIL,
             f"{len(lines)} of {len(configured)} configured regions cannot be used",
             region_advice(unknown, disabled, known=tuple(state)),
             lines,
         )
     enabled = sum(region.enabled for region in known)
     wanted = f"{len(configured)} configured" if configured else "left to `auto`"
-    return Finding(Check.REGIONS, Mark.PASS, f"{wanted}, {enabled} enabled in this account")
+    return Finding(AccountCheck.REGIONS, CheckStatus.PASS, f"{wanted}, {enabled} enabled in this account")
 
 
 def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
@@ -243,99 +248,110 @@ def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Seq
     return "; ".join(advice)
 
 
-def chosen(
-    choices: Sequence[Choice], remarks: Sequence[str], *, count: int, known: Sequence[Region]
+def region_choice(
+    choices: Sequence[RegionDecision], remarks: Sequence[str], *, count: int, known: Sequence[Region]
 ) -> tuple[Finding, ...]:
     """The regions that a create would choose for `auto`; where there are none, what that means for the rest."""
     enabled = sum(region.enabled for region in known)
-    none = nowhere(choices)
+    none = explain_no_region(choices)
     if none is not None:
-        room = none.reason is Reason.NO_ROOM
-        failed, other = (Check.QUOTAS, Check.MARKET) if room else (Check.MARKET, Check.QUOTAS)
+        room = none.reason is RegionReason.NO_QUOTA
+        failed, other = (
+            (AccountCheck.QUOTAS, AccountCheck.MARKET) if room else (AccountCheck.MARKET, AccountCheck.QUOTAS)
+        )
         return (
             Finding(
-                Check.REGIONS, Mark.FAIL, f"none of {enabled} enabled ones can be chosen", f"see {failed}"
+                AccountCheck.REGIONS,
+                CheckStatus.FAIL,
+                f"none of {enabled} enabled ones can be chosen",
+                f"see {failed}",
             ),
-            Finding(failed, Mark.FAIL, none.what, none.hint, tuple(remarks)),
-            not_looked_at(other, why="no region can be chosen", fix=f"see {failed}"),
+            Finding(failed, CheckStatus.FAIL, none.message, none.hint, tuple(remarks)),
+            not_checked(other, why="no region can be chosen", fix=f"see {failed}"),
         )
-    names = chosen_names(choices)
+    names = selected_names(choices)
     text = f"{', '.join(names)} chosen now, of {enabled} enabled in this account"
     if not remarks:
-        return (Finding(Check.REGIONS, Mark.PASS, text),)
-    mark = Mark.WARN if len(names) < count else Mark.PASS
-    fix = "see all with `bacalhau-spot offers --by region`" if mark is Mark.WARN else ""
-    return (Finding(Check.REGIONS, mark, text, fix, tuple(remarks)),)
+        return (Finding(AccountCheck.REGIONS, CheckStatus.PASS, text),)
+    mark = CheckStatus.WARN if len(names) < count else CheckStatus.PASS
+    fix = "see all with `bacalhau-spot offers --by region`" if mark is CheckStatus.WARN else ""
+    return (Finding(AccountCheck.REGIONS, mark, text, fix, tuple(remarks)),)
 
 
 @dataclass(frozen=True, slots=True)
-class Rights:
-    """What was found out about permissions. `asked`: how many actions; `missing`: those refused, with where and why.
+class SimulatedPermissions:
+    """What was found out about permissions. `required`: how many actions; `missing`: those refused, with where and why.
 
-    `unasked`: actions that nobody would tell us about, and `why`.
+    `unknown`: actions that nobody would tell us about, and `reason`.
     """
 
-    asked: int
+    required: int
     missing: Mapping[str, str]
-    unasked: tuple[str, ...] = ()
-    why: str = ""
+    unknown: tuple[str, ...] = ()
+    reason: str = ""
 
 
 # Why some actions are not told although the simulator answers.
 UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them has conditions that only a real call can meet"
 
 
-def permissions(rights: Rights) -> Finding:
+def permissions(rights: SimulatedPermissions) -> Finding:
     policy = (
         "have an administrator attach the policy that `bacalhau-spot iam-policy` prints, or use another profile "
         "with --profile"
     )
-    unasked = f"{len(rights.unasked)} actions could not be asked about ({rights.why})"
+    unasked = f"{len(rights.unknown)} actions could not be asked about ({rights.reason})"
     if rights.missing:
         count = len(rights.missing)
         lines = tuple(f"{action} {why}".rstrip() for action, why in sorted(rights.missing.items()))
         return Finding(
-            Check.PERMISSIONS,
-            Mark.FAIL,
+            AccountCheck.PERMISSIONS,
+            CheckStatus.FAIL,
             f"{count} {'action is' if count == 1 else 'actions are'} not allowed",
             policy,
-            (*lines, *((unasked,) if rights.unasked else ())),
+            (*lines, *((unasked,) if rights.unknown else ())),
             denied=True,
         )
-    if rights.unasked:
+    if rights.unknown:
         return Finding(
-            Check.PERMISSIONS,
-            Mark.WARN,
-            f"{unasked}; {rights.asked} are allowed",
+            AccountCheck.PERMISSIONS,
+            CheckStatus.WARN,
+            f"{unasked}; {rights.required} are allowed",
             "run `bacalhau-spot doctor` again; or have an administrator compare your policy with what `bacalhau-spot "
             "iam-policy` prints",
         )
-    return Finding(Check.PERMISSIONS, Mark.PASS, f"all {rights.asked} actions are allowed")
+    return Finding(AccountCheck.PERMISSIONS, CheckStatus.PASS, f"all {rights.required} actions are allowed")
 
 
 def other_clusters(counts: Mapping[str, int], *, tag_key: str) -> tuple[Finding, ...]:
     """Clusters under our tag key that the configuration does not name; `counts`: the running instances of each."""
     return tuple(
         Finding(
-            Check.OTHER_CLUSTERS,
-            Mark.WARN,
+            AccountCheck.OTHER_CLUSTERS,
+            CheckStatus.WARN,
             f"{count} {'instance runs' if count == 1 else 'instances run'} in another cluster under {tag_key}: {name}",
             f"bacalhau-spot list --cluster {shlex.quote(name)}",
         )
         for name, count in counts.items()
-    ) or (Finding(Check.OTHER_CLUSTERS, Mark.PASS, f"no instances of another cluster under {tag_key}"),)
+    ) or (
+        Finding(
+            AccountCheck.OTHER_CLUSTERS, CheckStatus.PASS, f"no instances of another cluster under {tag_key}"
+        ),
+    )
 
 
 def spot_role(arn: str | None) -> Finding:
     if arn is None:
         return Finding(
-            Check.SPOT_ROLE,
-            Mark.WARN,
+            AccountCheck.SPOT_ROLE,
+            CheckStatus.WARN,
             "the account has never used spot instances, and AWS has no role (a service-linked role) to start them under: the "
             "first `create` has it made if you may, otherwise an administrator does so once",
             "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
-    return Finding(Check.SPOT_ROLE, Mark.PASS, "the account has the service-linked role for spot instances")
+    return Finding(
+        AccountCheck.SPOT_ROLE, CheckStatus.PASS, "the account has the service-linked role for spot instances"
+    )
 
 
 # --- What is to be launched
@@ -348,8 +364,8 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
     """`problems`: why nothing can be launched there as configured; `advice`: what to change then."""
     if problems:
         return Finding(
-            Check.MARKET,
-            Mark.FAIL,
+            AccountCheck.MARKET,
+            CheckStatus.FAIL,
             "; ".join(problems),
             advice,
         )
@@ -357,19 +373,19 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
     text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"
     if pools <= _FEW_POOLS:
         return Finding(
-            Check.MARKET,
-            Mark.WARN,
+            AccountCheck.MARKET,
+            CheckStatus.WARN,
             f"{text}; losing one loses much",
             f"add types to `instance_types` in the configuration; {MORE_TYPES} shows which can be had",
         )
     if all(offer.usd_per_hour is None for offer in market.offers):
         return Finding(
-            Check.MARKET,
-            Mark.WARN,
+            AccountCheck.MARKET,
+            CheckStatus.WARN,
             f"{text}; AWS gives no price for any",
             "it keeps nobody from a create; run `bacalhau-spot doctor` again later to see prices",
         )
-    return Finding(Check.MARKET, Mark.PASS, text)
+    return Finding(AccountCheck.MARKET, CheckStatus.PASS, text)
 
 
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
@@ -390,8 +406,8 @@ def spot_quota(
             smallest[quota.code] = min(info.vcpus or 1, smallest.get(quota.code, info.vcpus or 1))
     if not smallest:
         return Finding(
-            Check.QUOTAS,
-            Mark.WARN,
+            AccountCheck.QUOTAS,
+            CheckStatus.WARN,
             f"{region}: AWS names no quota for these instance types",
             in_console(
                 f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
@@ -402,21 +418,21 @@ def spot_quota(
     # Where a node takes least, more of it helps soonest.
     code = min(smallest, key=lambda one: (smallest[one], one))
     free = ", ".join(
-        f"{headrooms[one].free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
+        f"{headrooms[one].vcpus_free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
         for one in smallest
     )
     if room < nodes:
         need = nodes * smallest[code]
         return Finding(
-            Check.QUOTAS,
-            Mark.FAIL,
+            AccountCheck.QUOTAS,
+            CheckStatus.FAIL,
             f"{region}: {nodes} more {'node needs' if nodes == 1 else 'nodes need'} {need} vCPUs (processors), and the quota "
             f"leaves {free}",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
             f"--desired-value {headrooms[code].used + need}",
             (f"or ask at {_quota_page(region, service='ec2', code=code)}; AWS answers in minutes to days",),
         )
-    return Finding(Check.QUOTAS, Mark.PASS, f"{region}: {free}")
+    return Finding(AccountCheck.QUOTAS, CheckStatus.PASS, f"{region}: {free}")
 
 
 VPC_QUOTA = "L-F678F1CE"
@@ -429,8 +445,8 @@ def vpc_quota(region: str, *, count: int, ours: bool, limit: int | None) -> Find
     if count >= limit:
         existing = f"or name one that exists in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}`"
         return Finding(
-            Check.QUOTAS,
-            Mark.FAIL,
+            AccountCheck.QUOTAS,
+            CheckStatus.FAIL,
             f"{region}: {count} of {limit} VPCs are in use, and the cluster needs one",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code vpc "
             f"--quota-code {VPC_QUOTA} --desired-value {limit + 1}",

@@ -10,12 +10,12 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.checkup import Check, Finding, Mark, said_by
-from bacalhau_spot.core.verdict import judge
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding, aws_message
+from bacalhau_spot.core.verdict import classify
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Secret
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
 
 # --- SSH keys
 
@@ -54,15 +54,15 @@ def _field(raw: bytes) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """The private key as it lies there. `text` None: it cannot be read, and `why`."""
+    """The private key as it lies there. `text` None: it cannot be read, and `reason`."""
 
     path: str
     text: str | None
     mode: int = 0o600
-    why: str = ""
+    reason: str = ""
 
 
-_OTHERS = 0o077
+_READABLE_BY_OTHERS = 0o077
 _BOTH_KEYS = (
     "bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub "
     "--set private_ssh_key_path=~/.ssh/id_ed25519"
@@ -73,18 +73,18 @@ def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> F
     """`open_to`: whether port 22 is opened to anybody."""
     if public is None and private is None:
         if not open_to:
-            return Finding(Check.SSH_KEYS, Mark.PASS, "none, and no port is opened for SSH")
+            return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, "none, and no port is opened for SSH")
         return Finding(
-            Check.SSH_KEYS,
-            Mark.WARN,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.WARN,
             "port 22 is opened, and no key is configured: nobody can log in",
             f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` makes such a pair), or, without SSH, "
             "`bacalhau-spot configure --set ssh_cidrs=none`",
         )
     if private is None:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.WARN,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.WARN,
             "only the public key is configured: `ssh` needs the private one",
             "bacalhau-spot configure --set private_ssh_key_path=~/.ssh/id_ed25519",
         )
@@ -95,41 +95,41 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
     path = shlex.quote(private.path)
     if private.text is None:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.FAIL,
-            f"{private.path}: {private.why}",
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
+            f"{private.path}: {private.reason}",
             f"correct `private_ssh_key_path`; where there is no key yet, make a pair with `ssh-keygen -t ed25519 -f {path}`",
         )
-    if private.mode & _OTHERS:
+    if private.mode & _READABLE_BY_OTHERS:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.FAIL,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
             f"{private.path} may be read by others ({private.mode:04o}); ssh refuses such a key",
             f"chmod 600 {path}",
         )
     if public is None:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.FAIL,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
             "only the private key is configured: no node will know it",
             f"bacalhau-spot configure --set public_ssh_key_path={path}.pub",
         )
     inside = public_part(private.text)
     if inside is None:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.PASS,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.PASS,
             f"{private.path} is there; whether the two are a pair, its form does not tell",
         )
     if inside.split()[:2] != public.split()[:2]:
         return Finding(
-            Check.SSH_KEYS,
-            Mark.FAIL,
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
             f"{private.path} and the public key are no pair",
             f"name the private key of the public one as `private_ssh_key_path`; or make this one's public half anew with "
             f"`ssh-keygen -y -f {path} > {path}.pub`, and name that as `public_ssh_key_path`",
         )
-    return Finding(Check.SSH_KEYS, Mark.PASS, f"{private.path} and the public key are a pair")
+    return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, f"{private.path} and the public key are a pair")
 
 
 # --- The orchestrator
@@ -151,8 +151,8 @@ def is_placeholder(text: str) -> bool:
 def token(secret: Secret | None) -> Finding:
     if secret is None:
         return Finding(
-            Check.TOKEN,
-            Mark.WARN,
+            AccountCheck.TOKEN,
+            CheckStatus.WARN,
             "none is configured; an orchestrator that wants one refuses the nodes",
             "whoever runs the orchestrator knows whether it wants one: put it into a file of its own, and name that with "
             "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
@@ -163,62 +163,64 @@ def token(secret: Secret | None) -> Finding:
     )
     text = secret.reveal()
     if not text.strip():
-        return Finding(Check.TOKEN, Mark.FAIL, "it is empty", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is empty", fix)
     if len(text.split()) != 1 or text != text.strip():
-        return Finding(Check.TOKEN, Mark.FAIL, "it has spaces or line ends in it", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it has spaces or line ends in it", fix)
     if is_placeholder(text):
-        return Finding(Check.TOKEN, Mark.FAIL, "it is an example's placeholder", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is an example's placeholder", fix)
     if _DOUBTFUL.search(text):
-        return Finding(Check.TOKEN, Mark.WARN, "it looks like a placeholder", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.WARN, "it looks like a placeholder", fix)
     return Finding(
-        Check.TOKEN,
-        Mark.PASS,
+        AccountCheck.TOKEN,
+        CheckStatus.PASS,
         "there is one; only the orchestrator knows whether it fits",
     )
 
 
-def address(where: str, *, trouble: str) -> Finding:
+def orchestrator_address(address: str, *, error: str) -> Finding:
     """A port that the nodes connect to, tried from here."""
-    if trouble:
+    if error:
         return Finding(
-            Check.ORCHESTRATOR,
-            Mark.WARN,
-            f"{where} does not answer from here ({trouble}); the nodes may have another way to it",
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.WARN,
+            f"{address} does not answer from here ({error}); the nodes may have another way to it",
             "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall lets the nodes in, which come "
             "from AWS's addresses",
         )
-    return Finding(Check.ORCHESTRATOR, Mark.PASS, f"{where} answers from here")
+    return Finding(AccountCheck.ORCHESTRATOR, CheckStatus.PASS, f"{address} answers from here")
 
 
 def no_orchestrator() -> Finding:
     return Finding(
-        Check.ORCHESTRATOR,
-        Mark.FAIL,
+        AccountCheck.ORCHESTRATOR,
+        CheckStatus.FAIL,
         "no orchestrator is configured: nodes would run and join nothing",
         "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine on which "
         "`bacalhau serve --orchestrator` runs, by a name or address that AWS's machines can reach",
     )
 
 
-def api(where: str | None, *, version: str = "", problem: Problem | None = None) -> Finding:
+def orchestrator_api(where: str | None, *, version: str = "", problem: ApiFailure | None = None) -> Finding:
     if where is None:
         return Finding(
-            Check.ORCHESTRATOR,
-            Mark.WARN,
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.WARN,
             "no address of its API is configured: `status` cannot tell whether nodes have joined",
             "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine on which the orchestrator runs",
         )
     if problem is not None:
-        verdict = judge(problem.code)
+        verdict = classify(problem.code)
         return Finding(
-            Check.ORCHESTRATOR,
-            Mark.FAIL,
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.FAIL,
             f"its API at {where} does not answer as it should",
-            verdict.advice(problem.region, host=where),
-            (said_by(problem),),
+            verdict.hint_for(problem.region, host=where),
+            (aws_message(problem),),
         )
     return Finding(
-        Check.ORCHESTRATOR, Mark.PASS, f"its API at {where} answers{f', {version}' if version else ''}"
+        AccountCheck.ORCHESTRATOR,
+        CheckStatus.PASS,
+        f"its API at {where} answers{f', {version}' if version else ''}",
     )
 
 
@@ -227,34 +229,37 @@ def api(where: str | None, *, version: str = "", problem: Problem | None = None)
 
 def unpublished(mine: str) -> Finding:
     """No package index has this program, so nothing newer can be asked for."""
-    return Finding(Check.VERSION, Mark.PASS, mine)
+    return Finding(AccountCheck.VERSION, CheckStatus.PASS, mine)
 
 
-def version(mine: str, *, package: str, newest: str | None, why: str = "") -> Finding:
+def newest_version_check(mine: str, *, package: str, newest: str | None, why: str = "") -> Finding:
     if newest is None:
         return Finding(
-            Check.VERSION,
-            Mark.WARN,
+            AccountCheck.VERSION,
+            CheckStatus.WARN,
             f"{mine}; whether there is a newer one could not be told ({why})",
             f"it keeps nobody from a create; `pip index versions {package}` asks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(
-            Check.VERSION, Mark.WARN, f"{mine}; the newest is {newest}", f"pip install --upgrade {package}"
+            AccountCheck.VERSION,
+            CheckStatus.WARN,
+            f"{mine}; the newest is {newest}",
+            f"pip install --upgrade {package}",
         )
-    return Finding(Check.VERSION, Mark.PASS, f"{mine} is the newest")
+    return Finding(AccountCheck.VERSION, CheckStatus.PASS, f"{mine} is the newest")
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
 
 
-def tools(*, ssh: bool) -> Finding:
+def local_tools(*, ssh: bool) -> Finding:
     if not ssh:
         return Finding(
-            Check.TOOLS,
-            Mark.WARN,
+            AccountCheck.TOOLS,
+            CheckStatus.WARN,
             "ssh is not on the path: `ssh` cannot log in",
             "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
         )
-    return Finding(Check.TOOLS, Mark.PASS, "ssh is there")
+    return Finding(AccountCheck.TOOLS, CheckStatus.PASS, "ssh is there")

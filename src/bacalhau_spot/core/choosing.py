@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 _ID = "i-"
 
 
-def candidates(said: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
-    """Those that `said` may mean, in the regions' order. `prefix`: what Bacalhau's node names begin with."""
+def matching_nodes(text: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
+    """Those that `text` may mean, in the regions' order. `prefix`: what Bacalhau's node names begin with."""
     there = sorted(instances, key=lambda one: (one.region, one.zone, one.id))
-    if said is None:
+    if text is None:
         return tuple(there)
-    word = said.strip()
+    word = text.strip()
     readings: tuple[Callable[[Instance], bool], ...] = (
         lambda one: word in {one.id, f"{prefix}{one.id}"},
         lambda one: one.zone == word,
         lambda one: one.region == word,
-        lambda one: bool(word) and word != _ID and _begins(one, word, prefix=prefix),
+        lambda one: bool(word) and word != _ID and _has_prefix(one, word, prefix=prefix),
     )
     for meant in readings:
         found = tuple(one for one in there if meant(one))
@@ -37,7 +37,7 @@ def candidates(said: str | None, instances: Iterable[Instance], *, prefix: str) 
     return ()
 
 
-def _begins(one: Instance, word: str, *, prefix: str) -> bool:
+def _has_prefix(one: Instance, word: str, *, prefix: str) -> bool:
     """An id may be given without its `i-`."""
     names = (one.id, one.id.removeprefix(_ID), f"{prefix}{one.id}")
     return any(name.startswith(word) for name in names) and not f"{prefix}{_ID}".startswith(word)

@@ -27,31 +27,31 @@ _NO_DOCKER = "does not offer Docker"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ConsoleLine:
     """One phase that a node has told."""
 
     at: datetime
     phase: str
-    detail: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Boot:
+class BootProgress:
     """What the lines come to. Empty: nothing of ours is on the console.
 
-    `step` is one of STEPS, `since` when it began. `failed`: why first boot gave up, `at_join` if it was because it never
-    joined. `refused`: why Bacalhau last could not connect. `commands_failed`: the user's own commands failed, which does
-    not keep a node from joining. `leaving`: when it was told that EC2 takes the instance.
+    `step` is one of STEPS, `step_at` when it began. `failed`: why first boot gave up, `at_join` if it was because it never
+    joined. `join_error`: why Bacalhau last could not connect. `commands_failed`: the user's own commands failed, which does
+    not keep a node from joining. `interrupted_at`: when it was told that EC2 takes the instance.
     """
 
     step: str = ""
-    since: datetime | None = None
+    step_at: datetime | None = None
     failed: str = ""
     at_join: bool = False
-    refused: str = ""
+    join_error: str = ""
     commands_failed: str = ""
     no_docker: bool = False
-    leaving: datetime | None = None
+    interrupted_at: datetime | None = None
 
     @property
     def joined(self) -> bool:
@@ -62,7 +62,7 @@ class Boot:
 _ANCHOR = 400
 
 
-def fresh(before: str, after: str) -> str:
+def new_output(before: str, after: str) -> str:
     """What a console says that it did not say before. EC2 answers with the whole of it, but keeps only the last 64 KiB."""
     if after.startswith(before):
         return after[len(before) :]
@@ -71,12 +71,12 @@ def fresh(before: str, after: str) -> str:
     return after if at < 0 else after[at + len(anchor) :]
 
 
-def only_ours(text: str) -> str:
+def boot_lines_only(text: str) -> str:
     """The lines in which a node tells its phases, without what stands before them."""
     return "".join(f"{match[0].rstrip()}\n" for match in _LINE.finditer(text))
 
 
-def lines(text: str) -> tuple[Line, ...]:
+def console_lines(text: str) -> tuple[ConsoleLine, ...]:
     """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
     found = []
     for match in _LINE.finditer(text):
@@ -84,48 +84,48 @@ def lines(text: str) -> tuple[Line, ...]:
             at = datetime.fromisoformat(match[1])
         except ValueError:
             continue
-        found.append(Line(at, match[2], (match[3] or "").strip()))
+        found.append(ConsoleLine(at, match[2], (match[3] or "").strip()))
     return tuple(found)
 
 
-def boot(said: Iterable[Line]) -> Boot:
+def parse_boot(text: Iterable[ConsoleLine]) -> BootProgress:
     """The fold over the lines, in their order. A node that boots again begins anew."""
-    now = Boot()
-    for line in said:
+    now = BootProgress()
+    for line in text:
         now = _after(now, line)
     return now
 
 
-def _after(now: Boot, line: Line) -> Boot:
+def _after(now: BootProgress, line: ConsoleLine) -> BootProgress:
     match line.phase:
-        case "failed" if line.detail.startswith(_COMMANDS):
-            return replace(now, commands_failed=line.detail)
+        case "failed" if line.text.startswith(_COMMANDS):
+            return replace(now, commands_failed=line.text)
         case "failed":
-            return _failed(now, line.detail)
-        case "warning" if _NO_DOCKER in line.detail:
+            return _failed(now, line.text)
+        case "warning" if _NO_DOCKER in line.text:
             return replace(now, no_docker=True)
         case "interrupted":
-            return replace(now, leaving=line.at)
+            return replace(now, interrupted_at=line.at)
         case step if step in STEPS:
             return _step(now, line)
     return now
 
 
-def _failed(now: Boot, detail: str) -> Boot:
+def _failed(now: BootProgress, detail: str) -> BootProgress:
     """`join: not joined after 600 s: nats: Authorization Violation` ends with Bacalhau's own reason."""
     where, _, why = detail.partition(": ")
     if where != _JOIN:
         return replace(now, failed=detail)
-    return replace(now, failed=detail, at_join=True, refused=why.partition(": ")[2] or now.refused)
+    return replace(now, failed=detail, at_join=True, join_error=why.partition(": ")[2] or now.join_error)
 
 
-def _step(now: Boot, line: Line) -> Boot:
+def _step(now: BootProgress, line: ConsoleLine) -> BootProgress:
     if line.phase == STEPS[0]:
-        return Boot(step=line.phase, since=line.at)
+        return BootProgress(step=line.phase, step_at=line.at)
     if line.phase == WAITING:
         # It goes on waiting for other reasons: it has waited since the first.
-        since = now.since if now.step == WAITING else line.at
-        return replace(now, step=WAITING, since=since, refused=line.detail)
+        since = now.step_at if now.step == WAITING else line.at
+        return replace(now, step=WAITING, step_at=since, join_error=line.text)
     if line.phase == JOINED:
-        return replace(now, step=JOINED, since=line.at, failed="", at_join=False, refused="")
-    return replace(now, step=line.phase, since=line.at)
+        return replace(now, step=JOINED, step_at=line.at, failed="", at_join=False, join_error="")
+    return replace(now, step=line.phase, step_at=line.at)

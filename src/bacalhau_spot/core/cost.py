@@ -28,30 +28,30 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import PricePoint
 
 _HOUR = timedelta(hours=1)
-_LEAST = timedelta(seconds=60)
+_MIN_BILLED = timedelta(seconds=60)
 _HOUR_S = Decimal(3600)
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Usage:
     """One instance from its launch to its end, or one volume without an instance (`type` is empty).
 
-    `ended` None: it lives. `taken_back`: EC2 interrupted it. `volume_gib`: of all its volumes.
+    `ended_at` None: it lives. `interrupted`: EC2 interrupted it. `volume_gib`: of all its volumes.
     """
 
     id: str
     region: str
     zone: str
     type: str
-    begun: datetime
-    ended: datetime | None = None
+    started_at: datetime
+    ended_at: datetime | None = None
     spot: bool = True
-    taken_back: bool = False
+    interrupted: bool = False
     volume_gib: int = 0
     address: bool = True
 
     def end(self, now: datetime) -> datetime:
-        return now if self.ended is None else self.ended
+        return now if self.ended_at is None else self.ended_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +86,10 @@ class PriceSteps:
             for point in sorted(changes, key=lambda one: one.since):
                 self._steps.setdefault((region, point.zone, point.type), []).append(point)
 
-    def at(self, life: Life, moment: datetime) -> Decimal | None:
+    def price_at(self, usage: Usage, moment: datetime) -> Decimal | None:
         """The price in force; None before the first change that is known."""
         price = None
-        for point in self._steps.get((life.region, life.zone, life.type), ()):
+        for point in self._steps.get((usage.region, usage.zone, usage.type), ()):
             if point.since > moment:
                 break
             price = point.usd_per_hour
@@ -100,13 +100,13 @@ class PriceSteps:
 class Charge:
     """What one life has cost in the window. `seconds` are those paid for."""
 
-    life: Life
+    usage: Usage
     seconds: Decimal
     instance_usd: Decimal
     volume_usd: Decimal
     address_usd: Decimal
     on_demand_usd: Decimal | None  # the instance alone, had it been on demand; None: not known
-    now_usd_per_hour: (
+    current_usd_per_hour: (
         Decimal | None
     )  # with volume and address; nothing when it has ended, None where not known
     unpriced_s: Decimal = Decimal(0)
@@ -117,7 +117,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class CostTotal:
     """The charges of several lives. `on_demand_usd` is with the same volumes and addresses; None when any is not known."""
 
     instances: int
@@ -127,7 +127,7 @@ class Sum:
     volume_usd: Decimal
     address_usd: Decimal
     on_demand_usd: Decimal | None
-    now_usd_per_hour: Decimal | None
+    current_usd_per_hour: Decimal | None
     unpriced_s: Decimal
 
     @property
@@ -144,37 +144,42 @@ def saving(usd: Decimal, on_demand_usd: Decimal | None) -> Decimal | None:
     return None if not on_demand_usd else 1 - usd / on_demand_usd
 
 
-def charge(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> Charge:
+def charge(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> Charge:
     """What this life has cost in the window. Parts of a window add up to the whole."""
-    seconds = _paid(life, window, life.begun, life.end(window.now))
-    usd, unpriced_s = _instance(life, steps, rates, window)
+    seconds = _billed_seconds(usage, window, usage.started_at, usage.end(window.now))
+    usd, unpriced_s = _instance_cost(usage, steps, rates, window)
     hours = seconds / _HOUR_S
-    dear = _on_demand(life, rates)
-    month = rates.gib_month_of(life.region) * life.volume_gib
-    address_hour = rates.address_hour if life.address else Decimal(0)
+    dear = _on_demand(usage, rates)
+    month = rates.gib_month_of(usage.region) * usage.volume_gib
+    address_hour = rates.address_hour if usage.address else Decimal(0)
     return Charge(
-        life=life,
+        usage=usage,
         seconds=seconds,
         instance_usd=usd,
         volume_usd=month * hours / HOURS_A_MONTH,
         address_usd=address_hour * hours,
         on_demand_usd=None if dear is None else dear * hours,
-        now_usd_per_hour=_now(
-            life, _price(life, steps, rates, window.now), month / HOURS_A_MONTH + address_hour
+        current_usd_per_hour=_current_rate(
+            usage, _price(usage, steps, rates, window.now), month / HOURS_A_MONTH + address_hour
         ),
         unpriced_s=unpriced_s,
     )
 
 
-def _instance(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> tuple[Decimal, Decimal]:
+def _instance_cost(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> tuple[Decimal, Decimal]:
     """The instance's own price in USD, and for how many seconds no price is known."""
     usd_seconds = unpriced_s = Decimal(0)
-    free = life.spot and life.taken_back and life.ended is not None and life.ended - life.begun < _HOUR
-    if free or not life.type:
+    free = (
+        usage.spot
+        and usage.interrupted
+        and usage.ended_at is not None
+        and usage.ended_at - usage.started_at < _HOUR
+    )
+    if free or not usage.type:
         return usd_seconds, unpriced_s
-    for start, end in _hours(life, window):
-        seconds = _paid(life, window, start, end)
-        price = _price(life, steps, rates, start) if seconds else None
+    for start, end in _billed_hours(usage, window):
+        seconds = _billed_seconds(usage, window, start, end)
+        price = _price(usage, steps, rates, start) if seconds else None
         if price is None:
             unpriced_s += seconds
         else:
@@ -182,9 +187,9 @@ def _instance(life: Life, steps: PriceSteps, rates: Rates, window: Window) -> tu
     return usd_seconds / _HOUR_S, unpriced_s
 
 
-def _hours(life: Life, window: Window) -> Iterator[tuple[datetime, datetime]]:
+def _billed_hours(usage: Usage, window: Window) -> Iterator[tuple[datetime, datetime]]:
     """The instance-hours, the last one as long as it was; one even of a life without length."""
-    start, last = life.begun, life.end(window.now)
+    start, last = usage.started_at, usage.end(window.now)
     while True:
         yield start, min(start + _HOUR, last)
         start += _HOUR
@@ -192,60 +197,62 @@ def _hours(life: Life, window: Window) -> Iterator[tuple[datetime, datetime]]:
             return
 
 
-def _paid(life: Life, window: Window, start: datetime, end: datetime) -> Decimal:
+def _billed_seconds(usage: Usage, window: Window, start: datetime, end: datetime) -> Decimal:
     """How many seconds of [start, end) in the window are paid for; what is paid at the least is paid when the life begins."""
     since = window.since or start
     seconds = max(timedelta(0), min(end, window.now) - max(start, since))
-    if start == life.begun and since <= start:
-        seconds += max(timedelta(0), life.begun + _LEAST - life.end(window.now))
+    if start == usage.started_at and since <= start:
+        seconds += max(timedelta(0), usage.started_at + _MIN_BILLED - usage.end(window.now))
     return Decimal(seconds // timedelta(microseconds=1)) / 1_000_000
 
 
-def _price(life: Life, steps: PriceSteps, rates: Rates, moment: datetime) -> Decimal | None:
+def _price(usage: Usage, steps: PriceSteps, rates: Rates, moment: datetime) -> Decimal | None:
     """The instance's price in USD per hour at the moment; a volume without an instance has none to pay."""
-    if not life.type:
+    if not usage.type:
         return Decimal(0)
-    return steps.at(life, moment) if life.spot else _on_demand(life, rates)
+    return steps.price_at(usage, moment) if usage.spot else _on_demand(usage, rates)
 
 
-def _now(life: Life, price: Decimal | None, beside: Decimal) -> Decimal | None:
-    if life.ended is not None:
+def _current_rate(usage: Usage, price: Decimal | None, extras: Decimal) -> Decimal | None:
+    if usage.ended_at is not None:
         return Decimal(0)
-    return None if price is None else price + beside
+    return None if price is None else price + extras
 
 
-def _on_demand(life: Life, rates: Rates) -> Decimal | None:
-    return rates.on_demand.get((life.region, life.type)) if life.type else Decimal(0)
+def _on_demand(usage: Usage, rates: Rates) -> Decimal | None:
+    return rates.on_demand.get((usage.region, usage.type)) if usage.type else Decimal(0)
 
 
-def total(charges: Iterable[Charge]) -> Sum:
+def sum_charges(charges: Iterable[Charge]) -> CostTotal:
     found = tuple(charges)
     beside = [one.volume_usd + one.address_usd for one in found]
     dear = [one.on_demand_usd for one in found]
-    instances = [one for one in found if one.life.type]
-    return Sum(
+    instances = [one for one in found if one.usage.type]
+    return CostTotal(
         instances=len(instances),
-        running=sum(1 for one in instances if one.life.ended is None),
+        running=sum(1 for one in instances if one.usage.ended_at is None),
         seconds=sum((one.seconds for one in instances), Decimal(0)),
         instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
         volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
         address_usd=sum((one.address_usd for one in found), Decimal(0)),
-        on_demand_usd=_whole((*dear, *beside)),
-        now_usd_per_hour=_whole(one.now_usd_per_hour for one in found),
+        on_demand_usd=_sum_known((*dear, *beside)),
+        current_usd_per_hour=_sum_known(one.current_usd_per_hour for one in found),
         unpriced_s=sum((one.unpriced_s for one in found), Decimal(0)),
     )
 
 
-def _whole(parts: Iterable[Decimal | None]) -> Decimal | None:
+def _sum_known(parts: Iterable[Decimal | None]) -> Decimal | None:
     """The sum; None while a part is not known."""
     amounts = tuple(parts)
     known = [usd for usd in amounts if usd is not None]
     return sum(known, Decimal(0)) if len(known) == len(amounts) else None
 
 
-def totals(charges: Sequence[Charge], key: Callable[[Life], tuple[str, ...]]) -> dict[tuple[str, ...], Sum]:
+def sum_charges_by(
+    charges: Sequence[Charge], key: Callable[[Usage], tuple[str, ...]]
+) -> dict[tuple[str, ...], CostTotal]:
     """By what `key` makes of a life, in its order."""
     groups: dict[tuple[str, ...], list[Charge]] = {}
     for one in charges:
-        groups.setdefault(key(one.life), []).append(one)
-    return {name: total(groups[name]) for name in sorted(groups)}
+        groups.setdefault(key(one.usage), []).append(one)
+    return {name: sum_charges(groups[name]) for name in sorted(groups)}

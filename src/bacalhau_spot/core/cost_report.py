@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.cost import total, totals
-from bacalhau_spot.core.lives import Lives
+from bacalhau_spot.core.cost import sum_charges, sum_charges_by
+from bacalhau_spot.core.lives import UsageHistory
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bacalhau_spot.core.cost import Charge, Life, Sum, Window
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.cost import Charge, CostTotal, Usage, Window
+    from bacalhau_spot.core.receipt import ApiFailure
 
 # What a cost can be looked at by, and what of a life each is.
-GROUPINGS: dict[str, Callable[[Life], tuple[str, ...]]] = {
+GROUPINGS: dict[str, Callable[[Usage], tuple[str, ...]]] = {
     "region": lambda life: (life.region,),
     "zone": lambda life: (life.region, life.zone),
     "type": lambda life: (life.type,),
@@ -27,34 +27,35 @@ GROUPINGS: dict[str, Callable[[Life], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """A cluster's cost. `unseen`: regions that could not be looked into.
+    """A cluster's cost. `failed_regions`: regions that could not be looked into.
 
-    `unpriced`: spot prices that AWS would not tell, so that sums lack them; `unlisted`: list prices that it would not tell, so
-    that there is nothing to compare with. `log`: whether this machine's audit log knows anything of the cluster.
+    `unpriced`: spot prices that AWS would not tell, so that sums lack them; `unlisted_prices`: list prices that it would
+    not tell, so
+    that there is nothing to compare with. `log_entries`: whether this machine's audit log knows anything of the cluster.
     """
 
     cluster: str
     window: Window
     charges: tuple[Charge, ...] = ()
-    lives: Lives = field(default_factory=Lives)
-    looked_into: tuple[str, ...] = ()
-    unseen: tuple[Problem, ...] = ()
-    unpriced: tuple[Problem, ...] = ()
-    unlisted: tuple[Problem, ...] = ()
-    log: bool = False
+    usages: UsageHistory = field(default_factory=UsageHistory)
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    unpriced: tuple[ApiFailure, ...] = ()
+    unlisted_prices: tuple[ApiFailure, ...] = ()
+    log_entries: bool = False
 
     @property
-    def total(self) -> Sum:
-        return total(self.charges)
+    def total(self) -> CostTotal:
+        return sum_charges(self.charges)
 
-    def by(self, grouping: str) -> dict[tuple[str, ...], Sum]:
-        return totals(self.charges, GROUPINGS[grouping])
+    def by(self, grouping: str) -> dict[tuple[str, ...], CostTotal]:
+        return sum_charges_by(self.charges, GROUPINGS[grouping])
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.BLIND if self.blind else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self.incomplete else ExitCode.DONE
 
     @property
-    def blind(self) -> tuple[Problem, ...]:
+    def incomplete(self) -> tuple[ApiFailure, ...]:
         """What keeps the sums from being whole."""
-        return (*self.unseen, *self.unpriced)
+        return (*self.failed_regions, *self.unpriced)

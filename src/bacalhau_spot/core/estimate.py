@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PriceRange:
     """From the least to the most, in USD per hour."""
 
     low: Decimal
     high: Decimal
 
-    def plus(self, usd: Decimal) -> Span:
-        return Span(self.low + usd, self.high + usd)
+    def plus(self, usd: Decimal) -> PriceRange:
+        return PriceRange(self.low + usd, self.high + usd)
 
     @property
-    def month(self) -> Span:
-        return Span(self.low * HOURS_A_MONTH, self.high * HOURS_A_MONTH)
+    def month(self) -> PriceRange:
+        return PriceRange(self.low * HOURS_A_MONTH, self.high * HOURS_A_MONTH)
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What some launches will cost an hour. None: not known; `on_demand` is the instances alone."""
 
-    instances: Span | None
+    instances: PriceRange | None
     volumes_usd: Decimal
     addresses_usd: Decimal
-    on_demand: Span | None
+    on_demand: PriceRange | None
 
     @property
-    def total(self) -> Span | None:
-        return self._beside(self.instances)
+    def total(self) -> PriceRange | None:
+        return self._with_extras(self.instances)
 
     @property
-    def on_demand_total(self) -> Span | None:
-        return self._beside(self.on_demand)
+    def on_demand_total(self) -> PriceRange | None:
+        return self._with_extras(self.on_demand)
 
     @property
-    def saving(self) -> Span | None:
+    def saving(self) -> PriceRange | None:
         """The part of the on-demand price that is saved, at the least and at the most."""
         if self.total is None or self.on_demand_total is None:
             return None
@@ -65,31 +65,31 @@ class Estimate:
             saving(self.total.high, self.on_demand_total.high),
         )
         known = [part for part in parts if part is not None]
-        return Span(min(known), max(known)) if known else None
+        return PriceRange(min(known), max(known)) if known else None
 
-    def _beside(self, span: Span | None) -> Span | None:
-        return None if span is None else span.plus(self.volumes_usd + self.addresses_usd)
+    def _with_extras(self, prices: PriceRange | None) -> PriceRange | None:
+        return None if prices is None else prices.plus(self.volumes_usd + self.addresses_usd)
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
     """The most that the cluster may cost an hour, and what it comes to. None: not known.
 
-    `standing_usd` is what is there already, `launch_usd` the most that the launches come to.
+    `existing_usd` is what is there already, `launch_usd` the most that the launches come to.
     """
 
     usd_per_hour: Decimal
-    standing_usd: Decimal | None
+    existing_usd: Decimal | None
     launch_usd: Decimal | None
 
     @property
     def total_usd(self) -> Decimal | None:
-        if self.standing_usd is None or self.launch_usd is None:
+        if self.existing_usd is None or self.launch_usd is None:
             return None
-        return self.standing_usd + self.launch_usd
+        return self.existing_usd + self.launch_usd
 
     @property
-    def kept(self) -> bool:
+    def satisfied(self) -> bool:
         return self.total_usd is not None and self.total_usd <= self.usd_per_hour
 
 
@@ -107,45 +107,47 @@ def estimate(
     dear = [rates.on_demand.get((region, offer.pool.type)) for offer in offers]
     volume_usd = rates.gib_month_of(region) * root_volume_gib / HOURS_A_MONTH
     return Estimate(
-        instances=_times(_span([offer.usd_per_hour for offer in offers], limit=limit), count),
+        instances=_multiply(_price_range([offer.usd_per_hour for offer in offers], limit=limit), count),
         volumes_usd=volume_usd * count,
         addresses_usd=rates.address_hour * count if public_ip else Decimal(0),
-        on_demand=_times(_span(dear), count),
+        on_demand=_multiply(_price_range(dear), count),
     )
 
 
-def _span(prices: Sequence[Decimal | None], *, limit: Decimal | None = None) -> Span | None:
+def _price_range(prices: Sequence[Decimal | None], *, limit: Decimal | None = None) -> PriceRange | None:
     known = [price for price in prices if price is not None]
     complete = bool(known) and len(known) == len(prices)
     if limit is None:
-        return Span(min(known), max(known)) if complete else None
+        return PriceRange(min(known), max(known)) if complete else None
     low = min(known, default=limit)
-    return Span(min(low, limit), min(max(known), limit) if complete else limit)
+    return PriceRange(min(low, limit), min(max(known), limit) if complete else limit)
 
 
-def _times(span: Span | None, count: int) -> Span | None:
-    return None if span is None else Span(span.low * count, span.high * count)
+def _multiply(span: PriceRange | None, count: int) -> PriceRange | None:
+    return None if span is None else PriceRange(span.low * count, span.high * count)
 
 
-def together(estimates: Iterable[Estimate]) -> Estimate:
+def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
     """The sum; of what is not known for one, nothing is known for all."""
-    whole = Estimate(Span(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), Span(Decimal(0), Decimal(0)))
+    whole = Estimate(
+        PriceRange(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), PriceRange(Decimal(0), Decimal(0))
+    )
     for one in estimates:
         whole = replace(
             whole,
-            instances=_sum(whole.instances, one.instances),
+            instances=_add(whole.instances, one.instances),
             volumes_usd=whole.volumes_usd + one.volumes_usd,
             addresses_usd=whole.addresses_usd + one.addresses_usd,
-            on_demand=_sum(whole.on_demand, one.on_demand),
+            on_demand=_add(whole.on_demand, one.on_demand),
         )
     return whole
 
 
-def _sum(one: Span | None, other: Span | None) -> Span | None:
-    return None if one is None or other is None else Span(one.low + other.low, one.high + other.high)
+def _add(left: PriceRange | None, right: PriceRange | None) -> PriceRange | None:
+    return None if left is None or right is None else PriceRange(left.low + right.low, left.high + right.high)
 
 
-def standing(
+def current_cost(
     instances: Iterable[Instance],
     prices: Mapping[tuple[str, str, str], Decimal],
     rates: Rates,

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RegionStarted:
-    """Work begins in a region; `asked` nodes are to be launched there."""
+    """Work begins in a region; `requested` nodes are to be launched there."""
 
     region: str
-    asked: int
+    requested: int
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ResourceCreated:
     """AWS made something for us."""
 
     region: str
@@ -38,12 +38,12 @@ class Retrying:
 
 
 @dataclass(frozen=True, slots=True)
-class FleetAnswered:
+class FleetResponded:
     """AWS answered a launch: how many instances, and its refusals as (type, zone, code)."""
 
     region: str
     fleet_id: str
-    asked: int
+    requested: int
     launched: int
     refusals: tuple[tuple[str, str, str], ...] = ()
 
@@ -58,11 +58,11 @@ class InstanceSeen:
     zone: str
     phase: Phase
     address: str | None = None
-    why: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class NodesReassigned:
     """Nodes that a region could not take go to others, as (region, count)."""
 
     region: str
@@ -82,7 +82,7 @@ class RegionFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ResourceFound:
     """A resource that is to go, seen for the first time."""
 
     region: str
@@ -111,29 +111,29 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A region waits for AWS: `what` in a few words, `left` things still to come or to go."""
+    """A region waits for AWS: `message` in a few words, `remaining` things still to come or to go."""
 
     region: str
-    what: str
-    left: int
+    message: str
+    remaining: int
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping:
+class Cancelling:
     """The user pressed Ctrl-C: nothing new begins, calls in flight finish."""
 
 
 Event = (
     RegionStarted
-    | Made
+    | ResourceCreated
     | Retrying
-    | FleetAnswered
+    | FleetResponded
     | InstanceSeen
-    | Moved
+    | NodesReassigned
     | RegionFailed
-    | Found
+    | ResourceFound
     | Deleting
     | Deleted
     | Waiting
-    | Stopping
+    | Cancelling
 )

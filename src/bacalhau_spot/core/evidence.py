@@ -12,12 +12,12 @@ from bacalhau_spot.core.model import State, Timeouts
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bacalhau_spot.core.console import Boot
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.console import BootProgress
+    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import Instance, SpotRequest
 
 
-class Check(StrEnum):
+class StatusCheck(StrEnum):
     """EC2's status check, in its words (EC2 API reference, SummaryStatus)."""
 
     OK = "ok"
@@ -29,17 +29,17 @@ class Check(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Checks:
+class StatusChecks:
     """EC2's two checks of an instance: of the machine below it, and whether it answers."""
 
-    system: Check = Check.UNKNOWN
-    instance: Check = Check.UNKNOWN
+    system: StatusCheck = StatusCheck.UNKNOWN
+    instance: StatusCheck = StatusCheck.UNKNOWN
 
     @property
     def impaired(self) -> tuple[str, ...]:
         """The names of those that are."""
         both = {"system": self.system, "instance": self.instance}
-        return tuple(name for name, check in both.items() if check is Check.IMPAIRED)
+        return tuple(name for name, check in both.items() if check is StatusCheck.IMPAIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class SpotStatus:
     request_id: str
     instance_id: str
     code: str
-    since: datetime
+    updated_at: datetime
 
 
 def spot_status(request: SpotRequest) -> SpotStatus:
@@ -58,32 +58,32 @@ def spot_status(request: SpotRequest) -> SpotStatus:
         request_id=request.id,
         instance_id=request.instance_id or "",
         code=request.status,
-        since=request.updated_at or request.created_at,
+        updated_at=request.updated_at or request.created_at,
     )
 
 
-class Asked(StrEnum):
+class ApiAvailability(StrEnum):
     """Whether the orchestrator could be asked."""
 
-    ANSWERED = "answered"
-    NO_API = "no API"  # the configuration names none
-    SILENT = "no answer"  # it could not be reached, or did not want to say
+    AVAILABLE = "answered"
+    NOT_CONFIGURED = "no API"  # the configuration names none
+    UNAVAILABLE = "no answer"  # it could not be reached, or did not want to say
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class NodeObservation:
     """One node. `instance` None: only the orchestrator knows it. `boot` None: its console was not asked, or would not say.
 
-    `member` None: the orchestrator does not know it, or could not be asked, which `asked` tells.
+    `member` None: the orchestrator does not know it, or could not be asked, which `api` tells.
     """
 
     now: datetime
     instance: Instance | None = None
-    checks: Checks = field(default_factory=Checks)
+    checks: StatusChecks = field(default_factory=StatusChecks)
     spot: SpotStatus | None = None
-    boot: Boot | None = None
-    member: Member | None = None
-    asked: Asked = Asked.ANSWERED
+    boot: BootProgress | None = None
+    member: OrchestratorNode | None = None
+    api: ApiAvailability = ApiAvailability.AVAILABLE
     timeouts: Timeouts = field(default_factory=Timeouts)
     terminated_by: str = ""  # the command of this machine that terminated it, by the audit log
 
@@ -105,11 +105,11 @@ class Evidence:
         return self.instance is not None and self.instance.state is State.RUNNING
 
     @property
-    def late_to_run(self) -> bool:
+    def start_overdue(self) -> bool:
         return self.age > timedelta(seconds=self.timeouts.fulfilment_s)
 
     @property
-    def late_to_join(self) -> bool:
+    def join_overdue(self) -> bool:
         return self.age > timedelta(seconds=self.timeouts.join_s)
 
     @property
@@ -117,7 +117,7 @@ class Evidence:
         """When it ended, by AWS's own word or its spot request's; None while it lives, and where neither says so."""
         if self.instance is None or self.instance.alive:
             return None
-        return self.instance.ended_at or (self.spot.since if self.spot else None)
+        return self.instance.terminated_at or (self.spot.updated_at if self.spot else None)
 
     @property
     def id(self) -> str:

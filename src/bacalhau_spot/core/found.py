@@ -11,52 +11,53 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from bacalhau_spot.core.model import Identity, Resource
-    from bacalhau_spot.core.receipt import Blocker, Problem
+    from bacalhau_spot.core.receipt import ApiFailure, Dependency
     from bacalhau_spot.core.tags import Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """`doomed` is to go; `spared` is ours and stays, with the reason; `unknown` is of kinds that we cannot delete.
+class NukePreview:
+    """`to_delete` is to go; `excluded` is ours and stays, with the reason; `unsupported` is of kinds that we cannot delete.
 
-    `denied`: what AWS says that we may not delete. `foundlings`: id -> region of what is to be adopted. `left_out`: regions
-    that nobody looked into, by wish; `not_enabled`: those that the account has not enabled; `unseen`: what could not be seen.
-    `in_the_way`: what is in a VPC of ours and is not ours, by the VPC; `silent`: what AWS would not say of that.
-    `lift`: protection is to be taken away.
+    `denied`: what AWS says that we may not delete. `to_adopt`: id -> region of what is to be adopted. `regions_skipped`: regions
+    that nobody looked into, by wish; `regions_not_enabled`: those that the account has not enabled; `failed_regions`: what
+    could not be seen.
+    `foreign`: what is in a VPC of ours and is not ours, by the VPC; `partial_failures`: what AWS would not say of that.
+    `disable_protection`: protection is to be taken away.
     """
 
     identity: Identity
     alias: str
     scope: Scope
-    now: datetime
-    doomed: tuple[Resource, ...] = ()
-    spared: tuple[tuple[Resource, str], ...] = ()
-    unknown: tuple[Resource, ...] = ()
-    denied: tuple[Problem, ...] = ()
-    foundlings: Mapping[str, str] = field(default_factory=dict)
-    looked_into: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    not_enabled: tuple[str, ...] = ()
-    unseen: tuple[Problem, ...] = ()
-    in_the_way: tuple[tuple[Resource, Blocker], ...] = ()
-    silent: tuple[Problem, ...] = ()
+    scanned_at: datetime
+    to_delete: tuple[Resource, ...] = ()
+    excluded: tuple[tuple[Resource, str], ...] = ()
+    unsupported: tuple[Resource, ...] = ()
+    denied: tuple[ApiFailure, ...] = ()
+    to_adopt: Mapping[str, str] = field(default_factory=dict)
+    regions_scanned: tuple[str, ...] = ()
+    regions_skipped: tuple[str, ...] = ()
+    regions_not_enabled: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    foreign: tuple[tuple[Resource, Dependency], ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
     usd_per_hour: Decimal | None = None
-    lift: bool = False
+    disable_protection: bool = False
 
     @property
     def empty(self) -> bool:
-        return not self.doomed and not self.foundlings
+        return not self.to_delete and not self.to_adopt
 
     @property
-    def youngest(self) -> timedelta | None:
+    def youngest_age(self) -> timedelta | None:
         """How old the youngest is of those that are to go; None when none of them says."""
-        births = [one.created_at for one in self.doomed if one.created_at is not None]
-        return self.now - max(births) if births else None
+        births = [one.created_at for one in self.to_delete if one.created_at is not None]
+        return self.scanned_at - max(births) if births else None
 
     def cluster_of(self, resource: Resource) -> str:
         """Whose it is: the value of our tag; what a launcher of ours launched may lack it."""
         return resource.tags.get(self.scope.key, "")
 
 
-def in_order(resources: Iterable[Resource]) -> list[Resource]:
+def sort_resources(resources: Iterable[Resource]) -> list[Resource]:
     return sorted(resources, key=lambda one: (one.region, one.kind, one.id))

@@ -16,27 +16,29 @@ from bacalhau_spot.core.model import Instance, State
 class Phase(StrEnum):
     """Where an instance stands on its way."""
 
-    ASKED = "asked"  # AWS gave an id, no read shows it yet
+    REQUESTED = "asked"  # AWS gave an id, no read shows it yet
     STARTING = "starting"
     RUNNING = "running"  # and its addresses are known
-    ENDING = "ending"
-    ENDED = "ended"  # because someone ended it
+    TERMINATING = "ending"
+    TERMINATED = "ended"  # because someone ended it
     LOST = "lost"  # because AWS took it back or could not keep it
 
 
-MOVES: dict[Phase, frozenset[Phase]] = {
-    Phase.ASKED: frozenset({Phase.STARTING, Phase.RUNNING, Phase.ENDING, Phase.ENDED, Phase.LOST}),
-    Phase.STARTING: frozenset({Phase.RUNNING, Phase.ENDING, Phase.ENDED, Phase.LOST}),
-    Phase.RUNNING: frozenset({Phase.ENDING, Phase.ENDED, Phase.LOST}),
-    Phase.ENDING: frozenset({Phase.ENDED, Phase.LOST}),
-    Phase.ENDED: frozenset(),
+TRANSITIONS: dict[Phase, frozenset[Phase]] = {
+    Phase.REQUESTED: frozenset(
+        {Phase.STARTING, Phase.RUNNING, Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}
+    ),
+    Phase.STARTING: frozenset({Phase.RUNNING, Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}),
+    Phase.RUNNING: frozenset({Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}),
+    Phase.TERMINATING: frozenset({Phase.TERMINATED, Phase.LOST}),
+    Phase.TERMINATED: frozenset(),
     Phase.LOST: frozenset(),
 }
 
-FINAL = frozenset(phase for phase, moves in MOVES.items() if not moves)
+FINAL = frozenset(phase for phase, moves in TRANSITIONS.items() if not moves)
 
 # AWS's own reasons (EC2 API reference, StateReason): everything that begins with Server. was not the user's wish.
-_AWS_DID_IT = "Server."
+_ENDED_BY_AWS = "Server."
 
 
 def phase_of(instance: Instance) -> Phase:
@@ -46,11 +48,15 @@ def phase_of(instance: Instance) -> Phase:
         case State.RUNNING:
             return Phase.RUNNING if instance.private_ip else Phase.STARTING
         case State.SHUTTING_DOWN | State.STOPPING:
-            return Phase.ENDING
+            return Phase.TERMINATING
         case State.TERMINATED | State.STOPPED:
-            return Phase.LOST if (instance.why_ended or "").startswith(_AWS_DID_IT) else Phase.ENDED
+            return (
+                Phase.LOST
+                if (instance.termination_reason or "").startswith(_ENDED_BY_AWS)
+                else Phase.TERMINATED
+            )
 
 
-def move(now: Phase, seen: Phase) -> Phase:
+def next_phase(now: Phase, seen: Phase) -> Phase:
     """The phase after a read that shows `seen`; `now` when the table has no such move."""
-    return seen if seen in MOVES[now] else now
+    return seen if seen in TRANSITIONS[now] else now

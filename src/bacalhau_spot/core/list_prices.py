@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,14 +31,14 @@ _VOLUMES = {
 }
 _SNAPSHOT = Decimal("0.05")
 _EACH = {
-    Kind.ADDRESS: Decimal("0.005"),
-    Kind.NAT_GATEWAY: Decimal("0.045"),
-    Kind.ENDPOINT: Decimal("0.01"),
-    Kind.SECRET: Decimal("0.40") / HOURS_A_MONTH,
-    Kind.ALARM: Decimal("0.10") / HOURS_A_MONTH,
+    ResourceKind.ADDRESS: Decimal("0.005"),
+    ResourceKind.NAT_GATEWAY: Decimal("0.045"),
+    ResourceKind.ENDPOINT: Decimal("0.01"),
+    ResourceKind.SECRET: Decimal("0.40") / HOURS_A_MONTH,
+    ResourceKind.ALARM: Decimal("0.10") / HOURS_A_MONTH,
 }
 
-ADDRESS_USD_PER_HOUR = _EACH[Kind.ADDRESS]
+ADDRESS_USD_PER_HOUR = _EACH[ResourceKind.ADDRESS]
 
 # (region, type, zone) -> USD per hour
 Prices = dict[tuple[str, str, str], Decimal]
@@ -54,18 +54,20 @@ def usd_per_hour(
 ) -> Decimal | None:
     """What stops costing when they are gone; None while an instance has no price. A kind that has none counts as nothing."""
     every = list(resources)
-    if any(one.kind == Kind.INSTANCE and (one.region, one.type, one.zone) not in spot for one in every):
+    if any(
+        one.kind == ResourceKind.INSTANCE and (one.region, one.type, one.zone) not in spot for one in every
+    ):
         return None
     return sum((_one(resource, spot) for resource in every), Decimal(0))
 
 
 def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
-    kind = Kind(resource.kind)
-    if kind is Kind.INSTANCE:
+    kind = ResourceKind(resource.kind)
+    if kind is ResourceKind.INSTANCE:
         # Beside the instance its public address, which the pool's price does not hold.
-        return spot[resource.region, resource.type, resource.zone] + _EACH[Kind.ADDRESS]
-    if kind is Kind.VOLUME:
+        return spot[resource.region, resource.type, resource.zone] + _EACH[ResourceKind.ADDRESS]
+    if kind is ResourceKind.VOLUME:
         return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
-    if kind is Kind.SNAPSHOT:
+    if kind is ResourceKind.SNAPSHOT:
         return _SNAPSHOT * resource.size_gib / HOURS_A_MONTH
     return _EACH.get(kind, Decimal(0))

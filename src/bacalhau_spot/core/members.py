@@ -38,7 +38,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class OrchestratorNode:
     """One compute node of the orchestrator.
 
     `free` is empty for a disconnected node. `running` is a snapshot of the node's last handshake and may be old: load is

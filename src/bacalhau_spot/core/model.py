@@ -215,7 +215,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An instance as AWS shows it. `why_ended` is AWS's state reason, when there is one."""
+    """An instance as AWS shows it. `termination_reason` is AWS's state reason, when there is one."""
 
     id: str
     region: str
@@ -230,8 +230,8 @@ class Instance:
     subnet_id: str | None = None
     vpc_id: str | None = None
     image_id: str | None = None
-    why_ended: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
-    ended_at: datetime | None = None  # when it began to end, as long as AWS says so
+    termination_reason: str | None = None  # AWS's code, e.g. Server.SpotInstanceTermination
+    terminated_at: datetime | None = None  # when it began to end, as long as AWS says so
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -361,9 +361,9 @@ class Resource:
 
     `kind` is AWS's name of its resource type (`vpc`, `launch-template` …). `handle` is what the delete call takes where
     that is not the id (a name, an address), `arn` what it is looked up by where AWS does not list it. `attached_to` names
-    what must be undone first: a gateway's VPC, a route table's associations. `holders` are the ids of what uses it.
-    `children` are instances that it launched, tagged or not; `relaunches`: it replaces them when they end. `kept` says why
-    it is never deleted, `protection` what must be lifted first. `over`: it has ended and AWS still shows it, which matters
+    what must be undone first: a gateway's VPC, a route table's associations. `used_by` are the ids of what uses it.
+    `children` are instances that it launched, tagged or not; `relaunches`: it replaces them when they end. `retained` says why
+    it is never deleted, `protection` what must be lifted first. `is_gone`: it has ended and AWS still shows it, which matters
     for its children alone.
     """
 
@@ -377,12 +377,12 @@ class Resource:
     attached_to: tuple[str, ...] = ()
     handle: str = ""
     arn: str = ""
-    holders: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
     relaunches: bool = False
-    kept: str = ""
+    retained: str = ""
     protection: str = ""
-    over: bool = False
+    is_gone: bool = False
     type: str = ""  # what its price depends on: an instance type, a volume type
     zone: str = ""
     size_gib: int = 0

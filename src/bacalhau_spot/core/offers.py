@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import Arch, Pool, PricePoint, Requirements, TypeInfo
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
 
 # How often AWS took back instances of a type in the last month, as the Spot Instance Advisor groups them.
 INTERRUPTIONS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
@@ -29,17 +29,17 @@ INTERRUPTIONS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
 LOW_SCORE = 3
 # As above: with fewer instance types the score is always low and says nothing.
 TYPES_FOR_A_SCORE = 3
-BEST_SCORED = 10  # so many regions does an answer name
+HIGHEST_SCORE = 10  # so many regions does an answer name
 
 _MIB_PER_GIB = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deal:
+class OfferMetrics:
     """What pools and regions are compared by; None is what is not known.
 
     `usd_per_hour`: a node's spot price now; `low` and `high`: over the last seven days. `interruption` is an index of
-    INTERRUPTIONS. `score` is the region's. `room`: how many more nodes the quota allows.
+    INTERRUPTIONS. `score` is the region's. `quota_headroom`: how many more nodes the quota allows.
     """
 
     region: str
@@ -49,7 +49,7 @@ class Deal:
     on_demand_usd_per_hour: Decimal | None = None
     interruption: int | None = None
     score: int | None = None
-    room: int | None = None
+    quota_headroom: int | None = None
 
     @property
     def saving(self) -> Decimal | None:
@@ -60,7 +60,7 @@ class Deal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolOffer(Deal):
+class PoolOffer(OfferMetrics):
     """One capacity pool."""
 
     pool: Pool
@@ -72,7 +72,7 @@ class PoolOffer(Deal):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegionOffer(Deal):
+class RegionOffer(OfferMetrics):
     """One region, over all its pools of the acceptable types.
 
     Its price is what a node typically costs: the mean, over the zones, of each zone's cheapest pool, because AWS weighs
@@ -90,25 +90,26 @@ class RegionOffer(Deal):
 class Offers:
     """The answer to "where to". `nodes`: how many one region is to take. `regions` are ranked.
 
-    `unseen`: regions that could not be looked into. `silent`: what AWS would not say, and what the answer does without.
-    `remarks`: further sentences for the user.
+    `failed_regions`: regions that could not be looked into. `partial_failures`: what AWS would not say, and what the answer
+    does without.
+    `notes`: further sentences for the user.
     """
 
     nodes: int
     pools: tuple[PoolOffer, ...] = ()
     regions: tuple[RegionOffer, ...] = ()
-    looked_into: tuple[str, ...] = ()
-    unseen: tuple[Problem, ...] = ()
-    silent: tuple[Problem, ...] = ()
-    remarks: tuple[str, ...] = ()
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> ExitCode:
-        return ExitCode.BLIND if self.unseen else ExitCode.DONE
+        return ExitCode.INCOMPLETE if self.failed_regions else ExitCode.DONE
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class RegionMarketData:
     """What AWS says about one region: its pools of the acceptable types, their prices, and the quotas that count them."""
 
     region: str
@@ -118,10 +119,10 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class GlobalMarketData:
     """What AWS says about all regions at once. `interruptions`: an index of INTERRUPTIONS by (region, type)."""
 
-    infos: Mapping[str, TypeInfo] = field(default_factory=dict)
+    type_infos: Mapping[str, TypeInfo] = field(default_factory=dict)
     on_demand: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     interruptions: Mapping[tuple[str, str], int] = field(default_factory=dict)
     scores: Mapping[str, int] = field(default_factory=dict)
@@ -148,37 +149,39 @@ def _within(value: Decimal | int, low: Decimal | int, high: Decimal | int | None
     return value >= low and (high is None or value <= high)
 
 
-def pool_offers(seen: Seen, known: Known) -> tuple[PoolOffer, ...]:
+def pool_offers(market: RegionMarketData, data: GlobalMarketData) -> tuple[PoolOffer, ...]:
     """Every pool of the region whose type is known."""
     moves: dict[tuple[str, str], list[PricePoint]] = {}
-    for point in seen.history:
+    for point in market.history:
         moves.setdefault((point.type, point.zone), []).append(point)
     return tuple(
         _pool_offer(
-            seen, known, pool, sorted(moves.get((pool.type, pool.zone), ()), key=lambda one: one.since)
+            market, data, pool, sorted(moves.get((pool.type, pool.zone), ()), key=lambda one: one.since)
         )
-        for pool in seen.pools
-        if pool.type in known.infos and known.infos[pool.type].archs
+        for pool in market.pools
+        if pool.type in data.type_infos and data.type_infos[pool.type].archs
     )
 
 
-def _pool_offer(seen: Seen, known: Known, pool: Pool, moves: Sequence[PricePoint]) -> PoolOffer:
+def _pool_offer(
+    market: RegionMarketData, data: GlobalMarketData, pool: Pool, moves: Sequence[PricePoint]
+) -> PoolOffer:
     prices = [point.usd_per_hour for point in moves]
     return PoolOffer(
-        region=seen.region,
+        region=market.region,
         pool=pool,
-        info=known.infos[pool.type],
+        info=data.type_infos[pool.type],
         usd_per_hour=prices[-1] if prices else None,
         low=min(prices, default=None),
         high=max(prices, default=None),
-        on_demand_usd_per_hour=known.on_demand.get((seen.region, pool.type)),
-        interruption=known.interruptions.get((seen.region, pool.type)),
-        score=known.scores.get(seen.region),
-        room=room_for([known.infos[pool.type]], seen.headrooms),
+        on_demand_usd_per_hour=data.on_demand.get((market.region, pool.type)),
+        interruption=data.interruptions.get((market.region, pool.type)),
+        score=data.scores.get(market.region),
+        quota_headroom=quota_headroom([data.type_infos[pool.type]], market.headrooms),
     )
 
 
-def room_for(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom]) -> int | None:
+def quota_headroom(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom]) -> int | None:
     """How many nodes the quotas leave room for, whichever of the types AWS takes; None when one of them is not known."""
     largest: dict[str, int] = {}
     for info in infos:
@@ -189,13 +192,13 @@ def room_for(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom]) -> in
     return sum(headrooms[code].nodes(vcpus) for code, vcpus in largest.items()) if largest else None
 
 
-def region_offer(seen: Seen, known: Known, pools: Sequence[PoolOffer]) -> RegionOffer:
+def region_offer(market: RegionMarketData, data: GlobalMarketData, pools: Sequence[PoolOffer]) -> RegionOffer:
     """The region as a whole. `pools` are its pool offers."""
     cheapest = _cheapest_of_zones(pools)
     infos = {one.pool.type: one.info for one in pools}
     ranges = [price for one in cheapest for price in (one.low, one.high) if price is not None]
     return RegionOffer(
-        region=seen.region,
+        region=market.region,
         usd_per_hour=_mean([one.usd_per_hour for one in cheapest]),
         low=min(ranges, default=None),
         high=max(ranges, default=None),
@@ -203,8 +206,8 @@ def region_offer(seen: Seen, known: Known, pools: Sequence[PoolOffer]) -> Region
         interruption=max(
             (one.interruption for one in cheapest if one.interruption is not None), default=None
         ),
-        score=known.scores.get(seen.region),
-        room=room_for(infos.values(), seen.headrooms),
+        score=data.scores.get(market.region),
+        quota_headroom=quota_headroom(infos.values(), market.headrooms),
         zones=len({one.pool.zone for one in pools}),
         pools=len(pools),
         types=tuple(sorted(infos)),
@@ -214,7 +217,7 @@ def region_offer(seen: Seen, known: Known, pools: Sequence[PoolOffer]) -> Region
 def _cheapest_of_zones(pools: Sequence[PoolOffer]) -> list[PoolOffer]:
     """Of each zone the cheapest pool; zones without any price are left out."""
     found: dict[str, PoolOffer] = {}
-    for one in sorted(pools, key=_price_order):
+    for one in sorted(pools, key=_price_key):
         if one.usd_per_hour is not None:
             found.setdefault(one.pool.zone, one)
     return [found[zone] for zone in sorted(found)]
@@ -225,24 +228,24 @@ def _mean(values: Sequence[Decimal | None]) -> Decimal | None:
     return sum(known, Decimal(0)) / len(known) if known and len(known) == len(values) else None
 
 
-class Standing(IntEnum):
+class Suitability(IntEnum):
     """What speaks against a region, least first."""
 
-    FIT = 0
+    SUITABLE = 0
     LOW_SCORE = 1
-    NO_ROOM = 2
+    NO_QUOTA = 2
     NO_PRICE = 3  # AWS sells nothing there that is acceptable
 
 
-def standing(offer: RegionOffer, nodes: int) -> Standing:
+def suitability(offer: RegionOffer, nodes: int) -> Suitability:
     """For a region that is to take so many nodes."""
     if offer.usd_per_hour is None:
-        return Standing.NO_PRICE
-    if offer.room is not None and offer.room < max(1, nodes):
-        return Standing.NO_ROOM
+        return Suitability.NO_PRICE
+    if offer.quota_headroom is not None and offer.quota_headroom < max(1, nodes):
+        return Suitability.NO_QUOTA
     if offer.score is not None and offer.score <= LOW_SCORE:
-        return Standing.LOW_SCORE
-    return Standing.FIT
+        return Suitability.LOW_SCORE
+    return Suitability.SUITABLE
 
 
 def ranked(offers: Iterable[RegionOffer], *, nodes: int) -> tuple[RegionOffer, ...]:
@@ -251,7 +254,7 @@ def ranked(offers: Iterable[RegionOffer], *, nodes: int) -> tuple[RegionOffer, .
         sorted(
             offers,
             key=lambda one: (
-                standing(one, nodes),
+                suitability(one, nodes),
                 one.usd_per_hour or 0,
                 -(one.score or 0),
                 one.region,
@@ -260,7 +263,7 @@ def ranked(offers: Iterable[RegionOffer], *, nodes: int) -> tuple[RegionOffer, .
     )
 
 
-def asked_for(nodes: int) -> int:
+def round_up_target(nodes: int) -> int:
     """The number of nodes to ask a score for: 1, 2, 5, 10, 20, 50 … and not below `nodes`.
 
     AWS limits how many different questions it answers a day: a node more or less is then the same question.
@@ -273,38 +276,38 @@ def asked_for(nodes: int) -> int:
         size *= 10
 
 
-def full_scores(scores: Mapping[str, int], regions: Iterable[str]) -> dict[str, int]:
+def fill_missing_scores(scores: Mapping[str, int], regions: Iterable[str]) -> dict[str, int]:
     """`scores`, with those of regions that an answer left out because ten others are better, as far as they are known.
 
     Where even the ten best are low, the others are low too; else nothing is known of them.
     """
-    worst = min(scores.values(), default=BEST_SCORED)
-    if len(scores) < BEST_SCORED or worst > LOW_SCORE:
+    worst = min(scores.values(), default=HIGHEST_SCORE)
+    if len(scores) < HIGHEST_SCORE or worst > LOW_SCORE:
         return dict(scores)
     return {**dict.fromkeys(regions, worst), **scores}
 
 
-def _price_order(one: PoolOffer) -> tuple[bool, Decimal, str, str]:
+def _price_key(one: PoolOffer) -> tuple[bool, Decimal, str, str]:
     return (one.usd_per_hour is None, one.usd_per_hour or Decimal(0), one.pool.zone, one.pool.type)
 
 
 # What offers are sorted by: what is best comes first. `rank` is the order of regions above.
-SORTS: Mapping[str, Callable[[Deal], Decimal | int | None]] = {
+SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
     "price": lambda one: one.usd_per_hour,
     "saving": lambda one: None if one.saving is None else -one.saving,
     "score": lambda one: None if one.score is None else -one.score,
     "interruption": lambda one: one.interruption,
-    "room": lambda one: None if one.room is None else -one.room,
+    "room": lambda one: None if one.quota_headroom is None else -one.quota_headroom,
 }
 
 
-def in_order(pools: Iterable[PoolOffer], by: str) -> tuple[PoolOffer, ...]:
+def sort_pools(pools: Iterable[PoolOffer], by: str) -> tuple[PoolOffer, ...]:
     """By a key of SORTS; of equals the cheapest first; what is not known last."""
     key = SORTS[by]
-    return tuple(sorted(pools, key=lambda one: (key(one) is None, key(one) or 0, _price_order(one))))
+    return tuple(sorted(pools, key=lambda one: (key(one) is None, key(one) or 0, _price_key(one))))
 
 
-def regions_in_order(regions: Iterable[RegionOffer], by: str) -> tuple[RegionOffer, ...]:
+def sort_regions(regions: Iterable[RegionOffer], by: str) -> tuple[RegionOffer, ...]:
     """`regions` are ranked already, and equals stay so."""
     key = SORTS[by]
     return tuple(sorted(regions, key=lambda one: (key(one) is None, key(one) or 0)))

@@ -14,17 +14,17 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.cost import Rates
-from bacalhau_spot.core.estimate import estimate, together
+from bacalhau_spot.core.estimate import estimate, sum_estimates
 from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec, Spread
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.choose import RegionDecision
     from bacalhau_spot.core.estimate import Budget, Estimate
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
-    from bacalhau_spot.core.stake import Stake
+    from bacalhau_spot.core.stake import PoolExposure
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +72,12 @@ class Plan:
     surplus: tuple[Instance, ...] = ()
     remove: tuple[Instance, ...] = ()
     warnings: tuple[str, ...] = ()
-    no_list: str = ""  # AWS's code, where its price list could not be read
+    list_prices_missing: str = ""  # AWS's code, where its price list could not be read
     budget: Budget | None = None
-    choices: tuple[Choice, ...] = ()  # where the configuration left the regions open: what became of each
-    stake: Stake | None = None
+    choices: tuple[
+        RegionDecision, ...
+    ] = ()  # where the configuration left the regions open: what became of each
+    exposure: PoolExposure | None = None
     archives: tuple[tuple[Arch, str], ...] = ()  # the sum that each architecture's archive must have
 
     @property
@@ -116,15 +118,15 @@ class Plan:
     @property
     def over_budget(self) -> bool:
         """Whether it may come to more than the cluster's budget; what is not known may."""
-        return self.budget is not None and not self.budget.kept
+        return self.budget is not None and not self.budget.satisfied
 
     @property
     def estimate(self) -> Estimate:
         """What all that is launched will cost an hour."""
-        return together(region.estimate for region in self.regions if region.estimate is not None)
+        return sum_estimates(region.estimate for region in self.regions if region.estimate is not None)
 
 
-def shares(spec: ClusterSpec) -> dict[str, int]:
+def nodes_by_region(spec: ClusterSpec) -> dict[str, int]:
     """How many nodes each region is to have: its own number, or an even share of what is left, the first ones one more."""
     fixed = {region.name: region.nodes for region in spec.regions if region.nodes is not None}
     sharing = [region.name for region in spec.regions if region.nodes is None]
@@ -147,9 +149,9 @@ def spread_over(count: int, rooms: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in dealt.items() if number}
 
 
-def demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
+def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
     """What is missing and what is too many. `instances` are all that carry the cluster's tag, in any region and state."""
-    wanted = shares(spec)
+    wanted = nodes_by_region(spec)
     alive = [instance for instance in instances if instance.alive]
     present = {name: sum(1 for instance in alive if instance.region == name) for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
@@ -183,24 +185,24 @@ def _removable(
 
 def plan(
     spec: ClusterSpec,
-    wants: Demand,
+    demands: Demand,
     markets: Mapping[str, Market],
     *,
     allow_removal: bool = False,
     warnings: Sequence[str] = (),
     rates: Rates | None = None,
-    choices: Sequence[Choice] = (),
+    choices: Sequence[RegionDecision] = (),
 ) -> Plan:
-    """The plan for `wants`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
+    """The plan for `demands`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
     regions = tuple(
-        _region_plan(name, wants, markets.get(name), spec=spec, rates=rates or Rates())
-        for name in wants.wanted
+        _region_plan(name, demands, markets.get(name), spec=spec, rates=rates or Rates())
+        for name in demands.wanted
     )
     return Plan(
         cluster=spec.name,
         regions=regions,
-        surplus=wants.removable,
-        remove=wants.removable if allow_removal else (),
+        surplus=demands.removable,
+        remove=demands.removable if allow_removal else (),
         warnings=(*warnings, *_price_warnings(spec, regions)),
         choices=tuple(choices),
     )
@@ -278,7 +280,7 @@ def market_problems(
     return tuple(found)
 
 
-def misfits(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
+def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
     """`market_problems` of a region with what is configured for it, or for all."""
     region = next((one for one in spec.regions if one.name == market.region), RegionSpec(market.region))
     types = region.instance_types or spec.instance_types or ("the types that meet the requirements",)
@@ -290,7 +292,7 @@ def misfits(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
     )
 
 
-def misfit_advice(spec: ClusterSpec) -> str:
+def unsuitable_images_hint(spec: ClusterSpec) -> str:
     """What to change where the types and the images do not fit."""
     types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
     return (

@@ -29,7 +29,7 @@ def burstable(instance_type: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class PoolShares:
+class PoolDistribution:
     """How many nodes each pool holds, the fullest first; of equals the first by zone and type."""
 
     counts: tuple[tuple[Pool, int], ...] = ()
@@ -48,20 +48,20 @@ class PoolShares:
         return self.counts[0][0] if self.counts else None
 
     @property
-    def at_stake(self) -> int:
+    def max_loss(self) -> int:
         """How many nodes the loss of one pool would take, at most."""
         return self.counts[0][1] if self.counts else 0
 
 
-def pool_shares(instances: Iterable[Instance]) -> PoolShares:
+def pool_distribution(instances: Iterable[Instance]) -> PoolDistribution:
     """The shares of the spot instances that run or start. On-demand ones are not taken back."""
-    return shares_of(
+    return distribution_of(
         Counter(Pool(one.type, one.zone) for one in instances if one.alive and one.lifecycle == _SPOT)
     )
 
 
-def shares_of(counts: Mapping[Pool, int]) -> PoolShares:
+def distribution_of(counts: Mapping[Pool, int]) -> PoolDistribution:
     """The same from numbers, such as a plan's."""
     held = [(pool, count) for pool, count in counts.items() if count > 0]
     held.sort(key=lambda item: (-item[1], item[0].zone, item[0].type))
-    return PoolShares(tuple(held))
+    return PoolDistribution(tuple(held))

@@ -21,41 +21,41 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.core.members import CLUSTER_LABEL
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.verdict import judge, worst
+from bacalhau_spot.core.verdict import classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import Identity, Instance
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
 
 _INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
-_ENDING: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
+_TERMINATING: Final = frozenset({State.SHUTTING_DOWN, State.TERMINATED})
 
 
-class Why(StrEnum):
+class PruneReason(StrEnum):
     """Why a node may be forgotten, or stays."""
 
-    ENDED = "instance-ended"
+    TERMINATED = "instance-ended"
     UNKNOWN = "instance-unknown"
     CONNECTED = "connected"
     ALIVE = "instance-alive"
-    UNSEEN = "region-unseen"
+    REGION_FAILED = "region-unseen"
     ELSEWHERE = "account-doubtful"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class PruneDecision:
     """One node of the cluster, and what is to become of it."""
 
-    member: Member
-    why: Why
+    member: OrchestratorNode
+    reason: PruneReason
 
     @property
-    def gone(self) -> bool:
-        return self.why in {Why.ENDED, Why.UNKNOWN}
+    def stale(self) -> bool:
+        return self.reason in {PruneReason.TERMINATED, PruneReason.UNKNOWN}
 
     @property
     def region(self) -> str:
@@ -64,135 +64,143 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Pruning:
-    """The decision. `others`: nodes of the orchestrator that are not the cluster's. `unseen`: regions, and why.
+class PrunePlan:
+    """The decision. `others`: nodes of the orchestrator that are not the cluster's. `failed_regions`: regions, and why.
 
     `identity`: as whom AWS was asked; None when there was nothing to ask.
     """
 
     cluster: str
-    judged: tuple[Judged, ...] = ()
+    decisions: tuple[PruneDecision, ...] = ()
     others: int = 0
-    looked_into: tuple[str, ...] = ()
-    unseen: tuple[Problem, ...] = ()
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
     identity: Identity | None = None
 
     @property
-    def gone(self) -> tuple[Judged, ...]:
-        return tuple(one for one in self.judged if one.gone)
+    def stale(self) -> tuple[PruneDecision, ...]:
+        return tuple(one for one in self.decisions if one.stale)
 
     @property
     def elsewhere(self) -> bool:
         """AWS was asked in another account than the cluster's, as it seems."""
-        return any(one.why is Why.ELSEWHERE for one in self.judged)
+        return any(one.reason is PruneReason.ELSEWHERE for one in self.decisions)
 
     @property
-    def in_doubt(self) -> tuple[Judged, ...]:
+    def undecided(self) -> tuple[PruneDecision, ...]:
         """Disconnected, and they stay all the same."""
-        return tuple(one for one in self.judged if one.why in {Why.ALIVE, Why.UNSEEN, Why.ELSEWHERE})
+        return tuple(
+            one
+            for one in self.decisions
+            if one.reason in {PruneReason.ALIVE, PruneReason.REGION_FAILED, PruneReason.ELSEWHERE}
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Forgotten:
-    """What became of nodes that were to be removed. `left`: not asked for, because it was no use or the user stopped it.
+class PruneResult:
+    """What became of nodes that were to be removed. `not_removed`: not asked for, because it was no use or the user stopped it.
 
     `problem`: the orchestrator could not be asked which nodes it has.
     """
 
     address: str
     removed: tuple[str, ...] = ()
-    failed: tuple[tuple[str, Problem], ...] = ()
-    left: tuple[str, ...] = ()
-    problem: Problem | None = None
+    failed: tuple[tuple[str, ApiFailure], ...] = ()
+    not_removed: tuple[str, ...] = ()
+    problem: ApiFailure | None = None
     interrupted: bool = False
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[ApiFailure, ...]:
         return (*(problem for _, problem in self.failed), *((self.problem,) if self.problem else ()))
 
     @property
     def remaining(self) -> tuple[str, ...]:
         """Nodes that the orchestrator still lists."""
-        return (*(name for name, _ in self.failed), *self.left)
+        return (*(name for name, _ in self.failed), *self.not_removed)
 
 
-def belongs(member: Member, *, cluster: str) -> bool:
+def is_cluster_node(member: OrchestratorNode, *, cluster: str) -> bool:
     """Whether the node is of the cluster with this label."""
     ours = member.labels.get("provider") == "aws" and member.labels.get(CLUSTER_LABEL) == cluster
     return ours and _INSTANCE_ID.fullmatch(member.instance_id) is not None
 
 
-def doubtful(members: Iterable[Member], *, cluster: str) -> tuple[str, ...]:
+def instances_to_check(members: Iterable[OrchestratorNode], *, cluster: str) -> tuple[str, ...]:
     """Ids of the instances about which AWS must be asked: those of all the cluster's nodes, when one is disconnected."""
-    ours = [one for one in members if belongs(one, cluster=cluster)]
+    ours = [one for one in members if is_cluster_node(one, cluster=cluster)]
     if all(one.connected for one in ours):
         return ()
     return tuple(sorted({one.instance_id for one in ours}))
 
 
-def decide(
-    members: Collection[Member],
+def plan_prune(
+    members: Collection[OrchestratorNode],
     *,
     cluster: str,
     instances: Mapping[str, Instance],
-    looked_into: Collection[str],
-    unseen: Collection[Problem] = (),
+    regions_scanned: Collection[str],
+    failed_regions: Collection[ApiFailure] = (),
     identity: Identity | None = None,
-) -> Pruning:
-    """Every node of the cluster, judged. `instances`: what AWS shows of `doubtful`, by id, in all of `looked_into`."""
-    ours = [one for one in members if belongs(one, cluster=cluster)]
-    sight = _Sight(frozenset(looked_into), blind=bool(unseen), elsewhere=_elsewhere(ours, instances))
-    return Pruning(
+) -> PrunePlan:
+    """Every node of the cluster, judged. `instances`: what AWS shows of `doubtful`, by id, in all of `regions_scanned`."""
+    ours = [one for one in members if is_cluster_node(one, cluster=cluster)]
+    sight = _ScanContext(
+        frozenset(regions_scanned),
+        failed_regions=bool(failed_regions),
+        elsewhere=_in_other_accounts(ours, instances),
+    )
+    return PrunePlan(
         cluster=cluster,
-        judged=tuple(
-            Judged(one, _why(one, instances.get(one.instance_id), sight))
+        decisions=tuple(
+            PruneDecision(one, _reason_of(one, instances.get(one.instance_id), sight))
             for one in sorted(ours, key=lambda one: (region_of(one), one.id))
         ),
         others=len(members) - len(ours),
-        looked_into=tuple(looked_into),
-        unseen=tuple(unseen),
+        regions_scanned=tuple(regions_scanned),
+        failed_regions=tuple(failed_regions),
         identity=identity,
     )
 
 
-def region_of(member: Member) -> str:
+def region_of(member: OrchestratorNode) -> str:
     return member.labels.get("region", "")
 
 
 @dataclass(frozen=True, slots=True)
-class _Sight:
+class _ScanContext:
     """What AWS's silence about an instance is worth."""
 
     regions: frozenset[str]
-    blind: bool
+    failed_regions: bool
     elsewhere: bool
 
 
-def _elsewhere(ours: Iterable[Member], instances: Mapping[str, Instance]) -> bool:
-    connected = [one for one in ours if one.connected]
+def _in_other_accounts(nodes: Iterable[OrchestratorNode], instances: Mapping[str, Instance]) -> bool:
+    connected = [one for one in nodes if one.connected]
     return bool(connected) and not any(one.instance_id in instances for one in connected)
 
 
-def _why(member: Member, instance: Instance | None, sight: _Sight) -> Why:
+def _reason_of(member: OrchestratorNode, instance: Instance | None, scan: _ScanContext) -> PruneReason:
     if member.connected:
-        return Why.CONNECTED
+        return PruneReason.CONNECTED
     if instance is not None:
-        return Why.ENDED if instance.state in _ENDING else Why.ALIVE
+        return PruneReason.TERMINATED if instance.state in _TERMINATING else PruneReason.ALIVE
     region = region_of(member)
     # A node that does not say where it is may be anywhere.
-    if region not in sight.regions and (region or sight.blind):
-        return Why.UNSEEN
-    return Why.ELSEWHERE if sight.elsewhere else Why.UNKNOWN
+    if region not in scan.regions and (region or scan.failed_regions):
+        return PruneReason.REGION_FAILED
+    return PruneReason.ELSEWHERE if scan.elsewhere else PruneReason.UNKNOWN
 
 
-def exit_code(pruning: Pruning, forgotten: Forgotten | None) -> ExitCode:
+def prune_exit_code(pruning: PrunePlan, forgotten: PruneResult | None) -> ExitCode:
     """How a prune ends. None: nothing was to be removed, or it was a dry run."""
     if forgotten is not None:
         if forgotten.interrupted:
             return ExitCode.INTERRUPTED
-        code = worst(problem.code for problem in forgotten.problems)
+        code = most_severe(problem.code for problem in forgotten.problems)
         if code is not None:
-            return judge(code).exit_code
+            return classify(code).exit_code
         if forgotten.remaining:
             return ExitCode.FAILED
-    return ExitCode.BLIND if pruning.unseen or pruning.elsewhere else ExitCode.DONE
+    return ExitCode.INCOMPLETE if pruning.failed_regions or pruning.elsewhere else ExitCode.DONE

@@ -30,7 +30,7 @@ STANDARD = SpotQuota(
     "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
     ("a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"),
 )
-TABLE = (
+SPOT_QUOTAS = (
     STANDARD,
     SpotQuota("L-88CF9481", "All F Spot Instance Requests", ("f",)),
     SpotQuota("L-3819A6DF", "All G and VT Spot Instance Requests", ("g", "gr", "vt")),
@@ -41,8 +41,8 @@ TABLE = (
     SpotQuota("L-85EED4F7", "All DL Spot Instance Requests", ("dl",)),
     SpotQuota("L-6B0D517C", "All Trn Spot Instance Requests", ("trn",)),
 )
-BY_CODE = {quota.code: quota for quota in TABLE}
-_BY_FAMILY = {family: quota for quota in TABLE for family in quota.families}
+BY_CODE = {quota.code: quota for quota in SPOT_QUOTAS}
+_BY_FAMILY = {family: quota for quota in SPOT_QUOTAS for family in quota.families}
 _NAME = re.compile(r"([a-z]+)([0-9]*)")
 
 
@@ -55,12 +55,12 @@ class Headroom:
     used: int
 
     @property
-    def free(self) -> int:
+    def vcpus_free(self) -> int:
         return max(0, self.vcpus - self.used)
 
     def nodes(self, vcpus_each: int) -> int:
         """How many more instances with so many vCPUs it allows."""
-        return self.free // max(1, vcpus_each)
+        return self.vcpus_free // max(1, vcpus_each)
 
 
 def family_of(type_name: str) -> str:
@@ -80,7 +80,7 @@ def quota_of(type_name: str) -> SpotQuota | None:
 def quotas_of(type_names: Iterable[str]) -> tuple[SpotQuota, ...]:
     """The quotas that count any of these types, each once, in the table's order."""
     codes = {quota.code for name in type_names if (quota := quota_of(name)) is not None}
-    return tuple(quota for quota in TABLE if quota.code in codes)
+    return tuple(quota for quota in SPOT_QUOTAS if quota.code in codes)
 
 
 def used_vcpus(counts: Mapping[str, int], vcpus: Mapping[str, int]) -> dict[str, int]:

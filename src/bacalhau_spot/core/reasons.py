@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # EC2 has given notice.
-MARKED = frozenset({"marked-for-termination", "marked-for-stop"})
+INTERRUPTION_NOTICE = frozenset({"marked-for-termination", "marked-for-stop"})
 # Why AWS took an instance back, by the spot request's status.
-TAKEN_BACK = {
+INTERRUPTED = {
     "instance-terminated-by-price": "the spot price rose above the limit",
     "instance-stopped-by-price": "the spot price rose above the limit",
     "instance-terminated-no-capacity": "no capacity",
@@ -25,7 +25,7 @@ TAKEN_BACK = {
 }
 SPOT_REASONS = frozenset({"Server.SpotInstanceTermination", "Server.SpotInstanceShutdown"})
 # What AWS did of itself (EC2 API reference, StateReason).
-AWS_DID_IT = "Server."
+ENDED_BY_AWS = "Server."
 # Who or what ended an instance otherwise, by its state reason.
 ENDED_BY = {
     "": "for a reason that AWS does not give",
@@ -47,38 +47,38 @@ LOCKED_DISK_HINT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class JoinFailure:
     """Why a node does not join: a part of its own words, ours, whether waiting can help, and what does."""
 
-    part: str
+    category: str
     words: str
-    passes: bool
+    transient: bool
     hint: str
 
 
-_AGAIN = "nodes keep what they were launched with: `bacalhau-spot destroy`, then `bacalhau-spot create`"
-_LET_IN = (
+_RETRY_HINT = "nodes keep what they were launched with: `bacalhau-spot destroy`, then `bacalhau-spot create`"
+_APPROVE_HINT = (
     "on the orchestrator's machine, `bacalhau node list --filter-approval rejected` lists it, and `bacalhau node approve` with "
     "its name lets it in"
 )
 _PORT = "start the orchestrator, or correct its port in `bacalhau.orchestrators`"
 _OPEN = "open port 4222 of the orchestrator to the nodes, in its firewall"
-REFUSED = (
-    Refused("Authorization Violation", "token refused", False, f"correct the token under `bacalhau`; {_AGAIN}"),
-    Refused("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_AGAIN}"),
-    Refused("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_AGAIN}"),
-    Refused("rejected", "the orchestrator rejects it", False, _LET_IN),
-    Refused("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
-    Refused("connection refused", "nothing listens there", True, _PORT),
-    Refused("no servers available", "orchestrator not reachable", True, _OPEN),
-    Refused("timeout", "orchestrator does not answer", True, _OPEN),
+JOIN_FAILURES = (
+    JoinFailure("Authorization Violation", "token refused", False, f"correct the token under `bacalhau`; {_RETRY_HINT}"),
+    JoinFailure("first record does not look like", "no TLS there", False, f"set `bacalhau.tls` to native or none; {_RETRY_HINT}"),
+    JoinFailure("x509", "certificate not accepted", False, f"set `bacalhau.ca_file` to its authority's; {_RETRY_HINT}"),
+    JoinFailure("rejected", "the orchestrator rejects it", False, _APPROVE_HINT),
+    JoinFailure("no such host", "orchestrator's name not found", True, "check `bacalhau.orchestrators` and the name's DNS"),
+    JoinFailure("connection refused", "nothing listens there", True, _PORT),
+    JoinFailure("no servers available", "orchestrator not reachable", True, _OPEN),
+    JoinFailure("timeout", "orchestrator does not answer", True, _OPEN),
 )  # fmt: skip
 # Why first boot gives up before it comes to joining, where we know more than it says.
 FAILED = (
-    Refused("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_AGAIN}"),
+    JoinFailure("names no orchestrator", "the configuration names no orchestrator", False, f"set `bacalhau.orchestrators`; {_RETRY_HINT}"),  # noqa: E501 - a row of a table
 )  # fmt: skip
 
 
-def refused(words: str, *, among: tuple[Refused, ...] = REFUSED) -> Refused | None:
+def join_failure(words: str, *, among: tuple[JoinFailure, ...] = JOIN_FAILURES) -> JoinFailure | None:
     """What a reason means; None when we do not know it."""
-    return next((one for one in among if one.part in words), None)
+    return next((one for one in among if one.category in words), None)

@@ -15,44 +15,44 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """One node's part. `code` None: it was ended because its time was over. `cut`: it said more than was kept."""
+class CommandResult:
+    """One node's part. `code` None: it was ended because its time was over. `truncated`: it said more than was kept."""
 
     instance: Instance
     code: int | None
     stdout: str = ""
     stderr: str = ""
-    cut: bool = False
+    truncated: bool = False
 
     @property
-    def well(self) -> bool:
+    def succeeded(self) -> bool:
         return self.code == 0
 
     @property
-    def unreached(self) -> bool:
+    def unreachable(self) -> bool:
         """As far as ssh's own exit code tells; the command may have ended with the same."""
         return self.code == SSH_FAILED
 
 
 @dataclass(frozen=True, slots=True)
-class Everywhere:
+class FanOutResult:
     """All nodes' parts, in the nodes' order."""
 
     command: tuple[str, ...]
-    ran: tuple[Ran, ...]
+    results: tuple[CommandResult, ...]
 
     @property
-    def failed(self) -> tuple[Ran, ...]:
-        return tuple(one for one in self.ran if not one.well)
+    def failed(self) -> tuple[CommandResult, ...]:
+        return tuple(one for one in self.results if not one.succeeded)
 
     @property
     def exit_code(self) -> ExitCode:
         return ExitCode.FAILED if self.failed else ExitCode.DONE
 
 
-def alike(ran: Sequence[Ran]) -> tuple[tuple[Ran, ...], ...]:
+def group_identical(results: Sequence[CommandResult]) -> tuple[tuple[CommandResult, ...], ...]:
     """Those that ended alike and said the same, together; the most first."""
-    groups: dict[tuple[int | None, str, str], list[Ran]] = {}
-    for one in ran:
+    groups: dict[tuple[int | None, str, str], list[CommandResult]] = {}
+    for one in results:
         groups.setdefault((one.code, one.stdout, one.stderr), []).append(one)
     return tuple(sorted((tuple(group) for group in groups.values()), key=len, reverse=True))

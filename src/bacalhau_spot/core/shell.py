@@ -23,7 +23,7 @@ _CONNECT_S = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class SshOptions:
     """How nodes of a cluster are reached. `key` None: whatever ssh tries by itself."""
 
     user: str
@@ -31,33 +31,33 @@ class Access:
     known_hosts: str
 
 
-def address(instance: Instance) -> str | None:
+def ssh_address(instance: Instance) -> str | None:
     """Public where there is one, else private: somebody in the same network may well reach that."""
     return instance.public_ip or instance.private_ip
 
 
-def command_line(
-    instance: Instance, access: Access, *, remote: Sequence[str] = (), unattended: bool = False
+def ssh_command(
+    instance: Instance, ssh_options: SshOptions, *, remote: Sequence[str] = (), unattended: bool = False
 ) -> tuple[str, ...]:
     """`ssh …` for an instance that has an address. `unattended`: nobody is there to be asked, and nothing is read."""
     options = {
-        "UserKnownHostsFile": _quoted(access.known_hosts),
+        "UserKnownHostsFile": _quoted(ssh_options.known_hosts),
         "StrictHostKeyChecking": "accept-new",
         "HostKeyAlias": instance.id,
         "ConnectTimeout": str(_CONNECT_S),
-        **({"IdentitiesOnly": "yes"} if access.key else {}),
+        **({"IdentitiesOnly": "yes"} if ssh_options.key else {}),
         # Else each node's first word is that its key was learnt.
         **({"BatchMode": "yes", "LogLevel": "ERROR"} if unattended else {}),
     }
     return (
         "ssh",
-        *(("-i", access.key) if access.key else ()),
+        *(("-i", ssh_options.key) if ssh_options.key else ()),
         *(part for name, value in options.items() for part in ("-o", f"{name}={value}")),
         *(("-n",) if unattended else ()),
         "-l",
-        access.user,
+        ssh_options.user,
         "--",
-        address(instance) or "",
+        ssh_address(instance) or "",
         *remote,
     )
 

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Resource
 
-Key = tuple[str, str, str]  # region, kind, id
+ResourceKey = tuple[str, str, str]  # region, kind, id
 
 
-def key_of(resource: Resource) -> Key:
+def resource_key(resource: Resource) -> ResourceKey:
     return resource.region, resource.kind, resource.id
 
 
-def born(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Key, datetime]:
+def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[ResourceKey, datetime]:
     """When each came to be, for the question whether it is old enough to go.
 
     Many kinds do not say (a VPC, a subnet): they count as young as the youngest thing of their cluster in their region, which
@@ -34,22 +34,22 @@ def born(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Key, datetim
         for place in {one.region, GLOBAL}:
             group = (place, one.tags.get(tag_key, ""))
             youngest[group] = max(youngest.get(group, one.created_at), one.created_at)
-    found: dict[Key, datetime] = {}
+    found: dict[ResourceKey, datetime] = {}
     for one in every:
         neighbour = youngest.get((one.region, one.tags.get(tag_key, "")))
         moment = neighbour if one.created_at is None or one.region == GLOBAL else one.created_at
         if moment is not None:
-            found[key_of(one)] = moment
+            found[resource_key(one)] = moment
     return found
 
 
-def too_young(
-    births: Mapping[Key, datetime], *, now: datetime, at_least: timedelta
+def min_age_rule(
+    created_at: Mapping[ResourceKey, datetime], *, now: datetime, at_least: timedelta
 ) -> Callable[[Resource], str]:
     """Spares what is younger, and what appears after the look: it is younger still. What has no known age is not spared."""
 
     def why(one: Resource) -> str:
-        moment = births.get(key_of(one)) or one.created_at
+        moment = created_at.get(resource_key(one)) or one.created_at
         return (
             ""
             if moment is None or now - moment >= at_least
@@ -59,11 +59,11 @@ def too_young(
     return why
 
 
-def not_planned(plan: Collection[Key]) -> Callable[[Resource], str]:
-    return lambda one: "" if key_of(one) in plan else "it is not in the plan"
+def plan_file_rule(plan: Collection[ResourceKey]) -> Callable[[Resource], str]:
+    return lambda one: "" if resource_key(one) in plan else "it is not in the plan"
 
 
-def first_reason(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
+def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
     """What spares by any of the rules."""
     every = tuple(rules)
     return lambda one: next(filter(None, (rule(one) for rule in every)), "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import Pool, Spread
-from bacalhau_spot.core.pools import pool_shares
+from bacalhau_spot.core.pools import pool_distribution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class LaunchBatch:
     """One fleet of a region's launch: so many nodes over these pools, by zone and type."""
 
     pools: tuple[Pool, ...]
@@ -30,18 +30,18 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Stake:
+class PoolExposure:
     """What one pool's loss would take, when the plan is carried out. `pools`: that hold nodes or may come to hold some.
 
-    `at_most`: nodes that one pool may then hold. `limit`: what `max_share_per_pool` allows; None: AWS decides.
+    `max_nodes`: nodes that one pool may then hold. `limit`: what `max_share_per_pool` allows; None: AWS decides.
     """
 
     pools: int
-    at_most: int
+    max_nodes: int
     limit: int | None = None
 
 
-def most_per_pool(spec: ClusterSpec) -> int | None:
+def max_per_pool(spec: ClusterSpec) -> int | None:
     """How many nodes one pool may hold: the share of the cluster's nodes, rounded down; None without a limit."""
     if spec.max_share_per_pool is None:
         return None
@@ -54,51 +54,53 @@ def wanted_nodes(spec: ClusterSpec) -> int:
     return sum(one or 0 for one in fixed) if fixed and None not in fixed else spec.nodes
 
 
-def held_by(instances: Iterable[Instance]) -> dict[Pool, int]:
+def nodes_per_pool(instances: Iterable[Instance]) -> dict[Pool, int]:
     """How many spot nodes that run or start each pool holds."""
-    return dict(pool_shares(instances).counts)
+    return dict(pool_distribution(instances).counts)
 
 
-def rooms(pools: Iterable[Pool], held: Mapping[Pool, int], most: int) -> dict[Pool, int]:
+def headroom(pools: Iterable[Pool], counts: Mapping[Pool, int], limit: int) -> dict[Pool, int]:
     """How many more nodes each pool may hold."""
-    return {pool: max(0, most - held.get(pool, 0)) for pool in pools}
+    return {pool: max(0, limit - counts.get(pool, 0)) for pool in pools}
 
 
-def next_part(count: int, room: Mapping[Pool, int]) -> Part | None:
+def next_batch(count: int, headroom: Mapping[Pool, int]) -> LaunchBatch | None:
     """The next fleet of those that launch `count` nodes; None when no pool may hold another.
 
     As large as the emptiest pool allows, over every pool that could take all of it.
     """
-    size = min(count, max(room.values(), default=0))
+    size = min(count, max(headroom.values(), default=0))
     if size <= 0:
         return None
-    fitting = [pool for pool, left in room.items() if left >= size]
-    return Part(tuple(sorted(fitting, key=lambda pool: (pool.zone, pool.type))), size)
+    fitting = [pool for pool, left in headroom.items() if left >= size]
+    return LaunchBatch(tuple(sorted(fitting, key=lambda pool: (pool.zone, pool.type))), size)
 
 
-def stake(regions: Sequence[RegionPlan], held: Mapping[Pool, int], *, limit: int | None) -> Stake:
-    """`held` is what every pool of the cluster holds now."""
-    may: dict[Pool, int] = {pool: count for pool, count in held.items() if count}
+def pool_exposure(
+    regions: Sequence[RegionPlan], counts: Mapping[Pool, int], *, limit: int | None
+) -> PoolExposure:
+    """`counts` is what every pool of the cluster holds now."""
+    may: dict[Pool, int] = {pool: count for pool, count in counts.items() if count}
     for region in regions:
         for offer in region.offers if region.launch else ():
-            now = held.get(offer.pool, 0)
+            now = counts.get(offer.pool, 0)
             whole = now + region.launch
             may[offer.pool] = whole if limit is None else max(now, min(whole, limit))
-    return Stake(pools=len(may), at_most=max(may.values(), default=0), limit=limit)
+    return PoolExposure(pools=len(may), max_nodes=max(may.values(), default=0), limit=limit)
 
 
 def share_problems(
-    spec: ClusterSpec, markets: Mapping[str, Market], launch: Mapping[str, int], held: Mapping[Pool, int]
+    spec: ClusterSpec, markets: Mapping[str, Market], launch: Mapping[str, int], counts: Mapping[Pool, int]
 ) -> tuple[str, ...]:
     """Why the nodes cannot be launched without a pool holding more than its share; one sentence each."""
-    most = most_per_pool(spec)
+    most = max_per_pool(spec)
     if most is None or not launch:
         return ()
     of = f"{_percent(spec)} of {wanted_nodes(spec)} nodes"
     if most == 0:
         return (f"max_share_per_pool: {of} is less than one node, so no pool may hold any",)
     free = {
-        name: sum(rooms((offer.pool for offer in markets[name].offers), held, most).values())
+        name: sum(headroom((offer.pool for offer in markets[name].offers), counts, most).values())
         for name in launch
     }
     if spec.spread is Spread.STRICT:
@@ -112,10 +114,10 @@ def share_problems(
     )
 
 
-def share_warnings(spec: ClusterSpec, held: Mapping[Pool, int]) -> tuple[str, ...]:
+def share_warnings(spec: ClusterSpec, counts: Mapping[Pool, int]) -> tuple[str, ...]:
     """Pools that hold more than their share already; nothing is moved for that."""
-    most = most_per_pool(spec)
-    over = [(pool, count) for pool, count in held.items() if most is not None and count > most]
+    most = max_per_pool(spec)
+    over = [(pool, count) for pool, count in counts.items() if most is not None and count > most]
     return tuple(
         f"{count} nodes are in {pool.type} in {pool.zone}, and max_share_per_pool allows {most}; they stay"
         for pool, count in sorted(over, key=lambda item: (-item[1], item[0].zone, item[0].type))

@@ -14,98 +14,101 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.evidence import Asked, Checks, Evidence
-from bacalhau_spot.core.health import Kind, Severity, Verdict, diagnose
+from bacalhau_spot.core.evidence import ApiAvailability, NodeObservation, StatusChecks
+from bacalhau_spot.core.health import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.members import Capacity
-from bacalhau_spot.core.plan import demand
-from bacalhau_spot.core.pools import PoolShares, pool_shares
-from bacalhau_spot.core.prune import belongs, region_of
-from bacalhau_spot.core.verdict import Fault, judge, worst
+from bacalhau_spot.core.plan import node_demand
+from bacalhau_spot.core.pools import PoolDistribution, pool_distribution
+from bacalhau_spot.core.prune import is_cluster_node, region_of
+from bacalhau_spot.core.verdict import Category, classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from bacalhau_spot.core.console import Boot
+    from bacalhau_spot.core.console import BootProgress
     from bacalhau_spot.core.evidence import SpotStatus
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
 
-_NOT_CHECKED = Checks()
+_NOT_CHECKED = StatusChecks()
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """What one look saw. `unseen`: regions, and `blurred`: parts of regions, that could not be looked at.
+class ClusterSnapshot:
+    """What one look saw. `failed_regions`: regions, and `partial_failures`: parts of regions, that could not be looked at.
 
-    `refusal`: why the orchestrator did not answer; `address`: whom we asked, empty without an API.
+    `api_failure`: why the orchestrator did not answer; `address`: whom we asked, empty without an API.
     """
 
-    at: datetime
+    taken_at: datetime
     instances: tuple[Instance, ...] = ()
-    checks: Mapping[str, Checks] | None = None  # by instance
+    checks: Mapping[str, StatusChecks] | None = None  # by instance
     spots: tuple[SpotStatus, ...] = ()
-    boots: Mapping[str, Boot] | None = None  # by instance, of those whose console was read
-    members: tuple[Member, ...] = ()
-    asked: Asked = Asked.NO_API
+    boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
+    members: tuple[OrchestratorNode, ...] = ()
+    api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
     address: str = ""
-    refusal: Problem | None = None
-    looked_into: tuple[str, ...] = ()
-    unseen: tuple[Problem, ...] = ()
-    blurred: tuple[Problem, ...] = ()
+    api_failure: ApiFailure | None = None
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class NodeStatus:
     """One node: what is known, and what that means."""
 
-    known: Evidence
-    verdict: Verdict
+    observation: NodeObservation
+    diagnosis: NodeDiagnosis
 
     @property
     def id(self) -> str:
-        return self.known.id
+        return self.observation.id
 
     @property
     def region(self) -> str:
-        if self.known.instance is not None:
-            return self.known.instance.region
-        return region_of(self.known.member) if self.known.member else ""
+        if self.observation.instance is not None:
+            return self.observation.instance.region
+        return region_of(self.observation.member) if self.observation.member else ""
 
     @property
     def zone(self) -> str:
-        if self.known.instance is not None:
-            return self.known.instance.zone
-        return self.known.member.labels.get("zone", "") if self.known.member else ""
+        if self.observation.instance is not None:
+            return self.observation.instance.zone
+        return self.observation.member.labels.get("zone", "") if self.observation.member else ""
 
     @property
-    def good(self) -> bool:
-        return self.verdict.severity is Severity.GOOD
+    def healthy(self) -> bool:
+        return self.diagnosis.severity is Severity.GOOD
 
     @property
-    def dead(self) -> bool:
+    def terminated(self) -> bool:
         """An instance that has ended, or is ending, and that AWS still shows."""
-        return self.known.instance is not None and self.verdict.severity is Severity.GONE
+        return self.observation.instance is not None and self.diagnosis.severity is Severity.GONE
 
     @property
     def ended_at(self) -> datetime | None:
-        return self.known.ended_at
+        return self.observation.ended_at
 
     @property
     def settled(self) -> bool:
         """As good as can be known."""
-        unknowable = self.known.asked is Asked.NO_API and self.verdict.severity is Severity.UNKNOWN
-        return self.good or unknowable
+        unknowable = (
+            self.observation.api is ApiAvailability.NOT_CONFIGURED
+            and self.diagnosis.severity is Severity.UNKNOWN
+        )
+        return self.healthy or unknowable
 
     @property
     def load(self) -> Load | None:
         """None where the orchestrator does not say."""
-        it = self.known.member
-        if it is None or not it.connected or not self.known.alive:
+        it = self.observation.member
+        if it is None or not it.connected or not self.observation.alive:
             return None
-        return Load(used=_less(it.total, it.free), total=it.total, running=it.running)
+        return Load(used=_subtract(it.total, it.free), total=it.total, running=it.running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +121,19 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class RegionStatus:
     """A region, or all of them. `wanted` None: the configuration does not say."""
 
     name: str
     wanted: int | None
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[NodeStatus, ...] = ()
 
     @property
     def present(self) -> int:
-        return sum(node.known.alive for node in self.nodes)
+        return sum(node.observation.alive for node in self.nodes)
 
     def count(self, *severities: Severity) -> int:
-        return sum(node.verdict.severity in severities for node in self.nodes)
+        return sum(node.diagnosis.severity in severities for node in self.nodes)
 
     @property
     def load(self) -> Load | None:
@@ -145,30 +148,30 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class ClusterStatus:
     """The result of a look. `missing` and `surplus` are None where the configuration is not this cluster's."""
 
     cluster: str
-    sight: Sight
-    nodes: tuple[Node, ...]
+    snapshot: ClusterSnapshot
+    nodes: tuple[NodeStatus, ...]
     wanted: Mapping[str, int] | None = None  # per region
-    wanted_in_all: int | None = None
+    wanted_total: int | None = None
     missing: int | None = None
     surplus: int | None = None
 
     @property
-    def whole(self) -> Part:
-        return Part("total", self.wanted_in_all, self.nodes)
+    def total(self) -> RegionStatus:
+        return RegionStatus("total", self.wanted_total, self.nodes)
 
     @property
-    def regions(self) -> tuple[Part, ...]:
+    def regions(self) -> tuple[RegionStatus, ...]:
         """Those that have nodes or should have."""
         wanted = self.wanted or {}
         names = {node.region for node in self.nodes if node.region} | {
             name for name in wanted if wanted[name]
         }
         return tuple(
-            Part(
+            RegionStatus(
                 name,
                 wanted.get(name, 0) if self.wanted is not None else None,
                 tuple(node for node in self.nodes if node.region == name),
@@ -177,81 +180,83 @@ class Status:
         )
 
     @property
-    def pools(self) -> PoolShares:
-        return pool_shares(self.sight.instances)
+    def pools(self) -> PoolDistribution:
+        return pool_distribution(self.snapshot.instances)
 
     @property
-    def ghosts(self) -> tuple[Node, ...]:
+    def stale_nodes(self) -> tuple[NodeStatus, ...]:
         """What the orchestrator still lists, and is no node any more."""
         return tuple(
             node
             for node in self.nodes
-            if node.known.member is not None
-            and not node.known.member.connected
-            and node.verdict.severity is Severity.GONE
+            if node.observation.member is not None
+            and not node.observation.member.connected
+            and node.diagnosis.severity is Severity.GONE
         )
 
     @property
-    def unlisted(self) -> tuple[Node, ...]:
+    def unlisted(self) -> tuple[NodeStatus, ...]:
         """What has ended and explains nothing that is missing: AWS shows it for an hour more.
 
         Of a cluster that is over, of a region that has no nodes now, deleted by this program, or more than are missing:
         the newest stay.
         """
-        dead = [node for node in self.nodes if node.dead]
-        explaining = sorted(filter(self._explains, dead), key=lambda node: node.ended_at or self.sight.at)
+        dead = [node for node in self.nodes if node.terminated]
+        explaining = sorted(
+            filter(self._explains, dead), key=lambda node: node.ended_at or self.snapshot.taken_at
+        )
         if self.missing is not None:
             explaining = explaining[len(explaining) - min(self.missing, len(explaining)) :]
         return tuple(node for node in dead if node not in explaining)
 
-    def _explains(self, node: Node) -> bool:
+    def _explains(self, node: NodeStatus) -> bool:
         """Whether a node may be missing because this one has ended."""
-        launches = [one.launched_at for one in self.sight.instances if one.alive]
+        launches = [one.launched_at for one in self.snapshot.instances if one.alive]
         over = bool(launches) and node.ended_at is not None and node.ended_at < min(launches)
         elsewhere = self.wanted is not None and not self.wanted.get(node.region)
-        unknown = self.missing is None and node.verdict.kind in {Kind.ENDED, Kind.ENDING}
-        return not (over or elsewhere or unknown or node.known.terminated_by)
+        unknown = self.missing is None and node.diagnosis.diagnosis in {Diagnosis.ENDED, Diagnosis.ENDING}
+        return not (over or elsewhere or unknown or node.observation.terminated_by)
 
     @property
-    def listed(self) -> Status:
+    def visible(self) -> ClusterStatus:
         """Without what is not listed."""
         gone = self.unlisted
         return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
 
     @property
-    def as_asked(self) -> bool:
-        alive = [node for node in self.nodes if node.known.alive]
-        bad = any(node.verdict.severity is Severity.BAD for node in self.nodes)
+    def matches_spec(self) -> bool:
+        alive = [node for node in self.nodes if node.observation.alive]
+        bad = any(node.diagnosis.severity is Severity.BAD for node in self.nodes)
         return not bad and all(node.settled for node in alive) and not self.missing and not self.surplus
 
     @property
-    def dim(self) -> tuple[Problem, ...]:
+    def failures(self) -> tuple[ApiFailure, ...]:
         """Everything that could not be looked at, the orchestrator included."""
         return (
-            *self.sight.unseen,
-            *self.sight.blurred,
-            *((self.sight.refusal,) if self.sight.refusal else ()),
+            *self.snapshot.failed_regions,
+            *self.snapshot.partial_failures,
+            *((self.snapshot.api_failure,) if self.snapshot.api_failure else ()),
         )
 
     @property
     def exit_code(self) -> ExitCode:
-        code = worst(problem.code for problem in self.dim)
+        code = most_severe(problem.code for problem in self.failures)
         if code is None:
-            return ExitCode.DONE if self.as_asked else ExitCode.FAILED
-        if self._certainly_not_as_asked:
+            return ExitCode.DONE if self.matches_spec else ExitCode.FAILED
+        if self._certainly_differs:
             return ExitCode.FAILED
-        return ExitCode.DENIED if judge(code).fault is Fault.CREDENTIALS else ExitCode.BLIND
+        return ExitCode.DENIED if classify(code).category is Category.CREDENTIALS else ExitCode.INCOMPLETE
 
     @property
-    def _certainly_not_as_asked(self) -> bool:
+    def _certainly_differs(self) -> bool:
         """Without what could not be looked at: a region that was not seen may have what is missing."""
         wrong = {Severity.BAD, Severity.WAITING}
-        short = bool(self.missing) and not self.sight.unseen
-        return short or bool(self.surplus) or any(node.verdict.severity in wrong for node in self.nodes)
+        short = bool(self.missing) and not self.snapshot.failed_regions
+        return short or bool(self.surplus) or any(node.diagnosis.severity in wrong for node in self.nodes)
 
 
-def status(
-    sight: Sight,
+def cluster_status(
+    snapshot: ClusterSnapshot,
     *,
     cluster: str,
     label: str,
@@ -259,107 +264,111 @@ def status(
     spec: ClusterSpec | None,
     only: Sequence[str] = (),
     terminated_by: Mapping[str, str] | None = None,
-) -> Status:
+) -> ClusterStatus:
     """The verdicts and the counts. `label`: what the cluster's nodes carry; `spec` None: it is not this cluster's.
 
     `terminated_by`: by instance, the command of this machine that terminated it.
     `only`: the regions that were asked for, when not all were; what is wanted elsewhere is then not missing.
     """
     nodes = tuple(
-        Node(known, diagnose(known))
-        for known in _evidence(sight, label=label, timeouts=timeouts, terminated_by=terminated_by or {})
+        NodeStatus(known, diagnose(known))
+        for known in _observations(
+            snapshot, label=label, timeouts=timeouts, terminated_by=terminated_by or {}
+        )
     )
     gone = Severity.GONE
     ordered = tuple(
-        sorted(nodes, key=lambda node: (node.region, node.verdict.severity is gone, node.zone, node.id))
+        sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
     if spec is None:
-        return Status(cluster, sight, ordered)
-    needs = demand(spec, sight.instances)
+        return ClusterStatus(cluster, snapshot, ordered)
+    needs = node_demand(spec, snapshot.instances)
     if only:
         wanted = {name: count for name, count in needs.wanted.items() if name in only}
         present = {name: needs.present.get(name, 0) for name in only}
-        return Status(
+        return ClusterStatus(
             cluster,
-            sight,
+            snapshot,
             ordered,
             wanted=wanted,
-            wanted_in_all=sum(wanted.values()),
+            wanted_total=sum(wanted.values()),
             missing=sum(max(0, count - present[name]) for name, count in wanted.items()),
             surplus=0,
         )
-    alive = sum(one.alive for one in sight.instances)
+    alive = sum(one.alive for one in snapshot.instances)
     if spec.auto_regions is not None and not spec.regions:
         # Which regions it takes was decided when it was made.
-        return Status(
+        return ClusterStatus(
             cluster,
-            sight,
+            snapshot,
             ordered,
-            wanted_in_all=spec.nodes,
+            wanted_total=spec.nodes,
             missing=max(0, spec.nodes - alive),
             surplus=max(0, alive - spec.nodes),
         )
-    return Status(
+    return ClusterStatus(
         cluster,
-        sight,
+        snapshot,
         ordered,
         wanted=needs.wanted,
-        wanted_in_all=sum(needs.wanted.values()),
+        wanted_total=sum(needs.wanted.values()),
         missing=sum(needs.launch.values()),
         surplus=len(needs.removable),
     )
 
 
-def _evidence(
-    sight: Sight, *, label: str, timeouts: Timeouts, terminated_by: Mapping[str, str]
-) -> Iterable[Evidence]:
+def _observations(
+    snapshot: ClusterSnapshot, *, label: str, timeouts: Timeouts, terminated_by: Mapping[str, str]
+) -> Iterable[NodeObservation]:
     """One a node: every instance with what belongs to it, and what the orchestrator alone knows."""
-    spots = {spot.instance_id: spot for spot in sight.spots}
-    members = _by_instance(sight.members)
-    for instance in sight.instances:
-        yield Evidence(
-            now=sight.at,
+    spots = {spot.instance_id: spot for spot in snapshot.spots}
+    members = _by_instance(snapshot.members)
+    for instance in snapshot.instances:
+        yield NodeObservation(
+            now=snapshot.taken_at,
             instance=instance,
-            checks=(sight.checks or {}).get(instance.id, _NOT_CHECKED),
+            checks=(snapshot.checks or {}).get(instance.id, _NOT_CHECKED),
             spot=spots.get(instance.id),
-            boot=(sight.boots or {}).get(instance.id),
+            boot=(snapshot.boots or {}).get(instance.id),
             member=members.get(instance.id),
-            asked=sight.asked,
+            api=snapshot.api,
             timeouts=timeouts,
             terminated_by=terminated_by.get(instance.id, ""),
         )
-    known = {instance.id for instance in sight.instances}
-    for member in sight.members:
-        if member.instance_id not in known and _ours(member, sight, label):
-            yield Evidence(now=sight.at, member=member, asked=sight.asked, timeouts=timeouts)
+    known = {instance.id for instance in snapshot.instances}
+    for member in snapshot.members:
+        if member.instance_id not in known and _is_ours(member, snapshot, label):
+            yield NodeObservation(now=snapshot.taken_at, member=member, api=snapshot.api, timeouts=timeouts)
 
 
-def _by_instance(members: Iterable[Member]) -> dict[str, Member]:
+def _by_instance(members: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNode]:
     """Of several that name the same instance the one that is connected."""
     ordered = sorted(members, key=lambda one: one.connected)
     return {one.instance_id: one for one in ordered if one.instance_id}
 
 
-def _ours(member: Member, sight: Sight, label: str) -> bool:
+def _is_ours(member: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> bool:
     """Of this cluster, and its region was looked into: elsewhere its instance may well run."""
-    if not belongs(member, cluster=label):
+    if not is_cluster_node(member, cluster=label):
         return False
     region = region_of(member)
-    return region in sight.looked_into if region else not sight.unseen
+    return region in snapshot.regions_scanned if region else not snapshot.failed_regions
 
 
-def needs_console(instance: Instance, *, asked: Asked, member: Member | None) -> bool:
+def needs_console(instance: Instance, *, api: ApiAvailability, member: OrchestratorNode | None) -> bool:
     """Only what has not joined, or may not have: a console costs a call a node."""
     return (
-        instance.alive and instance.private_ip is not None and (asked is not Asked.ANSWERED or member is None)
+        instance.alive
+        and instance.private_ip is not None
+        and (api is not ApiAvailability.AVAILABLE or member is None)
     )
 
 
-def member_of(instance: Instance, members: Iterable[Member]) -> Member | None:
+def member_of(instance: Instance, members: Iterable[OrchestratorNode]) -> OrchestratorNode | None:
     return _by_instance(members).get(instance.id)
 
 
-def _less(total: Capacity, free: Capacity) -> Capacity:
+def _subtract(total: Capacity, free: Capacity) -> Capacity:
     return Capacity(
         cpu=max(Decimal(0), total.cpu - free.cpu),
         memory_bytes=max(0, total.memory_bytes - free.memory_bytes),

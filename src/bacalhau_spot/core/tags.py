@@ -82,7 +82,7 @@ def _prefix_problem(prefix: str) -> str | None:
     return None
 
 
-def problems(naming: Naming) -> tuple[TagProblem, ...]:
+def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
     """Everything in the names and tags that AWS would refuse; empty when all is well."""
     found: list[TagProblem] = []
 
@@ -126,7 +126,7 @@ def tags_for(naming: Naming, name: str) -> dict[str, str]:
     }
 
 
-def ours(tags: Mapping[str, str], *, key: str, value: str) -> bool:
+def has_tag(tags: Mapping[str, str], *, key: str, value: str) -> bool:
     return tags.get(key) == value
 
 
@@ -141,8 +141,8 @@ class Scope:
     value: str
     creator: str | None = None
 
-    def takes(self, tags: Mapping[str, str]) -> bool:
-        if ours(tags, key=self.key, value=self.value):
+    def matches(self, tags: Mapping[str, str]) -> bool:
+        if has_tag(tags, key=self.key, value=self.value):
             return True
         return self.creator is not None and self.key in tags and tags.get(CREATOR_KEY) == self.creator
 

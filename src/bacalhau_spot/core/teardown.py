@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GLOBAL = "global"
 
 
-class Kind(StrEnum):
+class ResourceKind(StrEnum):
     """A resource type, in the words of EC2's tag specifications and of AWS's ARNs."""
 
     SCALING_GROUP = "auto-scaling-group"
@@ -71,121 +71,161 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class KindSpec:
     """One kind.
 
-    `derived`: it normally dies with its owner. `batch`: how many ids one delete call takes. `made`: `create` makes such.
-    `service`: the AWS service that has it. `everywhere`: it belongs to the account, not to a region. `patience_s`: how long AWS
+    `deleted_with_parent`: it normally dies with its owner. `batch`: how many ids one delete call takes. `created_by_us`:
+    `create` makes such.
+    `service`: the AWS service that has it. `is_global`: it belongs to the account, not to a region. `deletion_timeout_s`:
+    how long AWS
     may take to remove one, once it has begun.
     """
 
-    kind: Kind
-    after: frozenset[Kind] = frozenset()
-    derived: bool = False
+    kind: ResourceKind
+    after: frozenset[ResourceKind] = frozenset()
+    deleted_with_parent: bool = False
     batch: int = 1
-    made: bool = False
+    created_by_us: bool = False
     service: str = "ec2"
-    everywhere: bool = False
-    patience_s: float = 300.0
+    is_global: bool = False
+    deletion_timeout_s: float = 300.0
 
 
 # Longer than AWS's own waiters wait (ten minutes); metal instances and interfaces of Lambda take the longest.
 _SLOW_S, _SLOWEST_S = 900.0, 2700.0
 
 
-def _after(*kinds: Kind) -> frozenset[Kind]:
+def _after(*kinds: ResourceKind) -> frozenset[ResourceKind]:
     return frozenset(kinds)
 
 
-_LAUNCHERS = _after(Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET)
+_LAUNCHERS = _after(ResourceKind.SCALING_GROUP, ResourceKind.FLEET, ResourceKind.SPOT_FLEET)
 # What has a network interface of its own in the VPC.
-_IN_THE_VPC = _after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.ENDPOINT, Kind.CONNECT_ENDPOINT, Kind.INTERFACE)
-
-TABLE: tuple[Row, ...] = (
-    # What launches
-    Row(Kind.RULE, service="events"),
-    Row(Kind.SCALING_GROUP, service="autoscaling", patience_s=_SLOW_S),
-    Row(Kind.FLEET, batch=25, made=True),
-    Row(Kind.SPOT_FLEET, batch=100),
-    Row(Kind.SPOT_REQUEST, after=_LAUNCHERS, batch=100, made=True),
-    # What costs most
-    Row(
-        Kind.INSTANCE,
-        after=_LAUNCHERS | _after(Kind.SPOT_REQUEST),
-        batch=100,
-        made=True,
-        patience_s=_SLOWEST_S,
-    ),
-    Row(Kind.NAT_GATEWAY, patience_s=_SLOW_S),
-    Row(Kind.ENDPOINT, batch=25, patience_s=_SLOW_S),
-    Row(Kind.CONNECT_ENDPOINT, patience_s=_SLOW_S),
-    # What instances used
-    Row(Kind.VOLUME, after=_after(Kind.INSTANCE), derived=True, made=True, patience_s=_SLOW_S),
-    Row(
-        Kind.INTERFACE,
-        after=_IN_THE_VPC - {Kind.INTERFACE},
-        derived=True,
-        made=True,
-        patience_s=_SLOWEST_S,
-    ),
-    Row(Kind.ADDRESS, after=_after(Kind.INSTANCE, Kind.NAT_GATEWAY, Kind.INTERFACE)),
-    Row(Kind.TEMPLATE, after=_LAUNCHERS, made=True),
-    Row(Kind.PLACEMENT_GROUP, after=_after(Kind.INSTANCE, Kind.TEMPLATE)),
-    Row(Kind.RESERVATION, after=_after(Kind.INSTANCE)),
-    Row(Kind.KEY_PAIR),
-    Row(Kind.IMAGE, after=_LAUNCHERS),
-    Row(Kind.SNAPSHOT, after=_after(Kind.IMAGE)),
-    # The network
-    Row(Kind.FLOW_LOG, batch=25),
-    Row(Kind.PEERING),
-    Row(Kind.GATEWAY, after=_IN_THE_VPC | _after(Kind.ADDRESS), made=True),
-    Row(Kind.EGRESS_GATEWAY, after=_IN_THE_VPC),
-    Row(Kind.GROUP, after=_IN_THE_VPC, made=True),
-    Row(Kind.SUBNET, after=_IN_THE_VPC, made=True),
-    Row(Kind.ROUTE_TABLE, after=_after(Kind.SUBNET, Kind.ENDPOINT)),
-    Row(Kind.ACL, after=_after(Kind.SUBNET)),
-    Row(
-        Kind.VPC,
-        after=_after(
-            *(Kind.GATEWAY, Kind.EGRESS_GATEWAY, Kind.GROUP, Kind.SUBNET, Kind.ROUTE_TABLE, Kind.ACL),
-            *(Kind.PEERING, Kind.FLOW_LOG),
-        ),
-        made=True,
-    ),
-    Row(Kind.DHCP_OPTIONS, after=_after(Kind.VPC)),
-    # Beside EC2
-    Row(Kind.PARAMETER, after=_after(Kind.INSTANCE), batch=10, made=True, service="ssm"),
-    Row(Kind.SECRET, after=_after(Kind.INSTANCE), service="secretsmanager"),
-    Row(Kind.ALARM, after=_after(Kind.SCALING_GROUP), service="cloudwatch"),
-    Row(Kind.QUEUE, after=_after(Kind.RULE), service="sqs"),
-    Row(Kind.TOPIC, after=_after(Kind.RULE, Kind.ALARM), service="sns"),
-    Row(Kind.BUCKET, after=_after(Kind.INSTANCE, Kind.FLOW_LOG), service="s3"),
-    # Whatever still writes makes a log group again.
-    Row(Kind.LOG_GROUP, after=_after(Kind.INSTANCE, Kind.FLOW_LOG, Kind.RULE), service="logs"),
-    # Once, after all regions
-    Row(Kind.PROFILE, made=True, service="iam", everywhere=True),
-    Row(Kind.ROLE, after=_after(Kind.PROFILE), made=True, service="iam", everywhere=True),
-    Row(Kind.POLICY, after=_after(Kind.ROLE), service="iam", everywhere=True),
+_IN_THE_VPC = _after(
+    ResourceKind.INSTANCE,
+    ResourceKind.NAT_GATEWAY,
+    ResourceKind.ENDPOINT,
+    ResourceKind.CONNECT_ENDPOINT,
+    ResourceKind.INTERFACE,
 )
 
-ROWS: dict[Kind, Row] = {row.kind: row for row in TABLE}
-_NAMES = frozenset(row.kind.value for row in TABLE)
+KIND_SPECS: tuple[KindSpec, ...] = (
+    # What launches
+    KindSpec(ResourceKind.RULE, service="events"),
+    KindSpec(ResourceKind.SCALING_GROUP, service="autoscaling", deletion_timeout_s=_SLOW_S),
+    KindSpec(ResourceKind.FLEET, batch=25, created_by_us=True),
+    KindSpec(ResourceKind.SPOT_FLEET, batch=100),
+    KindSpec(ResourceKind.SPOT_REQUEST, after=_LAUNCHERS, batch=100, created_by_us=True),
+    # What costs most
+    KindSpec(
+        ResourceKind.INSTANCE,
+        after=_LAUNCHERS | _after(ResourceKind.SPOT_REQUEST),
+        batch=100,
+        created_by_us=True,
+        deletion_timeout_s=_SLOWEST_S,
+    ),
+    KindSpec(ResourceKind.NAT_GATEWAY, deletion_timeout_s=_SLOW_S),
+    KindSpec(ResourceKind.ENDPOINT, batch=25, deletion_timeout_s=_SLOW_S),
+    KindSpec(ResourceKind.CONNECT_ENDPOINT, deletion_timeout_s=_SLOW_S),
+    # What instances used
+    KindSpec(
+        ResourceKind.VOLUME,
+        after=_after(ResourceKind.INSTANCE),
+        deleted_with_parent=True,
+        created_by_us=True,
+        deletion_timeout_s=_SLOW_S,
+    ),
+    KindSpec(
+        ResourceKind.INTERFACE,
+        after=_IN_THE_VPC - {ResourceKind.INTERFACE},
+        deleted_with_parent=True,
+        created_by_us=True,
+        deletion_timeout_s=_SLOWEST_S,
+    ),
+    KindSpec(
+        ResourceKind.ADDRESS,
+        after=_after(ResourceKind.INSTANCE, ResourceKind.NAT_GATEWAY, ResourceKind.INTERFACE),
+    ),
+    KindSpec(ResourceKind.TEMPLATE, after=_LAUNCHERS, created_by_us=True),
+    KindSpec(ResourceKind.PLACEMENT_GROUP, after=_after(ResourceKind.INSTANCE, ResourceKind.TEMPLATE)),
+    KindSpec(ResourceKind.RESERVATION, after=_after(ResourceKind.INSTANCE)),
+    KindSpec(ResourceKind.KEY_PAIR),
+    KindSpec(ResourceKind.IMAGE, after=_LAUNCHERS),
+    KindSpec(ResourceKind.SNAPSHOT, after=_after(ResourceKind.IMAGE)),
+    # The network
+    KindSpec(ResourceKind.FLOW_LOG, batch=25),
+    KindSpec(ResourceKind.PEERING),
+    KindSpec(ResourceKind.GATEWAY, after=_IN_THE_VPC | _after(ResourceKind.ADDRESS), created_by_us=True),
+    KindSpec(ResourceKind.EGRESS_GATEWAY, after=_IN_THE_VPC),
+    KindSpec(ResourceKind.GROUP, after=_IN_THE_VPC, created_by_us=True),
+    KindSpec(ResourceKind.SUBNET, after=_IN_THE_VPC, created_by_us=True),
+    KindSpec(ResourceKind.ROUTE_TABLE, after=_after(ResourceKind.SUBNET, ResourceKind.ENDPOINT)),
+    KindSpec(ResourceKind.ACL, after=_after(ResourceKind.SUBNET)),
+    KindSpec(
+        ResourceKind.VPC,
+        after=_after(
+            *(
+                ResourceKind.GATEWAY,
+                ResourceKind.EGRESS_GATEWAY,
+                ResourceKind.GROUP,
+                ResourceKind.SUBNET,
+                ResourceKind.ROUTE_TABLE,
+                ResourceKind.ACL,
+            ),
+            *(ResourceKind.PEERING, ResourceKind.FLOW_LOG),
+        ),
+        created_by_us=True,
+    ),
+    KindSpec(ResourceKind.DHCP_OPTIONS, after=_after(ResourceKind.VPC)),
+    # Beside EC2
+    KindSpec(
+        ResourceKind.PARAMETER,
+        after=_after(ResourceKind.INSTANCE),
+        batch=10,
+        created_by_us=True,
+        service="ssm",
+    ),
+    KindSpec(ResourceKind.SECRET, after=_after(ResourceKind.INSTANCE), service="secretsmanager"),
+    KindSpec(ResourceKind.ALARM, after=_after(ResourceKind.SCALING_GROUP), service="cloudwatch"),
+    KindSpec(ResourceKind.QUEUE, after=_after(ResourceKind.RULE), service="sqs"),
+    KindSpec(ResourceKind.TOPIC, after=_after(ResourceKind.RULE, ResourceKind.ALARM), service="sns"),
+    KindSpec(ResourceKind.BUCKET, after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG), service="s3"),
+    # Whatever still writes makes a log group again.
+    KindSpec(
+        ResourceKind.LOG_GROUP,
+        after=_after(ResourceKind.INSTANCE, ResourceKind.FLOW_LOG, ResourceKind.RULE),
+        service="logs",
+    ),
+    # Once, after all regions
+    KindSpec(ResourceKind.PROFILE, created_by_us=True, service="iam", is_global=True),
+    KindSpec(
+        ResourceKind.ROLE,
+        after=_after(ResourceKind.PROFILE),
+        created_by_us=True,
+        service="iam",
+        is_global=True,
+    ),
+    KindSpec(ResourceKind.POLICY, after=_after(ResourceKind.ROLE), service="iam", is_global=True),
+)
+
+SPEC_BY_KIND: dict[ResourceKind, KindSpec] = {row.kind: row for row in KIND_SPECS}
+_NAMES = frozenset(row.kind.value for row in KIND_SPECS)
 
 
-def known(kind: str) -> bool:
+def is_known_kind(kind: str) -> bool:
     return kind in _NAMES
 
 
 # How EC2's ids begin (EC2 API reference, "Resource IDs"), as far as one thing can hang on another.
 _PREFIXES = {
-    "i": Kind.INSTANCE,
-    "eni": Kind.INTERFACE,
-    "nat": Kind.NAT_GATEWAY,
-    "subnet": Kind.SUBNET,
-    "vpc": Kind.VPC,
-    "sg": Kind.GROUP,
-    "vpce": Kind.ENDPOINT,
-    "eice": Kind.CONNECT_ENDPOINT,
+    "i": ResourceKind.INSTANCE,
+    "eni": ResourceKind.INTERFACE,
+    "nat": ResourceKind.NAT_GATEWAY,
+    "subnet": ResourceKind.SUBNET,
+    "vpc": ResourceKind.VPC,
+    "sg": ResourceKind.GROUP,
+    "vpce": ResourceKind.ENDPOINT,
+    "eice": ResourceKind.CONNECT_ENDPOINT,
 }
 
 
@@ -195,48 +235,50 @@ def kind_of_id(resource_id: str) -> str:
     return _PREFIXES[prefix].value if prefix in _PREFIXES else prefix
 
 
-def kinds_of(place: str) -> tuple[Kind, ...]:
+def kinds_of(region: str) -> tuple[ResourceKind, ...]:
     """The kinds that a region has, or GLOBAL."""
-    return tuple(row.kind for row in TABLE if row.everywhere == (place == GLOBAL))
+    return tuple(row.kind for row in KIND_SPECS if row.is_global == (region == GLOBAL))
 
 
-def before(kind: Kind) -> frozenset[Kind]:
+def prerequisites(kind: ResourceKind) -> frozenset[ResourceKind]:
     """All kinds that must be gone before `kind`, directly or through others."""
-    direct = ROWS[kind].after
-    return direct.union(*(before(other) for other in direct)) if direct else direct
+    direct = SPEC_BY_KIND[kind].after
+    return direct.union(*(prerequisites(other) for other in direct)) if direct else direct
 
 
-def waves() -> tuple[tuple[Kind, ...], ...]:
+def levels() -> tuple[tuple[ResourceKind, ...], ...]:
     """The kinds in the order in which they go: all of a wave at once, each wave when what it waits for is gone."""
-    found: list[tuple[Kind, ...]] = []
+    found: list[tuple[ResourceKind, ...]] = []
     for everywhere in (False, True):
-        left = {row.kind for row in TABLE if row.everywhere is everywhere}
+        left = {row.kind for row in KIND_SPECS if row.is_global is everywhere}
         while left:
-            wave = tuple(kind for kind in ROWS if kind in left and not ROWS[kind].after & left)
+            wave = tuple(
+                kind for kind in SPEC_BY_KIND if kind in left and not SPEC_BY_KIND[kind].after & left
+            )
             found.append(wave)
             left -= set(wave)
     return tuple(found)
 
 
-def in_turn(left: Iterable[Resource]) -> frozenset[Kind]:
+def unblocked_kinds(resources: Iterable[Resource]) -> frozenset[ResourceKind]:
     """The kinds among what is left in one region that wait for no other kind that is left."""
-    present = {Kind(resource.kind) for resource in left if known(resource.kind)}
-    return frozenset(kind for kind in present if not before(kind) & present)
+    present = {ResourceKind(resource.kind) for resource in resources if is_known_kind(resource.kind)}
+    return frozenset(kind for kind in present if not prerequisites(kind) & present)
 
 
-def ready(left: Iterable[Resource], *, watched: Collection[Kind]) -> tuple[Resource, ...]:
+def deletable(remaining: Iterable[Resource], *, scanned: Collection[ResourceKind]) -> tuple[Resource, ...]:
     """Which of the resources left in one region may be deleted now: those that wait for nothing that is left.
 
-    Only of the kinds in `watched`, which were looked at a moment ago, when it was their turn already: nothing is deleted on
+    Only of the kinds in `scanned`, which were looked at a moment ago, when it was their turn already: nothing is deleted on
     the word of an old look, and what dies with its owner has had the time to.
     """
-    resources = tuple(left)
-    turn = in_turn(resources) & frozenset(watched)
-    return tuple(one for one in resources if one.kind in turn and not ending(one))
+    resources = tuple(remaining)
+    turn = unblocked_kinds(resources) & frozenset(scanned)
+    return tuple(one for one in resources if one.kind in turn and not is_deleting_or_detaching(one))
 
 
 # States in which AWS is already removing the thing: asking again does nothing.
-_ENDING = frozenset(
+_DELETING_STATES = frozenset(
     {
         *(
             "shutting-down",
@@ -252,13 +294,15 @@ _ENDING = frozenset(
 
 
 # And what hangs on something that is ending is let go by it.
-_HELD = "in-use"
+_IN_USE = "in-use"
 
 
-def leaving(resource: Resource) -> bool:
+def is_deleting(resource: Resource) -> bool:
     """AWS is removing it and only needs time: minutes, for an instance that shuts down."""
-    return resource.state in _ENDING
+    return resource.state in _DELETING_STATES
 
 
-def ending(resource: Resource) -> bool:
-    return leaving(resource) or (resource.state == _HELD and ROWS[Kind(resource.kind)].derived)
+def is_deleting_or_detaching(resource: Resource) -> bool:
+    return is_deleting(resource) or (
+        resource.state == _IN_USE and SPEC_BY_KIND[ResourceKind(resource.kind)].deleted_with_parent
+    )

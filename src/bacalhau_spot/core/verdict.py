@@ -4,7 +4,7 @@ Rules:
 1. One row per error code (`TABLE`), or per beginning or ending where AWS makes families of codes (`FAMILIES`). No row is
    decided anywhere else. Where AWS has one code for several things, its words decide what the user reads (`nuances`).
 2. A verdict says whose fault it is (`fault`), what the engine does (`action`), and what the user reads (`sentence`, `hint`).
-3. When one answer holds several errors, the first in the order of `Fault` wins: credentials and permission before
+3. When one answer holds several errors, the first in the order of `Category` wins: credentials and permission before
    configuration, configuration before quota, quota before price, and only then capacity. So it is a capacity problem only
    if all of them are; quota and capacity have opposite remedies and are never confused.
 4. A code without a row is AWS's own word, shown as it is, and not retried.
@@ -18,32 +18,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from bacalhau_spot.core.verdicts import identity, limits, orchestrator, ours, passing, requests
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+from bacalhau_spot.core.verdicts.kinds import Category, ErrorInfo, Recovery
 from bacalhau_spot.core.verdicts.limits import CLOSED_ZONE
-from bacalhau_spot.core.verdicts.nuances import NUANCES, denied_action, nuance
-from bacalhau_spot.core.verdicts.ours import MISTAKE, POOL_SHARE
+from bacalhau_spot.core.verdicts.nuances import MESSAGE_RULES, by_message, denied_action
+from bacalhau_spot.core.verdicts.ours import INTERNAL_ERROR, POOL_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = [
+    "CATALOG",
     "CLOSED_ZONE",
     "FAMILIES",
-    "MISTAKE",
-    "NUANCES",
+    "INTERNAL_ERROR",
+    "MESSAGE_RULES",
     "POOL_SHARE",
-    "TABLE",
     "UNFULFILLABLE",
-    "Action",
-    "Family",
-    "Fault",
-    "Verdict",
+    "Category",
+    "CodeFamily",
+    "ErrorInfo",
+    "Recovery",
+    "classify",
     "denied_action",
-    "judge",
-    "worst",
+    "most_severe",
 ]
 
-TABLE: dict[str, Verdict] = {
+CATALOG: dict[str, ErrorInfo] = {
     **ours.ROWS,
     **identity.ROWS,
     **requests.ROWS,
@@ -56,53 +56,53 @@ TABLE: dict[str, Verdict] = {
 UNFULFILLABLE = "UnfulfillableCapacity"
 
 
-class Family(NamedTuple):
+class CodeFamily(NamedTuple):
     """Codes with a beginning and an ending."""
 
-    begins: str
-    ends: str
-    verdict: Verdict
+    prefix: str
+    suffix: str
+    info: ErrorInfo
 
 
 # The first that fits, after the rows.
 FAMILIES = (
-    Family("", "NotFound", passing.ANY_LAG),
-    Family("", "NotFoundException", passing.ANY_LAG),
-    Family("", "LimitExceeded", limits.ANY_QUOTA),
-    Family("", "LimitExceededException", limits.ANY_QUOTA),
-    Family("Insufficient", "Capacity", limits.CAPACITY),
-    Family("", ".Duplicate", passing.ANY_EXISTS),
-    Family("", "AlreadyExists", passing.ANY_EXISTS),
-    Family("", "AlreadyExistsException", passing.ANY_EXISTS),
-    Family("", ".InUse", passing.ANY_BUSY),
-    Family("Invalid", "", requests.ANY_VALUE),
-    Family("", ".Malformed", requests.ANY_VALUE),
-    Family("Unsupported", "", requests.ANY_UNSUPPORTED),
+    CodeFamily("", "NotFound", passing.ANY_LAG),
+    CodeFamily("", "NotFoundException", passing.ANY_LAG),
+    CodeFamily("", "LimitExceeded", limits.ANY_QUOTA),
+    CodeFamily("", "LimitExceededException", limits.ANY_QUOTA),
+    CodeFamily("Insufficient", "Capacity", limits.CAPACITY),
+    CodeFamily("", ".Duplicate", passing.ANY_EXISTS),
+    CodeFamily("", "AlreadyExists", passing.ANY_EXISTS),
+    CodeFamily("", "AlreadyExistsException", passing.ANY_EXISTS),
+    CodeFamily("", ".InUse", passing.ANY_BUSY),
+    CodeFamily("Invalid", "", requests.ANY_VALUE),
+    CodeFamily("", ".Malformed", requests.ANY_VALUE),
+    CodeFamily("Unsupported", "", requests.ANY_UNSUPPORTED),
 )
 # Older answers of EC2 say on which side the error is before they say which one.
-_SIDES = ("Client.", "Server.")
+_BLAME_ORDER = ("Client.", "Server.")
 
 
-def judge(code: str, message: str = "") -> Verdict:
+def classify(code: str, message: str = "") -> ErrorInfo:
     """The verdict on one error code of AWS; with its message, in the words that fit best."""
-    for side in _SIDES:
+    for side in _BLAME_ORDER:
         code = code.removeprefix(side)
-    return nuance(code, message) or TABLE.get(code) or _by_family(code)
+    return by_message(code, message) or CATALOG.get(code) or _by_family(code)
 
 
-def _by_family(code: str) -> Verdict:
+def _by_family(code: str) -> ErrorInfo:
     for family in FAMILIES:
-        if code.startswith(family.begins) and code.endswith(family.ends):
-            return family.verdict
+        if code.startswith(family.prefix) and code.endswith(family.suffix):
+            return family.info
     return ours.UNKNOWN
 
 
-def worst(codes: Iterable[str]) -> str | None:
-    """The code of several that the user is told, by the order of `Fault`; None when there is none.
+def most_severe(codes: Iterable[str]) -> str | None:
+    """The code of several that the user is told, by the order of `Category`; None when there is none.
 
     AWS adds UnfulfillableCapacity to whatever else a fleet refuses (karpenter-provider-aws#3051): beside another code it says
     nothing of its own.
     """
     codes = list(codes)
     telling = [code for code in codes if code != UNFULFILLABLE] or codes
-    return min(telling, key=lambda code: (judge(code).fault, code), default=None)
+    return min(telling, key=lambda code: (classify(code).category, code), default=None)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class WayOut(StrEnum):
+class EgressRoute(StrEnum):
     """Where a subnet's default route leads."""
 
     GATEWAY = "internet gateway"
@@ -38,65 +38,65 @@ class Subnet:
     id: str
     zone: str
     free_addresses: int
-    way_out: WayOut
+    way_out: EgressRoute
     ipv6_only: bool = False
     public_access: PublicAccess | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Obstacle:
+class NetworkProblem:
     """Why nodes could not join from a network, and what to do."""
 
     what: str
     hint: str
 
 
-def leads_out(subnet: Subnet, *, public_ip: bool, account: PublicAccess) -> bool:
+def has_egress(subnet: Subnet, *, public_ip: bool, account: PublicAccess) -> bool:
     """Whether a node in it reaches the internet (or the user's own network)."""
     return _fits(subnet, public_ip=public_ip) and not blocked(subnet.way_out, subnet.public_access or account)
 
 
 def _fits(subnet: Subnet, *, public_ip: bool) -> bool:
-    wanted = {WayOut.GATEWAY} if public_ip else {WayOut.NAT, WayOut.OTHER}
+    wanted = {EgressRoute.GATEWAY} if public_ip else {EgressRoute.NAT, EgressRoute.OTHER}
     return not subnet.ipv6_only and subnet.way_out in wanted
 
 
-def blocked(way_out: WayOut, mode: PublicAccess) -> bool:
+def blocked(way_out: EgressRoute, mode: PublicAccess) -> bool:
     """EC2 API reference, VpcBlockPublicAccessOptions: of what leads to the internet, block-ingress lets NAT through alone.
 
     Transit gateways, VPNs and peerings do not cross an internet gateway here (VPC user guide, "VPC BPA basics").
     """
     if mode is PublicAccess.BLOCK_ALL:
-        return way_out in {WayOut.GATEWAY, WayOut.NAT}
-    return mode is PublicAccess.BLOCK_INGRESS and way_out is WayOut.GATEWAY
+        return way_out in {EgressRoute.GATEWAY, EgressRoute.NAT}
+    return mode is PublicAccess.BLOCK_INGRESS and way_out is EgressRoute.GATEWAY
 
 
 def chosen_subnets(
     subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess = PublicAccess.OFF
 ) -> dict[str, str]:
     """One subnet per zone, as a fleet wants it: of those that lead out the one with most free addresses."""
-    fitting = [one for one in subnets if leads_out(one, public_ip=public_ip, account=account)]
+    fitting = [one for one in subnets if has_egress(one, public_ip=public_ip, account=account)]
     return {one.zone: one.id for one in sorted(fitting, key=lambda one: (one.free_addresses, one.id))}
 
 
-def own_vpc_obstacle(region: str, *, public_ip: bool, account: PublicAccess) -> Obstacle | None:
+def own_vpc_problem(region: str, *, public_ip: bool, account: PublicAccess) -> NetworkProblem | None:
     """Why nodes could not join from a VPC of ours, whose subnets lead to an internet gateway."""
     if not public_ip:
-        return Obstacle(
+        return NetworkProblem(
             f"{region}: nodes without a public address cannot join from a VPC that bacalhau-spot creates, which has no NAT",
             "name a VPC of yours with private subnets behind a NAT or transit gateway, "
             f"`regions: {{{region}: {{vpc_id: vpc-…}}}}`, or set `instance.public_ip: true`",
         )
-    if not blocked(WayOut.GATEWAY, account):
+    if not blocked(EgressRoute.GATEWAY, account):
         return None
-    return Obstacle(
+    return NetworkProblem(
         f"{region}: VPC Block Public Access is {account}: {_CUT_OFF[True]}",
         "take other regions, name a VPC of yours that is excluded from it, "
         f"`regions: {{{region}: {{vpc_id: vpc-…}}}}`, or ask your administrator for another mode; {_who_manages(region)}",
     )
 
 
-def given_vpc_obstacle(
+def given_vpc_problem(
     region: str,
     vpc_id: str,
     subnets: Sequence[Subnet],
@@ -104,12 +104,12 @@ def given_vpc_obstacle(
     zones: Sequence[str],
     public_ip: bool,
     account: PublicAccess,
-) -> Obstacle | None:
+) -> NetworkProblem | None:
     """Why nodes could not join from a VPC of the user's; `zones` are those that offer the instance types."""
     look = f"`aws ec2 describe-subnets --region {region} --filters Name=vpc-id,Values={vpc_id}` lists its subnets"
     here = [one for one in subnets if one.zone in zones]
     if not here:
-        return Obstacle(
+        return NetworkProblem(
             f"{vpc_id} has no subnet in {region} in a zone that offers the instance types ({', '.join(zones)})",
             f"leave `vpc_id` out to have a VPC made, or name another one; {look}",
         )
@@ -124,7 +124,7 @@ def given_vpc_obstacle(
         wanted, other, hint = other, wanted, "or set `instance.public_ip: true`"
     elif chosen_subnets(here, public_ip=False):
         hint = "for private subnets behind a NAT set `instance.public_ip: false`"
-    return Obstacle(
+    return NetworkProblem(
         f"{vpc_id} in {region} has no subnet whose default route leads to {wanted}: nodes could not join",
         f"add such a route to the subnet's route table or name another VPC; {hint}; {look}",
     )
@@ -136,7 +136,9 @@ _CUT_OFF = {
 }
 
 
-def _blocked(region: str, subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess) -> Obstacle:
+def _blocked(
+    region: str, subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess
+) -> NetworkProblem:
     mode = subnets[0].public_access or account
     names = ", ".join(sorted(one.id for one in subnets))
     where = (
@@ -144,7 +146,7 @@ def _blocked(region: str, subnets: Sequence[Subnet], *, public_ip: bool, account
         if public_ip
         else f"of the VPC, or of the NAT gateway's subnet behind {names}"
     )
-    return Obstacle(
+    return NetworkProblem(
         f"{region}: VPC Block Public Access is {mode}: {_CUT_OFF[public_ip]}",
         f"ask your administrator for an exclusion {where}, or for another mode, or take other regions; {_who_manages(region)}",
     )

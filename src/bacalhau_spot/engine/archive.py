@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from bacalhau_spot.core.model import BacalhauSpec, ClusterSpec
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.engine.memory import Cache
 
 WHAT: Final = "archives"
 # A release does not change: what was received once must come to every node, however much later.
@@ -34,7 +34,7 @@ class ArchiveSource:
 
 
 async def with_sums(
-    bacalhau: BacalhauSpec, archs: Iterable[Arch], *, source: ArchiveSource, memory: Memory
+    bacalhau: BacalhauSpec, archs: Iterable[Arch], *, source: ArchiveSource, memory: Cache
 ) -> BacalhauSpec:
     """With a sum for each architecture, unless `verify_archive` is off. Raises UserError when one cannot be found out."""
     if not bacalhau.verify_archive:
@@ -47,7 +47,7 @@ async def with_sums(
             continue
         url = template.replace("{version}", bacalhau.version).replace("{arch}", _SPELLED[arch])
         sums[arch] = await _sum(url, arch, source=source, memory=memory)
-        memory.keep(WHAT, sums[arch], bacalhau.version)
+        memory.put(WHAT, sums[arch], bacalhau.version)
     return replace(bacalhau, sha256=tuple(sorted(sums.items())))
 
 
@@ -60,9 +60,9 @@ def named_archs(spec: ClusterSpec) -> tuple[Arch, ...]:
     return tuple(sorted({arch_of_name(name) for name in types}))
 
 
-def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: Memory) -> None:
+def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: Cache) -> None:
     """A configured sum that this machine knows as another version's: every node would refuse its archive."""
-    version = memory.recall(WHAT, digest, max_age=MAX_AGE)
+    version = memory.get(WHAT, digest, max_age=MAX_AGE)
     by_version = "{version}" in (bacalhau.download_url or DOWNLOAD_URL)
     if not isinstance(version, str) or version == bacalhau.version or not by_version:
         return
@@ -75,15 +75,15 @@ def _check_version(bacalhau: BacalhauSpec, arch: Arch, digest: str, *, memory: M
     )
 
 
-async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Memory) -> str:
-    kept = memory.recall(WHAT, url, max_age=MAX_AGE)
+async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Cache) -> str:
+    kept = memory.get(WHAT, url, max_age=MAX_AGE)
     if isinstance(kept, str) and _SUM.fullmatch(kept):
         return kept
     try:
         fresh = await source.digest(url)
     except FetchError as error:
         raise _unknown(url, arch, str(error)) from error
-    memory.keep(WHAT, url, fresh)
+    memory.put(WHAT, url, fresh)
     return fresh
 
 

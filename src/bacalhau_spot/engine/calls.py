@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.backoff import Bucket, backoff_s
-from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.verdict import MISTAKE, Action, Fault, judge, worst
+from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.verdict import INTERNAL_ERROR, Category, Recovery, classify, most_severe
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -27,14 +27,14 @@ _READS = Bucket.full(burst=80, per_s=16)
 _WRITES = Bucket.full(burst=40, per_s=4)
 
 # Whether the call was carried out is not known: what has no client token must be looked for before it is made again.
-UNCERTAIN = frozenset({Fault.NETWORK, Fault.AWS})
+UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
 
 
-class Stopped(Exception):  # noqa: N818 - not an error: the user or a fatal refusal ended the work
+class Cancelled(Exception):  # noqa: N818 - not an error: the user or a fatal refusal ended the work
     """Nothing new is begun any more."""
 
 
-class Stop:
+class CancelSignal:
     """Says that nothing new is to begin: the user pressed Ctrl-C, or AWS refused in a way that no other call can survive."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Stop:
         await self._event.wait()
 
 
-class Calls:
+class AwsCalls:
     """What every part of the engine works with: the cloud, the clock, the listeners, the brake."""
 
     def __init__(
@@ -72,9 +72,9 @@ class Calls:
         self.profile = profile  # the AWS profile in use, for the commands of AWS's own that are told
         self.clock = clock
         self._listener = emit
-        self.made: list[events.Made] = []
+        self.made: list[events.ResourceCreated] = []
         self.mistakes: list[Exception] = []
-        self.stop = Stop()
+        self.stop = CancelSignal()
         self._api_s = api_s
         self._jitter = jitter
         self._run_id = run_id
@@ -84,16 +84,16 @@ class Calls:
 
     def emit(self, event: Event) -> None:
         """Tell whoever listens; what has been made is remembered, for the receipt."""
-        if isinstance(event, events.Made):
+        if isinstance(event, events.ResourceCreated):
             self.made.append(event)
         self._listener(event)
 
-    def mistake(self, error: Exception, *, region: str) -> Problem:
+    def internal_error(self, error: Exception, *, region: str) -> ApiFailure:
         """Something that should not happen went wrong in one region: kept with its traceback, and told like a refusal."""
         self.mistakes.append(error)
         # Whatever raised it may quote what it was given, a token too.
         message = self._hide(f"{type(error).__name__}: {error}")
-        return Problem(code=MISTAKE, message=message, operation="", region=region)
+        return ApiFailure(code=INTERNAL_ERROR, message=message, operation="", region=region)
 
     async def read(
         self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None
@@ -102,26 +102,31 @@ class Calls:
 
         `within_s`: a nearer deadline than that of other calls.
         """
-        await self._respect(region, self._reads, _READS)
-        return await self._attempt(region, call, careful=False, patient=True, brake=False, within_s=within_s)
+        await self._await_token(region, self._reads, _READS)
+        return await self._attempt(
+            region, call, non_idempotent=False, retry_dependencies=True, brake=False, within_s=within_s
+        )
 
     async def write(
         self,
         region: str,
         call: Callable[[], Awaitable[T]],
         *,
-        careful: bool = False,
-        patient: bool = True,
+        non_idempotent: bool = False,
+        retry_dependencies: bool = True,
     ) -> T:
         """A call that changes something; raises Stopped instead of beginning after a stop.
 
-        `careful`: doing it twice would make two. An answer that is lost then raises at once, for the caller to look.
-        `patient`: wait out what still depends on something else. Teardown does not: it has other things to do meanwhile.
+        `non_idempotent`: doing it twice would make two. An answer that is lost then raises at once, for the caller to look.
+        `retry_dependencies`: wait out what still depends on something else. Teardown does not: it has other things to do
+        meanwhile.
         """
         if self.stop.is_set:
-            raise Stopped
-        await self._respect(region, self._writes, _WRITES)
-        return await self._attempt(region, call, careful=careful, patient=patient, brake=True)
+            raise Cancelled
+        await self._await_token(region, self._writes, _WRITES)
+        return await self._attempt(
+            region, call, non_idempotent=non_idempotent, retry_dependencies=retry_dependencies, brake=True
+        )
 
     def run_token(self, *parts: str) -> str:
         """A client token that only this run uses: a repeat of its own call is known, another run's is not."""
@@ -137,15 +142,15 @@ class Calls:
             sleeping.cancel()
             stopping.cancel()
         if self.stop.is_set:
-            raise Stopped
+            raise Cancelled
 
     async def _attempt(
         self,
         region: str,
         call: Callable[[], Awaitable[T]],
         *,
-        careful: bool,
-        patient: bool,
+        non_idempotent: bool,
+        retry_dependencies: bool,
         brake: bool,
         within_s: float | None = None,
     ) -> T:
@@ -157,8 +162,11 @@ class Calls:
             except CloudError as error:
                 attempt += 1
                 wait_s = backoff_s(attempt, jitter=self._jitter())
-                if not self._worth_repeating(
-                    error, careful=careful, patient=patient, by_s=deadline_s - wait_s
+                if not self._is_retryable(
+                    error,
+                    non_idempotent=non_idempotent,
+                    retry_dependencies=retry_dependencies,
+                    by_s=deadline_s - wait_s,
                 ):
                     raise
                 self.emit(
@@ -172,22 +180,24 @@ class Calls:
                 )
             await (self.pause(wait_s) if brake else self.clock.sleep(wait_s))
 
-    def _worth_repeating(self, error: CloudError, *, careful: bool, patient: bool, by_s: float) -> bool:
-        verdict = judge(error.code)
-        if verdict.action is not Action.RETRY or (careful and verdict.fault in UNCERTAIN):
+    def _is_retryable(
+        self, error: CloudError, *, non_idempotent: bool, retry_dependencies: bool, by_s: float
+    ) -> bool:
+        verdict = classify(error.code)
+        if verdict.recovery is not Recovery.RETRY or (non_idempotent and verdict.category in UNCERTAIN):
             return False
-        if verdict.fault is Fault.BUSY and not patient:
+        if verdict.category is Category.BUSY and not retry_dependencies:
             return False
         return self.clock.monotonic_s() < by_s
 
-    async def _respect(self, region: str, buckets: dict[str, Bucket], fresh: Bucket) -> None:
+    async def _await_token(self, region: str, buckets: dict[str, Bucket], fresh: Bucket) -> None:
         bucket, wait_s = buckets.get(region, fresh).take(self.clock.monotonic_s())
         buckets[region] = bucket
         if wait_s > 0:
             await self.clock.sleep(wait_s)
 
 
-async def together(*parts: Awaitable[T]) -> list[T]:
+async def gather_all(*parts: Awaitable[T]) -> list[T]:
     """Run all to their ends, whatever becomes of one; then raise the first failure, if any.
 
     Nothing is cancelled: a call whose answer is thrown away may have made something.
@@ -195,16 +205,16 @@ async def together(*parts: Awaitable[T]) -> list[T]:
     results = await asyncio.gather(*parts, return_exceptions=True)
     failures = [result for result in results if isinstance(result, BaseException)]
     for failure in failures:
-        if not isinstance(failure, Stopped):
+        if not isinstance(failure, Cancelled):
             raise failure
     if failures:
         raise failures[0]
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-def worst_of(problems: Sequence[Problem]) -> CloudError:
+def most_severe_error(problems: Sequence[ApiFailure]) -> CloudError:
     """The one of several refusals that the user is told, as what AWS raised. There must be one."""
-    code = worst(problem.code for problem in problems)
+    code = most_severe(problem.code for problem in problems)
     first = next(problem for problem in problems if problem.code == code)
     return CloudError(
         first.code,
@@ -215,8 +225,8 @@ def worst_of(problems: Sequence[Problem]) -> CloudError:
     )
 
 
-def problem_of(error: CloudError) -> Problem:
-    return Problem(
+def api_failure(error: CloudError) -> ApiFailure:
+    return ApiFailure(
         code=error.code,
         message=error.message,
         operation=error.operation,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core import events
 from bacalhau_spot.core.tags import cluster_scope
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import FoundFleet, TaggedId
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 # AWS names no bound. Absence is concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a
 # look takes a moment.
@@ -33,7 +33,7 @@ _PAUSE_S = 3.0
 
 
 async def tagged_and_instances(
-    calls: Calls, naming: Naming, region: str
+    calls: AwsCalls, naming: Naming, region: str
 ) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
     """What carries the cluster's tag in the region, and its instances once no list knows of another. Raises CloudError."""
     key, value = naming.tag_key, naming.tag_value
@@ -63,11 +63,16 @@ async def tagged_and_instances(
 
 
 async def _is_incomplete(
-    calls: Calls, region: str, tagged: Sequence[TaggedId], instances: Sequence[Instance], *, waited_s: float
+    calls: AwsCalls,
+    region: str,
+    tagged: Sequence[TaggedId],
+    instances: Sequence[Instance],
+    *,
+    waited_s: float,
 ) -> bool:
     """Whether another list names instances that DescribeInstances may only not show yet."""
     shown = {instance.id for instance in instances}
-    if waited_s < LAG_S and any(row.kind == Kind.INSTANCE and row.id not in shown for row in tagged):
+    if waited_s < LAG_S and any(row.kind == ResourceKind.INSTANCE and row.id not in shown for row in tagged):
         return True
     fleets = await asyncio.gather(
         *(
@@ -80,7 +85,7 @@ async def _is_incomplete(
 
 def _doubtful(tagged: Sequence[TaggedId], instances: Sequence[Instance], *, now: datetime) -> list[str]:
     """Fleets none of whose instances is shown, and those that launched so recently that some may be missing."""
-    members: dict[str, list[Instance]] = {row.id: [] for row in tagged if row.kind == Kind.FLEET}
+    members: dict[str, list[Instance]] = {row.id: [] for row in tagged if row.kind == ResourceKind.FLEET}
     for instance in instances:
         fleet_id = instance.tags.get(FLEET_TAG)
         if fleet_id:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core import checkup, checkup_here
-from bacalhau_spot.core.checkup import Check, Finding, Mark
-from bacalhau_spot.core.receipt import Problem
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding
+from bacalhau_spot.core.receipt import ApiFailure
 from bacalhau_spot.engine import local
-from bacalhau_spot.engine.doctor_aws import account
-from bacalhau_spot.engine.look import looked, together
+from bacalhau_spot.engine.doctor_aws import account_findings
+from bacalhau_spot.engine.look import run_check, run_checks_together
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
@@ -20,71 +20,77 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Identity
     from bacalhau_spot.core.plan import Plan
     from bacalhau_spot.engine.archive import ArchiveSource
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.memory import Cache
     from bacalhau_spot.errors import UserError
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _NEEDS_CONFIGURATION = (
-    *(Check.REGIONS, Check.PERMISSIONS, Check.MARKET, Check.QUOTAS, Check.CREATE),
-    *(Check.SSH_KEYS, Check.TOKEN, Check.ORCHESTRATOR),
+    *(
+        AccountCheck.REGIONS,
+        AccountCheck.PERMISSIONS,
+        AccountCheck.MARKET,
+        AccountCheck.QUOTAS,
+        AccountCheck.CREATE,
+    ),
+    *(AccountCheck.SSH_KEYS, AccountCheck.TOKEN, AccountCheck.ORCHESTRATOR),
 )
 _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doctor` again"
 
 
 @dataclass(frozen=True)
-class Patient:
+class DoctorInput:
     """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not looked at.
 
     `addresses`: where the nodes connect to, to be tried from here; None: not what is configured, and nothing is tried.
     """
 
-    calls: Calls
+    calls: AwsCalls
     spec: ClusterSpec | None
     orchestrator: Orchestrator | None
     addresses: tuple[str, ...] | None
     environ: Mapping[str, str]
     version: str
     package: str
-    memory: Memory
+    cache: Cache
     over_budget: Callable[[Plan], UserError]
     archive: ArchiveSource
     launched_in: Callable[[Identity], Collection[str]]
     endpoint: str = ""  # what is asked instead of AWS
 
 
-async def examine(patient: Patient) -> tuple[Finding, ...]:
+async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
-    calls, spec = patient.calls, patient.spec
+    calls, spec = inputs.calls, inputs.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account(
+        account_findings(
             calls,
             spec,
-            memory=patient.memory,
-            over_budget=patient.over_budget,
-            archive=patient.archive,
-            launched_in=patient.launched_in,
-            endpoint=patient.endpoint,
+            cache=inputs.cache,
+            over_budget=inputs.over_budget,
+            archive=inputs.archive,
+            launched_in=inputs.launched_in,
+            endpoint=inputs.endpoint,
         ),
-        looked(calls, Check.VERSION, _version(patient)),
-        looked(calls, Check.TOOLS, _tools(patient)),
+        run_check(calls, AccountCheck.VERSION, _version(inputs)),
+        run_check(calls, AccountCheck.TOOLS, _tools(inputs)),
     ]
     if spec is not None:
         parts += [
-            looked(calls, Check.SSH_KEYS, _ssh_keys(spec)),
-            looked(calls, Check.TOKEN, _token(spec)),
-            looked(calls, Check.ORCHESTRATOR, _api(patient)),
-            *(looked(calls, Check.ORCHESTRATOR, part) for part in _addresses(patient)),
+            run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
+            run_check(calls, AccountCheck.TOKEN, _token(spec)),
+            run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
+            *(run_check(calls, AccountCheck.ORCHESTRATOR, part) for part in _addresses(inputs)),
         ]
-    found = [*await together(*parts)]
+    found = [*await run_checks_together(*parts)]
     if spec is None:
         seen = {one.check for one in found}
         found += [
-            checkup.not_looked_at(check, why="the configuration comes first", fix=_CONFIGURE_FIRST)
+            checkup.not_checked(check, why="the configuration comes first", fix=_CONFIGURE_FIRST)
             for check in _NEEDS_CONFIGURATION
             if check not in seen
         ]
-    return checkup.in_order(found)
+    return checkup.by_severity(found)
 
 
 # --- The machine, the keys, the orchestrator
@@ -92,7 +98,7 @@ async def examine(patient: Patient) -> tuple[Finding, ...]:
 
 async def _ssh_keys(spec: ClusterSpec) -> Sequence[Finding]:
     path = spec.private_ssh_key_path
-    private = await asyncio.to_thread(local.key_file, path) if path else None
+    private = await asyncio.to_thread(local.read_key_file, path) if path else None
     return (checkup_here.ssh_keys(public=spec.public_key, private=private, open_to=bool(spec.ssh_cidrs)),)
 
 
@@ -100,42 +106,44 @@ async def _token(spec: ClusterSpec) -> Sequence[Finding]:
     return (checkup_here.token(spec.bacalhau.token),)
 
 
-def _addresses(patient: Patient) -> list[Coroutine[object, object, Sequence[Finding]]]:
+def _addresses(inputs: DoctorInput) -> list[Coroutine[object, object, Sequence[Finding]]]:
     async def one(address: str) -> Sequence[Finding]:
-        return (checkup_here.address(address, trouble=await local.trouble_reaching(address)),)
+        return (checkup_here.orchestrator_address(address, error=await local.tcp_error(address)),)
 
     async def none() -> Sequence[Finding]:
         return (checkup_here.no_orchestrator(),)
 
-    if patient.addresses is None:
+    if inputs.addresses is None:
         return []
-    return [one(address) for address in patient.addresses] or [none()]
+    return [one(address) for address in inputs.addresses] or [none()]
 
 
-async def _api(patient: Patient) -> Sequence[Finding]:
-    orchestrator = patient.orchestrator
+async def _api(inputs: DoctorInput) -> Sequence[Finding]:
+    orchestrator = inputs.orchestrator
     if orchestrator is None:
-        return (checkup_here.api(None),)
+        return (checkup_here.orchestrator_api(None),)
     try:
         # The version needs no key, the nodes do.
         version = await orchestrator.version()
-        await orchestrator.members()
+        await orchestrator.nodes()
     except OrchestratorError as error:
-        problem = Problem(code=error.code, message=error.message, operation="", region="")
-        return (checkup_here.api(orchestrator.address, problem=problem),)
-    return (checkup_here.api(orchestrator.address, version=version),)
+        problem = ApiFailure(code=error.code, message=error.message, operation="", region="")
+        return (checkup_here.orchestrator_api(orchestrator.address, problem=problem),)
+    return (checkup_here.orchestrator_api(orchestrator.address, version=version),)
 
 
-async def _version(patient: Patient) -> Sequence[Finding]:
-    if not patient.package:
-        return (checkup_here.unpublished(patient.version),)
-    newest, why = await local.newest_version(patient.package, environ=patient.environ)
-    return (checkup_here.version(patient.version, package=patient.package, newest=newest, why=why),)
+async def _version(inputs: DoctorInput) -> Sequence[Finding]:
+    if not inputs.package:
+        return (checkup_here.unpublished(inputs.version),)
+    newest, why = await local.newest_version(inputs.package, environ=inputs.environ)
+    return (
+        checkup_here.newest_version_check(inputs.version, package=inputs.package, newest=newest, why=why),
+    )
 
 
-async def _tools(patient: Patient) -> Sequence[Finding]:
-    return (checkup_here.tools(ssh=local.has_ssh(patient.environ)),)
+async def _tools(inputs: DoctorInput) -> Sequence[Finding]:
+    return (checkup_here.local_tools(ssh=local.has_ssh(inputs.environ)),)
 
 
-def failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in findings if one.mark is Mark.FAIL)
+def configuration_failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in findings if one.status is CheckStatus.FAIL)

@@ -9,124 +9,131 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.cloud.examining import DRY_RUNS, SPOT_ROLE
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import checkup
-from bacalhau_spot.core.checkup import Check, Finding, Rights, said_by
+from bacalhau_spot.core.checkup import AccountCheck, Finding, SimulatedPermissions, aws_message
 from bacalhau_spot.core.permissions import COMMANDS
-from bacalhau_spot.core.plan import misfit_advice, misfits, shares
-from bacalhau_spot.core.policy import questions
-from bacalhau_spot.core.remarks import blind_spots
+from bacalhau_spot.core.plan import nodes_by_region, unsuitable_images, unsuitable_images_hint
+from bacalhau_spot.core.policy import simulation_queries
+from bacalhau_spot.core.remarks import data_gaps
 from bacalhau_spot.core.tags import tags_for
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import problem_of
-from bacalhau_spot.engine.look import learned, looked, together
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.calls import api_failure
+from bacalhau_spot.engine.look import run_check, run_checks_together, try_fetch
 from bacalhau_spot.engine.market import markets
-from bacalhau_spot.engine.observe import enabled, everywhere, other_clusters, who_we_are
+from bacalhau_spot.engine.observe import enabled_names, get_identity, in_all_regions, other_clusters
 from bacalhau_spot.engine.prepare import prepare
 from bacalhau_spot.engine.ranking import headrooms
-from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
+from bacalhau_spot.engine.regions import check_failed_regions, choose_regions, with_regions
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
 
-    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.choose import RegionDecision
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
     from bacalhau_spot.core.plan import Plan
-    from bacalhau_spot.core.policy import Question
+    from bacalhau_spot.core.policy import SimulationQuery
     from bacalhau_spot.engine.archive import ArchiveSource
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.memory import Cache
 
 # After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
 _REGION_REFUSES = (
     "token-not-valid-in-region"  # the verdict's name: the region's trouble, and no question of permission
 )
-_NO_ANSWER = frozenset({Fault.CREDENTIALS, Fault.THROTTLED, Fault.NETWORK, Fault.AWS, Fault.UNKNOWN})
+_NO_ANSWER = frozenset(
+    {Category.CREDENTIALS, Category.THROTTLED, Category.NETWORK, Category.AWS, Category.UNKNOWN}
+)
 
 _AWS = (
-    Check.CLOCK,
-    Check.REGIONS,
-    Check.PERMISSIONS,
-    Check.SPOT_ROLE,
-    Check.MARKET,
-    Check.QUOTAS,
-    Check.CREATE,
-    Check.OTHER_CLUSTERS,
+    AccountCheck.CLOCK,
+    AccountCheck.REGIONS,
+    AccountCheck.PERMISSIONS,
+    AccountCheck.SPOT_ROLE,
+    AccountCheck.MARKET,
+    AccountCheck.QUOTAS,
+    AccountCheck.CREATE,
+    AccountCheck.OTHER_CLUSTERS,
 )
 
 
-async def account(
-    calls: Calls,
+async def account_findings(
+    calls: AwsCalls,
     spec: ClusterSpec | None,
     *,
-    memory: Memory,
+    cache: Cache,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
     launched_in: Callable[[Identity], Collection[str]],
     endpoint: str = "",
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
-    who = _who_we_are(calls)
+    who = _identity(calls)
     blind = "AWS could not be asked who we are"
-    known, why = await learned(calls, Check.CREDENTIALS, who, blind=blind, needed=True)
+    known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
     if known is None:
         waiting = (
-            checkup.not_looked_at(check, why="the credentials come first", fix="see credentials")
+            checkup.not_checked(check, why="the credentials come first", fix="see credentials")
             for check in _AWS
         )
         return (*why, *waiting)
     identity, origin = known
     parts: list[Awaitable[Sequence[Finding]]] = [
-        looked(calls, Check.CLOCK, _clock(calls)),
-        looked(calls, Check.SPOT_ROLE, _spot_role(calls)),
+        run_check(calls, AccountCheck.CLOCK, _clock(calls)),
+        run_check(calls, AccountCheck.SPOT_ROLE, _spot_role(calls)),
     ]
     if spec is not None:
-        parts.append(_regions(calls, spec, identity, memory=memory))
+        parts.append(_regions(calls, spec, identity, cache=cache))
         parts.append(
             _create(
                 calls,
                 spec,
-                memory=memory,
+                cache=cache,
                 over_budget=over_budget,
                 archive=archive,
                 launched_in=launched_in,
             )
         )
-        parts.append(looked(calls, Check.OTHER_CLUSTERS, _other_clusters(calls, spec)))
-    return (checkup.credentials(identity, origin=origin, endpoint=endpoint), *await together(*parts))
+        parts.append(run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)))
+    return (
+        checkup.credentials(identity, origin=origin, endpoint=endpoint),
+        *await run_checks_together(*parts),
+    )
 
 
-async def _who_we_are(calls: Calls) -> tuple[Identity, str]:
-    identity = await who_we_are(calls)
+async def _identity(calls: AwsCalls) -> tuple[Identity, str]:
+    identity = await get_identity(calls)
     return identity, await calls.cloud.credentials_origin()
 
 
-async def _clock(calls: Calls) -> Sequence[Finding]:
+async def _clock(calls: AwsCalls) -> Sequence[Finding]:
     at_aws = await calls.read("", calls.cloud.time_at_aws)
     return (checkup.clock(here=calls.clock.now(), at_aws=at_aws),)
 
 
 async def _create(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     *,
-    memory: Memory,
+    cache: Cache,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
     launched_in: Callable[[Identity], Collection[str]],
 ) -> tuple[Finding, ...]:
     """Whatever a `create` refuses before it makes something, by the function that refuses it."""
     looking = _refusal(
-        calls, spec, memory=memory, over_budget=over_budget, archive=archive, launched_in=launched_in
+        calls, spec, cache=cache, over_budget=over_budget, archive=archive, launched_in=launched_in
     )
-    found, why = await learned(calls, Check.CREATE, looking, blind="it could not be planned", needed=True)
+    found, why = await try_fetch(
+        calls, AccountCheck.CREATE, looking, blind="it could not be planned", needed=True
+    )
     return why if found is None else found
 
 
 async def _refusal(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     *,
-    memory: Memory,
+    cache: Cache,
     over_budget: Callable[[Plan], UserError],
     archive: ArchiveSource,
     launched_in: Callable[[Identity], Collection[str]],
@@ -137,7 +144,7 @@ async def _refusal(
             spec,
             caller_address=_no_address,
             archive=archive,
-            memory=memory,
+            cache=cache,
             launched_in=launched_in,
         )
     except UserError as error:
@@ -152,14 +159,14 @@ async def _no_address() -> str | None:
     return None
 
 
-async def _other_clusters(calls: Calls, spec: ClusterSpec) -> Sequence[Finding]:
+async def _other_clusters(calls: AwsCalls, spec: ClusterSpec) -> Sequence[Finding]:
     """A cluster that was renamed runs on under its old name (complaint 10, flintrock#113)."""
-    regions = enabled(await calls.read("", calls.cloud.regions))
+    regions = enabled_names(await calls.read("", calls.cloud.regions))
     counts = await other_clusters(calls, spec.naming, regions=regions)
     return checkup.other_clusters(counts, tag_key=spec.naming.tag_key)
 
 
-async def _spot_role(calls: Calls) -> Sequence[Finding]:
+async def _spot_role(calls: AwsCalls) -> Sequence[Finding]:
     arn = await calls.read("", partial(calls.cloud.role_arn, SPOT_ROLE))
     return (checkup.spot_role(arn),)
 
@@ -168,66 +175,75 @@ async def _spot_role(calls: Calls) -> Sequence[Finding]:
 
 
 async def _regions(
-    calls: Calls, spec: ClusterSpec, identity: Identity, *, memory: Memory
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, cache: Cache
 ) -> tuple[Finding, ...]:
     listing = calls.read("", calls.cloud.regions)
     blind = "the regions could not be listed"
-    known, why = await learned(calls, Check.REGIONS, listing, blind=blind, needed=True)
+    known, why = await try_fetch(calls, AccountCheck.REGIONS, listing, blind=blind, needed=True)
     if known is None:
-        return (*why, *await _rights(calls, spec, identity))
+        return (*why, *await _simulated_permissions(calls, spec, identity))
     if spec.auto_regions is None:
         names = [region.name for region in spec.regions]
         return (checkup.regions(names, known), *await _within(calls, spec, identity, known))
-    choosing = _choice(calls, spec, identity, enabled(known), memory=memory)
+    choosing = _choice(calls, spec, identity, enabled_names(known), cache=cache)
     blind = "no regions could be chosen"
-    chosen, why = await learned(calls, Check.MARKET, choosing, blind=blind, needed=True)
+    chosen, why = await try_fetch(calls, AccountCheck.MARKET, choosing, blind=blind, needed=True)
     if chosen is None:
-        quotas = checkup.not_looked_at(
-            Check.QUOTAS, why="no regions could be chosen", fix=f"see {Check.MARKET}"
+        quotas = checkup.not_checked(
+            AccountCheck.QUOTAS, why="no regions could be chosen", fix=f"see {AccountCheck.MARKET}"
         )
-        return (checkup.regions([], known), *why, quotas, *await _rights(calls, spec, identity))
+        return (
+            checkup.regions([], known),
+            *why,
+            quotas,
+            *await _simulated_permissions(calls, spec, identity),
+        )
     choices, remarks = chosen
-    found = checkup.chosen(choices, remarks, count=spec.auto_regions, known=known)
+    found = checkup.region_choice(choices, remarks, count=spec.auto_regions, known=known)
     return (*found, *await _within(calls, with_regions(spec, choices), identity, known))
 
 
 async def _within(
-    calls: Calls, spec: ClusterSpec, identity: Identity, known: Sequence[Region]
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, known: Sequence[Region]
 ) -> tuple[Finding, ...]:
     """What may be done, and what each usable region has for us."""
-    usable = set(enabled(known))
+    usable = set(enabled_names(known))
     names = [region.name for region in spec.regions if region.name in usable]
-    return await together(_rights(calls, spec, identity), *(_region(calls, spec, name) for name in names))
+    return await run_checks_together(
+        _simulated_permissions(calls, spec, identity), *(_region(calls, spec, name) for name in names)
+    )
 
 
 async def _choice(
-    calls: Calls, spec: ClusterSpec, identity: Identity, regions: Sequence[str], *, memory: Memory
-) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, regions: Sequence[str], *, cache: Cache
+) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
     """As a create would choose now, and the remarks. Raises CloudError when AWS would show no region."""
     key, value = spec.naming.tag_key, spec.naming.tag_value
 
     async def ours(region: str) -> tuple[Instance, ...]:
         return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 
-    instances, unseen = await everywhere(regions, ours)
-    check_blind(unseen, seen=instances)
+    instances, unseen = await in_all_regions(regions, ours)
+    check_failed_regions(unseen, seen=instances)
     present = {region for region, here in instances.items() if any(one.alive for one in here)}
     choices, remarks = await choose_regions(
-        calls, spec, reachable=list(instances), present=present, identity=identity, memory=memory
+        calls, spec, reachable=list(instances), present=present, identity=identity, cache=cache
     )
-    return choices, (*remarks, *blind_spots(unseen))
+    return choices, (*remarks, *data_gaps(unseen))
 
 
 # --- Permissions
 
 
-async def _rights(calls: Calls, spec: ClusterSpec, identity: Identity) -> tuple[Finding, ...]:
-    return await looked(calls, Check.PERMISSIONS, _permissions(calls, spec, identity))
+async def _simulated_permissions(
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity
+) -> tuple[Finding, ...]:
+    return await run_check(calls, AccountCheck.PERMISSIONS, _permissions(calls, spec, identity))
 
 
-async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
+async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
     """IAM's simulator for every action, and dry runs in every region, where other policies than the identity's count, too."""
-    asked = questions(
+    asked = simulation_queries(
         spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
     )
     actions = {action for question in asked for action in question.actions}
@@ -236,27 +252,29 @@ async def _permissions(calls: Calls, spec: ClusterSpec, identity: Identity) -> S
     try:
         principal = await _principal(calls, identity)
         answers = await asyncio.gather(
-            *(calls.read("", partial(calls.cloud.may, principal, question)) for question in asked)
+            *(calls.read("", partial(calls.cloud.simulate, principal, question)) for question in asked)
         )
         told, refused = _tally(asked, answers)
         told, why = told | dry, why or checkup.UNCERTAIN
         for action in refused:
             missing.setdefault(action, "")
     except CloudError as error:
-        fault = judge(error.code, error.message).fault
-        if fault is Fault.CREDENTIALS:
+        fault = classify(error.code, error.message).category
+        if fault is Category.CREDENTIALS:
             raise
-        told, why = dry, said_by(problem_of(error))
-        if fault is Fault.PERMISSION:
+        told, why = dry, aws_message(api_failure(error))
+        if fault is Category.PERMISSION:
             why = f"{error.operation}: {error.code}"
             missing[f"iam:{error.operation}"] = error.code
     told = told - set(doubtful)
     unasked = tuple(sorted(actions - told - set(missing)))
-    rights = Rights(asked=len(told - set(missing)), missing=missing, unasked=unasked, why=why)
+    rights = SimulatedPermissions(
+        required=len(told - set(missing)), missing=missing, unknown=unasked, reason=why
+    )
     return (checkup.permissions(rights),)
 
 
-def _tally(asked: Sequence[Question], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
+def _tally(asked: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
     """The actions of which every question had its answer, and those that some answer refuses."""
     pairs = [(action, answer) for one, answer in zip(asked, answers, strict=True) for action in one.actions]
     silent = {action for action, answer in pairs if action not in answer}
@@ -264,7 +282,7 @@ def _tally(asked: Sequence[Question], answers: Sequence[dict[str, bool]]) -> tup
     return {action for action, _ in pairs} - silent, refused
 
 
-async def _principal(calls: Calls, identity: Identity) -> str:
+async def _principal(calls: AwsCalls, identity: Identity) -> str:
     """Whom the simulator knows: a user, or the role behind a session. Raises CloudError."""
     kind, _, rest = identity.arn.split(":", 5)[5].partition("/")
     if kind != "assumed-role":
@@ -275,7 +293,7 @@ async def _principal(calls: Calls, identity: Identity) -> str:
 
 
 async def _dry_runs(
-    calls: Calls, spec: ClusterSpec, actions: set[str]
+    calls: AwsCalls, spec: ClusterSpec, actions: set[str]
 ) -> tuple[dict[str, str], set[str], dict[str, str]]:
     """What EC2 says that it would refuse, and in which region; what it was asked; what it would not tell, and why."""
     tags = tags_for(spec.naming, "doctor")
@@ -284,15 +302,15 @@ async def _dry_runs(
     asked = [action for action in DRY_RUNS if action in actions]
 
     async def one(region: str, action: str) -> None:
-        refused = await calls.read(region, partial(calls.cloud.may_make, region, action, tags=tags))
-        verdict = None if refused is None else judge(refused.code)
-        fault = None if verdict is None else verdict.fault
+        refused = await calls.read(region, partial(calls.cloud.dry_run_create, region, action, tags=tags))
+        verdict = None if refused is None else classify(refused.code)
+        fault = None if verdict is None else verdict.category
         if refused is not None and verdict is not None and verdict.name == _REGION_REFUSES:
-            doubtful.setdefault(action, said_by(problem_of(refused)))
-        elif refused is not None and fault is Fault.PERMISSION:
+            doubtful.setdefault(action, aws_message(api_failure(refused)))
+        elif refused is not None and fault is Category.PERMISSION:
             missing.setdefault(action, f"in {region}: {refused.code}")
         elif refused is not None and fault in _NO_ANSWER:
-            doubtful.setdefault(action, said_by(problem_of(refused)))
+            doubtful.setdefault(action, aws_message(api_failure(refused)))
 
     await asyncio.gather(*(one(region.name, action) for region in spec.regions for action in asked))
     return missing, set(asked) if spec.regions else set(), doubtful
@@ -301,20 +319,23 @@ async def _dry_runs(
 # --- A region
 
 
-async def _region(calls: Calls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
+async def _region(calls: AwsCalls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
     looking = markets(calls, spec, regions=[name])
-    found, why = await learned(
-        calls, Check.MARKET, looking, blind=f"{name}: it could not be told", needed=True
+    found, why = await try_fetch(
+        calls, AccountCheck.MARKET, looking, blind=f"{name}: it could not be told", needed=True
     )
     if found is None:
-        fix = f"see {Check.MARKET}"
-        return (*why, checkup.not_looked_at(Check.QUOTAS, why=f"{name}: its offers come first", fix=fix))
+        fix = f"see {AccountCheck.MARKET}"
+        return (*why, checkup.not_checked(AccountCheck.QUOTAS, why=f"{name}: its offers come first", fix=fix))
     market = found[name]
-    quotas = await looked(calls, Check.QUOTAS, _quotas(calls, spec, name, market))
-    return (checkup.market(market, problems=misfits(spec, market), advice=misfit_advice(spec)), *quotas)
+    quotas = await run_check(calls, AccountCheck.QUOTAS, _quotas(calls, spec, name, market))
+    return (
+        checkup.market(market, problems=unsuitable_images(spec, market), advice=unsuitable_images_hint(spec)),
+        *quotas,
+    )
 
 
-async def _quotas(calls: Calls, spec: ClusterSpec, name: str, market: Market) -> Sequence[Finding]:
+async def _quotas(calls: AwsCalls, spec: ClusterSpec, name: str, market: Market) -> Sequence[Finding]:
     names = sorted({offer.pool.type for offer in market.offers})
     if not names:
         return ()
@@ -324,7 +345,7 @@ async def _quotas(calls: Calls, spec: ClusterSpec, name: str, market: Market) ->
         calls.read(name, partial(calls.cloud.instances, name, key=key, value=value)),
         headrooms(calls, name, infos),
     )
-    more = max(0, shares(spec).get(name, 0) - sum(instance.alive for instance in instances))
+    more = max(0, nodes_by_region(spec).get(name, 0) - sum(instance.alive for instance in instances))
     found = [checkup.spot_quota(name, nodes=more, types=infos, headrooms=room)]
     if all(region.vpc_id is None for region in spec.regions if region.name == name):
         count, ours = await calls.read(name, partial(calls.cloud.vpcs, name, key=key, value=value))

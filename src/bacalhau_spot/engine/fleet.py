@@ -12,16 +12,16 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, Launched, Refusal
+from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, LaunchedInstance, PoolError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.model import State
-from bacalhau_spot.core.verdict import UNFULFILLABLE, Fault, judge
+from bacalhau_spot.core.verdict import UNFULFILLABLE, Category, classify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 # What was made moments ago (a profile, a subnet, a group) reaches EC2 within seconds, rarely a minute.
 LAG_TRIES = 12
@@ -35,7 +35,7 @@ MAX_ATTEMPTS = 50
 
 _MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
 # After these nobody knows what AWS has done.
-_UNCERTAIN = frozenset({Fault.NETWORK, Fault.AWS})
+_UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
 _NO_FLEET = "InvalidFleetId.NotFound"
 _ALIVE = frozenset({State.PENDING, State.RUNNING})
 
@@ -54,12 +54,12 @@ class FleetLaunch:
     repeatable: bool = True
 
 
-async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
+async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
     """AWS's answer to this launch, and to no earlier one. Raises CloudError, Stopped."""
     waits = 0
     for attempt in range(1, MAX_ATTEMPTS + 1):
         begun_s = calls.clock.monotonic_s()
-        result = await _answer(calls, launch, launch.request(attempt))
+        result = await _response(calls, launch, launch.request(attempt))
         took = timedelta(seconds=calls.clock.monotonic_s() - begun_s)
         if result is None:
             continue
@@ -69,16 +69,17 @@ async def request_fleet(calls: Calls, launch: FleetLaunch) -> FleetResult:
                 return result
         elif _is_lag(result) and waits < LAG_TRIES:
             waits += 1
-            code = result.refusals[0].code if result.refusals else UNFULFILLABLE
+            code = result.pool_errors[0].code if result.pool_errors else UNFULFILLABLE
             await _wait(calls, launch.region, code=code, attempt=waits)
         elif not await _is_remembered(calls, launch.region, result, within=took + CLOCK_TOLERANCE):
             return result
     return FleetResult(
-        "", refusals=(Refusal("", "", UNFULFILLABLE, "every attempt was answered with an earlier one's"),)
+        "",
+        pool_errors=(PoolError("", "", UNFULFILLABLE, "every attempt was answered with an earlier one's"),),
     )
 
 
-async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
+async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
     """AWS's answer with every instance of the fleet in it; None where the token belongs to an earlier launch of nothing."""
     sent = 0
 
@@ -92,14 +93,14 @@ async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> F
     except CloudError as error:
         if error.code in _MISMATCH:
             return await _earlier_launch(calls, launch, code=error.code)
-        if not sent or judge(error.code).fault not in _UNCERTAIN:
+        if not sent or classify(error.code).category not in _UNCERTAIN:
             raise
         # AWS may have launched, whatever became of its answer (F10).
         earlier = await _earlier_launch(calls, launch, code=error.code)
         if earlier is None:
             raise
         return earlier
-    if len(result.launched) < request.count and (sent > 1 or not result.refusals):
+    if len(result.launched) < request.count and (sent > 1 or not result.pool_errors):
         members = await calls.read(
             launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
         )
@@ -107,7 +108,7 @@ async def _answer(calls: Calls, launch: FleetLaunch, request: FleetRequest) -> F
     return result
 
 
-async def _earlier_launch(calls: Calls, launch: FleetLaunch, *, code: str) -> FleetResult | None:
+async def _earlier_launch(calls: AwsCalls, launch: FleetLaunch, *, code: str) -> FleetResult | None:
     """What an earlier launch under the same token has launched, looked for longer than reads lag; None for nothing."""
     for look in range(1, LOOKS_FOR_INSTANCES + 1):
         await _wait(calls, launch.region, code=code, attempt=look)
@@ -117,7 +118,7 @@ async def _earlier_launch(calls: Calls, launch: FleetLaunch, *, code: str) -> Fl
     return None
 
 
-async def _unexpected(calls: Calls, launch: FleetLaunch) -> tuple[Launched, ...]:
+async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedInstance, ...]:
     """Living instances of the cluster that the survey had not seen: the token's earlier launch was not in vain."""
     key, value = launch.naming.tag_key, launch.naming.tag_value
     instances = await calls.read(
@@ -127,7 +128,7 @@ async def _unexpected(calls: Calls, launch: FleetLaunch) -> tuple[Launched, ...]
 
 
 async def _without_dead(
-    calls: Calls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
+    calls: AwsCalls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
 ) -> FleetResult:
     """An earlier launch's answer names what it launched, although that may have ended days ago: only what lives counts."""
     if not launch.repeatable or not result.fleet_id:  # without a fleet they were found alive a moment ago
@@ -145,7 +146,7 @@ async def _without_dead(
     return replace(result, launched=())
 
 
-async def _is_earlier(calls: Calls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+async def _is_earlier(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
     """Whether the fleet is older than this call, or is not shown for longer than reads lag.
 
     AWS does not show a fleet any more about two days after its end (runs-on#217).
@@ -165,10 +166,10 @@ def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResu
     return replace(result, launched=(*result.launched, *others))
 
 
-def launched_of(instances: Iterable[Instance]) -> tuple[Launched, ...]:
+def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
     """The living ones, as a fleet's answer names them."""
     return tuple(
-        Launched(id=instance.id, type=instance.type, zone=instance.zone)
+        LaunchedInstance(id=instance.id, type=instance.type, zone=instance.zone)
         for instance in instances
         if instance.state in _ALIVE
     )
@@ -176,20 +177,20 @@ def launched_of(instances: Iterable[Instance]) -> tuple[Launched, ...]:
 
 def _is_lag(result: FleetResult) -> bool:
     """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
-    refusals = [refusal for refusal in result.refusals if refusal.code != UNFULFILLABLE]
-    if not result.refusals:
+    refusals = [refusal for refusal in result.pool_errors if refusal.code != UNFULFILLABLE]
+    if not result.pool_errors:
         return True
     return any(map(_unknown_profile, refusals)) or (
-        bool(refusals) and all(judge(refusal.code).fault is Fault.LAG for refusal in refusals)
+        bool(refusals) and all(classify(refusal.code).category is Category.LAG for refusal in refusals)
     )
 
 
-def _unknown_profile(refusal: Refusal) -> bool:
+def _unknown_profile(refusal: PoolError) -> bool:
     # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
     return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
 
 
-async def _is_remembered(calls: Calls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+async def _is_remembered(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
     """Whether the refusal is an earlier launch's, which AWS repeats without a try: its fleet is older than this call."""
     fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
     return (
@@ -199,7 +200,7 @@ async def _is_remembered(calls: Calls, region: str, result: FleetResult, *, with
     )
 
 
-async def _wait(calls: Calls, region: str, *, code: str, attempt: int) -> None:
+async def _wait(calls: AwsCalls, region: str, *, code: str, attempt: int) -> None:
     calls.emit(
         events.Retrying(
             region=region, operation="CreateFleet", code=code, attempt=attempt, wait_s=LAG_PAUSE_S

@@ -5,49 +5,49 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core import events
-from bacalhau_spot.core.lifecycle import FINAL, Phase, move, phase_of
+from bacalhau_spot.core.lifecycle import FINAL, Phase, next_phase, phase_of
 from bacalhau_spot.core.tags import cluster_scope
-from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.engine.calls import Stopped
+from bacalhau_spot.core.teardown import ResourceKind
+from bacalhau_spot.engine.calls import Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.core.model import Instance, Naming
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 # Never asked more often than this.
 POLL_S = 1.0
 
-_SETTLED = FINAL | {Phase.RUNNING, Phase.ENDING}
+_SETTLED = FINAL | {Phase.RUNNING, Phase.TERMINATING}
 
 
-async def follow(
-    calls: Calls, naming: Naming, *, region: str, ids: Sequence[str], deadline_s: float
+async def wait_until_running(
+    calls: AwsCalls, naming: Naming, *, region: str, ids: Sequence[str], deadline_s: float
 ) -> tuple[Instance, ...]:
     """The instances as AWS last showed them, once all have settled or `deadline_s` (monotonic) is over.
 
     After a stop it looks once more and returns. Raises CloudError.
     """
-    phases = dict.fromkeys(ids, Phase.ASKED)
+    phases = dict.fromkeys(ids, Phase.REQUESTED)
     key, value, _scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     while True:
         shown = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
         mine = {instance.id: instance for instance in shown if instance.id in phases}
-        _tell(calls, phases, mine)
+        _report_phases(calls, phases, mine)
         left = sum(phase not in _SETTLED for phase in phases.values())
         if not left or calls.stop.is_set or calls.clock.monotonic_s() + POLL_S > deadline_s:
             return tuple(mine[one] for one in ids if one in mine)
-        calls.emit(events.Waiting(region=region, what="starting instances", left=left))
+        calls.emit(events.Waiting(region=region, message="starting instances", remaining=left))
         try:
             await calls.pause(POLL_S)
-        except Stopped:
+        except Cancelled:
             continue
 
 
-def _tell(calls: Calls, phases: dict[str, Phase], shown: dict[str, Instance]) -> None:
+def _report_phases(calls: AwsCalls, phases: dict[str, Phase], shown: dict[str, Instance]) -> None:
     for instance_id, instance in shown.items():
-        phase = move(phases[instance_id], phase_of(instance))
+        phase = next_phase(phases[instance_id], phase_of(instance))
         if phase is not phases[instance_id]:
             phases[instance_id] = phase
             calls.emit(
@@ -58,17 +58,17 @@ def _tell(calls: Calls, phases: dict[str, Phase], shown: dict[str, Instance]) ->
                     zone=instance.zone,
                     phase=phase,
                     address=instance.public_ip or instance.private_ip,
-                    why=instance.why_ended,
+                    reason=instance.termination_reason,
                 )
             )
 
 
-async def close_requests(calls: Calls, naming: Naming, *, region: str) -> int:
+async def close_requests(calls: AwsCalls, naming: Naming, *, region: str) -> int:
     """Withdraw spot requests of the cluster that are still open; how many there were. None may stay and cost money later."""
     requests = await calls.read(
-        region, lambda: calls.cloud.find(region, Kind.SPOT_REQUEST, cluster_scope(naming))
+        region, lambda: calls.cloud.find(region, ResourceKind.SPOT_REQUEST, cluster_scope(naming))
     )
     waiting = [request for request in requests if request.state == "open"]
     if waiting:
-        await calls.write(region, lambda: calls.cloud.delete(region, Kind.SPOT_REQUEST, waiting))
+        await calls.write(region, lambda: calls.cloud.delete(region, ResourceKind.SPOT_REQUEST, waiting))
     return len(waiting)

@@ -23,20 +23,20 @@ _NATS_PORT = 4222
 _CONNECT_S = 5.0
 _PIP_S = 15.0
 # What a private key may have; a large RSA key has a twelfth of it.
-_MOST_BYTES = 65536
+_MAX_BYTES = 65536
 
 
-def key_file(path: str) -> KeyFile:
+def read_key_file(path: str) -> KeyFile:
     """The private key as it lies there."""
     where = Path(path)  # the configuration has expanded it
     try:
-        text = files.read(where, max_bytes=_MOST_BYTES).decode("utf-8", "replace")
+        text = files.read(where, max_bytes=_MAX_BYTES).decode("utf-8", "replace")
         return KeyFile(str(where), text, mode=stat.S_IMODE(where.stat().st_mode))
     except OSError as error:
-        return KeyFile(str(where), None, why=(error.strerror or str(error)).lower())
+        return KeyFile(str(where), None, reason=(error.strerror or str(error)).lower())
 
 
-async def trouble_reaching(address: str) -> str:
+async def tcp_error(address: str) -> str:
     """Why a TCP connection to `nats://host:port` does not come about within five seconds; empty when it does."""
     parts = urlsplit(address if "://" in address else f"nats://{address}")
     try:

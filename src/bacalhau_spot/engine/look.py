@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import checkup
-from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.engine.calls import api_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from bacalhau_spot.core.checkup import Check, Finding
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.core.checkup import AccountCheck, Finding
+    from bacalhau_spot.engine.calls import AwsCalls
 
 T = TypeVar("T")
 
 # How long one look may take, whatever it waits for.
 DEADLINE_S = 30.0
-_UNTOLD = "it could not be told"
+_NOT_CHECKED = "it could not be told"
 
 
-async def learned(
-    calls: Calls, check: Check, part: Awaitable[T], *, blind: str = _UNTOLD, needed: bool = False
+async def try_fetch(
+    calls: AwsCalls,
+    check: AccountCheck,
+    part: Awaitable[T],
+    *,
+    blind: str = _NOT_CHECKED,
+    needed: bool = False,
 ) -> tuple[T | None, tuple[Finding, ...]]:
     """What `part` found out; or None, and the finding that says why it is not known. Never raises.
 
@@ -33,20 +38,22 @@ async def learned(
         return await asyncio.wait_for(part, DEADLINE_S), ()
     except TimeoutError:
         why = f"there was no answer within {DEADLINE_S:.0f} seconds"
-        return None, (checkup.not_looked_at(check, why=why, fix="run `bacalhau-spot doctor` again"),)
+        return None, (checkup.not_checked(check, why=why, fix="run `bacalhau-spot doctor` again"),)
     except CloudError as error:
-        problem = problem_of(error)
+        problem = api_failure(error)
         return None, (checkup.refusal(check, problem, blind=blind, needed=needed, profile=calls.profile),)
     except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
-        return None, (checkup.refusal(check, calls.mistake(error, region=""), blind=blind),)
+        return None, (checkup.refusal(check, calls.internal_error(error, region=""), blind=blind),)
 
 
-async def looked(calls: Calls, check: Check, part: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
+async def run_check(
+    calls: AwsCalls, check: AccountCheck, part: Awaitable[Sequence[Finding]]
+) -> tuple[Finding, ...]:
     """The findings of `part`, or why there are none. Only for what does not look in turn: its deadline would come first."""
-    found, why = await learned(calls, check, part)
+    found, why = await try_fetch(calls, check, part)
     return why if found is None else tuple(found)
 
 
-async def together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
+async def run_checks_together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
     """All of them at once, in their order."""
     return tuple(one for group in await asyncio.gather(*looks) for one in group)

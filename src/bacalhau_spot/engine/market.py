@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.model import Arch, Image, Market
 from bacalhau_spot.core.plan import offers_from
-from bacalhau_spot.engine.calls import together
+from bacalhau_spot.engine.calls import gather_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, RegionSpec, Requirements, TypeInfo
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 AUTO = "auto"
 _SSM = "ssm:"
@@ -27,7 +27,7 @@ _CANONICAL_ARCH = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}
 _UBUNTU_ROOT = "/dev/sda1"
 
 # With `requirements`, AWS names hundreds of types; a fleet gains nothing from more pools than this.
-MOST_TYPES = 20
+MAX_TYPES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,20 @@ class Types:
     all_of_them: tuple[str, ...] = ()
 
 
-async def markets(calls: Calls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
+async def markets(calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
     """The market of each region. Five questions a region at most, and one for all types together."""
     named = {region.name: region for region in spec.regions}
-    types = await together(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
+    types = await gather_all(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
     wanted = dict(zip(regions, types, strict=True))
     infos = await _type_infos(calls, wanted)
-    found = await together(
+    found = await gather_all(
         *(_market(calls, spec, named.get(name), name, wanted[name], infos) for name in regions)
     )
     return {market.region: market for market in found}
 
 
 async def acceptable_types(
-    calls: Calls, spec: ClusterSpec, region: RegionSpec | None, name: str
+    calls: AwsCalls, spec: ClusterSpec, region: RegionSpec | None, name: str
 ) -> tuple[str, ...]:
     """Named ones as they are; of those that meet the requirements the cheapest."""
     if region is not None and region.instance_types:
@@ -61,18 +61,18 @@ async def acceptable_types(
     return (await matching_types(calls, spec.requirements, name)).names
 
 
-async def matching_types(calls: Calls, requirements: Requirements, region: str) -> Types:
+async def matching_types(calls: AwsCalls, requirements: Requirements, region: str) -> Types:
     """The types that meet the requirements, and the cheapest of them; the first in the alphabet where none has a price."""
     names = await calls.read(region, partial(calls.cloud.matching_types, region, requirements))
-    if len(names) <= MOST_TYPES:
+    if len(names) <= MAX_TYPES:
         return Types(names, names)
     prices = await calls.read(region, partial(calls.cloud.spot_prices, region, names))
     order = sorted(prices, key=lambda pool: (prices[pool], pool))
     cheapest = tuple(dict.fromkeys(name for name, _ in order)) or names
-    return Types(cheapest[:MOST_TYPES], names)
+    return Types(cheapest[:MAX_TYPES], names)
 
 
-async def _type_infos(calls: Calls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
+async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
     """A type is the same in every region: each is asked for once, in the first region that has it."""
     infos: dict[str, TypeInfo] = {}
     for region, names in wanted.items():
@@ -84,7 +84,7 @@ async def _type_infos(calls: Calls, wanted: Mapping[str, Sequence[str]]) -> dict
 
 
 async def _market(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     region: RegionSpec | None,
     name: str,
@@ -109,7 +109,7 @@ async def _market(
     )
 
 
-async def _images(calls: Calls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
+async def _images(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
     if image == AUTO:
         names = {_UBUNTU.format(arch=_CANONICAL_ARCH[arch]): arch for arch in archs}
         values = await calls.read(region, lambda: calls.cloud.parameters(region, sorted(names)))

@@ -8,19 +8,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.prune import Forgotten, decide, doubtful
-from bacalhau_spot.core.receipt import Problem
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.observe import everywhere
+from bacalhau_spot.core.prune import PruneResult, instances_to_check, plan_prune
+from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.observe import in_all_regions
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import Identity, Instance
-    from bacalhau_spot.core.prune import Pruning
-    from bacalhau_spot.engine.calls import Calls, Stop
+    from bacalhau_spot.core.prune import PrunePlan
+    from bacalhau_spot.engine.calls import AwsCalls, CancelSignal
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # EC2 takes so many values in one filter (EC2 API reference, DescribeInstances).
@@ -30,8 +30,8 @@ _AT_ONCE: Final = 8
 
 
 async def instances_by_id(
-    calls: Calls, ids: Sequence[str], *, regions: Sequence[str]
-) -> tuple[dict[str, Instance], tuple[str, ...], tuple[Problem, ...]]:
+    calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]
+) -> tuple[dict[str, Instance], tuple[str, ...], tuple[ApiFailure, ...]]:
     """What AWS shows of these instances in all `regions`, tagged or not; which regions answered; which did not, and why.
 
     Raises CloudError when the credentials are refused everywhere.
@@ -44,14 +44,16 @@ async def instances_by_id(
             found += await calls.read(region, partial(calls.cloud.instances_by_id, region, some))
         return found
 
-    answers, unseen = await everywhere(regions, one)
+    answers, unseen = await in_all_regions(regions, one)
     return {one.id: one for found in answers.values() for one in found}, tuple(answers), unseen
 
 
-async def forget(orchestrator: Orchestrator, names: Sequence[str], *, stop: Stop) -> Forgotten:
+async def remove_nodes(
+    orchestrator: Orchestrator, names: Sequence[str], *, stop: CancelSignal
+) -> PruneResult:
     """Remove the nodes. Never raises for what the orchestrator refuses. What would be refused alike is not asked again."""
     removed: list[str] = []
-    failed: list[tuple[str, Problem]] = []
+    failed: list[tuple[str, ApiFailure]] = []
     waiting = list(reversed(names))
 
     async def work() -> None:
@@ -60,70 +62,70 @@ async def forget(orchestrator: Orchestrator, names: Sequence[str], *, stop: Stop
             try:
                 await orchestrator.remove(name)
             except OrchestratorError as error:
-                failed.append((name, problem_of(error)))
-                if judge(error.code).fault is not Fault.UNKNOWN:
+                failed.append((name, orchestrator_failure(error)))
+                if classify(error.code).category is not Category.UNKNOWN:
                     return
             else:
                 removed.append(name)
 
     await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
-    return Forgotten(
+    return PruneResult(
         address=orchestrator.address,
         removed=tuple(sorted(removed)),
         failed=tuple(sorted(failed, key=lambda one: one[0])),
-        left=tuple(sorted(waiting)),
+        not_removed=tuple(sorted(waiting)),
         interrupted=stop.by_user,
     )
 
 
-async def judged(
-    calls: Calls,
-    nodes: Sequence[Member],
+async def find_stale(
+    calls: AwsCalls,
+    nodes: Sequence[OrchestratorNode],
     *,
     cluster: str,
     regions: Sequence[str],
     identity: Identity | None = None,
-) -> Pruning:
+) -> PrunePlan:
     """Which of the nodes may be forgotten. Asks AWS only where one is in doubt. Raises CloudError as `instances_by_id`."""
-    ids = doubtful(nodes, cluster=cluster)
+    ids = instances_to_check(nodes, cluster=cluster)
     if not ids:
-        return decide(nodes, cluster=cluster, instances={}, looked_into=())
+        return plan_prune(nodes, cluster=cluster, instances={}, regions_scanned=())
     instances, looked_into, unseen = await instances_by_id(calls, ids, regions=regions)
-    return decide(
+    return plan_prune(
         nodes,
         cluster=cluster,
         instances=instances,
-        looked_into=looked_into,
-        unseen=unseen,
+        regions_scanned=looked_into,
+        failed_regions=unseen,
         identity=identity,
     )
 
 
-async def forget_gone(
-    calls: Calls,
+async def remove_stale(
+    calls: AwsCalls,
     orchestrator: Orchestrator,
     ended: Collection[str],
     *,
     cluster: str,
     regions: Sequence[str],
-) -> Forgotten:
+) -> PruneResult:
     """Remove the nodes that ran on these instances, which AWS has ended, and the cluster's whose instances went before.
 
     The latter by prune's rules. Never raises for what the orchestrator or AWS refuses.
     """
     try:
-        nodes = await orchestrator.members()
+        nodes = await orchestrator.nodes()
     except OrchestratorError as error:
-        return Forgotten(address=orchestrator.address, problem=problem_of(error))
+        return PruneResult(address=orchestrator.address, problem=orchestrator_failure(error))
     names = {one.id for one in nodes if one.instance_id in ended and one.labels.get("provider") == "aws"}
-    if doubtful([one for one in nodes if one.id not in names], cluster=cluster):
+    if instances_to_check([one for one in nodes if one.id not in names], cluster=cluster):
         # Nodes of regions that cannot be looked into stay; that they could not is told beside what AWS has.
         with contextlib.suppress(CloudError):
-            pruning = await judged(calls, nodes, cluster=cluster, regions=regions)
-            names |= {one.member.id for one in pruning.gone}
-    return await forget(orchestrator, sorted(names), stop=calls.stop)
+            pruning = await find_stale(calls, nodes, cluster=cluster, regions=regions)
+            names |= {one.member.id for one in pruning.stale}
+    return await remove_nodes(orchestrator, sorted(names), stop=calls.stop)
 
 
-def problem_of(error: OrchestratorError) -> Problem:
+def orchestrator_failure(error: OrchestratorError) -> ApiFailure:
     """As a problem of AWS's is told, with the address in the place of the operation."""
-    return Problem(code=error.code, message=error.message, operation=error.address, region="")
+    return ApiFailure(code=error.code, message=error.message, operation=error.address, region="")

@@ -8,22 +8,22 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 
-class Memory(Protocol):
+class Cache(Protocol):
     """Values that JSON can hold, by what they are and a key."""
 
-    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
+    def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
         """The value, when it was kept at most so long ago."""
 
-    def keep(self, what: str, key: str, value: Any) -> None:
+    def put(self, cache_name: str, key: str, value: Any) -> None:
         """Never raises: what cannot be kept is asked for again."""
 
 
-class Forgetful:
+class NullCache:
     """No memory."""
 
-    def recall(self, what: str, key: str, *, max_age: timedelta) -> Any | None:
-        del what, key, max_age
+    def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
+        del cache_name, key, max_age
         return None
 
-    def keep(self, what: str, key: str, value: Any) -> None:
+    def put(self, cache_name: str, key: str, value: Any) -> None:
         """It is gone."""

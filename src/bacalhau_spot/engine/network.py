@@ -15,20 +15,20 @@ from bacalhau_spot.core import events
 from bacalhau_spot.core.backoff import backoff_s
 from bacalhau_spot.core.model import Network
 from bacalhau_spot.core.tags import group_name, tags_for
-from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.core.verdict import CLOSED_ZONE, Fault, judge
-from bacalhau_spot.engine.calls import UNCERTAIN, together
+from bacalhau_spot.core.teardown import ResourceKind
+from bacalhau_spot.core.verdict import CLOSED_ZONE, Category, classify
+from bacalhau_spot.engine.calls import UNCERTAIN, gather_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.core.model import Naming
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 VPC_CIDR = "10.0.0.0/16"
-_LOOKS = 5
+_READ_ATTEMPTS = 5
 # The answer was lost, or AWS says that it is there already: either way a look tells.
-_LOOK_AGAIN = UNCERTAIN | {Fault.EXISTS}
+_STALE_READ_CODES = UNCERTAIN | {Category.EXISTS}
 
 
 def subnet_cidr(zone: str) -> str:
@@ -39,7 +39,9 @@ def subnet_cidr(zone: str) -> str:
 class NetworkBuilder:
     """Makes what a region's network lacks. What has been made stays known, even if AWS's reads do not show it yet."""
 
-    def __init__(self, calls: Calls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool) -> None:
+    def __init__(
+        self, calls: AwsCalls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool
+    ) -> None:
         self._calls = calls
         self._region = region
         self._naming = naming
@@ -54,13 +56,13 @@ class NetworkBuilder:
         `closed_zones` has AWS's refusal of each of the others; when no zone takes a subnet, it is raised.
         """
         self.network = start
-        for look in range(1, _LOOKS + 1):
+        for look in range(1, _READ_ATTEMPTS + 1):
             try:
                 await self._complete(zones)
             except CloudError as error:
-                if look == _LOOKS or judge(error.code).fault not in _LOOK_AGAIN:
+                if look == _READ_ATTEMPTS or classify(error.code).category not in _STALE_READ_CODES:
                     raise
-                await self._look_again(error, look)
+                await self._retry_read(error, look)
             else:
                 break
         if self.closed_zones and not set(zones) & set(self.network.subnets):
@@ -70,11 +72,11 @@ class NetworkBuilder:
     async def _complete(self, zones: Sequence[str]) -> None:
         if self._own:
             await self._vpc()
-            await together(self._way_out(), self._group(), *(self._subnet(zone) for zone in zones))
+            await gather_all(self._internet_access(), self._group(), *(self._subnet(zone) for zone in zones))
         else:
             await self._group()
 
-    async def _look_again(self, error: CloudError, look: int) -> None:
+    async def _retry_read(self, error: CloudError, look: int) -> None:
         wait_s = backoff_s(look, jitter=0.5)
         self._calls.emit(
             events.Retrying(
@@ -91,16 +93,17 @@ class NetworkBuilder:
     async def _vpc(self) -> None:
         if self.network.vpc_id is None:
             tags = tags_for(self._naming, self._naming.vpc_name)
-            vpc_id = await self._make(
-                Kind.VPC, partial(self._calls.cloud.create_vpc, self._region, cidr=VPC_CIDR, tags=tags)
+            vpc_id = await self._create(
+                ResourceKind.VPC,
+                partial(self._calls.cloud.create_vpc, self._region, cidr=VPC_CIDR, tags=tags),
             )
             self.network = replace(self.network, vpc_id=vpc_id)
 
-    async def _way_out(self) -> None:
+    async def _internet_access(self) -> None:
         """The main route table serves every subnet, so one route is enough for all, and there is nothing to associate."""
-        await together(self._gateway(), self._route_table())
+        await gather_all(self._gateway(), self._route_table())
         if not self.network.has_default_route:
-            await self._settle(
+            await self._write(
                 partial(
                     self._calls.cloud.create_default_route,
                     self._region,
@@ -112,13 +115,13 @@ class NetworkBuilder:
 
     async def _gateway(self) -> None:
         if self.network.gateway_id is None:
-            gateway_id = await self._make(
-                Kind.GATEWAY,
+            gateway_id = await self._create(
+                ResourceKind.GATEWAY,
                 partial(self._calls.cloud.create_gateway, self._region, tags=self._tags("gateway")),
             )
             self.network = replace(self.network, gateway_id=gateway_id)
         if not self.network.gateway_attached:
-            await self._settle(
+            await self._write(
                 partial(
                     self._calls.cloud.attach_gateway,
                     self._region,
@@ -140,8 +143,8 @@ class NetworkBuilder:
         if zone in self.network.subnets or zone in self.closed_zones:
             return
         try:
-            subnet_id = await self._make(
-                Kind.SUBNET,
+            subnet_id = await self._create(
+                ResourceKind.SUBNET,
                 partial(
                     self._calls.cloud.create_subnet,
                     self._region,
@@ -160,8 +163,8 @@ class NetworkBuilder:
 
     async def _group(self) -> None:
         if self.network.group_id is None:
-            group_id = await self._make(
-                Kind.GROUP,
+            group_id = await self._create(
+                ResourceKind.GROUP,
                 partial(
                     self._calls.cloud.create_group,
                     self._region,
@@ -174,7 +177,7 @@ class NetworkBuilder:
             self.network = replace(self.network, group_id=group_id)
         closed = [cidr for cidr in self._cidrs if cidr not in self.network.open_cidrs]
         if closed:
-            await self._settle(
+            await self._write(
                 partial(
                     self._calls.cloud.allow_ssh, self._region, _known(self.network.group_id), cidrs=closed
                 )
@@ -184,17 +187,17 @@ class NetworkBuilder:
     def _tags(self, what: str) -> dict[str, str]:
         return tags_for(self._naming, f"{self._naming.resource_prefix}{what}")
 
-    async def _make(self, kind: Kind, call: Callable[[], Awaitable[str]]) -> str:
-        made = await self._calls.write(self._region, call, careful=True)
-        self._calls.emit(events.Made(region=self._region, kind=kind, id=made))
+    async def _create(self, kind: ResourceKind, call: Callable[[], Awaitable[str]]) -> str:
+        made = await self._calls.write(self._region, call, non_idempotent=True)
+        self._calls.emit(events.ResourceCreated(region=self._region, kind=kind, id=made))
         return made
 
-    async def _settle(self, call: Callable[[], Awaitable[None]]) -> None:
+    async def _write(self, call: Callable[[], Awaitable[None]]) -> None:
         """A call that may be repeated: done twice it is done once, and AWS says so."""
         try:
             await self._calls.write(self._region, call)
         except CloudError as error:
-            if judge(error.code).fault is not Fault.EXISTS:
+            if classify(error.code).category is not Category.EXISTS:
                 raise
 
 

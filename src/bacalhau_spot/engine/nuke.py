@@ -7,22 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.receipt import TeardownReceipt
-from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.core.receipt import DeletionResult
+from bacalhau_spot.core.teardown import ResourceKind
+from bacalhau_spot.engine.calls import api_failure, gather_all
 from bacalhau_spot.engine.prices import pool_prices
-from bacalhau_spot.engine.sights import Search, look
-from bacalhau_spot.engine.teardown import teardown
+from bacalhau_spot.engine.sights import ScanRequest, scan_regions
+from bacalhau_spot.engine.teardown import delete_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Resource
-    from bacalhau_spot.core.receipt import Blocker, Problem
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.place import Terms
-    from bacalhau_spot.engine.sights import Sights
+    from bacalhau_spot.core.receipt import ApiFailure, Dependency
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.place import DeletionOptions
+    from bacalhau_spot.engine.sights import ScanResult
 
 # As long as instances and NAT gateways take to end, with all that waits for them; doubled.
 TIMEOUT_S = 1800.0
@@ -32,72 +32,74 @@ async def nuke_resources(
     regions: Sequence[str],
     force: bool = False,  # noqa: FBT001, FBT002 - the signature that its users know
     *,
-    calls: Calls,
-    search: Search,
-    agree: Callable[[Sights], bool] | None = None,
-    seen: Sights | None = None,
-    terms: Terms | None = None,
+    calls: AwsCalls,
+    search: ScanRequest,
+    confirm: Callable[[ScanResult], bool] | None = None,
+    scan: ScanResult | None = None,
+    options: DeletionOptions | None = None,
     timeout_s: float = TIMEOUT_S,
-) -> TeardownReceipt:
+) -> DeletionResult:
     """Find and delete everything that `search` looks for in `regions`, and of what is the same everywhere; look again and report.
 
-    Without `force` it deletes only when `agree`, which gets what was found, says so; without both it only looks. `seen`: a
+    Without `force` it deletes only when `confirm`, which gets what was found, says so; without both it only looks. `scan`: a
     look that was just taken. Never raises for what AWS refuses: the receipt tells it. Raises CloudError when the
     credentials are refused everywhere.
     """
-    sights = seen if seen is not None else await look(calls, search, regions=regions)
-    if not force and (agree is None or not agree(sights)):
-        return TeardownReceipt(
+    sights = scan if scan is not None else await scan_regions(calls, search, regions=regions)
+    if not force and (confirm is None or not confirm(sights)):
+        return DeletionResult(
             cluster=search.scope.value,
-            remaining=sights.known,
-            unknown=sights.unknown,
-            looked_into=tuple(sights.by_region),
-            unseen=sights.unseen,
+            remaining=sights.resources,
+            unsupported=sights.unsupported,
+            regions_scanned=tuple(sights.by_region),
+            failed_regions=sights.failures,
         )
-    return await teardown(
-        calls, search, cluster=search.scope.value, sights=sights, timeout_s=timeout_s, terms=terms
+    return await delete_resources(
+        calls, search, cluster=search.scope.value, scan=sights, timeout_s=timeout_s, options=options
     )
 
 
-async def preflight(calls: Calls, resources: Sequence[Resource]) -> tuple[Problem, ...]:
+async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[ApiFailure, ...]:
     """What we may not delete, asked of EC2 with one dry run a region and kind. Changes nothing."""
 
-    async def ask(one: Resource) -> Problem | None:
+    async def ask(one: Resource) -> ApiFailure | None:
         try:
-            error = await calls.read(one.region, partial(calls.cloud.denied, one.region, one))
+            error = await calls.read(one.region, partial(calls.cloud.dry_run_delete, one.region, one))
         except CloudError as failure:
             error = failure
-        return None if error is None else replace(problem_of(error), region=one.region)
+        return None if error is None else replace(api_failure(error), region=one.region)
 
     examples = {(one.region, one.kind): one for one in resources}
-    answers = await together(*(ask(one) for one in examples.values()))
+    answers = await gather_all(*(ask(one) for one in examples.values()))
     return tuple(answer for answer in answers if answer is not None)
 
 
-async def in_the_way(
-    calls: Calls, resources: Sequence[Resource], *, ours: Collection[str]
-) -> tuple[tuple[tuple[Resource, Blocker], ...], tuple[Problem, ...]]:
+async def foreign_resources(
+    calls: AwsCalls, resources: Sequence[Resource], *, ours: Collection[str]
+) -> tuple[tuple[tuple[Resource, Dependency], ...], tuple[ApiFailure, ...]]:
     """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those; and what AWS would not say of it."""
-    silent: list[Problem] = []
+    silent: list[ApiFailure] = []
 
-    async def ask(one: Resource) -> list[tuple[Resource, Blocker]]:
+    async def ask(one: Resource) -> list[tuple[Resource, Dependency]]:
         try:
-            found, hidden = await calls.read(one.region, partial(calls.cloud.blockers, one.region, one))
+            found, hidden = await calls.read(one.region, partial(calls.cloud.dependencies, one.region, one))
         except CloudError as error:
-            silent.append(problem_of(error))  # it is asked again when something stays
+            silent.append(api_failure(error))  # it is asked again when something stays
             return []
-        silent.extend(map(problem_of, hidden))
-        return [(one, blocker) for blocker in found if blocker.id not in ours and blocker.of not in ours]
+        silent.extend(map(api_failure, hidden))
+        return [
+            (one, blocker) for blocker in found if blocker.id not in ours and blocker.parent_id not in ours
+        ]
 
-    answers = await together(*(ask(one) for one in resources if one.kind == Kind.VPC))
+    answers = await gather_all(*(ask(one) for one in resources if one.kind == ResourceKind.VPC))
     return tuple(pair for answer in answers for pair in answer), tuple(silent)
 
 
-async def prices_of(calls: Calls, resources: Sequence[Resource]) -> Prices:
+async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
     """What the instances' capacity pools cost now. A region that would not say has no prices."""
     types: dict[str, set[str]] = {}
     for one in resources:
-        if one.kind == Kind.INSTANCE and one.type:
+        if one.kind == ResourceKind.INSTANCE and one.type:
             types.setdefault(one.region, set()).add(one.type)
 
     async def ask(region: str, names: set[str]) -> Prices:
@@ -106,11 +108,11 @@ async def prices_of(calls: Calls, resources: Sequence[Resource]) -> Prices:
         except CloudError:
             return {}  # an estimate is not worth stopping for; the view says that there is none
 
-    parts = await together(*(ask(region, names) for region, names in types.items()))
+    parts = await gather_all(*(ask(region, names) for region, names in types.items()))
     return {key: usd for part in parts for key, usd in part.items()}
 
 
-async def account_alias(calls: Calls) -> str:
+async def account_alias(calls: AwsCalls) -> str:
     """The account's other name; empty where it has none or we may not ask."""
     try:
         return await calls.read("", calls.cloud.alias)
@@ -118,18 +120,18 @@ async def account_alias(calls: Calls) -> str:
         return ""
 
 
-async def find_foundlings(calls: Calls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
+async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
     """Where each of `ids` is, of what is to be adopted: id -> region. Those that no region knows are absent."""
 
     async def ask(region: str, one: str) -> tuple[str, str] | None:
         there = await calls.read(region, partial(calls.cloud.exists, region, one))
         return (one, region) if there else None
 
-    answers = await together(*(ask(region, one) for one in ids for region in regions))
+    answers = await gather_all(*(ask(region, one) for one in ids for region in regions))
     return dict(answer for answer in answers if answer is not None)
 
 
-async def adopt(calls: Calls, foundlings: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
+async def adopt(calls: AwsCalls, to_adopt: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
     """Give them our tags, so that they are found and deleted like all else. Raises CloudError, Stopped."""
-    for one, region in foundlings.items():
+    for one, region in to_adopt.items():
         await calls.write(region, partial(calls.cloud.adopt, region, one, tags=tags))

@@ -12,9 +12,9 @@ from bacalhau_spot.core.checkup import region_advice
 from bacalhau_spot.core.model import Resource, State
 from bacalhau_spot.core.receipt import Listing
 from bacalhau_spot.core.tags import account_scope, cluster_scope
-from bacalhau_spot.core.teardown import Kind
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.core.teardown import ResourceKind
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.calls import api_failure
 from bacalhau_spot.engine.consistency import tagged_and_instances
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
 
 T = TypeVar("T")
 
@@ -32,11 +32,11 @@ T = TypeVar("T")
 _WHO_AM_I_S = 10.0
 
 # A spot request in one of these states asks for nothing any more (EC2 user guide, "Spot request states").
-_OVER = frozenset({"closed", "cancelled", "failed"})
+_FINISHED = frozenset({"closed", "cancelled", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class AccountContext:
     """Who the credentials are, and every region there is."""
 
     identity: Identity
@@ -44,32 +44,32 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
-    """What carries the cluster's tag, by region. `unseen`: regions that could not be looked into."""
+class ClusterInventory:
+    """What carries the cluster's tag, by region. `failed_regions`: regions that could not be looked into."""
 
     tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
     instances: tuple[Instance, ...] = ()
-    unseen: tuple[Problem, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
 
 
-async def who_we_are(calls: Calls) -> Identity:
+async def get_identity(calls: AwsCalls) -> Identity:
     """Whose the credentials are. Raises CloudError, soon."""
     return await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
 
 
-async def standing(calls: Calls) -> Standing:
+async def load_account(calls: AwsCalls) -> AccountContext:
     """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
-    identity = await who_we_are(calls)
-    return Standing(identity=identity, regions=await calls.read("", calls.cloud.regions))
+    identity = await get_identity(calls)
+    return AccountContext(identity=identity, regions=await calls.read("", calls.cloud.regions))
 
 
-def enabled(regions: Sequence[Region]) -> tuple[str, ...]:
+def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:
     return tuple(region.name for region in regions if region.enabled)
 
 
-def chosen(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
+def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
     """Those of `only`, or all that are enabled. Raises UserError for one that is not."""
-    reachable = enabled(regions)
+    reachable = enabled_names(regions)
     known = tuple(region.name for region in regions)
     missing = sorted(set(only) - set(reachable))
     if missing:
@@ -104,7 +104,7 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
     )
 
 
-async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
     """Everything with the cluster's tag in `regions`: two calls a region, at once.
 
     The index of tags is AWS's secondary one: it may hide all of a region. So what runs is counted by DescribeInstances in each,
@@ -114,35 +114,36 @@ async def survey(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Sur
     async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
         return await tagged_and_instances(calls, naming, region)
 
-    answers, unseen = await everywhere(regions, one)
-    return Survey(
+    answers, unseen = await in_all_regions(regions, one)
+    return ClusterInventory(
         tagged={region: tagged for region, (tagged, _) in answers.items()},
         instances=tuple(instance for _, instances in answers.values() for instance in instances),
-        unseen=unseen,
+        failed_regions=unseen,
     )
 
 
-async def instances_of(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> Survey:
+async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
     """The cluster's instances alone: one call a region."""
     key, value = naming.tag_key, naming.tag_value
 
     async def ask(region: str) -> tuple[Instance, ...]:
         return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
 
-    answers, unseen = await everywhere(regions, ask)
-    return Survey(
-        instances=tuple(instance for instances in answers.values() for instance in instances), unseen=unseen
+    answers, unseen = await in_all_regions(regions, ask)
+    return ClusterInventory(
+        instances=tuple(instance for instances in answers.values() for instance in instances),
+        failed_regions=unseen,
     )
 
 
-async def other_clusters(calls: Calls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
+async def other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
     """The instances of each other cluster under our tag key with our creator's mark; regions that refuse are left out."""
     scope = account_scope(naming)
 
     async def ask(region: str) -> Sequence[Resource]:
-        return await calls.read(region, lambda: calls.cloud.find(region, Kind.INSTANCE, scope))
+        return await calls.read(region, lambda: calls.cloud.find(region, ResourceKind.INSTANCE, scope))
 
-    answers, _ = await everywhere(regions, ask)
+    answers, _ = await in_all_regions(regions, ask)
     names = (
         instance.tags.get(naming.tag_key, "")
         for instances in answers.values()
@@ -152,7 +153,9 @@ async def other_clusters(calls: Calls, naming: Naming, *, regions: Sequence[str]
     return {name: count for name, count in sorted(Counter(names).items()) if name != naming.tag_value}
 
 
-async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions: Sequence[str]) -> Listing:
+async def cluster_listing(
+    calls: AwsCalls, naming: Naming, *, cluster: str, regions: Sequence[str]
+) -> Listing:
     """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once.
 
     AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"): where there are
@@ -166,12 +169,12 @@ async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions
             calls.read(region, lambda: calls.cloud.tagged(region, scope)),
         )
         held = {one.spot_request_id for one in instances if one.state is not State.TERMINATED}
-        if all(found.id in held for found in tagged if found.kind == Kind.SPOT_REQUEST):
+        if all(found.id in held for found in tagged if found.kind == ResourceKind.SPOT_REQUEST):
             return instances, tagged
-        over = await _over(calls, region, key=key, value=value)
+        over = await _tagged_instances(calls, region, key=key, value=value)
         return instances, tuple(found for found in tagged if found.id not in over)
 
-    answers, unseen = await everywhere(regions, one)
+    answers, unseen = await in_all_regions(regions, one)
     check_permitted(answers, unseen)
     return Listing(
         cluster=cluster,
@@ -180,25 +183,29 @@ async def cluster_listing(calls: Calls, naming: Naming, *, cluster: str, regions
             Resource(kind=found.kind, id=found.id, region=region)
             for region, (_, tagged) in answers.items()
             for found in tagged
-            if found.kind != Kind.INSTANCE
+            if found.kind != ResourceKind.INSTANCE
         ),
-        looked_into=tuple(answers),
-        unseen=unseen,
+        regions_scanned=tuple(answers),
+        failed_regions=unseen,
     )
 
 
-async def _over(calls: Calls, region: str, *, key: str, value: str) -> frozenset[str]:
+async def _tagged_instances(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:
     """The spot requests that have ended. None of them where AWS does not tell: rather one too many is listed than one too few."""
     try:
         requests = await calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))
     except CloudError:
         return frozenset()
-    return frozenset(request.id for request in requests if request.state in _OVER)
+    return frozenset(request.id for request in requests if request.state in _FINISHED)
 
 
-def check_permitted(answers: Mapping[str, object], unseen: Sequence[Problem]) -> None:
+def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure]) -> None:
     """Raises CloudError when no region answered because the caller may not ask: one error, and no empty list."""
-    if answers or len(unseen) < 2 or any(judge(one.code).fault is not Fault.PERMISSION for one in unseen):  # noqa: PLR2004 - several
+    if (
+        answers
+        or len(unseen) < 2  # noqa: PLR2004 - several
+        or any(classify(one.code).category is not Category.PERMISSION for one in unseen)
+    ):
         return
     first = min(unseen, key=lambda one: (one.operation, one.region))
     raise CloudError(
@@ -210,14 +217,14 @@ def check_permitted(answers: Mapping[str, object], unseen: Sequence[Problem]) ->
     )
 
 
-async def everywhere(
-    regions: Sequence[str], one: Callable[[str], Coroutine[object, object, T]]
-) -> tuple[dict[str, T], tuple[Problem, ...]]:
-    """`one` in all regions at once: the answers, and the regions that could not be looked into.
+async def in_all_regions(
+    regions: Sequence[str], call: Callable[[str], Coroutine[object, object, T]]
+) -> tuple[dict[str, T], tuple[ApiFailure, ...]]:
+    """`call` in all regions at once: the answers, and the regions that could not be looked into.
 
     Credentials that are refused everywhere are not blindness everywhere: it is one error, and it is raised.
     """
-    results = await asyncio.gather(*(one(region) for region in regions), return_exceptions=True)
+    results = await asyncio.gather(*(call(region) for region in regions), return_exceptions=True)
     answers: dict[str, T] = {}
     errors: list[CloudError] = []
     for region, result in zip(regions, results, strict=True):
@@ -227,6 +234,10 @@ async def everywhere(
             raise result
         else:
             answers[region] = result
-    if errors and not answers and all(judge(error.code).fault is Fault.CREDENTIALS for error in errors):
+    if (
+        errors
+        and not answers
+        and all(classify(error.code).category is Category.CREDENTIALS for error in errors)
+    ):
         raise errors[0]
-    return answers, tuple(problem_of(error) for error in errors)
+    return answers, tuple(api_failure(error) for error in errors)

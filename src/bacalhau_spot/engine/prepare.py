@@ -7,29 +7,36 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.choose import Reason, nowhere
+from bacalhau_spot.core.choose import RegionReason, explain_no_region
 from bacalhau_spot.core.estimate import Budget
-from bacalhau_spot.core.estimate import standing as standing_usd
+from bacalhau_spot.core.estimate import current_cost as standing_usd
 from bacalhau_spot.core.model import CALLER, Market
-from bacalhau_spot.core.plan import Plan, demand, misfit_advice, misfits, plan
-from bacalhau_spot.core.remarks import blind_spots
+from bacalhau_spot.core.plan import Plan, node_demand, plan, unsuitable_images, unsuitable_images_hint
+from bacalhau_spot.core.remarks import data_gaps
 from bacalhau_spot.core.stake import (
-    Stake,
-    held_by,
-    most_per_pool,
+    PoolExposure,
+    max_per_pool,
+    nodes_per_pool,
+    pool_exposure,
     share_problems,
     share_warnings,
-    stake,
 )
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
 from bacalhau_spot.engine.archive import ArchiveSource, with_sums
-from bacalhau_spot.engine.calls import worst_of
+from bacalhau_spot.engine.calls import most_severe_error
 from bacalhau_spot.engine.market import markets
-from bacalhau_spot.engine.memory import Forgetful
-from bacalhau_spot.engine.observe import Standing, Survey, check_regions, enabled, standing, survey
+from bacalhau_spot.engine.memory import NullCache
+from bacalhau_spot.engine.observe import (
+    AccountContext,
+    ClusterInventory,
+    check_regions,
+    cluster_inventory,
+    enabled_names,
+    load_account,
+)
 from bacalhau_spot.engine.prices import prices_now, rates
-from bacalhau_spot.engine.regions import check_blind, choose_regions, with_regions
-from bacalhau_spot.engine.way_out import Ground, grounds
+from bacalhau_spot.engine.regions import check_failed_regions, choose_regions, with_regions
+from bacalhau_spot.engine.way_out import NetworkCheck, check_networks
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.gpu import image_warning
 from bacalhau_spot.instance.user_data import render
@@ -37,68 +44,68 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
-    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.choose import RegionDecision
     from bacalhau_spot.core.cost import Rates
     from bacalhau_spot.core.model import ClusterSpec, Identity, Pool
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.memory import Cache
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedCreate:
     """A create that is planned and not yet begun. Nothing has been changed."""
 
     spec: ClusterSpec
     plan: Plan
-    standing: Standing
-    survey: Survey
+    account: AccountContext
+    inventory: ClusterInventory
     markets: dict[str, Market] = field(default_factory=dict)
     cidrs: tuple[str, ...] = ()
-    grounds: dict[str, Ground] = field(default_factory=dict)
+    network_checks: dict[str, NetworkCheck] = field(default_factory=dict)
 
 
 async def prepare(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     *,
     caller_address: Callable[[], Awaitable[str | None]],
     archive: ArchiveSource,
     allow_removal: bool = False,
-    memory: Memory | None = None,
+    cache: Cache | None = None,
     launched_in: Callable[[Identity], Collection[str]] = lambda _: (),
-) -> Prepared:
+) -> PreparedCreate:
     """Look and plan. Raises CloudError, and UserError for whatever can be refused before anything is created.
 
     `launched_in`: regions in which this machine has launched nodes of the cluster that nobody has ended since.
     """
-    here = await standing(calls)
+    here = await load_account(calls)
     check_regions(spec, here.regions)
     seen, address = await asyncio.gather(
-        survey(calls, spec.naming, regions=enabled(here.regions)),
+        cluster_inventory(calls, spec.naming, regions=enabled_names(here.regions)),
         _address(spec, caller_address),
     )
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[RegionDecision, ...] = ()
     remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
-        check_blind(seen.unseen, seen=seen.tagged, launched_in=launched_in(here.identity))
-        spec, choices, remarks = await _choose(calls, spec, here, seen, memory=memory or Forgetful())
+        check_failed_regions(seen.failed_regions, seen=seen.tagged, launched_in=launched_in(here.identity))
+        spec, choices, remarks = await _choose_regions(calls, spec, here, seen, cache=cache or NullCache())
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
-    _check_seen(spec, seen)
-    wants = demand(spec, seen.instances)
+    _check_inventory(spec, seen)
+    wants = node_demand(spec, seen.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
     check_markets(spec, found)
-    ground = await grounds(calls, spec, found)
-    check_grounds(ground)
-    spec = await _with_sums(spec, found, archive=archive, memory=memory or Forgetful())
-    held = held_by(seen.instances)
+    ground = await check_networks(calls, spec, found)
+    refuse_networks_without_egress(ground)
+    spec = await _with_sums(spec, found, archive=archive, cache=cache or NullCache())
+    held = nodes_per_pool(seen.instances)
     _check_shares(spec, found, wants.launch, held)
     configured = {region.name for region in spec.regions}
     warnings = (
         *share_warnings(spec, held),
         *remarks,
-        *blind_spots([one for one in seen.unseen if one.region not in configured]),
+        *data_gaps([one for one in seen.failed_regions if one.region not in configured]),
         *(one.warning for one in ground.values() if one.warning),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
@@ -111,39 +118,45 @@ async def prepare(
     )
     planned = replace(
         planned,
-        no_list=refused[0].code if refused else "",
-        stake=_stake(spec, planned, held),
+        list_prices_missing=refused[0].code if refused else "",
+        exposure=_exposure(spec, planned, held),
         archives=spec.bacalhau.sha256 if found else (),
         budget=await _budget(calls, spec, planned, seen, lists=lists),
     )
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
     )
-    return Prepared(
-        spec=spec, plan=planned, standing=here, survey=seen, markets=found, cidrs=cidrs, grounds=ground
+    return PreparedCreate(
+        spec=spec,
+        plan=planned,
+        account=here,
+        inventory=seen,
+        markets=found,
+        cidrs=cidrs,
+        network_checks=ground,
     )
 
 
 async def _with_sums(
-    spec: ClusterSpec, found: Mapping[str, Market], *, archive: ArchiveSource, memory: Memory
+    spec: ClusterSpec, found: Mapping[str, Market], *, archive: ArchiveSource, cache: Cache
 ) -> ClusterSpec:
     """With the sum of every archive that the new nodes may fetch, which makes the user-data a little longer."""
     archs = {offer.arch for market in found.values() for offer in market.offers}
-    bacalhau = await with_sums(spec.bacalhau, archs, source=archive, memory=memory)
+    bacalhau = await with_sums(spec.bacalhau, archs, source=archive, memory=cache)
     spec = replace(spec, bacalhau=bacalhau)
     for name in found:
         render(spec, region=name)
     return spec
 
 
-async def _lists(calls: Calls, found: dict[str, Market]) -> tuple[Rates, tuple[Problem, ...]]:
+async def _lists(calls: AwsCalls, found: dict[str, Market]) -> tuple[Rates, tuple[ApiFailure, ...]]:
     """AWS's price lists of the regions that launch: two calls for all together."""
     types = {offer.pool.type for market in found.values() for offer in market.offers}
     return await rates(calls, regions=sorted(found), types=sorted(types))
 
 
 async def _budget(
-    calls: Calls, spec: ClusterSpec, planned: Plan, seen: Survey, *, lists: Rates
+    calls: AwsCalls, spec: ClusterSpec, planned: Plan, seen: ClusterInventory, *, lists: Rates
 ) -> Budget | None:
     """What the cluster would come to beside what it may; asked only where there is a budget and something to launch."""
     if spec.budget_usd_per_hour is None or not planned.launch:
@@ -154,7 +167,7 @@ async def _budget(
     total = planned.estimate.total
     return Budget(
         usd_per_hour=spec.budget_usd_per_hour,
-        standing_usd=standing_usd(
+        existing_usd=standing_usd(
             staying,
             await prices_now(calls, staying),
             lists,
@@ -165,26 +178,26 @@ async def _budget(
     )
 
 
-async def _choose(
-    calls: Calls, spec: ClusterSpec, here: Standing, seen: Survey, *, memory: Memory
-) -> tuple[ClusterSpec, tuple[Choice, ...], tuple[str, ...]]:
+async def _choose_regions(
+    calls: AwsCalls, spec: ClusterSpec, here: AccountContext, seen: ClusterInventory, *, cache: Cache
+) -> tuple[ClusterSpec, tuple[RegionDecision, ...], tuple[str, ...]]:
     """The configuration with regions in the place of `auto`, what became of each region, and remarks on that."""
-    reachable = [name for name in enabled(here.regions) if name in seen.tagged]
+    reachable = [name for name in enabled_names(here.regions) if name in seen.tagged]
     choices, remarks = await choose_regions(
         calls,
         spec,
         reachable=reachable,
         present={instance.region for instance in seen.instances if instance.alive},
         identity=here.identity,
-        memory=memory,
+        cache=cache,
     )
-    none = nowhere(choices)
+    none = explain_no_region(choices)
     if none is not None:
         raise UserError(
-            none.what,
-            details=(*remarks, *blind_spots(seen.unseen)),
+            none.message,
+            details=(*remarks, *data_gaps(seen.failed_regions)),
             hint=none.hint,
-            exit_code=ExitCode.USAGE if none.reason is Reason.NO_OFFER else ExitCode.FAILED,
+            exit_code=ExitCode.USAGE if none.reason is RegionReason.NO_OFFER else ExitCode.FAILED,
         )
     return with_regions(spec, choices), choices, remarks
 
@@ -193,29 +206,29 @@ async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str
     return await caller_address() if CALLER in spec.ssh_cidrs else None
 
 
-def _check_seen(spec: ClusterSpec, seen: Survey) -> None:
+def _check_inventory(spec: ClusterSpec, seen: ClusterInventory) -> None:
     """A configured region that cannot be looked into may hold nodes already: launching blindly could double them."""
     configured = {region.name for region in spec.regions}
-    blind = [problem for problem in seen.unseen if problem.region in configured]
+    blind = [problem for problem in seen.failed_regions if problem.region in configured]
     if blind:
-        raise worst_of(blind)
+        raise most_severe_error(blind)
 
 
 def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
     """Raises UserError when a region has none of the types, or its image is for another architecture."""
-    problems = tuple(problem for market in found.values() for problem in misfits(spec, market))
+    problems = tuple(problem for market in found.values() for problem in unsuitable_images(spec, market))
     if problems:
         raise UserError(
             "the configured instance types and images do not fit",
             details=problems,
-            hint=misfit_advice(spec),
+            hint=unsuitable_images_hint(spec),
             exit_code=ExitCode.USAGE,
         )
 
 
-def check_grounds(found: Mapping[str, Ground]) -> None:
+def refuse_networks_without_egress(found: Mapping[str, NetworkCheck]) -> None:
     """Raises UserError when nodes could not join from a network that they would be launched into."""
-    obstacles = [one.obstacle for one in found.values() if one.obstacle]
+    obstacles = [one.problem for one in found.values() if one.problem]
     if obstacles:
         raise UserError(
             "nodes could not join from the network that they would be launched into",
@@ -239,11 +252,11 @@ def _check_shares(
         )
 
 
-def _stake(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> Stake:
+def _exposure(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> PoolExposure:
     """What goes is not at stake."""
     left = Counter(held)
-    left.subtract(held_by(planned.remove))
-    return stake(planned.regions, left, limit=most_per_pool(spec))
+    left.subtract(nodes_per_pool(planned.remove))
+    return pool_exposure(planned.regions, left, limit=max_per_pool(spec))
 
 
 def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.price_chart import chart
-from bacalhau_spot.engine.cost import lived
+from bacalhau_spot.core.price_chart import price_chart_of
+from bacalhau_spot.engine.cost import cluster_usage
 from bacalhau_spot.engine.market import acceptable_types
 from bacalhau_spot.engine.prices import history
 
@@ -13,52 +13,52 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bacalhau_spot.core.lives import Sighting
+    from bacalhau_spot.core.lives import LoggedInstance
     from bacalhau_spot.core.model import ClusterSpec, Naming
     from bacalhau_spot.core.price_chart import PriceChart
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
 
 # (type, zone); an empty zone stands for all of them
 _Pools = dict[str, list[tuple[str, str]]]
 
 
 async def price_chart(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     naming: Naming,
     *,
     enabled: Sequence[str],
     since: datetime,
-    sightings: Sequence[Sighting] = (),
+    logged: Sequence[LoggedInstance] = (),
     regions: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
-) -> tuple[PriceChart, tuple[Problem, ...]]:
+) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
     """Of the pools that the cluster was in since then; without any, and where regions or types are named, of all that fit.
 
     Raises CloudError when the credentials are refused.
     """
-    found = await lived(
+    found = await cluster_usage(
         calls,
         naming,
         regions=[name for name in enabled if not regions or name in regions],
-        sightings=sightings,
+        logged=logged,
         root_volume_gib=spec.instance.root_volume_gib,
         since=since,
     )
-    lives = [life for life in found.asked if life.type and life.spot]
+    lives = [life for life in found.market_data if life.type and life.spot]
     pools: _Pools = {}
     for life in lives:
         pools.setdefault(life.region, []).append((life.type, life.zone))
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
     points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
-    made = chart(naming.tag_value, points, lives, since=since, now=found.window.now)
-    return made, (*found.unseen, *silent)
+    made = price_chart_of(naming.tag_value, points, lives, since=since, now=found.window.now)
+    return made, (*found.failed_regions, *silent)
 
 
 async def _configured(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     *,
     enabled: Sequence[str],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cost import Rates
-from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.engine.calls import api_failure, gather_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.list_prices import Prices
     from bacalhau_spot.core.model import Instance, PricePoint
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
 
     K = TypeVar("K")
 
@@ -28,19 +28,19 @@ HISTORY_DAYS = 90
 
 
 async def rates(
-    calls: Calls, *, regions: Sequence[str], types: Sequence[str]
-) -> tuple[Rates, tuple[Problem, ...]]:
+    calls: AwsCalls, *, regions: Sequence[str], types: Sequence[str]
+) -> tuple[Rates, tuple[ApiFailure, ...]]:
     """On-demand and volume prices of all regions in two calls, and what AWS would not tell. Raises nothing of AWS's.
 
     They are asked for once, without patience: everything works without them, and Pricing has no request bucket of EC2's.
     """
-    problems: list[Problem] = []
+    problems: list[ApiFailure] = []
 
     async def ask(call: Callable[[], Awaitable[dict[K, Decimal]]]) -> dict[K, Decimal]:
         try:
             return await call()
         except CloudError as error:
-            problems.append(problem_of(error))
+            problems.append(api_failure(error))
             return {}
 
     if not regions:
@@ -52,33 +52,33 @@ async def rates(
     return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
 
 
-async def pool_prices(calls: Calls, region: str, types: Collection[str]) -> Prices:
+async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:
     """What the pools of these types cost now. Raises CloudError."""
     found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
     return {(region, name, zone): usd for (name, zone), usd in found.items()}
 
 
-async def prices_now(calls: Calls, instances: Sequence[Instance]) -> Prices:
+async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
     """What their pools cost now: one call a region. Raises CloudError."""
     types: dict[str, set[str]] = {}
     for one in instances:
         types.setdefault(one.region, set()).add(one.type)
-    parts = await together(*(pool_prices(calls, region, names) for region, names in types.items()))
+    parts = await gather_all(*(pool_prices(calls, region, names) for region, names in types.items()))
     return {pool: usd for part in parts for pool, usd in part.items()}
 
 
 async def history(
-    calls: Calls,
+    calls: AwsCalls,
     pools: Mapping[str, Sequence[tuple[str, str]]],
     *,
     since: Mapping[str, datetime],
     now: datetime,
-) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[Problem, ...]]:
+) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[ApiFailure, ...]]:
     """How the prices of these pools moved (region -> (type, zone), no zone: all), and what AWS would not tell.
 
     One call a region.
     """
-    problems: list[Problem] = []
+    problems: list[ApiFailure] = []
 
     async def one(region: str) -> tuple[PricePoint, ...]:
         types = sorted({type_name for type_name, _ in pools[region]})
@@ -87,8 +87,8 @@ async def history(
         try:
             return await calls.read(region, ask)
         except CloudError as error:
-            problems.append(problem_of(error))
+            problems.append(api_failure(error))
             return ()
 
-    found = await together(*(one(region) for region in pools))
+    found = await gather_all(*(one(region) for region in pools))
     return dict(zip(pools, found, strict=True)), tuple(problems)

@@ -12,28 +12,28 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.ranking import MOST_SCORED_REGIONS
-from bacalhau_spot.core.offers import TYPES_FOR_A_SCORE, asked_for, full_scores
+from bacalhau_spot.core.offers import TYPES_FOR_A_SCORE, fill_missing_scores, round_up_target
 from bacalhau_spot.core.quotas import SERVICE, Headroom, quotas_of, used_vcpus
-from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.engine.calls import api_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import TypeInfo
     from bacalhau_spot.core.quotas import SpotQuota
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.memory import Cache
 
 # Service Quotas is throttled early, and is worth no long wait: everything else is known without it (dstack#2777).
 QUOTA_WAIT_S = 10.0
 _WHAT = "placement-scores"
-_FRESH = timedelta(minutes=30)
+_MAX_AGE = timedelta(minutes=30)
 # When AWS will not answer a new question: an answer of today is better than none.
 _STALE = timedelta(hours=24)
 
 
-async def headrooms(calls: Calls, region: str, infos: Mapping[str, TypeInfo]) -> dict[str, Headroom]:
+async def headrooms(calls: AwsCalls, region: str, infos: Mapping[str, TypeInfo]) -> dict[str, Headroom]:
     """The quotas that count these types, by code, as far as the region has them. Two calls, or three. Raises CloudError."""
     quotas = quotas_of(infos)
     limits, in_use = await asyncio.gather(
@@ -53,7 +53,7 @@ async def headrooms(calls: Calls, region: str, infos: Mapping[str, TypeInfo]) ->
     }
 
 
-async def _limit(calls: Calls, region: str, quota: SpotQuota) -> int | None:
+async def _limit(calls: AwsCalls, region: str, quota: SpotQuota) -> int | None:
     look = partial(calls.cloud.quota, region, service=SERVICE, code=quota.code)
     return await calls.read(region, look, within_s=QUOTA_WAIT_S)
 
@@ -63,11 +63,11 @@ class Scores:
     """Placement scores by region. `problem`: why AWS would not answer; the scores are then of earlier today, or none."""
 
     by_region: Mapping[str, int] = field(default_factory=dict)
-    problem: Problem | None = None
+    problem: ApiFailure | None = None
 
 
 async def placement_scores(
-    calls: Calls, memory: Memory, *, account: str, types: Iterable[str], nodes: int, regions: Sequence[str]
+    calls: AwsCalls, cache: Cache, *, account: str, types: Iterable[str], nodes: int, regions: Sequence[str]
 ) -> Scores:
     """One call for all regions, and none when the same was asked a short while ago. Never raises for what AWS refuses."""
     names = sorted(set(types))
@@ -75,20 +75,20 @@ async def placement_scores(
         return Scores()
     # More regions than may be named: all are scored, and the best are told.
     named = sorted(regions) if len(regions) <= MOST_SCORED_REGIONS else []
-    target = asked_for(nodes)
+    target = round_up_target(nodes)
     key = _key(account, names, named, target)
-    fresh: dict[str, int] | None = memory.recall(_WHAT, key, max_age=_FRESH)
+    fresh: dict[str, int] | None = cache.get(_WHAT, key, max_age=_MAX_AGE)
     if fresh is not None:
-        return Scores(full_scores(fresh, regions))
+        return Scores(fill_missing_scores(fresh, regions))
     try:
         found = await calls.read(
             "", partial(calls.cloud.placement_scores, names, target=target, regions=named)
         )
     except CloudError as error:
-        old = memory.recall(_WHAT, key, max_age=_STALE) or {}
-        return Scores(full_scores(old, regions), problem_of(error))
-    memory.keep(_WHAT, key, found)
-    return Scores(full_scores(found, regions))
+        old = cache.get(_WHAT, key, max_age=_STALE) or {}
+        return Scores(fill_missing_scores(old, regions), api_failure(error))
+    cache.put(_WHAT, key, found)
+    return Scores(fill_missing_scores(found, regions))
 
 
 def _key(account: str, types: Sequence[str], regions: Sequence[str], target: int) -> str:

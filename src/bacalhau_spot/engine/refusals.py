@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.receipt import Blocker, Problem
+from bacalhau_spot.core.receipt import ApiFailure, Dependency
 from bacalhau_spot.core.teardown import kind_of_id
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import problem_of
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.calls import api_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,58 +19,66 @@ if TYPE_CHECKING:
 Key = tuple[str, str]  # kind, id
 
 # Refusals that time or another deletion may lift. After any other the same call would be refused again.
-_PASSING = frozenset({Fault.BUSY, Fault.THROTTLED, Fault.AWS, Fault.NETWORK, Fault.LAG})
+_PASSING = frozenset({Category.BUSY, Category.THROTTLED, Category.AWS, Category.NETWORK, Category.LAG})
 # Not AWS's: what we refuse ourselves.
 PROTECTED = "Protected"
-HELD = "HeldByAnother"
+IN_USE = "HeldByAnother"
 RELAUNCHED = "LauncherLives"
 _UNREAD = "What uses it could not be read whole"
 
 
-def key_of(resource: Resource) -> Key:
+def failure_key(resource: Resource) -> Key:
     return resource.kind, resource.id
 
 
-class Refusals:
+class DeletionFailures:
     """By resource: the last refusal, and what keeps it. `stuck`: asking again would be refused again."""
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self.problems: dict[Key, Problem] = {}
-        self.blockers: dict[Key, tuple[Blocker, ...]] = {}
+        self.problems: dict[Key, ApiFailure] = {}
+        self.blockers: dict[Key, tuple[Dependency, ...]] = {}
         self.stuck: set[Key] = set()
 
-    def by_aws(self, one: Resource, error: CloudError) -> None:
-        self._note(one, problem_of(error), stuck=judge(error.code).fault not in _PASSING)
+    def by_aws(self, resource: Resource, error: CloudError) -> None:
+        self._note(resource, api_failure(error), stuck=classify(error.code).category not in _PASSING)
 
-    def in_batch(self, one: Resource, code: str, message: str) -> None:
+    def in_batch(self, resource: Resource, code: str, message: str) -> None:
         """AWS took the call and not this one."""
-        self._note(one, self._problem(code, message), stuck=judge(code).fault not in _PASSING)
+        self._note(resource, self._problem(code, message), stuck=classify(code).category not in _PASSING)
 
-    def by_us(self, one: Resource, code: str, message: str) -> None:
-        self._note(one, self._problem(code, message), stuck=True)
+    def by_us(self, resource: Resource, code: str, message: str) -> None:
+        self._note(resource, self._problem(code, message), stuck=True)
 
-    def held(self, one: Resource, holders: Sequence[str], *, reasons: Mapping[str, str]) -> None:
+    def in_use(self, resource: Resource, used_by: Sequence[str], *, reasons: Mapping[str, str]) -> None:
         """Something that stays uses it; what frees it is asked later. `reasons`: why what is ours stays, by id."""
-        self._note(one, self._problem(HELD, f"{', '.join(holders)} uses it and stays"), stuck=False)
-        if not self.blockers.get(key_of(one)):
-            self.kept_by(one, [Blocker(kind_of_id(holder), holder) for holder in holders], reasons=reasons)
+        self._note(resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and stays"), stuck=False)
+        if not self.blockers.get(failure_key(resource)):
+            self.add_dependencies(
+                resource, [Dependency(kind_of_id(holder), holder) for holder in used_by], reasons=reasons
+            )
 
-    def kept_by(self, one: Resource, blockers: Iterable[Blocker], *, reasons: Mapping[str, str]) -> None:
+    def add_dependencies(
+        self, resource: Resource, dependencies: Iterable[Dependency], *, reasons: Mapping[str, str]
+    ) -> None:
         """What is ours is named with the reason why it stays; no command is offered then that would end it."""
-        self.blockers[key_of(one)] = tuple(_reasoned(blocker, reasons) for blocker in blockers)
+        self.blockers[failure_key(resource)] = tuple(
+            _with_reason(blocker, reasons) for blocker in dependencies
+        )
 
-    def unread(self, one: Resource, hidden: Sequence[CloudError]) -> None:
+    def add_unreadable(self, resource: Resource, hidden: Sequence[CloudError]) -> None:
         """What else uses it AWS would not show; said with the refusal, once."""
-        problem = self.problems.get(key_of(one))
+        problem = self.problems.get(failure_key(resource))
         if problem is None or not hidden or _UNREAD in problem.message:
             return
         lists = ", ".join(sorted({f"{error.operation} ({error.code})" for error in hidden}))
-        self.problems[key_of(one)] = replace(problem, message=f"{problem.message} {_UNREAD}: {lists}")
+        self.problems[failure_key(resource)] = replace(
+            problem, message=f"{problem.message} {_UNREAD}: {lists}"
+        )
 
-    def lifted(self, one: Resource) -> None:
+    def clear(self, resource: Resource) -> None:
         """AWS has taken the order now."""
-        self.problems.pop(key_of(one), None)
+        self.problems.pop(failure_key(resource), None)
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -80,17 +88,19 @@ class Refusals:
     @property
     def busy(self) -> list[Key]:
         """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
-        return [key for key, problem in self.problems.items() if judge(problem.code).fault is Fault.BUSY]
+        return [
+            key for key, problem in self.problems.items() if classify(problem.code).category is Category.BUSY
+        ]
 
-    def _problem(self, code: str, message: str) -> Problem:
-        return Problem(code=code, message=message, operation="", region=self._region)
+    def _problem(self, code: str, message: str) -> ApiFailure:
+        return ApiFailure(code=code, message=message, operation="", region=self._region)
 
-    def _note(self, one: Resource, problem: Problem, *, stuck: bool) -> None:
-        self.problems[key_of(one)] = problem
+    def _note(self, resource: Resource, problem: ApiFailure, *, stuck: bool) -> None:
+        self.problems[failure_key(resource)] = problem
         if stuck:
-            self.stuck.add(key_of(one))
+            self.stuck.add(failure_key(resource))
 
 
-def _reasoned(blocker: Blocker, reasons: Mapping[str, str]) -> Blocker:
-    why = reasons.get(blocker.of) or reasons.get(blocker.id)
-    return replace(blocker, owner=f"ours: {why}", free="") if why else blocker
+def _with_reason(blocker: Dependency, reasons: Mapping[str, str]) -> Dependency:
+    why = reasons.get(blocker.parent_id) or reasons.get(blocker.id)
+    return replace(blocker, owner=f"ours: {why}", fix_command="") if why else blocker

@@ -5,36 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.choose import Reason, choose, chosen_names, nowhere
+from bacalhau_spot.core.choose import RegionReason, explain_no_region, select_regions, selected_names
 from bacalhau_spot.core.model import RegionSpec
-from bacalhau_spot.core.remarks import remarks_on
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import worst_of
-from bacalhau_spot.engine.offers import Wanted, region_offers
+from bacalhau_spot.core.remarks import selection_notes
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.calls import most_severe_error
+from bacalhau_spot.engine.offers import OffersQuery, region_offers
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from bacalhau_spot.core.choose import Choice
+    from bacalhau_spot.core.choose import RegionDecision
     from bacalhau_spot.core.model import ClusterSpec, Identity
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.memory import Memory
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.memory import Cache
 
 
-def check_blind(
-    unseen: Sequence[Problem], *, seen: Collection[str], launched_in: Collection[str] = ()
+def check_failed_regions(
+    failed_regions: Sequence[ApiFailure], *, seen: Collection[str], launched_in: Collection[str] = ()
 ) -> None:
     """Raises CloudError where a region may hold nodes and could not be looked into: others would be launched beside them.
 
     Where we may not even look we can have launched nothing, unless we may look nowhere. Raises UserError where we did launch
     (`launched_in`) before we were forbidden to look.
     """
-    doubtful = [one for one in unseen if not seen or judge(one.code).fault is not Fault.PERMISSION]
+    doubtful = [
+        one for one in failed_regions if not seen or classify(one.code).category is not Category.PERMISSION
+    ]
     if doubtful:
-        raise worst_of(doubtful)
-    hidden = [problem for problem in unseen if problem.region in launched_in]
+        raise most_severe_error(doubtful)
+    hidden = [problem for problem in failed_regions if problem.region in launched_in]
     if hidden:
         raise UserError(
             f"nodes of this cluster may run in {', '.join(sorted({problem.region for problem in hidden}))}: this machine "
@@ -47,14 +49,14 @@ def check_blind(
 
 
 async def choose_regions(
-    calls: Calls,
+    calls: AwsCalls,
     spec: ClusterSpec,
     *,
     reachable: Sequence[str],
     present: Collection[str],
     identity: Identity,
-    memory: Memory,
-) -> tuple[tuple[Choice, ...], tuple[str, ...]]:
+    cache: Cache,
+) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
     """What becomes of each region where `auto` leaves it open, and what there is to say about that.
 
     `present`: where the cluster has nodes. Raises CloudError when no region is known to have offers, and AWS would not show
@@ -63,16 +65,16 @@ async def choose_regions(
     count = spec.auto_regions or 0
     share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
     if len(present) >= count:  # nothing is open
-        return choose(count, present=present, offers=(), nodes=share), ()
-    wanted = Wanted(spec.instance_types, spec.requirements, nodes=max(1, share))
-    found = await region_offers(calls, wanted, regions=reachable, account=identity.account_id, memory=memory)
-    choices = choose(count, present=present, offers=found.regions, nodes=wanted.nodes)
-    none = nowhere(choices)
-    if found.unseen and none is not None and none.reason is Reason.NO_OFFER:
-        raise worst_of(found.unseen)
-    return choices, remarks_on(choices, count=count, nodes=wanted.nodes, offers=found)
+        return select_regions(count, present=present, offers=(), nodes=share), ()
+    wanted = OffersQuery(spec.instance_types, spec.requirements, nodes=max(1, share))
+    found = await region_offers(calls, wanted, regions=reachable, account=identity.account_id, cache=cache)
+    choices = select_regions(count, present=present, offers=found.regions, nodes=wanted.nodes)
+    none = explain_no_region(choices)
+    if found.failed_regions and none is not None and none.reason is RegionReason.NO_OFFER:
+        raise most_severe_error(found.failed_regions)
+    return choices, selection_notes(choices, count=count, nodes=wanted.nodes, offers=found)
 
 
-def with_regions(spec: ClusterSpec, choices: Sequence[Choice]) -> ClusterSpec:
+def with_regions(spec: ClusterSpec, choices: Sequence[RegionDecision]) -> ClusterSpec:
     """The configuration with the chosen regions in the place of `auto`."""
-    return replace(spec, regions=tuple(RegionSpec(name) for name in chosen_names(choices)))
+    return replace(spec, regions=tuple(RegionSpec(name) for name in selected_names(choices)))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.remote import Ran
+from bacalhau_spot.core.remote import CommandResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
 
 # What is kept of one node's output, each stream; the rest is read and forgotten.
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 _CHUNK = 1 << 16
 # A shell's exit code for a program that cannot be begun.
-NOT_BEGUN = 126
+NOT_STARTED = 126
 # Between asking a program to end and ending it.
 _GRACE_S = 2.0
 
@@ -28,11 +28,11 @@ async def run_all(
     environ: Mapping[str, str],
     at_once: int,
     timeout_s: float,
-) -> tuple[Ran, ...]:
+) -> tuple[CommandResult, ...]:
     """Run each job's command line to its end. When this is cancelled, whatever runs is ended before it returns."""
     room = asyncio.Semaphore(at_once)
 
-    async def one(instance: Instance, command: Sequence[str]) -> Ran:
+    async def one(instance: Instance, command: Sequence[str]) -> CommandResult:
         async with room:
             return await _run(instance, command, environ=environ, timeout_s=timeout_s)
 
@@ -44,7 +44,7 @@ async def run_all(
 
 async def _run(
     instance: Instance, command: Sequence[str], *, environ: Mapping[str, str], timeout_s: float
-) -> Ran:
+) -> CommandResult:
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -54,8 +54,8 @@ async def _run(
             env=dict(environ),
         )
     except OSError as error:
-        return Ran(instance, NOT_BEGUN, stderr=f"{command[0]}: {error.strerror or error}\n")
-    out, err = _Kept(), _Kept()
+        return CommandResult(instance, NOT_STARTED, stderr=f"{command[0]}: {error.strerror or error}\n")
+    out, err = _BoundedOutput(), _BoundedOutput()
     code: int | None = None
     try:
         async with asyncio.timeout(timeout_s):
@@ -64,11 +64,11 @@ async def _run(
     except TimeoutError:
         pass
     finally:
-        await _end(process)
-    return Ran(instance, code, out.text, err.text, cut=out.cut or err.cut)
+        await _terminate(process)
+    return CommandResult(instance, code, out.text, err.text, truncated=out.cut or err.cut)
 
 
-class _Kept:
+class _BoundedOutput:
     """The beginning of a stream."""
 
     def __init__(self) -> None:
@@ -77,7 +77,7 @@ class _Kept:
 
     async def read(self, stream: asyncio.StreamReader | None) -> None:
         while stream is not None and (chunk := await stream.read(_CHUNK)):
-            room = MOST_BYTES - len(self._bytes)
+            room = MAX_BYTES - len(self._bytes)
             self.cut = self.cut or len(chunk) > room
             self._bytes += chunk[: max(0, room)]
 
@@ -86,7 +86,7 @@ class _Kept:
         return self._bytes.decode("utf-8", "replace")
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _terminate(process: asyncio.subprocess.Process) -> None:
     """Ask it to end, then end it. Nothing is done about one that has ended."""
     if process.returncode is not None:
         return

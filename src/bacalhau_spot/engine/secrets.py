@@ -15,16 +15,16 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core import events
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
-from bacalhau_spot.core.teardown import GLOBAL, Kind
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.teardown import GLOBAL, ResourceKind
+from bacalhau_spot.core.verdict import Category, classify
 from bacalhau_spot.instance.user_data import in_ssm
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bacalhau_spot.core.model import ClusterSpec, Identity, Secret
-    from bacalhau_spot.engine.calls import Calls
-    from bacalhau_spot.engine.prepare import Prepared
+    from bacalhau_spot.engine.calls import AwsCalls
+    from bacalhau_spot.engine.prepare import PreparedCreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Profile:
     fresh: bool
 
 
-def node_secrets(calls: Calls, prepared: Prepared) -> NodeSecrets | None:
+def node_secrets(calls: AwsCalls, prepared: PreparedCreate) -> NodeSecrets | None:
     """None where the token comes with the user-data, or there is none."""
     token = prepared.spec.bacalhau.token
     if token is None or not in_ssm(prepared.spec):
         return None
-    return NodeSecrets(calls, prepared.spec, prepared.standing.identity, token=token)
+    return NodeSecrets(calls, prepared.spec, prepared.account.identity, token=token)
 
 
 def policy(identity: Identity, parameter: str) -> str:
@@ -56,7 +56,7 @@ def policy(identity: Identity, parameter: str) -> str:
 class NodeSecrets:
     """Makes what is missing. Raises CloudError, Stopped."""
 
-    def __init__(self, calls: Calls, spec: ClusterSpec, identity: Identity, *, token: Secret) -> None:
+    def __init__(self, calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, token: Secret) -> None:
         self._calls = calls
         self._naming = spec.naming
         self._token = token
@@ -80,7 +80,9 @@ class NodeSecrets:
         if there == self._token:
             return
         put = partial(cloud.put_parameter, region, name, value=self._token, tags=tags_for(self._naming, name))
-        if there is None and await self._make(region, Kind.PARAMETER, name, partial(put, replace=False)):
+        if there is None and await self._make(
+            region, ResourceKind.PARAMETER, name, partial(put, replace=False)
+        ):
             return
         await self._calls.write(region, partial(put, replace=True))
 
@@ -95,14 +97,14 @@ class NodeSecrets:
             if may is None:
                 await self._make(
                     GLOBAL,
-                    Kind.ROLE,
+                    ResourceKind.ROLE,
                     name,
                     partial(cloud.create_role, name, path=path, principal=self._principal, tags=tags),
                 )
             await self._calls.write(GLOBAL, partial(cloud.put_role_policy, name, document=self._document))
         if roles is None:
             await self._make(
-                GLOBAL, Kind.PROFILE, name, partial(cloud.create_profile, name, path=path, tags=tags)
+                GLOBAL, ResourceKind.PROFILE, name, partial(cloud.create_profile, name, path=path, tags=tags)
             )
         if not roles:
             await self._add_role(name)
@@ -116,13 +118,15 @@ class NodeSecrets:
             if error.code != "LimitExceeded":
                 raise
 
-    async def _make(self, region: str, kind: Kind, name: str, call: Callable[[], Awaitable[None]]) -> bool:
+    async def _make(
+        self, region: str, kind: ResourceKind, name: str, call: Callable[[], Awaitable[None]]
+    ) -> bool:
         """Whether we made it; False when it was there already, or another create was quicker."""
         try:
             await self._calls.write(region, call)
         except CloudError as error:
-            if judge(error.code).fault is not Fault.EXISTS:
+            if classify(error.code).category is not Category.EXISTS:
                 raise
             return False
-        self._calls.emit(events.Made(region=region, kind=kind, id=name))
+        self._calls.emit(events.ResourceCreated(region=region, kind=kind, id=name))
         return True

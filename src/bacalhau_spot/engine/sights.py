@@ -8,66 +8,81 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError, TaggedId
 from bacalhau_spot.core.model import Resource
-from bacalhau_spot.core.teardown import GLOBAL, ROWS, TABLE, Kind, kinds_of, known
-from bacalhau_spot.core.verdict import Fault, judge
-from bacalhau_spot.engine.calls import problem_of, together
+from bacalhau_spot.core.teardown import (
+    GLOBAL,
+    KIND_SPECS,
+    SPEC_BY_KIND,
+    ResourceKind,
+    is_known_kind,
+    kinds_of,
+)
+from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.engine.calls import api_failure, gather_all
 from bacalhau_spot.engine.consistency import LAG_S
-from bacalhau_spot.engine.observe import check_permitted, everywhere
+from bacalhau_spot.engine.observe import check_permitted, in_all_regions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
     from bacalhau_spot.core.tags import Scope
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
-_LAUNCHERS = (Kind.SCALING_GROUP, Kind.FLEET, Kind.SPOT_FLEET, Kind.SPOT_REQUEST)
-_MADE = frozenset(row.kind for row in TABLE if row.made)
-INDEX = "resourcegroupstaggingapi"
-ALL_SERVICES = frozenset((INDEX, *(row.service for row in TABLE)))
+_LAUNCHERS = (
+    ResourceKind.SCALING_GROUP,
+    ResourceKind.FLEET,
+    ResourceKind.SPOT_FLEET,
+    ResourceKind.SPOT_REQUEST,
+)
+_MADE = frozenset(row.kind for row in KIND_SPECS if row.created_by_us)
+TAG_INDEX = "resourcegroupstaggingapi"
+ALL_SERVICES = frozenset((TAG_INDEX, *(row.service for row in KIND_SPECS)))
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class ScanRequest:
     """What to look for, and how hard.
 
-    `closely`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
+    `with_children`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
     `required`: services without which the search is blind. That another one refuses is only told, unless the tag index names
     something of its. `shared`: also what is the same in all regions, which nodes of regions that are not looked into may use.
     """
 
     scope: Scope
-    closely: frozenset[str] = frozenset()
+    with_children: frozenset[str] = frozenset()
     required: frozenset[str] = ALL_SERVICES
     shared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class RegionScan:
     """One region: what we can delete, and what is of a kind that we do not know.
 
-    `unseen`: what a service that we need would not tell; `silent`: what another one would not; `blind`: the kinds that were
+    `failures`: what a service that we need would not tell; `partial_failures`: what another one would not; `failed_kinds`:
+    the kinds that were
     therefore not looked at, and why. `children`: instances that launchers of ours named as their own.
     """
 
-    known: tuple[Resource, ...] = ()
-    unknown: tuple[Resource, ...] = ()
-    unseen: tuple[Problem, ...] = ()
-    silent: tuple[Problem, ...] = ()
-    blind: Mapping[str, Problem] = field(default_factory=dict)
+    resources: tuple[Resource, ...] = ()
+    unsupported: tuple[Resource, ...] = ()
+    failures: tuple[ApiFailure, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
+    failed_kinds: Mapping[str, ApiFailure] = field(default_factory=dict)
     children: frozenset[str] = frozenset()
 
     @property
     def empty(self) -> bool:
-        return not self.known and not self.unknown
+        return not self.resources and not self.unsupported
 
 
 @dataclass(frozen=True, slots=True)
-class Sights:
-    """All regions, and GLOBAL. `dark`: those that could not be looked into at all, and why. `at_s`: when, by the clock."""
+class ScanResult:
+    """All regions, and GLOBAL. `failed_regions`: those that could not be looked into at all, and why. `at_s`: when, by the
+    clock.
+    """
 
-    by_region: Mapping[str, Sight] = field(default_factory=dict)
-    dark: tuple[Problem, ...] = ()
+    by_region: Mapping[str, RegionScan] = field(default_factory=dict)
+    failed_regions: tuple[ApiFailure, ...] = ()
     at_s: float = 0.0
     settled_s: float = 0.0  # what was created before the first look is shown from then on
 
@@ -76,100 +91,106 @@ class Sights:
         return all(sight.empty for sight in self.by_region.values())
 
     @property
-    def known(self) -> tuple[Resource, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.known)
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(one for sight in self.by_region.values() for one in sight.resources)
 
     @property
-    def unknown(self) -> tuple[Resource, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.unknown)
+    def unsupported(self) -> tuple[Resource, ...]:
+        return tuple(one for sight in self.by_region.values() for one in sight.unsupported)
 
     @property
-    def unseen(self) -> tuple[Problem, ...]:
+    def failures(self) -> tuple[ApiFailure, ...]:
         """All that we should have seen and did not."""
-        return (*self.dark, *(one for sight in self.by_region.values() for one in sight.unseen))
+        return (*self.failed_regions, *(one for sight in self.by_region.values() for one in sight.failures))
 
     @property
-    def silent(self) -> tuple[Problem, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.silent)
+    def partial_failures(self) -> tuple[ApiFailure, ...]:
+        return tuple(one for sight in self.by_region.values() for one in sight.partial_failures)
 
     @property
     def ids(self) -> set[str]:
         """Of everything that is ours, tagged or launched by what is."""
         children = {child for sight in self.by_region.values() for child in sight.children}
-        return children | {one.id for one in (*self.known, *self.unknown)}
+        return children | {one.id for one in (*self.resources, *self.unsupported)}
 
     @property
     def busy(self) -> tuple[str, ...]:
         """Regions in which there is something to delete."""
-        return tuple(region for region, sight in self.by_region.items() if sight.known)
+        return tuple(region for region, sight in self.by_region.items() if sight.resources)
 
 
-async def look(calls: Calls, search: Search, *, regions: Sequence[str]) -> Sights:
+async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequence[str]) -> ScanResult:
     """Everything in scope in `regions`, and of what is the same everywhere.
 
     Raises CloudError only when the credentials are refused everywhere, or may look into no region.
     """
 
-    async def one(region: str) -> Sight:
-        return await look_into(calls, search, region)
+    async def one(region: str) -> RegionScan:
+        return await scan_region(calls, request, region)
 
     at_s = calls.clock.monotonic_s()
-    sights, dark = await everywhere((*regions, GLOBAL) if search.shared else regions, one)
+    sights, dark = await in_all_regions((*regions, GLOBAL) if request.shared else regions, one)
     answered = {region: sight for region, sight in sights.items() if region != GLOBAL}
     check_permitted(answered, [problem for problem in dark if problem.region != GLOBAL])
-    return Sights(by_region=sights, dark=dark, at_s=at_s, settled_s=at_s + LAG_S)
+    return ScanResult(by_region=sights, failed_regions=dark, at_s=at_s, settled_s=at_s + LAG_S)
 
 
-async def look_after_lag(calls: Calls, search: Search, first: Sights, *, regions: Sequence[str]) -> Sights:
+async def look_after_lag(
+    calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
+) -> ScanResult:
     """A second look, which may show what was created moments before the first. Raises CloudError as `look`; Stopped."""
     await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
-    return replace(await look(calls, search, regions=regions), settled_s=first.settled_s)
+    return replace(await scan_regions(calls, request, regions=regions), settled_s=first.settled_s)
 
 
-async def look_into(
-    calls: Calls,
-    search: Search,
+async def scan_region(
+    calls: AwsCalls,
+    request: ScanRequest,
     region: str,
     *,
     also: Sequence[TaggedId] = (),
     children: Collection[str] = (),
-) -> Sight:
+) -> RegionScan:
     """One region, by both indexes and then kind by kind. `also`: what was there before, whatever the indexes say now.
 
     The indexes are AWS's secondary ones, and may hide all of a region: that nothing runs is DescribeInstances' to say.
     """
-    visitor = Visitor(calls, search, region, children=children)
+    visitor = RegionScanner(calls, request, region, children=children)
     tagged, runs = await visitor.index()
     candidates = (*tagged, *also)
-    kinds = {Kind(one.kind) for one in candidates if known(one.kind)}
+    kinds = {ResourceKind(one.kind) for one in candidates if is_known_kind(one.kind)}
     if region == GLOBAL:
         kinds = set(kinds_of(GLOBAL))
     else:
-        kinds = (kinds | {Kind.SCALING_GROUP}) & set(kinds_of(region))  # groups are in no index
-        if runs or region in search.closely or kinds & _MADE:
+        kinds = (kinds | {ResourceKind.SCALING_GROUP}) & set(kinds_of(region))  # groups are in no index
+        if runs or region in request.with_children or kinds & _MADE:
             kinds |= _MADE & set(kinds_of(region))
     found = await visitor.find(kinds, also=candidates)
-    unknown = (Resource(kind=one.kind, id=one.id, region=region) for one in tagged if not known(one.kind))
-    return Sight(
-        known=found,
-        unknown=tuple(unknown),
-        unseen=tuple(visitor.unseen),
-        silent=tuple(visitor.silent),
-        blind=visitor.blind,
+    unknown = (
+        Resource(kind=one.kind, id=one.id, region=region) for one in tagged if not is_known_kind(one.kind)
+    )
+    return RegionScan(
+        resources=found,
+        unsupported=tuple(unknown),
+        failures=tuple(visitor.unseen),
+        partial_failures=tuple(visitor.silent),
+        failed_kinds=visitor.blind,
         children=frozenset(visitor.children),
     )
 
 
-class Visitor:
+class RegionScanner:
     """Asks one region's services, and remembers which of them would not say, and what the launchers launched."""
 
-    def __init__(self, calls: Calls, search: Search, region: str, *, children: Iterable[str] = ()) -> None:
+    def __init__(
+        self, calls: AwsCalls, request: ScanRequest, region: str, *, children: Iterable[str] = ()
+    ) -> None:
         self._calls = calls
-        self._search = search
+        self._search = request
         self._region = region
-        self.silent: list[Problem] = []
-        self.unseen: list[Problem] = []
-        self.blind: dict[str, Problem] = {}
+        self.silent: list[ApiFailure] = []
+        self.unseen: list[ApiFailure] = []
+        self.blind: dict[str, ApiFailure] = {}
         self.children = set(children)
 
     async def index(self) -> tuple[tuple[TaggedId, ...], bool]:
@@ -178,7 +199,7 @@ class Visitor:
             self._calls.read(
                 self._region, lambda: self._calls.cloud.tagged(self._region, self._search.scope)
             ),
-            self._beside_ec2(),
+            self._outside_ec2(),
             self._runs(),
         )
         return (*in_ec2, *beside), runs
@@ -188,53 +209,55 @@ class Visitor:
             return False
         cloud, scope = self._calls.cloud, self._search.scope
         instances = await self._calls.read(
-            self._region, lambda: cloud.find(self._region, Kind.INSTANCE, scope)
+            self._region, lambda: cloud.find(self._region, ResourceKind.INSTANCE, scope)
         )
-        return any(not instance.over for instance in instances)
+        return any(not instance.is_gone for instance in instances)
 
-    async def find(self, kinds: Collection[Kind], *, also: Sequence[TaggedId]) -> tuple[Resource, ...]:
+    async def find(
+        self, kinds: Collection[ResourceKind], *, also: Sequence[TaggedId]
+    ) -> tuple[Resource, ...]:
         """The live resources of these kinds. Launchers come first: they name instances that may lack the tag."""
-        candidates: dict[Kind, list[str]] = {}
+        candidates: dict[ResourceKind, list[str]] = {}
         for one in also:
-            if known(one.kind):
-                candidates.setdefault(Kind(one.kind), []).append(one.id)
+            if is_known_kind(one.kind):
+                candidates.setdefault(ResourceKind(one.kind), []).append(one.id)
         first = [kind for kind in _LAUNCHERS if kind in kinds]
         # In the table's order, which is that of the report: what frees a group stands before what frees its VPC.
-        rest = [kind for kind in ROWS if kind in kinds and kind not in first]
-        then = [kind for kind in rest if kind != Kind.INSTANCE or not first]
-        groups = await together(*(self._kind(kind, candidates.get(kind, ())) for kind in (*first, *then)))
+        rest = [kind for kind in SPEC_BY_KIND if kind in kinds and kind not in first]
+        then = [kind for kind in rest if kind != ResourceKind.INSTANCE or not first]
+        groups = await gather_all(*(self._kind(kind, candidates.get(kind, ())) for kind in (*first, *then)))
         found = [one for group in groups for one in group]
         self.children.update(child for one in found for child in one.children)
-        if first and (Kind.INSTANCE in kinds or self.children):
-            found += await self._kind(Kind.INSTANCE, ())
-        return tuple(one for one in found if not one.over)
+        if first and (ResourceKind.INSTANCE in kinds or self.children):
+            found += await self._kind(ResourceKind.INSTANCE, ())
+        return tuple(one for one in found if not one.is_gone)
 
-    async def _kind(self, kind: Kind, ids: Sequence[str]) -> tuple[Resource, ...]:
-        asked = sorted(self.children) if kind is Kind.INSTANCE else ids
+    async def _kind(self, kind: ResourceKind, ids: Sequence[str]) -> tuple[Resource, ...]:
+        asked = sorted(self.children) if kind is ResourceKind.INSTANCE else ids
         cloud, scope = self._calls.cloud, self._search.scope
         try:
             return await self._calls.read(
                 self._region, lambda: cloud.find(self._region, kind, scope, ids=asked)
             )
         except CloudError as error:
-            self._pass_over(error, ROWS[kind].service, named=bool(ids))
-            self.blind[kind] = problem_of(error)
+            self._tolerate(error, SPEC_BY_KIND[kind].service, named=bool(ids))
+            self.blind[kind] = api_failure(error)
             return ()
 
-    async def _beside_ec2(self) -> tuple[TaggedId, ...]:
+    async def _outside_ec2(self) -> tuple[TaggedId, ...]:
         cloud, scope = self._calls.cloud, self._search.scope
         try:
-            return await self._calls.read(self._region, lambda: cloud.tagged_beside_ec2(self._region, scope))
+            return await self._calls.read(self._region, lambda: cloud.tagged_outside_ec2(self._region, scope))
         except CloudError as error:
-            self._pass_over(error, INDEX)
+            self._tolerate(error, TAG_INDEX)
             return ()
 
-    def _pass_over(self, error: CloudError, service: str, *, named: bool = False) -> None:
+    def _tolerate(self, error: CloudError, service: str, *, named: bool = False) -> None:
         """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same.
 
         `named`: something of ours was shown to be there, or was there before.
         """
-        if service == "ec2" or judge(error.code).fault is Fault.CREDENTIALS:
+        if service == "ec2" or classify(error.code).category is Category.CREDENTIALS:
             raise error
         needed = named or service in self._search.required
-        (self.unseen if needed else self.silent).append(replace(problem_of(error), region=self._region))
+        (self.unseen if needed else self.silent).append(replace(api_failure(error), region=self._region))

@@ -8,65 +8,67 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import Category, classify
 from bacalhau_spot.core.way_out import (
-    Obstacle,
+    NetworkProblem,
     PublicAccess,
     chosen_subnets,
-    given_vpc_obstacle,
-    own_vpc_obstacle,
+    given_vpc_problem,
+    own_vpc_problem,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bacalhau_spot.core.model import ClusterSpec, Market
-    from bacalhau_spot.engine.calls import Calls
+    from bacalhau_spot.engine.calls import AwsCalls
 
 # AWS's codes for a VPC that the region does not have.
 _NO_VPC = frozenset({"InvalidVpcID.NotFound", "InvalidVpcId.Malformed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class NetworkCheck:
     """What a region's launch stands on. `subnets` by zone: of a VPC of the user's, those that lead out."""
 
-    obstacle: Obstacle | None = None
+    problem: NetworkProblem | None = None
     subnets: Mapping[str, str] = field(default_factory=dict)
     warning: str = ""
 
 
-async def grounds(calls: Calls, spec: ClusterSpec, markets: Mapping[str, Market]) -> dict[str, Ground]:
+async def check_networks(
+    calls: AwsCalls, spec: ClusterSpec, markets: Mapping[str, Market]
+) -> dict[str, NetworkCheck]:
     """Of every region that launches. One call a region, with `vpc_id` four. Raises CloudError."""
-    looks = await asyncio.gather(*(_ground(calls, spec, market) for market in markets.values()))
+    looks = await asyncio.gather(*(_check_network(calls, spec, market) for market in markets.values()))
     return dict(zip(markets, looks, strict=True))
 
 
-async def _ground(calls: Calls, spec: ClusterSpec, market: Market) -> Ground:
+async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> NetworkCheck:
     region, public_ip = market.region, spec.instance.public_ip
     vpc_id = next((one.vpc_id for one in spec.regions if one.name == region), None)
     account, warning = await _public_access(calls, region)
     if vpc_id is None:
-        return Ground(own_vpc_obstacle(region, public_ip=public_ip, account=account), warning=warning)
+        return NetworkCheck(own_vpc_problem(region, public_ip=public_ip, account=account), warning=warning)
     try:
         subnets = await calls.read(region, partial(calls.cloud.subnets, region, vpc_id))
     except CloudError as error:
         if error.code not in _NO_VPC:
             raise
         hint = f"`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made"
-        return Ground(Obstacle(f"there is no {vpc_id} in {region}", hint))
-    obstacle = given_vpc_obstacle(
+        return NetworkCheck(NetworkProblem(f"there is no {vpc_id} in {region}", hint))
+    obstacle = given_vpc_problem(
         region, vpc_id, subnets, zones=market.zones, public_ip=public_ip, account=account
     )
-    return Ground(obstacle, chosen_subnets(subnets, public_ip=public_ip, account=account), warning)
+    return NetworkCheck(obstacle, chosen_subnets(subnets, public_ip=public_ip, account=account), warning)
 
 
-async def _public_access(calls: Calls, region: str) -> tuple[PublicAccess, str]:
+async def _public_access(calls: AwsCalls, region: str) -> tuple[PublicAccess, str]:
     """Whoever may not ask may launch all the same; that it is not known is said."""
     try:
         return await calls.read(region, partial(calls.cloud.public_access, region)), ""
     except CloudError as error:
-        if judge(error.code, error.message).fault is not Fault.PERMISSION:
+        if classify(error.code, error.message).category is not Category.PERMISSION:
             raise
         return PublicAccess.OFF, (
             f"{region}: whether VPC Block Public Access keeps nodes from joining is not known "

@@ -62,7 +62,7 @@ def compute(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
         "DisableAnalytics": True,
         "UpdateConfig": {"Interval": "0s"},
         "API": {"Host": "127.0.0.1", "Port": API_PORT},
-        "Labels": labels(spec, region=region),
+        "Labels": node_labels(spec, region=region),
         "Compute": {
             "Enabled": True,
             "Orchestrators": bacalhau.orchestrators,
@@ -75,7 +75,7 @@ def compute(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
     }
 
 
-def labels(spec: ClusterSpec, *, region: str) -> dict[str, str]:
+def node_labels(spec: ClusterSpec, *, region: str) -> dict[str, str]:
     """What all nodes of a region have in common. Ours win over the user's, as the machine's do later."""
     return {
         **dict(spec.bacalhau.labels),

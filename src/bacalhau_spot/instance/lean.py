@@ -7,7 +7,7 @@ import io
 import tokenize
 
 
-def python(source: str) -> str:
+def minify_python(source: str) -> str:
     """Without docstrings and without lines that are comments only. The code is untouched, line by line."""
     drop: set[int] = set()
     for node in ast.walk(ast.parse(source)):
@@ -24,6 +24,6 @@ def python(source: str) -> str:
     return "".join(line for number, line in enumerate(lines, start=1) if number not in drop)
 
 
-def unit(source: str) -> str:
+def minify_unit(source: str) -> str:
     """A systemd unit without its comments."""
     return "".join(line for line in source.splitlines(keepends=True) if not line.startswith("#"))

@@ -65,7 +65,7 @@ def _program(name: str, *, lean_programs: bool) -> str:
     source = _packaged(name)
     if not lean_programs:
         return source
-    return lean.python(source) if name.endswith(".py") else lean.unit(source)
+    return lean.minify_python(source) if name.endswith(".py") else lean.minify_unit(source)
 
 
 def _packaged(name: str) -> str:

@@ -31,18 +31,18 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 -- what four hold
 
 
-def quoted(text: str) -> str:
+def double_quoted(text: str) -> str:
     return f'"{_SPECIAL.sub(_escape, text)}"'
 
 
-def scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT001 -- a boolean is a value here, not a switch
+def block_scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT001 -- a boolean is a value here, not a switch
     """What stands after `key: ` or `- `, when the key stands at column `indent`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
     if not _BLOCK.fullmatch(value):
-        return quoted(value)
+        return double_quoted(value)
     margin = " " * (indent + STEP)
     lines = value.removesuffix("\n").split("\n")
     chomp = "" if value.endswith("\n") else "-"
@@ -67,7 +67,7 @@ def entry(key: str, value: Value, *, indent: int) -> str:
 
 def _key(key: str) -> str:
     plain = re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", key) and key.lower() not in _WORDS
-    return key if plain else quoted(key)
+    return key if plain else double_quoted(key)
 
 
 # What YAML 1.1 takes for something other than text.
@@ -76,7 +76,7 @@ _WORDS: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 def _after(value: Value, *, indent: int) -> str:
     if isinstance(value, str | int):
-        return f" {scalar(value, indent=indent)}\n"
+        return f" {block_scalar(value, indent=indent)}\n"
     if not value:
         return " {}\n" if hasattr(value, "items") else " []\n"
     return "\n" + block(value, indent=indent + STEP)

@@ -30,7 +30,7 @@ from bacalhau_spot.orchestrator.port import OrchestratorError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import Secret
 
 T = TypeVar("T")
@@ -101,14 +101,14 @@ class HttpOrchestrator:
     def address(self) -> str:
         return self._base
 
-    async def members(self) -> tuple[Member, ...]:
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
         answer = await self._ask("GET", _NODES)
-        return self._read(lambda: shapes.members(self._good(answer)))
+        return self._read(lambda: shapes.parse_nodes(self._good(answer)))
 
-    async def remove(self, member_id: str) -> None:
+    async def remove(self, node_id: str) -> None:
         # The API takes a unique beginning of an id for the id. All of ours are of one length, so none begins another.
         answer = await self._ask(
-            "PUT", f"{_NODES}/{quote(member_id, safe='')}", body={"Action": "delete", "NodeID": member_id}
+            "PUT", f"{_NODES}/{quote(node_id, safe='')}", body={"Action": "delete", "NodeID": node_id}
         )
         if answer.status == HTTPStatus.NOT_FOUND and shapes.is_unknown_node(answer.body):
             return
@@ -116,7 +116,7 @@ class HttpOrchestrator:
 
     async def version(self) -> str:
         answer = await self._ask("GET", _VERSION, login=False)
-        return self._read(lambda: shapes.version(self._good(answer)))
+        return self._read(lambda: shapes.parse_version(self._good(answer)))
 
     async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
         """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
@@ -180,7 +180,7 @@ class HttpOrchestrator:
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
-        said = _shortened(shapes.message(answer.body))
+        said = _shortened(shapes.parse_message(answer.body))
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             where = _shortened(answer.headers.get("location", "nowhere"))
             raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
@@ -193,7 +193,7 @@ class HttpOrchestrator:
     def _read(self, reading: Callable[[], T]) -> T:
         try:
             return reading()
-        except shapes.WrongShapeError as error:
+        except shapes.UnexpectedFormatError as error:
             raise self._error("OrchestratorAnswer", str(error)) from error
 
     def _error(self, code: str, message: str) -> OrchestratorError:
@@ -260,9 +260,9 @@ def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
     return None
 
 
-def _wants_tls(said: str) -> bool:
+def _wants_tls(text: str) -> bool:
     """What Go's server, and proxies, answer to plain HTTP on a port of TLS."""
-    return "http request" in said.lower() and "https" in said.lower()
+    return "http request" in text.lower() and "https" in text.lower()
 
 
 def _shortened(text: str) -> str:

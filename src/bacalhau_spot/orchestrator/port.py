@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.members import Member
+    from bacalhau_spot.core.members import OrchestratorNode
 
 
 class OrchestratorError(Exception):
@@ -33,10 +33,10 @@ class Orchestrator(Protocol):
     def address(self) -> str:
         """Whom we ask, as people know it; never with a password in it."""
 
-    async def members(self) -> tuple[Member, ...]:
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
         """Every compute node it knows, connected or not; nothing is forgotten there until it is removed."""
 
-    async def remove(self, member_id: str) -> None:
+    async def remove(self, node_id: str) -> None:
         """Forget a node. One that still runs registers again at its next heartbeat. One that is not known is no error."""
 
     async def version(self) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from bacalhau_spot.core.members import Capacity, Member, Membership
+from bacalhau_spot.core.members import Capacity, Membership, OrchestratorNode
 
 _COMPUTE: Final = "Compute"
 # Go's zero time.
@@ -15,22 +15,22 @@ _MOST: Final = 1 << 63  # bytes, cores or counts
 _LONGEST: Final = 1000
 
 
-class WrongShapeError(ValueError):
+class UnexpectedFormatError(ValueError):
     """An answer that is not what Bacalhau answers; the message says where."""
 
 
-def members(body: Any) -> tuple[Member, ...]:
+def parse_nodes(body: Any) -> tuple[OrchestratorNode, ...]:
     """The compute nodes of a list of nodes, by id. The orchestrator lists itself too, as a Requester."""
     nodes = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
     found = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
     return tuple(sorted((one for one in found if one is not None), key=lambda one: one.id))
 
 
-def version(body: Any) -> str:
+def parse_version(body: Any) -> str:
     return str(_field(_mapping(body, "the answer"), "GitVersion", str, where="the answer"))
 
 
-def message(body: Any) -> str:
+def parse_message(body: Any) -> str:
     """What an answer that says no says: Bacalhau's Message with its reason, or the text as it is."""
     if not isinstance(body, dict):
         return body if isinstance(body, str) else ""
@@ -44,11 +44,11 @@ def is_unknown_node(body: Any) -> bool:
     return isinstance(body, dict) and body.get("Code") == "NotFound" and body.get("Component") != "APIServer"
 
 
-def _member(node: dict[str, Any]) -> Member | None:
+def _member(node: dict[str, Any]) -> OrchestratorNode | None:
     info = _field(node, "Info", dict, where="a node")
     name = str(_field(info, "NodeID", str, where="a node's Info"))
     if not name:
-        raise WrongShapeError("a node without a name")
+        raise UnexpectedFormatError("a node without a name")
     where = f"node {name}"
     if _field(info, "NodeType", str, where=where, default=_COMPUTE) != _COMPUTE:
         return None
@@ -59,7 +59,7 @@ def _member(node: dict[str, Any]) -> Member | None:
     connected = status == "CONNECTED"
     labels = _field(info, "Labels", dict, where=where, default={})
     engines = _field(compute, "ExecutionEngines", list, where=where, default=[])
-    return Member(
+    return OrchestratorNode(
         id=name,
         connected=connected,
         membership=_membership(node.get("Membership")),
@@ -106,7 +106,7 @@ def _number(data: dict[str, Any], key: str, where: str) -> Decimal:
         return Decimal(0)
     # The comparison holds for no NaN, and comes before any arithmetic: 1e9999999999 has more digits than memory.
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not _is_quantity(value):
-        raise WrongShapeError(f"{where}: {key} is not a number that can be used")
+        raise UnexpectedFormatError(f"{where}: {key} is not a number that can be used")
     return Decimal(value)
 
 
@@ -127,12 +127,12 @@ def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
         # In UTC, so that what is too far away for any arithmetic shows here.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise WrongShapeError(f"{where}: {key} is no time") from None
+        raise UnexpectedFormatError(f"{where}: {key} is no time") from None
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise WrongShapeError(f"{where} is no object")
+        raise UnexpectedFormatError(f"{where} is no object")
     return value
 
 
@@ -145,5 +145,7 @@ def _field(data: dict[str, Any], key: str, kind: type, *, where: str, default: A
     if value is None and default is not _NO_DEFAULT:
         return default
     if not isinstance(value, kind):
-        raise WrongShapeError(f"{where}: {key} is {'missing' if value is None else 'of the wrong kind'}")
+        raise UnexpectedFormatError(
+            f"{where}: {key} is {'missing' if value is None else 'of the wrong kind'}"
+        )
     return value

@@ -64,7 +64,7 @@ class Terminal(Console):
             else:
                 yield Segment(sanitized(segment.text), segment.style)
 
-    def spoken(self, text: str) -> str:
+    def with_invocation_flags(self, text: str) -> str:
         """`text` with its `bacalhau-spot …` as the user would have to type them here."""
 
         def said(found: re.Match[str]) -> str:
@@ -89,12 +89,12 @@ class Unfolded:
         yield from console.render(self.shown, options.update(max_width=NO_WIDTH))
 
 
-def spoken(console: Console, text: str) -> str:
+def with_invocation_flags(console: Console, text: str) -> str:
     """As `Terminal.spoken`; on any other console the text as it is."""
-    return console.spoken(text) if isinstance(console, Terminal) else text
+    return console.with_invocation_flags(text) if isinstance(console, Terminal) else text
 
 
-def talk(
+def stderr_console(
     stream: TextIO,
     *,
     environ: Mapping[str, str],
@@ -106,7 +106,7 @@ def talk(
     return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
 
 
-def data(
+def stdout_console(
     stream: TextIO,
     *,
     environ: Mapping[str, str],

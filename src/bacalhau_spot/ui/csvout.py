@@ -25,26 +25,26 @@ _COST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class CsvTable:
     """A table as text, as RFC 4180 wants it; empty cells are what is not known."""
 
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-def text(table: Rows) -> str:
+def csv_text(table: CsvTable) -> str:
     out = StringIO()
     csv.writer(out, lineterminator="\n").writerows((table.heads, *table.rows))
     return out.getvalue()
 
 
-def cost_rows(report: CostReport) -> Rows:
+def cost_rows(report: CostReport) -> CsvTable:
     """A row for each instance, volume and address that costs or has cost: the long form, to be summed as one likes."""
-    return Rows(_COST, tuple(row for one in report.charges for row in _charge_rows(report.cluster, one)))
+    return CsvTable(_COST, tuple(row for one in report.charges for row in _charge_rows(report.cluster, one)))
 
 
 def _charge_rows(cluster: str, one: Charge) -> Sequence[tuple[str, ...]]:
-    life = one.life
+    life = one.usage
     whose = (
         cluster,
         life.region,
@@ -52,9 +52,9 @@ def _charge_rows(cluster: str, one: Charge) -> Sequence[tuple[str, ...]]:
         life.type,
         life.id,
         "yes" if life.spot else "no",
-        time_text(life.begun),
-        "" if life.ended is None else time_text(life.ended),
-        "yes" if life.taken_back else "no",
+        time_text(life.started_at),
+        "" if life.ended_at is None else time_text(life.ended_at),
+        "yes" if life.interrupted else "no",
     )
     priced = one.unpriced_s == 0
     items = (

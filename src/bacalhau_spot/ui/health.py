@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.ui.words import age
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.health import Verdict
+    from bacalhau_spot.core.health import NodeDiagnosis
 
 
-def verdict_text(verdict: Verdict) -> str:
+def diagnosis_text(diagnosis: NodeDiagnosis) -> str:
     """`interrupted by AWS 4 min ago: no capacity`"""
-    seconds = int(verdict.time.total_seconds()) if verdict.time is not None else 0
-    time = age(verdict.time) if verdict.time is not None else ""
-    return verdict.says.format(
-        what=verdict.what,
-        why=f": {verdict.why}" if verdict.why else "",
+    seconds = int(diagnosis.time.total_seconds()) if diagnosis.time is not None else 0
+    time = age(diagnosis.time) if diagnosis.time is not None else ""
+    return diagnosis.template.format(
+        what=diagnosis.what,
+        why=f": {diagnosis.reason}" if diagnosis.reason else "",
         left=f"{seconds} s",
         ago=f" {time} ago" if time else "",
         span=f" for {time}" if time else "",

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bacalhau_spot.core import events
-from bacalhau_spot.core.progress import Progress, RegionProgress, fold
-from bacalhau_spot.ui.plain import words
+from bacalhau_spot.core.progress import Progress, RegionProgress, apply_event
+from bacalhau_spot.ui.plain import event_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ _NARROW = 36
 _BETWEEN = " · "
 
 
-class Frame:
+class ProgressFrame:
     """What is on the screen now. Rich asks for it whenever it redraws, so that the time goes on between events."""
 
     def __init__(self, title: str, regions: tuple[str, ...], clock: Time) -> None:
@@ -41,7 +41,7 @@ class Frame:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         elapsed_s = self.clock.monotonic_s() - self.started_s
         yield heading(self.title, self.progress, elapsed_s=elapsed_s, width=options.max_width)
-        yield rows(self.progress, width=options.max_width, height=console.height)
+        yield progress_rows(self.progress, width=options.max_width, height=console.height)
         yield footer(self.progress, self.last, width=options.max_width)
 
 
@@ -50,7 +50,7 @@ def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> 
     if progress.found:
         total = f"{progress.deleted} of {progress.found} deleted"
     else:
-        total = f"{progress.running} of {progress.asked} running"
+        total = f"{progress.running} of {progress.requested} running"
     minutes, seconds = divmod(int(elapsed_s), 60)
     numbers = f"{total} · {minutes}:{seconds:02}"
     room = width - len(numbers) - len(_BETWEEN)
@@ -62,7 +62,7 @@ def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> 
     return text
 
 
-def rows(progress: Progress, *, width: int, height: int) -> Table:
+def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
     """One row a region, as many as the window has room for: those that failed or are still at work before those done."""
     room = max(1, height - _BESIDE_ROWS)
     names = list(progress.regions)
@@ -94,11 +94,11 @@ def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]
 def _count(region: RegionProgress) -> str:
     if region.found:
         return f"{region.deleted}/{region.found}"
-    return f"{region.running}/{region.asked}"
+    return f"{region.running}/{region.requested}"
 
 
 def _doing(region: RegionProgress) -> str:
-    return f"failed: {region.failed}" if region.failed else region.doing
+    return f"failed: {region.failed}" if region.failed else region.status_text
 
 
 def _style(region: RegionProgress) -> str:
@@ -109,8 +109,10 @@ def _style(region: RegionProgress) -> str:
 
 def footer(progress: Progress, last: str, *, width: int) -> Text:
     """The newest line, or what Ctrl-C has set going."""
-    text = words(events.Stopping()) if progress.stopping else last
-    line = Text(text or "", style="yellow" if progress.stopping else "dim", no_wrap=True, overflow="ellipsis")
+    text = event_text(events.Cancelling()) if progress.cancelling else last
+    line = Text(
+        text or "", style="yellow" if progress.cancelling else "dim", no_wrap=True, overflow="ellipsis"
+    )
     line.truncate(width, overflow="ellipsis")
     return line
 
@@ -119,7 +121,7 @@ class LiveScreen:
     """The frame on the terminal, from now until `close`, which always gives the terminal back."""
 
     def __init__(self, console: Console, *, regions: tuple[str, ...], title: str, clock: Time) -> None:
-        self._frame = Frame(title, regions, clock)
+        self._frame = ProgressFrame(title, regions, clock)
         self._live = Live(
             self._frame,
             console=console,
@@ -133,8 +135,8 @@ class LiveScreen:
         self._live.start()
 
     def emit(self, event: Event) -> None:
-        self._frame.progress = fold(self._frame.progress, event)
-        self._frame.last = words(event) or self._frame.last
+        self._frame.progress = apply_event(self._frame.progress, event)
+        self._frame.last = event_text(event) or self._frame.last
 
     def tick(self) -> None:
         """The frame moves by itself."""

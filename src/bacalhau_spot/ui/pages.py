@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.verdict import Fault, judge
+from bacalhau_spot.core.verdict import Category, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -69,7 +69,7 @@ def _anchor(name: str) -> str:
     return re.sub(r"[^\w\- ]", "", name.lower()).replace(" ", "-")
 
 
-def find(topic: str, pages: Mapping[str, str]) -> str:
+def find_section(topic: str, pages: Mapping[str, str]) -> str:
     """The text of a page, of a section of one, of an error by its name, or of all errors that an AWS code can mean.
 
     Empty when there is none.
@@ -83,9 +83,7 @@ def find(topic: str, pages: Mapping[str, str]) -> str:
     errors = sections(pages.get(ERRORS, ""))
     named = next((one.text for one in errors if one.anchor == topic), "")
     return (
-        named
-        or "\n\n".join(one.text for one in errors if _has_code(one, topic))
-        or _by_verdict(topic, errors)
+        named or "\n\n".join(one.text for one in errors if _has_code(one, topic)) or _by_code(topic, errors)
     )
 
 
@@ -94,10 +92,10 @@ def _has_code(section: Section, code: str) -> bool:
     return bool(code) and f"`{code}`" in line and section.level > 2  # noqa: PLR2004 - below the class of faults
 
 
-def _by_verdict(code: str, errors: Iterable[Section]) -> str:
+def _by_code(code: str, errors: Iterable[Section]) -> str:
     """Codes that a whole family of names stands for."""
-    verdict = judge(code)
-    if verdict.fault is Fault.UNKNOWN:
+    verdict = classify(code)
+    if verdict.category is Category.UNKNOWN:
         return ""
     return next((one.text for one in errors if one.anchor == verdict.name), "")
 

@@ -12,7 +12,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bacalhau_spot.core.price_chart import Line, PriceChart
+    from bacalhau_spot.core.price_chart import PriceChart, PriceLine
 
 FORMATS = (".png", ".svg", ".html")
 
@@ -103,7 +103,7 @@ def _region(alt: Any, chart: PriceChart, region: str) -> Any:
         .mark_line(interpolate="step-after", strokeWidth=2.2)
         .encode(x=time, y=price, color=pool, tooltip=tips)
     )
-    marks = [_mark(mark) for mark in chart.marks if mark.line.region == region]
+    marks = [_mark(mark) for mark in chart.interruptions if mark.line.region == region]
     layers = [steps]
     if marks:
         shape = alt.Shape(
@@ -123,16 +123,16 @@ def _region(alt: Any, chart: PriceChart, region: str) -> Any:
     )
 
 
-def _rows(line: Line, chart: PriceChart) -> list[dict[str, Any]]:
+def _rows(line: PriceLine, chart: PriceChart) -> list[dict[str, Any]]:
     return [_row(line, since, usd) for since, usd in (*line.steps, (chart.now, line.last))]
 
 
 def _mark(mark: Any) -> dict[str, Any]:
     row = _row(mark.line, mark.moment, mark.line.at(mark.moment))
-    return {**row, "what": mark.what, "count": mark.count}
+    return {**row, "what": mark.label, "count": mark.count}
 
 
-def _row(line: Line, moment: Any, usd: Any) -> dict[str, Any]:
+def _row(line: PriceLine, moment: Any, usd: Any) -> dict[str, Any]:
     return {
         "pool": line.name,
         "time": _text(moment),

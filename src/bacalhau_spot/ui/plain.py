@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from bacalhau_spot.core import events
-from bacalhau_spot.core.progress import Progress, fold
-from bacalhau_spot.ui.views.text import Said
-from bacalhau_spot.ui.words import kind_name
+from bacalhau_spot.core.progress import Progress, apply_event
+from bacalhau_spot.ui.views.text import Paragraph
+from bacalhau_spot.ui.words import kind_label
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,8 +37,8 @@ class PlainScreen:
         self._said_s = clock.monotonic_s()
 
     def emit(self, event: Event) -> None:
-        self._progress = fold(self._progress, event)
-        line = words(event)
+        self._progress = apply_event(self._progress, event)
+        line = event_text(event)
         if line is not None:
             self._say(line)
         else:
@@ -54,13 +54,13 @@ class PlainScreen:
 
     def _say(self, line: str) -> None:
         self._said_s = self._clock.monotonic_s()
-        self._console.print(Said(f"{self._clock.now():%H:%M:%S} {line}", whole=True), crop=False)
+        self._console.print(Paragraph(f"{self._clock.now():%H:%M:%S} {line}", whole=True), crop=False)
 
 
 def _heartbeat(progress: Progress) -> str:
     if progress.found:
         return f"still at it: {progress.deleted} of {progress.found} deleted"
-    return f"still at it: {progress.running} of {progress.asked} running"
+    return f"still at it: {progress.running} of {progress.requested} running"
 
 
 # Codes for which what AWS answered says less than what we wait for.
@@ -70,13 +70,13 @@ _WAITS = {
 }
 
 
-def words(event: Event) -> str | None:
+def event_text(event: Event) -> str | None:
     """The line for an event; None when it is not worth one."""
     match event:
-        case events.RegionStarted(region=region, asked=asked):
+        case events.RegionStarted(region=region, requested=asked):
             return f"{region}: launching {asked}"
-        case events.Made(region=region, kind=kind, id=made):
-            return f"{region}: made {kind_name(kind)} {made}"
+        case events.ResourceCreated(region=region, kind=kind, id=made):
+            return f"{region}: made {kind_label(kind)} {made}"
         case events.Retrying(region=region, code=code, attempt=attempt) if code in _WAITS:
             return f"{region}: {_WAITS[code]}" if attempt == 1 else None
         case events.Retrying(region=region, operation=operation, code=code, wait_s=wait_s):
@@ -86,24 +86,24 @@ def words(event: Event) -> str | None:
                 f"{region}: stopped at {operation} ({code})" if operation else f"{region}: stopped ({code})"
             )
         case events.Deleted(region=region, kind=kind, id=gone):
-            return f"{region}: gone: {kind_name(kind)} {gone}"
-        case events.Stopping():
+            return f"{region}: gone: {kind_label(kind)} {gone}"
+        case events.Cancelling():
             return "stopping: calls in flight finish, nothing new begins; Ctrl-C again leaves at once"
     return _launch_words(event)
 
 
 def _launch_words(event: Event) -> str | None:
     match event:
-        case events.FleetAnswered(region=region, asked=asked, launched=launched, refusals=refusals):
+        case events.FleetResponded(region=region, requested=asked, launched=launched, refusals=refusals):
             codes = ", ".join(sorted({code for _, _, code in refusals}))
             return f"{region}: AWS granted {launched} of {asked}" + (
                 f" ({codes})" if codes and launched < asked else ""
             )
         case events.InstanceSeen(region=region, id=instance, type=type_name, zone=zone, phase=phase):
             where = f" at {event.address}" if event.address and phase == "running" else ""
-            why = f" ({event.why})" if event.why else ""
+            why = f" ({event.reason})" if event.reason else ""
             return f"{region}: {instance} {phase}: {type_name} in {zone}{where}{why}"
-        case events.Moved(region=region, count=count, to=to, code=code):
+        case events.NodesReassigned(region=region, count=count, to=to, code=code):
             others = ", ".join(f"{number} to {name}" for name, number in to)
             return f"{region}: {count} moved on ({code}): {others}"
     return None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class Danger(Enum):
+class Impact(Enum):
     """What an action does to what is there."""
 
     ADDS = "adds"
@@ -28,10 +28,10 @@ class Danger(Enum):
 
 # The flags with which a script agrees beforehand.
 FLAGS = {
-    Danger.ADDS: "--yes",
-    Danger.REMOVES: "--allow-removal --yes",
-    Danger.DESTROYS: "--yes",
-    Danger.ERASES: "--force",
+    Impact.ADDS: "--yes",
+    Impact.REMOVES: "--allow-removal --yes",
+    Impact.DESTROYS: "--yes",
+    Impact.ERASES: "--force",
 }
 
 
@@ -43,26 +43,28 @@ class Decision(Enum):
     REFUSE = "refuse"
 
 
-def decide(*, tty: bool, yes: bool) -> Decision:
+def confirmation_decision(*, tty: bool, yes: bool) -> Decision:
     """Whether to go on, to ask, or, where nobody can be asked, to refuse."""
     if yes:
         return Decision.PROCEED
     return Decision.ASK if tty else Decision.REFUSE
 
 
-def settle(decision: Decision, *, danger: Danger, question: str, console: Console, stdin: TextIO) -> None:
+def require_confirmation(
+    decision: Decision, *, impact: Impact, question: str, console: Console, stdin: TextIO
+) -> None:
     """Returns when the answer is yes; raises UserError (exit code 3) when it is not."""
-    if _agreed_before(decision, danger):
+    if _agreed_before(decision, impact):
         return
     answer = _line(f"{question} [y/N] ", console=console, stdin=stdin)
     if answer.strip().lower() not in {"y", "yes"}:
         raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
 
 
-def settle_typed(
+def require_typed_confirmation(
     decision: Decision,
     *,
-    danger: Danger,
+    impact: Impact,
     question: str,
     word: str,
     console: Console,
@@ -73,7 +75,7 @@ def settle_typed(
 
     `name`: what the word is ("the cluster's name"), where the question contains the word itself.
     """
-    if _agreed_before(decision, danger):
+    if _agreed_before(decision, impact):
         return
     answer = _line(f"{question} Type {name or word} to go on: ", console=console, stdin=stdin).strip()
     if answer != word:
@@ -84,12 +86,12 @@ def settle_typed(
         )
 
 
-def _agreed_before(decision: Decision, danger: Danger) -> bool:
+def _agreed_before(decision: Decision, impact: Impact) -> bool:
     """Whether the flag has answered. Raises UserError where nobody can be asked."""
     if decision is Decision.REFUSE:
         raise UserError(
             "nothing was changed: there is no terminal to confirm on",
-            hint=f"add {FLAGS[danger]} to agree beforehand, or --dry-run to look only",
+            hint=f"add {FLAGS[impact]} to agree beforehand, or --dry-run to look only",
             exit_code=ExitCode.DECLINED,
         )
     return decision is Decision.PROCEED

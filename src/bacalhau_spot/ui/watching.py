@@ -11,21 +11,21 @@ from rich.text import Text
 from bacalhau_spot.ui import jsonout
 from bacalhau_spot.ui.console import NO_WIDTH, Unfolded
 from bacalhau_spot.ui.views.status import StatusView
-from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.views.text import Paragraph
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from bacalhau_spot.core.status import Status
+    from bacalhau_spot.core.status import ClusterStatus
 
 # The heading, and the line on which the cursor waits.
 _BESIDE = 2
 
 
-class Watcher(Protocol):
+class StatusWatcher(Protocol):
     """Shows one look after the other."""
 
-    def show(self, status: Status) -> None: ...
+    def show(self, status: ClusterStatus) -> None: ...
     def fail(self, why: str) -> None:
         """A look failed; the last one stands."""
 
@@ -33,13 +33,13 @@ class Watcher(Protocol):
         """Give the terminal back."""
 
 
-class Frame:
+class StatusFrame:
     """What is on the screen: exactly as many lines, whatever there is to show."""
 
     def __init__(self, *, interval_s: float, wide: bool) -> None:
         self._interval_s = interval_s
         self._wide = wide
-        self.status: Status | None = None
+        self.status: ClusterStatus | None = None
         self.trouble = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -68,7 +68,7 @@ class Frame:
             text = "looking"
         else:
             every = f"every {self._interval_s:g} s; Ctrl-C ends"
-            text = f"{self.status.sight.at:%H:%M:%S} UTC · {self.trouble or every}"
+            text = f"{self.status.snapshot.taken_at:%H:%M:%S} UTC · {self.trouble or every}"
         line = Text(text, style="yellow" if self.trouble else "dim", no_wrap=True)
         line.truncate(width, overflow="ellipsis")
         return line
@@ -78,7 +78,7 @@ class LiveWatcher:
     """A frame on the terminal from now until `close`; redrawn once a look, in one go, so that nothing flickers."""
 
     def __init__(self, console: Console, *, interval_s: float, wide: bool) -> None:
-        self._frame = Frame(interval_s=interval_s, wide=wide)
+        self._frame = StatusFrame(interval_s=interval_s, wide=wide)
         self._live = Live(
             self._frame,
             console=console,
@@ -91,7 +91,7 @@ class LiveWatcher:
         )
         self._live.start(refresh=True)
 
-    def show(self, status: Status) -> None:
+    def show(self, status: ClusterStatus) -> None:
         self._frame.status, self._frame.trouble = status, ""
         self._live.refresh()
 
@@ -110,13 +110,13 @@ class PlainWatcher:
         self._console = console
         self._wide = wide
 
-    def show(self, status: Status) -> None:
-        self._console.print(f"--- {status.sight.at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
+    def show(self, status: ClusterStatus) -> None:
+        self._console.print(f"--- {status.snapshot.taken_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
         view = StatusView(status, wide=self._wide)
         self._console.print(Unfolded(view) if self._wide else view, crop=False)
 
     def fail(self, why: str) -> None:
-        self._console.print(Said(f"--- the look failed: {why}", whole=True), crop=False)
+        self._console.print(Paragraph(f"--- the look failed: {why}", whole=True), crop=False)
 
     def close(self) -> None:
         """Nothing to give back."""
@@ -129,12 +129,12 @@ class JsonWatcher:
         self._stream = stream
         self._endpoint = endpoint
 
-    def show(self, status: Status) -> None:
+    def show(self, status: ClusterStatus) -> None:
         data = jsonout.status_data(status)
         whole = jsonout.envelope(
             command="status", data=data, exit_code=status.exit_code, endpoint=self._endpoint
         )
-        jsonout.write(self._stream, whole, form="ndjson")
+        jsonout.write_envelope(self._stream, whole, form="ndjson")
         self._stream.flush()
 
     def fail(self, why: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.verdict import CLOSED_ZONE, Fault, judge
+from bacalhau_spot.core.verdict import CLOSED_ZONE, Category, classify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +39,15 @@ _SINGULARS = {
 
 # A fault in a table's cell, where its sentence has no room.
 _FAULTS = {
-    Fault.CREDENTIALS: "credentials not accepted",
-    Fault.PERMISSION: "not allowed",
-    Fault.CONFIG: "wrong configuration",
-    Fault.QUOTA: "quota used up",
-    Fault.PRICE: "price above the limit",
-    Fault.CAPACITY: "no capacity",
-    Fault.AWS: "trouble at AWS",
-    Fault.NETWORK: "not reachable",
-    Fault.THROTTLED: "too many calls",
+    Category.CREDENTIALS: "credentials not accepted",
+    Category.PERMISSION: "not allowed",
+    Category.CONFIG: "wrong configuration",
+    Category.QUOTA: "quota used up",
+    Category.PRICE: "price above the limit",
+    Category.CAPACITY: "no capacity",
+    Category.AWS: "trouble at AWS",
+    Category.NETWORK: "not reachable",
+    Category.THROTTLED: "too many calls",
 }
 
 
@@ -85,39 +85,39 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def kind_name(name: str) -> str:
+def kind_label(name: str) -> str:
     """`spot request`: a kind of resource as people say it."""
     return _SINGULARS.get(name, name.replace("-", " "))
 
 
-def kind(count: int, name: str) -> str:
+def count_of_kind(count: int, name: str) -> str:
     """`1 spot request`, `3 security groups`: a kind of resource, counted."""
-    one = kind_name(name)
+    one = kind_label(name)
     return f"{count} {one if count == 1 else _PLURALS.get(name, f'{one}s')}"
 
 
-def listed(names: Sequence[str]) -> str:
+def comma_list(names: Sequence[str]) -> str:
     """`a, b and c`."""
     if len(names) < 2:  # noqa: PLR2004 - "and" needs two
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def few(names: Sequence[str], *, at_most: int = 3) -> str:
+def first_few(names: Sequence[str], *, at_most: int = 3) -> str:
     """`a, b, c and 5 more`."""
     if len(names) <= at_most + 1:  # "and 1 more" takes the room of its name
         return ", ".join(names)
     return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
 
 
-def fault(code: str) -> str:
+def error_label(code: str) -> str:
     """An AWS code in two or three words; where nothing is known about it, the code."""
     if code == CLOSED_ZONE:
         return "no new subnets"
-    return _FAULTS.get(judge(code).fault, code)
+    return _FAULTS.get(classify(code).category, code)
 
 
-def sentence(text: str) -> str:
+def capitalized(text: str) -> str:
     """With a capital letter, whatever the rest is."""
     return text[:1].upper() + text[1:]
 

@@ -7,13 +7,13 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.cleaning.questions import QUESTIONS, Question, interfaces
+from bacalhau_spot.cloud.cleaning.questions import DEPENDENCY_QUERIES, DependencyQuery, interfaces
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import tags_of
 from bacalhau_spot.core.partitions import partition_of
-from bacalhau_spot.core.receipt import A_SERVICE, Blocker
-from bacalhau_spot.core.teardown import Kind, kind_of_id
-from bacalhau_spot.core.verdict import Action, Fault, judge
+from bacalhau_spot.core.receipt import AWS_SERVICE_OWNER, Dependency
+from bacalhau_spot.core.teardown import ResourceKind, kind_of_id
+from bacalhau_spot.core.verdict import Category, Recovery, classify
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -49,123 +49,125 @@ _SERVICES = (
 )
 
 # How a thing of ours is taken from what uses it and is not ours.
-_FREEING = {
-    Kind.VOLUME: "detach-volume --volume-id {id}",
-    Kind.ADDRESS: "disassociate-address --association-id {attachment}",
-    Kind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
-    Kind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
-    Kind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
+_FIX_COMMANDS = {
+    ResourceKind.VOLUME: "detach-volume --volume-id {id}",
+    ResourceKind.ADDRESS: "disassociate-address --association-id {attachment}",
+    ResourceKind.INTERFACE: "detach-network-interface --attachment-id {attachment}",
+    ResourceKind.GATEWAY: "detach-internet-gateway --internet-gateway-id {id} --vpc-id {holder}",
+    ResourceKind.ROUTE_TABLE: "disassociate-route-table --association-id {attachment}",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class _Asking:
+class _DependencySearch:
     """Where is asked, and what would not be told."""
 
     session: Session
     region: str
-    silent: list[CloudError] = field(default_factory=list)
+    partial_failures: list[CloudError] = field(default_factory=list)
 
 
-async def find_blockers(
+async def find_dependencies(
     session: Session, region: str, resource: Resource
-) -> tuple[tuple[Blocker, ...], tuple[CloudError, ...]]:
+) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
     """Everything that AWS shows to depend on the resource, ours or not; and the lists that we may not read."""
-    asking = _Asking(session, region)
-    found = await _holding(asking, resource)
-    return tuple(found), tuple(asking.silent)
+    asking = _DependencySearch(session, region)
+    found = await _used_by(asking, resource)
+    return tuple(found), tuple(asking.partial_failures)
 
 
-async def _holding(asking: _Asking, resource: Resource) -> list[Blocker]:
-    kind = Kind(resource.kind)
+async def _used_by(search: _DependencySearch, resource: Resource) -> list[Dependency]:
+    kind = ResourceKind(resource.kind)
     if kind in _OTHERWISE:
-        return await _named(asking, await _OTHERWISE[kind](asking, resource))
-    found = _holders(resource, asking.region)
-    for question in QUESTIONS.get(kind, ()):
-        found += await _asked(asking, question, resource.id)
-    if kind is Kind.GATEWAY:
+        return await _named(search, await _OTHERWISE[kind](search, resource))
+    found = _query_users(resource, search.region)
+    for question in DEPENDENCY_QUERIES.get(kind, ()):
+        found += await _run_query(search, question, resource.id)
+    if kind is ResourceKind.GATEWAY:
         mapped = interfaces("vpc-id", counts=lambda row: bool(row.get("Association")))
         for vpc_id in resource.attached_to:
-            found += await _asked(asking, mapped, vpc_id)
-    if kind is Kind.GROUP:
-        found += await _rules(asking, resource.id)
+            found += await _run_query(search, mapped, vpc_id)
+    if kind is ResourceKind.GROUP:
+        found += await _rules(search, resource.id)
     there = {one.id for one in found}
     # An interface goes with what it belongs to, which is told already.
-    return await _named(asking, [one for one in found if one.of not in there])
+    return await _named(search, [one for one in found if one.parent_id not in there])
 
 
-def _holders(resource: Resource, region: str) -> list[Blocker]:
+def _query_users(resource: Resource, region: str) -> list[Dependency]:
     """What uses it, as its own description says."""
-    command = _FREEING.get(Kind(resource.kind), "")
+    command = _FIX_COMMANDS.get(ResourceKind(resource.kind), "")
     attachments = resource.attached_to or ("",)
     found = []
-    for number, holder in enumerate(resource.holders):
+    for number, holder in enumerate(resource.used_by):
         attachment = attachments[min(number, len(attachments) - 1)]
         free = command.format(id=resource.id, holder=holder, attachment=attachment)
         found.append(
-            Blocker(kind_of_id(holder), holder, free=f"aws ec2 {free} --region {region}" if free else "")
+            Dependency(
+                kind_of_id(holder), holder, fix_command=f"aws ec2 {free} --region {region}" if free else ""
+            )
         )
     return found
 
 
-async def _asked(asking: _Asking, question: Question, value: str) -> list[Blocker]:
+async def _run_query(search: _DependencySearch, query: DependencyQuery, value: str) -> list[Dependency]:
     """One list's part of the answer."""
-    asked: dict[str, Any] = dict(question.also)
-    if question.filter:
-        asked[question.filters] = [{"Name": question.filter, "Values": [value]}]
-    rows = await _list(asking, question.operation, question.key, **asked)
-    held = [row for row in rows if question.counts(row) and question.belongs(row, value)]
-    blockers = [_blocker(question, row, asking.region, value) for row in held]
-    return blockers + [address for row in held for address in _addresses(row, asking.region)]
+    asked: dict[str, Any] = dict(query.also)
+    if query.filter:
+        asked[query.filters] = [{"Name": query.filter, "Values": [value]}]
+    rows = await _list(search, query.operation, query.key, **asked)
+    held = [row for row in rows if query.counts(row) and query.belongs(row, value)]
+    blockers = [_dependency(query, row, search.region, value) for row in held]
+    return blockers + [address for row in held for address in _addresses(row, search.region)]
 
 
-def _addresses(row: Row, region: str) -> list[Blocker]:
+def _addresses(row: Row, region: str) -> list[Dependency]:
     """The Elastic IP of an interface in the way: it stays when the interface goes, and is billed (terraform-aws-vpc#296)."""
     allocation_id = (row.get("Association") or {}).get("AllocationId")
     if "NetworkInterfaceId" not in row or not allocation_id:
         return []
     return [
-        Blocker(
-            kind=Kind.ADDRESS.value,
+        Dependency(
+            kind=ResourceKind.ADDRESS.value,
             id=allocation_id,
             owner="it stays when its interface is deleted, and is billed until it is released after that",
-            free=f"aws ec2 release-address --allocation-id {allocation_id} --region {region}",
+            fix_command=f"aws ec2 release-address --allocation-id {allocation_id} --region {region}",
         )
     ]
 
 
-async def _list(asking: _Asking, operation: str, key: str, **asked: Any) -> list[Row]:
+async def _list(search: _DependencySearch, operation: str, key: str, **asked: Any) -> list[Row]:
     """A list that we may not read hides what it holds, and no other's answer; that it does is noted."""
     try:
-        return await asking.session.pages("ec2", asking.region, operation, key, **asked)
+        return await search.session.pages("ec2", search.region, operation, key, **asked)
     except CloudError as error:
-        verdict = judge(error.code)
-        if verdict.action is Action.RETRY or verdict.fault is Fault.CREDENTIALS:
+        verdict = classify(error.code)
+        if verdict.recovery is Recovery.RETRY or verdict.category is Category.CREDENTIALS:
             raise
-        asking.silent.append(error)
+        search.partial_failures.append(error)
         return []
 
 
-async def _instances(asking: _Asking, name: str, *values: str) -> list[Row]:
+async def _instances(search: _DependencySearch, name: str, *values: str) -> list[Row]:
     filters = [{"Name": name, "Values": list(values)}]
-    groups = await _list(asking, "describe_instances", "Reservations", Filters=filters)
+    groups = await _list(search, "describe_instances", "Reservations", Filters=filters)
     return [row for group in groups for row in group["Instances"]]
 
 
-def _blocker(question: Question, row: Row, region: str, value: str) -> Blocker:
-    own_id = str(row[question.id_key])
+def _dependency(query: DependencyQuery, row: Row, region: str, value: str) -> Dependency:
+    own_id = str(row[query.id_key])
     instance = str((row.get("Attachment") or {}).get("InstanceId") or "")
-    free, owner_id = question.free.format(id=own_id, value=value, region=region), instance
+    free, owner_id = query.fix_command.format(id=own_id, value=value, region=region), instance
     if instance:
         free = f"ec2 terminate-instances --instance-ids {instance}"
     elif _of_a_service(row) or _of_what(str(row.get("Description", ""))):
         owner_id, free = service_of(row, region)
-    return Blocker(
-        kind=question.kind,
+    return Dependency(
+        kind=query.kind,
         id=own_id,
         owner=_owner(row),
-        of=owner_id,
-        free=f"aws {free} --region {region}" if free else "",
+        parent_id=owner_id,
+        fix_command=f"aws {free} --region {region}" if free else "",
     )
 
 
@@ -205,21 +207,23 @@ def _owner(row: Row) -> str:
     """Whose it is, as far as AWS shows."""
     words = _of_what(str(row.get("Description", "")))
     if words:
-        return f"{A_SERVICE} ({words})"
+        return f"{AWS_SERVICE_OWNER} ({words})"
     if _of_a_service(row):
         parts = (row.get("InterfaceType"), row.get("RequesterId"), row.get("Description"))
-        return f"{A_SERVICE} ({', '.join(str(part) for part in parts if part)})"
+        return f"{AWS_SERVICE_OWNER} ({', '.join(str(part) for part in parts if part)})"
     tags = tags_of({"Tags": row.get("Tags") or row.get("TagSet") or ()})
     return f"named {tags['Name']}" if tags.get("Name") else ""
 
 
-async def _named(asking: _Asking, found: Sequence[Blocker]) -> list[Blocker]:
+async def _named(search: _DependencySearch, found: Sequence[Dependency]) -> list[Dependency]:
     """With the names of the instances among them: it is by those that people know whom to ask."""
-    ids = sorted({one for blocker in found for one in (blocker.id, blocker.of) if one.startswith("i-")})
+    ids = sorted(
+        {one for blocker in found for one in (blocker.id, blocker.parent_id) if one.startswith("i-")}
+    )
     if not ids:
         return list(found)
-    rows = {row["InstanceId"]: row for row in await _instances(asking, "instance-id", *ids)}
-    return [_with_instance(one, rows, asking.region) for one in found]
+    rows = {row["InstanceId"]: row for row in await _instances(search, "instance-id", *ids)}
+    return [_with_instance(one, rows, search.region) for one in found]
 
 
 # What replaces an instance that has ended, by the tag that AWS gives to its instances; and the command that ends both
@@ -236,8 +240,8 @@ _REPLACED_BY = {
 }
 
 
-def _with_instance(blocker: Blocker, rows: dict[str, Row], region: str) -> Blocker:
-    row = rows.get(blocker.of or blocker.id)
+def _with_instance(blocker: Dependency, rows: dict[str, Row], region: str) -> Dependency:
+    row = rows.get(blocker.parent_id or blocker.id)
     if row is None:
         return blocker
     owner, tags = _instance_words(blocker, row), tags_of(row)
@@ -245,24 +249,24 @@ def _with_instance(blocker: Blocker, rows: dict[str, Row], region: str) -> Block
         if name := tags.get(key):
             owner = f"{owner} of {kind} {name}, which replaces it".lstrip()
             free = command.format(shlex.quote(name))
-            return replace(blocker, owner=owner, free=f"aws {free} --region {region}")
+            return replace(blocker, owner=owner, fix_command=f"aws {free} --region {region}")
     return replace(blocker, owner=owner or blocker.owner)
 
 
-def _instance_words(blocker: Blocker, row: Row) -> str:
+def _instance_words(blocker: Dependency, row: Row) -> str:
     name = tags_of(row).get("Name")
     state = row["State"]["Name"]
     words = (
-        f"instance {blocker.of}" if blocker.of else "",
+        f"instance {blocker.parent_id}" if blocker.parent_id else "",
         f"named {name}" if name else "",
         "" if state == "running" else f"({state})",
     )
     return " ".join(filter(None, words))
 
 
-async def _rules(asking: _Asking, group_id: str) -> list[Blocker]:
+async def _rules(search: _DependencySearch, group_id: str) -> list[Dependency]:
     """Rules of other groups that name this one. EC2 has no filter for them."""
-    rows = await _list(asking, "describe_security_group_rules", "SecurityGroupRules")
+    rows = await _list(search, "describe_security_group_rules", "SecurityGroupRules")
     found = []
     for row in rows:
         other = row["GroupId"]
@@ -271,62 +275,64 @@ async def _rules(asking: _Asking, group_id: str) -> list[Blocker]:
             rule = row["SecurityGroupRuleId"]
             command = (
                 f"aws ec2 revoke-security-group-{way} --group-id {other} --security-group-rule-ids {rule} "
-                f"--region {asking.region}"
+                f"--region {search.region}"
             )
             found.append(
-                Blocker(
+                Dependency(
                     kind="security-group-rule",
                     id=rule,
                     owner=f"security group {other}",
-                    of=other,
-                    free=command,
+                    parent_id=other,
+                    fix_command=command,
                 )
             )
     return found
 
 
-async def _in_placement_group(asking: _Asking, resource: Resource) -> list[Blocker]:
-    rows = await _instances(asking, "placement-group-name", resource.handle)
+async def _in_placement_group(search: _DependencySearch, resource: Resource) -> list[Dependency]:
+    rows = await _instances(search, "placement-group-name", resource.handle)
     return [
-        Blocker(
-            Kind.INSTANCE.value,
+        Dependency(
+            ResourceKind.INSTANCE.value,
             row["InstanceId"],
-            free=f"aws ec2 terminate-instances --instance-ids {row['InstanceId']} --region {asking.region}",
+            fix_command=f"aws ec2 terminate-instances --instance-ids {row['InstanceId']} --region {search.region}",
         )
         for row in rows
         if row["State"]["Name"] != "terminated"
     ]
 
 
-async def _with_acl(asking: _Asking, resource: Resource) -> list[Blocker]:
+async def _with_acl(search: _DependencySearch, resource: Resource) -> list[Dependency]:
     """Subnets that use it. One is freed by giving it the default ACL of its VPC."""
-    rows = await _list(asking, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
+    rows = await _list(search, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
     found = []
     for row in rows:
         filters = [
             {"Name": "vpc-id", "Values": [row["VpcId"]]},
             {"Name": "default", "Values": ["true"]},
         ]
-        defaults = await _list(asking, "describe_network_acls", "NetworkAcls", Filters=filters)
+        defaults = await _list(search, "describe_network_acls", "NetworkAcls", Filters=filters)
         default = defaults[0]["NetworkAclId"] if defaults else ""
         for one in row.get("Associations") or ():
             command = (
                 f"aws ec2 replace-network-acl-association --association-id {one['NetworkAclAssociationId']} "
-                f"--network-acl-id {default} --region {asking.region}"
+                f"--network-acl-id {default} --region {search.region}"
             )
-            found.append(Blocker(Kind.SUBNET.value, one["SubnetId"], free=command if default else ""))
+            found.append(
+                Dependency(ResourceKind.SUBNET.value, one["SubnetId"], fix_command=command if default else "")
+            )
     return found
 
 
-async def _with_role(asking: _Asking, resource: Resource) -> list[Blocker]:
-    reply = await asking.session.everything(
+async def _with_role(search: _DependencySearch, resource: Resource) -> list[Dependency]:
+    reply = await search.session.all_pages(
         "iam", None, "list_instance_profiles_for_role", RoleName=resource.id
     )
     return [
-        Blocker(
-            kind=Kind.PROFILE.value,
+        Dependency(
+            kind=ResourceKind.PROFILE.value,
             id=row["InstanceProfileName"],
-            free="aws iam remove-role-from-instance-profile "
+            fix_command="aws iam remove-role-from-instance-profile "
             f"--instance-profile-name {row['InstanceProfileName']} --role-name {resource.id}",
         )
         for row in reply.get("InstanceProfiles", ())
@@ -345,16 +351,18 @@ _ENTITIES = (
 )
 
 
-async def _with_policy(asking: _Asking, resource: Resource) -> list[Blocker]:
+async def _with_policy(search: _DependencySearch, resource: Resource) -> list[Dependency]:
     """Whom it is attached to, and whose boundary it is."""
     found = []
     for usage, take in _USAGES:
-        reply = await asking.session.everything(
+        reply = await search.session.all_pages(
             "iam", None, "list_entities_for_policy", PolicyArn=resource.handle, PolicyUsageFilter=usage
         )
         found += [
-            Blocker(
-                who, row[name], free=f"aws iam {take.format(who=who, name=row[name], arn=resource.handle)}"
+            Dependency(
+                who,
+                row[name],
+                fix_command=f"aws iam {take.format(who=who, name=row[name], arn=resource.handle)}",
             )
             for key, who, name in _ENTITIES
             for row in reply.get(key, ())
@@ -362,9 +370,9 @@ async def _with_policy(asking: _Asking, resource: Resource) -> list[Blocker]:
     return found
 
 
-_OTHERWISE: dict[Kind, Callable[[_Asking, Resource], Awaitable[Sequence[Blocker]]]] = {
-    Kind.PLACEMENT_GROUP: _in_placement_group,
-    Kind.ACL: _with_acl,
-    Kind.ROLE: _with_role,
-    Kind.POLICY: _with_policy,
+_OTHERWISE: dict[ResourceKind, Callable[[_DependencySearch, Resource], Awaitable[Sequence[Dependency]]]] = {
+    ResourceKind.PLACEMENT_GROUP: _in_placement_group,
+    ResourceKind.ACL: _with_acl,
+    ResourceKind.ROLE: _with_role,
+    ResourceKind.POLICY: _with_policy,
 }

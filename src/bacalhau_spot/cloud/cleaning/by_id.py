@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.cleaning.handler import gone_already
+from bacalhau_spot.cloud.cleaning.handler import is_gone_error
 from bacalhau_spot.cloud.port import CloudError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ async def exists(session: Session, region: str, resource_id: str) -> bool:
     try:
         reply = await session.call("ec2", region, operation, **{parameter: [resource_id]})
     except CloudError as error:
-        if gone_already(error) or error.code.endswith(_MALFORMED):
+        if is_gone_error(error) or error.code.endswith(_MALFORMED):
             return False
         raise
     return any(rows for key, rows in reply.items() if isinstance(rows, list) and key != "Errors")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.cleaning.handler import done
+from bacalhau_spot.cloud.cleaning.handler import deletion
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
 
 
-async def revoke_between(
+async def revoke_mutual_rules(
     session: Session, region: str, *, groups: Collection[str], vpcs: Collection[str]
 ) -> Deletion:
     """Revoke rules that join two of `groups`, or one of them with the default group of one of `vpcs`.
@@ -54,4 +54,4 @@ async def revoke_between(
         )
         for (group_id, egress), ids in doomed.items()
     ]
-    return done(*replies)
+    return deletion(*replies)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bacalhau_spot.cloud.port import CloudError, Deletion, Refused
+from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
 from bacalhau_spot.cloud.shapes import scope_filter, tags_of
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import NAME_KEY
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.tags import Scope
-    from bacalhau_spot.core.teardown import Kind
+    from bacalhau_spot.core.teardown import ResourceKind
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FindRequest:
     """One question: which of a kind are in `scope`? `ids`: candidates, for kinds that AWS does not list by tag."""
 
     session: Session
@@ -37,7 +37,7 @@ class Look:
 class Find(Protocol):
     """All of a kind that show a tag of ours. Raises CloudError."""
 
-    def __call__(self, look: Look, /) -> Awaitable[Sequence[Resource]]: ...
+    def __call__(self, request: FindRequest, /) -> Awaitable[Sequence[Resource]]: ...
 
 
 class Delete(Protocol):
@@ -48,13 +48,13 @@ class Delete(Protocol):
     ) -> Awaitable[Deletion]: ...
 
 
-class Lift(Protocol):
+class Unprotect(Protocol):
     """Take away what protects one resource. Raises CloudError."""
 
     def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
 
 
-class Probe(Protocol):
+class DryRun(Protocol):
     """Ask AWS whether we may delete this one; nothing is changed. Raises CloudError: DryRunOperation means yes."""
 
     def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
@@ -62,19 +62,19 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One kind. `probe` is None where AWS cannot be asked: only EC2 knows DryRun."""
+    """One kind. `dry_run` is None where AWS cannot be asked: only EC2 knows DryRun."""
 
     find: Find
     delete: Delete
-    lift: Lift | None = None
-    probe: Probe | None = None
+    unprotect: Unprotect | None = None
+    dry_run: DryRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ec2Listing:
     """A kind that EC2 lists, filtered by tag. `gone`: states in which a resource no longer counts, though EC2 still shows it."""
 
-    kind: Kind
+    kind: ResourceKind
     operation: str
     key: str
     id_key: str
@@ -87,17 +87,17 @@ class Ec2Listing:
     filters: str = "Filters"  # EC2 spells it in two ways; empty where the operation knows no filter by tag
     also: Mapping[str, Any] | None = None
 
-    async def __call__(self, look: Look) -> list[Resource]:
-        by_tag = {self.filters: scope_filter(look.scope)} if self.filters else {}
+    async def __call__(self, request: FindRequest) -> list[Resource]:
+        by_tag = {self.filters: scope_filter(request.scope)} if self.filters else {}
         asked = {**by_tag, **(self.also or {})}
-        rows = await look.session.pages("ec2", look.region, self.operation, self.key, **asked)
-        return self.resources(rows, look)
+        rows = await request.session.pages("ec2", request.region, self.operation, self.key, **asked)
+        return self.resources(rows, request)
 
-    def resources(self, rows: Sequence[Row], look: Look) -> list[Resource]:
+    def resources(self, rows: Sequence[Row], request: FindRequest) -> list[Resource]:
         return [
-            self.resource(row, look.region)
+            self.resource(row, request.region)
             for row in rows
-            if look.scope.takes(self.tags(row)) and (self.parent or self.state(row) not in self.gone)
+            if request.scope.matches(self.tags(row)) and (self.parent or self.state(row) not in self.gone)
         ]
 
     def tags(self, row: Row) -> dict[str, str]:
@@ -113,7 +113,7 @@ class Ec2Listing:
             state=self.state(row),
             tags=tags,
             created_at=self.created_at(row),
-            over=self.state(row) in self.gone,
+            is_gone=self.state(row) in self.gone,
             **self.more(row),
         )
 
@@ -122,7 +122,7 @@ def request_id(reply: Mapping[str, Any]) -> str:
     return str(reply.get("ResponseMetadata", {}).get("RequestId", ""))
 
 
-def done(*replies: Mapping[str, Any], refused: Sequence[Refused] = ()) -> Deletion:
+def deletion(*replies: Mapping[str, Any], refused: Sequence[FailedDeletion] = ()) -> Deletion:
     return Deletion(tuple(filter(None, map(request_id, replies))), tuple(refused))
 
 
@@ -146,15 +146,16 @@ class Ec2Delete:
             replies = [
                 await session.call("ec2", region, self.operation, **self._asked([one])) for one in resources
             ]
-            return done(*replies)
+            return deletion(*replies)
         reply = await session.call("ec2", region, self.operation, **self._asked(resources))
         rows = reply.get(self.unsuccessful, ()) if self.unsuccessful else ()
-        fresh = [refused(row) for row in rows]
-        return done(
-            reply, refused=[one for one in fresh if not gone_code(one.code) and one.code not in self.harmless]
+        fresh = [failed_deletion(row) for row in rows]
+        return deletion(
+            reply,
+            refused=[one for one in fresh if not is_gone_code(one.code) and one.code not in self.harmless],
         )
 
-    async def probe(self, session: Session, region: str, resource: Resource) -> None:
+    async def dry_run(self, session: Session, region: str, resource: Resource) -> None:
         await session.call("ec2", region, self.operation, **self._asked([resource]), DryRun=True)
 
     def _asked(self, resources: Sequence[Resource]) -> dict[str, Any]:
@@ -162,16 +163,18 @@ class Ec2Delete:
         return {self.parameter: ids if self.many else ids[0], **(self.extra or {})}
 
 
-def ec2(find: Find, delete: Ec2Delete, *, act: Delete | None = None, lift: Lift | None = None) -> Handler:
+def ec2(
+    find: Find, delete: Ec2Delete, *, act: Delete | None = None, unprotect: Unprotect | None = None
+) -> Handler:
     """A kind of EC2. `act`: what is done instead of the plain call, which then only asks for permission."""
-    return Handler(find=find, delete=act or delete, lift=lift, probe=delete.probe)
+    return Handler(find=find, delete=act or delete, unprotect=unprotect, dry_run=delete.dry_run)
 
 
-def refused(row: Row) -> Refused:
+def failed_deletion(row: Row) -> FailedDeletion:
     """One line of what a batch call did not do. Each service has its own name for the id."""
     code, message = _error(row)
     names = (value for key, value in row.items() if key.endswith("Id") and isinstance(value, str))
-    return Refused(id=next(names, ""), code=code, message=message)
+    return FailedDeletion(id=next(names, ""), code=code, message=message)
 
 
 def _error(row: Row) -> tuple[str, str]:
@@ -203,17 +206,19 @@ _GONE_CODES = frozenset(
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
-def gone_code(code: str) -> bool:
+def is_gone_code(code: str) -> bool:
     """AWS says that there is no such thing: what we wanted."""
     return code in _GONE_CODES or code.endswith((".NotFound", ".NotFoundException", "NotFound"))
 
 
-def gone_already(error: CloudError) -> bool:
+def is_gone_error(error: CloudError) -> bool:
     # Auto Scaling has no code for it (Auto Scaling API reference, DeleteAutoScalingGroup).
-    return gone_code(error.code) or (error.code == "ValidationError" and "not found" in error.message.lower())
+    return is_gone_code(error.code) or (
+        error.code == "ValidationError" and "not found" in error.message.lower()
+    )
 
 
-def plain(error: CloudError) -> CloudError:
+def plain_error(error: CloudError) -> CloudError:
     """With a code of its own where EC2 says with its most general one that something is in use: only its words tell."""
     if error.code == "InvalidParameterValue" and "currently in use" in error.message:
         return CloudError(

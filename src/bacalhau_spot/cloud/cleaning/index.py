@@ -13,35 +13,35 @@ from bacalhau_spot.cloud.aws_errors import not_aws
 from bacalhau_spot.cloud.port import TaggedId
 from bacalhau_spot.cloud.shapes import escape, tags_of
 from bacalhau_spot.core.tags import CREATOR_KEY
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.tags import Scope
 
 # Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
-_SPELLINGS = {"spot-instance-request": Kind.SPOT_REQUEST.value}
+_SPELLINGS = {"spot-instance-request": ResourceKind.SPOT_REQUEST.value}
 
 # (service, type) of an ARN -> our kind, and whether the candidate is the whole ARN or its name.
-_ARNS: dict[tuple[str, str], tuple[Kind, bool]] = {
-    ("ssm", "parameter"): (Kind.PARAMETER, False),
-    ("secretsmanager", "secret"): (Kind.SECRET, True),
-    ("events", "rule"): (Kind.RULE, True),
-    ("cloudwatch", "alarm"): (Kind.ALARM, True),
-    ("sqs", ""): (Kind.QUEUE, True),
-    ("sns", ""): (Kind.TOPIC, True),
-    ("s3", ""): (Kind.BUCKET, True),
-    ("logs", "log-group"): (Kind.LOG_GROUP, True),
-    ("iam", "instance-profile"): (Kind.PROFILE, False),
-    ("iam", "role"): (Kind.ROLE, False),
-    ("iam", "policy"): (Kind.POLICY, False),
+_ARNS: dict[tuple[str, str], tuple[ResourceKind, bool]] = {
+    ("ssm", "parameter"): (ResourceKind.PARAMETER, False),
+    ("secretsmanager", "secret"): (ResourceKind.SECRET, True),
+    ("events", "rule"): (ResourceKind.RULE, True),
+    ("cloudwatch", "alarm"): (ResourceKind.ALARM, True),
+    ("sqs", ""): (ResourceKind.QUEUE, True),
+    ("sns", ""): (ResourceKind.TOPIC, True),
+    ("s3", ""): (ResourceKind.BUCKET, True),
+    ("logs", "log-group"): (ResourceKind.LOG_GROUP, True),
+    ("iam", "instance-profile"): (ResourceKind.PROFILE, False),
+    ("iam", "role"): (ResourceKind.ROLE, False),
+    ("iam", "policy"): (ResourceKind.POLICY, False),
 }
 # Their ARNs name the resource alone, without its type. More than the name (a topic's subscription, S3's access points) is
 # something else (Service Authorization Reference, "Resource types defined by" Amazon S3, SNS, SQS).
 _TYPELESS = frozenset({"sqs", "sns", "s3"})
 
 
-async def in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
     """Everything of EC2 with our tag."""
     keys = [scope.key] if scope.creator is None else [scope.key, CREATOR_KEY]
     filters = [{"Name": "key", "Values": [escape(key) for key in keys]}]
@@ -56,20 +56,20 @@ async def in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId,
     return tuple(
         TaggedId(kind=_SPELLINGS.get(kind, kind), id=resource_id)
         for (kind, resource_id), shown in tags.items()
-        if scope.takes(shown)
+        if scope.matches(shown)
     )
 
 
-async def beside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+async def tagged_outside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
     """Everything that the tagging API shows beside EC2's."""
     only: dict[str, Any] = {"Key": scope.key}
     if scope.creator is None:
         only["Values"] = [scope.value]
-    reply = await session.everything("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
+    reply = await session.all_pages("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
     return tuple(
         kind_of(row["ResourceARN"])
         for row in reply.get("ResourceTagMappingList", ())
-        if scope.takes(tags_of(row)) and not _of_ec2(row["ResourceARN"])
+        if scope.matches(tags_of(row)) and not _of_ec2(row["ResourceARN"])
     )
 
 
@@ -89,6 +89,6 @@ def kind_of(arn: str) -> TaggedId:
     if whole:
         return TaggedId(kind=ours.value, id=arn)
     # A parameter with a path begins with a slash, which the ARN swallows; IAM's names have their path before them.
-    if ours is Kind.PARAMETER:
+    if ours is ResourceKind.PARAMETER:
         return TaggedId(kind=ours.value, id=f"/{name}" if "/" in name else name)
     return TaggedId(kind=ours.value, id=name.rsplit("/", 1)[-1])

@@ -9,17 +9,17 @@ from bacalhau_spot.cloud.cleaning.handler import (
     DENIED,
     Ec2Delete,
     Ec2Listing,
+    FindRequest,
     Handler,
-    Look,
     Row,
-    done,
+    deletion,
     ec2,
-    gone_already,
+    is_gone_error,
 )
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import scope_filter, tags_of
 from bacalhau_spot.core.model import Resource
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MAINTAIN, _PERSISTENT = "maintain", "persistent"
 
 _FLEETS = Ec2Listing(
-    Kind.FLEET,
+    ResourceKind.FLEET,
     "describe_fleets",
     "Fleets",
     "FleetId",
@@ -48,41 +48,43 @@ _FLEETS = Ec2Listing(
 )
 
 
-async def find_fleets(look: Look) -> list[Resource]:
+async def find_fleets(request: FindRequest) -> list[Resource]:
     """AWS lists fleets without a tag filter, and instant ones only by id (EC2 API reference, DescribeFleets)."""
-    rows = await look.session.pages("ec2", look.region, "describe_fleets", "Fleets")
+    rows = await request.session.pages("ec2", request.region, "describe_fleets", "Fleets")
     there = {row["FleetId"] for row in rows}
-    rows += await _fleets_by_id(look, [one for one in look.ids if one not in there])
-    return await _with_members(look, _FLEETS.resources(rows, look), "aws:ec2:fleet-id")
+    rows += await _fleets_by_id(request, [one for one in request.ids if one not in there])
+    return await _with_members(request, _FLEETS.resources(rows, request), "aws:ec2:fleet-id")
 
 
-async def _with_members(look: Look, fleets: list[Resource], tag: str) -> list[Resource]:
+async def _with_members(request: FindRequest, fleets: list[Resource], tag: str) -> list[Resource]:
     """AWS names the instances of instant fleets only; all of them carry a tag of AWS's (EC2 user guide, "Tag an EC2 Fleet")."""
     ids = [one.id for one in fleets if not one.children]
     if not ids:
         return fleets
     members: dict[str, list[str]] = {}
-    for row in await _instances(look, [{"Name": f"tag:{tag}", "Values": ids}]):
+    for row in await _instances(request, [{"Name": f"tag:{tag}", "Values": ids}]):
         members.setdefault(tags_of(row).get(tag, ""), []).append(row["InstanceId"])
     return [replace(one, children=one.children or tuple(members.get(one.id, ()))) for one in fleets]
 
 
-async def _fleets_by_id(look: Look, ids: Sequence[str]) -> list[Row]:
+async def _fleets_by_id(request: FindRequest, ids: Sequence[str]) -> list[Row]:
     if not ids:
         return []
     try:
-        return await look.session.pages("ec2", look.region, "describe_fleets", "Fleets", FleetIds=list(ids))
+        return await request.session.pages(
+            "ec2", request.region, "describe_fleets", "Fleets", FleetIds=list(ids)
+        )
     except CloudError as error:
-        if not gone_already(error):
+        if not is_gone_error(error):
             raise
     if len(ids) == 1:
         return []
     # One unknown id fails the whole call: ask for each alone.
-    return [row for one in ids for row in await _fleets_by_id(look, [one])]
+    return [row for one in ids for row in await _fleets_by_id(request, [one])]
 
 
 _SPOT_FLEETS = Ec2Listing(
-    Kind.SPOT_FLEET,
+    ResourceKind.SPOT_FLEET,
     "describe_spot_fleet_requests",
     "SpotFleetRequestConfigs",
     "SpotFleetRequestId",
@@ -95,32 +97,34 @@ _SPOT_FLEETS = Ec2Listing(
 )
 
 
-async def find_spot_fleets(look: Look) -> list[Resource]:
+async def find_spot_fleets(request: FindRequest) -> list[Resource]:
     """The call knows no filter at all (EC2 API reference, DescribeSpotFleetRequests)."""
-    rows = await look.session.pages("ec2", look.region, _SPOT_FLEETS.operation, _SPOT_FLEETS.key)
-    return await _with_members(look, _SPOT_FLEETS.resources(rows, look), "aws:ec2spot:fleet-request-id")
+    rows = await request.session.pages("ec2", request.region, _SPOT_FLEETS.operation, _SPOT_FLEETS.key)
+    return await _with_members(request, _SPOT_FLEETS.resources(rows, request), "aws:ec2spot:fleet-request-id")
 
 
-async def find_groups(look: Look) -> list[Resource]:
+async def find_groups(request: FindRequest) -> list[Resource]:
     """Auto Scaling groups; their instances carry the tags only where the group says so."""
-    scope = look.scope
+    scope = request.scope
     only = (
         {"Name": f"tag:{scope.key}", "Values": [scope.value]}
         if scope.creator is None
         else {"Name": "tag-key", "Values": [scope.key]}
     )
-    reply = await look.session.everything(
-        "autoscaling", look.region, "describe_auto_scaling_groups", Filters=[only]
+    reply = await request.session.all_pages(
+        "autoscaling", request.region, "describe_auto_scaling_groups", Filters=[only]
     )
     return [
-        _group(row, look.region) for row in reply.get("AutoScalingGroups", ()) if scope.takes(tags_of(row))
+        _group(row, request.region)
+        for row in reply.get("AutoScalingGroups", ())
+        if scope.matches(tags_of(row))
     ]
 
 
 def _group(row: Row, region: str) -> Resource:
     protection = str(row.get("DeletionProtection") or "none")
     return Resource(
-        kind=Kind.SCALING_GROUP.value,
+        kind=ResourceKind.SCALING_GROUP.value,
         id=row["AutoScalingGroupName"],
         region=region,
         state=str(row.get("Status") or ""),
@@ -143,7 +147,7 @@ async def delete_groups(session: Session, region: str, resources: Sequence[Resou
         )
         for one in resources
     ]
-    return done(*replies)
+    return deletion(*replies)
 
 
 async def unprotect_group(session: Session, region: str, resource: Resource) -> None:
@@ -157,7 +161,7 @@ async def unprotect_group(session: Session, region: str, resource: Resource) -> 
 
 
 _REQUESTS = Ec2Listing(
-    Kind.SPOT_REQUEST,
+    ResourceKind.SPOT_REQUEST,
     "describe_spot_instance_requests",
     "SpotInstanceRequests",
     "SpotInstanceRequestId",
@@ -170,7 +174,7 @@ _REQUESTS = Ec2Listing(
 )
 
 _INSTANCES = Ec2Listing(
-    Kind.INSTANCE,
+    ResourceKind.INSTANCE,
     "describe_instances",
     "Reservations",
     "InstanceId",
@@ -184,43 +188,43 @@ _INSTANCES = Ec2Listing(
 )
 
 
-async def find_instances(look: Look) -> list[Resource]:
+async def find_instances(request: FindRequest) -> list[Resource]:
     """Instances with the tag, and those among `ids`, tagged or not: what a launcher of ours names as its own."""
-    rows = await _instances(look, scope_filter(look.scope))
-    rows = [row for row in rows if look.scope.takes(_INSTANCES.tags(row))]
+    rows = await _instances(request, scope_filter(request.scope))
+    rows = [row for row in rows if request.scope.matches(_INSTANCES.tags(row))]
     there = {row["InstanceId"] for row in rows}
-    if children := [one for one in look.ids if one not in there]:
+    if children := [one for one in request.ids if one not in there]:
         # To a filter unknown ids are no error.
-        rows += await _instances(look, [{"Name": "instance-id", "Values": children}])
-    return [await _instance(look, row) for row in rows if _INSTANCES.state(row) not in _INSTANCES.gone]
+        rows += await _instances(request, [{"Name": "instance-id", "Values": children}])
+    return [await _instance(request, row) for row in rows if _INSTANCES.state(row) not in _INSTANCES.gone]
 
 
-async def _instances(look: Look, filters: list[dict[str, Any]]) -> list[Row]:
-    groups = await look.session.pages(
-        "ec2", look.region, "describe_instances", "Reservations", Filters=filters
+async def _instances(request: FindRequest, filters: list[dict[str, Any]]) -> list[Row]:
+    groups = await request.session.pages(
+        "ec2", request.region, "describe_instances", "Reservations", Filters=filters
     )
     return [row for group in groups for row in group["Instances"]]
 
 
-async def _instance(look: Look, row: Row) -> Resource:
-    found = _INSTANCES.resource(row, look.region)
+async def _instance(request: FindRequest, row: Row) -> Resource:
+    found = _INSTANCES.resource(row, request.region)
     # Spot instances know neither protection (EC2 user guide, as below).
     if row.get("InstanceLifecycle") == "spot" or found.state == "shutting-down":
         return found
     protections = []
     for name, key in _PROTECTIONS.items():
         try:
-            reply = await look.session.call(
+            reply = await request.session.call(
                 "ec2",
-                look.region,
+                request.region,
                 "describe_instance_attribute",
                 InstanceId=found.id,
                 Attribute=key[0].lower() + key[1:],
             )
         except CloudError as error:
             # Of an instance without our tag the printed policy does not let us know it: then it is told when it stays.
-            unknown = error.code in DENIED and not look.scope.takes(found.tags)
-            if not gone_already(error) and not unknown:
+            unknown = error.code in DENIED and not request.scope.matches(found.tags)
+            if not is_gone_error(error) and not unknown:
                 raise
             return found
         if reply.get(key, {}).get("Value", False):
@@ -241,10 +245,10 @@ async def unprotect_instance(session: Session, region: str, resource: Resource) 
             )
 
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.SCALING_GROUP: Handler(find=find_groups, delete=delete_groups, lift=unprotect_group),
+HANDLERS: dict[ResourceKind, Handler] = {
+    ResourceKind.SCALING_GROUP: Handler(find=find_groups, delete=delete_groups, unprotect=unprotect_group),
     # An instant fleet can only be deleted together with its instances (EC2 API reference, DeleteFleets).
-    Kind.FLEET: ec2(
+    ResourceKind.FLEET: ec2(
         find_fleets,
         Ec2Delete(
             "delete_fleets",
@@ -255,7 +259,7 @@ HANDLERS: dict[Kind, Handler] = {
             harmless=frozenset({"fleetIdDoesNotExist", "fleetNotInDeletableState"}),
         ),
     ),
-    Kind.SPOT_FLEET: ec2(
+    ResourceKind.SPOT_FLEET: ec2(
         find_spot_fleets,
         Ec2Delete(
             "cancel_spot_fleet_requests",
@@ -266,12 +270,12 @@ HANDLERS: dict[Kind, Handler] = {
             harmless=frozenset({"fleetRequestIdDoesNotExist", "fleetRequestNotInCancellableState"}),
         ),
     ),
-    Kind.SPOT_REQUEST: ec2(
+    ResourceKind.SPOT_REQUEST: ec2(
         _REQUESTS, Ec2Delete("cancel_spot_instance_requests", "SpotInstanceRequestIds", many=True)
     ),
-    Kind.INSTANCE: ec2(
+    ResourceKind.INSTANCE: ec2(
         find_instances,
         Ec2Delete("terminate_instances", "InstanceIds", many=True),
-        lift=unprotect_instance,
+        unprotect=unprotect_instance,
     ),
 }

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.cloud.cleaning.handler import (
     Ec2Delete,
     Ec2Listing,
+    FindRequest,
     Handler,
-    Look,
     Row,
-    done,
+    deletion,
     ec2,
-    gone_already,
+    is_gone_error,
 )
 from bacalhau_spot.cloud.port import CloudError, Deletion
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,11 +38,11 @@ _OF_AWS = "AWS manages it"
 
 def _vpcs_attached(row: Row) -> dict[str, Any]:
     vpcs = tuple(one["VpcId"] for one in row.get("Attachments") or () if one.get("VpcId"))
-    return {"attached_to": vpcs, "holders": vpcs}
+    return {"attached_to": vpcs, "used_by": vpcs}
 
 
 _GATEWAYS = Ec2Listing(
-    Kind.GATEWAY,
+    ResourceKind.GATEWAY,
     "describe_internet_gateways",
     "InternetGateways",
     "InternetGatewayId",
@@ -50,16 +50,17 @@ _GATEWAYS = Ec2Listing(
 )
 
 
-async def find_gateways(look: Look) -> list[Resource]:
-    found = await _GATEWAYS(look)
+async def find_gateways(request: FindRequest) -> list[Resource]:
+    found = await _GATEWAYS(request)
     if not any(one.attached_to for one in found):
         return found
-    rows = await look.session.pages(
-        "ec2", look.region, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}]
+    rows = await request.session.pages(
+        "ec2", request.region, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}]
     )
     default = {row["VpcId"] for row in rows if row.get("IsDefault")}
     return [
-        replace(one, kept=_OF_THE_ACCOUNT) if default.intersection(one.attached_to) else one for one in found
+        replace(one, retained=_OF_THE_ACCOUNT) if default.intersection(one.attached_to) else one
+        for one in found
     ]
 
 
@@ -68,8 +69,8 @@ def _tables(row: Row) -> dict[str, Any]:
     main = len(associations) != len(row.get("Associations") or ())
     return {
         "attached_to": tuple(one["RouteTableAssociationId"] for one in associations),
-        "holders": tuple(one["SubnetId"] for one in associations if one.get("SubnetId")),
-        "kept": _WITH_ITS_VPC if main else "",
+        "used_by": tuple(one["SubnetId"] for one in associations if one.get("SubnetId")),
+        "retained": _WITH_ITS_VPC if main else "",
     }
 
 
@@ -80,8 +81,8 @@ def _interface(row: Row) -> dict[str, Any]:
     loose = instance and attachment.get("DeviceIndex") and attachment.get("AttachmentId")
     return {
         "attached_to": (attachment["AttachmentId"],) if loose else (),
-        "holders": (instance,) if instance else (),
-        "kept": _OF_AWS if row.get("RequesterManaged") else "",
+        "used_by": (instance,) if instance else (),
+        "retained": _OF_AWS if row.get("RequesterManaged") else "",
     }
 
 
@@ -89,12 +90,12 @@ def _address(row: Row) -> dict[str, Any]:
     user = row.get("InstanceId") or row.get("NetworkInterfaceId")
     return {
         "attached_to": (row["AssociationId"],) if row.get("AssociationId") else (),
-        "holders": (user,) if user and row.get("AssociationId") else (),
+        "used_by": (user,) if user and row.get("AssociationId") else (),
     }
 
 
 _ADDRESSES = Ec2Listing(
-    Kind.ADDRESS,
+    ResourceKind.ADDRESS,
     "describe_addresses",
     "Addresses",
     "AllocationId",
@@ -114,10 +115,10 @@ def _let_go_first(delete: Ec2Delete, *, asked: Callable[[Resource, str], _Asked]
                     replies.append(await session.call("ec2", region, operation, **arguments))
                 except CloudError as error:
                     # That it is not attached any more is no reason to leave it.
-                    if not gone_already(error):
+                    if not is_gone_error(error):
                         raise
         last = await delete(session, region, resources)
-        return Deletion((*done(*replies).request_ids, *last.request_ids), last.refused)
+        return Deletion((*deletion(*replies).request_ids, *last.request_ids), last.failed)
 
     return act
 
@@ -127,10 +128,10 @@ _TABLE = Ec2Delete("delete_route_table", "RouteTableId")
 _INTERFACE = Ec2Delete("delete_network_interface", "NetworkInterfaceId")
 _ADDRESS = Ec2Delete("release_address", "AllocationId")
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.NAT_GATEWAY: ec2(
+HANDLERS: dict[ResourceKind, Handler] = {
+    ResourceKind.NAT_GATEWAY: ec2(
         Ec2Listing(
-            Kind.NAT_GATEWAY,
+            ResourceKind.NAT_GATEWAY,
             "describe_nat_gateways",
             "NatGateways",
             "NatGatewayId",
@@ -139,22 +140,22 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_nat_gateway", "NatGatewayId"),
     ),
-    Kind.ENDPOINT: ec2(
+    ResourceKind.ENDPOINT: ec2(
         Ec2Listing(
-            Kind.ENDPOINT,
+            ResourceKind.ENDPOINT,
             "describe_vpc_endpoints",
             "VpcEndpoints",
             "VpcEndpointId",
             state=lambda row: str(row.get("State", "")).lower(),
             created_at=lambda row: row.get("CreationTimestamp"),
-            more=lambda row: {"kept": _OF_AWS if row.get("RequesterManaged") else ""},
+            more=lambda row: {"retained": _OF_AWS if row.get("RequesterManaged") else ""},
             gone=frozenset({"deleted", "rejected", "failed", "expired"}),
         ),
         Ec2Delete("delete_vpc_endpoints", "VpcEndpointIds", many=True, unsuccessful="Unsuccessful"),
     ),
-    Kind.CONNECT_ENDPOINT: ec2(
+    ResourceKind.CONNECT_ENDPOINT: ec2(
         Ec2Listing(
-            Kind.CONNECT_ENDPOINT,
+            ResourceKind.CONNECT_ENDPOINT,
             "describe_instance_connect_endpoints",
             "InstanceConnectEndpoints",
             "InstanceConnectEndpointId",
@@ -163,9 +164,9 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_instance_connect_endpoint", "InstanceConnectEndpointId"),
     ),
-    Kind.INTERFACE: ec2(
+    ResourceKind.INTERFACE: ec2(
         Ec2Listing(
-            Kind.INTERFACE,
+            ResourceKind.INTERFACE,
             "describe_network_interfaces",
             "NetworkInterfaces",
             "NetworkInterfaceId",
@@ -179,12 +180,12 @@ HANDLERS: dict[Kind, Handler] = {
             asked=lambda _one, to: ("detach_network_interface", {"AttachmentId": to, "Force": True}),
         ),
     ),
-    Kind.ADDRESS: ec2(
+    ResourceKind.ADDRESS: ec2(
         _ADDRESSES,
         _ADDRESS,
         act=_let_go_first(_ADDRESS, asked=lambda _one, to: ("disassociate_address", {"AssociationId": to})),
     ),
-    Kind.GATEWAY: ec2(
+    ResourceKind.GATEWAY: ec2(
         find_gateways,
         _GATEWAY,
         act=_let_go_first(
@@ -192,57 +193,59 @@ HANDLERS: dict[Kind, Handler] = {
             asked=lambda one, to: ("detach_internet_gateway", {"InternetGatewayId": one.id, "VpcId": to}),
         ),
     ),
-    Kind.EGRESS_GATEWAY: ec2(
+    ResourceKind.EGRESS_GATEWAY: ec2(
         Ec2Listing(
-            Kind.EGRESS_GATEWAY,
+            ResourceKind.EGRESS_GATEWAY,
             "describe_egress_only_internet_gateways",
             "EgressOnlyInternetGateways",
             "EgressOnlyInternetGatewayId",
-            more=lambda row: {"holders": _vpcs_attached(row)["holders"]},
+            more=lambda row: {"used_by": _vpcs_attached(row)["used_by"]},
         ),
         Ec2Delete("delete_egress_only_internet_gateway", "EgressOnlyInternetGatewayId"),
     ),
-    Kind.GROUP: ec2(
+    ResourceKind.GROUP: ec2(
         Ec2Listing(
-            Kind.GROUP,
+            ResourceKind.GROUP,
             "describe_security_groups",
             "SecurityGroups",
             "GroupId",
-            more=lambda row: {"kept": _WITH_ITS_VPC if row.get("GroupName") == "default" else ""},
+            more=lambda row: {"retained": _WITH_ITS_VPC if row.get("GroupName") == "default" else ""},
         ),
         Ec2Delete("delete_security_group", "GroupId"),
     ),
-    Kind.SUBNET: ec2(
+    ResourceKind.SUBNET: ec2(
         Ec2Listing(
-            Kind.SUBNET,
+            ResourceKind.SUBNET,
             "describe_subnets",
             "Subnets",
             "SubnetId",
-            more=lambda row: {"kept": _OF_THE_ACCOUNT if row.get("DefaultForAz") else ""},
+            more=lambda row: {"retained": _OF_THE_ACCOUNT if row.get("DefaultForAz") else ""},
         ),
         Ec2Delete("delete_subnet", "SubnetId"),
     ),
-    Kind.ROUTE_TABLE: ec2(
-        Ec2Listing(Kind.ROUTE_TABLE, "describe_route_tables", "RouteTables", "RouteTableId", more=_tables),
+    ResourceKind.ROUTE_TABLE: ec2(
+        Ec2Listing(
+            ResourceKind.ROUTE_TABLE, "describe_route_tables", "RouteTables", "RouteTableId", more=_tables
+        ),
         _TABLE,
         act=_let_go_first(_TABLE, asked=lambda _one, to: ("disassociate_route_table", {"AssociationId": to})),
     ),
-    Kind.ACL: ec2(
+    ResourceKind.ACL: ec2(
         Ec2Listing(
-            Kind.ACL,
+            ResourceKind.ACL,
             "describe_network_acls",
             "NetworkAcls",
             "NetworkAclId",
             more=lambda row: {
-                "kept": _WITH_ITS_VPC if row.get("IsDefault") else "",
-                "holders": tuple(one["SubnetId"] for one in row.get("Associations") or ()),
+                "retained": _WITH_ITS_VPC if row.get("IsDefault") else "",
+                "used_by": tuple(one["SubnetId"] for one in row.get("Associations") or ()),
             },
         ),
         Ec2Delete("delete_network_acl", "NetworkAclId"),
     ),
-    Kind.PEERING: ec2(
+    ResourceKind.PEERING: ec2(
         Ec2Listing(
-            Kind.PEERING,
+            ResourceKind.PEERING,
             "describe_vpc_peering_connections",
             "VpcPeeringConnections",
             "VpcPeeringConnectionId",
@@ -251,13 +254,13 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_vpc_peering_connection", "VpcPeeringConnectionId"),
     ),
-    Kind.DHCP_OPTIONS: ec2(
-        Ec2Listing(Kind.DHCP_OPTIONS, "describe_dhcp_options", "DhcpOptions", "DhcpOptionsId"),
+    ResourceKind.DHCP_OPTIONS: ec2(
+        Ec2Listing(ResourceKind.DHCP_OPTIONS, "describe_dhcp_options", "DhcpOptions", "DhcpOptionsId"),
         Ec2Delete("delete_dhcp_options", "DhcpOptionsId"),
     ),
-    Kind.FLOW_LOG: ec2(
+    ResourceKind.FLOW_LOG: ec2(
         Ec2Listing(
-            Kind.FLOW_LOG,
+            ResourceKind.FLOW_LOG,
             "describe_flow_logs",
             "FlowLogs",
             "FlowLogId",
@@ -267,13 +270,13 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_flow_logs", "FlowLogIds", many=True, unsuccessful="Unsuccessful"),
     ),
-    Kind.VPC: ec2(
+    ResourceKind.VPC: ec2(
         Ec2Listing(
-            Kind.VPC,
+            ResourceKind.VPC,
             "describe_vpcs",
             "Vpcs",
             "VpcId",
-            more=lambda row: {"kept": _OF_THE_ACCOUNT if row.get("IsDefault") else ""},
+            more=lambda row: {"retained": _OF_THE_ACCOUNT if row.get("IsDefault") else ""},
         ),
         Ec2Delete("delete_vpc", "VpcId"),
     ),

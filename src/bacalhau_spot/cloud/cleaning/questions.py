@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DependencyQuery:
     """One list of EC2's, filtered by what is blocked.
 
-    `free`: the AWS CLI's command, with {id} of what was found, {value} that was asked for and {region} filled in. `filter` is
+    `fix_command`: the AWS CLI's command, with {id} of what was found, {value} that was asked for and {region} filled in.
+    `filter` is
     empty where EC2 has none: `belongs` then tells which rows count. `by_handle`: it is asked for by its name.
     """
 
@@ -26,7 +27,7 @@ class Question:
     key: str
     id_key: str
     filter: str
-    free: str
+    fix_command: str
     filters: str = "Filters"
     counts: Callable[[Row], bool] = lambda _row: True
     belongs: Callable[[Row, str], bool] = lambda _row, _value: True
@@ -44,9 +45,9 @@ def _not_ended(row: Row) -> bool:
     return str(row.get("State", "")).lower() not in {"deleted", "delete-complete", "rejected", "failed"}
 
 
-def interfaces(by: str, counts: Callable[[Row], bool] = lambda _row: True) -> Question:
-    return Question(
-        Kind.INTERFACE,
+def interfaces(by: str, counts: Callable[[Row], bool] = lambda _row: True) -> DependencyQuery:
+    return DependencyQuery(
+        ResourceKind.INTERFACE,
         "describe_network_interfaces",
         "NetworkInterfaces",
         "NetworkInterfaceId",
@@ -56,9 +57,9 @@ def interfaces(by: str, counts: Callable[[Row], bool] = lambda _row: True) -> Qu
     )
 
 
-def _nats(by: str) -> Question:
-    return Question(
-        Kind.NAT_GATEWAY,
+def _nats(by: str) -> DependencyQuery:
+    return DependencyQuery(
+        ResourceKind.NAT_GATEWAY,
         "describe_nat_gateways",
         "NatGateways",
         "NatGatewayId",
@@ -69,9 +70,9 @@ def _nats(by: str) -> Question:
     )
 
 
-def _connect(by: str) -> Question:
-    return Question(
-        Kind.CONNECT_ENDPOINT,
+def _connect(by: str) -> DependencyQuery:
+    return DependencyQuery(
+        ResourceKind.CONNECT_ENDPOINT,
         "describe_instance_connect_endpoints",
         "InstanceConnectEndpoints",
         "InstanceConnectEndpointId",
@@ -81,9 +82,9 @@ def _connect(by: str) -> Question:
     )
 
 
-def _peerings(by: str) -> Question:
-    return Question(
-        Kind.PEERING,
+def _peerings(by: str) -> DependencyQuery:
+    return DependencyQuery(
+        ResourceKind.PEERING,
         "describe_vpc_peering_connections",
         "VpcPeeringConnections",
         "VpcPeeringConnectionId",
@@ -93,9 +94,9 @@ def _peerings(by: str) -> Question:
     )
 
 
-def _endpoints(by: str, belongs: Callable[[Row, str], bool] = lambda _row, _value: True) -> Question:
-    return Question(
-        Kind.ENDPOINT,
+def _endpoints(by: str, belongs: Callable[[Row, str], bool] = lambda _row, _value: True) -> DependencyQuery:
+    return DependencyQuery(
+        ResourceKind.ENDPOINT,
         "describe_vpc_endpoints",
         "VpcEndpoints",
         "VpcEndpointId",
@@ -113,11 +114,16 @@ _IN_A_VPC = (
     _peerings("accepter-vpc-info.vpc-id"),
     _endpoints("vpc-id"),
     _connect("vpc-id"),
-    Question(
-        Kind.SUBNET, "describe_subnets", "Subnets", "SubnetId", "vpc-id", "ec2 delete-subnet --subnet-id {id}"
+    DependencyQuery(
+        ResourceKind.SUBNET,
+        "describe_subnets",
+        "Subnets",
+        "SubnetId",
+        "vpc-id",
+        "ec2 delete-subnet --subnet-id {id}",
     ),
-    Question(
-        Kind.GROUP,
+    DependencyQuery(
+        ResourceKind.GROUP,
         "describe_security_groups",
         "SecurityGroups",
         "GroupId",
@@ -125,8 +131,8 @@ _IN_A_VPC = (
         "ec2 delete-security-group --group-id {id}",
         counts=_own,
     ),
-    Question(
-        Kind.ROUTE_TABLE,
+    DependencyQuery(
+        ResourceKind.ROUTE_TABLE,
         "describe_route_tables",
         "RouteTables",
         "RouteTableId",
@@ -134,8 +140,8 @@ _IN_A_VPC = (
         "ec2 delete-route-table --route-table-id {id}",
         counts=_own,
     ),
-    Question(
-        Kind.ACL,
+    DependencyQuery(
+        ResourceKind.ACL,
         "describe_network_acls",
         "NetworkAcls",
         "NetworkAclId",
@@ -143,16 +149,16 @@ _IN_A_VPC = (
         "ec2 delete-network-acl --network-acl-id {id}",
         counts=_own,
     ),
-    Question(
-        Kind.GATEWAY,
+    DependencyQuery(
+        ResourceKind.GATEWAY,
         "describe_internet_gateways",
         "InternetGateways",
         "InternetGatewayId",
         "attachment.vpc-id",
         "ec2 detach-internet-gateway --internet-gateway-id {id} --vpc-id {value}",
     ),
-    Question(
-        Kind.EGRESS_GATEWAY,
+    DependencyQuery(
+        ResourceKind.EGRESS_GATEWAY,
         "describe_egress_only_internet_gateways",
         "EgressOnlyInternetGateways",
         "EgressOnlyInternetGatewayId",
@@ -160,7 +166,7 @@ _IN_A_VPC = (
         "ec2 delete-egress-only-internet-gateway --egress-only-internet-gateway-id {id}",
         belongs=lambda row, vpc: any(one.get("VpcId") == vpc for one in row.get("Attachments") or ()),
     ),
-    Question(
+    DependencyQuery(
         "vpn-gateway",
         "describe_vpn_gateways",
         "VpnGateways",
@@ -172,7 +178,7 @@ _IN_A_VPC = (
             for one in row.get("VpcAttachments") or ()
         ),
     ),
-    Question(
+    DependencyQuery(
         "transit-gateway-attachment",
         "describe_transit_gateway_vpc_attachments",
         "TransitGatewayVpcAttachments",
@@ -183,15 +189,17 @@ _IN_A_VPC = (
     ),
 )
 
-QUESTIONS: dict[Kind, tuple[Question, ...]] = {
-    Kind.VPC: _IN_A_VPC,
-    Kind.SUBNET: (interfaces("subnet-id"), _nats("subnet-id"), _connect("subnet-id")),
-    Kind.GROUP: (interfaces("group-id"),),
+DEPENDENCY_QUERIES: dict[ResourceKind, tuple[DependencyQuery, ...]] = {
+    ResourceKind.VPC: _IN_A_VPC,
+    ResourceKind.SUBNET: (interfaces("subnet-id"), _nats("subnet-id"), _connect("subnet-id")),
+    ResourceKind.GROUP: (interfaces("group-id"),),
     # A gateway endpoint keeps its routes in it.
-    Kind.ROUTE_TABLE: (_endpoints("", belongs=lambda row, table: table in (row.get("RouteTableIds") or ())),),
-    Kind.DHCP_OPTIONS: (
-        Question(
-            Kind.VPC,
+    ResourceKind.ROUTE_TABLE: (
+        _endpoints("", belongs=lambda row, table: table in (row.get("RouteTableIds") or ())),
+    ),
+    ResourceKind.DHCP_OPTIONS: (
+        DependencyQuery(
+            ResourceKind.VPC,
             "describe_vpcs",
             "Vpcs",
             "VpcId",
@@ -199,9 +207,9 @@ QUESTIONS: dict[Kind, tuple[Question, ...]] = {
             "ec2 associate-dhcp-options --dhcp-options-id default --vpc-id {id}",
         ),
     ),
-    Kind.SNAPSHOT: (
-        Question(
-            Kind.IMAGE,
+    ResourceKind.SNAPSHOT: (
+        DependencyQuery(
+            ResourceKind.IMAGE,
             "describe_images",
             "Images",
             "ImageId",

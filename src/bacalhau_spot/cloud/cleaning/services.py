@@ -7,12 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.cleaning.handler import Handler, Look, Row, done, gone_already
+from bacalhau_spot.cloud.cleaning.handler import FindRequest, Handler, Row, deletion, is_gone_error
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.shapes import tags_of
 from bacalhau_spot.core.model import Resource
 from bacalhau_spot.core.tags import IAM_ROOT
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,21 +28,21 @@ def _name(arn: str) -> str:
     return arn.split(":", 5)[-1]
 
 
-def candidates(
-    inspect: Callable[[Look, str], Awaitable[Resource | None]],
-) -> Callable[[Look], Awaitable[list[Resource]]]:
+def from_candidates(
+    inspect: Callable[[FindRequest, str], Awaitable[Resource | None]],
+) -> Callable[[FindRequest], Awaitable[list[Resource]]]:
     """Ask each candidate for its tags. What has gone meanwhile is simply absent."""
 
-    async def find(look: Look) -> list[Resource]:
+    async def find(request: FindRequest) -> list[Resource]:
         found = []
-        for one in dict.fromkeys(look.ids):
+        for one in dict.fromkeys(request.ids):
             try:
-                resource = await inspect(look, one)
+                resource = await inspect(request, one)
             except CloudError as error:
-                if not gone_already(error):
+                if not is_gone_error(error):
                     raise
                 continue
-            if resource is not None and look.scope.takes(resource.tags):
+            if resource is not None and request.scope.matches(resource.tags):
                 found.append(replace(resource, arn=one))
         return found
 
@@ -55,7 +55,7 @@ def _one(
     """One delete call for each resource."""
 
     async def delete(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-        return done(*[await session.call(service, region, operation, **ask(one)) for one in resources])
+        return deletion(*[await session.call(service, region, operation, **ask(one)) for one in resources])
 
     return delete
 
@@ -63,28 +63,28 @@ def _one(
 # --- SSM parameters: ours have a path of their own; AWS's filters by tag know no "any value".
 
 
-async def find_parameters(look: Look) -> list[Resource]:
-    reply = await look.session.everything(
+async def find_parameters(request: FindRequest) -> list[Resource]:
+    reply = await request.session.all_pages(
         "ssm",
-        look.region,
+        request.region,
         "describe_parameters",
         ParameterFilters=[{"Key": "Path", "Option": "Recursive", "Values": [IAM_ROOT.rstrip("/")]}],
     )
     rows = {row["Name"]: row for row in reply.get("Parameters", ())}
-    names = dict.fromkeys((*rows, *look.ids))
-    return await candidates(lambda at, name: _parameter(at, name, rows.get(name, {})))(
-        Look(look.session, look.region, look.scope, tuple(names))
+    names = dict.fromkeys((*rows, *request.ids))
+    return await from_candidates(lambda at, name: _parameter(at, name, rows.get(name, {})))(
+        FindRequest(request.session, request.region, request.scope, tuple(names))
     )
 
 
-async def _parameter(look: Look, name: str, row: Row) -> Resource:
-    reply = await look.session.call(
-        "ssm", look.region, "list_tags_for_resource", ResourceType="Parameter", ResourceId=name
+async def _parameter(request: FindRequest, name: str, row: Row) -> Resource:
+    reply = await request.session.call(
+        "ssm", request.region, "list_tags_for_resource", ResourceType="Parameter", ResourceId=name
     )
     return Resource(
-        kind=Kind.PARAMETER.value,
+        kind=ResourceKind.PARAMETER.value,
         id=name,
-        region=look.region,
+        region=request.region,
         tags=tags_of({"Tags": reply.get("TagList", ())}),
         created_at=row.get("LastModifiedDate"),
     )
@@ -92,31 +92,33 @@ async def _parameter(look: Look, name: str, row: Row) -> Resource:
 
 async def delete_parameters(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
     """Names that do not exist come back as `InvalidParameters`: they have gone already."""
-    return done(await session.call("ssm", region, "delete_parameters", Names=[one.id for one in resources]))
+    return deletion(
+        await session.call("ssm", region, "delete_parameters", Names=[one.id for one in resources])
+    )
 
 
 # --- Secrets: the filter matches prefixes, and key and value apart.
 
 
-async def find_secrets(look: Look) -> list[Resource]:
-    reply = await look.session.everything(
+async def find_secrets(request: FindRequest) -> list[Resource]:
+    reply = await request.session.all_pages(
         "secretsmanager",
-        look.region,
+        request.region,
         "list_secrets",
-        Filters=[{"Key": "tag-key", "Values": [look.scope.key]}],
+        Filters=[{"Key": "tag-key", "Values": [request.scope.key]}],
     )
     return [
         Resource(
-            kind=Kind.SECRET.value,
+            kind=ResourceKind.SECRET.value,
             id=row["Name"],
-            region=look.region,
+            region=request.region,
             handle=row["ARN"],
             tags=tags_of(row),
             created_at=row.get("CreatedDate"),
         )
         for row in reply.get("SecretList", ())
         # A replica goes with the secret that it copies.
-        if look.scope.takes(tags_of(row)) and row.get("PrimaryRegion", look.region) == look.region
+        if request.scope.matches(tags_of(row)) and row.get("PrimaryRegion", request.region) == request.region
     ]
 
 
@@ -145,25 +147,25 @@ async def delete_secrets(session: Session, region: str, resources: Sequence[Reso
                 ForceDeleteWithoutRecovery=True,
             )
         )
-    return done(*replies)
+    return deletion(*replies)
 
 
 # --- What only the tagging API finds. The candidates are ARNs.
 
 
-async def _rule(look: Look, arn: str) -> Resource:
+async def _rule(request: FindRequest, arn: str) -> Resource:
     *bus, name = _name(arn).removeprefix("rule/").split("/")
     where = {"EventBusName": "/".join(bus)} if bus else {}
-    row = await look.session.call("events", look.region, "describe_rule", Name=name, **where)
-    tags = await look.session.call("events", look.region, "list_tags_for_resource", ResourceARN=arn)
+    row = await request.session.call("events", request.region, "describe_rule", Name=name, **where)
+    tags = await request.session.call("events", request.region, "list_tags_for_resource", ResourceARN=arn)
     return Resource(
-        kind=Kind.RULE.value,
+        kind=ResourceKind.RULE.value,
         id=name,
-        region=look.region,
+        region=request.region,
         handle="/".join(bus),
         tags=tags_of(tags),
         state=str(row.get("State", "")),
-        kept=_OF_AWS if row.get("ManagedBy") else "",
+        retained=_OF_AWS if row.get("ManagedBy") else "",
     )
 
 
@@ -179,55 +181,59 @@ async def delete_rules(session: Session, region: str, resources: Sequence[Resour
                 await session.call("events", region, "remove_targets", Rule=one.id, Ids=ids, **where)
             )
         replies.append(await session.call("events", region, "delete_rule", Name=one.id, **where))
-    return done(*replies)
+    return deletion(*replies)
 
 
-async def _alarm(look: Look, arn: str) -> Resource | None:
+async def _alarm(request: FindRequest, arn: str) -> Resource | None:
     name = _name(arn).removeprefix("alarm:")
-    reply = await look.session.call(
+    reply = await request.session.call(
         "cloudwatch",
-        look.region,
+        request.region,
         "describe_alarms",
         AlarmNames=[name],
         AlarmTypes=["MetricAlarm", "CompositeAlarm"],
     )
     if not reply.get("MetricAlarms") and not reply.get("CompositeAlarms"):
         return None
-    tags = await look.session.call("cloudwatch", look.region, "list_tags_for_resource", ResourceARN=arn)
-    return Resource(kind=Kind.ALARM.value, id=name, region=look.region, tags=tags_of(tags))
+    tags = await request.session.call("cloudwatch", request.region, "list_tags_for_resource", ResourceARN=arn)
+    return Resource(kind=ResourceKind.ALARM.value, id=name, region=request.region, tags=tags_of(tags))
 
 
-async def _queue(look: Look, arn: str) -> Resource:
+async def _queue(request: FindRequest, arn: str) -> Resource:
     name = _name(arn)
-    url = (await look.session.call("sqs", look.region, "get_queue_url", QueueName=name))["QueueUrl"]
-    reply = await look.session.call("sqs", look.region, "list_queue_tags", QueueUrl=url)
+    url = (await request.session.call("sqs", request.region, "get_queue_url", QueueName=name))["QueueUrl"]
+    reply = await request.session.call("sqs", request.region, "list_queue_tags", QueueUrl=url)
     return Resource(
-        kind=Kind.QUEUE.value,
+        kind=ResourceKind.QUEUE.value,
         id=name,
-        region=look.region,
+        region=request.region,
         handle=url,
         tags=dict(reply.get("Tags") or {}),
     )
 
 
-async def _topic(look: Look, arn: str) -> Resource:
-    reply = await look.session.call("sns", look.region, "list_tags_for_resource", ResourceArn=arn)
-    return Resource(kind=Kind.TOPIC.value, id=_name(arn), region=look.region, handle=arn, tags=tags_of(reply))
+async def _topic(request: FindRequest, arn: str) -> Resource:
+    reply = await request.session.call("sns", request.region, "list_tags_for_resource", ResourceArn=arn)
+    return Resource(
+        kind=ResourceKind.TOPIC.value, id=_name(arn), region=request.region, handle=arn, tags=tags_of(reply)
+    )
 
 
-async def _log_group(look: Look, arn: str) -> Resource | None:
+async def _log_group(request: FindRequest, arn: str) -> Resource | None:
     name = _name(arn).removeprefix("log-group:").removesuffix(":*")
-    reply = await look.session.everything("logs", look.region, "describe_log_groups", logGroupNamePrefix=name)
+    reply = await request.session.all_pages(
+        "logs", request.region, "describe_log_groups", logGroupNamePrefix=name
+    )
     row = next((row for row in reply.get("logGroups", ()) if row["logGroupName"] == name), None)
     if row is None:
         return None
-    tags = await look.session.call(
-        "logs", look.region, "list_tags_for_resource", resourceArn=arn.removesuffix(":*")
+    tags = await request.session.call(
+        "logs", request.region, "list_tags_for_resource", resourceArn=arn.removesuffix(":*")
     )
     return Resource(
-        kind=Kind.LOG_GROUP.value,
+        kind=ResourceKind.LOG_GROUP.value,
         id=name,
-        region=look.region,
+        region=request.region,
         tags=dict(tags.get("tags") or {}),
         protection="deletion protection" if row.get("deletionProtectionEnabled") else "",
     )
@@ -243,11 +249,11 @@ async def _unprotect_log_group(session: Session, region: str, resource: Resource
     )
 
 
-async def _bucket(look: Look, arn: str) -> Resource | None:
+async def _bucket(request: FindRequest, arn: str) -> Resource | None:
     name = _name(arn)
-    reply = await look.session.call("s3", look.region, "get_bucket_tagging", Bucket=name)
+    reply = await request.session.call("s3", request.region, "get_bucket_tagging", Bucket=name)
     tags = tags_of({"Tags": reply.get("TagSet", ())})
-    return Resource(kind=Kind.BUCKET.value, id=name, region=look.region, tags=tags)
+    return Resource(kind=ResourceKind.BUCKET.value, id=name, region=request.region, tags=tags)
 
 
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
@@ -256,11 +262,11 @@ async def delete_buckets(session: Session, region: str, resources: Sequence[Reso
     for one in resources:
         replies += await _empty(session, region, one.id)
         replies.append(await session.call("s3", region, "delete_bucket", Bucket=one.id))
-    return done(*replies)
+    return deletion(*replies)
 
 
 async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, Any]]:
-    versions = await session.everything("s3", region, "list_object_versions", Bucket=bucket)
+    versions = await session.all_pages("s3", region, "list_object_versions", Bucket=bucket)
     objects = [
         {"Key": row["Key"], "VersionId": row["VersionId"]}
         for key in ("Versions", "DeleteMarkers")
@@ -278,7 +284,7 @@ async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, A
                 region=region,
             )
         replies.append(reply)
-    uploads = await session.everything("s3", region, "list_multipart_uploads", Bucket=bucket)
+    uploads = await session.all_pages("s3", region, "list_multipart_uploads", Bucket=bucket)
     for row in uploads.get("Uploads", ()):
         upload = {"Bucket": bucket, "Key": row["Key"], "UploadId": row["UploadId"]}
         try:
@@ -289,24 +295,24 @@ async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, A
     return replies
 
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.PARAMETER: Handler(find=find_parameters, delete=delete_parameters),
-    Kind.SECRET: Handler(find=find_secrets, delete=delete_secrets),
-    Kind.RULE: Handler(find=candidates(_rule), delete=delete_rules),
-    Kind.ALARM: Handler(
-        find=candidates(_alarm),
+HANDLERS: dict[ResourceKind, Handler] = {
+    ResourceKind.PARAMETER: Handler(find=find_parameters, delete=delete_parameters),
+    ResourceKind.SECRET: Handler(find=find_secrets, delete=delete_secrets),
+    ResourceKind.RULE: Handler(find=from_candidates(_rule), delete=delete_rules),
+    ResourceKind.ALARM: Handler(
+        find=from_candidates(_alarm),
         delete=_one("cloudwatch", "delete_alarms", lambda one: {"AlarmNames": [one.id]}),
     ),
-    Kind.QUEUE: Handler(
-        find=candidates(_queue), delete=_one("sqs", "delete_queue", lambda one: {"QueueUrl": one.handle})
+    ResourceKind.QUEUE: Handler(
+        find=from_candidates(_queue), delete=_one("sqs", "delete_queue", lambda one: {"QueueUrl": one.handle})
     ),
-    Kind.TOPIC: Handler(
-        find=candidates(_topic), delete=_one("sns", "delete_topic", lambda one: {"TopicArn": one.handle})
+    ResourceKind.TOPIC: Handler(
+        find=from_candidates(_topic), delete=_one("sns", "delete_topic", lambda one: {"TopicArn": one.handle})
     ),
-    Kind.LOG_GROUP: Handler(
-        find=candidates(_log_group),
+    ResourceKind.LOG_GROUP: Handler(
+        find=from_candidates(_log_group),
         delete=_one("logs", "delete_log_group", lambda one: {"logGroupName": one.id}),
-        lift=_unprotect_log_group,
+        unprotect=_unprotect_log_group,
     ),
-    Kind.BUCKET: Handler(find=candidates(_bucket), delete=delete_buckets),
+    ResourceKind.BUCKET: Handler(find=from_candidates(_bucket), delete=delete_buckets),
 }

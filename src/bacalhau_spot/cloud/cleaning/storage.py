@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.cleaning.handler import Ec2Delete, Ec2Listing, Handler, Row, ec2
-from bacalhau_spot.core.teardown import Kind
+from bacalhau_spot.core.teardown import ResourceKind
 
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _volume(row: Row) -> dict[str, Any]:
     return {
-        "holders": tuple(one["InstanceId"] for one in row.get("Attachments", ()) if one.get("InstanceId")),
+        "used_by": tuple(one["InstanceId"] for one in row.get("Attachments", ()) if one.get("InstanceId")),
         "type": str(row.get("VolumeType", "")),
         "zone": str(row.get("AvailabilityZone", "")),
         "size_gib": int(row.get("Size", 0)),
@@ -41,22 +41,29 @@ def _reservation(row: Row) -> dict[str, Any]:
     committed = row.get("CommitmentInfo") or {}
     # Cancelling inside a commitment is charged (EC2 API reference, CancelCapacityReservation).
     return {
-        "kept": "it has a commitment that must be paid" if committed.get("CommittedInstanceCount") else "",
+        "retained": "it has a commitment that must be paid"
+        if committed.get("CommittedInstanceCount")
+        else "",
         "type": str(row.get("InstanceType", "")),
         "zone": str(row.get("AvailabilityZone", "")),
     }
 
 
-HANDLERS: dict[Kind, Handler] = {
-    Kind.VOLUME: ec2(
+HANDLERS: dict[ResourceKind, Handler] = {
+    ResourceKind.VOLUME: ec2(
         Ec2Listing(
-            Kind.VOLUME, "describe_volumes", "Volumes", "VolumeId", more=_volume, gone=frozenset({"deleted"})
+            ResourceKind.VOLUME,
+            "describe_volumes",
+            "Volumes",
+            "VolumeId",
+            more=_volume,
+            gone=frozenset({"deleted"}),
         ),
         Ec2Delete("delete_volume", "VolumeId"),
     ),
-    Kind.IMAGE: ec2(
+    ResourceKind.IMAGE: ec2(
         Ec2Listing(
-            Kind.IMAGE,
+            ResourceKind.IMAGE,
             "describe_images",
             "Images",
             "ImageId",
@@ -66,11 +73,11 @@ HANDLERS: dict[Kind, Handler] = {
             also={"Owners": ["self"], "IncludeDeprecated": True, "IncludeDisabled": True},
         ),
         Ec2Delete("deregister_image", "ImageId"),
-        lift=_unprotect_image,
+        unprotect=_unprotect_image,
     ),
-    Kind.SNAPSHOT: ec2(
+    ResourceKind.SNAPSHOT: ec2(
         Ec2Listing(
-            Kind.SNAPSHOT,
+            ResourceKind.SNAPSHOT,
             "describe_snapshots",
             "Snapshots",
             "SnapshotId",
@@ -80,18 +87,18 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_snapshot", "SnapshotId"),
     ),
-    Kind.KEY_PAIR: ec2(
-        Ec2Listing(Kind.KEY_PAIR, "describe_key_pairs", "KeyPairs", "KeyPairId"),
+    ResourceKind.KEY_PAIR: ec2(
+        Ec2Listing(ResourceKind.KEY_PAIR, "describe_key_pairs", "KeyPairs", "KeyPairId"),
         Ec2Delete("delete_key_pair", "KeyPairId"),
     ),
-    Kind.TEMPLATE: ec2(
-        Ec2Listing(Kind.TEMPLATE, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
+    ResourceKind.TEMPLATE: ec2(
+        Ec2Listing(ResourceKind.TEMPLATE, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
         Ec2Delete("delete_launch_template", "LaunchTemplateId"),
     ),
     # Deleted by name, found by id.
-    Kind.PLACEMENT_GROUP: ec2(
+    ResourceKind.PLACEMENT_GROUP: ec2(
         Ec2Listing(
-            Kind.PLACEMENT_GROUP,
+            ResourceKind.PLACEMENT_GROUP,
             "describe_placement_groups",
             "PlacementGroups",
             "GroupId",
@@ -100,9 +107,9 @@ HANDLERS: dict[Kind, Handler] = {
         ),
         Ec2Delete("delete_placement_group", "GroupName", by_handle=True),
     ),
-    Kind.RESERVATION: ec2(
+    ResourceKind.RESERVATION: ec2(
         Ec2Listing(
-            Kind.RESERVATION,
+            ResourceKind.RESERVATION,
             "describe_capacity_reservations",
             "CapacityReservations",
             "CapacityReservationId",

@@ -6,20 +6,20 @@ messages"; botocore.exceptions for what never reaches AWS.
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import Category, ErrorInfo, Recovery, rows_for
 
 # Where one's own access keys are made.
 _KEYS = "https://console.aws.amazon.com/iam/home#/security_credentials"
 
 
-def _nobody(name: str, sentence: str, hint: str) -> Verdict:
+def _nobody(name: str, sentence: str, hint: str) -> ErrorInfo:
     """Without credentials nothing else can succeed either."""
-    return Verdict(name, Fault.CREDENTIALS, Action.STOP, sentence, hint)
+    return ErrorInfo(name, Category.CREDENTIALS, Recovery.STOP, sentence, hint)
 
 
-def _forbidden(name: str, sentence: str, hint: str, *, action: Action = Action.STOP_REGION) -> Verdict:
+def _forbidden(name: str, sentence: str, hint: str, *, action: Recovery = Recovery.STOP_REGION) -> ErrorInfo:
     """One region only, as a rule: service control policies forbid single regions."""
-    return Verdict(name, Fault.PERMISSION, action, sentence, hint)
+    return ErrorInfo(name, Category.PERMISSION, action, sentence, hint)
 
 
 _RENEW = _nobody(
@@ -177,7 +177,7 @@ _SSO_ROLE = _forbidden(
     "your SSO user does not have the role of this AWS profile",
     "`aws configure sso{profile}` lists the accounts and roles that you have: choose one of them; "
     "or ask your administrator to assign the role to you",
-    action=Action.STOP,
+    action=Recovery.STOP,
 )
 _TOKEN_REGION = _forbidden(
     "token-not-valid-in-region",
@@ -192,7 +192,7 @@ _SERVICE_ROLE = _forbidden(
     "the account has never used spot instances, and you may not make the role that AWS starts them under (a service-linked role)",
     "have an administrator run once: `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`; "
     "then run the same command again",
-    action=Action.STOP,
+    action=Recovery.STOP,
 )
 _SCALING_ROLE = _forbidden(
     "auto-scaling-role",
@@ -207,52 +207,52 @@ _TAG_POLICY = _forbidden(
 )
 
 ROWS = {
-    **rows(_RENEW, "RequestExpired", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
-    **rows(_WRONG_KEY, "AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
-    **rows(_WRONG_KEY, "MissingAuthenticationToken", "MissingAuthenticationTokenException", "InvalidToken"),
-    **rows(_WRONG_KEY, "IncompleteSignature", "IncompleteSignatureException", "InvalidSecurity"),
-    **rows(_WRONG_SECRET, "SignatureDoesNotMatch", "InvalidSignatureException"),
-    **rows(CLOCK, "RequestTimeTooSkewed"),
-    **rows(_BLOCKED, "Blocked", "AccountProblem", "AllAccessDisabled", "NotSignedUp"),
+    **rows_for(_RENEW, "RequestExpired", "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"),
+    **rows_for(_WRONG_KEY, "AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"),
+    **rows_for(_WRONG_KEY, "MissingAuthenticationToken", "MissingAuthenticationTokenException", "InvalidToken"),
+    **rows_for(_WRONG_KEY, "IncompleteSignature", "IncompleteSignatureException", "InvalidSecurity"),
+    **rows_for(_WRONG_SECRET, "SignatureDoesNotMatch", "InvalidSignatureException"),
+    **rows_for(CLOCK, "RequestTimeTooSkewed"),
+    **rows_for(_BLOCKED, "Blocked", "AccountProblem", "AllAccessDisabled", "NotSignedUp"),
     # What never reaches AWS: the names of botocore's exceptions, and of ours where it has none (cloud.aws_errors)
-    **rows(_NO_KEY, "NoCredentialsError"),
-    **rows(_HALF_KEY, "PartialCredentialsError"),
-    **rows(_NO_PROFILE, "ProfileNotFound"),
-    **rows(_SIGN_IN, "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),
-    **rows(_SIGN_IN, "NoAuthTokenError", "UnauthorizedException", "PendingAuthorizationExpiredError"),
-    **rows(_LOG_IN, "LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError"),
-    **rows(_LOG_IN_DENIED, "LoginInsufficientPermissions"),
-    **rows(_NO_LIBRARY, "MissingDependencyException"),
-    **rows(SOURCE, "CredentialRetrievalError"),
-    **rows(METADATA, "MetadataRetrievalError"),
-    **rows(_SLOW_PROCESS, "CredentialProcessTimeout"),
-    **rows(PROCESS, "CredentialProcessOutput"),
-    **rows(_FILE, "CredentialFileError"),
-    **rows(_WEB_IDENTITY, "InvalidIdentityToken", "IDPRejectedClaim"),
-    **rows(_MFA, "MfaRequired"),
-    **rows(_MFA_AGAIN, "RefreshWithMFAUnsupportedError"),
-    **rows(_BAD_FILE, "ConfigParseError", "InvalidConfigError", "InfiniteLoopConfigError", "ConfigNotFound"),
-    **rows(_BAD_FILE, "InvalidSetting"),
-    **rows(_BAD_FILE, "InvalidEndpoint", "InvalidEndpointConfigurationError", "InvalidProxiesConfigError"),
-    **rows(_BAD_FILE, "InvalidIMDSEndpointError", "InvalidIMDSEndpointModeError", "InvalidDefaultsMode"),
-    **rows(_BAD_FILE, "InvalidRetryConfigurationError", "InvalidRetryModeError", "InvalidMaxRetryAttemptsError"),
-    **rows(_BAD_FILE, "InvalidSTSRegionalEndpointsConfigError", "InvalidS3UsEast1RegionalEndpointConfigError"),
-    **rows(_BAD_FILE, "InvalidS3AddressingStyleError", "InvalidEndpointDiscoveryConfigurationError"),
-    **rows(_BAD_FILE, "InvalidChecksumConfigError", "UnknownCredentialError", "UnknownTokenProviderError"),
-    **rows(_HOME, "InvalidRegionError", "UnknownRegionError", "UnknownEndpointError"),
-    **rows(_HOME, "EndpointProviderError", "EndpointResolutionError", "EndpointVariantError"),
-    **rows(_HOME, "ServiceNotInRegionError", "UnknownFIPSEndpointError"),
-    **rows(_NO_REGION, "NoRegionError"),
+    **rows_for(_NO_KEY, "NoCredentialsError"),
+    **rows_for(_HALF_KEY, "PartialCredentialsError"),
+    **rows_for(_NO_PROFILE, "ProfileNotFound"),
+    **rows_for(_SIGN_IN, "SSOError", "SSOTokenLoadError", "UnauthorizedSSOTokenError", "TokenRetrievalError"),
+    **rows_for(_SIGN_IN, "NoAuthTokenError", "UnauthorizedException", "PendingAuthorizationExpiredError"),
+    **rows_for(_LOG_IN, "LoginError", "LoginRefreshRequired", "LoginTokenLoadError", "LoginAuthorizationCodeError"),
+    **rows_for(_LOG_IN_DENIED, "LoginInsufficientPermissions"),
+    **rows_for(_NO_LIBRARY, "MissingDependencyException"),
+    **rows_for(SOURCE, "CredentialRetrievalError"),
+    **rows_for(METADATA, "MetadataRetrievalError"),
+    **rows_for(_SLOW_PROCESS, "CredentialProcessTimeout"),
+    **rows_for(PROCESS, "CredentialProcessOutput"),
+    **rows_for(_FILE, "CredentialFileError"),
+    **rows_for(_WEB_IDENTITY, "InvalidIdentityToken", "IDPRejectedClaim"),
+    **rows_for(_MFA, "MfaRequired"),
+    **rows_for(_MFA_AGAIN, "RefreshWithMFAUnsupportedError"),
+    **rows_for(_BAD_FILE, "ConfigParseError", "InvalidConfigError", "InfiniteLoopConfigError", "ConfigNotFound"),
+    **rows_for(_BAD_FILE, "InvalidSetting"),
+    **rows_for(_BAD_FILE, "InvalidEndpoint", "InvalidEndpointConfigurationError", "InvalidProxiesConfigError"),
+    **rows_for(_BAD_FILE, "InvalidIMDSEndpointError", "InvalidIMDSEndpointModeError", "InvalidDefaultsMode"),
+    **rows_for(_BAD_FILE, "InvalidRetryConfigurationError", "InvalidRetryModeError", "InvalidMaxRetryAttemptsError"),
+    **rows_for(_BAD_FILE, "InvalidSTSRegionalEndpointsConfigError", "InvalidS3UsEast1RegionalEndpointConfigError"),
+    **rows_for(_BAD_FILE, "InvalidS3AddressingStyleError", "InvalidEndpointDiscoveryConfigurationError"),
+    **rows_for(_BAD_FILE, "InvalidChecksumConfigError", "UnknownCredentialError", "UnknownTokenProviderError"),
+    **rows_for(_HOME, "InvalidRegionError", "UnknownRegionError", "UnknownEndpointError"),
+    **rows_for(_HOME, "EndpointProviderError", "EndpointResolutionError", "EndpointVariantError"),
+    **rows_for(_HOME, "ServiceNotInRegionError", "UnknownFIPSEndpointError"),
+    **rows_for(_NO_REGION, "NoRegionError"),
     # What the identity may not do
-    **rows(NOT_ALLOWED, "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"),
-    **rows(NOT_ALLOWED, "AuthorizationError", "AuthorizationErrorException", "MethodNotAllowed"),
-    **rows(_TOKEN_REGION, "AuthFailure.Region", "InvalidClientTokenId.Region", "InvalidToken.Region"),
-    **rows(_TOKEN_REGION, "UnrecognizedClientException.Region"),
-    **rows(_NOT_YOURS, "AuthFailure.NotYours"),
-    **rows(_NOT_PERMITTED, "OperationNotPermitted", "UnmodifiableEntity", "ManagedRuleException"),
-    **rows(_NOT_PERMITTED, "InvalidOperationException"),
-    **rows(_SSO_ROLE, "ForbiddenException"),
-    **rows(_SERVICE_ROLE, "AuthFailure.ServiceLinkedRoleCreationNotPermitted"),
-    **rows(_SCALING_ROLE, "ServiceLinkedRoleFailure"),
-    **rows(_TAG_POLICY, "TagPolicy", "TagPolicyException", "TagPolicyViolation"),
+    **rows_for(NOT_ALLOWED, "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "NotAuthorized"),
+    **rows_for(NOT_ALLOWED, "AuthorizationError", "AuthorizationErrorException", "MethodNotAllowed"),
+    **rows_for(_TOKEN_REGION, "AuthFailure.Region", "InvalidClientTokenId.Region", "InvalidToken.Region"),
+    **rows_for(_TOKEN_REGION, "UnrecognizedClientException.Region"),
+    **rows_for(_NOT_YOURS, "AuthFailure.NotYours"),
+    **rows_for(_NOT_PERMITTED, "OperationNotPermitted", "UnmodifiableEntity", "ManagedRuleException"),
+    **rows_for(_NOT_PERMITTED, "InvalidOperationException"),
+    **rows_for(_SSO_ROLE, "ForbiddenException"),
+    **rows_for(_SERVICE_ROLE, "AuthFailure.ServiceLinkedRoleCreationNotPermitted"),
+    **rows_for(_SCALING_ROLE, "ServiceLinkedRoleFailure"),
+    **rows_for(_TAG_POLICY, "TagPolicy", "TagPolicyException", "TagPolicyViolation"),
 }  # fmt: skip

@@ -14,7 +14,7 @@ MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
 _SOME_ACTION = "the action that AWS names"
 
 
-class Fault(IntEnum):
+class Category(IntEnum):
     """Whose fault an error is, worst first: the order in which several errors of one answer are told."""
 
     CREDENTIALS = 0
@@ -32,7 +32,7 @@ class Fault(IntEnum):
     EXISTS = 12  # what we wanted is already so
 
 
-class Action(StrEnum):
+class Recovery(StrEnum):
     """What the engine does."""
 
     RETRY = "retry"  # the same call again, within its deadline
@@ -43,7 +43,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ErrorInfo:
     """One meaning, of one error code or of many.
 
     `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {regions}, all that are meant, {action},
@@ -52,25 +52,25 @@ class Verdict:
     """
 
     name: str
-    fault: Fault
-    action: Action
+    category: Category
+    recovery: Recovery
     sentence: str
     hint: str = ""
 
     @property
     def exit_code(self) -> ExitCode:
-        if self.fault in {Fault.CREDENTIALS, Fault.PERMISSION}:
+        if self.category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
-        return ExitCode.USAGE if self.fault is Fault.CONFIG else ExitCode.FAILED
+        return ExitCode.USAGE if self.category is Category.CONFIG else ExitCode.FAILED
 
-    def told(self, region: str) -> str:
+    def message(self, region: str) -> str:
         """The sentence about one region, or about several in a list; without any, about AWS as a whole."""
         if region:
             return self.sentence.format(region=region)
         plain = self.sentence.replace(" in {region}", "").replace(" for {region}", "")
         return plain.format(region="this account")
 
-    def advice(
+    def hint_for(
         self,
         region: str,
         *,
@@ -98,9 +98,9 @@ def _other(url: str) -> str:
     return f"http{'' if scheme == 'https' else 's'}://{rest}" if sign else url
 
 
-Rows = dict[str, Verdict]
+Rows = dict[str, ErrorInfo]
 
 
-def rows(verdict: Verdict, *codes: str) -> Rows:
+def rows_for(info: ErrorInfo, *codes: str) -> Rows:
     """The same verdict on each of `codes`."""
-    return dict.fromkeys(codes, verdict)
+    return dict.fromkeys(codes, info)

@@ -6,7 +6,7 @@ Sources: EC2 API reference, "Error codes for the Amazon EC2 API"; Service Quotas
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Category, ErrorInfo, Recovery, rows_for
 
 # Our own code for AWS's refusal of a subnet in a zone that it offers; cloud/ tells it from others of the same code.
 CLOSED_ZONE = "ZoneTakesNoSubnet"
@@ -14,9 +14,9 @@ CLOSED_ZONE = "ZoneTakesNoSubnet"
 _QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services"
 
 
-def _used_up(name: str, sentence: str, hint: str) -> Verdict:
+def _used_up(name: str, sentence: str, hint: str) -> ErrorInfo:
     """Quotas are the region's: another one may have room."""
-    return Verdict(name, Fault.QUOTA, Action.OTHER_REGION, sentence, hint)
+    return ErrorInfo(name, Category.QUOTA, Recovery.OTHER_REGION, sentence, hint)
 
 
 _SPOT = _used_up(
@@ -107,10 +107,10 @@ _VERIFY = _used_up(
     "AWS is still verifying the account for {region}",
     "nothing is to be done but to wait for AWS's e-mail (usually minutes, at most four hours); then run the same command again",
 )
-_SCORES = Verdict(
+_SCORES = ErrorInfo(
     "score-quota",
-    Fault.QUOTA,
-    Action.DONE,
+    Category.QUOTA,
+    Recovery.DONE,
     "the account has asked for as many different placement scores (AWS's guesses whether so many spot instances can be had) as "
     "AWS answers in a day",
     "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
@@ -121,68 +121,68 @@ ANY_QUOTA = _used_up(
     "a quota of the account in {region} is used up",
     f"remove what is no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
 )
-_PRICE = Verdict(
+_PRICE = ErrorInfo(
     "price",
-    Fault.PRICE,
-    Action.OTHER_REGION,
+    Category.PRICE,
+    Recovery.OTHER_REGION,
     "the spot price in {region} is above `max_price_usd_per_hour`",
     "raise or remove `max_price_usd_per_hour`, or allow cheaper instance types; `bacalhau-spot offers` shows today's prices",
 )
-CAPACITY = Verdict(
+CAPACITY = ErrorInfo(
     "capacity",
-    Fault.CAPACITY,
-    Action.OTHER_REGION,
+    Category.CAPACITY,
+    Recovery.OTHER_REGION,
     "no spot capacity in {region}",
     f"add instance types or regions to the configuration ({MORE_TYPES} shows what can be had where), or try again later",
 )
-_NOT_HERE = Verdict(
+_NOT_HERE = ErrorInfo(
     "type-not-in-zone",
-    Fault.CAPACITY,  # another pool's turn
-    Action.OTHER_REGION,
+    Category.CAPACITY,  # another pool's turn
+    Recovery.OTHER_REGION,
     "the instance type is not sold as spot in that zone of {region}",
     f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
 )
-_CLOSED_ZONE = Verdict(
+_CLOSED_ZONE = ErrorInfo(
     "closed-zone",
-    Fault.CAPACITY,  # another zone's turn
-    Action.OTHER_REGION,
+    Category.CAPACITY,  # another zone's turn
+    Recovery.OTHER_REGION,
     "AWS creates no new subnets in that zone of {region}",
     "nothing is to be done if other zones have room; else add regions to the configuration, or name a VPC that has subnets "
     "there with `regions: {{{region}: {{vpc_id: vpc-…}}}}`",
 )
-_FULL_SUBNET = Verdict(
+_FULL_SUBNET = ErrorInfo(
     "full-subnet",
-    Fault.CAPACITY,
-    Action.OTHER_REGION,
+    Category.CAPACITY,
+    Recovery.OTHER_REGION,
     "a subnet in {region} has no free address left",
     "leave `vpc_id` out to have a VPC made, or name one with more free addresses there "
     "(`aws ec2 describe-subnets --region {region}` shows AvailableIpAddressCount)",
 )
 
 ROWS = {
-    **rows(_SPOT, "MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"),
-    **rows(_INSTANCES, "InstanceLimitExceeded"),
-    **rows(_VPCS, "VpcLimitExceeded"),
-    **rows(_VPCS, "InternetGatewayLimitExceeded"),  # AWS ties this quota to that of VPCs
-    **rows(_GROUPS, "SecurityGroupLimitExceeded", "SecurityGroupsPerInstanceLimitExceeded"),
-    **rows(_GROUPS, "SecurityGroupsPerInterfaceLimitExceeded"),
-    **rows(_RULES, "RulesPerSecurityGroupLimitExceeded"),
-    **rows(_SUBNETS, "SubnetLimitExceeded"),
-    **rows(_ROUTES, "RouteTableLimitExceeded", "RouteLimitExceeded"),
-    **rows(_INTERFACES, "NetworkInterfaceLimitExceeded"),
-    **rows(_ADDRESSES, "AddressLimitExceeded"),
-    **rows(_DISKS, "VolumeLimitExceeded", "MaxIOPSLimitExceeded"),
-    **rows(_FLEETS, "MaxFleetCountExceeded", "MaxSpotFleetRequestCountExceeded"),
-    **rows(_TEMPLATES, "LaunchTemplateLimitExceeded", "LaunchTemplateVersionLimitExceeded"),
-    **rows(_PARAMETERS, "ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded"),
-    **rows(_IAM, "LimitExceeded", "LimitExceededException"),
-    **rows(_VERIFY, "PendingVerification"),
-    **rows(_SCORES, "MaxConfigLimitExceeded"),
-    **rows(_PRICE, "SpotMaxPriceTooLow"),
-    **rows(CAPACITY, "InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity"),
-    **rows(CAPACITY, "InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
-    **rows(CAPACITY, "UnfulfillableCapacity", "InsufficientVolumeCapacity", "InsufficientAddressCapacity"),
-    **rows(_NOT_HERE, "Unsupported", "InvalidFleetConfiguration.NotSupportedInZone"),
-    **rows(_CLOSED_ZONE, CLOSED_ZONE),
-    **rows(_FULL_SUBNET, "InsufficientFreeAddressesInSubnet"),
+    **rows_for(_SPOT, "MaxSpotInstanceCountExceeded", "VcpuLimitExceeded"),
+    **rows_for(_INSTANCES, "InstanceLimitExceeded"),
+    **rows_for(_VPCS, "VpcLimitExceeded"),
+    **rows_for(_VPCS, "InternetGatewayLimitExceeded"),  # AWS ties this quota to that of VPCs
+    **rows_for(_GROUPS, "SecurityGroupLimitExceeded", "SecurityGroupsPerInstanceLimitExceeded"),
+    **rows_for(_GROUPS, "SecurityGroupsPerInterfaceLimitExceeded"),
+    **rows_for(_RULES, "RulesPerSecurityGroupLimitExceeded"),
+    **rows_for(_SUBNETS, "SubnetLimitExceeded"),
+    **rows_for(_ROUTES, "RouteTableLimitExceeded", "RouteLimitExceeded"),
+    **rows_for(_INTERFACES, "NetworkInterfaceLimitExceeded"),
+    **rows_for(_ADDRESSES, "AddressLimitExceeded"),
+    **rows_for(_DISKS, "VolumeLimitExceeded", "MaxIOPSLimitExceeded"),
+    **rows_for(_FLEETS, "MaxFleetCountExceeded", "MaxSpotFleetRequestCountExceeded"),
+    **rows_for(_TEMPLATES, "LaunchTemplateLimitExceeded", "LaunchTemplateVersionLimitExceeded"),
+    **rows_for(_PARAMETERS, "ParameterLimitExceeded", "ParameterMaxVersionLimitExceeded"),
+    **rows_for(_IAM, "LimitExceeded", "LimitExceededException"),
+    **rows_for(_VERIFY, "PendingVerification"),
+    **rows_for(_SCORES, "MaxConfigLimitExceeded"),
+    **rows_for(_PRICE, "SpotMaxPriceTooLow"),
+    **rows_for(CAPACITY, "InsufficientInstanceCapacity", "InsufficientCapacity", "InsufficientHostCapacity"),
+    **rows_for(CAPACITY, "InsufficientReservedInstanceCapacity", "ReservationCapacityExceeded"),
+    **rows_for(CAPACITY, "UnfulfillableCapacity", "InsufficientVolumeCapacity", "InsufficientAddressCapacity"),
+    **rows_for(_NOT_HERE, "Unsupported", "InvalidFleetConfiguration.NotSupportedInZone"),
+    **rows_for(_CLOSED_ZONE, CLOSED_ZONE),
+    **rows_for(_FULL_SUBNET, "InsufficientFreeAddressesInSubnet"),
 }  # fmt: skip

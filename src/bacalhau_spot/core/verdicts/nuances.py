@@ -12,30 +12,30 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bacalhau_spot.core.verdicts.identity import CLOCK, METADATA, NOT_ALLOWED, PROCESS
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict
+from bacalhau_spot.core.verdicts.kinds import Category, ErrorInfo, Recovery
 from bacalhau_spot.core.verdicts.passing import TLS
 from bacalhau_spot.core.verdicts.requests import OPT_IN
 
 
-class Nuance(NamedTuple):
-    """`codes` whose message has `words` (a pattern, in any case) mean `verdict`."""
+class MessageRule(NamedTuple):
+    """`codes` whose message has `words` (a pattern, in any case) mean `info`."""
 
     codes: frozenset[str]
     words: str
-    verdict: Verdict
+    info: ErrorInfo
 
 
 _DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"})
 _SIGNED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
 
 
-def _denied_by(name: str, sentence: str, hint: str) -> Verdict:
+def _denied_by(name: str, sentence: str, hint: str) -> ErrorInfo:
     return replace(NOT_ALLOWED, name=name, sentence=sentence, hint=hint)
 
 
 # The first that fits is told.
-NUANCES = (
-    Nuance(
+MESSAGE_RULES = (
+    MessageRule(
         _DENIED,
         r"MultiFactorAuthentication failed",
         _denied_by(
@@ -44,7 +44,7 @@ NUANCES = (
             "run the same command again and enter the code that the device shows now; each one works once",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"perform: sts:AssumeRole",
         _denied_by(
@@ -54,7 +54,7 @@ NUANCES = (
             "two things: that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"service control policy",
         _denied_by(
@@ -64,7 +64,7 @@ NUANCES = (
             "take {regions} out of `regions`, or ask whoever runs the AWS organization to allow {action} there",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"resource control policy|VPC endpoint policy",
         _denied_by(
@@ -74,7 +74,7 @@ NUANCES = (
             "endpoint policy)",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"permissions boundary",
         _denied_by(
@@ -83,7 +83,7 @@ NUANCES = (
             "ask your administrator to add {action} to the boundary; to your permissions alone is not enough",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"session policy",
         _denied_by(
@@ -93,7 +93,7 @@ NUANCES = (
             "profile with --profile",
         ),
     ),
-    Nuance(
+    MessageRule(
         _DENIED,
         r"explicit deny|explicitly denied",
         _denied_by(
@@ -103,8 +103,8 @@ NUANCES = (
             "beside it",
         ),
     ),
-    Nuance(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),
-    Nuance(
+    MessageRule(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),
+    MessageRule(
         frozenset({"OptInRequired"}),
         r"marketplace|accept (the )?terms",
         replace(
@@ -114,7 +114,7 @@ NUANCES = (
             hint="set `image: auto`, or subscribe at the address that AWS names above",
         ),
     ),
-    Nuance(
+    MessageRule(
         frozenset({"OptInRequired"}),
         r"not subscribed|not signed up",
         replace(
@@ -124,21 +124,21 @@ NUANCES = (
             hint="finish signing up at https://portal.aws.amazon.com/billing/signup (with a means of payment), or wait for it",
         ),
     ),
-    Nuance(
+    MessageRule(
         # EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
         frozenset({"InvalidParameterValue"}),
         r"iam instance profile",
-        Verdict(
+        ErrorInfo(
             "new-profile",
-            Fault.LAG,
-            Action.STOP_REGION,
+            Category.LAG,
+            Recovery.STOP_REGION,
             "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
             "wait a minute, then run the same command again; it adds only what is missing",
         ),
     ),
-    Nuance(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
-    Nuance(frozenset({"CredentialRetrievalError"}), r"container-role|iam-role|metadata", METADATA),
-    Nuance(
+    MessageRule(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
+    MessageRule(frozenset({"CredentialRetrievalError"}), r"container-role|iam-role|metadata", METADATA),
+    MessageRule(
         frozenset({"SSLError"}),
         r"certificate verify failed|CERTIFICATE_VERIFY_FAILED",
         replace(
@@ -160,9 +160,9 @@ def denied_action(message: str) -> str:
     return found[1] if found else ""
 
 
-def nuance(code: str, message: str) -> Verdict | None:
+def by_message(code: str, message: str) -> ErrorInfo | None:
     """What AWS's words add to its code."""
-    for one in NUANCES:
+    for one in MESSAGE_RULES:
         if code in one.codes and re.search(one.words, message, re.IGNORECASE):
-            return one.verdict
+            return one.info
     return None

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import Category, ErrorInfo, Recovery, rows_for
 
-_THROTTLED = Verdict(
+_THROTTLED = ErrorInfo(
     "throttled",
-    Fault.THROTTLED,
-    Action.RETRY,
+    Category.THROTTLED,
+    Recovery.RETRY,
     "AWS is limiting how often this account may call it in {region}",
     "wait a minute and run the same command again; it continues where it stopped",
 )
-_AWS = Verdict(
+_AWS = ErrorInfo(
     "aws-trouble",
-    Fault.AWS,
-    Action.RETRY,
+    Category.AWS,
+    Recovery.RETRY,
     "AWS had trouble of its own in {region}",
     "run the same command again; see https://health.aws.amazon.com if it lasts",
 )
 
 
-def _between(name: str, sentence: str, hint: str) -> Verdict:
-    return Verdict(name, Fault.NETWORK, Action.RETRY, sentence, hint)
+def _between(name: str, sentence: str, hint: str) -> ErrorInfo:
+    return ErrorInfo(name, Category.NETWORK, Recovery.RETRY, sentence, hint)
 
 
 _DNS = _between(
@@ -62,59 +62,59 @@ _NOT_AWS = _between(
     "what answered in the place of AWS in {region} is not AWS",
     "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
 )
-_BUSY = Verdict(
+_BUSY = ErrorInfo(
     "busy",
-    Fault.BUSY,
-    Action.RETRY,
+    Category.BUSY,
+    Recovery.RETRY,
     "something in {region} is still used by something else, or AWS is not done with it",
     "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
     "command again in a few minutes",
 )
-_LAG = Verdict(
+_LAG = ErrorInfo(
     "lag",
-    Fault.LAG,
-    Action.RETRY,
+    Category.LAG,
+    Recovery.RETRY,
     "AWS does not show in {region} what was just made there",
     "run the same command again in a minute",
 )
-_EXISTS = Verdict("exists", Fault.EXISTS, Action.DONE, "it is already so in {region}")
+_EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "it is already so in {region}")
 
 # For whole families: .NotFound; .InUse; .Duplicate, AlreadyExists.
 ANY_LAG, ANY_BUSY, ANY_EXISTS = _LAG, _BUSY, _EXISTS
 
 ROWS = {
-    **rows(_THROTTLED, "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException"),
-    **rows(_THROTTLED, "TooManyRequestsException", "RequestThrottled", "RequestThrottledException"),
-    **rows(_THROTTLED, "SlowDown", "SlowDownException", "BandwidthLimitExceeded", "EC2ThrottledException"),
-    **rows(_THROTTLED, "Throttled"),  # SNS
-    **rows(_AWS, "InternalError", "InternalFailure", "InternalErrorException", "InternalException"),
-    **rows(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
-    **rows(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
-    **rows(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
-    **rows(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
-    **rows(_AWS, "PolicyEvaluation"),  # IAM's simulator
-    **rows(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
+    **rows_for(_THROTTLED, "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException"),
+    **rows_for(_THROTTLED, "TooManyRequestsException", "RequestThrottled", "RequestThrottledException"),
+    **rows_for(_THROTTLED, "SlowDown", "SlowDownException", "BandwidthLimitExceeded", "EC2ThrottledException"),
+    **rows_for(_THROTTLED, "Throttled"),  # SNS
+    **rows_for(_AWS, "InternalError", "InternalFailure", "InternalErrorException", "InternalException"),
+    **rows_for(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
+    **rows_for(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
+    **rows_for(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
+    **rows_for(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
+    **rows_for(_AWS, "PolicyEvaluation"),  # IAM's simulator
+    **rows_for(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
     # The network between: botocore's exceptions have no code but their names
-    **rows(_DNS, "NameResolutionError"),
-    **rows(_UNREACHABLE, "EndpointConnectionError", "ConnectionError", "HTTPClientError"),
-    **rows(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
-    **rows(_CUT_OFF, "ConnectionClosedError", "IncompleteReadError", "ResponseStreamingError"),
-    **rows(_PROXY, "ProxyConnectionError", "407"),
-    **rows(TLS, "SSLError"),
-    **rows(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
+    **rows_for(_DNS, "NameResolutionError"),
+    **rows_for(_UNREACHABLE, "EndpointConnectionError", "ConnectionError", "HTTPClientError"),
+    **rows_for(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
+    **rows_for(_CUT_OFF, "ConnectionClosedError", "IncompleteReadError", "ResponseStreamingError"),
+    **rows_for(_PROXY, "ProxyConnectionError", "407"),
+    **rows_for(TLS, "SSLError"),
+    **rows_for(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
     # Still going away, or still being made
-    **rows(_BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
-    **rows(_BUSY, "ConcurrentModification", "ConcurrentModificationException", "ConcurrentAccess"),
-    **rows(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
-    **rows(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
-    **rows(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
-    **rows(_BUSY, "ConflictException"),  # the tagging services
+    **rows_for(_BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
+    **rows_for(_BUSY, "ConcurrentModification", "ConcurrentModificationException", "ConcurrentAccess"),
+    **rows_for(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
+    **rows_for(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
+    **rows_for(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
+    **rows_for(_BUSY, "ConflictException"),  # the tagging services
     # Not shown yet, or gone
-    **rows(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
-    **rows(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),
-    **rows(_LAG, "AWS.SimpleQueueService.NonExistentQueue", "NoSuchUpload", "NoSuchKey", "NoSuchTagSet"),
-    **rows(_LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
+    **rows_for(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
+    **rows_for(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),
+    **rows_for(_LAG, "AWS.SimpleQueueService.NonExistentQueue", "NoSuchUpload", "NoSuchKey", "NoSuchTagSet"),
+    **rows_for(_LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
     # Already so
-    **rows(_EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
-    **rows(_EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
+    **rows_for(_EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
+    **rows_for(_EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
 }  # fmt: skip

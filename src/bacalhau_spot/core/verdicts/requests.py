@@ -5,13 +5,13 @@ Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 
 from __future__ import annotations
 
-from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Action, Fault, Verdict, rows
+from bacalhau_spot.core.verdicts.kinds import MORE_TYPES, Category, ErrorInfo, Recovery, rows_for
 from bacalhau_spot.project import REPORT
 
 
-def _wrong(name: str, sentence: str, hint: str) -> Verdict:
+def _wrong(name: str, sentence: str, hint: str) -> ErrorInfo:
     """Right in another region, perhaps: ids and offers differ from one to the next."""
-    return Verdict(name, Fault.CONFIG, Action.STOP_REGION, sentence, hint)
+    return ErrorInfo(name, Category.CONFIG, Recovery.STOP_REGION, sentence, hint)
 
 
 OPT_IN = _wrong(
@@ -88,57 +88,57 @@ _BAD_VALUE = _wrong(
     "AWS does not accept the request for {region}",
     "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` says where each comes from",
 )
-_OTHER_CREATE = Verdict(
+_OTHER_CREATE = ErrorInfo(
     "other-create",
-    Fault.BUSY,
-    Action.STOP_REGION,
+    Category.BUSY,
+    Recovery.STOP_REGION,
     "another create of this cluster is at work in {region}, or was a moment ago",
     "wait a minute, then run the same command again; it adds only what is missing",
 )
-_OUR_CALL = Verdict(
+_OUR_CALL = ErrorInfo(
     "our-call",
-    Fault.UNKNOWN,
-    Action.STOP_REGION,
+    Category.UNKNOWN,
+    Recovery.STOP_REGION,
     "AWS does not understand a call of this program in {region}, sorry",
     f"`bacalhau-spot doctor` says which version this is; {REPORT} with what --debug prints",
 )
 
 ROWS = {
-    **rows(OPT_IN, "OptInRequired"),
-    **rows(_STS_REGION, "RegionDisabledException"),
-    **rows(_IMAGE, "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"),
-    **rows(_IMAGE, "AuthFailure.NotAuthorizedForImages"),
-    **rows(_TYPE, "InvalidInstanceType", "InvalidInstanceType.NotFound"),
-    **rows(_ZONE, "InvalidAvailabilityZone", "InvalidZone.NotFound", "VolumeTypeNotAvailableInZone"),
-    **rows(_NETWORK_ID, "InvalidVpcId.Malformed", "InvalidSubnet.Range", "InvalidSubnetId.Malformed"),
-    **rows(_NETWORK_ID, "VPCIdNotSpecified", "DefaultVpcDoesNotExist", "InvalidVpcState"),
-    **rows(_ADDRESSES, "InvalidPermission.Malformed", "InvalidVpcRange"),
-    **rows(_KEY_PAIR, "InvalidKeyPair.NotFound", "InvalidKeyPair.Format"),
-    **rows(_USER_DATA, "InvalidUserData.Malformed"),
-    **rows(_TAGS, "InvalidTagKey.Malformed", "InvalidTag", "TagLimitExceeded", "InvalidTaggableResourceType"),
-    **rows(_DISK, "InvalidBlockDeviceMapping"),
-    **rows(_ENCRYPTION_KEY, "InvalidKeyId", "KMSKeyNotAccessible", "EncryptedVolumesNotSupported"),
-    **rows(_UNSUPPORTED, "UnsupportedOperation", "UnsupportedTenancy", "NonEBSInstance"),
-    **rows(_BAD_VALUE, "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter"),
-    **rows(_BAD_VALUE, "InvalidParameterException", "InvalidParameterValueException", "InvalidInput"),
-    **rows(_BAD_VALUE, "InvalidParameterDependency", "MissingParameter", "InvalidFleetConfig", "InvalidFormat"),
-    **rows(_OTHER_CREATE, "IdempotentParameterMismatch", "InvalidIdempotencyToken"),
-    **rows(_OTHER_CREATE, "InvalidLaunchTemplateName.AlreadyExistsException"),
+    **rows_for(OPT_IN, "OptInRequired"),
+    **rows_for(_STS_REGION, "RegionDisabledException"),
+    **rows_for(_IMAGE, "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"),
+    **rows_for(_IMAGE, "AuthFailure.NotAuthorizedForImages"),
+    **rows_for(_TYPE, "InvalidInstanceType", "InvalidInstanceType.NotFound"),
+    **rows_for(_ZONE, "InvalidAvailabilityZone", "InvalidZone.NotFound", "VolumeTypeNotAvailableInZone"),
+    **rows_for(_NETWORK_ID, "InvalidVpcId.Malformed", "InvalidSubnet.Range", "InvalidSubnetId.Malformed"),
+    **rows_for(_NETWORK_ID, "VPCIdNotSpecified", "DefaultVpcDoesNotExist", "InvalidVpcState"),
+    **rows_for(_ADDRESSES, "InvalidPermission.Malformed", "InvalidVpcRange"),
+    **rows_for(_KEY_PAIR, "InvalidKeyPair.NotFound", "InvalidKeyPair.Format"),
+    **rows_for(_USER_DATA, "InvalidUserData.Malformed"),
+    **rows_for(_TAGS, "InvalidTagKey.Malformed", "InvalidTag", "TagLimitExceeded", "InvalidTaggableResourceType"),
+    **rows_for(_DISK, "InvalidBlockDeviceMapping"),
+    **rows_for(_ENCRYPTION_KEY, "InvalidKeyId", "KMSKeyNotAccessible", "EncryptedVolumesNotSupported"),
+    **rows_for(_UNSUPPORTED, "UnsupportedOperation", "UnsupportedTenancy", "NonEBSInstance"),
+    **rows_for(_BAD_VALUE, "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter"),
+    **rows_for(_BAD_VALUE, "InvalidParameterException", "InvalidParameterValueException", "InvalidInput"),
+    **rows_for(_BAD_VALUE, "InvalidParameterDependency", "MissingParameter", "InvalidFleetConfig", "InvalidFormat"),
+    **rows_for(_OTHER_CREATE, "IdempotentParameterMismatch", "InvalidIdempotencyToken"),
+    **rows_for(_OTHER_CREATE, "InvalidLaunchTemplateName.AlreadyExistsException"),
     # What no configuration can cause
-    **rows(_OUR_CALL, "InvalidAction", "MissingAction", "UnknownOperationException", "UnknownParameter"),
-    **rows(_OUR_CALL, "InvalidQueryParameter", "MalformedQueryString", "MalformedHttpRequestException"),
-    **rows(_OUR_CALL, "ValidationError", "ValidationException", "SerializationException", "InvalidCharacter"),
-    **rows(_OUR_CALL, "IllegalArgumentException", "InvalidRequest", "InvalidRequestException", "InvalidFilter"),
-    **rows(_OUR_CALL, "InvalidFilterKey", "InvalidFilterOption", "InvalidFilterValue", "FilterLimitExceeded"),
-    **rows(_OUR_CALL, "InvalidNextToken", "InvalidNextTokenException", "ExpiredNextTokenException"),
-    **rows(_OUR_CALL, "InvalidPaginationToken", "InvalidPaginationTokenException", "PaginationTokenExpiredException"),
-    **rows(_OUR_CALL, "InvalidResourceType", "InvalidAddress", "InvalidAuthorizationMessageException"),
-    **rows(_OUR_CALL, "MalformedPolicyDocument", "PackedPolicyTooLarge", "RequestEntityTooLargeException"),
-    **rows(_OUR_CALL, "HierarchyLevelLimitExceededException", "HierarchyTypeMismatchException"),
-    **rows(_OUR_CALL, "IncompatiblePolicyException", "InvalidPolicyAttributeException", "InvalidPolicyTypeException"),
-    **rows(_OUR_CALL, "InvalidAllowedPatternException", "ParameterPatternMismatchException"),
-    **rows(_OUR_CALL, "PoliciesLimitExceededException", "UnsupportedParameterType", "DryRunOperation"),
-    **rows(_OUR_CALL, "MalformedXML", "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidBucketName"),
+    **rows_for(_OUR_CALL, "InvalidAction", "MissingAction", "UnknownOperationException", "UnknownParameter"),
+    **rows_for(_OUR_CALL, "InvalidQueryParameter", "MalformedQueryString", "MalformedHttpRequestException"),
+    **rows_for(_OUR_CALL, "ValidationError", "ValidationException", "SerializationException", "InvalidCharacter"),
+    **rows_for(_OUR_CALL, "IllegalArgumentException", "InvalidRequest", "InvalidRequestException", "InvalidFilter"),
+    **rows_for(_OUR_CALL, "InvalidFilterKey", "InvalidFilterOption", "InvalidFilterValue", "FilterLimitExceeded"),
+    **rows_for(_OUR_CALL, "InvalidNextToken", "InvalidNextTokenException", "ExpiredNextTokenException"),
+    **rows_for(_OUR_CALL, "InvalidPaginationToken", "InvalidPaginationTokenException", "PaginationTokenExpiredException"),
+    **rows_for(_OUR_CALL, "InvalidResourceType", "InvalidAddress", "InvalidAuthorizationMessageException"),
+    **rows_for(_OUR_CALL, "MalformedPolicyDocument", "PackedPolicyTooLarge", "RequestEntityTooLargeException"),
+    **rows_for(_OUR_CALL, "HierarchyLevelLimitExceededException", "HierarchyTypeMismatchException"),
+    **rows_for(_OUR_CALL, "IncompatiblePolicyException", "InvalidPolicyAttributeException", "InvalidPolicyTypeException"),
+    **rows_for(_OUR_CALL, "InvalidAllowedPatternException", "ParameterPatternMismatchException"),
+    **rows_for(_OUR_CALL, "PoliciesLimitExceededException", "UnsupportedParameterType", "DryRunOperation"),
+    **rows_for(_OUR_CALL, "MalformedXML", "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidBucketName"),
 }  # fmt: skip
 
 # For whatever else begins with Invalid or ends in .Malformed; for whatever else begins with Unsupported.

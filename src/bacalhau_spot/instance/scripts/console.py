@@ -22,10 +22,10 @@ class Console:
         now = dt.datetime.now(tz=dt.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         line = f"{PREFIX} {now} {phase}{': ' if detail else ''}{' '.join(detail.split())}\n"
         for path in self._paths:
-            write(path, line)
+            append_text(path, line)
 
 
-def write(path: str, text: str) -> None:
+def append_text(path: str, text: str) -> None:
     """Append; a machine without a console is no reason to stop. Root alone reads the log, which holds others' output too."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY, 0o600)

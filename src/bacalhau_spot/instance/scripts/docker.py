@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import ready
-from .shell import Failed, answers, output, run
+from .shell import CommandFailedError, answers, output, run_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ _TRIES = 3
 _BLOCKED = 42  # not an exit code that anything on the way there has
 
 
-def configure(path: str = DAEMON_JSON) -> bool:
+def configure_docker(path: str = DAEMON_JSON) -> bool:
     """Put containers in their slice, keeping what the image or the user has set. True when that was a change."""
     file = Path(path)
     try:
@@ -46,7 +46,7 @@ def configure(path: str = DAEMON_JSON) -> bool:
     except FileNotFoundError:
         settings = {}
     except ValueError as error:
-        raise Failed(f"{path} cannot be read: {error}") from None
+        raise CommandFailedError(f"{path} cannot be read: {error}") from None
     if settings.get("cgroup-parent") == SLICE:
         return False
     settings["cgroup-parent"] = SLICE
@@ -55,13 +55,13 @@ def configure(path: str = DAEMON_JSON) -> bool:
     return True
 
 
-def install() -> bool:
+def install_docker() -> bool:
     """Docker's package, unless the image has Docker; whether it had to be installed."""
     if shutil.which("dockerd"):
         return False
     manager = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
     if manager is None:
-        raise Failed("this image has neither apt-get nor dnf, nor Docker")
+        raise CommandFailedError("this image has neither apt-get nor dnf, nor Docker")
     if manager == "dnf":
         _patiently(["dnf", "--assumeyes", "--quiet", "install", "docker"])
         return True
@@ -76,11 +76,11 @@ def _patiently(command: list[str]) -> None:
     """Again, when it failed: a mirror may not be reachable in the first seconds."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
     for _ in range(_TRIES - 1):
-        with contextlib.suppress(Failed):
-            run(command, timeout_s=900, env=quiet)
+        with contextlib.suppress(CommandFailedError):
+            run_command(command, timeout_s=900, env=quiet)
             return
         time.sleep(5)
-    run(command, timeout_s=900, env=quiet)
+    run_command(command, timeout_s=900, env=quiet)
 
 
 @contextlib.contextmanager
@@ -97,14 +97,14 @@ def _no_new_initramfs() -> Iterator[None]:
         _INITRAMFS.write_bytes(before)
 
 
-def start(*, restart: bool) -> None:
+def start_docker(*, restart: bool) -> None:
     """Running and answering. `restart`: one that runs already has been started with other settings."""
     if restart and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
-        run(["systemctl", "restart", "docker.service"], timeout_s=120)
-    run(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
-    if not ready.wait(["docker", "info"], seconds=ready.DOCKER_S):
+        run_command(["systemctl", "restart", "docker.service"], timeout_s=120)
+    run_command(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
+    if not ready.wait_for_command(["docker", "info"], seconds=ready.DOCKER_S):
         why = output(["docker", "info"], timeout_s=30).stdout.strip().splitlines()
-        raise Failed(
+        raise CommandFailedError(
             f"Docker does not answer after {ready.DOCKER_S:.0f} s: {(why or ['no reason given'])[-1]}"
         )
 
@@ -112,12 +112,14 @@ def start(*, restart: bool) -> None:
 def check_slice() -> None:
     """Failed unless a process in the containers' slice is kept from the metadata service: a rule unproven is no rule."""
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        raise Failed("this image has no cgroups of version 2; take a newer one")
+        raise CommandFailedError("this image has no cgroups of version 2; take a newer one")
     probe = ["systemd-run", "--quiet", "--wait", "--collect", f"--slice={SLICE}"]
     probe += [f"--working-directory={Path.cwd()}", sys.executable, "-m", f"{__package__}.docker"]
     ended = output(probe, timeout_s=60).returncode
     if ended != _BLOCKED:
-        raise Failed(f"containers could read the instance's metadata (the check ended with {ended})")
+        raise CommandFailedError(
+            f"containers could read the instance's metadata (the check ended with {ended})"
+        )
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
-from .shell import Failed
+from .shell import CommandFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ _ARCHS = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
-def install(
+def install_bacalhau(
     url: str,
     *,
     version: str,
@@ -38,7 +38,7 @@ def install(
     """The archive's SHA-256 sum. Failed says why there is no program."""
     machine = platform.machine()
     if machine not in _ARCHS:
-        raise Failed(f"Bacalhau has no program for {machine}")
+        raise CommandFailedError(f"Bacalhau has no program for {machine}")
     arch, ec2_arch = _ARCHS[machine]
     address = url.replace("{version}", version).replace("{arch}", arch)
     why = ""
@@ -53,14 +53,16 @@ def install(
                 break
         except (OSError, EOFError, tarfile.TarError) as error:
             why = str(error) or type(error).__name__
-    raise Failed(f"{address}: {why}")
+    raise CommandFailedError(f"{address}: {why}")
 
 
 def _install(address: str, *, expected: str, program: Path) -> str:
     with tempfile.TemporaryFile(dir="/var/tmp") as archive:
         digest = _fetch(address, archive)
         if expected and digest != expected:
-            raise Failed(f"{address}: its SHA-256 sum is {digest}, the configuration says {expected}")
+            raise CommandFailedError(
+                f"{address}: its SHA-256 sum is {digest}, the configuration says {expected}"
+            )
         archive.seek(0)
         _unpack(archive, program)
     return digest
@@ -86,7 +88,7 @@ def _unpack(archive: IO[bytes], program: Path) -> None:
         )
         source = tar.extractfile(member) if member else None
         if source is None:
-            raise Failed("the archive holds no program named bacalhau")
+            raise CommandFailedError("the archive holds no program named bacalhau")
         with new.open("wb") as out:
             shutil.copyfileobj(source, out, _CHUNK)
     new.chmod(0o755)

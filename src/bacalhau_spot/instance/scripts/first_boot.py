@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import docker, download, joined, secret
-from .console import LOG, Console, write
+from .console import LOG, Console, append_text
 from .metadata import Metadata
-from .node import Node
-from .shell import Failed, output, run
+from .node import BacalhauCli
+from .shell import CommandFailedError, output, run_command
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,50 +43,50 @@ def main() -> int:
     sys.excepthook = report  # what nobody foresaw reaches the console as well
     facts = json.loads(Path(FACTS).read_text("utf-8"))
     try:
-        boot(facts, console)
+        first_boot(facts, console)
         return 0 if finish(facts, console) else 1
-    except Failed as why:
+    except CommandFailedError as why:
         console.say("failed", f"{console.phase}: {why}")
         return 1
 
 
-def boot(facts: dict[str, Any], console: Console) -> None:
+def first_boot(facts: dict[str, Any], console: Console) -> None:
     """All phases up to the running service."""
     metadata = Metadata()
     name = identify(metadata, prefix=facts["name_prefix"])
-    run(["systemctl", "daemon-reload"], timeout_s=60)
-    run(["systemctl", "enable", "--now", "bacalhau-spot-watch.service"], timeout_s=60)
+    run_command(["systemctl", "daemon-reload"], timeout_s=60)
+    run_command(["systemctl", "enable", "--now", "bacalhau-spot-watch.service"], timeout_s=60)
     with ThreadPoolExecutor() as pool:
         # Neither waits for Docker's packages, which take longest.
         archive = pool.submit(
-            download.install, facts["download_url"], version=facts["version"], sha256=facts["sha256"]
+            download.install_bacalhau, facts["download_url"], version=facts["version"], sha256=facts["sha256"]
         )
         guarded = pool.submit(docker.check_slice)
         token = pool.submit(fetch_token, metadata, facts["token_parameter"])
         console.say("packages", "Docker")
-        changed = docker.configure()
-        installed = docker.install()  # and so started, with these settings
+        changed = docker.configure_docker()
+        installed = docker.install_docker()  # and so started, with these settings
         console.say("docker", "waiting until it answers")
-        docker.start(restart=changed and not installed)
+        docker.start_docker(restart=changed and not installed)
         guarded.result()
         console.say("download", f"Bacalhau {facts['version']}")
         digest = archive.result()
         token.result()
     console.say("start", f"{name}, Bacalhau {facts['version']}, archive sha256 {digest}")
-    if Node().cordoned():
-        raise Failed("EC2 takes the instance back; the node does not start")
-    run(["systemctl", "enable", "--now", "bacalhau.service"], timeout_s=900)
+    if BacalhauCli().cordoned():
+        raise CommandFailedError("EC2 takes the instance back; the node does not start")
+    run_command(["systemctl", "enable", "--now", "bacalhau.service"], timeout_s=900)
 
 
 def fetch_token(metadata: Metadata, parameter: str, *, folder: str = BACALHAU) -> None:
     """With `secrets: ssm` the token did not come with the user-data."""
     if parameter:
-        secret.fetch(metadata, parameter, path=f"{folder}/token.env")
+        secret.fetch_secret(metadata, parameter, path=f"{folder}/token.env")
 
 
 def identify(metadata: Metadata, *, prefix: str, folder: str = BACALHAU, job_data: str = JOB_DATA) -> str:
     """The node's name, written down with its labels for Bacalhau."""
-    about = labels(metadata)
+    about = instance_labels(metadata)
     name = f"{prefix}{about['instance-id']}"
     Path(folder, "node.env").write_text(f"NODE_NAME={name}\n", "ascii")
     # JSON is YAML; Bacalhau lays this file over config.yaml, label by label.
@@ -95,7 +95,7 @@ def identify(metadata: Metadata, *, prefix: str, folder: str = BACALHAU, job_dat
     return name
 
 
-def labels(metadata: Metadata) -> dict[str, str]:
+def instance_labels(metadata: Metadata) -> dict[str, str]:
     """What only the machine knows about itself. Failed when the metadata service does not answer for long."""
     why = ""
     for _ in range(_METADATA_TRIES):
@@ -105,7 +105,7 @@ def labels(metadata: Metadata) -> dict[str, str]:
         except OSError as error:  # noqa: PERF203 -- ten rounds, two seconds apart
             why = str(error)
             time.sleep(2)
-    raise Failed(f"the metadata service does not answer: {why}")
+    raise CommandFailedError(f"the metadata service does not answer: {why}")
 
 
 def finish(facts: dict[str, Any], console: Console) -> bool:
@@ -114,10 +114,12 @@ def finish(facts: dict[str, Any], console: Console) -> bool:
     if code:
         console.say("failed", f"additional_commands ended with {code}; their output is in {LOG}")
     if not facts["orchestrators"]:
-        raise Failed("the configuration names no orchestrator")
+        raise CommandFailedError("the configuration names no orchestrator")
     console.phase = "join"
-    lasted = joined.wait(joined.ports(facts["orchestrators"]), seconds=facts["join_s"], say=console.say)
-    engines = Node().engines()
+    lasted = joined.wait_for_join(
+        joined.ports(facts["orchestrators"]), seconds=facts["join_s"], say=console.say
+    )
+    engines = BacalhauCli().engines()
     if engines and "docker" not in engines:
         console.say("warning", "Bacalhau does not offer Docker here")
     console.say("joined", f"connected for {lasted:.0f} s, engines {' '.join(engines) or 'unknown'}")
@@ -132,7 +134,7 @@ def additional_commands(console: Console, *, path: str = COMMANDS) -> int:
     console.say("commands", "additional_commands")
     # Without -e only the last command's failure would be seen.
     done = output([path] if text.startswith(b"#!") else ["/bin/bash", "-e", path], timeout_s=None)
-    write(LOG, done.stdout)
+    append_text(LOG, done.stdout)
     return done.returncode
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .shell import Failed, output
+from .shell import CommandFailedError, output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,7 +97,7 @@ class Service:
         time.sleep(seconds)
 
 
-def wait(
+def wait_for_join(
     to: set[int], *, seconds: float, say: Callable[[str, str], None], service: Service | None = None
 ) -> float:
     """How long the connection has lasted, when it has joined. Failed after `seconds`, with Bacalhau's own reason."""
@@ -117,4 +117,6 @@ def wait(
             say("waiting", error)
             told = error
         bacalhau.sleep(LOOK_S)
-    raise Failed(f"not joined after {seconds:.0f} s: {error or 'no lasting connection to an orchestrator'}")
+    raise CommandFailedError(
+        f"not joined after {seconds:.0f} s: {error or 'no lasting connection to an orchestrator'}"
+    )

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from .metadata import opener
-from .shell import Failed, output
+from .shell import CommandFailedError, output
 
 # While this file is there, the admission probe in Bacalhau's configuration refuses all new work.
 DRAINING = "/run/bacalhau-spot/draining"
 AGENT = "http://127.0.0.1:1234/api/v1/agent/node"
 
 
-class Node:
+class BacalhauCli:
     """What the watcher and the first boot do to it."""
 
     def __init__(self, *, draining: str = DRAINING, agent: str = AGENT) -> None:
@@ -55,7 +55,7 @@ class Node:
         try:
             listing = ["docker", "ps", "--quiet", "--filter", "label=bacalhau-executor"]
             found = output(listing, timeout_s=10).stdout.split()
-        except Failed as why:
+        except CommandFailedError as why:
             return str(why)
         return _problem(["docker", "stop", "-t", "5", *found], timeout_s=20) if found else ""
 
@@ -63,6 +63,6 @@ class Node:
 def _problem(command: list[str], *, timeout_s: float) -> str:
     try:
         done = output(command, timeout_s=timeout_s)
-    except Failed as why:
+    except CommandFailedError as why:
         return str(why)
     return done.stdout.strip() if done.returncode else ""

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from .console import Console
-from .shell import Failed, answers, output
+from .shell import CommandFailedError, answers, output
 
 DOCKER_S = 300.0
 GPU_S = 300.0
@@ -16,7 +16,7 @@ _NVIDIA = "0x10de"
 _DISPLAY = "0x03"  # the class of graphics and compute devices
 
 
-def wait(command: list[str], *, seconds: float) -> bool:
+def wait_for_command(command: list[str], *, seconds: float) -> bool:
     """Whether the command has ended well within the time."""
     until = time.monotonic() + seconds
     while not answers(command):
@@ -41,7 +41,7 @@ def gpu_problem(*, seconds: float = GPU_S) -> str:
         return ""
     if not shutil.which("nvidia-smi"):
         return "this machine has an NVIDIA GPU, but its image has no driver; the node joins without GPU"
-    if not wait(["nvidia-smi", "-L"], seconds=seconds):
+    if not wait_for_command(["nvidia-smi", "-L"], seconds=seconds):
         return "nvidia-smi does not answer; the node joins without GPU"
     runtimes = output(["docker", "info", "--format", "{{json .Runtimes}}"], timeout_s=30).stdout
     if "nvidia" not in runtimes:
@@ -50,12 +50,12 @@ def gpu_problem(*, seconds: float = GPU_S) -> str:
 
 
 def main() -> int:
-    if not wait(["docker", "info"], seconds=DOCKER_S):
+    if not wait_for_command(["docker", "info"], seconds=DOCKER_S):
         print("Docker does not answer", flush=True)
         return 1
     try:
         problem = gpu_problem()
-    except Failed as why:
+    except CommandFailedError as why:
         problem = str(why)
     if problem:
         Console().say("warning", problem)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .shell import Failed
+from .shell import CommandFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ _PAUSE_S = 10.0
 _ROLES = "iam/security-credentials/"
 
 
-def fetch(
+def fetch_secret(
     metadata: Metadata,
     parameter: str,
     *,
@@ -55,7 +55,7 @@ def fetch(
         else:
             _keep(path, value)
             return
-    raise Failed(f"the parameter {parameter} cannot be read: {why}")
+    raise CommandFailedError(f"the parameter {parameter} cannot be read: {why}")
 
 
 def _ask(metadata: Metadata, parameter: str, *, endpoint: str) -> str:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import subprocess
 from typing import TYPE_CHECKING
 
-from .console import LOG, write
+from .console import LOG, append_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Failed(Exception):  # noqa: N818 -- reads as what it says: the boot has failed
+class CommandFailedError(Exception):
     """Why the node does not come up, in a line for the console."""
 
 
-def run(command: Sequence[str], *, timeout_s: float, env: dict[str, str] | None = None) -> None:
+def run_command(command: Sequence[str], *, timeout_s: float, env: dict[str, str] | None = None) -> None:
     """Failed with the last line that it printed when it does not end well."""
     done = output(command, timeout_s=timeout_s, env=env)
-    write(LOG, f"$ {' '.join(command)}\n{done.stdout}")
+    append_text(LOG, f"$ {' '.join(command)}\n{done.stdout}")
     if done.returncode != 0:
         lines = done.stdout.strip().splitlines() or ["no output"]
-        raise Failed(f"{command[0]} ended with {done.returncode}: {lines[-1][:200]}")
+        raise CommandFailedError(f"{command[0]} ended with {done.returncode}: {lines[-1][:200]}")
 
 
 def output(
@@ -41,14 +41,14 @@ def output(
             env=env,
         )
     except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} did not end within {timeout_s} s") from None
+        raise CommandFailedError(f"{command[0]} did not end within {timeout_s} s") from None
     except OSError as error:
-        raise Failed(f"{command[0]} cannot run: {error.strerror}") from error
+        raise CommandFailedError(f"{command[0]} cannot run: {error.strerror}") from error
 
 
 def answers(command: Sequence[str], *, timeout_s: float = 30) -> bool:
     """Whether it ends well."""
     try:
         return output(command, timeout_s=timeout_s).returncode == 0
-    except Failed:
+    except CommandFailedError:
         return False

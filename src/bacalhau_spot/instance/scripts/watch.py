@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from .console import Console
 from .metadata import Metadata
-from .node import Node
+from .node import BacalhauCli
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ MARGIN_S = 30.0
 NOTICE_S = 120.0
 
 
-class Clock:
+class WatchClock:
     """The time; tests have another one."""
 
     def now(self) -> float:
@@ -48,10 +48,10 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class InterruptionWatcher:
     metadata: Metadata
-    node: Node
-    clock: Clock
+    node: BacalhauCli
+    clock: WatchClock
     say: Callable[[str, str], None]
 
     def run(self) -> None:
@@ -102,7 +102,7 @@ class Watcher:
 
 
 def main() -> None:
-    Watcher(Metadata(), Node(), Clock(), Console().say).run()
+    InterruptionWatcher(Metadata(), BacalhauCli(), WatchClock(), Console().say).run()
 
 
 if __name__ == "__main__":

@@ -3,16 +3,23 @@
 A module a family of commands. Their form is published in ../schemas/, and a test holds the two together.
 """
 
-from bacalhau_spot.ui.jsonout.cleaning import nuke_found_data, order_data, resources_data, teardown_data
+from bacalhau_spot.ui.jsonout.cleaning import deletion_data, nuke_preview_data, order_data, resources_data
 from bacalhau_spot.ui.jsonout.cost import cost_data
 from bacalhau_spot.ui.jsonout.doctor import checkup_data
-from bacalhau_spot.ui.jsonout.envelope import VERSION, envelope, error_data, text, with_commands, write
+from bacalhau_spot.ui.jsonout.envelope import (
+    VERSION,
+    envelope,
+    envelope_text,
+    error_data,
+    with_commands,
+    write_envelope,
+)
 from bacalhau_spot.ui.jsonout.events import Ndjson, event_name
 from bacalhau_spot.ui.jsonout.iam_policy import policy_data
 from bacalhau_spot.ui.jsonout.launching import archives_data, create_data, listing_data, plan_data
 from bacalhau_spot.ui.jsonout.offers import offers_data
 from bacalhau_spot.ui.jsonout.prices import prices_data
-from bacalhau_spot.ui.jsonout.prune import forgotten_data, prune_data
+from bacalhau_spot.ui.jsonout.prune import prune_data, prune_result_data
 from bacalhau_spot.ui.jsonout.reach import console_data, ssh_data, ssh_lines_data
 from bacalhau_spot.ui.jsonout.status import status_data
 from bacalhau_spot.ui.jsonout.values import Data, instance_data, problem_data, time_text
@@ -26,13 +33,14 @@ __all__ = [
     "console_data",
     "cost_data",
     "create_data",
+    "deletion_data",
     "envelope",
+    "envelope_text",
     "error_data",
     "event_name",
-    "forgotten_data",
     "instance_data",
     "listing_data",
-    "nuke_found_data",
+    "nuke_preview_data",
     "offers_data",
     "order_data",
     "plan_data",
@@ -40,13 +48,12 @@ __all__ = [
     "prices_data",
     "problem_data",
     "prune_data",
+    "prune_result_data",
     "resources_data",
     "ssh_data",
     "ssh_lines_data",
     "status_data",
-    "teardown_data",
-    "text",
     "time_text",
     "with_commands",
-    "write",
+    "write_envelope",
 ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, overload
 from bacalhau_spot.ui.jsonout.values import Data, problem_data, time_text
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.cost import Charge, Sum
+    from bacalhau_spot.core.cost import Charge, CostTotal
     from bacalhau_spot.core.cost_report import CostReport
 
 # Rounding happens here, at the very end: to a millionth of a dollar, a second of an hour.
@@ -17,7 +17,7 @@ _HOUR_S = Decimal(3600)
 
 
 def cost_data(report: CostReport) -> Data:
-    instances = [one for one in report.charges if one.life.type]
+    instances = [one for one in report.charges if one.usage.type]
     return {
         "cluster": report.cluster,
         "since": None if report.window.since is None else time_text(report.window.since),
@@ -29,17 +29,17 @@ def cost_data(report: CostReport) -> Data:
         ],
         "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
         "instances": [_instance(one) for one in instances],
-        "volumes": [_volume(one) for one in report.charges if not one.life.type],
-        "unknown_ends": list(report.lives.unknown_ends),
-        "assumed_volumes": report.lives.assumed_volumes,
-        "only_in_log": report.lives.noted,
-        "looked_into": list(report.looked_into),
-        "unseen": [problem_data(problem) for problem in report.unseen],
-        "unpriced": [problem_data(problem) for problem in (*report.unpriced, *report.unlisted)],
+        "volumes": [_volume(one) for one in report.charges if not one.usage.type],
+        "unknown_ends": list(report.usages.unknown_end_ids),
+        "assumed_volumes": report.usages.assumed_volumes,
+        "only_in_log": report.usages.log_only,
+        "looked_into": list(report.regions_scanned),
+        "unseen": [problem_data(problem) for problem in report.failed_regions],
+        "unpriced": [problem_data(problem) for problem in (*report.unpriced, *report.unlisted_prices)],
     }
 
 
-def sum_data(one: Sum) -> Data:
+def sum_data(one: CostTotal) -> Data:
     return {
         "instances": one.instances,
         "running": one.running,
@@ -50,22 +50,22 @@ def sum_data(one: Sum) -> Data:
         "usd": exact(one.usd),
         "on_demand_usd": exact(one.on_demand_usd),
         "saving": None if one.saving is None else str(one.saving.quantize(Decimal("0.0001"))),
-        "usd_per_hour_now": exact(one.now_usd_per_hour),
+        "usd_per_hour_now": exact(one.current_usd_per_hour),
         "unpriced_hours": hours(one.unpriced_s),
     }
 
 
 def _instance(one: Charge) -> Data:
-    life = one.life
+    life = one.usage
     return {
         "id": life.id,
         "region": life.region,
         "zone": life.zone,
         "type": life.type,
         "spot": life.spot,
-        "begun": time_text(life.begun),
-        "ended": None if life.ended is None else time_text(life.ended),
-        "taken_back": life.taken_back,
+        "begun": time_text(life.started_at),
+        "ended": None if life.ended_at is None else time_text(life.ended_at),
+        "taken_back": life.interrupted,
         "volume_gib": life.volume_gib,
         "address": life.address,
         "hours": hours(one.seconds),
@@ -74,21 +74,21 @@ def _instance(one: Charge) -> Data:
         "address_usd": exact(one.address_usd),
         "usd": exact(one.usd),
         "on_demand_usd": exact(one.on_demand_usd),
-        "usd_per_hour_now": exact(one.now_usd_per_hour),
+        "usd_per_hour_now": exact(one.current_usd_per_hour),
         "unpriced_hours": hours(one.unpriced_s),
     }
 
 
 def _volume(one: Charge) -> Data:
     return {
-        "id": one.life.id,
-        "region": one.life.region,
-        "zone": one.life.zone,
-        "begun": time_text(one.life.begun),
-        "volume_gib": one.life.volume_gib,
+        "id": one.usage.id,
+        "region": one.usage.region,
+        "zone": one.usage.zone,
+        "begun": time_text(one.usage.started_at),
+        "volume_gib": one.usage.volume_gib,
         "hours": hours(one.seconds),
         "usd": exact(one.usd),
-        "usd_per_hour_now": exact(one.now_usd_per_hour),
+        "usd_per_hour_now": exact(one.current_usd_per_hour),
     }
 
 

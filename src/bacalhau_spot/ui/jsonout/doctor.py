@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.checkup import Mark
+from bacalhau_spot.core.checkup import CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def checkup_data(findings: Sequence[Finding]) -> Data:
-    counted = Counter(one.mark for one in findings)
+    counted = Counter(one.status for one in findings)
     return {
-        "passed": counted[Mark.PASS],
-        "warnings": counted[Mark.WARN],
-        "failed": counted[Mark.FAIL],
+        "passed": counted[CheckStatus.PASS],
+        "warnings": counted[CheckStatus.WARN],
+        "failed": counted[CheckStatus.FAIL],
         "findings": [
             {
                 "check": one.check.value,
-                "mark": one.mark.value,
-                "what": one.what,
-                "fix": one.fix,
+                "mark": one.status.value,
+                "what": one.message,
+                "fix": one.hint,
                 "details": list(one.details),
             }
             for one in findings

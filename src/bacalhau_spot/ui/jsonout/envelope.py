@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.filtered import FilteredStream
-from bacalhau_spot.ui.problems import RefusedError
+from bacalhau_spot.ui.problems import ApiRefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ _STATUS = {
     ExitCode.DONE: "ok",
     ExitCode.DECLINED: "declined",
     ExitCode.INTERRUPTED: "interrupted",
-    ExitCode.BLIND: "partial",
+    ExitCode.INCOMPLETE: "partial",
 }
 
 
@@ -68,7 +68,7 @@ def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = Fal
 
 
 def error_data(error: UserError) -> Data:
-    code, regions = (error.code, error.regions) if isinstance(error, RefusedError) else (None, ())
+    code, regions = (error.code, error.regions) if isinstance(error, ApiRefusalError) else (None, ())
     return {
         "what": error.what,
         "why": error.why,
@@ -80,14 +80,14 @@ def error_data(error: UserError) -> Data:
     }
 
 
-def write(stream: TextIO, result: Data, *, form: str) -> None:
+def write_envelope(stream: TextIO, result: Data, *, form: str) -> None:
     """The envelope on `stream`. Secrets are taken out of its values: in JSON's text they may be spelt otherwise."""
     if isinstance(stream, FilteredStream):
         result, stream = stream.redacted(result), stream.raw
-    stream.write(text(result, form=form))
+    stream.write(envelope_text(result, form=form))
 
 
-def text(result: Data, *, form: str) -> str:
+def envelope_text(result: Data, *, form: str) -> str:
     """The envelope as `json`, `yaml` or the last line of `ndjson`; `line`: any other object on a line."""
     if form == "yaml":
         return "".join(f"{row}\n" for row in _yaml(result, 0))

@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, TextIO
 
-from bacalhau_spot.ui.jsonout.envelope import write
+from bacalhau_spot.ui.jsonout.envelope import write_envelope
 from bacalhau_spot.ui.jsonout.values import time_text
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Ndjson:
     def emit(self, event: Event) -> None:
         values = {item.name: getattr(event, item.name) for item in fields(event)}
         row = {"event": event_name(type(event)), "at": time_text(self._now()), **values}
-        write(self._stream, row, form="line")
+        write_envelope(self._stream, row, form="line")
         self._stream.flush()
 
     def tick(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.policy import MOST_CHARACTERS, actions_of, characters
+from bacalhau_spot.core.policy import MAX_CHARACTERS, actions_of, characters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,6 @@ def policy_data(documents: Sequence[Document], *, commands: Sequence[str]) -> Da
     return {
         "commands": list(commands),
         "actions": list(actions_of(documents)),
-        "characters_allowed": MOST_CHARACTERS,
+        "characters_allowed": MAX_CHARACTERS,
         "documents": [{"characters": characters(one), "document": one} for one in documents],
     }

@@ -10,11 +10,11 @@ from bacalhau_spot.ui.jsonout.values import Data, instance_data, pools_data, pro
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bacalhau_spot.core.choose import Choice
-    from bacalhau_spot.core.estimate import Budget, Estimate, Span
+    from bacalhau_spot.core.choose import RegionDecision
+    from bacalhau_spot.core.estimate import Budget, Estimate, PriceRange
     from bacalhau_spot.core.model import Arch
     from bacalhau_spot.core.plan import Plan, RegionPlan
-    from bacalhau_spot.core.receipt import CreateReceipt, Listing, RegionReceipt
+    from bacalhau_spot.core.receipt import CreateResult, Listing, RegionResult
 
 
 def plan_data(plan: Plan) -> Data:
@@ -31,8 +31,8 @@ def plan_data(plan: Plan) -> Data:
         "archives": archives_data(plan.archives),
         "choice": [_choice(choice) for choice in plan.choices],
         "stake": None
-        if plan.stake is None
-        else {"pools": plan.stake.pools, "at_most": plan.stake.at_most, "limit": plan.stake.limit},
+        if plan.exposure is None
+        else {"pools": plan.exposure.pools, "at_most": plan.exposure.max_nodes, "limit": plan.exposure.limit},
         "surplus": [one.id for one in plan.surplus],
         "remove": [one.id for one in plan.remove],
     }
@@ -42,14 +42,14 @@ def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[Data]:
     return [{"arch": str(arch), "sha256": digest} for arch, digest in archives]
 
 
-def _choice(choice: Choice) -> Data:
+def _choice(choice: RegionDecision) -> Data:
     return {
         "region": choice.region,
         "chosen": choice.chosen,
         "reason": str(choice.reason),
         "usd_per_hour": None if choice.usd_per_hour is None else str(choice.usd_per_hour),
         "score": choice.score,
-        "room": choice.room,
+        "room": choice.quota_headroom,
     }
 
 
@@ -84,51 +84,51 @@ def _estimate(one: Estimate) -> Data:
     }
 
 
-def _span(span: Span | None) -> Data | None:
+def _span(span: PriceRange | None) -> Data | None:
     return None if span is None else {"low": exact(span.low), "high": exact(span.high)}
 
 
 def _budget(one: Budget) -> Data:
     return {
         "usd_per_hour": exact(one.usd_per_hour),
-        "standing_usd_per_hour": exact(one.standing_usd),
+        "standing_usd_per_hour": exact(one.existing_usd),
         "launch_usd_per_hour": exact(one.launch_usd),
     }
 
 
-def create_data(receipt: CreateReceipt) -> Data:
+def create_data(receipt: CreateResult) -> Data:
     return {
         "cluster": receipt.cluster,
         "wanted": receipt.wanted,
-        "before": receipt.before,
-        "asked": receipt.asked,
+        "before": receipt.existing,
+        "asked": receipt.requested,
         "launched": receipt.launched,
         "running": receipt.running,
         "missing": receipt.missing,
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
-        "kept": list(receipt.kept),
-        "made": dict(receipt.made),
+        "kept": list(receipt.not_removed),
+        "made": dict(receipt.resources_created),
         "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
 
 
-def _region_receipt(region: RegionReceipt) -> Data:
+def _region_receipt(region: RegionResult) -> Data:
     return {
         "region": region.region,
-        "asked": region.asked,
+        "asked": region.requested,
         "taken_over": region.extra,
-        "moved_away": region.moved_away,
+        "moved_away": region.reassigned,
         "launched": list(region.launched),
         "running": len(region.running),
         "zones": region.zones,
-        "failed": region.short,
+        "failed": region.missing,
         "code": region.code,
         "instances": [instance_data(one) for one in region.instances],
         "refusals": [
             {"type": one.type, "zone": one.zone, "code": one.code, "message": one.message}
-            for one in region.refusals
+            for one in region.pool_failures
         ],
         "problem": None if region.problem is None else problem_data(region.problem),
     }
@@ -141,6 +141,6 @@ def listing_data(listing: Listing) -> Data:
             instance_data(one) for one in sorted(listing.instances, key=lambda one: (one.region, one.id))
         ],
         "others": [{"region": one.region, "kind": one.kind, "id": one.id} for one in listing.others],
-        "looked_into": list(listing.looked_into),
-        "unseen": [problem_data(problem) for problem in listing.unseen],
+        "looked_into": list(listing.regions_scanned),
+        "unseen": [problem_data(problem) for problem in listing.failed_regions],
     }

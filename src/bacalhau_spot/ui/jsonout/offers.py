@@ -5,19 +5,19 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.offers import INTERRUPTIONS, Standing, standing
+from bacalhau_spot.core.offers import INTERRUPTIONS, Suitability, suitability
 from bacalhau_spot.ui.jsonout.values import Data, problem_data
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.offers import Deal, Offers, PoolOffer, RegionOffer
+    from bacalhau_spot.core.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
 
 _MICRO = Decimal("0.000001")
 _FOUR = Decimal("0.0001")
 _STANDINGS = {
-    Standing.FIT: "fit",
-    Standing.LOW_SCORE: "low-score",
-    Standing.NO_ROOM: "no-room",
-    Standing.NO_PRICE: "no-price",
+    Suitability.SUITABLE: "fit",
+    Suitability.LOW_SCORE: "low-score",
+    Suitability.NO_QUOTA: "no-room",
+    Suitability.NO_PRICE: "no-price",
 }
 
 
@@ -27,14 +27,14 @@ def offers_data(offers: Offers, *, written: Data | None = None) -> Data:
         "nodes": offers.nodes,
         "pools": [_pool(one) for one in offers.pools],
         "regions": [_region(one, nodes=offers.nodes) for one in offers.regions],
-        "looked_into": list(offers.looked_into),
-        "unseen": [problem_data(problem) for problem in offers.unseen],
-        "silent": [problem_data(problem) for problem in offers.silent],
+        "looked_into": list(offers.regions_scanned),
+        "unseen": [problem_data(problem) for problem in offers.failed_regions],
+        "silent": [problem_data(problem) for problem in offers.partial_failures],
         "written": written,
     }
 
 
-def _deal(one: Deal) -> Data:
+def _deal(one: OfferMetrics) -> Data:
     return {
         "usd_per_hour": _usd(one.usd_per_hour),
         "week": None
@@ -44,7 +44,7 @@ def _deal(one: Deal) -> Data:
         "saving": None if one.saving is None else str(one.saving.quantize(_FOUR)),
         "interruption": None if one.interruption is None else INTERRUPTIONS[one.interruption],
         "score": one.score,
-        "room": one.room,
+        "room": one.quota_headroom,
     }
 
 
@@ -71,6 +71,6 @@ def _region(one: RegionOffer, *, nodes: int) -> Data:
         "zones": one.zones,
         "pools": one.pools,
         "types": list(one.types),
-        "standing": _STANDINGS[standing(one, nodes)],
+        "standing": _STANDINGS[suitability(one, nodes)],
         **_deal(one),
     }

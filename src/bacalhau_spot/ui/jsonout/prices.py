@@ -35,11 +35,11 @@ def prices_data(chart: PriceChart, *, picture: Path | None = None) -> Data:
                 "zone": mark.line.zone,
                 "type": mark.line.type,
                 "at": time_text(mark.moment),
-                "what": mark.what,
+                "what": mark.label,
                 "instances": mark.count,
             }
-            for mark in chart.marks
+            for mark in chart.interruptions
         ],
-        "left_out": chart.left_out,
+        "left_out": chart.omitted_lines,
         "picture": None if picture is None else str(picture),
     }

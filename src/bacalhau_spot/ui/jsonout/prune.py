@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.ui.jsonout.values import Data, problem_data, time_text
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.prune import Forgotten, Judged, Pruning
+    from bacalhau_spot.core.prune import PruneDecision, PrunePlan, PruneResult
 
 
-def prune_data(pruning: Pruning, forgotten: Forgotten | None, *, address: str) -> Data:
+def prune_data(pruning: PrunePlan, forgotten: PruneResult | None, *, address: str) -> Data:
     """`forgotten` None: nothing was removed, by choice or because there was nothing."""
     return {
         "cluster": pruning.cluster,
         "orchestrator": address,
-        "nodes": [_node(one, forgotten) for one in pruning.judged],
+        "nodes": [_node(one, forgotten) for one in pruning.decisions],
         "others": pruning.others,
-        "looked_into": list(pruning.looked_into),
-        "unseen": [problem_data(problem) for problem in pruning.unseen],
+        "looked_into": list(pruning.regions_scanned),
+        "unseen": [problem_data(problem) for problem in pruning.failed_regions],
         "interrupted": forgotten is not None and forgotten.interrupted,
     }
 
 
-def _node(one: Judged, forgotten: Forgotten | None) -> Data:
+def _node(one: PruneDecision, forgotten: PruneResult | None) -> Data:
     problem = dict(forgotten.failed).get(one.member.id) if forgotten else None
     since = one.member.since
     return {
@@ -32,23 +32,23 @@ def _node(one: Judged, forgotten: Forgotten | None) -> Data:
         "region": one.region,
         "connected": one.member.connected,
         "since": None if since is None else time_text(since),
-        "why": str(one.why),
-        "fate": _fate(one, forgotten),
+        "why": str(one.reason),
+        "fate": _removal_status(one, forgotten),
         "problem": None if problem is None else problem_data(problem),
     }
 
 
-def _fate(one: Judged, forgotten: Forgotten | None) -> str:
-    if not one.gone:
+def _removal_status(one: PruneDecision, forgotten: PruneResult | None) -> str:
+    if not one.stale:
         return "kept"
     if forgotten is None:
         return "to remove"
     if one.member.id in forgotten.removed:
         return "removed"
-    return "left" if one.member.id in forgotten.left else "failed"
+    return "left" if one.member.id in forgotten.not_removed else "failed"
 
 
-def forgotten_data(forgotten: Forgotten | None) -> Data | None:
+def prune_result_data(forgotten: PruneResult | None) -> Data | None:
     """The nodes of ended instances; None when no orchestrator was asked."""
     if forgotten is None:
         return None

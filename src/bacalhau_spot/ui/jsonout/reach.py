@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.console import lines
-from bacalhau_spot.core.shell import address
+from bacalhau_spot.core.console import console_lines
+from bacalhau_spot.core.shell import ssh_address
 from bacalhau_spot.ui.jsonout.values import Data, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.core.model import Instance
-    from bacalhau_spot.core.remote import Everywhere
+    from bacalhau_spot.core.remote import FanOutResult
 
 
 def _node(instance: Instance) -> Data:
@@ -20,11 +20,11 @@ def _node(instance: Instance) -> Data:
         "id": instance.id,
         "region": instance.region,
         "zone": instance.zone,
-        "address": address(instance),
+        "address": ssh_address(instance),
     }
 
 
-def ssh_data(everywhere: Everywhere) -> Data:
+def ssh_data(everywhere: FanOutResult) -> Data:
     return {
         "command": list(everywhere.command),
         "failed": len(everywhere.failed),
@@ -35,9 +35,9 @@ def ssh_data(everywhere: Everywhere) -> Data:
                 "timed_out": one.code is None,
                 "stdout": one.stdout,
                 "stderr": one.stderr,
-                "cut": one.cut,
+                "cut": one.truncated,
             }
-            for one in everywhere.ran
+            for one in everywhere.results
         ],
     }
 
@@ -52,6 +52,6 @@ def console_data(instance: Instance, text: str) -> Data:
         **_node(instance),
         "text": text,
         "phases": [
-            {"at": time_text(one.at), "phase": one.phase, "detail": one.detail} for one in lines(text)
+            {"at": time_text(one.at), "phase": one.phase, "detail": one.text} for one in console_lines(text)
         ],
     }

@@ -5,44 +5,44 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.health import Severity
-from bacalhau_spot.ui.health import verdict_text
+from bacalhau_spot.ui.health import diagnosis_text
 from bacalhau_spot.ui.jsonout.values import Data, pools_data, problem_data, time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bacalhau_spot.core.evidence import Evidence
-    from bacalhau_spot.core.health import Verdict
+    from bacalhau_spot.core.evidence import NodeObservation
+    from bacalhau_spot.core.health import NodeDiagnosis
     from bacalhau_spot.core.members import Capacity
-    from bacalhau_spot.core.status import Load, Node, Part, Status
+    from bacalhau_spot.core.status import ClusterStatus, Load, NodeStatus, RegionStatus
 
 
-def status_data(status: Status) -> Data:
-    sight = status.sight
-    refusal = sight.refusal
+def status_data(status: ClusterStatus) -> Data:
+    sight = status.snapshot
+    refusal = sight.api_failure
     return {
         "cluster": status.cluster,
-        "at": time_text(sight.at),
-        "as_asked": status.as_asked,
+        "at": time_text(sight.taken_at),
+        "as_asked": status.matches_spec,
         "missing": status.missing,
         "surplus": status.surplus,
-        "total": _part(status.whole),
+        "total": _part(status.total),
         "regions": [{"region": part.name, **_part(part)} for part in status.regions],
         "nodes": [_node(node) for node in status.nodes],
-        "ghosts": [node.id for node in status.ghosts],
+        "ghosts": [node.id for node in status.stale_nodes],
         "pools": pools_data(status.pools),
         "orchestrator": {
-            "asked": str(sight.asked),
+            "asked": str(sight.api),
             "address": sight.address,
             "problem": None if refusal is None else problem_data(refusal),
         },
-        "looked_into": list(sight.looked_into),
-        "unseen": [problem_data(problem) for problem in sight.unseen],
-        "blurred": [problem_data(problem) for problem in sight.blurred],
+        "looked_into": list(sight.regions_scanned),
+        "unseen": [problem_data(problem) for problem in sight.failed_regions],
+        "blurred": [problem_data(problem) for problem in sight.partial_failures],
     }
 
 
-def _part(part: Part) -> Data:
+def _part(part: RegionStatus) -> Data:
     return {
         "wanted": part.wanted,
         "present": part.present,
@@ -51,8 +51,8 @@ def _part(part: Part) -> Data:
     }
 
 
-def _node(node: Node) -> Data:
-    it = node.known
+def _node(node: NodeStatus) -> Data:
+    it = node.observation
     instance = it.instance
     return {
         "id": node.id,
@@ -63,32 +63,32 @@ def _node(node: Node) -> Data:
         "launched_at": time_text(instance.launched_at) if instance else None,
         "public_ip": instance.public_ip if instance else None,
         "private_ip": instance.private_ip if instance else None,
-        "why_ended": instance.why_ended if instance else None,
+        "why_ended": instance.termination_reason if instance else None,
         "terminated_by": it.terminated_by or None,
         "checks": {"system": str(it.checks.system), "instance": str(it.checks.instance)},
         "spot_request": None
         if it.spot is None
-        else {"id": it.spot.request_id, "code": it.spot.code, "since": time_text(it.spot.since)},
+        else {"id": it.spot.request_id, "code": it.spot.code, "since": time_text(it.spot.updated_at)},
         "boot": _boot(it),
         "member": _member(it),
         "load": _load(node.load),
-        "verdict": _verdict(node.verdict),
+        "verdict": _verdict(node.diagnosis),
     }
 
 
-def _boot(it: Evidence) -> Data | None:
+def _boot(it: NodeObservation) -> Data | None:
     if it.boot is None:
         return None
     return {
         "step": it.boot.step,
-        "since": _time(it.boot.since),
+        "since": _time(it.boot.step_at),
         "failed": it.boot.failed,
-        "refused": it.boot.refused,
+        "refused": it.boot.join_error,
         "commands_failed": it.boot.commands_failed,
     }
 
 
-def _member(it: Evidence) -> Data | None:
+def _member(it: NodeObservation) -> Data | None:
     member = it.member
     if member is None:
         return None
@@ -104,12 +104,12 @@ def _member(it: Evidence) -> Data | None:
     }
 
 
-def _verdict(verdict: Verdict) -> Data:
+def _verdict(verdict: NodeDiagnosis) -> Data:
     return {
-        "kind": str(verdict.kind),
+        "kind": str(verdict.diagnosis),
         "severity": str(verdict.severity),
-        "text": verdict_text(verdict),
-        "why": verdict.why,
+        "text": diagnosis_text(verdict),
+        "why": verdict.reason,
         "seconds": None if verdict.time is None else int(verdict.time.total_seconds()),
         "hint": verdict.hint,
     }

@@ -9,8 +9,8 @@ from bacalhau_spot.core.lifecycle import phase_of
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Instance
-    from bacalhau_spot.core.pools import PoolShares
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.pools import PoolDistribution
+    from bacalhau_spot.core.receipt import ApiFailure
 
 Data = dict[str, Any]
 
@@ -20,7 +20,7 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def problem_data(problem: Problem) -> Data:
+def problem_data(problem: ApiFailure) -> Data:
     return {
         "code": problem.code,
         "message": problem.message,
@@ -30,13 +30,13 @@ def problem_data(problem: Problem) -> Data:
     }
 
 
-def pools_data(shares: PoolShares) -> Data:
+def pools_data(shares: PoolDistribution) -> Data:
     """How spot nodes are spread over capacity pools."""
     fullest = shares.fullest
     return {
         "count": shares.pools,
         "nodes": shares.nodes,
-        "at_stake": shares.at_stake,
+        "at_stake": shares.max_loss,
         "fullest": None if fullest is None else {"type": fullest.type, "zone": fullest.zone},
     }
 
@@ -57,5 +57,5 @@ def instance_data(one: Instance) -> Data:
         "image_id": one.image_id,
         "vpc_id": one.vpc_id,
         "subnet_id": one.subnet_id,
-        "why_ended": one.why_ended,
+        "why_ended": one.termination_reason,
     }

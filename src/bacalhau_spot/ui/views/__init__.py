@@ -1,6 +1,6 @@
 """What is shown: values in, renderables out. Nothing here prints."""
 
-from bacalhau_spot.ui.problems import from_problems
+from bacalhau_spot.ui.problems import error_from_failures
 from bacalhau_spot.ui.views.cost import cost_view
 from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
 from bacalhau_spot.ui.views.errors import error_view
@@ -9,23 +9,28 @@ from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
 from bacalhau_spot.ui.views.offers import offers_view
 from bacalhau_spot.ui.views.plan import over_budget, plan_view
 from bacalhau_spot.ui.views.prices import prices_view
-from bacalhau_spot.ui.views.prune import prune_preview_view, prune_receipt_view, still_listed, with_forgotten
+from bacalhau_spot.ui.views.prune import (
+    not_removed_text,
+    prune_preview_view,
+    prune_result_view,
+    with_prune_result,
+)
 from bacalhau_spot.ui.views.quotas import quota_lines
 from bacalhau_spot.ui.views.reach import (
-    everywhere_view,
+    connecting_view,
+    empty_console_view,
+    failed_regions_view,
+    fan_out_view,
     menu_view,
-    reaching_view,
-    silent_console_view,
-    unreached_view,
-    unseen_view,
+    unreachable_view,
 )
-from bacalhau_spot.ui.views.receipt import create_receipt_view
+from bacalhau_spot.ui.views.receipt import create_result_view
 from bacalhau_spot.ui.views.status import StatusView, status_view
 from bacalhau_spot.ui.views.teardown import (
+    deletion_preview_view,
+    deletion_result_view,
     looking_again_view,
     other_cluster_warnings,
-    teardown_preview_view,
-    teardown_receipt_view,
 )
 from bacalhau_spot.ui.views.text import (
     config_view,
@@ -33,9 +38,9 @@ from bacalhau_spot.ui.views.text import (
     json_text,
     note,
     pages_view,
-    sentence,
+    raw,
+    sentence_text,
     tree_view,
-    verbatim,
 )
 
 __all__ = [
@@ -44,15 +49,21 @@ __all__ = [
     "checkup_view",
     "config_view",
     "configured",
+    "connecting_view",
     "cost_view",
-    "create_receipt_view",
+    "create_result_view",
+    "deletion_preview_view",
+    "deletion_result_view",
+    "empty_console_view",
+    "error_from_failures",
     "error_view",
-    "everywhere_view",
-    "from_problems",
+    "failed_regions_view",
+    "fan_out_view",
     "json_text",
     "listing_view",
     "looking_again_view",
     "menu_view",
+    "not_removed_text",
     "note",
     "nuke_preview_view",
     "offers_view",
@@ -63,18 +74,12 @@ __all__ = [
     "plan_view",
     "prices_view",
     "prune_preview_view",
-    "prune_receipt_view",
+    "prune_result_view",
     "quota_lines",
-    "reaching_view",
-    "sentence",
-    "silent_console_view",
+    "raw",
+    "sentence_text",
     "status_view",
-    "still_listed",
-    "teardown_preview_view",
-    "teardown_receipt_view",
     "tree_view",
-    "unreached_view",
-    "unseen_view",
-    "verbatim",
-    "with_forgotten",
+    "unreachable_view",
+    "with_prune_result",
 ]

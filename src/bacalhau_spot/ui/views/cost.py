@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
-from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
-from bacalhau_spot.ui.words import IN_NO_SUM, fault, percent, plural, usd
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.words import IN_NO_SUM, error_label, percent, plural, usd
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.cost import Sum
+    from bacalhau_spot.core.cost import CostTotal
     from bacalhau_spot.core.cost_report import CostReport
 
 _NAMES = {
@@ -44,32 +44,32 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
         also = [one for one in ("type", "zone") if one != by] if wide else []
         parts += [_table(report, by), *_total(report)]
         for one in also:
-            parts += [Said(""), _table(report, one)]
+            parts += [Paragraph(""), _table(report, one)]
     else:
-        parts.append(Said(_nothing(report)))
-        parts.extend(next_commands(("bacalhau-spot create",)) if not report.unseen else ())
+        parts.append(Paragraph(_empty(report)))
+        parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())
     if report.charges:
         parts += _listed("Taken for granted:", assumptions(report))
     parts += _listed("Not in it:", gaps(report))
-    parts.extend(not_seen(report.unseen))
+    parts.extend(failed_regions_text(report.failed_regions))
     return Group(*parts)
 
 
 def _listed(head: str, lines: Sequence[str]) -> list[RenderableType]:
-    shown = [Said(f"- {line}", style="dim") for line in lines]
-    return [Said(""), Said(head, style="bold"), *shown] if shown else []
+    shown = [Paragraph(f"- {line}", style="dim") for line in lines]
+    return [Paragraph(""), Paragraph(head, style="bold"), *shown] if shown else []
 
 
-def _nothing(report: CostReport) -> str:
-    where = plural(len(report.looked_into), "region")
+def _empty(report: CostReport) -> str:
+    where = plural(len(report.regions_scanned), "region")
     since = f" since {report.window.since:%Y-%m-%d %H:%M} UTC" if report.window.since else ""
     return f"nothing that {report.cluster} would have cost is known{since}; looked into {where}"
 
 
-def _table(report: CostReport, by: str) -> Columns:
+def _table(report: CostReport, by: str) -> TextTable:
     names = _NAMES[by]
     groups = report.by(by)
-    return Columns(
+    return TextTable(
         (*names, *_NUMBERS),
         [(*_labels(name), *_cells(each)) for name, each in groups.items()],
         right=_NUMBERS,
@@ -88,7 +88,7 @@ def _labels(name: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _cells(one: Sum) -> tuple[str, ...]:
+def _cells(one: CostTotal) -> tuple[str, ...]:
     more = _AT_LEAST if one.unpriced_s else ""
     return (
         str(one.instances),
@@ -100,7 +100,7 @@ def _cells(one: Sum) -> tuple[str, ...]:
         usd(one.usd) + more,
         _known(one.on_demand_usd),
         "" if one.saving is None else percent(one.saving),
-        _known(one.now_usd_per_hour),
+        _known(one.current_usd_per_hour),
     )
 
 
@@ -110,31 +110,31 @@ def _known(amount: Decimal | None) -> str:
 
 def _total(report: CostReport) -> list[RenderableType]:
     whole = report.total
-    begun = report.window.since or min(one.life.begun for one in report.charges)
+    begun = report.window.since or min(one.usage.started_at for one in report.charges)
     least = "at least " if whole.unpriced_s else ""
     words = f"{report.cluster}: {least}{usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
-    lines: list[RenderableType] = [Said(words, style="bold")]
+    lines: list[RenderableType] = [Paragraph(words, style="bold")]
     if whole.on_demand_usd is not None and whole.saving is not None:
         dear = f"on demand it would have been {usd(whole.on_demand_usd)}"
-        lines.append(Said(f"{dear}: {percent(whole.saving)} saved"))
-    rate = whole.now_usd_per_hour
+        lines.append(Paragraph(f"{dear}: {percent(whole.saving)} saved"))
+    rate = whole.current_usd_per_hour
     if rate is None:
         now = "what it costs now is not known"
     else:
         now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
-    lines.append(Said(now))
+    lines.append(Paragraph(now))
     return lines
 
 
 def assumptions(report: CostReport) -> list[str]:
     """What the numbers take for granted, in plain words."""
     lines: list[str] = []
-    lives = report.lives
-    if lives.noted:
-        noun = plural(lives.noted, "instance")
+    lives = report.usages
+    if lives.log_only:
+        noun = plural(lives.log_only, "instance")
         lines.append(f"{noun} that AWS has forgotten: counted from this machine's audit log")
-    if lives.unknown_ends:
-        noun = plural(len(lives.unknown_ends), "instance")
+    if lives.unknown_end_ids:
+        noun = plural(len(lives.unknown_end_ids), "instance")
         lines.append(f"{noun} whose end nobody noted: counted until last seen, so it was at least so much")
     if lives.assumed_volumes:
         noun = plural(lives.assumed_volumes, "instance")
@@ -152,17 +152,17 @@ def gaps(report: CostReport) -> list[str]:
     lines += sorted(
         {
             _unpriced(problem.operation, problem.code, problem.region)
-            for problem in (*report.unpriced, *report.unlisted)
+            for problem in (*report.unpriced, *report.unlisted_prices)
         }
     )
-    log = "this machine's audit log does not know" if report.log else "no audit log here knows"
+    log = "this machine's audit log does not know" if report.log_entries else "no audit log here knows"
     lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
     lines.append(IN_NO_SUM)
     return lines
 
 
 def _unpriced(operation: str, code: str, region: str) -> str:
-    why = fault(code)
+    why = error_label(code)
     if operation == "GetProducts":
         return f"a comparison with on demand: AWS's price list could not be read ({why}); volumes are at list price"
     return f"the spot prices of {region}: they could not be read ({why})"

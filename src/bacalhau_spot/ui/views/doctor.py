@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.checkup import Check, Finding, Mark
+from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding
 from bacalhau_spot.errors import UserError
-from bacalhau_spot.ui.views.text import Said
-from bacalhau_spot.ui.words import listed, plural
+from bacalhau_spot.ui.views.text import Paragraph
+from bacalhau_spot.ui.words import comma_list, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.errors import ExitCode
 
-_STYLES = {Mark.PASS: "green", Mark.WARN: "bold yellow", Mark.FAIL: "bold red"}
-_WIDE = max(len(check.value) for check in Check)
+_STYLES = {CheckStatus.PASS: "green", CheckStatus.WARN: "bold yellow", CheckStatus.FAIL: "bold red"}
+_WIDE = max(len(check.value) for check in AccountCheck)
 _BELOW = " " * 6
 # What begins so is there to be copied, and is not folded.
 _COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
@@ -36,16 +36,21 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
             (names[0], ()) if len(names) == 1 else (plural(len(names), "check"), (", ".join(names),))
         )
         lines.append(
-            Said(f"{head.ljust(_WIDE)}  {one.what}", prefix=f"{one.mark}  ", prefix_style=_STYLES[one.mark])
+            Paragraph(
+                f"{head.ljust(_WIDE)}  {one.message}",
+                prefix=f"{one.status}  ",
+                prefix_style=_STYLES[one.status],
+            )
         )
-        lines.extend(Said(text, prefix=_BELOW) for text in (*which, *one.details))
-        if one.fix:
-            command = one.fix.startswith(_COMMANDS)
-            lines.append(Said(one.fix, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
-    counted = Counter(one.mark for one in findings)
+        lines.extend(Paragraph(text, prefix=_BELOW) for text in (*which, *one.details))
+        if one.hint:
+            command = one.hint.startswith(_COMMANDS)
+            lines.append(Paragraph(one.hint, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
+    counted = Counter(one.status for one in findings)
     lines.append(
-        Said(
-            f"{counted[Mark.PASS]} passed, {plural(counted[Mark.WARN], 'warning')}, {counted[Mark.FAIL]} failed"
+        Paragraph(
+            f"{counted[CheckStatus.PASS]} passed, {plural(counted[CheckStatus.WARN], 'warning')}, "
+            f"{counted[CheckStatus.FAIL]} failed"
         )
     )
     return Group(*lines)
@@ -55,16 +60,16 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
     return [
         list(same)
-        for _, same in groupby(findings, key=lambda one: (one.mark, one.what, one.fix, one.details))
+        for _, same in groupby(findings, key=lambda one: (one.status, one.message, one.hint, one.details))
     ]
 
 
 def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
     """Which failed, for those who see stderr alone; what is the matter with each is said above, once."""
-    failed = [one for one in findings if one.mark is Mark.FAIL]
+    failed = [one for one in findings if one.status is CheckStatus.FAIL]
     if not failed:
         return ()
-    names = listed(list(dict.fromkeys(one.check.value for one in failed)))
+    names = comma_list(list(dict.fromkeys(one.check.value for one in failed)))
     return (
         UserError(
             f"{len(failed)} of {plural(len(findings), 'check')} failed: {names}",

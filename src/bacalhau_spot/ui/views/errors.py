@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.ui.pages import topic_of
-from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.views.text import Paragraph
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 def error_view(error: UserError) -> Group:
     """`error: …`, why, details, a blank line, `hint: …`, `docs: …`. Readable without colour; nothing is folded badly."""
-    parts: list[RenderableType] = [Said(error.what, prefix="error: ", prefix_style="bold red")]
-    parts.extend(Said(line, prefix="  ") for line in (error.why, *error.details) if line)
+    parts: list[RenderableType] = [Paragraph(error.what, prefix="error: ", prefix_style="bold red")]
+    parts.extend(Paragraph(line, prefix="  ") for line in (error.why, *error.details) if line)
     if error.hint or error.docs:
         parts.append(Text(""))
     if error.hint:
-        parts.append(Said(error.hint, prefix="hint: "))
+        parts.append(Paragraph(error.hint, prefix="hint: "))
     if error.docs:
-        parts.append(Said(f"bacalhau-spot explain {topic_of(error.docs)}", prefix="docs: ", whole=True))
+        parts.append(Paragraph(f"bacalhau-spot explain {topic_of(error.docs)}", prefix="docs: ", whole=True))
     return Group(*parts)

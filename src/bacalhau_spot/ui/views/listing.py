@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
-from bacalhau_spot.ui.words import age, kind, plural
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.words import age, count_of_kind, plural
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,31 +31,31 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
     parts: list[RenderableType] = []
     if listing.instances:
         ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
-        shown = Columns(
+        shown = TextTable(
             _WIDE if wide else _NARROW,
             [_row(one, wide=wide, now=now) for one in ordered],
             right=("age",),
             spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
         )
-        parts += [shown, Said(_counts(listing), style="bold")]
+        parts += [shown, Paragraph(_counts(listing), style="bold")]
     else:
-        where = plural(len(listing.looked_into), "region")
-        parts.append(Said(f"no instances of {listing.cluster} in {where}"))
+        where = plural(len(listing.regions_scanned), "region")
+        parts.append(Paragraph(f"no instances of {listing.cluster} in {where}"))
     parts.extend(_others(listing, configured=configured))
-    parts.extend(not_seen(listing.unseen))
+    parts.extend(failed_regions_text(listing.failed_regions))
     return Group(*parts)
 
 
 def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     """What there is beside instances. Without any instance it is all that a cut-short create left, so it is said how to go."""
     if not listing.others:
-        empty = configured and not listing.instances and not listing.unseen
+        empty = configured and not listing.instances and not listing.failed_regions
         return [*next_commands(("bacalhau-spot create",))] if empty else []
     counts = Counter(one.kind for one in listing.others)
-    kinds = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
+    kinds = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
     regions = plural(len({one.region for one in listing.others}), "region")
     where = "beside them" if listing.instances else "what there is"
-    parts: list[RenderableType] = [Said(f"{where} in {regions}: {kinds}", style="dim")]
+    parts: list[RenderableType] = [Paragraph(f"{where} in {regions}: {kinds}", style="dim")]
     if not listing.instances:
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
     return parts

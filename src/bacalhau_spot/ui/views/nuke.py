@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.found import in_order
+from bacalhau_spot.core.found import sort_resources
 from bacalhau_spot.core.list_prices import HOURS_A_MONTH
-from bacalhau_spot.core.receipt import regions_by
-from bacalhau_spot.core.teardown import GLOBAL, ROWS, waves
-from bacalhau_spot.ui.views.text import Columns, Said, not_seen
-from bacalhau_spot.ui.words import age, fault, few, kind, kind_name, listed, plural, usd
+from bacalhau_spot.core.receipt import regions_by_failure
+from bacalhau_spot.core.teardown import GLOBAL, SPEC_BY_KIND, levels
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.words import (
+    age,
+    comma_list,
+    count_of_kind,
+    error_label,
+    first_few,
+    kind_label,
+    plural,
+    usd,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.found import Found
+    from bacalhau_spot.core.found import NukePreview
     from bacalhau_spot.core.model import Resource
 
 
@@ -25,33 +34,33 @@ if TYPE_CHECKING:
 JUST_MADE = timedelta(minutes=2)
 
 
-def nuke_preview_view(found: Found) -> Group:
+def nuke_preview_view(found: NukePreview) -> Group:
     """Who and where, the list, what stays, what we may not, what stops costing."""
     parts: list[RenderableType] = [*_where(found)]
-    if found.doomed:
+    if found.to_delete:
         parts.append(_list(found))
-    elif not found.foundlings:
-        parts.append(Said(_nothing(found)))
+    elif not found.to_adopt:
+        parts.append(Paragraph(_nothing(found)))
     parts += [
-        Said(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
-        for one, region in sorted(found.foundlings.items())
+        Paragraph(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
+        for one, region in sorted(found.to_adopt.items())
     ]
-    parts += _spared(found)
+    parts += _excluded(found)
     parts += [
-        Said(
+        Paragraph(
             f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}",
             style="yellow",
         )
-        for one in found.unknown
+        for one in found.unsupported
     ]
-    parts += _in_the_way(found)
+    parts += _foreign(found)
     parts += _denied(found)
     parts += _cost(found)
     return Group(*parts)
 
 
-def _nothing(found: Found) -> str:
-    if found.unseen:
+def _nothing(found: NukePreview) -> str:
+    if found.failed_regions:
         return "nothing of ours was found where it could be looked for"
     return f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark"
 
@@ -61,106 +70,118 @@ def order_view() -> Group:
     rows = [
         (
             str(number),
-            kind_name(one),
-            "" if ROWS[one].service == "ec2" else ROWS[one].service,
-            ", ".join(kind_name(other) for other in sorted(ROWS[one].after)),
+            kind_label(one),
+            "" if SPEC_BY_KIND[one].service == "ec2" else SPEC_BY_KIND[one].service,
+            ", ".join(kind_label(other) for other in sorted(SPEC_BY_KIND[one].after)),
         )
-        for number, wave in enumerate(waves(), start=1)
+        for number, wave in enumerate(levels(), start=1)
         for one in wave
     ]
     return Group(
-        Said(
+        Paragraph(
             "Each kind goes when what stands behind it is gone from its region, and all that need not wait go at once."
         ),
-        Columns(("step", "kind", "service", "when gone"), rows, right=("step",)),
-        Said("What is the same in all regions (iam) goes last, when every region is clear.", style="dim"),
+        TextTable(("step", "kind", "service", "when gone"), rows, right=("step",)),
+        Paragraph(
+            "What is the same in all regions (iam) goes last, when every region is clear.", style="dim"
+        ),
     )
 
 
-def _where(found: Found) -> list[RenderableType]:
+def _where(found: NukePreview) -> list[RenderableType]:
     alias = f" ({found.alias})" if found.alias else ""
     lines: list[RenderableType] = [
-        Said(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
-        Said(f"looked into {listed(found.looked_into)}", style="dim"),
+        Paragraph(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
+        Paragraph(f"looked into {comma_list(found.regions_scanned)}", style="dim"),
     ]
-    if found.left_out:
-        lines.append(Said(f"left out, as you wished: {listed(found.left_out)}", style="yellow"))
+    if found.regions_skipped:
         lines.append(
-            Said(
+            Paragraph(f"left out, as you wished: {comma_list(found.regions_skipped)}", style="yellow")
+        )
+        lines.append(
+            Paragraph(
                 "roles and instance profiles stay: nodes of those regions may use them; without --regions they go, too",
                 style="yellow",
             )
         )
-    if found.not_enabled:
+    if found.regions_not_enabled:
         lines.append(
-            Said(f"not looked into, not enabled in this account: {listed(found.not_enabled)}", style="dim")
+            Paragraph(
+                f"not looked into, not enabled in this account: {comma_list(found.regions_not_enabled)}",
+                style="dim",
+            )
         )
-    return [*lines, *not_seen(found.unseen)]
+    return [*lines, *failed_regions_text(found.failed_regions)]
 
 
-def _list(found: Found) -> Columns:
+def _list(found: NukePreview) -> TextTable:
     """A column in which all rows say the same is left out: one cluster is named once, below."""
     several = len(_clusters(found)) > 1
     heads = ("region", "kind", "id", "name", *(("cluster",) if several else ()), "age", "remark")
-    return Columns(
+    return TextTable(
         heads,
         [
             (
                 one.region,
-                kind_name(one.kind),
+                kind_label(one.kind),
                 one.id,
                 one.name,
                 *((found.cluster_of(one),) if several else ()),
-                age(found.now - one.created_at) if one.created_at else "",
+                age(found.scanned_at - one.created_at) if one.created_at else "",
                 _remark(one, found),
             )
-            for one in in_order(found.doomed)
+            for one in sort_resources(found.to_delete)
         ],
         spare=("name", "age", *(("cluster",) if several else ())),
     )
 
 
-def _clusters(found: Found) -> list[str]:
-    return sorted({found.cluster_of(one) for one in found.doomed} - {""})
+def _clusters(found: NukePreview) -> list[str]:
+    return sorted({found.cluster_of(one) for one in found.to_delete} - {""})
 
 
-def _remark(one: Resource, found: Found) -> str:
+def _remark(one: Resource, found: NukePreview) -> str:
     if one.protection:
-        return f"{one.protection}: {'will be lifted' if found.lift else 'add --disable-protection'}"
+        return f"{one.protection}: {'will be lifted' if found.disable_protection else 'add --disable-protection'}"
     if one.region != GLOBAL and not found.cluster_of(one):
         return "without our tag: launched by what is ours"
     return one.state if one.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
 
 
-def _spared(found: Found) -> list[RenderableType]:
+def _excluded(found: NukePreview) -> list[RenderableType]:
     reasons: dict[str, list[Resource]] = {}
-    for one, why in found.spared:
+    for one, why in found.excluded:
         reasons.setdefault(why, []).append(one)
     return [
-        Said(
-            f"stays: {few([f'{kind_name(one.kind)} {one.id}' for one in in_order(ones)], at_most=6)} ({why})",
+        Paragraph(
+            f"stays: {first_few([f'{kind_label(one.kind)} {one.id}' for one in sort_resources(ones)], at_most=6)} ({why})",
             style="dim",
         )
         for why, ones in sorted(reasons.items())
     ]
 
 
-def _in_the_way(found: Found) -> list[RenderableType]:
+def _foreign(found: NukePreview) -> list[RenderableType]:
     """What is not ours is told before anybody agrees: it stays, and keeps what it is in."""
     lines: list[RenderableType] = []
-    for vpc in dict.fromkeys(one.id for one, _ in found.in_the_way):
-        there = [blocker for one, blocker in found.in_the_way if one.id == vpc]
-        names = [f"{kind_name(one.kind)} {one.id}{f' ({one.owner})' if one.owner else ''}" for one in there]
+    for vpc in dict.fromkeys(one.id for one, _ in found.foreign):
+        there = [blocker for one, blocker in found.foreign if one.id == vpc]
+        names = [f"{kind_label(one.kind)} {one.id}{f' ({one.owner})' if one.owner else ''}" for one in there]
         lines.append(
-            Said(
-                f"not ours, and in the way of VPC {vpc}, which will be left: {few(names)}; --adopt ID says that it is yours",
+            Paragraph(
+                (
+                    f"not ours, and in the way of VPC {vpc}, which will be left: {first_few(names)}; --adopt ID says "
+                    "that it is yours"
+                ),
                 style="yellow",
             )
         )
-    reasons = regions_by(found.silent, lambda one: f"{one.operation}: {fault(one.code)}")
+    reasons = regions_by_failure(
+        found.partial_failures, lambda one: f"{one.operation}: {error_label(one.code)}"
+    )
     lines += [
-        Said(
-            f"not known: whether something that is not ours is in the VPCs of {listed(regions)} ({why}); "
+        Paragraph(
+            f"not known: whether something that is not ours is in the VPCs of {comma_list(regions)} ({why}); "
             "what turns out to be in the way is named and left",
             style="yellow",
         )
@@ -169,45 +190,45 @@ def _in_the_way(found: Found) -> list[RenderableType]:
     return lines
 
 
-def _denied(found: Found) -> list[RenderableType]:
+def _denied(found: NukePreview) -> list[RenderableType]:
     """One line an action: the same refusal in twelve regions is one."""
     return [
-        Said(
-            f"you may not {action} in {listed(regions)}: what does not go by itself will be left",
+        Paragraph(
+            f"you may not {action} in {comma_list(regions)}: what does not go by itself will be left",
             style="bold yellow",
         )
-        for action, regions in regions_by(found.denied, lambda one: one.operation).items()
+        for action, regions in regions_by_failure(found.denied, lambda one: one.operation).items()
     ]
 
 
-def _cost(found: Found) -> list[RenderableType]:
-    if not found.doomed:
+def _cost(found: NukePreview) -> list[RenderableType]:
+    if not found.to_delete:
         return []
     counts: dict[str, int] = {}
-    for one in found.doomed:
+    for one in found.to_delete:
         counts[one.kind] = counts.get(one.kind, 0) + 1
-    regions = len({one.region for one in found.doomed if one.region != GLOBAL})
-    what = ", ".join(kind(count, name) for name, count in sorted(counts.items()))
-    whose = f" of {listed(_clusters(found))}" if _clusters(found) else ""
+    regions = len({one.region for one in found.to_delete if one.region != GLOBAL})
+    what = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
+    whose = f" of {comma_list(_clusters(found))}" if _clusters(found) else ""
     lines: list[RenderableType] = [
-        Said(
-            f"{plural(len(found.doomed), 'resource')}{whose} in {plural(regions, 'region')}: {what}",
+        Paragraph(
+            f"{plural(len(found.to_delete), 'resource')}{whose} in {plural(regions, 'region')}: {what}",
             style="bold",
         )
     ]
-    youngest = found.youngest
+    youngest = found.youngest_age
     if youngest is not None and youngest < JUST_MADE:
         lines.append(
-            Said(
+            Paragraph(
                 f"the youngest is {age(youngest)} old: if a create is running, let it end first, or use --min-age",
                 style="bold yellow",
             )
         )
     if found.usd_per_hour is None:
-        lines.append(Said("what stops costing is not known, because not every spot price is"))
+        lines.append(Paragraph("what stops costing is not known, because not every spot price is"))
     if found.usd_per_hour:
         month = usd(found.usd_per_hour * HOURS_A_MONTH)
         lines.append(
-            Said(f"stops costing about {usd(found.usd_per_hour)} an hour, {month} a month", style="bold")
+            Paragraph(f"stops costing about {usd(found.usd_per_hour)} an hour, {month} a month", style="bold")
         )
     return lines

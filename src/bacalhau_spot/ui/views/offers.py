@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Standing, standing
-from bacalhau_spot.core.receipt import regions_by
+from bacalhau_spot.core.offers import INTERRUPTIONS, LOW_SCORE, Suitability, suitability
+from bacalhau_spot.core.receipt import regions_by_failure
 from bacalhau_spot.core.verdicts.kinds import MORE_TYPES
-from bacalhau_spot.ui.views.text import Columns, Said, not_seen
-from bacalhau_spot.ui.words import fault, listed, plural, usd, usd_range
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.words import comma_list, error_label, plural, usd, usd_range
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.offers import Deal, Offers, PoolOffer, RegionOffer
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
+    from bacalhau_spot.core.receipt import ApiFailure
 
 _UNKNOWN = "-"
 _MIB_PER_GIB = 1024
@@ -62,23 +62,25 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
     parts: list[RenderableType] = []
     if rows:
         parts.append(_regions(offers) if by_region else _pools(offers.pools))
-        parts.append(Said(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
+        parts.append(Paragraph(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
         if by_region and ranked:
-            parts.append(Said(_order(offers.nodes), style="dim"))
+            parts.append(Paragraph(_order(offers.nodes), style="dim"))
     else:
-        where = plural(len(offers.looked_into), "region")
-        parts.append(Said(f"nothing to offer in {where}; by size, whatever the types: {MORE_TYPES}"))
-    parts += _blind(offers)
+        where = plural(len(offers.regions_scanned), "region")
+        parts.append(Paragraph(f"nothing to offer in {where}; by size, whatever the types: {MORE_TYPES}"))
+    parts += _failed_regions(offers)
     if rows:
         parts.append(
-            Said(_WRITE if by_region else f"--by region shows the best regions first; {_WRITE}", style="cyan")
+            Paragraph(
+                _WRITE if by_region else f"--by region shows the best regions first; {_WRITE}", style="cyan"
+            )
         )
     return Group(*parts)
 
 
-def _pools(pools: Sequence[PoolOffer]) -> Columns:
+def _pools(pools: Sequence[PoolOffer]) -> TextTable:
     gpus = any(one.info.gpus for one in pools)
-    return Columns(
+    return TextTable(
         _POOL,
         [
             (
@@ -98,8 +100,8 @@ def _pools(pools: Sequence[PoolOffer]) -> Columns:
     )
 
 
-def _regions(offers: Offers) -> Columns:
-    return Columns(
+def _regions(offers: Offers) -> TextTable:
+    return TextTable(
         _REGION,
         [
             (one.region, str(one.zones), str(one.pools), *_deal(one), _remark(one, offers.nodes))
@@ -110,7 +112,7 @@ def _regions(offers: Offers) -> Columns:
     )
 
 
-def _deal(one: Deal) -> tuple[str, ...]:
+def _deal(one: OfferMetrics) -> tuple[str, ...]:
     return (
         _UNKNOWN if one.usd_per_hour is None else usd(one.usd_per_hour),
         _UNKNOWN if one.low is None or one.high is None else usd_range(one.low, one.high),
@@ -118,7 +120,7 @@ def _deal(one: Deal) -> tuple[str, ...]:
         _UNKNOWN if one.saving is None else f"{one.saving * 100:.0f}%",
         _UNKNOWN if one.interruption is None else INTERRUPTIONS[one.interruption],
         _UNKNOWN if one.score is None else str(one.score),
-        _UNKNOWN if one.room is None else str(one.room),
+        _UNKNOWN if one.quota_headroom is None else str(one.quota_headroom),
     )
 
 
@@ -128,11 +130,11 @@ def _gib(mib: int) -> str:
 
 def _remark(one: RegionOffer, nodes: int) -> str:
     return {
-        Standing.FIT: "",
-        Standing.LOW_SCORE: "low score",
-        Standing.NO_ROOM: f"no room for {plural(nodes, 'node')}",
-        Standing.NO_PRICE: "no price",
-    }[standing(one, nodes)]
+        Suitability.SUITABLE: "",
+        Suitability.LOW_SCORE: "low score",
+        Suitability.NO_QUOTA: f"no room for {plural(nodes, 'node')}",
+        Suitability.NO_PRICE: "no price",
+    }[suitability(one, nodes)]
 
 
 def _counts(offers: Offers, *, by_region: bool, shown: int, more: int) -> str:
@@ -150,10 +152,10 @@ def _order(nodes: int) -> str:
     )
 
 
-def _blind(offers: Offers) -> list[RenderableType]:
-    lines: list[RenderableType] = [Said(remark, style="yellow") for remark in offers.remarks]
-    lines += _silent(offers.silent)
-    lines += not_seen(offers.unseen)
+def _failed_regions(offers: Offers) -> list[RenderableType]:
+    lines: list[RenderableType] = [Paragraph(remark, style="yellow") for remark in offers.notes]
+    lines += _partial_failures(offers.partial_failures)
+    lines += failed_regions_text(offers.failed_regions)
     return lines
 
 
@@ -161,21 +163,21 @@ def _blind(offers: Offers) -> list[RenderableType]:
 _OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
 
 
-def _silent(problems: Sequence[Problem]) -> list[Said]:
+def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
     """What AWS would not say; one line a reason."""
 
-    def gap(one: Problem) -> tuple[str, str, bool]:
+    def gap(one: ApiFailure) -> tuple[str, str, bool]:
         what = _WHAT.get(one.operation, one.operation)
-        return what, _REASONS.get(one.code) or fault(one.code), one.operation in _OF_ALL
+        return what, _REASONS.get(one.code) or error_label(one.code), one.operation in _OF_ALL
 
     return [
-        Said(
+        Paragraph(
             f"not known: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
             style="yellow",
         )
-        for (what, reason, of_all), regions in regions_by(problems, gap).items()
+        for (what, reason, of_all), regions in regions_by_failure(problems, gap).items()
     ]
 
 
 def _places(regions: Sequence[str]) -> str:
-    return f" in {listed(regions)}" if regions else ""
+    return f" in {comma_list(regions)}" if regions else ""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui.views.text import Columns, Said, next_commands
-from bacalhau_spot.ui.words import IN_NO_SUM, fault, few, percent, plural, usd, usd_range
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, next_commands
+from bacalhau_spot.ui.words import IN_NO_SUM, error_label, first_few, percent, plural, usd, usd_range
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from bacalhau_spot.core.estimate import Budget, Estimate, Span
+    from bacalhau_spot.core.estimate import Budget, Estimate, PriceRange
     from bacalhau_spot.core.model import Identity
     from bacalhau_spot.core.plan import Plan, RegionPlan
 
@@ -25,12 +25,12 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
     """A row a region, the totals with their price, warnings, and what is too many."""
     parts: list[RenderableType] = []
     if identity is not None:
-        parts.append(Said(f"account {identity.account_id} as {identity.arn}", style="dim"))
-    parts.extend(Said(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
+        parts.append(Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim"))
+    parts.extend(Paragraph(warning, prefix="warning: ", prefix_style="yellow") for warning in plan.warnings)
     if plan.launch:
-        parts += [_regions(plan), *_totals(plan), *_stake(plan), *_archives(plan)]
+        parts += [_regions(plan), *_totals(plan), *_exposure(plan), *_archives(plan)]
     elif not plan.surplus:
-        parts.append(Said(_nothing(plan)))
+        parts.append(Paragraph(_nothing(plan)))
     parts.extend(_surplus(plan))
     if plan.empty:
         parts.extend(next_commands(("bacalhau-spot list",)))
@@ -39,7 +39,7 @@ def plan_view(plan: Plan, *, identity: Identity | None = None) -> Group:
 
 def _archives(plan: Plan) -> list[RenderableType]:
     return [
-        Said(f"Bacalhau's archive for {arch} must have the SHA-256 sum {sum_}", style="dim")
+        Paragraph(f"Bacalhau's archive for {arch} must have the SHA-256 sum {sum_}", style="dim")
         for arch, sum_ in plan.archives
     ]
 
@@ -50,7 +50,7 @@ def _nothing(plan: Plan) -> str:
 
 def _regions(plan: Plan) -> RenderableType:
     counts, money = ("have", "want", "launch"), ("per hour", "saved")
-    return Columns(
+    return TextTable(
         ("region", *counts, "zones", "instance types", "USD per node-hour", *money),
         [_row(region) for region in plan.regions],
         right=(*counts, *money),
@@ -65,7 +65,7 @@ def _row(region: RegionPlan) -> tuple[str, ...]:
     if region.estimate is None:
         return (region.region, *counts, "", "", "", "", "")
     zones = " ".join(zone.removeprefix(region.region) for zone in region.zones)
-    return (region.region, *counts, zones, few(region.types), _price(region), *_money(region.estimate))
+    return (region.region, *counts, zones, first_few(region.types), _price(region), *_money(region.estimate))
 
 
 def _sum(plan: Plan) -> tuple[str, ...]:
@@ -84,11 +84,11 @@ def _money(one: Estimate) -> tuple[str, str]:
     return total, _saved(one.saving)
 
 
-def _span(span: Span) -> str:
+def _span(span: PriceRange) -> str:
     return usd_range(span.low, span.high)
 
 
-def _saved(span: Span | None) -> str:
+def _saved(span: PriceRange | None) -> str:
     if span is None:
         return ""
     low, high = percent(span.low), percent(span.high)
@@ -100,16 +100,16 @@ def _totals(plan: Plan) -> list[RenderableType]:
     launch = f"launch {plural(plan.launch, 'instance')}"
     if one.total is None:
         text = f"{launch}: the price is unknown: AWS shows none for some pool"
-        return [Said(text, style="bold"), *_budget(plan)]
+        return [Paragraph(text, style="bold"), *_budget(plan)]
     instances = "" if one.instances is None else f"instances {_span(one.instances)} at today's spot prices, "
     return [
-        Said(f"{launch}: {_span(one.total)} an hour, {_span(one.total.month)} a month", style="bold"),
-        Said(
+        Paragraph(f"{launch}: {_span(one.total)} an hour, {_span(one.total.month)} a month", style="bold"),
+        Paragraph(
             f"an hour: {instances}volumes {usd(one.volumes_usd)}, public addresses {usd(one.addresses_usd)}"
         ),
-        Said(_on_demand(plan, one)),
+        Paragraph(_on_demand(plan, one)),
         *_budget(plan),
-        Said(f"in no sum and no budget: {IN_NO_SUM}", style="dim"),
+        Paragraph(f"in no sum and no budget: {IN_NO_SUM}", style="dim"),
     ]
 
 
@@ -118,21 +118,23 @@ def _on_demand(plan: Plan, one: Estimate) -> str:
         why = _no_list(plan) or "not in AWS's list"
         return f"on demand: unknown, {why}"
     known = f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
-    return f"{known}; {_no_list(plan)}" if plan.no_list else known
+    return f"{known}; {_no_list(plan)}" if plan.list_prices_missing else known
 
 
 def _no_list(plan: Plan) -> str:
-    if not plan.no_list:
+    if not plan.list_prices_missing:
         return ""
-    return f"AWS's price list could not be read ({fault(plan.no_list)}); volumes are at list price"
+    return f"AWS's price list could not be read ({error_label(plan.list_prices_missing)}); volumes are at list price"
 
 
 def _budget(plan: Plan) -> list[RenderableType]:
     budget = plan.budget
-    if budget is None or not budget.kept or budget.total_usd is None:
+    if budget is None or not budget.satisfied or budget.total_usd is None:
         return []
-    there = f", {usd(budget.standing_usd)} of it there already" if budget.standing_usd else ""
-    return [Said(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{there}")]
+    there = f", {usd(budget.existing_usd)} of it there already" if budget.existing_usd else ""
+    return [
+        Paragraph(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{there}")
+    ]
 
 
 def over_budget(plan: Plan) -> UserError:
@@ -140,12 +142,12 @@ def over_budget(plan: Plan) -> UserError:
     budget = plan.budget
     if budget is None:
         raise AssertionError("no budget, so nothing is over it")
-    if budget.launch_usd is None or budget.standing_usd is None:
+    if budget.launch_usd is None or budget.existing_usd is None:
         return _no_telling(budget)
     parts = [f"{plural(plan.launch, 'instance')} to launch: up to {usd(budget.launch_usd)} an hour"]
-    if budget.standing_usd:
-        parts.append(f"{plural(plan.present, 'instance')} there already: {usd(budget.standing_usd)} an hour")
-    total = budget.launch_usd + budget.standing_usd
+    if budget.existing_usd:
+        parts.append(f"{plural(plan.present, 'instance')} there already: {usd(budget.existing_usd)} an hour")
+    total = budget.launch_usd + budget.existing_usd
     return UserError(
         f"the cluster may cost more than its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
         why=f"it may come to {usd(total)} an hour, {usd(total - budget.usd_per_hour)} too much",
@@ -157,7 +159,7 @@ def over_budget(plan: Plan) -> UserError:
 
 def _no_telling(budget: Budget) -> UserError:
     """What is not known counts as too much; what can be done about it depends on what it is."""
-    say_most = budget.launch_usd is None and budget.standing_usd is not None
+    say_most = budget.launch_usd is None and budget.existing_usd is not None
     most = (
         "say the most to pay for an instance (`max_price_usd_per_hour`, `--max-price`), or "
         if say_most
@@ -171,22 +173,22 @@ def _no_telling(budget: Budget) -> UserError:
     )
 
 
-def _stake(plan: Plan) -> list[Said]:
+def _exposure(plan: Plan) -> list[Paragraph]:
     """What one capacity pool's loss would take, at worst."""
-    if plan.stake is None or not plan.stake.pools:
+    if plan.exposure is None or not plan.exposure.pools:
         return []
     nodes = plan.launch + plan.present
-    limit = plan.stake.limit
+    limit = plan.exposure.limit
     why = (
         f"max_share_per_pool allows {limit} in each"
         if limit is not None
         else "AWS may put a whole region into one; `max_share_per_pool` limits that"
     )
-    worst = f"the loss of one would take up to {plan.stake.at_most} of {plural(nodes, 'node')}"
-    return [Said(f"in up to {plural(plan.stake.pools, 'capacity pool')}: {worst} ({why})")]
+    worst = f"the loss of one would take up to {plan.exposure.max_nodes} of {plural(nodes, 'node')}"
+    return [Paragraph(f"in up to {plural(plan.exposure.pools, 'capacity pool')}: {worst} ({why})")]
 
 
-def _surplus(plan: Plan) -> list[Said]:
+def _surplus(plan: Plan) -> list[Paragraph]:
     if not plan.surplus:
         return []
     counts = Counter(one.region for one in plan.surplus)
@@ -196,8 +198,8 @@ def _surplus(plan: Plan) -> list[Said]:
     total = f"{exist}, {plan.wanted} requested{launched}: {len(plan.surplus)} too many ({where})."
     if not plan.remove:
         them = "it" if len(plan.surplus) == 1 else "them"
-        return [Said(f"{total} --allow-removal terminates {them}.", "yellow")]
+        return [Paragraph(f"{total} --allow-removal terminates {them}.", "yellow")]
     return [
-        Said(f"{total} Terminate:", style="bold"),
-        *(Said(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
+        Paragraph(f"{total} Terminate:", style="bold"),
+        *(Paragraph(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
     ]

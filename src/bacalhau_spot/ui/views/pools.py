@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.views.text import Said
+from bacalhau_spot.ui.views.text import Paragraph
 from bacalhau_spot.ui.words import plural
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.pools import PoolShares
+    from bacalhau_spot.core.pools import PoolDistribution
 
 
-def pools_line(shares: PoolShares) -> list[Said]:
+def pools_line(shares: PoolDistribution) -> list[Paragraph]:
     """In how many pools the nodes are, and what the loss of one would take; nothing without spot nodes."""
     if shares.fullest is None:
         return []
     where = f"{shares.fullest.type} in {shares.fullest.zone}"
     text = (
         f"{plural(shares.nodes, 'spot node')} in {plural(shares.pools, 'capacity pool')}; "
-        f"the loss of one takes up to {shares.at_stake} ({where})"
+        f"the loss of one takes up to {shares.max_loss} ({where})"
     )
-    return [Said(text, style="yellow" if shares.pools == 1 and shares.nodes > 1 else "dim")]
+    return [Paragraph(text, style="yellow" if shares.pools == 1 and shares.nodes > 1 else "dim")]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.ui.views.text import Columns, Said, not_seen
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text
 from bacalhau_spot.ui.words import percent, plural, usd
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from bacalhau_spot.core.price_chart import Line, PriceChart
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.price_chart import PriceChart, PriceLine
+    from bacalhau_spot.core.receipt import ApiFailure
 
 # As the pictures' (ui/pictures.py): black is left out, which a dark terminal would not show.
 _COLOURS = (
@@ -42,31 +42,33 @@ _LETTERS = "abcdefgh"
 _X = "UTC"
 
 
-def prices_view(chart: PriceChart, *, picture: Path | None = None, unseen: Sequence[Problem] = ()) -> Group:
+def prices_view(
+    chart: PriceChart, *, picture: Path | None = None, unseen: Sequence[ApiFailure] = ()
+) -> Group:
     """The charts, unless they went into a picture, the table, and the regions that would not tell."""
     if not chart.lines and unseen:
-        return Group(Text("no spot prices could be read"), *not_seen(unseen))
+        return Group(Text("no spot prices could be read"), *failed_regions_text(unseen))
     if not chart.lines:
         return Group(Text("AWS shows no spot prices for these pools"))
     parts: list[RenderableType] = []
     if picture is None:
         parts += [_Chart(chart, region) for region in chart.regions]
     parts.append(_table(chart))
-    if chart.left_out:
+    if chart.omitted_lines:
         parts.append(
-            Said(
-                f"{plural(chart.left_out, 'dearer pool')} not shown; `--type` and `--region` choose",
+            Paragraph(
+                f"{plural(chart.omitted_lines, 'dearer pool')} not shown; `--type` and `--region` choose",
                 style="dim",
             )
         )
     if picture is not None:
-        parts.append(Said(f"drawn into {picture}"))
-    return Group(*parts, *not_seen(unseen))
+        parts.append(Paragraph(f"drawn into {picture}"))
+    return Group(*parts, *failed_regions_text(unseen))
 
 
-def _table(chart: PriceChart) -> Columns:
+def _table(chart: PriceChart) -> TextTable:
     money = ("now", "lowest", "highest", "change")
-    return Columns(
+    return TextTable(
         ("", "region", "zone", "type", *money, "changes", "launched", "taken back"),
         [
             (letter, *_row(chart, line))
@@ -79,15 +81,15 @@ def _table(chart: PriceChart) -> Columns:
     )
 
 
-def _of(chart: PriceChart, region: str) -> list[Line]:
+def _of(chart: PriceChart, region: str) -> list[PriceLine]:
     return [line for line in chart.lines if line.region == region]
 
 
-def _row(chart: PriceChart, line: Line) -> tuple[str, ...]:
+def _row(chart: PriceChart, line: PriceLine) -> tuple[str, ...]:
     prices = [price for _, price in line.steps]
     change = line.last / prices[0] - 1
     happened = {
-        what: sum(mark.count for mark in chart.marks if mark.line == line and mark.what == what)
+        what: sum(mark.count for mark in chart.interruptions if mark.line == line and mark.label == what)
         for what in ("launched", "taken back")
     }
     return (
@@ -136,7 +138,7 @@ class _Chart:
         yield shown
 
 
-def _span(lines: Sequence[Line]) -> tuple[float, float]:
+def _span(lines: Sequence[PriceLine]) -> tuple[float, float]:
     """From which price to which the chart goes: a tenth more than the lines do, or a row a hundredth of a cent."""
     prices = [float(price) for line in lines for _, price in line.steps]
     low, high = min(prices), max(prices)
@@ -145,7 +147,7 @@ def _span(lines: Sequence[Line]) -> tuple[float, float]:
     return low, max(high + room, low + _LEAST_SPAN_USD)
 
 
-def _stairs(line: Line, now: datetime) -> tuple[list[float], list[float]]:
+def _stairs(line: PriceLine, now: datetime) -> tuple[list[float], list[float]]:
     """The corners of a step line."""
     times: list[float] = []
     prices: list[float] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from bacalhau_spot.ui.words import listed
+from bacalhau_spot.ui.words import comma_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,6 @@ def quota_lines(quotas: Sequence[Quota]) -> tuple[str, ...]:
     for one in quotas:
         regions.setdefault((one.name, one.unit, one.limit, one.used), []).append(one.region)
     return tuple(
-        f'{listed(sorted(names))}: the quota "{name}" is {limit} {unit} now, of which {used} are in use'
+        f'{comma_list(sorted(names))}: the quota "{name}" is {limit} {unit} now, of which {used} are in use'
         for (name, unit, limit, used), names in regions.items()
     )

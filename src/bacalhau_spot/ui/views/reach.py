@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.remote import alike
+from bacalhau_spot.core.remote import group_identical
 from bacalhau_spot.core.sanitize import without_sequences
-from bacalhau_spot.core.shell import address
-from bacalhau_spot.ui.views.text import Columns, Said, not_seen
-from bacalhau_spot.ui.words import age, few, plural
+from bacalhau_spot.core.shell import ssh_address
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.words import age, first_few, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Instance
-    from bacalhau_spot.core.receipt import Problem
-    from bacalhau_spot.core.remote import Everywhere, Ran
+    from bacalhau_spot.core.receipt import ApiFailure
+    from bacalhau_spot.core.remote import CommandResult, FanOutResult
 
 
-def unseen_view(problems: Sequence[Problem]) -> Group:
-    return Group(*not_seen(problems))
+def failed_regions_view(problems: Sequence[ApiFailure]) -> Group:
+    return Group(*failed_regions_text(problems))
 
 
-def menu_view(nodes: Sequence[Instance], *, now: datetime) -> Columns:
+def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
     """A numbered row a node. Where they are in different states, that is what is chosen between."""
     differ = len({one.state for one in nodes}) > 1
     rows = [
@@ -43,7 +43,7 @@ def menu_view(nodes: Sequence[Instance], *, now: datetime) -> Columns:
         )
         for number, one in enumerate(nodes, start=1)
     ]
-    return Columns(
+    return TextTable(
         ("", "region", "zone", "node", "type", "age", *(["state"] if differ else [])),
         rows,
         right=("", "age"),
@@ -58,18 +58,20 @@ PRIVATE = (
 )
 
 
-def reaching_view(node: Instance) -> Said:
-    where = f"{node.id} in {node.zone} at {address(node)}"
-    return Said(where if node.public_ip else f"{where}, its private address", style="dim")
+def connecting_view(node: Instance) -> Paragraph:
+    where = f"{node.id} in {node.zone} at {ssh_address(node)}"
+    return Paragraph(where if node.public_ip else f"{where}, its private address", style="dim")
 
 
-def unreached_view(node: Instance, *, closed: bool) -> Group:
+def unreachable_view(node: Instance, *, closed: bool) -> Group:
     """After ssh's own exit code. A command may end with the same, so it is only said what may be."""
-    lines: list[RenderableType] = [Said(f"ssh ended with 255: if {node.id} was not reached,", style="yellow")]
+    lines: list[RenderableType] = [
+        Paragraph(f"ssh ended with 255: if {node.id} was not reached,", style="yellow")
+    ]
     return Group(*lines, *_reasons(closed=closed, private=node.public_ip is None))
 
 
-def _reasons(*, closed: bool, private: bool) -> list[Said]:
+def _reasons(*, closed: bool, private: bool) -> list[Paragraph]:
     if closed:
         first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` says how to open it"
     else:
@@ -77,83 +79,83 @@ def _reasons(*, closed: bool, private: bool) -> list[Said]:
             "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
             "`bacalhau-spot explain ssh` has the command that admits it"
         )
-    lines = [Said(first, prefix="  - ")]
+    lines = [Paragraph(first, prefix="  - ")]
     if private:
-        lines.append(Said(PRIVATE, prefix="  - "))
+        lines.append(Paragraph(PRIVATE, prefix="  - "))
     lines.append(
-        Said("it may not have booted yet: `bacalhau-spot status` shows how far it is", prefix="  - ")
+        Paragraph("it may not have booted yet: `bacalhau-spot status` shows how far it is", prefix="  - ")
     )
     return lines
 
 
-def silent_console_view(node: Instance) -> Said:
-    return Said(
+def empty_console_view(node: Instance) -> Paragraph:
+    return Paragraph(
         f"{node.id} in {node.zone} has said nothing yet, as far as EC2 shows; it may lag by minutes",
         style="dim",
     )
 
 
-def everywhere_view(everywhere: Everywhere, *, group: bool, closed: bool) -> Group:
+def fan_out_view(everywhere: FanOutResult, *, group: bool, closed: bool) -> Group:
     """Each node's lines with its id before them, or what is alike once; then how it ended, a row a node that failed."""
     parts: list[RenderableType] = []
     if group:
-        for same in alike(everywhere.ran):
-            parts.extend(_together(same))
+        for same in group_identical(everywhere.results):
+            parts.extend(_same_output(same))
     else:
-        parts.extend(_lines(one) for one in everywhere.ran if one.stdout or one.stderr)
+        parts.extend(_lines(one) for one in everywhere.results if one.stdout or one.stderr)
     failed = everywhere.failed
     if failed:
         parts.append(
-            Columns(
+            TextTable(
                 ("region", "zone", "node", "address", "ended"),
                 [_row(one) for one in failed],
                 spare=("address", "zone"),
             )
         )
-    well = len(everywhere.ran) - len(failed)
+    well = len(everywhere.results) - len(failed)
     parts.append(
         Text(
-            f"{well} of {plural(len(everywhere.ran), 'node')} well"
+            f"{well} of {plural(len(everywhere.results), 'node')} well"
             + (f", {len(failed)} failed" if failed else ""),
             style="bold yellow" if failed else "bold green",
         )
     )
-    if any(one.unreached for one in failed):
-        parts.append(Said("where a node was not reached:", style="yellow"))
-        private = any(one.unreached and one.instance.public_ip is None for one in failed)
+    if any(one.unreachable for one in failed):
+        parts.append(Paragraph("where a node was not reached:", style="yellow"))
+        private = any(one.unreachable and one.instance.public_ip is None for one in failed)
         parts.extend(_reasons(closed=closed, private=private))
     return Group(*parts)
 
 
-def _lines(one: Ran) -> RenderableType:
+def _lines(one: CommandResult) -> RenderableType:
     said = without_sequences(one.stdout).splitlines() + without_sequences(one.stderr).splitlines()
-    more = ["… more than is kept"] if one.cut else []
+    more = ["… more than is kept"] if one.truncated else []
     # Never folded: each line stays one line, for grep.
     return Group(
         *(Text(f"{one.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
     )
 
 
-def _together(same: Sequence[Ran]) -> list[RenderableType]:
+def _same_output(same: Sequence[CommandResult]) -> list[RenderableType]:
     first = same[0]
-    heading = f"{plural(len(same), 'node')}, {_ended(first)}: {few([one.instance.id for one in same])}"
+    heading = f"{plural(len(same), 'node')}, {_ended(first)}: {first_few([one.instance.id for one in same])}"
     text = "\n".join(
         filter(
             None, (without_sequences(first.stdout).rstrip("\n"), without_sequences(first.stderr).rstrip("\n"))
         )
     )
     body = [Text(text, no_wrap=True, overflow="ignore")] if text else []
-    return [Said(heading, style="bold"), Group(*body)]
+    return [Paragraph(heading, style="bold"), Group(*body)]
 
 
-def _row(one: Ran) -> tuple[str, ...]:
+def _row(one: CommandResult) -> tuple[str, ...]:
     node = one.instance
-    return (node.region, node.zone.removeprefix(node.region), node.id, address(node) or "-", _ended(one))
+    return (node.region, node.zone.removeprefix(node.region), node.id, ssh_address(node) or "-", _ended(one))
 
 
-def _ended(one: Ran) -> str:
+def _ended(one: CommandResult) -> str:
     if one.code is None:
         return "given up: too slow"
-    if one.unreached:
+    if one.unreachable:
         return "exit code 255: perhaps not reached"
     return f"exit code {one.code}"

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from bacalhau_spot.core.evidence import Asked
+from bacalhau_spot.core.evidence import ApiAvailability
 from bacalhau_spot.core.health import Severity
-from bacalhau_spot.ui.health import verdict_text
+from bacalhau_spot.ui.health import diagnosis_text
 from bacalhau_spot.ui.views.pools import pools_line
-from bacalhau_spot.ui.views.text import Columns, Said, not_seen
-from bacalhau_spot.ui.words import age, fault, few, listed, plural
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.words import age, comma_list, error_label, first_few, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-    from bacalhau_spot.core.health import Verdict
-    from bacalhau_spot.core.status import Load, Node, Part, Status
+    from bacalhau_spot.core.health import NodeDiagnosis
+    from bacalhau_spot.core.status import ClusterStatus, Load, NodeStatus, RegionStatus
 
 _NOTHING = "-"
 _GIB = 1024**3
@@ -44,7 +44,7 @@ _WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "ve
 class StatusView:
     """On a terminal it is made to fit the window: good nodes go first, problems never. `wide`: all of it, always."""
 
-    status: Status
+    status: ClusterStatus
     wide: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -63,7 +63,7 @@ class StatusView:
 
     def at(self, level: int) -> Group:
         """With as much left out as `level` says."""
-        status = self.status if self.wide else self.status.listed
+        status = self.status if self.wide else self.status.visible
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
             parts.append(_regions(status))
@@ -75,49 +75,51 @@ class StatusView:
             parts.extend(_grouped(status))
         parts.append(_sentence(status))
         parts.extend(pools_line(status.pools))
-        parts.extend(_blind(status))
+        parts.extend(_failures(status))
         if not self.wide and level < _NO_REMEDIES:
             parts.extend(_unlisted(self.status))
-        remedies = _to_do(status, ghosts=self.status.ghosts)
+        remedies = _to_do(status, ghosts=self.status.stale_nodes)
         if level < _NO_REMEDIES:
             parts.extend(remedies)
         elif remedies:
-            parts.append(Said("what to do: `bacalhau-spot status -o wide`", style="cyan"))
+            parts.append(Paragraph("what to do: `bacalhau-spot status -o wide`", style="cyan"))
         return Group(*parts)
 
 
-def _unlisted(status: Status) -> list[RenderableType]:
+def _unlisted(status: ClusterStatus) -> list[RenderableType]:
     """`4 instances that have ended are not listed (3 terminated by destroy on this machine, 1 interrupted by AWS); …`"""
     nodes = status.unlisted
     if not nodes:
         return []
-    ends = Counter(verdict_text(replace(node.verdict, time=None, why="")) for node in nodes)
+    ends = Counter(diagnosis_text(replace(node.diagnosis, time=None, reason="")) for node in nodes)
     how = ", ".join(f"{count} {end}" for end, count in ends.most_common())
     verb = "that has ended is" if len(nodes) == 1 else "that have ended are"
     return [
-        Said(f"{plural(len(nodes), 'instance')} {verb} not listed ({how}); `-o wide` lists all", style="dim")
+        Paragraph(
+            f"{plural(len(nodes), 'instance')} {verb} not listed ({how}); `-o wide` lists all", style="dim"
+        )
     ]
 
 
-def status_view(status: Status, *, wide: bool) -> StatusView:
+def status_view(status: ClusterStatus, *, wide: bool) -> StatusView:
     return StatusView(status, wide=wide)
 
 
-def _regions(status: Status) -> Columns:
+def _regions(status: ClusterStatus) -> TextTable:
     parts = status.regions
-    unseen = {one.region for one in status.sight.unseen}
-    return Columns(
+    unseen = {one.region for one in status.snapshot.failed_regions}
+    return TextTable(
         ("region", *_NUMBERS),
         [_part(part, seen=part.name not in unseen) for part in parts],
         right=_NUMBERS,
         spare=("memory", "cpu", "jobs", "wanted"),
-        total=_part(status.whole)
+        total=_part(status.total)
         if len(parts) > 1 or not all(node.region for node in status.nodes)
         else None,
     )
 
 
-def _part(part: Part, *, seen: bool = True) -> list[str]:
+def _part(part: RegionStatus, *, seen: bool = True) -> list[str]:
     """`seen`: AWS has shown what there is; otherwise that is not said to be nothing."""
     load = part.load
     return [
@@ -137,8 +139,8 @@ def _unless_zero(count: int) -> str:
     return str(count) if count else ""
 
 
-def _nodes(nodes: Iterable[Node], status: Status, *, wide: bool) -> Columns:
-    return Columns(
+def _nodes(nodes: Iterable[NodeStatus], status: ClusterStatus, *, wide: bool) -> TextTable:
+    return TextTable(
         _WIDE if wide else _NODE,
         [_row(node, status, wide=wide) for node in nodes],
         right=("age", "cpu", "memory", "jobs"),
@@ -147,8 +149,8 @@ def _nodes(nodes: Iterable[Node], status: Status, *, wide: bool) -> Columns:
     )
 
 
-def _row(node: Node, status: Status, *, wide: bool) -> list[str]:
-    it = node.known
+def _row(node: NodeStatus, status: ClusterStatus, *, wide: bool) -> list[str]:
+    it = node.observation
     instance, member = it.instance, it.member
     cells = [
         node.region or _NOTHING,
@@ -157,13 +159,13 @@ def _row(node: Node, status: Status, *, wide: bool) -> list[str]:
         instance.type if instance else _NOTHING,
         str(instance.state) if instance else _NOTHING,
         age(it.age) if instance else _NOTHING,
-        *_load(node.load, nothing="" if status.sight.asked is not Asked.ANSWERED else _NOTHING),
+        *_load(node.load, nothing="" if status.snapshot.api is not ApiAvailability.AVAILABLE else _NOTHING),
     ]
     if wide:
         address = (instance.public_ip or instance.private_ip) if instance else None
         checks = f"{it.checks.system}, {it.checks.instance}" if instance else _NOTHING
         cells += [checks, address or _NOTHING, member.version if member else "", member.id if member else ""]
-    return [*cells, verdict_text(node.verdict)]
+    return [*cells, diagnosis_text(node.diagnosis)]
 
 
 def _load(load: Load | None, *, nothing: str) -> tuple[str, str, str]:
@@ -178,23 +180,25 @@ def _cores(cpu: Decimal) -> str:
     return f"{cpu:.1f}".removesuffix(".0")
 
 
-def _not_good(status: Status) -> list[RenderableType]:
+def _not_good(status: ClusterStatus) -> list[RenderableType]:
     """The rows of those that have something to tell; how many have not is in the regions' rows."""
-    telling = [node for node in status.nodes if not node.good]
+    telling = [node for node in status.nodes if not node.healthy]
     return [Text(""), _nodes(telling, status, wide=False), Text("")] if telling else []
 
 
-def _grouped(status: Status) -> list[RenderableType]:
+def _grouped(status: ClusterStatus) -> list[RenderableType]:
     """A line a verdict that is not good, with the nodes that have it."""
-    groups: dict[tuple[str, str], list[Node]] = {}
+    groups: dict[tuple[str, str], list[NodeStatus]] = {}
     for node in status.nodes:
-        if not node.good:
-            groups.setdefault((node.verdict.kind, node.verdict.why or node.verdict.what), []).append(node)
-    ordered = sorted(groups.values(), key=lambda group: _RANK[group[0].verdict.severity])
+        if not node.healthy:
+            groups.setdefault(
+                (node.diagnosis.diagnosis, node.diagnosis.reason or node.diagnosis.what), []
+            ).append(node)
+    ordered = sorted(groups.values(), key=lambda group: _RANK[group[0].diagnosis.severity])
     return [
-        Said(
-            f"{verdict_text(group[0].verdict)}: {few([node.id for node in group], at_most=2)}",
-            style="yellow" if group[0].verdict.severity is Severity.BAD else "",
+        Paragraph(
+            f"{diagnosis_text(group[0].diagnosis)}: {first_few([node.id for node in group], at_most=2)}",
+            style="yellow" if group[0].diagnosis.severity is Severity.BAD else "",
         )
         for group in ordered
     ]
@@ -209,52 +213,54 @@ _RANK = {
 }
 
 
-def _sentence(status: Status) -> RenderableType:
+def _sentence(status: ClusterStatus) -> RenderableType:
     """`28 of 30 nodes joined, 1 on its way, 1 missing`; `6 of 6 nodes joined, 2 requested: 4 too many`"""
-    if not status.nodes and not status.wanted_in_all:
-        where = plural(len(status.sight.looked_into), "region")
+    if not status.nodes and not status.wanted_total:
+        where = plural(len(status.snapshot.regions_scanned), "region")
         return Text(f"no nodes of {status.cluster} in {where}", style="bold")
-    whole = status.whole
+    whole = status.total
     of = whole.present if whole.wanted is None or status.surplus else whole.wanted
-    verb = "joined" if status.sight.asked is Asked.ANSWERED else "joined, by their consoles"
+    verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined, by their consoles"
     counts = [
         (whole.count(Severity.WAITING), "on the way"),
         (whole.count(Severity.BAD), "in trouble"),
         (whole.count(Severity.UNKNOWN), "unknown"),
-        (status.missing or 0, "not seen" if status.sight.unseen else "missing"),
+        (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
     ]
     rest = "".join(f", {count} {words}" for count, words in counts if count)
     if status.surplus:
         rest += f", {whole.wanted} requested: {status.surplus} too many"
     text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
-    return Said(f"{status.cluster}: {text}", style="bold green" if status.as_asked else "bold yellow")
+    return Paragraph(
+        f"{status.cluster}: {text}", style="bold green" if status.matches_spec else "bold yellow"
+    )
 
 
-def _blind(status: Status) -> list[RenderableType]:
+def _failures(status: ClusterStatus) -> list[RenderableType]:
     """What could not be looked at, and what that means for what is shown."""
-    sight = status.sight
-    parts: list[RenderableType] = [*not_seen(sight.unseen)]
+    sight = status.snapshot
+    parts: list[RenderableType] = [*failed_regions_text(sight.failed_regions)]
     gaps: dict[tuple[str, str], list[str]] = {}
-    for problem in sight.blurred:
-        gaps.setdefault((problem.operation, fault(problem.code)), []).append(problem.region)
+    for problem in sight.partial_failures:
+        gaps.setdefault((problem.operation, error_label(problem.code)), []).append(problem.region)
     parts += [
-        Said(
-            f"{_GAPS.get(operation, operation)} of {listed(sorted(regions))} not known ({why})",
+        Paragraph(
+            f"{_GAPS.get(operation, operation)} of {comma_list(sorted(regions))} not known ({why})",
             style="yellow",
         )
         for (operation, why), regions in sorted(gaps.items())
     ]
-    if sight.asked is Asked.SILENT:
-        why = fault(sight.refusal.code) if sight.refusal else "no answer"
+    if sight.api is ApiAvailability.UNAVAILABLE:
+        why = error_label(sight.api_failure.code) if sight.api_failure else "no answer"
         parts.append(
-            Said(
+            Paragraph(
                 f"{sight.address} did not answer ({why}): who has joined is what the consoles say",
                 style="yellow",
             )
         )
-    elif sight.asked is Asked.NO_API and status.nodes:
+    elif sight.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
         parts.append(
-            Said(
+            Paragraph(
                 "no orchestrator's API is configured (bacalhau.api): who has joined is what the consoles say, "
                 "and what nodes do is not known",
                 style="dim",
@@ -271,33 +277,33 @@ _GAPS = {
 }
 
 
-def _to_do(status: Status, *, ghosts: Sequence[Node]) -> list[RenderableType]:
+def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[RenderableType]:
     """One line a remedy, the first node that needs it named in it."""
     lines: list[RenderableType] = []
     for hint, nodes in _by_remedy(
-        node for node in status.nodes if node.verdict.severity is Severity.BAD
+        node for node in status.nodes if node.diagnosis.severity is Severity.BAD
     ).items():
         who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
-        lines.append(Said(hint, prefix=f"{who}: "))
-    if status.missing and not status.sight.unseen:
-        lines.append(Said("`bacalhau-spot create` launches what is missing", prefix="missing: "))
+        lines.append(Paragraph(hint, prefix=f"{who}: "))
+    if status.missing and not status.snapshot.failed_regions:
+        lines.append(Paragraph("`bacalhau-spot create` launches what is missing", prefix="missing: "))
     if status.surplus:
         what = "`bacalhau-spot create --allow-removal` terminates them"
-        lines.append(Said(what, prefix="too many: "))
+        lines.append(Paragraph(what, prefix="too many: "))
     if ghosts:
         lines.append(
-            Said("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
+            Paragraph("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
         )
     return lines
 
 
-def _by_remedy(nodes: Iterable[Node]) -> dict[str, list[Node]]:
+def _by_remedy(nodes: Iterable[NodeStatus]) -> dict[str, list[NodeStatus]]:
     """Nodes of one verdict and one reason have one remedy, in the words for the first of them."""
     first: dict[tuple[str, str], str] = {}
-    found: dict[str, list[Node]] = {}
+    found: dict[str, list[NodeStatus]] = {}
     for node in nodes:
-        verdict: Verdict = node.verdict
-        hint = first.setdefault((verdict.kind, verdict.why), verdict.hint)
+        verdict: NodeDiagnosis = node.diagnosis
+        hint = first.setdefault((verdict.diagnosis, verdict.reason), verdict.hint)
         if hint:
             found.setdefault(hint, []).append(node)
     return found

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from bacalhau_spot.core.receipt import A_SERVICE, Fate, by_region
-from bacalhau_spot.ui.views.text import Columns, Said, next_commands, not_seen
-from bacalhau_spot.ui.words import fault, kind, kind_name, listed, plural
+from bacalhau_spot.core.receipt import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
+from bacalhau_spot.ui.views.text import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.words import comma_list, count_of_kind, error_label, kind_label, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,96 +18,100 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.model import Identity, Naming, Resource
-    from bacalhau_spot.core.receipt import Blocker, Outcome, Problem, TeardownReceipt
+    from bacalhau_spot.core.receipt import ApiFailure, DeletionOutcome, DeletionResult, Dependency
 
 
-def teardown_preview_view(
+def deletion_preview_view(
     resources: Sequence[Resource],
     *,
     unknown: Sequence[Resource],
     identity: Identity,
     cluster: str,
-    unseen: Sequence[Problem] = (),
-    silent: Sequence[Problem] = (),
+    unseen: Sequence[ApiFailure] = (),
+    silent: Sequence[ApiFailure] = (),
 ) -> Group:
     """What was found, by region and kind, and where nobody could look."""
-    parts: list[RenderableType] = [Said(f"account {identity.account_id} as {identity.arn}", style="dim")]
+    parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
     if resources:
-        shown = Columns(
+        shown = TextTable(
             ("region", "to delete"),
-            [(region, _kinds(found)) for region, found in by_region(resources).items()],
+            [(region, _kinds(found)) for region, found in resources_by_region(resources).items()],
         )
-        parts += [Said(f"everything of {cluster}:", style="bold"), shown]
+        parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
     else:
         where = " where it could be looked for" if unseen else ""
-        parts.append(Said(f"nothing of {cluster} was found{where}"))
+        parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
     parts.extend(_unknown(unknown))
-    return Group(*parts, *not_seen(unseen), *_silent(silent))
+    return Group(*parts, *failed_regions_text(unseen), *_partial_failures(silent))
 
 
 def _kinds(resources: Iterable[Resource]) -> str:
     counts = Counter(resource.kind for resource in resources)
-    return ", ".join(kind(count, name) for name, count in sorted(counts.items()))
+    return ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
 
 
-def _unknown(unknown: Sequence[Resource]) -> list[Said]:
+def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
     return [
-        Said(
+        Paragraph(
             f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}"
         )
         for one in unknown
     ]
 
 
-def teardown_receipt_view(receipt: TeardownReceipt, *, naming: Naming, command: str = "destroy") -> Group:
+def deletion_result_view(receipt: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
     """Deleted by region and kind, what is left and why, and what the verifying look found."""
     parts: list[RenderableType] = []
     if receipt.outcomes:
         parts.append(_table(receipt))
-    parts.extend(_left(receipt))
-    parts.extend(_unknown(receipt.unknown))
-    parts.extend(not_seen(receipt.unseen))
-    parts.extend(_silent(receipt.silent))
+    parts.extend(_remaining(receipt))
+    parts.extend(_unknown(receipt.unsupported))
+    parts.extend(failed_regions_text(receipt.failed_regions))
+    parts.extend(_partial_failures(receipt.partial_failures))
     parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes), command=command))
     return Group(*parts)
 
 
 _HEADS = {
-    "already gone": {Fate.GONE},
-    "skipped": {Fate.SKIPPED},
-    "blocked": {Fate.BLOCKED},
-    "failed": {Fate.FAILED},
-    "left": {Fate.LEFT},
+    "already gone": {DeletionStatus.NOT_FOUND},
+    "skipped": {DeletionStatus.SKIPPED},
+    "blocked": {DeletionStatus.BLOCKED},
+    "failed": {DeletionStatus.FAILED},
+    "left": {DeletionStatus.NOT_ATTEMPTED},
 }
 
 
-def _table(receipt: TeardownReceipt) -> Columns:
+def _table(receipt: DeletionResult) -> TextTable:
     """A row a region: what was deleted, by kind, and how many ended otherwise; columns in which nothing stands are not shown."""
-    regions: dict[str, list[Outcome]] = {}
+    regions: dict[str, list[DeletionOutcome]] = {}
     for one in receipt.outcomes:
         regions.setdefault(one.resource.region, []).append(one)
     rows = [(region, *_counts(found), _deleted(found)) for region, found in sorted(regions.items())]
     every = f"{len(receipt.deleted)} in all"
     total = ("total", *_counts(receipt.outcomes), every) if len(regions) > 1 else None
-    return Columns(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
+    return TextTable(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
 
 
-def _counts(outcomes: Sequence[Outcome]) -> list[str]:
-    numbers = (sum(one.fate in fates for one in outcomes) for fates in _HEADS.values())
+def _counts(outcomes: Sequence[DeletionOutcome]) -> list[str]:
+    numbers = (sum(one.status in fates for one in outcomes) for fates in _HEADS.values())
     return [str(number) if number else "" for number in numbers]
 
 
-def _deleted(outcomes: Sequence[Outcome]) -> str:
-    return _kinds(one.resource for one in outcomes if one.fate == Fate.DELETED)
+def _deleted(outcomes: Sequence[DeletionOutcome]) -> str:
+    return _kinds(one.resource for one in outcomes if one.status == DeletionStatus.DELETED)
 
 
-def _silent(problems: Sequence[Problem]) -> list[Said]:
+def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
     """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
     operations = sorted({problem.operation for problem in problems})
     if not operations:
         return []
-    why = fault(problems[0].code)
-    return [Said(f"not looked into, and not used as configured: {listed(operations)} ({why})", style="dim")]
+    why = error_label(problems[0].code)
+    return [
+        Paragraph(
+            f"not looked into, and not used as configured: {comma_list(operations)} ({why})", style="dim"
+        )
+    ]
 
 
 _ONE_BY_ONE = 10
@@ -133,56 +137,60 @@ def _for_cluster(command: str, name: str) -> str:
 
 def looking_again_view(lag_s: float) -> RenderableType:
     """Why nothing happens for some seconds."""
-    return Said(
+    return Paragraph(
         f"nothing is shown yet; looking again in {lag_s:.0f} s, because AWS may show new resources late",
         style="dim",
     )
 
 
-def _left(receipt: TeardownReceipt) -> list[RenderableType]:
+def _remaining(receipt: DeletionResult) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
-    left = [one for one in receipt.outcomes if one.fate in {Fate.FAILED, Fate.BLOCKED, Fate.LEFT}]
+    left = [
+        one
+        for one in receipt.outcomes
+        if one.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionStatus.NOT_ATTEMPTED}
+    ]
     # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
-    waiting = [one for one in left if one.fate == Fate.LEFT and one.problem is None]
+    waiting = [one for one in left if one.status == DeletionStatus.NOT_ATTEMPTED and one.problem is None]
     together = waiting if len(waiting) > _ONE_BY_ONE else []
     lines: list[RenderableType] = [
-        Said(f"left in {region}: {_kinds(ones)}", style="yellow")
-        for region, ones in by_region(one.resource for one in together).items()
+        Paragraph(f"left in {region}: {_kinds(ones)}", style="yellow")
+        for region, ones in resources_by_region(one.resource for one in together).items()
     ]
     freed: set[str] = set()
     for one in left:
         if one in together:
             continue
-        name = f"{kind_name(one.resource.kind)} {one.resource.id} in {one.resource.region}"
-        lines.append(Said(f"left: {name}{_why(one)}", style="yellow"))
-        for blocker in one.blockers:
-            lines += _kept_by(blocker, again=blocker.free in freed)
-            freed.add(blocker.free)
+        name = f"{kind_label(one.resource.kind)} {one.resource.id} in {one.resource.region}"
+        lines.append(Paragraph(f"left: {name}{_why(one)}", style="yellow"))
+        for blocker in one.dependencies:
+            lines += _dependency_text(blocker, again=blocker.fix_command in freed)
+            freed.add(blocker.fix_command)
     return lines
 
 
-def _kept_by(blocker: Blocker, *, again: bool) -> list[RenderableType]:
+def _dependency_text(blocker: Dependency, *, again: bool) -> list[RenderableType]:
     """`again`: its command has been told already."""
     owner = f", {blocker.owner}" if blocker.owner else ""
-    lines: list[RenderableType] = [Said(f"  kept by {kind_name(blocker.kind)} {blocker.id}{owner}")]
-    if blocker.free and not again:
-        lines.append(Said(blocker.free, style="cyan", prefix="    free it: ", whole=True))
-    elif not blocker.free and blocker.owner.startswith(A_SERVICE):
-        lines.append(Said("delete it in the service that made it", prefix="    free it: "))
+    lines: list[RenderableType] = [Paragraph(f"  kept by {kind_label(blocker.kind)} {blocker.id}{owner}")]
+    if blocker.fix_command and not again:
+        lines.append(Paragraph(blocker.fix_command, style="cyan", prefix="    free it: ", whole=True))
+    elif not blocker.fix_command and blocker.owner.startswith(AWS_SERVICE_OWNER):
+        lines.append(Paragraph("delete it in the service that made it", prefix="    free it: "))
     return lines
 
 
-def _why(one: Outcome) -> str:
+def _why(one: DeletionOutcome) -> str:
     if one.problem is None:
         return ""
-    words = one.problem.code if one.blockers or one.problem.operation else one.problem.message
+    words = one.problem.code if one.dependencies or one.problem.operation else one.problem.message
     asked = f", request {one.problem.request_id}" if one.problem.request_id else ""
     return f" ({words}{asked})"
 
 
-def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
+def _ending(receipt: DeletionResult, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
     tag = naming.tag_key if command == "nuke" else f"{naming.tag_key}={naming.tag_value}"
-    where = plural(len(receipt.looked_into), "region")
+    where = plural(len(receipt.regions_scanned), "region")
     if receipt.interrupted or receipt.remaining:
         text = (
             f"{plural(len(receipt.remaining), 'resource')} left"
@@ -191,13 +199,15 @@ def _ending(receipt: TeardownReceipt, naming: Naming, *, found: bool, command: s
         )
         text = f"interrupted: {text}" if receipt.interrupted else text
         return [
-            Said(text, style="bold yellow"),
+            Paragraph(text, style="bold yellow"),
             *next_commands((f"bacalhau-spot {command}",), label="to go on: "),
         ]
-    if receipt.unknown:
-        return [Said(f"{plural(len(receipt.unknown), 'resource')} left in {where}", style="bold yellow")]
-    if receipt.unseen:
-        return [Said("not everything could be looked into", style="bold yellow")]
+    if receipt.unsupported:
+        return [
+            Paragraph(f"{plural(len(receipt.unsupported), 'resource')} left in {where}", style="bold yellow")
+        ]
+    if receipt.failed_regions:
+        return [Paragraph("not everything could be looked into", style="bold yellow")]
     if not found:
-        return [Said(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
-    return [Said(f"verified: nothing with {tag} is left in {where}", style="bold green")]
+        return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
+    return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]

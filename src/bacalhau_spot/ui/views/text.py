@@ -14,10 +14,10 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from bacalhau_spot.core.receipt import regions_by
+from bacalhau_spot.core.receipt import regions_by_failure
 from bacalhau_spot.core.sanitize import escaped
-from bacalhau_spot.ui.console import spoken
-from bacalhau_spot.ui.words import fault, listed
+from bacalhau_spot.ui.console import with_invocation_flags
+from bacalhau_spot.ui.words import comma_list, error_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
     from bacalhau_spot.core.model import Arch
-    from bacalhau_spot.core.receipt import Problem
+    from bacalhau_spot.core.receipt import ApiFailure
 
 # How far a line is indented that goes on from the one before.
 _GOES_ON = 2
@@ -37,7 +37,7 @@ _HELD = "\0"
 
 
 @dataclass(frozen=True)
-class Said:
+class Paragraph:
     """A sentence of ours with commands in it, told as they have to be typed here."""
 
     text: str
@@ -47,7 +47,7 @@ class Said:
     whole: bool = False  # on one line, however long: it is there to be copied
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        words = f"{self.prefix}{spoken(console, self.text)}"
+        words = f"{self.prefix}{with_invocation_flags(console, self.text)}"
         lines = [in_one_line(words)] if self.whole else folded(words, width=options.max_width)
         for number, line in enumerate(lines):
             # Already as narrow as it may be; what is still too long is one word, which the terminal itself may fold.
@@ -84,44 +84,44 @@ def in_one_line(text: str) -> str:
     return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
 
 
-def note(label: str, text: str) -> Said:
+def note(label: str, text: str) -> Paragraph:
     """`note: …`, `warning: …`: on one line, however long."""
-    return Said(text, prefix=f"{label}: ", prefix_style="", whole=True)
+    return Paragraph(text, prefix=f"{label}: ", prefix_style="", whole=True)
 
 
-def verbatim(text: str) -> Group:
+def raw(text: str) -> Group:
     """Text that is not to be folded: a file's content, JSON."""
     # In a group, because Rich joins texts that are printed themselves into one that may be folded.
     return Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore"))
 
 
-def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Said]:
+def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Paragraph]:
     """`next: …`, one a line."""
-    return [Said(command, style="cyan", prefix=label, whole=True) for command in commands]
+    return [Paragraph(command, style="cyan", prefix=label, whole=True) for command in commands]
 
 
-def sentence(text: str, *, after: Sequence[str] = ()) -> Group:
+def sentence_text(text: str, *, after: Sequence[str] = ()) -> Group:
     """What was done, and what one does after it."""
-    return Group(Said(text), *next_commands(after))
+    return Group(Paragraph(text), *next_commands(after))
 
 
 def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]]) -> Group:
     """What `configure` wrote."""
     return Group(
-        Said(f"{'changed' if changed else 'wrote'} {path}"),
+        Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
         *(
-            Said(f"nodes accept Bacalhau's archive for {arch} with this SHA-256 sum only: {digest}")
+            Paragraph(f"nodes accept Bacalhau's archive for {arch} with this SHA-256 sum only: {digest}")
             for arch, digest in archives
         ),
         *next_commands(("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",)),
     )
 
 
-def not_seen(problems: Sequence[Problem]) -> list[Said]:
+def failed_regions_text(problems: Sequence[ApiFailure]) -> list[Paragraph]:
     """Regions that could not be looked into, with the reason; one line a reason."""
     return [
-        Said(f"not looked into: {listed(regions)} ({reason})", style="yellow")
-        for reason, regions in regions_by(problems, lambda one: fault(one.code)).items()
+        Paragraph(f"not looked into: {comma_list(regions)} ({reason})", style="yellow")
+        for reason, regions in regions_by_failure(problems, lambda one: error_label(one.code)).items()
     ]
 
 
@@ -130,7 +130,7 @@ _GAP = 2
 
 
 @dataclass(frozen=True)
-class Columns:
+class TextTable:
     """A table without a frame. Only words in the columns of `prose` (if none is named: the last) are folded.
 
     Where the window is too narrow, whole columns go, in the order of `spare`; what still has no room is left to the
@@ -201,27 +201,27 @@ def _stripped(line: Sequence[Segment]) -> list[Segment]:
     return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []
 
 
-def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> Columns:
+def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> TextTable:
     """Each key and its value; with `sources` also where it comes from."""
     heads = ("key", "value", "source") if sources else ("key", "value")
-    return Columns(heads, [row[: len(heads)] for row in rows], prose=("value",))
+    return TextTable(heads, [row[: len(heads)] for row in rows], prose=("value",))
 
 
 def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
-    return verbatim(escaped(json.dumps(data, indent=2, ensure_ascii=ascii_only)))
+    return raw(escaped(json.dumps(data, indent=2, ensure_ascii=ascii_only)))
 
 
 def pages_view(titles: Mapping[str, str]) -> Group:
     """The documentation's pages."""
     return Group(
-        Columns(("page", "about"), list(titles.items())),
+        TextTable(("page", "about"), list(titles.items())),
         *next_commands(("bacalhau-spot explain PAGE",)),
     )
 
 
-def tree_view(data: Mapping[str, Any]) -> Columns:
+def tree_view(data: Mapping[str, Any]) -> TextTable:
     """Nested facts, a line each, with dotted names."""
-    return Columns(("what", "is"), _flat(data, ""))
+    return TextTable(("what", "is"), _flat(data, ""))
 
 
 def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
