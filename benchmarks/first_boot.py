@@ -31,14 +31,14 @@ sys.path[:0] = [str(ROOT / "tests")]  # the virtual machine is the tests'
 
 from bacalhau_spot.core.model import Arch, BacalhauSpec, ClusterSpec, Naming, RegionSpec  # noqa: E402 -- likewise
 from bacalhau_spot.instance.user_data import render  # noqa: E402 -- likewise
-from firstboot.ec2 import Ec2  # noqa: E402 -- found through the line above
 from firstboot.image import image, missing  # noqa: E402 -- likewise
 from firstboot.machine import boot  # noqa: E402 -- likewise
+from firstboot.metadata_server import Ec2  # noqa: E402 -- found through the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-STANDIN = (ROOT / "tests/firstboot/standin.py").read_bytes()
+STANDIN = (ROOT / "tests/firstboot/fake_orchestrator.py").read_bytes()
 PATIENCE_S = 1800
 
 OLDER = """\

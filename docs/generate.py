@@ -10,14 +10,27 @@ import sys
 from pathlib import Path
 
 from bacalhau_spot.cli.app import build_app
-from bacalhau_spot.core.health import RULES as HEALTH
-from bacalhau_spot.core.lifecycle import TRANSITIONS
-from bacalhau_spot.core.permissions import PERMISSIONS, Permission
-from bacalhau_spot.core.teardown import KIND_SPECS, SPEC_BY_KIND, KindSpec, levels, prerequisites
-from bacalhau_spot.core.verdict import CATALOG as VERDICTS
-from bacalhau_spot.core.verdict import FAMILIES, MESSAGE_RULES, Category, ErrorInfo, Recovery, classify
+from bacalhau_spot.core.cleanup.deletion_order import (
+    KIND_SPECS,
+    SPEC_BY_KIND,
+    KindSpec,
+    levels,
+    prerequisites,
+)
+from bacalhau_spot.core.error_catalog.classifier import CATALOG as VERDICTS
+from bacalhau_spot.core.error_catalog.classifier import (
+    FAMILIES,
+    MESSAGE_RULES,
+    Category,
+    ErrorInfo,
+    Recovery,
+    classify,
+)
+from bacalhau_spot.core.health.diagnosis import RULES as HEALTH
+from bacalhau_spot.core.iam.permissions import PERMISSIONS, Permission
+from bacalhau_spot.core.launch.lifecycle import TRANSITIONS
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.ui.words import capitalized
+from bacalhau_spot.ui.formatting import capitalized
 
 ROOT = Path(__file__).resolve().parent.parent
 

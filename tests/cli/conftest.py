@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import places
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from support import leaks, shared_clients
+from bacalhau_spot.sandbox.ec2 import regions
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support import planted_secrets, shared_clients
+from support.cli_runner import CliRunner
 from support.engine_clock import EngineClock
-from support.leaks import SESSION_TOKEN
-from support.program import CliRunner
+from support.planted_secrets import SESSION_TOKEN
 from support.sandbox import sandbox, sandbox_server
 
 __all__ = ["few_regions", "program", "sandbox", "sandbox_server"]
@@ -26,7 +26,7 @@ ENABLED = ("us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "ap-
 @pytest.fixture
 def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
     """An account that has not enabled the others: eleven regions less to look into, with every command line."""
-    monkeypatch.setattr(places, "ENABLED_BY_DEFAULT", ENABLED)
+    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", ENABLED)
 
 
 @pytest.fixture
@@ -50,4 +50,4 @@ def program(
     user = CliRunner(folder=tmp_path, clock=EngineClock(sandbox.clock))
     user.configure()
     yield user
-    leaks.check_files(tmp_path)
+    planted_secrets.check_files(tmp_path)

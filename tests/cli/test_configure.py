@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bacalhau_spot import config
-from bacalhau_spot.cloud import address, archive
+from bacalhau_spot.cloud import archive, public_ip
 from bacalhau_spot.cloud.web import FetchError
 from bacalhau_spot.core.model import Arch
 from bacalhau_spot.instance.user_data import DOWNLOAD_URL
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 SEED = """\
 max_instances: 3
@@ -198,7 +198,7 @@ def test_the_first_create_asks_and_writes(program: CliRunner, monkeypatch: pytes
     async def answer(*_args: object, **_kinds: object) -> bytes:
         return b"52.94.76.9\n"  # what AWS would say
 
-    monkeypatch.setattr(address, "fetch", answer)
+    monkeypatch.setattr(public_ip, "fetch", answer)
     (program.folder / "config.yaml").unlink()
     (program.folder / ".git").mkdir()
     done = program("create", answers="\nblue\n\n\n\nn\n")

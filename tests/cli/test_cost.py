@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliResult, CliRunner
+from support.cli_runner import CliResult, CliRunner
 from support.schemas import contract
 
 MINUTE, HOUR = 60, 3600

@@ -12,10 +12,10 @@ import botocore.utils
 import pytest
 
 from bacalhau_spot.cloud import credentials
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from support.leaks import SESSION_TOKEN
-from support.liars import SILENT, bad_server, page
-from support.program import CliResult, CliRunner
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.cli_runner import CliResult, CliRunner
+from support.misbehaving_servers import SILENT, bad_server, page
+from support.planted_secrets import SESSION_TOKEN
 
 KEYS = f"aws_access_key_id = {ACCESS_KEY_ID}\naws_secret_access_key = {SECRET_ACCESS_KEY}\n"
 SSO = """\

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli.endpoint import is_aws, other_endpoints, shown
-from bacalhau_spot.core.partitions import PARTITIONS
-from support.program import CliRunner
+from bacalhau_spot.cli.runtime.endpoint import is_aws, other_endpoints, shown
+from bacalhau_spot.core.placement.partitions import PARTITIONS
+from support.cli_runner import CliRunner
 
 
 @pytest.mark.parametrize("domain", sorted({domain for one in PARTITIONS for domain in one.domains}))

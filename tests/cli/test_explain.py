@@ -12,11 +12,11 @@ import pytest
 import bacalhau_spot
 from bacalhau_spot import project
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.explain import packaged_pages
-from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core.verdict import CATALOG, FAMILIES, MESSAGE_RULES, classify
+from bacalhau_spot.cli.commands.explain import packaged_pages
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.core.error_catalog.classifier import CATALOG, FAMILIES, MESSAGE_RULES, classify
 from bacalhau_spot.ui.pages import find_section, sections, topic_of
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 from support.schemas import contract
 
 SOURCE = Path(bacalhau_spot.__file__).parent

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.layer.read_lag import ReadLag
-from support.program import CliRunner
+from bacalhau_spot.sandbox.middleware.read_lag import ReadLag
+from support.cli_runner import CliRunner
 
 HOUR = 3600
 
@@ -238,7 +238,7 @@ def test_no_fleet_is_larger_than_aws_deletes(
     sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """S7, F3: DeleteFleets of a fleet with more than 1,000 instances might fail (EC2 API reference)."""
-    monkeypatch.setattr("bacalhau_spot.engine.launch.MAX_FLEET_SIZE", 2)
+    monkeypatch.setattr("bacalhau_spot.engine.launch.region_launch.MAX_FLEET_SIZE", 2)
     program.configure(nodes=5, regions="[us-east-1]")
     assert program("create", "--yes").code == 0
     assert alive(sandbox, "us-east-1") == 5

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.sandbox.ec2 import fleets, machine
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 
 @pytest.fixture

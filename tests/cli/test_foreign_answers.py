@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 PAGE = "<html><body>Sign in</body></html>"
 NUMBERED = "<Response><requestId>0b9d</requestId></Response>"

@@ -21,15 +21,15 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # its makers ship no types
 
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.runtime import Runtime
-from bacalhau_spot.core import events
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.sanitize import escaped, sanitized, without_sequences
-from bacalhau_spot.engine.clock import RealClock
+from bacalhau_spot.engine.aws_calls.clock import RealClock
 from bacalhau_spot.sandbox.ec2 import console as serial_console
-from bacalhau_spot.ui.console import stderr_console
-from bacalhau_spot.ui.live import LiveScreen
+from bacalhau_spot.ui.progress.progress_live import LiveScreen
+from bacalhau_spot.ui.terminal import stderr_console
+from support.cli_runner import CONFIG, CliRunner, Terminal
 from support.orchestrator import StandIn, cluster_node, stand_in
-from support.program import CONFIG, CliRunner, Terminal
 from support.seat import Seat
 
 # What XML can carry of it: C1 (CSI, OSC, NEL), bidirectional controls, zero-width, separators.

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli import account, options
-from bacalhau_spot.cli.endpoint import other_endpoints
-from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cli.runtime import argv, aws_profile
+from bacalhau_spot.cli.runtime.endpoint import other_endpoints
+from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud import credentials
+from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.session import AwsConnection, _models
-from support.program import CliRunner
+from bacalhau_spot.cloud.session import _models
+from support.cli_runner import CliRunner
 
 ELSEWHERE = "eu-west-1"
 
@@ -93,10 +94,10 @@ def test_the_profile_beside_keys_still_counts(tmp_path: Path) -> None:
     """Complaint 8: "is not used", and then the command failed because of it (aws-gate#109)."""
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     environ = {"AWS_ACCESS_KEY_ID": "a", "AWS_CONFIG_FILE": str(tmp_path / "config")}
-    note = account.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "work"})
+    note = aws_profile.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "work"})
     assert "AWS_PROFILE=work gives only the other settings" in note
     # One that is not there is an error, and no advice about it stands above that.
-    assert account.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "nosuch"}) == ""
+    assert aws_profile.credential_precedence_note(None, environ={**environ, "AWS_PROFILE": "nosuch"}) == ""
 
 
 def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,5 +206,5 @@ def test_another_endpoint_is_not_called_aws(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     stderr = StringIO()
-    options.print_banner(["destroy"], stderr)
+    argv.print_banner(["destroy"], stderr)
     assert "not AWS: http://localhost:4566" in stderr.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cloud.aws import Aws
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 ALL_KINDS = [
     *("instance", "fleet", "volume", "network-interface", "spot-instances-request", "launch-template"),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.shapes import usd
+from bacalhau_spot.cloud.ec2_params import usd
+from support.cli_runner import CliResult, CliRunner
 from support.malformed import malformed
-from support.program import CliResult, CliRunner
 
 READS: dict[str, dict[str, tuple[str, ...]]] = {
     "list": {"ec2:DescribeInstances": ("huge", "nested", "deep")},

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from bacalhau_spot.cloud import session
-from support.liars import HALF, SILENT, bad_server, closed_port, page
-from support.program import CliResult, CliRunner
+from support.cli_runner import CliResult, CliRunner
+from support.misbehaving_servers import HALF, SILENT, bad_server, closed_port, page
 
 
 def refused(done: CliResult, *words: str) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.config.document import parse_yaml
+from bacalhau_spot.config.yaml_document import parse_yaml
 from cli.conftest import ENABLED
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 from support.schemas import contract
 
 FEW = ("--region", "us-east-1,us-west-2,eu-west-1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from support.program import CliResult, CliRunner
+from support.cli_runner import CliResult, CliRunner
 
 
 def by_pool(program: CliRunner) -> Counter[tuple[str, str]]:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.engine import local
+from bacalhau_spot.engine.doctor import local_probes
+from support.cli_runner import CliResult, CliRunner
 from support.networks import BLOCK_ALL, BLOCK_INGRESS, Net
-from support.program import CliResult, CliRunner
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +18,7 @@ def _no_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     async def none(_address: str) -> None:
         return None
 
-    monkeypatch.setattr(local, "tcp_error", none)
+    monkeypatch.setattr(local_probes, "tcp_error", none)
 
 
 def one_line(done: CliResult) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.session import AwsConnection
+from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.instance.bacalhau_config import label_value
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.cli_runner import CliResult, CliRunner
 from support.orchestrator import StandIn, cluster_node, node, stand_in
-from support.program import CliResult, CliRunner
 from support.schemas import contract
 
 CLUSTER = label_value(Naming().tag_value)
@@ -264,11 +264,15 @@ def test_in_the_sandbox_the_configured_orchestrator_is_never_asked(
             orchestrator_url=own.url,
             orchestrator_key="the-sandboxes",
         )
-        monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: access)
+        monkeypatch.setattr(
+            "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: access
+        )
         assert user("prune", "--yes", "--sandbox").code == 0
         assert own.nodes == []
     assert there.asked == []
     nothing = AwsConnection(endpoint_url=sandbox.url, access_key_id="x", secret_access_key="x")
-    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: nothing)
+    monkeypatch.setattr(
+        "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: nothing
+    )
     assert user("prune", "--yes", "--sandbox").code == 2
     assert there.asked == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 
 def test_the_spot_quota(sandbox: Any, program: CliRunner) -> None:

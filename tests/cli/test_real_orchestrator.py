@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.core.model import Naming
-from support.program import CliResult, CliRunner
+from support.cli_runner import CliResult, CliRunner
 from support.real_bacalhau import PROGRAM, WITHOUT, Orchestrator, orchestrator, until
 from support.real_node import compute
 

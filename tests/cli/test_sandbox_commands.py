@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliResult, CliRunner
+from support.cli_runner import CliResult, CliRunner
 from support.schemas import schema
 
 

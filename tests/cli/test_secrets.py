@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import pytest
 
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from support.program import CliRunner
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.cli_runner import CliRunner
 
 TOKEN = "planted-token-71"
 PARAMETER = "/bacalhau-spot/bacalhau-aws-spot-14f543f3/token"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 CHANGES = ("ec2:Create", "ec2:Attach", "ec2:Authorize")
 

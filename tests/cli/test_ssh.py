@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli import picking
-from bacalhau_spot.cli.invocation import CommandContext
-from bacalhau_spot.cli.running import Runner
+from bacalhau_spot.cli.runtime import node_prompt
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.engine.observe import ClusterInventory
+from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
+from support.cli_runner import CliResult, CliRunner
 from support.engine_clock import EngineClock
-from support.program import CliResult, CliRunner
 
 # Notes its words, one a line and one file a call, and does what the remote command says.
 SSH = """\
@@ -63,7 +63,7 @@ def user(program: CliRunner, tmp_path: Path) -> CliRunner:
 @pytest.fixture(autouse=True)
 def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the first look into all regions found is remembered: these clusters do not change, and looking is what costs."""
-    look = picking.reachable_instances
+    look = node_prompt.reachable_instances
     seen: list[ClusterInventory] = []
 
     def once(call: CommandContext, running: Runner, naming: Naming) -> ClusterInventory:
@@ -74,7 +74,7 @@ def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
             seen.append(found)
         return found
 
-    monkeypatch.setattr(picking, "reachable_instances", once)
+    monkeypatch.setattr(node_prompt, "reachable_instances", once)
 
 
 def configure(user: CliRunner, *more: str) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bacalhau_spot import config, files
-from bacalhau_spot.cli import environment
+from bacalhau_spot.cli.runtime import environment_variables
 from bacalhau_spot.errors import UserError
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 # A container's user: no HOME, and an id that is in no list of users.
 NOBODY_KNOWS_US = """\
@@ -183,7 +183,7 @@ def test_every_variable_stands_in_one_place_and_in_the_documentation() -> None:
         for file in (root / "src").rglob("*.py")
         for name in re.findall(r"BACALHAU_SPOT_[A-Z_]+[A-Z]", file.read_text(encoding="utf-8"))
     }
-    assert read <= set(environment.VARIABLES)
+    assert read <= set(environment_variables.VARIABLES)
     page = (root / "docs" / "configuration.md").read_text(encoding="utf-8")
-    for name, purpose in environment.VARIABLES.items():
+    for name, purpose in environment_variables.VARIABLES.items():
         assert f"| `{name}` | {purpose} |" in page

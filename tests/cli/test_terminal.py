@@ -14,13 +14,13 @@ import pytest
 from rich.table import Table
 
 from bacalhau_spot.cli import run
-from bacalhau_spot.cli.invocation import CommandContext
-from bacalhau_spot.cli.runtime import Runtime
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.orchestrator.http import HttpOrchestrator
-from bacalhau_spot.ui import console
-from bacalhau_spot.ui.views import text
-from bacalhau_spot.ui.views.text import Paragraph, TextTable
-from support.program import CliRunner, Terminal
+from bacalhau_spot.ui import terminal as console
+from bacalhau_spot.ui.views import blocks
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable
+from support.cli_runner import CliRunner, Terminal
 from support.seat import Seat
 
 
@@ -112,7 +112,7 @@ class Shown:
         monkeypatch.setattr(TextTable, "_table", recorded)
         monkeypatch.setattr(textwrap, "wrap", wrapped)
         # As if each cell needed a thousand columns: whatever looks at a width shows itself.
-        monkeypatch.setattr(text, "cell_len", lambda _: 1000)
+        monkeypatch.setattr(blocks, "cell_len", lambda _: 1000)
 
 
 def test_a_pipe_has_no_width(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:

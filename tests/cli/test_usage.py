@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 NO_SUCH = "`bacalhau-spot --help` lists what there is"
 BEHIND = "stands before the command, and options come behind it"

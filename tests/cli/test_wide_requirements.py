@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 ACCEPTS_A_THOUSAND = "requirements: {vcpus: 2.., memory_gib: 4..}\n"
 QUESTION = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bacalhau_spot.cloud.cleaning.index import kind_of
-from bacalhau_spot.core.teardown import is_known_kind
+from bacalhau_spot.cloud.cleanup.tag_index import kind_of
+from bacalhau_spot.core.cleanup.deletion_order import is_known_kind
 
 HERE = "us-east-1:000000000000"
 KNOWN = {

@@ -15,7 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 # Plain moto knows no Canonical parameters; it does know Amazon's. And it does not know VPC Block Public Access.
 IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ValidationError
 
 from bacalhau_spot import cloud
 from bacalhau_spot.cloud.aws_errors import split, translate
-from bacalhau_spot.core.verdict import CATALOG, Category, classify
+from bacalhau_spot.core.error_catalog.classifier import CATALOG, Category, classify
 from sandbox.conftest import boto_session
 from support.aws_codes import BEYOND_MODELS
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.cleaning import launchers
-from bacalhau_spot.cloud.cleaning.handler import Ec2Listing
+from bacalhau_spot.cloud.cleanup import fleets
+from bacalhau_spot.cloud.cleanup.handler import Ec2Listing
 
-FLEET, SPOT_FLEET, REQUEST = launchers._FLEETS, launchers._SPOT_FLEETS, launchers._REQUESTS
+FLEET, SPOT_FLEET, REQUEST = fleets._FLEETS, fleets._SPOT_FLEETS, fleets._REQUESTS
 
 
 @pytest.mark.parametrize(

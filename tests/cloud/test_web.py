@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from bacalhau_spot.cloud import advisor
-from bacalhau_spot.cloud.address import caller_address, public_address
+from bacalhau_spot.cloud.public_ip import caller_address, public_address
 from bacalhau_spot.cloud.web import FetchError, fetch
 
 Stranger = Callable[[bytes], str]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bacalhau_spot import config, files
-from bacalhau_spot.config import shape
-from bacalhau_spot.config.places import MOST_SHOWN
+from bacalhau_spot.config import schema
+from bacalhau_spot.config.locations import MOST_SHOWN
 from bacalhau_spot.errors import UserError
 
 from .conftest import Load, Refusal
@@ -126,8 +126,8 @@ PATH_KEYS = (
 
 def test_every_key_that_names_a_file_is_tried_here() -> None:
     named = [key for key in config.config_schema()["properties"] if key.endswith("_path")]
-    named += [key for key in shape.BacalhauSection.model_fields if key.endswith("_file")]
-    named += [key for key in shape.InstanceSection.model_fields if key.endswith("_file")]
+    named += [key for key in schema.BacalhauSection.model_fields if key.endswith("_file")]
+    named += [key for key in schema.InstanceSection.model_fields if key.endswith("_file")]
     assert sorted(named) == [
         "additional_commands_file", "ca_file", "private_ssh_key_path", "public_ssh_key_path", "token_file"
     ]  # fmt: skip

@@ -273,6 +273,6 @@ def test_whatever_the_bytes_loading_ends_in_a_spec_or_one_error(raw: bytes, tmp_
 
 
 def test_only_this_package_imports_the_libraries() -> None:
-    code = "import sys, bacalhau_spot.core.plan, bacalhau_spot.errors; print({'pydantic', 'ruamel'} & set(sys.modules))"
+    code = "import sys, bacalhau_spot.core.launch.plan, bacalhau_spot.errors; print({'pydantic', 'ruamel'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

@@ -101,7 +101,7 @@ def test_accepted_names_and_tags_pass_the_patterns_of_every_call(naming: Naming)
 
 def test_the_groups_description_is_one_that_ec2_takes() -> None:
     """F15, its kind: beside the names, the one text that goes to EC2."""
-    source = (tags.__file__ or "").replace("core/tags.py", "engine/network.py")
+    source = (tags.__file__ or "").replace("core/tags.py", "engine/launch/network.py")
     with open(source, encoding="utf-8") as file:  # noqa: PTH123 -- the engine's own source
         (text,) = re.findall(r'description="([^"]*)"', file.read())
     assert _GROUP_TEXT.fullmatch(text)
@@ -130,7 +130,7 @@ def test_a_price_just_above_the_least_and_a_small_budget_are_taken(loading: Load
 
 def test_the_command_lines_price_follows_the_same_rule() -> None:
     """F16: `--max-price` too."""
-    from bacalhau_spot.cli.options import amount  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.parsers import amount  # noqa: PLC0415
     from bacalhau_spot.core.model import MIN_PRICE_USD  # noqa: PLC0415
 
     for text in ("0.001", "1e-9", "1001", "9" * 30, "nan", "inf", "0x1"):

@@ -22,11 +22,11 @@ from bacalhau_spot.config import (
     set_values,
     template,
     write_config,
-    yamlout,
+    yaml_writer,
 )
-from bacalhau_spot.config.document import parse_yaml
-from bacalhau_spot.config.published import every_key
-from bacalhau_spot.config.reference import fill
+from bacalhau_spot.config.docs_table import fill
+from bacalhau_spot.config.json_schema import every_key
+from bacalhau_spot.config.yaml_document import parse_yaml
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ _PLAIN = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(value=_PLAIN)
 def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
-    assert parse_yaml(f"k: {yamlout.inline(value)}\n").data == {"k": value}
+    assert parse_yaml(f"k: {yaml_writer.inline(value)}\n").data == {"k": value}
 
 
 @settings(max_examples=200, deadline=None)
@@ -229,6 +229,6 @@ def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
     | st.text("ab\n #:-", max_size=12)
 )
 def test_blocks_are_read_back_as_they_were(value: str) -> None:
-    block = yamlout.literal(value, "  ")
+    block = yaml_writer.literal(value, "  ")
     if block is not None:
         assert parse_yaml(f"k: {block}\nz: 1\n").data == {"k": value, "z": 1}

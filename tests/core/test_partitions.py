@@ -5,16 +5,16 @@ from __future__ import annotations
 import botocore.session
 import pytest
 
-from bacalhau_spot.core import checkup
+from bacalhau_spot.core.doctor import account_checks
+from bacalhau_spot.core.error_catalog.classifier import classify
 from bacalhau_spot.core.model import Identity
-from bacalhau_spot.core.partitions import (
+from bacalhau_spot.core.placement.partitions import (
     COMMERCIAL,
     PARTITIONS,
     closest_region,
     partition_in,
     partition_of,
 )
-from bacalhau_spot.core.verdict import classify
 
 BOTOCORE = {
     row["id"]: row
@@ -60,7 +60,7 @@ def test_what_was_meant(typed: str, meant: str) -> None:
 
 
 def test_a_region_of_another_partition_is_no_mistyped_one() -> None:
-    advice = checkup.region_advice(["cn-north-1"], [], known=COMMERCIAL.regions)
+    advice = account_checks.region_advice(["cn-north-1"], [], known=COMMERCIAL.regions)
     assert "AWS China" in advice and "did you mean" not in advice
 
 
@@ -70,5 +70,5 @@ def test_consoles_have_the_partitions_address() -> None:
     assert "https://us-gov-west-1.console.amazonaws-us-gov.com/" in classify("VcpuLimitExceeded").hint_for(
         "us-gov-west-1"
     )
-    root = checkup.credentials(Identity("1", "arn:aws-cn:iam::1:root"), origin="env")
+    root = account_checks.credentials(Identity("1", "arn:aws-cn:iam::1:root"), origin="env")
     assert "https://console.amazonaws.cn/iam" in root.hint

@@ -9,7 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.backoff import CAP_S, Bucket, backoff_s
-from bacalhau_spot.core.lifecycle import FINAL, TRANSITIONS, Phase, next_phase, phase_of
+from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS as KINDS
+from bacalhau_spot.core.cleanup.deletion_order import deletable, prerequisites
+from bacalhau_spot.core.error_catalog.classifier import classify, most_severe
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch.lifecycle import FINAL, TRANSITIONS, Phase, next_phase, phase_of
 from bacalhau_spot.core.model import Instance, Naming, Resource, Secret, State
 from bacalhau_spot.core.tags import (
     MAX_KEY,
@@ -21,9 +25,6 @@ from bacalhau_spot.core.tags import (
     tags_for,
     template_name,
 )
-from bacalhau_spot.core.teardown import KIND_SPECS as KINDS
-from bacalhau_spot.core.teardown import ResourceKind, deletable, prerequisites
-from bacalhau_spot.core.verdict import classify, most_severe
 from bacalhau_spot.errors import ExitCode
 
 

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bacalhau_spot.cli.memory import FileCache
+from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.web import FetchError
 from bacalhau_spot.core.model import Arch, BacalhauSpec, arch_of_name
-from bacalhau_spot.engine.archive import ArchiveSource, with_sums
-from bacalhau_spot.engine.clock import RealClock
-from bacalhau_spot.engine.memory import NullCache
+from bacalhau_spot.engine.aws_calls.cache import NullCache
+from bacalhau_spot.engine.aws_calls.clock import RealClock
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bacalhau_spot.engine.memory import Cache
+    from bacalhau_spot.engine.aws_calls.cache import Cache
 
 BOTH = (Arch.ARM64, Arch.X86_64)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bacalhau_spot.cloud.port import FleetRequest, FleetResult, LaunchedInstance, PoolError
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.engine.fleet import FleetLaunch, request_fleet
+from bacalhau_spot.engine.launch.fleet import FleetLaunch, request_fleet
 
 UNFULFILLABLE = PoolError("", "", "UnfulfillableCapacity", "Unable to fulfill capacity")
 PROFILE = PoolError("", "", "InvalidParameterValue", "Invalid IAM Instance Profile name")

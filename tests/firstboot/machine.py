@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING
 
-from firstboot.ec2 import MAC
+from firstboot.metadata_server import MAC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

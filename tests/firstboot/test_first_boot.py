@@ -33,9 +33,9 @@ from bacalhau_spot.core.model import (
     Secret,
 )
 from bacalhau_spot.instance.user_data import render
-from firstboot.ec2 import INSTANCE, Ec2
 from firstboot.image import image, missing
 from firstboot.machine import Machine, boot
+from firstboot.metadata_server import INSTANCE, Ec2
 from support.node_specs import PUBLIC_KEY
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import pytest
 
 from bacalhau_spot.core.model import BacalhauSpec, InstanceSpec, Secret
 from bacalhau_spot.instance.user_data import render
-from firstboot.ec2 import Ec2
 from firstboot.image import image, missing
 from firstboot.machine import boot
+from firstboot.metadata_server import Ec2
 from support.node_specs import FULL
 from support.real_bacalhau import NODE, PROGRAM, TOKEN, WITHOUT, orchestrator, until
 

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import pytest
 
 from bacalhau_spot import __version__, project
-from bacalhau_spot.cloud.session import AwsConnection
-from bacalhau_spot.core.checkup import AccountCheck, CheckStatus
+from bacalhau_spot.cloud.connection import AwsConnection
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tags_for
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from support.cli_runner import CliRunner
 from support.engine_clock import EngineClock
-from support.program import CliRunner
 from support.schemas import contract
 
 CONFIG = """\
@@ -506,7 +506,9 @@ def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
         secret_access_key=SECRET_ACCESS_KEY,
         orchestrator_url=f"{sandbox.url}/_sandbox/orchestrator",
     )
-    monkeypatch.setattr("bacalhau_spot.cli.sandbox.connect_sandbox", lambda _runtime: access)
+    monkeypatch.setattr(
+        "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: access
+    )
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         port = theirs.getsockname()[1]
         (well.folder / "config.yaml").write_text(CONFIG.format(port=port, api=port))

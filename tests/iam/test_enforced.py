@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli.app import COMMANDS
-from bacalhau_spot.core.policy import Document, actions_of
-from sandbox.layer.errors import refusal
-from support.bestiary import ResourceFixture
+from bacalhau_spot.core.iam.policy import Document, actions_of
+from sandbox.middleware.errors import refusal
+from support.cli_runner import CliRunner
+from support.one_of_each import ResourceFixture
 from support.orchestrator import cluster_node, stand_in
-from support.program import CliRunner
 
 REGION = "us-west-1"  # it has two zones: few subnets
 SETTINGS = "  token: 7f3a9c5e1b\n  secrets: ssm\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 from support.schemas import contract
 
 

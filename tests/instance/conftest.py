@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.node_doubles import MetadataServer, RecordedMessages
+from support.node_fakes import MetadataServer, RecordedMessages
 from support.node_specs import VARIANTS
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import pytest
 
 from bacalhau_spot.core.model import TlsMode
 from bacalhau_spot.instance import bacalhau_config
-from bacalhau_spot.instance.scripts import joined
+from bacalhau_spot.instance.scripts import join_check
 from support.certificates import self_signed
 from support.real_bacalhau import PROGRAM, WITHOUT, ask, orchestrator, until
 from support.real_node import MACHINE, compute
@@ -97,7 +97,7 @@ def test_a_rendered_node_joins_with_its_name_and_labels(tmp_path: Path) -> None:
         ours = {"provider": "aws", "region": "us-east-1", "cluster": "demo", "team": "data", **MACHINE}
         assert {key: labels[key] for key in ours} == ours
         # What the first boot looks at, on the real thing.
-        assert joined.connections(node.pid, {there.nats})
+        assert join_check.connections(node.pid, {there.nats})
         assert ask(node.api, "agent/node")["ComputeNodeInfo"]["RunningExecutions"] == 0
     assert "Node shutdown notice received" in (tmp_path / "orchestrator.log").read_text()
 
@@ -123,10 +123,10 @@ def test_tls_proxy(tmp_path: Path) -> None:
 
 def test_a_wrong_token_leaves_no_connection_and_a_reason(tmp_path: Path) -> None:
     with orchestrator(tmp_path) as there, compute(tmp_path, there.nats, token="wrong") as node:
-        reason = until("a reason", lambda: joined.last_error((tmp_path / "node.log").read_text()))
+        reason = until("a reason", lambda: join_check.last_error((tmp_path / "node.log").read_text()))
         assert "Authorization Violation" in reason
         assert "wrong" not in reason
-        assert joined.connections(node.pid, {there.nats}) == set()
+        assert join_check.connections(node.pid, {there.nats}) == set()
         assert there.node() is None
 
 

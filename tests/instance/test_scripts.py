@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bacalhau_spot.instance import bacalhau_config
-from bacalhau_spot.instance.scripts import docker, download, first_boot, joined, node, ready, shell
+from bacalhau_spot.instance.scripts import (
+    bacalhau_cli,
+    docker,
+    download,
+    first_boot,
+    join_check,
+    shell,
+    wait_for_runtime,
+)
 from bacalhau_spot.instance.scripts.console import Console
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from bacalhau_spot.instance.scripts.shell import CommandFailedError
@@ -23,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from support.node_doubles import MetadataServer, RecordedMessages
+    from support.node_fakes import MetadataServer, RecordedMessages
 
 
 # --- the console
@@ -72,8 +80,8 @@ def test_name_and_labels_come_from_the_metadata(metadata_server: MetadataServer,
 
 
 def test_the_draining_file_is_the_same_on_both_sides() -> None:
-    assert node.DRAINING == bacalhau_config.DRAINING
-    assert node.AGENT.startswith(f"http://127.0.0.1:{bacalhau_config.API_PORT}/")
+    assert bacalhau_cli.DRAINING == bacalhau_config.DRAINING
+    assert bacalhau_cli.AGENT.startswith(f"http://127.0.0.1:{bacalhau_config.API_PORT}/")
 
 
 # --- Bacalhau's program
@@ -167,9 +175,9 @@ def test_a_gpu_is_found_by_its_maker_and_class(tmp_path: Path) -> None:
 
     device("0000:00:03.0", "0x1d0f", "0x030000")  # Amazon's own display
     device("0000:00:04.0", "0x10de", "0x068000")  # an NVIDIA bridge
-    assert not ready.has_nvidia(str(tmp_path))
+    assert not wait_for_runtime.has_nvidia(str(tmp_path))
     device("0000:00:1e.0", "0x10de", "0x030200")
-    assert ready.has_nvidia(str(tmp_path))
+    assert wait_for_runtime.has_nvidia(str(tmp_path))
 
 
 # --- other programs
@@ -218,7 +226,7 @@ def test_additional_commands_report_how_they_ended(
 
 
 def test_ports_are_the_orchestrators() -> None:
-    assert joined.ports(["nats://a:4222", "tls://b", "c:443", "nats://[2001:db8::1]:4300"]) == {
+    assert join_check.ports(["nats://a:4222", "tls://b", "c:443", "nats://[2001:db8::1]:4300"]) == {
         4222,
         443,
         4300,
@@ -228,25 +236,25 @@ def test_ports_are_the_orchestrators() -> None:
 def test_a_connection_of_this_process_is_found() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert joined.connections(os.getpid(), {port}) == set()
+        assert join_check.connections(os.getpid(), {port}) == set()
         with socket.create_connection(("127.0.0.1", port)):
-            assert len(joined.connections(os.getpid(), {port})) == 1
-            assert joined.connections(1, {port}) <= {""} or os.getpid() == 1
-            assert joined.connections(os.getpid(), {port + 1}) == set()
+            assert len(join_check.connections(os.getpid(), {port})) == 1
+            assert join_check.connections(1, {port}) <= {""} or os.getpid() == 1
+            assert join_check.connections(os.getpid(), {port + 1}) == set()
 
 
 FAILURE = '{"level":"error","error":"nats: Authorization Violation","message":"Connection attempt failed"}'
 
 
 def test_the_reason_is_bacalhaus_own() -> None:
-    assert joined.last_error("") == ""
+    assert join_check.last_error("") == ""
     assert (
-        joined.last_error(f'plain\n{FAILURE}\n{{"level":"info","message":"x"}}\n[]\n')
+        join_check.last_error(f'plain\n{FAILURE}\n{{"level":"info","message":"x"}}\n[]\n')
         == "nats: Authorization Violation"
     )
 
 
-class FakeService(joined.Service):
+class FakeService(join_check.Service):
     """`held`: when each socket is there, as (socket, from, to)."""
 
     def __init__(self, *held: tuple[str, float, float], error: str = "") -> None:
@@ -269,15 +277,17 @@ class FakeService(joined.Service):
 
 def test_joined_is_a_connection_that_outlasts_a_handshake(said: RecordedMessages) -> None:
     service = FakeService(("a", 3, 1000))
-    assert joined.wait_for_join({4222}, seconds=60, say=said.say, service=service) >= joined.HANDSHAKE_S
-    assert service.at == 3 + joined.LASTING_S
+    assert (
+        join_check.wait_for_join({4222}, seconds=60, say=said.say, service=service) >= join_check.HANDSHAKE_S
+    )
+    assert service.at == 3 + join_check.LASTING_S
     assert said.lines == []
 
 
 def test_connections_that_come_and_go_are_no_joining(said: RecordedMessages) -> None:
     attempts = [(str(n), 10.0 * n, 10.0 * n + 9) for n in range(10)]
     with pytest.raises(CommandFailedError, match="not joined after 60 s: nats: Authorization Violation"):
-        joined.wait_for_join(
+        join_check.wait_for_join(
             {4222},
             seconds=60,
             say=said.say,
@@ -288,4 +298,4 @@ def test_connections_that_come_and_go_are_no_joining(said: RecordedMessages) -> 
 
 def test_no_connection_at_all_is_said(said: RecordedMessages) -> None:
     with pytest.raises(CommandFailedError, match="no lasting connection"):
-        joined.wait_for_join({4222}, seconds=60, say=said.say, service=FakeService())
+        join_check.wait_for_join({4222}, seconds=60, say=said.say, service=FakeService())

@@ -16,13 +16,13 @@ from botocore.credentials import Credentials
 from bacalhau_spot.instance.scripts import secret
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from bacalhau_spot.instance.scripts.shell import CommandFailedError
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.sandbox import sandbox, sandbox_server
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from support.node_doubles import MetadataServer
+    from support.node_fakes import MetadataServer
 
 __all__ = ["sandbox", "sandbox_server"]
 

@@ -29,7 +29,7 @@ from bacalhau_spot.core.model import (
     TlsMode,
 )
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance import lean
+from bacalhau_spot.instance import minify
 from bacalhau_spot.instance.user_data import MAX_BYTES, cloud_config, render
 from support.node_specs import CA, FULL, PLAIN, PUBLIC_KEY, TOKEN, VARIANTS
 
@@ -184,8 +184,8 @@ def test_without_comments_a_program_is_the_same_program() -> None:
     for script in (PACKAGE / "scripts").glob("*.py"):
         source = script.read_text("utf-8")
         if script.name != "__init__.py":
-            assert code(lean.minify_python(source)) == code(source)
-            assert len(lean.minify_python(source)) < len(source)
+            assert code(minify.minify_python(source)) == code(source)
+            assert len(minify.minify_python(source)) < len(source)
 
 
 def test_too_much_is_refused_by_name_before_anything_is_made() -> None:

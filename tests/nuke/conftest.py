@@ -2,9 +2,9 @@
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import places
+from bacalhau_spot.sandbox.ec2 import regions
 from cli.conftest import program
-from support import crowd
+from support import busy_account
 from support.sandbox import sandbox, sandbox_server
 
 __all__ = ["program", "sandbox", "sandbox_server"]
@@ -13,4 +13,4 @@ __all__ = ["program", "sandbox", "sandbox_server"]
 @pytest.fixture
 def few_regions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The ten regions in which the crowd lives."""
-    monkeypatch.setattr(places, "ENABLED_BY_DEFAULT", crowd.REGIONS)
+    monkeypatch.setattr(regions, "ENABLED_BY_DEFAULT", busy_account.REGIONS)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support import crowd
-from support.bestiary import ResourceFixture
+from support import busy_account
+from support.one_of_each import ResourceFixture
 
 if TYPE_CHECKING:
-    from support.program import CliResult, CliRunner
+    from support.cli_runner import CliResult, CliRunner
 
 ACCOUNT = "000000000000"
 HERE = ["eu-west-1", "us-west-2"]
@@ -22,7 +22,7 @@ HERE = ["eu-west-1", "us-west-2"]
 @pytest.fixture
 def nodes(program: CliRunner) -> int:
     """A cluster of two in two regions, made by somebody else: its create is not in the log here."""
-    crowd.cluster(program, nodes=2, regions=HERE)
+    busy_account.cluster(program, nodes=2, regions=HERE)
     shutil.rmtree(program.folder / ".local")
     return 2
 
@@ -168,9 +168,9 @@ def test_more_than_expected(program: CliRunner) -> None:
 
 def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: CliRunner) -> None:
     """The older cluster goes; the network of the younger, which has no date of its own, stays with it."""
-    crowd.cluster(program, crowd.SECOND, nodes=1, regions=["eu-west-1"])
+    busy_account.cluster(program, busy_account.SECOND, nodes=1, regions=["eu-west-1"])
     sandbox.clock.advance(7200)
-    crowd.cluster(program, nodes=1, regions=["eu-west-1"])
+    busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
     done = nuke(program, "--force", "--min-age", "1h", "-o", "json")
     assert done.code == 0, done.stdout
     fates = {(one["kind"], one["fate"]) for one in done.data["outcomes"]}
@@ -189,7 +189,7 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -
     ec2 = sandbox.client("ec2", "eu-west-1")
     image = ResourceFixture(sandbox.client, "eu-west-1", {}, "x").image_id()
     subnet = next(one for one in found(program) if one["kind"] == "subnet" and one["region"] == "eu-west-1")
-    tags = [{"Key": key, "Value": value} for key, value in crowd.OURS.items()]
+    tags = [{"Key": key, "Value": value} for key, value in busy_account.OURS.items()]
     made = ec2.run_instances(
         ImageId=image,
         InstanceType="t3.small",
@@ -246,7 +246,7 @@ def test_only_what_the_plan_names(sandbox: Any, program: CliRunner) -> None:
     plan = program.folder / "plan.json"
     assert nuke(program, "--dry-run", "--plan-out", str(plan)).code == 0
     ec2 = sandbox.client("ec2", "us-west-2")
-    tags = [{"Key": key, "Value": value} for key, value in crowd.OURS.items()]
+    tags = [{"Key": key, "Value": value} for key, value in busy_account.OURS.items()]
     spec = [{"ResourceType": "volume", "Tags": tags}]
     later = ec2.create_volume(AvailabilityZone="us-west-2a", Size=1, TagSpecifications=spec)["VolumeId"]
     templates = sandbox.client("ec2", "eu-west-1")
@@ -328,7 +328,7 @@ def test_a_service_that_will_not_say(sandbox: Any, program: CliRunner, nodes: in
     done = nuke(program, "--force")
     assert done.code == 5, done.stdout + done.stderr
     assert "GetResources" in done.stdout + done.stderr
-    crowd.cluster(program, nodes=1, regions=["eu-west-1"])
+    busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
     assert program("destroy", "--yes").code == 0
 
 
@@ -348,7 +348,7 @@ def test_a_region_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int
 def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: CliRunner) -> None:
     """Listed, and the run does not succeed while it is there."""
     program.configure()
-    tags = [{"Key": key, "Value": value} for key, value in crowd.OURS.items()]
+    tags = [{"Key": key, "Value": value} for key, value in busy_account.OURS.items()]
     ec2 = sandbox.client("ec2", "eu-west-1")
     spec = [{"ResourceType": "customer-gateway", "Tags": tags}]
     gateway = ec2.create_customer_gateway(

@@ -9,7 +9,7 @@ import pytest
 from support import aws_cli
 
 if TYPE_CHECKING:
-    from support.program import CliResult, CliRunner
+    from support.cli_runner import CliResult, CliRunner
 
 REGION = "us-east-1"
 COMMANDS = pytest.mark.parametrize(

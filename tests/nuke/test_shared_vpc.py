@@ -11,7 +11,7 @@ from sandbox.ec2.clusters import refused
 from support.networks import Net
 
 if TYPE_CHECKING:
-    from support.program import CliRunner
+    from support.cli_runner import CliRunner
 
 REGION = "us-east-1"
 OUR_TAGS = [

@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.core.members import Capacity, Membership, OrchestratorNode
+from bacalhau_spot.core.error_catalog.classifier import CATALOG, classify
 from bacalhau_spot.core.model import Secret
-from bacalhau_spot.core.verdict import CATALOG, classify
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.orchestrator import shapes
+from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login, base_url, is_loopback
 from bacalhau_spot.orchestrator.port import OrchestratorError
 from support.certificates import self_signed
@@ -416,8 +416,8 @@ _JSON = st.recursive(
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:
-        found = shapes.parse_nodes(body)
-    except shapes.UnexpectedFormatError as error:
+        found = parsing.parse_nodes(body)
+    except parsing.UnexpectedFormatError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:
         assert all(one.id for one in found)

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.core.members import Membership, OrchestratorNode
 from bacalhau_spot.core.model import Secret
-from bacalhau_spot.core.prune import is_cluster_node
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.prune import is_cluster_node
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
 from bacalhau_spot.orchestrator.port import OrchestratorError

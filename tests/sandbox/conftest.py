@@ -9,14 +9,14 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, SECRET_ACCESS_KEY, World
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, World
 from support.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bacalhau_spot.sandbox.server import Sandbox
-    from bacalhau_spot.sandbox.world import Settings
+    from bacalhau_spot.sandbox.state import Settings
 
 
 @cache

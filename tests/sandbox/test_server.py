@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from bacalhau_spot.sandbox import remote
+from bacalhau_spot.sandbox import admin_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_clients_that_hang_up_are_not_news(sandbox: Any, capfd: pytest.CaptureFi
         with socket.create_connection((host, int(port))) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             client.sendall(b"GET /_sandbox/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    assert remote.ask(sandbox.url, "GET", "ping")  # connections are taken in turn: all have been by now
+    assert admin_client.ask(sandbox.url, "GET", "ping")  # connections are taken in turn: all have been by now
     wait_until(lambda: set(threading.enumerate()) <= before)  # a thread prints, if it does, before it ends
     assert capfd.readouterr() == ("", "")
 
@@ -59,7 +59,7 @@ def test_a_reset_under_load_is_not_noticed_as_a_mistake(sandbox: Any) -> None:
 
     def overtakes() -> bool:
         wait_until(lambda: len(sandbox.world.calls) >= len(REGIONS))  # it cleared the list last time
-        remote.ask(sandbox.url, "POST", "reset")
+        admin_client.ask(sandbox.url, "POST", "reset")
         return len(codes) >= len(REGIONS)
 
     with ThreadPoolExecutor(len(REGIONS)) as pool:
@@ -70,6 +70,6 @@ def test_a_reset_under_load_is_not_noticed_as_a_mistake(sandbox: Any) -> None:
             ended.set()
         for load in loads:
             load.result()
-    remote.ask(sandbox.url, "POST", "reset")
+    admin_client.ask(sandbox.url, "POST", "reset")
     assert set(codes) == {"InvalidVpcID.NotFound"}  # it went with the account
     assert sandbox.leftovers() == []

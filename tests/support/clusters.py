@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bacalhau_spot.core.health.cluster_status import ClusterStatus, cluster_status
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, State, Timeouts
-from bacalhau_spot.core.status import ClusterStatus, cluster_status
+from support.fake_status_cloud import FakeOrchestrator, FakeStatusCloud, snapshot_of
 from support.health import MINUTE, member, node, said, spot
-from support.watched import FakeOrchestrator, FakeStatusCloud, snapshot_of
 
 NAME = "bacalhau-aws-spot"
 SIX = ("ap-southeast-1", "eu-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2")

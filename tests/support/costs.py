@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from bacalhau_spot.core.cost import PriceSteps, Rates, Usage, Window, charge
-from bacalhau_spot.core.cost_report import CostReport
-from bacalhau_spot.core.estimate import Estimate, PriceRange
-from bacalhau_spot.core.lives import UsageHistory
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.pricing.cost import PriceSteps, Rates, Usage, Window, charge
+from bacalhau_spot.core.pricing.cost_report import CostReport
+from bacalhau_spot.core.pricing.estimate import Estimate, PriceRange
+from bacalhau_spot.core.pricing.usage_history import UsageHistory
+from bacalhau_spot.core.problem import ApiFailure
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 USD_3 = Estimate(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from bacalhau_spot.core.console import BootProgress, console_lines, parse_boot
-from bacalhau_spot.core.evidence import NodeObservation, SpotStatus
-from bacalhau_spot.core.members import Capacity, Membership, OrchestratorNode
+from bacalhau_spot.core.health.boot_console import BootProgress, console_lines, parse_boot
+from bacalhau_spot.core.health.observation import NodeObservation, SpotStatus
 from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ from io import StringIO
 
 from rich.console import RenderableType
 
-from bacalhau_spot.ui.console import Terminal
+from bacalhau_spot.ui.terminal import Terminal
 
 
 def rendered(

@@ -12,7 +12,7 @@ from referencing import Registry, Resource
 
 from bacalhau_spot import ui
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import jsonout
+from bacalhau_spot.ui import json_output
 
 Data = dict[str, Any]
 FOLDER = Path(str(ui.__file__)).parent / "schemas"
@@ -27,8 +27,8 @@ def schema(name: str) -> Draft7Validator:
 
 
 def printed(command: str, data: Data | None, *errors: UserError) -> Data:
-    made = jsonout.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
-    loaded: Data = json.loads(jsonout.envelope_text(made, form="json"))
+    made = json_output.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
+    loaded: Data = json.loads(json_output.envelope_text(made, form="json"))
     return loaded
 
 

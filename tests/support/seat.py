@@ -7,7 +7,7 @@ import pty
 import subprocess
 import sys
 
-from support.program import CliRunner
+from support.cli_runner import CliRunner
 
 
 class Seat:

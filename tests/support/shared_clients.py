@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.session import AwsConnection, Session
+from bacalhau_spot.cloud.connection import AwsConnection
+from bacalhau_spot.cloud.session import Session
 
 # Nobody's files: a test that writes others names them in the environment.
 NO_FILE = "/nonexistent/aws"

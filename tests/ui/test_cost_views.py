@@ -10,11 +10,11 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.estimate import Budget
+from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.model import Arch, Offer, Pool
-from bacalhau_spot.core.plan import Plan, RegionPlan
+from bacalhau_spot.core.pricing.estimate import Budget
 from bacalhau_spot.errors import UserError
-from bacalhau_spot.ui import csvout, jsonout, views
+from bacalhau_spot.ui import csv_output, json_output, views
 from support.costs import BLIND, EMPTY, NOT_LISTED, PRICELESS, USD_3, report
 from support.rendering import rendered
 from support.schemas import contract
@@ -59,12 +59,12 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 
 @pytest.mark.parametrize("shown", [report(), BLIND, EMPTY], ids=["whole", "blind", "empty"])
 def test_the_json_has_its_published_form(shown: object) -> None:
-    contract("cost", jsonout.cost_data(shown))  # type: ignore[arg-type]
+    contract("cost", json_output.cost_data(shown))  # type: ignore[arg-type]
 
 
 def test_sums_of_the_json_are_those_of_its_parts() -> None:
     """To the last digit that is printed, whatever it is summed by."""
-    data = jsonout.cost_data(report())
+    data = json_output.cost_data(report())
     whole = Decimal(data["total"]["usd"])
     for part in ("regions", "zones", "types"):
         assert abs(sum(Decimal(one["usd"]) for one in data[part]) - whole) < Decimal("0.00001")
@@ -75,7 +75,7 @@ def test_sums_of_the_json_are_those_of_its_parts() -> None:
 def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:
     """Its rows come to what the table says."""
     shown = report()
-    text = csvout.csv_text(csvout.cost_rows(shown))
+    text = csv_output.csv_text(csv_output.cost_rows(shown))
     rows = list(csv.DictReader(StringIO(text)))
     assert {row["item"] for row in rows} == {"instance", "volume", "address"}
     assert abs(sum(Decimal(row["usd"]) for row in rows) - shown.total.usd) < Decimal("0.00002")
@@ -83,7 +83,7 @@ def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> 
 
 
 def test_csv_leaves_open_what_is_not_known() -> None:
-    rows = list(csv.DictReader(StringIO(csvout.csv_text(csvout.cost_rows(BLIND)))))
+    rows = list(csv.DictReader(StringIO(csv_output.csv_text(csv_output.cost_rows(BLIND)))))
     instances = [row for row in rows if row["item"] == "instance"]
     assert [row["on_demand_usd"] for row in instances] == [""] * len(instances)
     # Taken back in its first hour, it is known to have cost nothing.
@@ -93,4 +93,4 @@ def test_csv_leaves_open_what_is_not_known() -> None:
 
 def test_a_plan_has_its_published_form() -> None:
     for made in (plan(budget=budget("1")), plan(PRICELESS), plan(budget=budget("1", standing=None))):
-        contract("create", {"plan": jsonout.plan_data(made)})
+        contract("create", {"plan": json_output.plan_data(made)})

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core import checkup, checkup_here
-from bacalhau_spot.core.checkup import AccountCheck, CheckStatus, Finding, SimulatedPermissions
+from bacalhau_spot.core.doctor import account_checks, local_checks
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, SimulatedPermissions
 from bacalhau_spot.core.model import Identity, Region, Secret
-from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui import views
 from support.rendering import rendered
@@ -20,33 +20,33 @@ REGIONS = (Region("us-east-1", enabled=True), Region("ap-east-1", enabled=False)
 DENIED = ApiFailure("AccessDenied", "not authorized to perform: iam:GetRole", "GetRole", "")
 FINDINGS = (
     Finding(AccountCheck.CONFIGURATION, CheckStatus.PASS, "config.yaml: 12 nodes, 2 regions"),
-    checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:user/ada"), origin="sso"),
-    checkup.credentials(Identity("123456789012", "arn:aws:iam::123456789012:root"), origin=""),
-    checkup.clock(here=NOW + timedelta(seconds=400), at_aws=NOW),
-    checkup.clock(here=NOW - timedelta(seconds=90), at_aws=NOW),
-    checkup.regions(["us-east-1", "ap-east-1", "us-east-9"], REGIONS),
-    checkup.permissions(
+    account_checks.credentials(Identity("123456789012", "arn:aws:iam::123456789012:user/ada"), origin="sso"),
+    account_checks.credentials(Identity("123456789012", "arn:aws:iam::123456789012:root"), origin=""),
+    account_checks.clock(here=NOW + timedelta(seconds=400), at_aws=NOW),
+    account_checks.clock(here=NOW - timedelta(seconds=90), at_aws=NOW),
+    account_checks.regions(["us-east-1", "ap-east-1", "us-east-9"], REGIONS),
+    account_checks.permissions(
         SimulatedPermissions(required=140, missing={"ec2:CreateVpc": "in us-east-1: UnauthorizedOperation"})
     ),
-    checkup.permissions(
+    account_checks.permissions(
         SimulatedPermissions(required=3, missing={}, unknown=("a:B", "c:D"), reason="InternalError")
     ),
-    checkup.spot_role(None),
-    checkup.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="it could not be told"),
-    checkup.vpc_quota("us-east-1", count=5, ours=False, limit=5),
-    checkup_here.ssh_keys(public=None, private=None, open_to=True),
-    checkup_here.ssh_keys(
-        public="ssh-ed25519 A", private=checkup_here.KeyFile("/k", "x", 0o644), open_to=True
+    account_checks.spot_role(None),
+    account_checks.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="it could not be told"),
+    account_checks.vpc_quota("us-east-1", count=5, ours=False, limit=5),
+    local_checks.ssh_keys(public=None, private=None, open_to=True),
+    local_checks.ssh_keys(
+        public="ssh-ed25519 A", private=local_checks.KeyFile("/k", "x", 0o644), open_to=True
     ),
-    checkup_here.token(Secret("two words")),
-    checkup_here.orchestrator_address("nats://10.0.0.1:4222", error="connection refused"),
-    checkup_here.no_orchestrator(),
-    checkup_here.orchestrator_api(None),
-    checkup_here.newest_version_check("0.1.0", package="bacalhau-spot", newest="0.2.0"),
-    checkup_here.newest_version_check("0.10.0", package="bacalhau-spot", newest="0.9.0"),
-    checkup_here.local_tools(ssh=False),
+    local_checks.token(Secret("two words")),
+    local_checks.orchestrator_address("nats://10.0.0.1:4222", error="connection refused"),
+    local_checks.no_orchestrator(),
+    local_checks.orchestrator_api(None),
+    local_checks.newest_version_check("0.1.0", package="bacalhau-spot", newest="0.2.0"),
+    local_checks.newest_version_check("0.10.0", package="bacalhau-spot", newest="0.9.0"),
+    local_checks.local_tools(ssh=False),
     *(
-        checkup.not_checked(check, why="the credentials come first", fix="see credentials")
+        account_checks.not_checked(check, why="the credentials come first", fix="see credentials")
         for check in (AccountCheck.CLOCK, AccountCheck.REGIONS)
     ),
 )

@@ -9,11 +9,17 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.found import NukePreview
+from bacalhau_spot.core.cleanup.deletion_result import (
+    DeletionOutcome,
+    DeletionResult,
+    DeletionStatus,
+    Dependency,
+)
+from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import Identity, Naming, Resource
-from bacalhau_spot.core.receipt import ApiFailure, DeletionOutcome, DeletionResult, DeletionStatus, Dependency
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.tags import Scope
-from bacalhau_spot.core.teardown import ResourceKind
 from bacalhau_spot.ui import views
 from support.rendering import rendered
 

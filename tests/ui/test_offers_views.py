@@ -10,7 +10,9 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.choose import RegionDecision, RegionReason
+from bacalhau_spot.core.demand import node_demand
+from bacalhau_spot.core.launch.create_result import CreateResult
+from bacalhau_spot.core.launch.plan import PoolExposure, plan
 from bacalhau_spot.core.model import (
     Arch,
     ClusterSpec,
@@ -23,13 +25,12 @@ from bacalhau_spot.core.model import (
     State,
     TypeInfo,
 )
-from bacalhau_spot.core.offers import Offers, PoolOffer, RegionOffer
-from bacalhau_spot.core.plan import node_demand, plan
-from bacalhau_spot.core.pools import pool_distribution
-from bacalhau_spot.core.receipt import ApiFailure, CreateResult
-from bacalhau_spot.core.remarks import selection_notes
-from bacalhau_spot.core.stake import PoolExposure
-from bacalhau_spot.ui import jsonout, views
+from bacalhau_spot.core.placement.offers import Offers, PoolOffer, RegionOffer
+from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
+from bacalhau_spot.core.placement.region_selection_notes import selection_notes
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.ui import json_output, views
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -149,5 +150,5 @@ def test_the_data_has_its_published_form() -> None:
         "changed": True,
         "diff": "",
     }
-    contract("offers", jsonout.offers_data(OFFERS, written=written))
-    contract("offers", jsonout.offers_data(replace(PLAIN, regions=REGIONS[:1])))
+    contract("offers", json_output.offers_data(OFFERS, written=written))
+    contract("offers", json_output.offers_data(replace(PLAIN, regions=REGIONS[:1])))

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.cost import Usage
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.price_chart import MAX_LINES, PriceChart, price_chart_of
-from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.pricing.cost import Usage
+from bacalhau_spot.core.pricing.price_chart import MAX_LINES, PriceChart, price_chart_of
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import UserError
-from bacalhau_spot.ui import jsonout, pictures, views
+from bacalhau_spot.ui import chart_files, json_output, views
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -96,13 +96,13 @@ def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
 
 
 def test_the_json_has_its_published_form() -> None:
-    contract("prices", jsonout.prices_data(drawn(), picture=Path("p.png")))
+    contract("prices", json_output.prices_data(drawn(), picture=Path("p.png")))
 
 
 def test_pictures(tmp_path: Path) -> None:
     """One chart, three formats: each has what it is to have, and the page asks no network for anything."""
     for name in ("p.png", "p.svg", "p.html"):
-        pictures.draw(drawn(), tmp_path / name)
+        chart_files.draw(drawn(), tmp_path / name)
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "p.svg").read_text()
     for words in (
@@ -120,7 +120,7 @@ def test_pictures(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be written"):
-        pictures.draw(drawn(), tmp_path / "none" / "p.svg")
+        chart_files.draw(drawn(), tmp_path / "none" / "p.svg")
 
 
 def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,10 +134,10 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(UserError) as told:
-        pictures.draw(drawn(), tmp_path / "p.png")
+        chart_files.draw(drawn(), tmp_path / "p.png")
     assert "uv tool install '.[plot]'" in told.value.hint
 
 
 def test_a_format_that_nobody_draws() -> None:
     with pytest.raises(UserError, match="ends in none of"):
-        pictures.check_format(Path("prices.pdf"))
+        chart_files.check_format(Path("prices.pdf"))

@@ -10,12 +10,12 @@ from rich.console import RenderableType
 from rich.text import Text
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.members import Membership, OrchestratorNode
 from bacalhau_spot.core.model import Identity
-from bacalhau_spot.core.prune import PruneDecision, PrunePlan, PruneReason, PruneResult
-from bacalhau_spot.core.receipt import ApiFailure
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
+from bacalhau_spot.core.orchestrator.prune import PruneDecision, PrunePlan, PruneReason, PruneResult
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.ui import views
-from bacalhau_spot.ui.views.prune import WHY
+from bacalhau_spot.ui.views.prune_view import WHY
 from support.rendering import rendered
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

@@ -13,33 +13,29 @@ import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
-from bacalhau_spot.core import events
-from bacalhau_spot.core.choose import RegionDecision, RegionReason
-from bacalhau_spot.core.found import NukePreview
-from bacalhau_spot.core.lifecycle import Phase
-from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
-from bacalhau_spot.core.plan import Plan, RegionPlan
-from bacalhau_spot.core.pools import pool_distribution
-from bacalhau_spot.core.prune import PruneResult
-from bacalhau_spot.core.receipt import (
-    ApiFailure,
-    CreateResult,
+from bacalhau_spot.core.cleanup.deletion_result import (
     DeletionOutcome,
     DeletionResult,
     DeletionStatus,
     Dependency,
-    Listing,
-    PoolFailure,
-    RegionResult,
 )
-from bacalhau_spot.core.stake import PoolExposure
+from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.lifecycle import Phase
+from bacalhau_spot.core.launch.plan import Plan, PoolExposure, RegionPlan
+from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Offer, Pool, Resource, State
+from bacalhau_spot.core.orchestrator.prune import PruneResult
+from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import jsonout
-from bacalhau_spot.ui.problems import error_from_failures
+from bacalhau_spot.ui import json_output
+from bacalhau_spot.ui.error_messages import error_from_failures
 from support.costs import USD_3
+from support.recorded_events import CREATE
 from support.schemas import FOLDER, Data, printed, schema, unnoticed
-from support.story import CREATE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROBLEM = ApiFailure("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
@@ -136,25 +132,25 @@ FOUND = NukePreview(
     usd_per_hour=Decimal("0.0131"),
 )
 RESULTS: dict[str, tuple[str, Data | None]] = {
-    "a plan": ("create", {"plan": jsonout.plan_data(PLAN)}),
-    "a plan without prices": ("create", {"plan": jsonout.plan_data(NO_PRICE)}),
+    "a plan": ("create", {"plan": json_output.plan_data(PLAN)}),
+    "a plan without prices": ("create", {"plan": json_output.plan_data(NO_PRICE)}),
     "a create": (
         "create",
-        {"plan": jsonout.plan_data(PLAN), "receipt": jsonout.create_data(RECEIPT)},
+        {"plan": json_output.plan_data(PLAN), "receipt": json_output.create_data(RECEIPT)},
     ),
     "a list": (
         "list",
-        jsonout.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
+        json_output.listing_data(Listing("c", (INSTANCE,), ("us-east-1",), (PROBLEM,), (VPC,))),
     ),
-    "a destroy": ("destroy", jsonout.deletion_data(TEARDOWN)),
-    "a destroy with an orchestrator": ("destroy", jsonout.deletion_data(TEARDOWN, FORGOTTEN)),
+    "a destroy": ("destroy", json_output.deletion_data(TEARDOWN)),
+    "a destroy with an orchestrator": ("destroy", json_output.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
-        {"found": jsonout.resources_data([VPC]), "unknown": jsonout.resources_data([VPC])},
+        {"found": json_output.resources_data([VPC]), "unknown": json_output.resources_data([VPC])},
     ),
-    "a nuke": ("nuke", jsonout.deletion_data(TEARDOWN)),
-    "what would be nuked": ("nuke", jsonout.nuke_preview_data(FOUND)),
-    "how it is nuked": ("nuke", jsonout.order_data()),
+    "a nuke": ("nuke", json_output.deletion_data(TEARDOWN)),
+    "what would be nuked": ("nuke", json_output.nuke_preview_data(FOUND)),
+    "how it is nuked": ("nuke", json_output.order_data()),
     "a failed list": ("list", None),
     "another command": ("sandbox status", {"running": False}),
 }
@@ -216,11 +212,11 @@ def test_every_event_is_published() -> None:
     """The story holds each kind of event, and each line of it has its form; so has the last line."""
     assert {type(event) for event in STORY} == set(get_args(events.Event))
     stream = StringIO()
-    screen = jsonout.Ndjson(stream, now=lambda: NOW)
+    screen = json_output.Ndjson(stream, now=lambda: NOW)
     for event in STORY:
         screen.emit(event)
-    last = jsonout.envelope(command="create", data=None, exit_code=ExitCode.DONE)
-    stream.write(jsonout.envelope_text(last, form="ndjson"))
+    last = json_output.envelope(command="create", data=None, exit_code=ExitCode.DONE)
+    stream.write(json_output.envelope_text(last, form="ndjson"))
     for line in stream.getvalue().splitlines():
         schema("event.schema.json").validate(json.loads(line))
 
@@ -230,7 +226,7 @@ def test_events_have_the_published_keys() -> None:
     forms = {
         form["properties"]["event"]["const"]: form for form in schema("event.schema.json").schema["oneOf"]
     }
-    told = {jsonout.event_name(kind): kind for kind in get_args(events.Event)}
+    told = {json_output.event_name(kind): kind for kind in get_args(events.Event)}
     assert set(forms) == {*told, "result"}
     for name, kind in told.items():
         keys = ["event", "at", *(item.name for item in fields(kind))]

@@ -14,12 +14,18 @@ from rich.console import Console
 from rich.table import Table
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core import events
-from bacalhau_spot.core.progress import Progress, RegionProgress, apply_event
-from bacalhau_spot.ui import console as consoles
-from bacalhau_spot.ui.live import REDRAWS_PER_S, LiveScreen, ProgressFrame, heading, progress_rows
-from bacalhau_spot.ui.plain import HEARTBEAT_S, PlainScreen
-from support.story import CREATE, ManualClock
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
+from bacalhau_spot.ui import terminal as consoles
+from bacalhau_spot.ui.progress.progress_live import (
+    REDRAWS_PER_S,
+    LiveScreen,
+    ProgressFrame,
+    heading,
+    progress_rows,
+)
+from bacalhau_spot.ui.progress.progress_log import HEARTBEAT_S, PlainScreen
+from support.recorded_events import CREATE, ManualClock
 
 
 def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east-1", "eu-west-1")) -> str:
@@ -236,9 +242,9 @@ def test_a_tick_without_events_is_a_heartbeat_too() -> None:
 PROGRAM = """
 import sys
 from rich.console import Console
-from bacalhau_spot.core import events
-from bacalhau_spot.ui.live import LiveScreen
-from support.story import ManualClock
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.ui.progress.progress_live import LiveScreen
+from support.recorded_events import ManualClock
 console = Console(file=sys.stderr, force_terminal=True)
 screen = LiveScreen(console, regions=("us-east-1",), title="creating c", clock=ManualClock())
 try:

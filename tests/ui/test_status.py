@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console, RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.status import ClusterStatus
-from bacalhau_spot.ui import jsonout, views, watching
+from bacalhau_spot.core.health.cluster_status import ClusterStatus
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.progress import status_watch
 from support.clusters import blind, nothing, thirty, well
 from support.rendering import rendered
 from support.schemas import contract, schema
@@ -50,7 +51,7 @@ def drawn(shown: RenderableType, *, width: int, height: int) -> list[str]:
 
 
 def framed(status: ClusterStatus, *, width: int, height: int) -> list[str]:
-    frame = watching.StatusFrame(interval_s=5, wide=False)
+    frame = status_watch.StatusFrame(interval_s=5, wide=False)
     frame.status = status
     return drawn(frame, width=width, height=height)
 
@@ -75,7 +76,7 @@ def test_the_frame_is_as_high_as_the_window(width: int, height: int) -> None:
 
 def test_the_frame_tells_its_time_and_its_troubles() -> None:
     """The last look that went well stands while later ones fail, and says of when it is."""
-    frame = watching.StatusFrame(interval_s=5, wide=False)
+    frame = status_watch.StatusFrame(interval_s=5, wide=False)
     assert drawn(frame, width=80, height=10)[0] == "looking"
     frame.status = STATUSES["well"]
     assert drawn(frame, width=80, height=20)[0] == "12:00:00 UTC · every 5 s; Ctrl-C ends"
@@ -87,7 +88,7 @@ def test_the_frame_tells_its_time_and_its_troubles() -> None:
 @pytest.mark.parametrize("name", STATUSES)
 def test_what_programs_get_is_published(name: str) -> None:
     """To the key, at any depth."""
-    data = jsonout.status_data(STATUSES[name])
+    data = json_output.status_data(STATUSES[name])
     if name == "thirty":
         # Every node would be tried with each key taken away: three that differ are enough.
         chosen = {"interrupted", "never-joined", "joined"}
@@ -100,7 +101,7 @@ def test_what_programs_get_is_published(name: str) -> None:
 def test_watched_by_a_program() -> None:
     """One envelope a line; a look that failed is no line."""
     out = StringIO()
-    watcher = watching.JsonWatcher(out)
+    watcher = status_watch.JsonWatcher(out)
     watcher.show(STATUSES["well"])
     watcher.fail("DescribeInstances: RequestExpired")
     watcher.show(STATUSES["blind"])

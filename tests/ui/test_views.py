@@ -11,21 +11,14 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
+from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, DeletionStatus
+from bacalhau_spot.core.launch.create_result import CreateResult, Listing, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.model import Arch, Identity, Image, Instance, Naming, Offer, Pool, Resource, State
-from bacalhau_spot.core.plan import Plan, RegionPlan
-from bacalhau_spot.core.receipt import (
-    ApiFailure,
-    CreateResult,
-    DeletionOutcome,
-    DeletionResult,
-    DeletionStatus,
-    Listing,
-    PoolFailure,
-    RegionResult,
-)
+from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import views, words
-from bacalhau_spot.ui.views.text import folded
+from bacalhau_spot.ui import formatting, views
+from bacalhau_spot.ui.views.blocks import folded
 from support.costs import USD_3
 from support.rendering import rendered
 
@@ -363,8 +356,8 @@ def test_no_id_is_ever_broken(name: str) -> None:
 
 def test_long_lists_of_types_are_short() -> None:
     """A region that meets requirements with forty types is still a row."""
-    assert words.first_few(["a", "b", "c", "d"]) == "a, b, c, d"
-    assert words.first_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+    assert formatting.first_few(["a", "b", "c", "d"]) == "a, b, c, d"
+    assert formatting.first_few(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
 
 
 def test_brackets_of_aws_are_brackets() -> None:
@@ -418,7 +411,7 @@ def test_an_errors_exit_code_follows_its_worst_fault() -> None:
 )
 def test_money(amount: str, text: str) -> None:
     """Fractions of a cent below a dollar, cents above."""
-    assert words.usd(Decimal(amount)) == text
+    assert formatting.usd(Decimal(amount)) == text
 
 
 @pytest.mark.parametrize(
@@ -435,7 +428,7 @@ def test_money(amount: str, text: str) -> None:
 )
 def test_ages(seconds: int, text: str) -> None:
     """Two units at most."""
-    assert words.age(timedelta(seconds=seconds)) == text
+    assert formatting.age(timedelta(seconds=seconds)) == text
 
 
 @pytest.mark.parametrize("width", [20, 40, 80])

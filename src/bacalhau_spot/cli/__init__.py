@@ -7,12 +7,13 @@ import sys
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
-from bacalhau_spot.cli import options, streams
+from bacalhau_spot.cli.runtime import argv as options
+from bacalhau_spot.cli.runtime import safe_streams
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
-    from bacalhau_spot.cli.runtime import Runtime
+    from bacalhau_spot.cli.runtime.environment import Runtime
 
 
 def main() -> NoReturn:
@@ -21,14 +22,14 @@ def main() -> NoReturn:
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for as long as we run
     out = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     err = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-    sys.stdout, sys.stderr = (filtered(streams.wrap(stream)) for stream in (out, err))
+    sys.stdout, sys.stderr = (filtered(safe_streams.wrap(stream)) for stream in (out, err))
     try:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:  # before anything was begun, or while the last words were said
         sys.stderr.write("interrupted\n")
         code = ExitCode.INTERRUPTED
     sys.stdout.flush()
-    trouble = streams.write_error(sys.stdout)
+    trouble = safe_streams.write_error(sys.stdout)
     if trouble:
         sys.stderr.write(f"error: the result could not be written: {trouble}\n")
         code = code or ExitCode.FAILED
@@ -50,26 +51,26 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
-    from bacalhau_spot.cli import ending, usage  # noqa: PLC0415
-    from bacalhau_spot.cli.runtime import Runtime as World  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
     world = runtime or World.real(tuple(argv))
     if runtime is None:  # what libraries print takes the same way out
         sys.stdout, sys.stderr = world.stdout, world.stderr
     try:
         options.check_words(argv)
-        app = tree.build_app(argv, console=ending.help_console(argv, world))
+        app = tree.build_app(argv, console=reporting.help_console(argv, world))
         command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
             return ExitCode.DONE
         result = command(*bound.args, **bound.kwargs, runtime=world)
-        return ending.print_result(result, argv, world)
+        return reporting.print_result(result, argv, world)
     except CycloptsError as error:
-        return ending.print_error(usage.usage_error(error, argv), argv, world)
+        return reporting.print_error(usage_errors.usage_error(error, argv), argv, world)
     except UserError as error:
-        return ending.print_error(error, argv, world)
+        return reporting.print_error(error, argv, world)
     except KeyboardInterrupt:
-        return ending.print_error(ending.interrupted(), argv, world)
+        return reporting.print_error(reporting.interrupted(), argv, world)
     except Exception as error:  # noqa: BLE001 - the one boundary where anything becomes words instead of a traceback
-        return ending.print_error(ending.unexpected(error, argv, world), argv, world)
+        return reporting.print_error(reporting.unexpected(error, argv, world), argv, world)

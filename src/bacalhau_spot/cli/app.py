@@ -18,63 +18,63 @@ _HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, 
 Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
 COMMANDS: Commands = {
     "create": (
-        "bacalhau_spot.cli.create:create",
+        "bacalhau_spot.cli.commands.create:create",
         "Launch what the configuration asks for and is not there yet.",
     ),
     "list": (
-        "bacalhau_spot.cli.list:list_",
+        "bacalhau_spot.cli.commands.list:list_",
         "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
     ),
     "status": (
-        "bacalhau_spot.cli.status:status",
+        "bacalhau_spot.cli.commands.status:status",
         "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
     ),
     "ssh": (
-        "bacalhau_spot.cli.ssh:ssh",
+        "bacalhau_spot.cli.commands.ssh:ssh",
         "Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.",
     ),
     "console": (
-        "bacalhau_spot.cli.console:console",
+        "bacalhau_spot.cli.commands.console:console",
         "Print a node's console output, without SSH: how its first boot went, and why it failed.",
     ),
     "destroy": (
-        "bacalhau_spot.cli.destroy:destroy",
+        "bacalhau_spot.cli.commands.destroy:destroy",
         "Delete everything of this cluster, in every region, and verify that it is gone.",
     ),
     "nuke": (
-        "bacalhau_spot.cli.nuke:nuke",
+        "bacalhau_spot.cli.commands.nuke:nuke",
         "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
     ),
     "prices": (
-        "bacalhau_spot.cli.prices:prices",
+        "bacalhau_spot.cli.commands.prices:prices",
         "Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.",
     ),
     "prune": (
-        "bacalhau_spot.cli.prune:prune",
+        "bacalhau_spot.cli.commands.prune:prune",
         "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
     ),
     "cost": (
-        "bacalhau_spot.cli.cost:cost",
+        "bacalhau_spot.cli.commands.cost:cost",
         "Show what the cluster has cost, and what it costs per hour now.",
     ),
     "offers": (
-        "bacalhau_spot.cli.offers:offers",
+        "bacalhau_spot.cli.commands.offers:offers",
         "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
     ),
     "configure": (
-        "bacalhau_spot.cli.configure:configure",
+        "bacalhau_spot.cli.commands.configure:configure",
         "Write a commented config.yaml, or change keys of the one that there is.",
     ),
     "doctor": (
-        "bacalhau_spot.cli.doctor:doctor",
+        "bacalhau_spot.cli.commands.doctor:doctor",
         "Check everything that a cluster needs, and say how to mend what is wrong. Makes and changes nothing.",
     ),
     "iam-policy": (
-        "bacalhau_spot.cli.iam_policy:iam_policy",
+        "bacalhau_spot.cli.commands.iam_policy:iam_policy",
         "Print the least-privilege IAM policy for what the configuration needs.",
     ),
     "explain": (
-        "bacalhau_spot.cli.explain:explain",
+        "bacalhau_spot.cli.commands.explain:explain",
         "Print a page of the documentation, or what an error means and what to do about it. Asks nobody.",
     ),
 }
@@ -82,32 +82,38 @@ GROUPS: dict[str, tuple[str, Commands]] = {
     "config": (
         "Show, upgrade and describe the configuration.",
         {
-            "show": ("bacalhau_spot.cli.config:show", "Check the configuration and show what is in force."),
+            "show": (
+                "bacalhau_spot.cli.commands.config:show",
+                "Check the configuration and show what is in force.",
+            ),
             "upgrade": (
-                "bacalhau_spot.cli.config:upgrade",
+                "bacalhau_spot.cli.commands.config:upgrade",
                 "Rewrite a configuration of an older tool in the present form, comments kept.",
             ),
-            "schema": ("bacalhau_spot.cli.config:schema", "Print the configuration's JSON Schema."),
+            "schema": ("bacalhau_spot.cli.commands.config:schema", "Print the configuration's JSON Schema."),
         },
     ),
     "sandbox": (
         "The AWS on this machine: nothing is launched, nothing costs money.",
         {
             "start": (
-                "bacalhau_spot.cli.sandbox:start",
+                "bacalhau_spot.cli.commands.sandbox:start",
                 "Start the sandbox, when it does not run. Any command with --sandbox does the same.",
             ),
-            "stop": ("bacalhau_spot.cli.sandbox:stop", "Stop the sandbox. Everything in it is gone."),
+            "stop": (
+                "bacalhau_spot.cli.commands.sandbox:stop",
+                "Stop the sandbox. Everything in it is gone.",
+            ),
             "status": (
-                "bacalhau_spot.cli.sandbox:sandbox_status",
+                "bacalhau_spot.cli.commands.sandbox:sandbox_status",
                 "Show whether the sandbox runs, its switches and what is in it.",
             ),
             "set": (
-                "bacalhau_spot.cli.sandbox:set_",
+                "bacalhau_spot.cli.commands.sandbox:set_",
                 "Change the sandbox's switches: name=value, the value as JSON.",
             ),
             "interrupt": (
-                "bacalhau_spot.cli.sandbox:interrupt",
+                "bacalhau_spot.cli.commands.sandbox:interrupt",
                 "Take a spot instance back, as AWS does: a notice, then shutting down.",
             ),
         },

@@ -13,7 +13,7 @@ _TIMEOUT_S = 5.0
 _MOST_BYTES = 32 << 20
 _BANDS = range(5)
 
-Rates = dict[str, dict[str, int]]  # region -> type -> an index of core.offers.INTERRUPTIONS
+Rates = dict[str, dict[str, int]]  # region -> type -> an index of core.placement.offers.INTERRUPTIONS
 
 
 async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bacalhau_spot.cloud.account import AwsAccount
-from bacalhau_spot.cloud.cleaning import AwsCleanup
+from bacalhau_spot.cloud.cleanup import AwsCleanup
 from bacalhau_spot.cloud.compute import AwsCompute
-from bacalhau_spot.cloud.examining import AwsDiagnostics
+from bacalhau_spot.cloud.diagnostics import AwsDiagnostics
+from bacalhau_spot.cloud.instance_status import AwsInstanceStatus
 from bacalhau_spot.cloud.market import AwsMarketPlace
 from bacalhau_spot.cloud.networking import AwsNetworking
+from bacalhau_spot.cloud.placement_scores import AwsPlacementScoring
 from bacalhau_spot.cloud.prices import AwsPrices
-from bacalhau_spot.cloud.ranking import AwsPlacementScoring
 from bacalhau_spot.cloud.replies import refuses_malformed_replies
 from bacalhau_spot.cloud.secret_store import AwsSecretStore
-from bacalhau_spot.cloud.session import AwsConnection, Session
-from bacalhau_spot.cloud.watching import AwsInstanceStatus
+from bacalhau_spot.cloud.session import Session
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cloud.connection import AwsConnection
 
 
 @refuses_malformed_replies

@@ -1,6 +1,7 @@
 """botocore's exceptions in our words: an AWS code, the message, the operation.
 
-Where AWS did not answer, the code is the name of botocore's exception, which `core.verdict` knows; a few have names of ours,
+Where AWS did not answer, the code is the name of botocore's exception, which `core.error_catalog.classifier` knows; a few
+have names of ours,
 because botocore lets others' exceptions through.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, ValidationError
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.verdict import CATALOG, CLOSED_ZONE
+from bacalhau_spot.core.error_catalog.classifier import CATALOG, CLOSED_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import plain_text, split
+from bacalhau_spot.cloud.ec2_params import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.cloud.port import (
     CloudError,
     FleetResult,
@@ -17,7 +18,6 @@ from bacalhau_spot.cloud.port import (
     PoolError,
 )
 from bacalhau_spot.cloud.replies import answered_at, required
-from bacalhau_spot.cloud.shapes import specification, tag_filter, tag_list, tags_of
 from bacalhau_spot.core.model import Instance, SpotRequest, State
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from bacalhau_spot.cloud.aws_errors import CHAIN_ERRORS, translate_chain
 if TYPE_CHECKING:
     from botocore.loaders import Loader
 
-    from bacalhau_spot.cloud.session import AwsConnection
+    from bacalhau_spot.cloud.connection import AwsConnection
 
 # For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They answer within a second.
 FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})

@@ -6,8 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, usd
 from bacalhau_spot.cloud.replies import required
-from bacalhau_spot.cloud.shapes import LINUX, linux_prices, usd
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.ec2_params import specification, tag_filter
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.shapes import specification, tag_filter
+from bacalhau_spot.core.launch.network_egress import EgressRoute, PublicAccess, Subnet
 from bacalhau_spot.core.model import Network
-from bacalhau_spot.core.way_out import EgressRoute, PublicAccess, Subnet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from decimal import Decimal
 
-    from bacalhau_spot.core.evidence import StatusChecks
+    from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.health.observation import StatusChecks
+    from bacalhau_spot.core.iam.policy import SimulationQuery
+    from bacalhau_spot.core.kinds import ResourceKind
+    from bacalhau_spot.core.launch.network_egress import PublicAccess, Subnet
     from bacalhau_spot.core.model import (
         Identity,
         Image,
@@ -28,11 +32,7 @@ if TYPE_CHECKING:
         SpotRequest,
         TypeInfo,
     )
-    from bacalhau_spot.core.policy import SimulationQuery
-    from bacalhau_spot.core.receipt import Dependency
     from bacalhau_spot.core.tags import Scope
-    from bacalhau_spot.core.teardown import ResourceKind
-    from bacalhau_spot.core.way_out import PublicAccess, Subnet
 
 
 class CloudError(Exception):
@@ -369,7 +369,9 @@ class SecretStore(Protocol):
 
 
 class Cleanup(Protocol):
-    """Finding and deleting by tag. `region` may be core.teardown.GLOBAL, where the kinds are that are the same everywhere."""
+    """Finding and deleting by tag. `region` may be core.cleanup.deletion_order.GLOBAL, where the kinds are that are the
+    same everywhere.
+    """
 
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
         """Everything of EC2 in the region that its tag index shows, of every kind."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.shapes import LINUX, linux_prices, usd
+from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, usd
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.core.placement.partitions import COMMERCIAL, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bacalhau_spot.cloud.ec2_params import tag_list
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.cloud.shapes import tag_list
 from bacalhau_spot.core.model import Secret
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import functools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
@@ -15,18 +14,17 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader
 
-from bacalhau_spot.cloud.address import CHECKIP_URL
-from bacalhau_spot.cloud.advisor import ADVISOR_URL
+from bacalhau_spot.cloud.authorization_messages import Denials
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS, not_aws, proof_of, translate
 from bacalhau_spot.cloud.credentials import core_session
-from bacalhau_spot.cloud.denials import Denials
 from bacalhau_spot.cloud.limits import MAX_PAGE_SIZE, page_size, within_filter_limit, without_duplicates
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.cloud.replies import MALFORMED, reason, reject_foreign_replies, required
-from bacalhau_spot.core.partitions import COMMERCIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bacalhau_spot.cloud.connection import AwsConnection
 
 # Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
 
@@ -40,33 +38,6 @@ SLOW_OPERATIONS = frozenset({"create_fleet"})
 SLOW_READ_S = 300.0
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
 _THREADS = 32  # asyncio's own pool would have six on two cores
-
-
-@dataclass(frozen=True, slots=True)
-class AwsConnection:
-    """How to reach AWS. All None: what the AWS CLI on this machine would use.
-
-    With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
-    `prompt`: asks for an MFA code, where somebody is there to be asked. `on_call`: is told every call, a line each.
-    `learned`: is told every secret that the credentials hold, so that none is shown.
-    """
-
-    profile: str | None = None
-    endpoint_url: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = None
-    checkip_url: str = CHECKIP_URL
-    advisor_url: str = ADVISOR_URL  # empty: not asked
-    home_region: str = (
-        COMMERCIAL.home
-    )  # asked for what is the same in all regions, where the AWS settings name none
-    archive_url: str | None = None  # where Bacalhau's archive is looked at. None: where the nodes fetch it
-    # The orchestrator that goes with it. None: the one in the configuration.
-    orchestrator_url: str | None = None
-    orchestrator_key: str | None = None
-    prompt: Callable[[str], str] | None = None
-    learned: Callable[[str], None] | None = None
-    on_call: Callable[[str], None] | None = None
 
 
 class Session:

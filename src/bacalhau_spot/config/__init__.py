@@ -1,15 +1,15 @@
 """config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
 
 from bacalhau_spot.config.edit import set_values, write_config
+from bacalhau_spot.config.field_types import bounds
 from bacalhau_spot.config.find import NAME, ConfigLocation, find_config
-from bacalhau_spot.config.kinds import bounds
+from bacalhau_spot.config.json_schema import config_schema
 from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_config_text
-from bacalhau_spot.config.places import MigrationNote
-from bacalhau_spot.config.published import config_schema
-from bacalhau_spot.config.put import regions_like, set_block
+from bacalhau_spot.config.locations import MigrationNote
+from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
+from bacalhau_spot.config.set_blocks import regions_like, set_block
 from bacalhau_spot.config.show import Shown, shown_values
 from bacalhau_spot.config.template import template
-from bacalhau_spot.config.upgrade import upgrade_notes, upgrade_text
 
 __all__ = [
     "NAME",

@@ -6,8 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from bacalhau_spot.config.published import config_schema
-from bacalhau_spot.config.reference import fill
+from bacalhau_spot.config.docs_table import fill
+from bacalhau_spot.config.json_schema import config_schema
 
 
 def main(page: Path) -> None:

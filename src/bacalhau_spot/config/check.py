@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from bacalhau_spot.config import older, rules, shape, wording
-from bacalhau_spot.config.document import Document, parse_yaml
-from bacalhau_spot.config.places import ConfigProblem, KeyPath, MigrationNote, dotted
+from bacalhau_spot.config import legacy_formats, messages, rules, schema
+from bacalhau_spot.config.locations import ConfigProblem, KeyPath, MigrationNote, dotted
+from bacalhau_spot.config.yaml_document import Document, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,8 +21,8 @@ class Checked:
 
     document: Document
     data: dict[str, Any]
-    conversion: older.Conversion
-    config: shape.Config | None = None
+    conversion: legacy_formats.Conversion
+    config: schema.Config | None = None
     problems: list[ConfigProblem] = field(default_factory=list)
     structural: list[ConfigProblem] = field(
         default_factory=list
@@ -56,20 +56,20 @@ def check_text(text: str) -> Checked:
     if document.data is None:
         document.data = {}
     if not isinstance(document.data, dict):
-        sort = wording.sort_of(document.data)
+        sort = messages.sort_of(document.data)
         problem = ConfigProblem(
             f"found {sort}; a configuration is a mapping of keys to values", location=document.values.get(())
         )
         found = [*document.problems, problem]
-        return Checked(document, {}, older.Conversion(), problems=found, structural=found)
-    conversion = older.convert(document.data)
+        return Checked(document, {}, legacy_formats.Conversion(), problems=found, structural=found)
+    conversion = legacy_formats.convert(document.data)
     checked = Checked(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:
         checked.problems.append(ConfigProblem(message, dotted(path), document.location(path, of_key=True)))
     checked.structural = list(checked.problems)
     try:
-        checked.config = shape.Config.model_validate(checked.data)
+        checked.config = schema.Config.model_validate(checked.data)
     except ValidationError as error:
-        checked.add(wording.validation_problems(error))
+        checked.add(messages.validation_problems(error))
     checked.add(rules.rule_problems(checked.data))
     return checked

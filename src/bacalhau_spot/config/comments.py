@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from bacalhau_spot.config.document import Document
-    from bacalhau_spot.config.places import KeyPath
+    from bacalhau_spot.config.locations import KeyPath
+    from bacalhau_spot.config.yaml_document import Document
 
 _COMMENT = re.compile(r"(?:^|(?<=[ \t]))#[^\n]*", re.MULTILINE)
 

@@ -9,12 +9,12 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import files
-from bacalhau_spot.config import published, yamlout
+from bacalhau_spot.config import json_schema, yaml_writer
 from bacalhau_spot.config.check import check_text
-from bacalhau_spot.config.document import Document, UnreadableError, parse_yaml
-from bacalhau_spot.config.older import lookup
-from bacalhau_spot.config.places import DOCS, KeyPath, dotted, raise_problems
-from bacalhau_spot.config.upgrade import upgrade_text
+from bacalhau_spot.config.legacy_formats import lookup
+from bacalhau_spot.config.locations import DOCS, KeyPath, dotted, raise_problems
+from bacalhau_spot.config.migrate import upgrade_text
+from bacalhau_spot.config.yaml_document import Document, UnreadableError, parse_yaml
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def _known(key: str) -> KeyPath:
     path = tuple(key.split("."))
     if len(path) > 3 and path[:2] == ("cluster", "tags"):  # noqa: PLR2004 -- a tag's key may hold dots itself
         path = (*path[:2], ".".join(path[2:]))
-    if published.at(path):
+    if json_schema.at(path):
         return path
-    every = [name for name, _ in published.every_key()]
+    every = [name for name, _ in json_schema.every_key()]
     close = difflib.get_close_matches(key, every, n=1, cutoff=0.6)
     raise UserError(
         f"there is no configuration key `{key}`",
@@ -58,7 +58,7 @@ def _known(key: str) -> KeyPath:
 
 
 def _typed(path: KeyPath, value: object) -> object:
-    if not isinstance(value, str) or {node.get("type") for node in published.at(path)} == {"string"}:
+    if not isinstance(value, str) or {node.get("type") for node in json_schema.at(path)} == {"string"}:
         return value
     try:
         return parse_yaml(value).data
@@ -114,7 +114,7 @@ def _replace(text: str, document: Document, path: KeyPath, value: object) -> str
     start, end = span.start, span.end
     if lookup(document.data, path) is None and not text[start:end].strip():
         colon = text.index(":", span.key_end)
-        return f"{text[: colon + 1]} {yamlout.inline(value)}{text[colon + 1 :]}"
+        return f"{text[: colon + 1]} {yaml_writer.inline(value)}{text[colon + 1 :]}"
     if not span.flow or text[start:end].endswith("\n"):
         # A block reaches to the next key, comments included; what counts is where its last value ends.
         inner = [
@@ -124,8 +124,8 @@ def _replace(text: str, document: Document, path: KeyPath, value: object) -> str
         ]
         end = len(text[: max(inner)].rstrip())
         colon = text.index(":", span.key_end)
-        return f"{text[: colon + 1]} {yamlout.inline(value)}{text[end:]}"
-    return text[:start] + yamlout.inline(value) + text[end:]
+        return f"{text[: colon + 1]} {yaml_writer.inline(value)}{text[end:]}"
+    return text[:start] + yaml_writer.inline(value) + text[end:]
 
 
 def _uncomment(text: str, document: Document, path: KeyPath, value: object) -> str | None:
@@ -136,7 +136,7 @@ def _uncomment(text: str, document: Document, path: KeyPath, value: object) -> s
     line = re.compile(rf"{indent}#{re.escape(str(path[-1]))}:(?: .*)?")
     for number in range(begin, end):
         if line.fullmatch(lines[number]):
-            lines[number] = f"{indent}{yamlout.yaml_scalar(str(path[-1]))}: {yamlout.inline(value)}"
+            lines[number] = f"{indent}{yaml_writer.yaml_scalar(str(path[-1]))}: {yaml_writer.inline(value)}"
             return "\n".join(lines)
     return None
 
@@ -163,7 +163,7 @@ def _insert(text: str, document: Document, path: KeyPath, value: object) -> str:
     rest = value
     for part in reversed(path[depth + 1 :]):
         rest = {part: rest}
-    entry = f"{yamlout.yaml_scalar(str(path[depth]))}: {yamlout.inline(rest)}"
+    entry = f"{yaml_writer.yaml_scalar(str(path[depth]))}: {yaml_writer.inline(rest)}"
     if depth == 0:
         span = document.spans.get(())
         if span is None or not span.flow or document.data is None:
@@ -206,7 +206,7 @@ def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be written", why=error.strerror or str(error)) from None
-    if text.startswith(published.MODELINE):
+    if text.startswith(json_schema.MODELINE):
         # Only editors want it: the configuration is as good without.
         with contextlib.suppress(OSError):
-            files.write(path.with_name(published.SCHEMA_NAME), published.packaged())
+            files.write(path.with_name(json_schema.SCHEMA_NAME), json_schema.packaged())

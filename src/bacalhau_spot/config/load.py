@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
-from bacalhau_spot.config import kinds, reading, rules, shape
-from bacalhau_spot.config.build import to_spec
+from bacalhau_spot.config import external_files, field_types, rules, schema
 from bacalhau_spot.config.check import Checked, check_text
-from bacalhau_spot.config.document import UnreadableError
-from bacalhau_spot.config.older import lookup
-from bacalhau_spot.config.places import ConfigProblem, KeyPath, MigrationNote, dotted, raise_problems
+from bacalhau_spot.config.legacy_formats import lookup
+from bacalhau_spot.config.locations import ConfigProblem, KeyPath, MigrationNote, dotted, raise_problems
+from bacalhau_spot.config.to_spec import to_spec
+from bacalhau_spot.config.yaml_document import UnreadableError
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def load(path: Path, *, environ: Mapping[str, str], home: Path, lenient: bool = 
     Raises one UserError (exit code 2) with every problem, a line each, in `details`. With `lenient`, a named file or
     variable that cannot be read is a note and counts as not given: for commands that only look or delete.
     """
-    raw, failure = reading.read_bytes(path, max_bytes=MAX_BYTES)
+    raw, failure = external_files.read_bytes(path, max_bytes=MAX_BYTES)
     if failure:
         hint = "name another file with --config; `bacalhau-spot configure` writes a new one"
         raise raise_problems(path.name, [ConfigProblem(failure)], where=str(path), hint=hint)
@@ -62,7 +62,7 @@ def load_text(
         checked = check_text(text)
     except UnreadableError as error:
         raise raise_problems(path.name, [error.problem], where=str(path)) from None
-    materials = reading.read_all(checked.data, base=path.parent, home=home, environ=environ)
+    materials = external_files.read_all(checked.data, base=path.parent, home=home, environ=environ)
     notes = list(checked.notes(path.name))
     if lenient:
         notes += [
@@ -77,7 +77,7 @@ def load_text(
         checked.config,
         materials.texts,
         naming=rules.naming(checked.data.get("cluster")),
-        expand=lambda name: str(reading.expand(name, base=path.absolute().parent, home=home)),
+        expand=lambda name: str(external_files.expand(name, base=path.absolute().parent, home=home)),
     )
     notes += _remarks(checked, path.name)
     return Loaded(spec, tuple(notes), _sources(checked, path.name), path)
@@ -123,7 +123,8 @@ def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
     for number, address in enumerate(addresses if isinstance(addresses, list) else ()):
         if not str(address).rstrip("/").rpartition(":")[2].isdigit():
             remark(
-                ("bacalhau", "orchestrators", number), f"{address} has no port; {kinds.DEFAULT_PORT} is used"
+                ("bacalhau", "orchestrators", number),
+                f"{address} has no port; {field_types.DEFAULT_PORT} is used",
             )
     return found
 
@@ -151,4 +152,4 @@ def _sources(checked: Checked, file: str) -> dict[str, str]:
 
 def defaults() -> ClusterSpec:
     """The configuration of a run without a file."""
-    return to_spec(shape.Config(), {}, naming=rules.naming(None), expand=str)
+    return to_spec(schema.Config(), {}, naming=rules.naming(None), expand=str)

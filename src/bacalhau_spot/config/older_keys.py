@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bacalhau_spot.config.places import KeyPath
+    from bacalhau_spot.config.locations import KeyPath
 
 # Old path -> new path.
 MOVED: Final[dict[KeyPath, KeyPath]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from bacalhau_spot.config.older import lookup
-from bacalhau_spot.config.places import KeyPath, dotted
+from bacalhau_spot.config.legacy_formats import lookup
+from bacalhau_spot.config.locations import KeyPath, dotted
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tag_problems
 

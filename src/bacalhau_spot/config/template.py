@@ -6,7 +6,7 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.config.edit import set_values
-from bacalhau_spot.config.published import MODELINE
+from bacalhau_spot.config.json_schema import MODELINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

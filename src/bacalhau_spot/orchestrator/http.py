@@ -24,14 +24,14 @@ from urllib.parse import quote
 
 import httpx
 
-from bacalhau_spot.orchestrator import shapes
+from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bacalhau_spot.core.members import OrchestratorNode
     from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
 
 T = TypeVar("T")
 
@@ -103,20 +103,20 @@ class HttpOrchestrator:
 
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
         answer = await self._ask("GET", _NODES)
-        return self._read(lambda: shapes.parse_nodes(self._good(answer)))
+        return self._read(lambda: parsing.parse_nodes(self._good(answer)))
 
     async def remove(self, node_id: str) -> None:
         # The API takes a unique beginning of an id for the id. All of ours are of one length, so none begins another.
         answer = await self._ask(
             "PUT", f"{_NODES}/{quote(node_id, safe='')}", body={"Action": "delete", "NodeID": node_id}
         )
-        if answer.status == HTTPStatus.NOT_FOUND and shapes.is_unknown_node(answer.body):
+        if answer.status == HTTPStatus.NOT_FOUND and parsing.is_unknown_node(answer.body):
             return
         self._good(answer)
 
     async def version(self) -> str:
         answer = await self._ask("GET", _VERSION, login=False)
-        return self._read(lambda: shapes.parse_version(self._good(answer)))
+        return self._read(lambda: parsing.parse_version(self._good(answer)))
 
     async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
         """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
@@ -180,7 +180,7 @@ class HttpOrchestrator:
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
-        said = _shortened(shapes.parse_message(answer.body))
+        said = _shortened(parsing.parse_message(answer.body))
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             where = _shortened(answer.headers.get("location", "nowhere"))
             raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
@@ -193,7 +193,7 @@ class HttpOrchestrator:
     def _read(self, reading: Callable[[], T]) -> T:
         try:
             return reading()
-        except shapes.UnexpectedFormatError as error:
+        except parsing.UnexpectedFormatError as error:
             raise self._error("OrchestratorAnswer", str(error)) from error
 
     def _error(self, code: str, message: str) -> OrchestratorError:

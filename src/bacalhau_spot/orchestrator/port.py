@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from bacalhau_spot.core.members import OrchestratorNode
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
 
 
 class OrchestratorError(Exception):
     """The orchestrator said no, or could not be reached.
 
-    `code` is a row of core.verdict's table (`OrchestratorUnreachable`, `OrchestratorUnauthorized` …), `message` what it or the
+    `code` is a row of core.error_catalog.classifier's table (`OrchestratorUnreachable`, `OrchestratorUnauthorized` …),
+    `message` what it or the
     transport said, `address` whom we asked.
     """
 

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 from bacalhau_spot import __version__
-from bacalhau_spot.sandbox import switches
-from bacalhau_spot.sandbox.address_file import AddressFile
+from bacalhau_spot.sandbox import settings_update
+from bacalhau_spot.sandbox.endpoint_file import AddressFile
 from bacalhau_spot.sandbox.server import Sandbox
-from bacalhau_spot.sandbox.world import World
+from bacalhau_spot.sandbox.state import World
 
 _LOOK_EVERY_S = 1.0
 
@@ -24,7 +24,7 @@ def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     world = World()
-    switches.apply(world.settings, json.loads(arguments.settings))
+    settings_update.apply(world.settings, json.loads(arguments.settings))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from bacalhau_spot import __version__
-from bacalhau_spot.sandbox import advisor, switches
+from bacalhau_spot.sandbox import advisor, settings_update
+from bacalhau_spot.sandbox.http_types import AwsError, Reply
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
-from bacalhau_spot.sandbox.wire import AwsError, Reply
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bacalhau_spot.sandbox.http_types import Http
     from bacalhau_spot.sandbox.server import Sandbox
-    from bacalhau_spot.sandbox.wire import Http
 
 PREFIX = "/_sandbox/"
 ORCHESTRATOR = "orchestrator"  # and below it what Bacalhau's API has
@@ -131,7 +131,7 @@ class Admin:
     def _set(self, _http: Http, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise TypeError("a mapping from switches to values is expected")
-        switches.apply(self._sandbox.world.settings, body)
+        settings_update.apply(self._sandbox.world.settings, body)
         return self._settings()
 
     def _reset(self, _http: Http, _body: Any) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlencode
 
-from bacalhau_spot.sandbox.wire import AwsError, Reply
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError, Reply
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from bacalhau_spot.sandbox.wire import Call
+    from bacalhau_spot.sandbox.http_types import Call
 
     Wsgi = Callable[[dict[str, Any], Callable[..., None]], Iterable[bytes]]
 

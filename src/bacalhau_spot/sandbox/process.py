@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot import __version__
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.sandbox import remote
-from bacalhau_spot.sandbox.address_file import AddressFile, open_private
-from bacalhau_spot.sandbox.world import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+from bacalhau_spot.sandbox import admin_client
+from bacalhau_spot.sandbox.endpoint_file import AddressFile, open_private
+from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,8 +122,8 @@ def _found(state_dir: Path) -> AddressFile | None:
     if file is None:
         return None
     try:
-        said = remote.ask(file.url, "GET", "ping")
-    except (remote.Unreachable, remote.Refused):
+        said = admin_client.ask(file.url, "GET", "ping")
+    except (admin_client.Unreachable, admin_client.Refused):
         return None  # stale: it was killed, or the machine was restarted and the port is another's
     return file if isinstance(said, dict) and said.get("pid") == file.pid else None
 
@@ -149,15 +149,15 @@ def _needed(state_dir: Path) -> AddressFile:
 
 def _ask(running: AddressFile, method: str, verb: str, body: Any = None) -> Any:
     try:
-        return remote.ask(running.url, method, verb, body)
-    except remote.Refused as refusal:
+        return admin_client.ask(running.url, method, verb, body)
+    except admin_client.Refused as refusal:
         raise UserError(
             f"the sandbox refuses: {refusal}",
             hint="`bacalhau-spot sandbox status` shows all switches and their values",
             docs="docs/sandbox.md",
             exit_code=ExitCode.USAGE,
         ) from refusal
-    except remote.Unreachable as error:
+    except admin_client.Unreachable as error:
         raise UserError("the sandbox does not answer", why=str(error), hint=_RESTART) from error
 
 

@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl
 from uuid import uuid4
 from xml.sax.saxutils import escape
 
-from bacalhau_spot.sandbox.wire import Call, Http, Reply
+from bacalhau_spot.sandbox.http_types import Call, Http, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bacalhau_spot.sandbox.wire import AwsError
+    from bacalhau_spot.sandbox.http_types import AwsError
 
 # AWS: IAM User Guide, "Elements of an AWS API request signature": key id / date / region / service / aws4_request
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from botocore.model import OperationNotFoundError
 
-from bacalhau_spot.sandbox import layer, leftovers, protocol
+from bacalhau_spot.sandbox import inventory, middleware, protocol
 from bacalhau_spot.sandbox.admin import PREFIX, Admin
 from bacalhau_spot.sandbox.ec2 import Ec2
-from bacalhau_spot.sandbox.layer.faults import Faults
-from bacalhau_spot.sandbox.listener import Listener
+from bacalhau_spot.sandbox.http_server import Listener
+from bacalhau_spot.sandbox.http_types import AwsError, Call, ConnectionLost
+from bacalhau_spot.sandbox.middleware.faults import Faults
 from bacalhau_spot.sandbox.moto_app import Moto
 from bacalhau_spot.sandbox.nodes import api
-from bacalhau_spot.sandbox.wire import AwsError, Call, ConnectionLost
-from bacalhau_spot.sandbox.world import World
+from bacalhau_spot.sandbox.state import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bacalhau_spot.sandbox.wire import Handler, Http, Reply
+    from bacalhau_spot.sandbox.http_types import Handler, Http, Reply
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Sandbox:
         self.world.evaluated.clear()
         self._moto.reset(self.world.seed)
         self._ec2 = Ec2(self.world, self._moto)
-        self._layer: Handler = layer.build(self.world, self._ec2)
+        self._layer: Handler = middleware.build(self.world, self._ec2)
         self._orchestrator: Handler = Faults(self.world, api.Orchestrator(self.world, self._ec2))
 
     def interrupt(
@@ -63,9 +63,9 @@ class Sandbox:
     ) -> None:
         self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
 
-    def things(self) -> list[leftovers.Thing]:
+    def things(self) -> list[inventory.Thing]:
         """Everything that exists now, in all regions that were ever spoken to."""
-        return list(leftovers.everything(self._ec2, self._moto.regions()))
+        return list(inventory.everything(self._ec2, self._moto.regions()))
 
     def leftovers(self, *, defaults: bool = False) -> list[str]:
         """Likewise, as sorted lines "region kind id". Default VPCs are left out unless asked for, and then marked."""

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.verdict import Category, classify
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ from sandbox.nodes.machines import BOOT_S, PENDING_S, launch, spec
 
 LINE = re.compile(r"bacalhau-spot: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([a-z]+)(?:: (.*))?")
 HARD_WORDS = {
-    "joined.py": ("not joined after {seconds:.0f} s: {error or ",),
+    "join_check.py": ("not joined after {seconds:.0f} s: {error or ",),
     "first_boot.py": (
         '"packages", "Docker"',
         '"docker", "waiting until it answers"',
@@ -23,7 +23,7 @@ HARD_WORDS = {
         "connected for {lasted:.0f} s, engines ",
         "Bacalhau does not offer Docker here",
     ),
-    "watch.py": (
+    "interruption_watcher.py": (
         '"interrupted", f"{notice.action} in {self._left(notice)} s; no new work is accepted"',
         '"stopping", f"unfinished executions: ',
         '"stopped", f"{self._left(notice)} s before the instance ends"',

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import ready
+from . import wait_for_runtime
 from .shell import CommandFailedError, answers, output, run_command
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def start_docker(*, restart: bool) -> None:
     if restart and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
         run_command(["systemctl", "restart", "docker.service"], timeout_s=120)
     run_command(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
-    if not ready.wait_for_command(["docker", "info"], seconds=ready.DOCKER_S):
+    if not wait_for_runtime.wait_for_command(["docker", "info"], seconds=wait_for_runtime.DOCKER_S):
         why = output(["docker", "info"], timeout_s=30).stdout.strip().splitlines()
         raise CommandFailedError(
-            f"Docker does not answer after {ready.DOCKER_S:.0f} s: {(why or ['no reason given'])[-1]}"
+            f"Docker does not answer after {wait_for_runtime.DOCKER_S:.0f} s: {(why or ['no reason given'])[-1]}"
         )
 
 

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import docker, download, joined, secret
+from . import docker, download, join_check, secret
+from .bacalhau_cli import BacalhauCli
 from .console import LOG, Console, append_text
 from .metadata import Metadata
-from .node import BacalhauCli
 from .shell import CommandFailedError, output, run_command
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ def finish(facts: dict[str, Any], console: Console) -> bool:
     if not facts["orchestrators"]:
         raise CommandFailedError("the configuration names no orchestrator")
     console.phase = "join"
-    lasted = joined.wait_for_join(
-        joined.ports(facts["orchestrators"]), seconds=facts["join_s"], say=console.say
+    lasted = join_check.wait_for_join(
+        join_check.ports(facts["orchestrators"]), seconds=facts["join_s"], say=console.say
     )
     engines = BacalhauCli().engines()
     if engines and "docker" not in engines:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox.ec2 import catalog, prices, spot_quotas
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.launch_parameters import Launch
     from bacalhau_spot.sandbox.ec2.region import Region
-    from bacalhau_spot.sandbox.ec2.request import Launch
 
 NO_LIMIT = 1_000_000
 NO_SPOT = "There is no Spot capacity available that matches your request."

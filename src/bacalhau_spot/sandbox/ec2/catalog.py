@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES, InstanceType
 
 from bacalhau_spot.sandbox.ec2 import filters, paging
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox.ec2 import catalog, instances
+from bacalhau_spot.sandbox.http_types import AwsError
 from bacalhau_spot.sandbox.nodes import boot
-from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

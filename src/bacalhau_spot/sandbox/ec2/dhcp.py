@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import filters, paging
 from bacalhau_spot.sandbox.ec2.tags import tags_of
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 Item = TypeVar("Item")
 Getter = Callable[[Item], Any]  # what a filter compares: a text, several of them, or nothing

@@ -10,21 +10,21 @@ from bacalhau_spot.sandbox.ec2 import (
     catalog,
     filters,
     launch,
+    launch_parameters,
     machine,
     paging,
     prices,
-    request,
     spot,
     templates,
 )
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from bacalhau_spot.sandbox.ec2.launch_parameters import Launch
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
-    from bacalhau_spot.sandbox.ec2.request import Launch
 
 INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
 # AWS: with more instances "the deletion request might fail" (EC2 API reference, DeleteFleets).
@@ -94,7 +94,7 @@ def create_fleet(region: Region, args: Args) -> Answer:
     if least and wanted - missing < least:
         _withdraw(region, fleet)
     region.fleets[fleet.id] = fleet
-    region.set_tags(fleet.id, request.tags_by_kind(args.get("TagSpecifications")).get("fleet", {}))
+    region.set_tags(fleet.id, launch_parameters.tags_by_kind(args.get("TagSpecifications")).get("fleet", {}))
     answer: Answer = {"FleetId": fleet.id}
     if kind == "instant":
         _forget_later(region, fleet)
@@ -206,7 +206,7 @@ def _pools(region: Region, args: Args, *, spot: bool) -> Iterator[Pool]:
     for config in args["LaunchTemplateConfigs"]:
         asked = config.get("LaunchTemplateSpecification") or {}
         version = templates.version(region, asked)
-        data = request.merged(version.data, extra)
+        data = launch_parameters.merged(version.data, extra)
         if asked.get("UserData"):
             data["UserData"] = asked["UserData"]
         named = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
@@ -242,9 +242,9 @@ def _resolve(
     changes = {key: override[key] for key in LAUNCH_KEYS if override.get(key)}
     try:
         _check_seen(region, data, override)
-        pool.launch = request.resolve(
+        pool.launch = launch_parameters.resolve(
             region,
-            request.merged(data, changes),
+            launch_parameters.merged(data, changes),
             spot=spot,
             template=template,
             max_price=override.get("MaxPrice"),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import interfaces
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

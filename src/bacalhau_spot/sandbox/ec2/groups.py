@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 from moto.backends import get_backend
 
 from bacalhau_spot.sandbox.ec2 import machine, spot
-from bacalhau_spot.sandbox.wire import AwsError, Reply
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError, Reply
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Region
-    from bacalhau_spot.sandbox.wire import Call, Handler
+    from bacalhau_spot.sandbox.http_types import Call, Handler
 
 NAME_TAG = "aws:autoscaling:groupName"
 DELETING = "Delete in progress"

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.sandbox.ec2 import catalog, filters, launch, machine, paging, spot
 from bacalhau_spot.sandbox.ec2.codec import timestamp
 from bacalhau_spot.sandbox.ec2.machine import STATES, TERMINATED, Machine
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

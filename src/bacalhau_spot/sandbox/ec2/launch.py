@@ -9,15 +9,15 @@ from moto.core.types import Base64EncodedString
 from moto.ec2.models.instances import Instance, Reservation
 from moto.ec2.utils import random_reservation_id
 
-from bacalhau_spot.sandbox.ec2 import capacity, catalog, prices, request, spot, templates
+from bacalhau_spot.sandbox.ec2 import capacity, catalog, launch_parameters, prices, spot, templates
 from bacalhau_spot.sandbox.ec2.machine import PENDING, RUNNING, Machine, shut_down
+from bacalhau_spot.sandbox.http_types import AwsError
 from bacalhau_spot.sandbox.nodes import boot
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.launch_parameters import Launch
     from bacalhau_spot.sandbox.ec2.region import Args, Region
-    from bacalhau_spot.sandbox.ec2.request import Launch
 
 _AWS_KEY = "alias/aws/ebs"
 LAUNCH_KINDS = frozenset(
@@ -39,9 +39,9 @@ def run_instances(region: Region, args: Args) -> list[Machine]:
         )
     check_kinds(args.get("TagSpecifications"))
     market = (args.get("InstanceMarketOptions") or data.get("InstanceMarketOptions")) or {}
-    launch = request.resolve(
+    launch = launch_parameters.resolve(
         region,
-        request.merged(data, args),
+        launch_parameters.merged(data, args),
         spot=market.get("MarketType") == "spot",
         template=template,
         max_price=(market.get("SpotOptions") or {}).get("MaxPrice"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import gateways, quotas
 from bacalhau_spot.sandbox.ec2.tags import tags_of
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region

@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 
 from moto.core.utils import get_service_model
 
-from bacalhau_spot.sandbox.layer.parameters import page_bounds
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.middleware.parameters import page_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.http_types import Call, Handler, Reply
 
 Item = TypeVar("Item")
 

@@ -12,8 +12,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import catalog, paging, prices
+from bacalhau_spot.sandbox.http_types import AwsError
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
-from bacalhau_spot.sandbox.wire import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
 
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.fleets import Fleet
     from bacalhau_spot.sandbox.ec2.images import Image
     from bacalhau_spot.sandbox.ec2.machine import Machine
-    from bacalhau_spot.sandbox.ec2.shelf import Item
+    from bacalhau_spot.sandbox.ec2.simple_resources import Item
     from bacalhau_spot.sandbox.ec2.spot import SpotRequest
-    from bacalhau_spot.sandbox.world import World
+    from bacalhau_spot.sandbox.state import World
 
 Args = dict[str, Any]  # an action's parameters, named as in boto3
 Answer = dict[str, Any]  # and its answer

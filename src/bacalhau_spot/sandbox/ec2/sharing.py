@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Args, Region
-    from bacalhau_spot.sandbox.wire import Reply
+    from bacalhau_spot.sandbox.http_types import Reply
 
 OWNER = "111111111111"
 LISTS = frozenset({"DescribeVpcs", "DescribeSubnets"})

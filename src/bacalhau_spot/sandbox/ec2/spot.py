@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import filters, machine, paging
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
+    from bacalhau_spot.sandbox.ec2.launch_parameters import Launch
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
-    from bacalhau_spot.sandbox.ec2.request import Launch
 
 # EC2 user guide, "Spot Instance interruption notices".
 NOTICE_S = 120.0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import fleets, paging
 from bacalhau_spot.sandbox.ec2.tags import tags_of
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.fleets import Fleet

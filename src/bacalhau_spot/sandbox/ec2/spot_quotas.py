@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bacalhau_spot.sandbox.world import Settings
+    from bacalhau_spot.sandbox.state import Settings
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.sandbox.ec2 import filters, instances, machine, paging
 from bacalhau_spot.sandbox.ec2.machine import STATES, Machine
-from bacalhau_spot.sandbox.nodes import whom
-from bacalhau_spot.sandbox.wire import AwsError
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.nodes import selectors
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
@@ -56,7 +56,7 @@ def _checks(region: Region, one: Machine) -> tuple[str, str]:
     settings = region.world.settings
     if region.now() < one.started_at + settings.checks_s:
         return "initializing", "initializing"
-    return "ok", "impaired" if whom.meant(settings.impaired, whom.names(region, one)) else "ok"
+    return "ok", "impaired" if selectors.meant(settings.impaired, selectors.names(region, one)) else "ok"
 
 
 def _summary(one: Machine, status: str) -> dict[str, Any]:

@@ -11,8 +11,8 @@ from moto.core.types import Base64EncodedString
 
 from bacalhau_spot.sandbox.ec2 import filters, paging, quotas
 from bacalhau_spot.sandbox.ec2.tags import tags_of
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,14 +10,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.sandbox.ec2 import shelf
-from bacalhau_spot.sandbox.wire import AwsError
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.ec2 import simple_resources
+from bacalhau_spot.sandbox.http_types import AwsError
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Answer, Args, Region
-    from bacalhau_spot.sandbox.wire import Reply
+    from bacalhau_spot.sandbox.http_types import Reply
 
 EVERYWHERE = "0.0.0.0/0"
 OFF, BLOCK_INGRESS, BLOCK_ALL = "off", "block-ingress", "block-bidirectional"
@@ -65,15 +65,15 @@ def create_exclusion(region: Region, args: Args) -> Answer:
         "State": "create-in-progress",
         "CreationTimestamp": region.now(),
     }
-    item = shelf.put(region, _EXCLUSION, item_id, row, args)
+    item = simple_resources.put(region, _EXCLUSION, item_id, row, args)
     region.later(region.world.settings.pending_s, lambda: row.update(State="create-complete"))
-    return {"VpcBlockPublicAccessExclusion": shelf.shown(region, item)}
+    return {"VpcBlockPublicAccessExclusion": simple_resources.shown(region, item)}
 
 
 def describe_exclusions(region: Region, args: Args) -> Answer:
     wanted = args.get("ExclusionIds")
-    items = [_exclusion(region, one) for one in wanted] if wanted else shelf.of(region, _EXCLUSION)
-    return shelf.listed(
+    items = [_exclusion(region, one) for one in wanted] if wanted else simple_resources.of(region, _EXCLUSION)
+    return simple_resources.listed(
         region,
         items,
         args,
@@ -89,11 +89,11 @@ def describe_exclusions(region: Region, args: Args) -> Answer:
 def delete_exclusion(region: Region, args: Args) -> Answer:
     item = _exclusion(region, str(args.get("ExclusionId")))
     item.row["State"] = "delete-in-progress"
-    region.later(region.world.settings.pending_s, lambda: shelf.drop(region, item))
-    return {"VpcBlockPublicAccessExclusion": shelf.shown(region, item)}
+    region.later(region.world.settings.pending_s, lambda: simple_resources.drop(region, item))
+    return {"VpcBlockPublicAccessExclusion": simple_resources.shown(region, item)}
 
 
-def _exclusion(region: Region, item_id: str) -> shelf.Item:
+def _exclusion(region: Region, item_id: str) -> simple_resources.Item:
     item = region.shelf.get(item_id)
     if item is None or item.kind != _EXCLUSION:
         raise AwsError(
@@ -119,7 +119,7 @@ def mode_of(region: Region, *ids: str) -> str:
     mode = block_mode(region)
     modes = {
         item.row["InternetGatewayExclusionMode"]
-        for item in shelf.of(region, _EXCLUSION)
+        for item in simple_resources.of(region, _EXCLUSION)
         if item.row["State"] in _EFFECTIVE and item.row["ResourceArn"].rpartition("/")[2] in ids
     }
     if mode == OFF or not modes:

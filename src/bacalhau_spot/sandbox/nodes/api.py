@@ -14,16 +14,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from bacalhau_spot.sandbox.nodes import shapes
-from bacalhau_spot.sandbox.nodes.roster import APPROVED, REJECTED
-from bacalhau_spot.sandbox.wire import AwsError, Call, Reply
+from bacalhau_spot.sandbox.http_types import AwsError, Call, Reply
+from bacalhau_spot.sandbox.nodes import serializers
+from bacalhau_spot.sandbox.nodes.node_registry import APPROVED, REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bacalhau_spot.sandbox.ec2 import Ec2
-    from bacalhau_spot.sandbox.nodes.roster import Entry
-    from bacalhau_spot.sandbox.world import World
+    from bacalhau_spot.sandbox.nodes.node_registry import Entry
+    from bacalhau_spot.sandbox.state import World
 
 SERVICE = "orchestrator"
 _JSON = "application/json; charset=UTF-8"
@@ -69,8 +69,8 @@ class Orchestrator:
         self._authorize(call)
         plain: Mapping[tuple[str, str], Callable[[Query], Any]] = {
             ("GET", "/agent/alive"): lambda _: {"Status": "OK"},
-            ("GET", "/agent/version"): lambda _: shapes.build(shapes.VERSION),
-            ("GET", "/agent/node"): lambda _: shapes.orchestrator(self._roster.began)["Info"],
+            ("GET", "/agent/version"): lambda _: serializers.build(serializers.VERSION),
+            ("GET", "/agent/node"): lambda _: serializers.orchestrator(self._roster.began)["Info"],
             ("GET", "/orchestrator/nodes"): self._list,
         }
         if (method, path) in plain:
@@ -121,8 +121,8 @@ class Orchestrator:
         self._ec2.settle()
         now, settings = self._world.now(), self._world.settings
         with self._roster.lock:
-            rows = [shapes.state(entry, settings, now) for entry in self._roster.entries.values()]
-        return sorted([*rows, shapes.orchestrator(self._roster.began)], key=_id)
+            rows = [serializers.state(entry, settings, now) for entry in self._roster.entries.values()]
+        return sorted([*rows, serializers.orchestrator(self._roster.began)], key=_id)
 
     def _list(self, query: Query) -> dict[str, Any]:
         rows = self._rows()

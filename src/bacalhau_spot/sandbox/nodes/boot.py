@@ -11,14 +11,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.sandbox.ec2 import catalog, ways_out
-from bacalhau_spot.sandbox.nodes import given, whom
+from bacalhau_spot.sandbox.nodes import selectors, user_data_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bacalhau_spot.sandbox.ec2.machine import Machine
     from bacalhau_spot.sandbox.ec2.region import Region
-    from bacalhau_spot.sandbox.nodes.given import Given
+    from bacalhau_spot.sandbox.nodes.user_data_parser import Given
 
 # Where in the boot each phase begins, as a part of the time from running to joined
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
@@ -52,7 +52,7 @@ class Fate:
 
 def told(machine: Machine) -> Given | None:
     """What its user-data says."""
-    return given.read(str(machine.moto.user_data)) if machine.moto.user_data else None
+    return user_data_parser.read(str(machine.moto.user_data)) if machine.moto.user_data else None
 
 
 def fetch_token(region: Region, machine: Machine) -> None:
@@ -82,7 +82,7 @@ def fate(region: Region, machine: Machine) -> Fate:
 
 def _obstacle(region: Region, machine: Machine, about: Given) -> str:
     """The phase that it does not get beyond; empty when it joins."""
-    stuck = whom.value(region.world.settings.stuck, whom.names(region, machine), "")
+    stuck = selectors.value(region.world.settings.stuck, selectors.names(region, machine), "")
     if stuck:
         return stuck
     if not ways_out.reaches_internet(region, machine):
@@ -111,11 +111,11 @@ def _leaves_at(region: Region, machine: Machine) -> float | None:
 
 
 def executions(region: Region, machine: Machine) -> int:
-    return whom.value(region.world.settings.executions, whom.names(region, machine), 0)
+    return selectors.value(region.world.settings.executions, selectors.names(region, machine), 0)
 
 
 def engines(region: Region, machine: Machine) -> list[str]:
-    bare = whom.meant(region.world.settings.without_docker, whom.names(region, machine))
+    bare = selectors.meant(region.world.settings.without_docker, selectors.names(region, machine))
     return ["wasm"] if bare else ["docker", "wasm"]
 
 

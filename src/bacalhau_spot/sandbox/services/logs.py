@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from moto.backends import get_backend
 
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from bacalhau_spot.sandbox.ec2.region import Region
-    from bacalhau_spot.sandbox.wire import Call, Handler, Reply
+    from bacalhau_spot.sandbox.http_types import Call, Handler, Reply
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:

@@ -17,13 +17,13 @@ from botocore.loaders import Loader
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
 from bacalhau_spot.sandbox.ec2 import catalog, paging, prices
+from bacalhau_spot.sandbox.http_types import AwsError, Call, ConnectionLost, Reply
 from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
-from bacalhau_spot.sandbox.wire import AwsError, Call, ConnectionLost, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from bacalhau_spot.sandbox.world import World
+    from bacalhau_spot.sandbox.state import World
 
 ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 JSON_TYPE = "application/x-amz-json-1.1"

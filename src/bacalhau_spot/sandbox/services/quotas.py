@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from bacalhau_spot.sandbox.ec2 import paging
 from bacalhau_spot.sandbox.ec2.quotas import QUOTAS, SUBNETS_PER_VPC
 from bacalhau_spot.sandbox.ec2.spot_quotas import FAMILIES, allowed
-from bacalhau_spot.sandbox.wire import AwsError, Call, Reply
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError, Call, Reply
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bacalhau_spot.sandbox.world import Settings, World
+    from bacalhau_spot.sandbox.state import Settings, World
 
 UNLIMITED = 100_000
 JSON_TYPE = "application/x-amz-json-1.1"

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from moto.backends import get_backend
 
 from bacalhau_spot.sandbox.ec2 import paging, tags
-from bacalhau_spot.sandbox.wire import AwsError, Call, Reply
-from bacalhau_spot.sandbox.world import ACCOUNT_ID
+from bacalhau_spot.sandbox.http_types import AwsError, Call, Reply
+from bacalhau_spot.sandbox.state import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bacalhau_spot.sandbox.ec2.region import Region
-    from bacalhau_spot.sandbox.wire import Handler
+    from bacalhau_spot.sandbox.http_types import Handler
 
 Shown = dict[str, dict[str, str]]  # ARN -> tags
 _PAGE = 100

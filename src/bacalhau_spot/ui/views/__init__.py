@@ -1,38 +1,7 @@
 """What is shown: values in, renderables out. Nothing here prints."""
 
-from bacalhau_spot.ui.problems import error_from_failures
-from bacalhau_spot.ui.views.cost import cost_view
-from bacalhau_spot.ui.views.doctor import checkup_errors, checkup_view
-from bacalhau_spot.ui.views.errors import error_view
-from bacalhau_spot.ui.views.listing import listing_view
-from bacalhau_spot.ui.views.nuke import nuke_preview_view, order_view
-from bacalhau_spot.ui.views.offers import offers_view
-from bacalhau_spot.ui.views.plan import over_budget, plan_view
-from bacalhau_spot.ui.views.prices import prices_view
-from bacalhau_spot.ui.views.prune import (
-    not_removed_text,
-    prune_preview_view,
-    prune_result_view,
-    with_prune_result,
-)
-from bacalhau_spot.ui.views.quotas import quota_lines
-from bacalhau_spot.ui.views.reach import (
-    connecting_view,
-    empty_console_view,
-    failed_regions_view,
-    fan_out_view,
-    menu_view,
-    unreachable_view,
-)
-from bacalhau_spot.ui.views.receipt import create_result_view
-from bacalhau_spot.ui.views.status import StatusView, status_view
-from bacalhau_spot.ui.views.teardown import (
-    deletion_preview_view,
-    deletion_result_view,
-    looking_again_view,
-    other_cluster_warnings,
-)
-from bacalhau_spot.ui.views.text import (
+from bacalhau_spot.ui.error_messages import error_from_failures
+from bacalhau_spot.ui.views.blocks import (
     config_view,
     configured,
     json_text,
@@ -42,6 +11,37 @@ from bacalhau_spot.ui.views.text import (
     sentence_text,
     tree_view,
 )
+from bacalhau_spot.ui.views.cost_view import cost_view
+from bacalhau_spot.ui.views.create_view import create_result_view
+from bacalhau_spot.ui.views.deletion_view import (
+    deletion_preview_view,
+    deletion_result_view,
+    looking_again_view,
+    other_cluster_warnings,
+)
+from bacalhau_spot.ui.views.doctor_view import checkup_errors, checkup_view
+from bacalhau_spot.ui.views.error_view import error_view
+from bacalhau_spot.ui.views.list_view import listing_view
+from bacalhau_spot.ui.views.nuke_view import nuke_preview_view, order_view
+from bacalhau_spot.ui.views.offers_view import offers_view
+from bacalhau_spot.ui.views.plan_view import over_budget, plan_view
+from bacalhau_spot.ui.views.prices_view import prices_view
+from bacalhau_spot.ui.views.prune_view import (
+    not_removed_text,
+    prune_preview_view,
+    prune_result_view,
+    with_prune_result,
+)
+from bacalhau_spot.ui.views.quotas_view import quota_lines
+from bacalhau_spot.ui.views.ssh_view import (
+    connecting_view,
+    empty_console_view,
+    failed_regions_view,
+    fan_out_view,
+    menu_view,
+    unreachable_view,
+)
+from bacalhau_spot.ui.views.status_view import StatusView, status_view
 
 __all__ = [
     "StatusView",

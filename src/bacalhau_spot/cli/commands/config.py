@@ -1,0 +1,81 @@
+"""`config show|upgrade|schema`: what is in force and why, older files made new, the schema for editors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.ui import views
+
+
+def show(
+    *,
+    sources: Annotated[bool, Parameter(name="--sources", negative="")] = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Check the configuration and show what is in force.
+
+    Parameters
+    ----------
+    sources
+        Also where each value comes from: file and line, variable, or default.
+    """
+    call = CommandContext("config show", common, runtime)
+    loaded = call.loaded()
+    rows = [(one.key, one.value, one.source) for one in configuration.shown_values(loaded)]
+    data = {
+        "path": str(loaded.path) if loaded.path else None,
+        "values": {key: {"value": value, "source": source} for key, value, source in rows},
+    }
+    return Result("config show", view=views.config_view(rows, sources=sources), data=data)
+
+
+def upgrade(
+    *,
+    write: Annotated[bool, Parameter(name="--write", negative="")] = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Rewrite a configuration of an older tool in the present form, comments kept.
+
+    Parameters
+    ----------
+    write
+        Change the file instead of printing the result; the old one is kept beside it as FILE.old.
+    """
+    call = CommandContext("config upgrade", common, runtime)
+    path = call.config_path()
+    old = configuration.read_config_text(path)
+    new = configuration.upgrade_text(old, file=path.name)
+    call.notes(configuration.upgrade_notes(old, file=path.name))
+    if not write or new == old:
+        return Result(
+            "config upgrade", view=views.raw(new), data={"path": str(path), "text": new}, unredacted=True
+        )
+    backup = path.with_name(f"{path.name}.old")
+    configuration.write_config(backup, old)
+    configuration.write_config(path, new, overwrite=True)
+    return Result(
+        "config upgrade",
+        view=views.sentence_text(f"{path} is in the present form; the old one is {backup}"),
+        data={"path": str(path), "backup": str(backup), "text": new},
+        unredacted=True,
+    )
+
+
+def schema(
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print the configuration's JSON Schema."""
+    del common, runtime
+    published = configuration.config_schema()
+    return Result("config schema", view=views.json_text(published), data=published)

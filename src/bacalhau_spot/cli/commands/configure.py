@@ -1,0 +1,152 @@
+"""`configure`: write a commented configuration, and ask for the five names that everything of ours carries."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot import files
+from bacalhau_spot.cli.runtime.archive_checksums import with_archive_sums
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.core.model import Naming
+from bacalhau_spot.core.tags import tag_problems
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, prompts, views
+
+# The seed's five questions, in its order: configuration key, what is asked, the default.
+_DEFAULTS = Naming()
+QUESTIONS = (
+    ("cluster.tag_key", "Filter tag's key", _DEFAULTS.tag_key),
+    ("cluster.tag_value", "Filter tag's value, which names the cluster", _DEFAULTS.tag_value),
+    ("cluster.creator", "Creator (tag CreatedBy)", _DEFAULTS.creator),
+    ("cluster.resource_prefix", "Prefix of all names", _DEFAULTS.resource_prefix),
+    ("cluster.vpc_name", "Name of the VPCs", _DEFAULTS.vpc_name),
+)
+
+
+def configure(
+    *,
+    defaults: Annotated[bool, Parameter(name="--defaults", negative="")] = False,
+    set_: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    overwrite: Annotated[bool, Parameter(name="--overwrite", negative="")] = False,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Write a commented config.yaml, or change keys of the one that there is.
+
+    Asks for the tags and names that everything carries; later commands find by them what earlier ones made.
+
+    Parameters
+    ----------
+    defaults
+        Ask nothing.
+    set_
+        key=value, e.g. nodes=6 or cluster.tag_value=blue; may be repeated. Changes an existing file and asks nothing.
+    overwrite
+        Write a new file over an existing one.
+    """
+    call = CommandContext("configure", common, runtime)
+    values = _pairs(set_ or [])
+    path = call.config_path_or_default()
+    exists = files.exists(path)
+    changing = exists and not overwrite
+    if changing:
+        if not values:
+            raise UserError(
+                f"{path} exists",
+                hint="change keys of it with `bacalhau-spot configure --set key=value`, or write a new one with --overwrite",
+                exit_code=ExitCode.USAGE,
+            )
+        text = configuration.read_config_text(path)
+    else:
+        asked = not (defaults or values)
+        if asked and runtime.interactive:
+            call.print_status(views.sentence_text(f"{path} will hold your answers; Enter takes the default"))
+        text = configuration.template(configure_tags_and_names(call) if asked else {})
+    text = configuration.set_values(text, values, file=path.name) if values else text
+    archive = with_archive_sums(call, text, path=path, changed=values if changing else None)
+    configuration.write_config(path, archive.text, overwrite=exists)
+    return Result(
+        "configure",
+        view=views.configured(path, changed=changing, archives=archive.sums),
+        data={
+            "path": str(path),
+            "changed": sorted(values),
+            "archives": json_output.archives_data(archive.sums),
+        },
+        warnings=archive.warnings,
+        stderr_warnings=archive.warnings,
+    )
+
+
+def configure_tags_and_names(call: CommandContext) -> dict[str, str]:
+    """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
+    if not call.runtime.interactive:
+        raise UserError(
+            "there is no terminal to ask on",
+            hint="add --defaults, or --set key=value for each of "
+            + ", ".join(key for key, _, _ in QUESTIONS),
+            exit_code=ExitCode.DECLINED,
+        )
+    answers: dict[str, str] = {}
+    for key, question, default in QUESTIONS:
+        answer = prompts.ask_text(
+            question,
+            default=default,
+            console=call.err,
+            stdin=call.runtime.stdin,
+            check=partial(_problem, key),
+        )
+        if answer != default:
+            answers[key] = answer
+    return answers
+
+
+def write_first(call: CommandContext) -> None:
+    """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
+    path = call.config_path_or_default()
+    call.print_status(
+        f"There is no configuration yet. {path} will hold your answers; Enter takes the default."
+    )
+    archive = with_archive_sums(call, configuration.template(configure_tags_and_names(call)), path=path)
+    configuration.write_config(path, archive.text)
+    for warning in archive.warnings:
+        call.print_status(views.note("warning", warning))
+    call.print_status(f"wrote {path}; regions, instance types and the orchestrator are set there")
+
+
+def _problem(key: str, answer: str) -> str | None:
+    """What AWS would not take in this answer."""
+    field = key.removeprefix("cluster.")
+    return next((one.message for one in tag_problems(_naming(field, answer)) if one.field == field), None)
+
+
+def _naming(field: str, answer: str) -> Naming:
+    given = {field: answer}
+    return Naming(
+        tag_key=given.get("tag_key", _DEFAULTS.tag_key),
+        tag_value=given.get("tag_value", _DEFAULTS.tag_value),
+        creator=given.get("creator", _DEFAULTS.creator),
+        resource_prefix=given.get("resource_prefix", _DEFAULTS.resource_prefix),
+        vpc_name=given.get("vpc_name", _DEFAULTS.vpc_name),
+    )
+
+
+def _pairs(texts: list[str]) -> dict[str, object]:
+    pairs: dict[str, object] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or not key:
+            raise UserError(
+                f"--set {text}: that is not key=value",
+                hint="for example --set nodes=6",
+                exit_code=ExitCode.USAGE,
+            )
+        pairs[key.strip()] = value
+    return pairs

@@ -1,0 +1,114 @@
+"""`console`: what a node has said on EC2's console, once or as it comes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli.runtime import node_prompt
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.reporting import consoles
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.core.health.boot_console import boot_lines_only, new_output
+from bacalhau_spot.core.sanitize import without_sequences
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import Instance
+
+_SOONEST_S = 2
+
+
+def console(
+    node: str | None = None,
+    *,
+    follow: Annotated[bool, Parameter(name=["--follow", "-f"], negative="")] = False,
+    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    phases: Annotated[bool, Parameter(name="--phases", negative="")] = False,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print a node's console output, without SSH: how its first boot went, and why it failed.
+
+    Parameters
+    ----------
+    node
+        An instance's id, the beginning of one, a node's name, a zone or a region.
+    follow
+        Go on with what is new, until Ctrl-C.
+    interval
+        With --follow: seconds between two looks.
+    phases
+        Only the node's own lines about its phases.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("console", common, runtime)
+    if follow and not call.for_people:
+        raise UserError(
+            "--follow prints text as it comes, not a document",
+            hint=f"leave out --follow or -o {common.output}",
+            exit_code=ExitCode.USAGE,
+        )
+    naming = call.naming(cluster)
+    with call.runner() as running:
+        there = node_prompt.reachable_instances(call, running, naming)
+        found = node_prompt.resolve_nodes(
+            call, node, there.instances, unseen=there.failed_regions, naming=naming, verb="listen to"
+        )
+        chosen = node_prompt.pick_one(call, found, verb="console")
+        text = _read(running, chosen)
+        shown = boot_lines_only(text) if phases else text
+        if not follow:
+            if not shown:
+                call.print_status(views.empty_console_view(chosen))
+            return Result(
+                "console",
+                view=views.raw(shown) if shown else None,
+                data=json_output.console_data(chosen, text),
+            )
+        _follow(call, running, chosen, text, phases=phases, interval_s=interval)
+    return Result("console", already_printed=True)
+
+
+def _read(running: Runner, node: Instance) -> str:
+    calls = running.calls
+    return without_sequences(
+        running.run_readonly(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
+    )
+
+
+def _follow(
+    call: CommandContext, running: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
+) -> None:
+    """Ctrl-C is the ordinary end."""
+    out, _ = consoles(list(call.runtime.argv), call.runtime)
+    call.print_status(
+        views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")
+    )
+    try:
+        before, new = "", text
+        while True:
+            whole, rest = _whole_lines(new)
+            shown = boot_lines_only(whole) if phases else whole
+            if shown:
+                out.print(views.raw(shown), crop=False)
+            before = text.removesuffix(rest) if rest else text
+            running.run_readonly(call.runtime.clock.sleep(interval_s))
+            text = _read(running, node)
+            new = new_output(before, text)
+    except KeyboardInterrupt:
+        return
+
+
+def _whole_lines(text: str) -> tuple[str, str]:
+    """What ends with a line's end, and a last line that is still being written."""
+    whole, end, rest = text.rpartition("\n")
+    return whole + end, rest

@@ -1,0 +1,96 @@
+"""`cost`: what the cluster has cost since it was made, and what it costs per hour now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.parsers import moment
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_TABULAR_OPTIONS, Cluster, TabularOptions
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.pricing import cost as engine
+from bacalhau_spot.ui import csv_output, json_output, views
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.pricing.cost_report import CostReport
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
+
+Grouping = Literal["region", "zone", "type", "pool", "instance"]
+
+
+def cost(
+    *,
+    since: str | None = None,
+    by: Grouping = "region",
+    cluster: Cluster = None,
+    common: TabularOptions = NO_TABULAR_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show what the cluster has cost, and what it costs per hour now.
+
+    From AWS alone, and the audit log of this machine for instances that AWS has forgotten. Spot prices as they were in
+    force, by the second; volumes and public addresses; beside it what the same would have cost on demand.
+
+    Parameters
+    ----------
+    since
+        Only what has come up since then: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d.
+    by
+        What a row is for.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("cost", common, runtime)
+    start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    with call.runner() as running:
+        look = _gather(
+            call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib
+        )
+        here, report = running.run_readonly(look)
+        others: tuple[str, ...] = ()
+        if not any(charge.usage.ended_at is None for charge in report.charges):
+            enabled = discovery.enabled_names(here.regions)
+            others = other_clusters.warnings(running, naming, regions=enabled, command="cost")
+    ended = [life for life in report.usages.usages if life.id not in report.usages.unknown_end_ids]
+    late = (
+        *others,
+        *known_usages.log_trouble(call, here.identity, cluster=report.cluster),
+        *known_usages.log_terminations(call, here.identity, cluster=report.cluster, ended=ended),
+    )
+    return Result(
+        "cost",
+        view=views.cost_view(report, by=by, wide=common.output == "wide"),
+        data=json_output.cost_data(report),
+        rows=csv_output.cost_rows(report),
+        exit_code=report.exit_code,
+        errors=call.errors_of(report.incomplete, exit_code=report.exit_code),
+        warnings=late,
+        stderr_warnings=late,
+    )
+
+
+async def _gather(
+    call: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
+) -> tuple[AccountContext, CostReport]:
+    """Who looks, and the cost."""
+    here = await discovery.load_account(calls)
+    found = await engine.cluster_usage(
+        calls,
+        naming,
+        regions=discovery.enabled_names(here.regions),
+        logged=known_usages.logged_usages(call, here.identity, cluster=naming.tag_value),
+        root_volume_gib=root_volume_gib,
+        since=since,
+    )
+    return here, await engine.cost_report(calls, found)

@@ -1,0 +1,146 @@
+"""`create`: spot nodes in every configured region."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.commands.configure import write_first
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.parsers import amount
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.cli.state.cache import FileCache
+from bacalhau_spot.cloud import archive
+from bacalhau_spot.cloud.public_ip import caller_address
+from bacalhau_spot.core.model import MIN_PRICE_USD
+from bacalhau_spot.engine.launch import create as engine
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+from bacalhau_spot.engine.launch.preparation import prepare
+from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.formatting import capitalized, plural
+from bacalhau_spot.ui.prompts import Impact
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.launch.plan import Plan
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+def create(
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    allow_removal: Annotated[bool, Parameter(negative="")] = False,
+    max_price: str | None = None,
+    budget: str | None = None,
+    wait: Literal["running", "none"] = "running",
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Launch what the configuration asks for and is not there yet.
+
+    Shows the plan with its price and asks. Running it again adds only what is missing.
+
+    Parameters
+    ----------
+    yes
+        Do not ask before launching.
+    dry_run
+        Show the plan and stop; nothing is changed.
+    allow_removal
+        Also terminate the nodes that are more than the configuration asks for.
+    max_price
+        The most to pay for one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
+        `none` for no limit.
+    budget
+        The most that the cluster may cost, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan
+        that may come to more is refused. `none` for no limit.
+    wait
+        `running`: until every instance runs. `none`: until AWS has granted or refused each.
+    """
+    call = CommandContext("create", common, runtime)
+    if call.first_time and runtime.interactive and not yes and call.for_people:
+        write_first(call)
+    spec = _limited(call.spec(), max_price=max_price, budget=budget)
+    with call.runner(spec) as running:
+        address = partial(caller_address, call.connection.checkip_url)
+        prepared = running.run_readonly(
+            prepare(
+                running.calls,
+                spec,
+                caller_address=address,
+                archive=ArchiveSource(archive.digest, call.connection.archive_url),
+                allow_removal=allow_removal,
+                cache=FileCache(call.cache_dir, clock=runtime.clock),
+                launched_in=partial(known_usages.launched_in, call),
+            )
+        )
+        plan = prepared.plan
+        shown = views.plan_view(plan, identity=prepared.account.identity)
+        if plan.over_budget:
+            call.print_status(shown)
+            raise views.over_budget(plan)
+        if dry_run or plan.empty:
+            return Result(
+                "create", view=shown, data={"plan": json_output.plan_data(plan)}, warnings=plan.warnings
+            )
+        call.print_status(shown)
+        where = f"of {spec.naming.tag_value} in account {prepared.account.identity.account_id}"
+        call.confirm(_question(plan, where=where), impact=_danger(plan), confirmed=yes)
+        audit = AuditLog(call, identity=prepared.account.identity, cluster=spec.naming.tag_value)
+        running.listen(audit.emit)
+        regions = [region.region for region in plan.regions]
+        receipt = running.run_with_progress(
+            engine.apply_plan(running.calls, prepared, wait=wait == "running"),
+            screen=partial(call.screen, regions, title=f"creating {spec.name}"),
+        )
+        quotas: tuple[QuotaUsage, ...] = ()
+        with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
+            quotas = running.run_readonly(quota_usage(running.calls, prepared, receipt))
+    audit.log_creation(receipt)
+    late = (
+        *views.quota_lines(quotas),
+        *call.record(running.calls.mistakes),
+        *filter(None, (audit.trouble,)),
+    )
+    return Result(
+        "create",
+        view=views.create_result_view(receipt),
+        data={"plan": json_output.plan_data(plan), "receipt": json_output.create_data(receipt)},
+        exit_code=receipt.exit_code,
+        errors=call.errors_of(receipt.unresolved, exit_code=receipt.exit_code),
+        warnings=(*plan.warnings, *late),
+        stderr_warnings=late,
+    )
+
+
+def _limited(spec: ClusterSpec, *, max_price: str | None, budget: str | None) -> ClusterSpec:
+    """With what the command line says instead. Raises UserError."""
+    if max_price is not None:
+        spec = replace(
+            spec, max_price_usd_per_hour=amount(max_price, flag="--max-price", above=MIN_PRICE_USD)
+        )
+    if budget is not None:
+        spec = replace(spec, budget_usd_per_hour=amount(budget, flag="--budget"))
+    return spec
+
+
+def _danger(plan: Plan) -> Impact:
+    return Impact.REMOVES if plan.remove else Impact.ADDS
+
+
+def _question(plan: Plan, *, where: str) -> str:
+    parts = []
+    if plan.launch:
+        parts.append(f"launch {plural(plan.launch, 'instance')}")
+    if plan.remove:
+        parts.append(f"terminate {plural(len(plan.remove), 'running instance')}")
+    return f"{capitalized(' and '.join(parts))} {where}?"

@@ -1,0 +1,97 @@
+"""`doctor`: everything that a cluster needs, looked at before it is needed. Makes and changes nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot import __version__, project
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cli.state.cache import FileCache
+from bacalhau_spot.cloud import archive
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
+from bacalhau_spot.engine.doctor import checks as engine
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.formatting import plural
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+def doctor(
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Check everything that a cluster needs, and say how to mend what is wrong. Makes and changes nothing.
+
+    The configuration, credentials, clock, regions, permissions, offers, quotas, SSH keys, token, orchestrator, version.
+    """
+    call = CommandContext("doctor", common, runtime)
+    spec, configured = _configuration(call)
+    with call.runner() as running:
+        patient = engine.DoctorInput(
+            calls=running.calls,
+            spec=spec,
+            orchestrator=call.orchestrator() if spec is not None else None,
+            addresses=call.addresses() if spec is not None else None,
+            environ=runtime.environ,
+            version=__version__,
+            package=project.PACKAGE,
+            cache=FileCache(call.cache_dir, clock=runtime.clock),
+            launched_in=partial(known_usages.launched_in, call),
+            endpoint=call.endpoint,
+            over_budget=views.over_budget,
+            archive=ArchiveSource(archive.digest, call.connection.archive_url),
+        )
+        findings = (configured, *running.run_readonly(engine.run_checks(patient)))
+        mistakes = call.record(running.calls.mistakes)
+    code = doctor_exit_code(findings)
+    return Result(
+        "doctor",
+        view=views.checkup_view(findings),
+        data=json_output.checkup_data(findings),
+        exit_code=code,
+        errors=views.checkup_errors(findings, exit_code=code),
+        warnings=mistakes,
+        stderr_warnings=mistakes,
+    )
+
+
+def _configuration(call: CommandContext) -> tuple[ClusterSpec | None, Finding]:
+    """The configuration, if it can be used, and what is to be said of it."""
+    try:
+        loaded = call.loaded()
+    except UserError as error:
+        return None, Finding(
+            AccountCheck.CONFIGURATION, CheckStatus.FAIL, error.what, error.hint, error.details
+        )
+    if loaded.path is None:
+        return loaded.spec, Finding(
+            AccountCheck.CONFIGURATION,
+            CheckStatus.WARN,
+            "there is no config.yaml: the default configuration is looked at",
+            "bacalhau-spot configure",
+        )
+    spec = loaded.spec
+    where = plural(len(spec.regions), "region") if spec.auto_regions is None else "regions chosen by create"
+    notes = tuple(f"{note.where}  {note.text}".strip() for note in loaded.notes)
+    if notes:
+        return spec, Finding(
+            AccountCheck.CONFIGURATION,
+            CheckStatus.WARN,
+            f"{loaded.path} can be used, with remarks",
+            "bacalhau-spot config show",
+            notes,
+        )
+    return spec, Finding(
+        AccountCheck.CONFIGURATION, CheckStatus.PASS, f"{loaded.path}: {plural(spec.nodes, 'node')}, {where}"
+    )

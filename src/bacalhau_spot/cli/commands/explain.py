@@ -1,0 +1,67 @@
+"""`explain`: the documentation that comes with the program, and what an error means."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import pages as documentation
+from bacalhau_spot.ui import views
+
+
+def explain(
+    topic: str | None = None,
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print a page of the documentation, or what an error means and what to do about it. Asks nobody.
+
+    Parameters
+    ----------
+    topic
+        A page (`status`), a section of one (`ssh#…`), an error as `docs:` names it (`clock`), or AWS's code
+        (`VpcLimitExceeded`). Without one: the list of pages.
+    """
+    del common, runtime
+    pages = packaged_pages()
+    if topic is None:
+        titles = {name: documentation.title(text) for name, text in pages.items()}
+        return Result(
+            "explain",
+            view=views.pages_view(titles),
+            data={
+                "topic": None,
+                "text": None,
+                "pages": [{"page": name, "title": title} for name, title in titles.items()],
+            },
+        )
+    text = documentation.find_section(documentation.topic_of(topic), pages)
+    if not text:
+        near = documentation.nearest(topic, pages)
+        raise UserError(
+            f"there is no page, error or code {topic}",
+            hint=f"did you mean {', '.join(near)}?" if near else "`bacalhau-spot explain` lists the pages",
+            exit_code=ExitCode.USAGE,
+        )
+    return Result(
+        "explain",
+        view=views.raw(text),
+        data={"topic": topic, "text": text, "pages": None},
+        unredacted=True,
+    )
+
+
+def packaged_pages() -> dict[str, str]:
+    """The pages by name: the wheel's; in a source checkout, where they are not copied, the checkout's own."""
+    folder = Path(str(resources.files("bacalhau_spot"))) / "docs"
+    if not folder.is_dir():
+        folder = Path(__file__).resolve().parents[4] / "docs"
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}

@@ -1,0 +1,89 @@
+"""`iam-policy`: what an administrator has to allow, and no more. Asks AWS nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.core.iam.permissions import COMMANDS, OPT_IN_COMMANDS
+from bacalhau_spot.core.iam.policy import MAX_CHARACTERS, Document, documents
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+
+
+def iam_policy(
+    *,
+    command: Annotated[list[str] | None, Parameter(name="--command", negative="")] = None,
+    account: Annotated[str, Parameter(name="--account")] = "*",
+    part: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--part")] = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Print the least-privilege IAM policy for what the configuration needs.
+
+    For `aws iam create-policy --policy-name bacalhau-spot --policy-document file://policy.json`. It allows making only what
+    is born with the cluster's tag, and changing or deleting only what carries it. Asks AWS nothing.
+
+    Parameters
+    ----------
+    command
+        Only what this command needs; may be repeated. "nuke --adopt" also allows giving our tag to what lacks it.
+    account
+        The account's id; otherwise the policy fits any.
+    part
+        Which document, where AWS's limit of 6,144 characters makes several necessary.
+    """
+    call = CommandContext("iam-policy", common, runtime)
+    chosen = _commands(command)
+    if not re.fullmatch(r"\*|\d{12}", account):
+        raise UserError(
+            f"--account {account}: an account's id has twelve digits",
+            hint="`aws sts get-caller-identity --query Account --output text` prints yours",
+            exit_code=ExitCode.USAGE,
+        )
+    made = documents(call.spec(lenient=True), commands=chosen, account=account)
+    if call.for_people or part is not None:
+        made = (_one(made, part),)
+    # IAM takes no character beyond U+00FF in a document (IAM user guide, "IAM and AWS STS quotas"); a tag may hold any letter.
+    view = views.json_text(made[0], ascii_only=True)
+    return Result("iam-policy", view=view, data=json_output.policy_data(made, commands=chosen))
+
+
+def _commands(asked: list[str] | None) -> tuple[str, ...]:
+    unknown = sorted(set(asked or ()) - {*COMMANDS, *OPT_IN_COMMANDS})
+    if unknown:
+        raise UserError(
+            f"--command {unknown[0]}: it needs no permission of AWS, or there is no such command",
+            hint=f"name one of {', '.join((*COMMANDS, *OPT_IN_COMMANDS))}",
+            exit_code=ExitCode.USAGE,
+        )
+    return tuple(dict.fromkeys(asked)) if asked else COMMANDS
+
+
+def _one(made: tuple[Document, ...], part: int | None) -> Document:
+    """The document that is asked for. Raises UserError where there are several: half of a policy would look like one."""
+    count = len(made)
+    if part is None and count > 1:
+        lines = [
+            f"bacalhau-spot iam-policy --part {number} > policy-{number}.json"
+            for number in range(1, count + 1)
+        ]
+        raise UserError(
+            f"the policy takes {count} documents: AWS allows {MAX_CHARACTERS} characters in one",
+            details=tuple(lines),
+            hint="write each into its file with the commands above and attach all; or choose with --command",
+            exit_code=ExitCode.USAGE,
+        )
+    if part is not None and part > count:
+        raise UserError(
+            f"--part {part}: the policy has {count} {'document' if count == 1 else 'documents'}",
+            hint="leave --part out" if count == 1 else f"name 1 to {count}",
+            exit_code=ExitCode.USAGE,
+        )
+    return made[(part or 1) - 1]

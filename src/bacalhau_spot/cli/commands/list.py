@@ -1,0 +1,90 @@
+"""`list`: what AWS has under the cluster's tag now, in every region."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.core.model import State
+from bacalhau_spot.core.pricing.usage_history import ended_usages
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
+
+
+def list_(
+    *,
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    state: Annotated[list[State] | None, Parameter(name=["--state", "-s"], negative="")] = None,
+    show_all: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """List the cluster's instances: what AWS has now, in all regions, not what a file remembers.
+
+    Parameters
+    ----------
+    region
+        Only this region; may be repeated.
+    state
+        Only instances in this state; may be repeated.
+    show_all
+        Ended instances too, as long as AWS shows them.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("list", common, runtime)
+    naming = call.naming(cluster)
+    with call.runner() as running:
+        here, found = running.run_readonly(_listing(running.calls, naming, regions=region))
+        others: tuple[str, ...] = ()
+        if not any(instance.alive for instance in found.instances):
+            where = discovery.requested_regions(here.regions, region or ())
+            others = other_clusters.warnings(running, naming, regions=where, command="list")
+    # A log that cannot be written to keeps nobody from looking.
+    known_usages.log_terminations(
+        call, here.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
+    )
+    chosen = _filtered(found, states=state, show_all=show_all)
+    return Result(
+        "list",
+        view=views.listing_view(
+            chosen, wide=common.output == "wide", now=runtime.clock.now(), configured=cluster is None
+        ),
+        data=json_output.listing_data(chosen),
+        exit_code=found.exit_code,
+        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
+        warnings=others,
+        stderr_warnings=others,
+    )
+
+
+async def _listing(
+    calls: AwsCalls, naming: Naming, *, regions: list[str] | None
+) -> tuple[AccountContext, Listing]:
+    here = await discovery.load_account(calls)
+    where = discovery.requested_regions(here.regions, regions or ())
+    return here, await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+
+
+def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:
+    def wanted(state: State) -> bool:
+        if states:
+            return state in states
+        return show_all or state is not State.TERMINATED
+
+    return replace(listing, instances=tuple(one for one in listing.instances if wanted(one.state)))

@@ -1,0 +1,310 @@
+"""`nuke`: everything that carries our tag, in every region, gone and verified."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.parsers import duration
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, NOT_NEGATIVE, CommonOptions
+from bacalhau_spot.cli.state import nuke_plan_file
+from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.core.cleanup.exclusions import creation_times, first_match, min_age_rule, plan_file_rule
+from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
+from bacalhau_spot.core.kinds import GLOBAL
+from bacalhau_spot.core.placement.partitions import closest_region
+from bacalhau_spot.core.pricing.list_prices import usd_per_hour
+from bacalhau_spot.core.tags import account_scope, tags_for
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.cleanup import nuke as engine
+from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
+from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest, look_after_lag, scan_regions
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.formatting import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.model import Naming, Resource
+    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
+    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class NukeOptions:
+    """What is to be deleted, and what is not."""
+
+    regions: Annotated[str, Parameter(name="--regions")] = ""
+    """Look into these only, separated by commas."""
+
+    min_age: Annotated[str, Parameter(name="--min-age")] = ""
+    """Leave alone what is younger: 30m, 2h, 7d."""
+
+    max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
+    """How many resources you expect at most. More than that asks again; with --force it refuses."""
+
+    plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
+    """Write what was found into this file."""
+
+    plan: Annotated[Path | None, Parameter(name="--plan")] = None
+    """Delete only what this file names and what still is ours."""
+
+    adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
+    """Take this id for ours although it does not carry the tag: it is tagged, then deleted."""
+
+    disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
+    """Lift the protection against deletion of what is ours."""
+
+    timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
+    """Seconds after which it gives up and says what is left."""
+
+
+EVERYTHING = NukeOptions()
+
+
+def nuke(
+    *,
+    force: Annotated[bool, Parameter(name="--force", negative="")] = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    explain: Annotated[bool, Parameter(name="--explain", negative="")] = False,
+    choice: NukeOptions = EVERYTHING,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Delete everything that carries our tag, in every region of the account, and verify that it is gone.
+
+    Ours is what shows the tag's key with the configured value, or with any value and our creator's mark. Shows the whole
+    list first; then the account's id is to be typed. Whatever is not ours is not touched, and named where it is in the way.
+
+    Parameters
+    ----------
+    force
+        Do not ask. The list is shown all the same.
+    dry_run
+        Show what would be deleted and stop. Changes nothing.
+    explain
+        Show which kinds of resource it knows and in which order they go, and stop. Asks AWS nothing.
+    """
+    if explain:
+        return Result("nuke", view=views.order_view(), data=json_output.order_data())
+    call = CommandContext("nuke", common, runtime)
+    spec = call.spec(lenient=True)
+    with call.runner(spec) as running:
+        return NukeCommand(call, running, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
+
+
+class NukeCommand:
+    """One run, in the order in which the user sees it."""
+
+    def __init__(self, call: CommandContext, running: Runner, choice: NukeOptions, *, naming: Naming) -> None:
+        self._call = call
+        self._running = running
+        self._choice = choice
+        self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
+        self._naming = naming
+        self._scope = account_scope(naming)
+        self._search = ScanRequest(self._scope)
+        self._tags = tags_for(naming, "adopted")
+
+    def run(self, *, force: bool, dry_run: bool) -> Result:
+        here = self._running.run_readonly(discovery.load_account(self._running.calls))
+        regions = self._regions(here)
+        # A role or a profile may be in use wherever one does not look.
+        self._search = ScanRequest(self._scope, shared=not self._regions_skipped(here, regions))
+        sights = self._sights(regions)
+        found, terms = self._running.run_readonly(self._find(here, sights, regions))
+        view = views.nuke_preview_view(found)
+        if self._choice.plan_out is not None:
+            nuke_plan_file.write_plan(
+                self._choice.plan_out,
+                found.to_delete,
+                identity=here.identity,
+                scope=self._scope,
+                now=self._call.runtime.clock.now(),
+            )
+        if dry_run:
+            return self._preview(found, view=view)
+        if not found.empty:
+            self._call.print_status(view)
+            self._confirm(found, force=force)
+        return self._work(found, sights, terms, regions=regions)
+
+    def _regions(self, here: AccountContext) -> tuple[str, ...]:
+        enabled = discovery.enabled_names(here.regions)
+        wanted = tuple(filter(None, map(str.strip, self._choice.regions.split(",")))) or enabled
+        strange = [name for name in wanted if name not in enabled]
+        if strange:
+            known = {region.name for region in here.regions}
+            close = "" if strange[0] in known else closest_region(strange[0], known)
+            meant = f"did you mean {close}? " if close else ""
+            raise UserError(
+                f"--regions: {strange[0]} is {'not enabled in this account' if strange[0] in known else 'no region'}",
+                hint=f"{meant}enabled are {', '.join(enabled)}",
+                exit_code=ExitCode.USAGE,
+            )
+        return wanted
+
+    def _sights(self, regions: Sequence[str]) -> ScanResult:
+        """What there is. That there is nothing takes two looks."""
+        calls, search = self._running.calls, self._search
+        sights = self._running.run_readonly(scan_regions(calls, search, regions=regions))
+        if not sights.empty or self._choice.adopt:
+            return sights
+        self._call.print_status(views.looking_again_view(LAG_S))
+        return self._running.run_readonly(look_after_lag(calls, search, sights, regions=regions))
+
+    async def _find(
+        self, here: AccountContext, sights: ScanResult, regions: Sequence[str]
+    ) -> tuple[NukePreview, DeletionOptions]:
+        calls = self._running.calls
+        foundlings = await engine.locate_by_id(calls, self._choice.adopt, regions=regions)
+        lost = [one for one in self._choice.adopt if one not in foundlings]
+        if lost:
+            raise UserError(
+                f"--adopt: no region that was looked into has {lost[0]}",
+                hint="give the id of an EC2 resource, and --regions if it is elsewhere",
+                exit_code=ExitCode.USAGE,
+            )
+        terms = self._options(here, sights)
+        spared = tuple((one, why) for one in sights.resources if (why := one.retained or terms.excluded(one)))
+        kept = {id(one) for one, _ in spared}
+        doomed = tuple(one for one in sights.resources if id(one) not in kept)
+        foreign, silent = await engine.foreign_resources(
+            calls, doomed, ours=sights.ids | set(self._choice.adopt)
+        )
+        found = NukePreview(
+            identity=here.identity,
+            alias=await engine.account_alias(calls),
+            scope=self._scope,
+            scanned_at=self._call.runtime.clock.now(),
+            to_delete=doomed,
+            excluded=spared,
+            unsupported=sights.unsupported,
+            denied=await engine.preflight(calls, doomed),
+            usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
+            to_adopt=foundlings,
+            regions_scanned=tuple(name for name in sights.by_region if name != GLOBAL),
+            regions_not_enabled=tuple(one.name for one in here.regions if not one.enabled),
+            failed_regions=sights.failures,
+            foreign=foreign,
+            partial_failures=silent,
+            regions_skipped=self._regions_skipped(here, regions),
+            disable_protection=self._choice.disable_protection,
+        )
+        return found, terms
+
+    @staticmethod
+    def _regions_skipped(here: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
+        """Regions that are not looked into, in which there may be something all the same."""
+        return tuple(name for name in discovery.enabled_names(here.regions) if name not in regions)
+
+    def _options(self, here: AccountContext, sights: ScanResult) -> DeletionOptions:
+        rules: list[Callable[[Resource], str]] = []
+        if self._choice.plan is not None:
+            rules.append(
+                plan_file_rule(
+                    nuke_plan_file.read_plan(self._choice.plan, identity=here.identity, scope=self._scope)
+                )
+            )
+        if self._min_age is not None:
+            births = creation_times(sights.resources, tag_key=self._scope.key)
+            now = self._call.runtime.clock.now()
+            rules.append(min_age_rule(births, now=now, at_least=self._min_age))
+        return DeletionOptions(
+            disable_protection=self._choice.disable_protection, excluded=first_match(rules)
+        )
+
+    def _preview(self, found: NukePreview, *, view: RenderableType) -> Result:
+        return Result(
+            "nuke",
+            view=view,
+            data=json_output.nuke_preview_data(found),
+            errors=self._call.errors_of(found.failed_regions),
+            exit_code=self._call.incomplete(found.failed_regions),
+        )
+
+    def _confirm(self, found: NukePreview, *, force: bool) -> None:
+        """Raises UserError (exit code 3) unless the user agrees."""
+        most = self._choice.max_resources
+        count = len(found.to_delete) + len(found.to_adopt)
+        if most is not None and count > most:
+            if force:
+                raise UserError(
+                    f"nothing was deleted: {count} resources were found, and --max allows {most}",
+                    hint="look at the list above; if it is right, raise --max",
+                    exit_code=ExitCode.DECLINED,
+                )
+            self._call.confirm_typed(
+                f"{count} resources, more than the {most} that you expected.",
+                word=str(count),
+                confirmed=False,
+            )
+        self._call.confirm_typed(
+            f"Delete {plural(count, 'resource')} in account {found.identity.account_id}?",
+            word=found.identity.account_id,
+            confirmed=force,
+        )
+
+    def _work(
+        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+    ) -> Result:
+        calls = self._running.calls
+        audit = AuditLog(self._call, identity=found.identity)
+        self._running.listen(audit.emit)
+        receipt = self._running.run_with_progress(
+            self._delete(found, sights, terms, regions=regions),
+            screen=partial(
+                self._call.screen, sorted(sights.busy), title=f"deleting all of {self._scope.key}"
+            ),
+        )
+        audit.log_deletion(receipt)
+        late = (*self._call.record(calls.mistakes), *filter(None, (audit.trouble,)))
+        return Result(
+            "nuke",
+            view=views.deletion_result_view(receipt, naming=self._naming, command="nuke"),
+            data=json_output.deletion_data(receipt),
+            exit_code=receipt.exit_code,
+            errors=self._call.errors_of(
+                (*receipt.problems, *receipt.failed_regions), exit_code=receipt.exit_code
+            ),
+            warnings=late,
+            stderr_warnings=late,
+        )
+
+    async def _delete(
+        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+    ) -> DeletionResult:
+        calls = self._running.calls
+        seen: ScanResult | None = sights
+        if found.to_adopt:
+            await engine.adopt(calls, found.to_adopt, tags=self._tags)
+            adopted = frozenset(found.to_adopt)
+            rule = terms.excluded
+            terms = DeletionOptions(
+                disable_protection=terms.disable_protection,
+                excluded=lambda one: "" if one.id in adopted else rule(one),
+            )
+            seen = None
+        return await engine.nuke_resources(
+            regions,
+            force=True,
+            calls=calls,
+            search=self._search,
+            scan=seen,
+            options=terms,
+            timeout_s=self._choice.timeout,
+        )

@@ -1,0 +1,207 @@
+"""`offers`: where spot nodes are cheap and can be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.offers_write import NO_WRITE, WriteOptions, write_choice
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.state.cache import FileCache
+from bacalhau_spot.cloud.advisor import interruption_rates
+from bacalhau_spot.core.model import Arch, Requirements
+from bacalhau_spot.core.placement.offers import sort_pools, sort_regions
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.placement.offers import OffersQuery, all_offers
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.placement.offers import Offers
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+Sort = Literal["price", "saving", "score", "interruption", "room"]
+
+_SHOWN = 20  # pools; of regions there are never too many
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Filters:
+    """What a node must be. Without any of these: what the configuration says."""
+
+    vcpus: Annotated[str, Parameter(name="--vcpus")] = ""
+    """Virtual CPUs: 2 (exactly), 2.. (at least) or 2..4 (from, to)."""
+
+    memory: Annotated[str, Parameter(name="--memory")] = ""
+    """Memory in GiB: 4, 4.. or 4..16."""
+
+    arch: Annotated[Arch | None, Parameter(name="--arch")] = None
+    """Architecture."""
+
+    gpus: Annotated[str, Parameter(name="--gpus")] = ""
+    """GPUs: 1, 1.. or 1..4; 0 for none."""
+
+    family: Annotated[tuple[str, ...], Parameter(name="--family", negative="")] = ()
+    """Families such as t3,m6a; m6* is all that begin so."""
+
+    type: Annotated[tuple[str, ...], Parameter(name="--type", negative="")] = ()
+    """Instance types such as t3.medium,c7g.large."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TableOptions:
+    """How the offers are shown."""
+
+    by: Annotated[Literal["pool", "region"], Parameter(name="--by")] = "pool"
+    """A row a capacity pool; or a row a region, best first."""
+
+    sort: Annotated[Sort | None, Parameter(name="--sort")] = None
+    """What comes first; otherwise pools by price, and regions by room, score and price together."""
+
+    top: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--top")] = None
+    """So many rows only; otherwise 20 pools. JSON has all unless this is given."""
+
+
+NO_FILTERS = Filters()
+DEFAULT_TABLE = TableOptions()
+
+
+def offers(
+    *,
+    region: Annotated[tuple[str, ...], Parameter(name=["--region", "-r"], negative="")] = (),
+    nodes: Annotated[int | None, AT_LEAST_ONE] = None,
+    filters: Filters = NO_FILTERS,
+    table: TableOptions = DEFAULT_TABLE,
+    writing: WriteOptions = NO_WRITE,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show where spot nodes are cheap and can be had, and put a choice into the configuration.
+
+    All enabled regions, for the configuration's instance types or what the options ask for: price now and over a week,
+    beside on-demand; how often AWS took such instances back last month; AWS's placement score, 10 being best; and how many
+    nodes the account's quota has room for.
+
+    Parameters
+    ----------
+    region
+        Only these regions, e.g. us-east-1,eu-west-1.
+    nodes
+        How many nodes one region is to take; otherwise a region's share in the configuration.
+    """
+    call = CommandContext("offers", common, runtime)
+    spec = call.spec(lenient=True)
+    wanted = _wanted(spec, filters, nodes=nodes)
+    with call.runner(spec) as running:
+        found = running.run_readonly(_gather(call, running.calls, wanted, regions=_names(region)))
+        written = None
+        if writing.write:
+            count = writing.count or len(_names(region)) or _count(spec)
+            written = write_choice(
+                call, running, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
+            )
+    arranged = _arranged(found, sort=table.sort)
+    return Result(
+        "offers",
+        view=_view(arranged, table) if written is None else written.view,
+        data=json_output.offers_data(
+            _cut(arranged, regions=table.top, pools=table.top),
+            written=None if written is None else written.data,
+        ),
+        exit_code=found.exit_code,
+        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
+        warnings=found.notes,
+    )
+
+
+def _view(arranged: Offers, table: TableOptions) -> RenderableType:
+    shown = _cut(arranged, regions=table.top, pools=table.top or _SHOWN)
+    by_region = table.by == "region"
+    more = len(arranged.regions) - len(shown.regions) if by_region else len(arranged.pools) - len(shown.pools)
+    return views.offers_view(shown, by_region=by_region, ranked=table.sort is None, more=more)
+
+
+async def _gather(
+    call: CommandContext, calls: AwsCalls, wanted: OffersQuery, *, regions: tuple[str, ...]
+) -> Offers:
+    here = await discovery.load_account(calls)
+    return await all_offers(
+        calls,
+        wanted,
+        regions=discovery.requested_regions(here.regions, regions),
+        account=here.identity.account_id,
+        cache=FileCache(call.cache_dir, clock=call.runtime.clock),
+        rates=partial(interruption_rates, call.connection.advisor_url),
+    )
+
+
+def _wanted(spec: ClusterSpec, filters: Filters, *, nodes: int | None) -> OffersQuery:
+    """What the options ask for; without any, what the configuration does."""
+    number = nodes or max(1, -(-spec.nodes // _count(spec)))
+    if filters == NO_FILTERS:
+        return OffersQuery(spec.instance_types, spec.requirements, nodes=number)
+    types = _names(filters.type)
+    if filters == Filters(type=filters.type):
+        return OffersQuery(types, None, nodes=number)
+    vcpus_min, vcpus_max = _whole(filters.vcpus, flag="--vcpus")
+    memory_min, memory_max = _span(filters.memory, flag="--memory")
+    gpus_min, gpus_max = _whole(filters.gpus, flag="--gpus") if filters.gpus else (None, None)
+    needs = Requirements(
+        vcpus_min=vcpus_min,
+        vcpus_max=vcpus_max,
+        memory_gib_min=memory_min,
+        memory_gib_max=memory_max,
+        arch=filters.arch,
+        gpus_min=gpus_min,
+        gpus_max=gpus_max,
+        families=_names(filters.family),
+    )
+    return OffersQuery(types, needs, nodes=number)
+
+
+def _count(spec: ClusterSpec) -> int:
+    """How many regions the configuration has."""
+    return max(1, spec.auto_regions or len(spec.regions))
+
+
+def _names(words: tuple[str, ...]) -> tuple[str, ...]:
+    """An option that was given several times, or names between commas, or both."""
+    return tuple(dict.fromkeys(name.strip() for word in words for name in word.split(",") if name.strip()))
+
+
+def _span(text: str, *, flag: str) -> tuple[Decimal, Decimal | None]:
+    try:
+        return configuration.bounds(text) if text else (Decimal(0), None)
+    except ValueError:
+        raise UserError(
+            f"{flag}: {text!r} is no range",
+            hint=f"{flag} 2 is exactly two, {flag} 2.. at least two, {flag} 2..4 from two to four",
+            exit_code=ExitCode.USAGE,
+        ) from None
+
+
+def _whole(text: str, *, flag: str) -> tuple[int, int | None]:
+    low, high = _span(text, flag=flag)
+    return int(low), None if high is None else int(high)
+
+
+def _arranged(found: Offers, *, sort: Sort | None) -> Offers:
+    regions = sort_regions(found.regions, sort) if sort else found.regions
+    return replace(found, pools=sort_pools(found.pools, sort or "price"), regions=regions)
+
+
+def _cut(found: Offers, *, regions: int | None, pools: int | None) -> Offers:
+    return replace(found, regions=found.regions[:regions], pools=found.pools[:pools])

@@ -1,0 +1,104 @@
+"""`prices`: how the spot prices of the cluster's pools have moved."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.parsers import moment
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.pricing.price_chart import price_chart
+from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS
+from bacalhau_spot.ui import chart_files, json_output, views
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.pricing.price_chart import PriceChart
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+def prices(
+    *,
+    since: str = "7d",
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    instance_type: Annotated[list[str] | None, Parameter(name=["--type", "-t"], negative="")] = None,
+    plot: Path | None = None,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.
+
+    A chart in the terminal, or with `--plot` a picture; with marks where the cluster's instances were launched and where AWS
+    took them back.
+
+    Parameters
+    ----------
+    since
+        From then on: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d; at most 90 days.
+    region
+        Only this region; may be repeated.
+    instance_type
+        Only this instance type; may be repeated.
+    plot
+        Draw into this file instead: .png, .svg or .html. Needs the extra `plot`.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("prices", common, runtime)
+    where = None if plot is None else runtime.path(plot)
+    if where is not None:
+        chart_files.check_format(where)
+    now = runtime.clock.now()
+    start = max(moment(since, flag="--since", now=now), now - timedelta(days=HISTORY_DAYS))
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    with call.runner() as running:
+        chart, unseen = running.run_readonly(
+            _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
+        )
+    if where is not None and chart.lines:
+        chart_files.draw(chart, where)
+    return Result(
+        "prices",
+        view=views.prices_view(chart, picture=where, unseen=unseen),
+        data=json_output.prices_data(chart, picture=where),
+        exit_code=call.incomplete(unseen),
+        errors=call.errors_of(unseen, exit_code=call.incomplete(unseen)),
+    )
+
+
+async def _chart(
+    call: CommandContext,
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    naming: Naming,
+    *,
+    since: datetime,
+    regions: list[str] | None,
+    types: list[str] | None,
+) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
+    here = await discovery.load_account(calls)
+    discovery.requested_regions(
+        here.regions, regions or ()
+    )  # one that the account has not is said, not left out
+    return await price_chart(
+        calls,
+        spec,
+        naming,
+        enabled=discovery.enabled_names(here.regions),
+        logged=known_usages.logged_usages(call, here.identity, cluster=naming.tag_value),
+        since=since,
+        regions=regions,
+        types=types,
+    )

@@ -1,0 +1,108 @@
+"""`prune`: the orchestrator forgets the nodes whose instances are gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.runner import NullProgress
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions, Yes
+from bacalhau_spot.core.orchestrator.prune import PrunePlan, PruneResult, instances_to_check, prune_exit_code
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.orchestrator import orchestrator_sync
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.prompts import Impact
+
+if TYPE_CHECKING:
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+
+def prune(
+    *,
+    yes: Yes = False,
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Remove from the orchestrator the nodes of this cluster whose instances are gone.
+
+    The orchestrator lists a node for ever, unless somebody removes it. Shows what it found and asks. A node that is
+    connected, of another origin, or in a region that could not be looked into is not touched.
+
+    Parameters
+    ----------
+    yes
+        Do not ask.
+    dry_run
+        Show what would be removed and stop.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("prune", common, runtime)
+    spec = call.spec(lenient=True)
+    orchestrator = call.orchestrator()
+    if orchestrator is None:
+        raise UserError(
+            "prune asks the orchestrator, and no address of its API is configured",
+            hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
+            "`key_env` beside it if its API wants a key",
+            docs="docs/prune.md",
+            exit_code=ExitCode.USAGE,
+        )
+    forgotten: PruneResult | None = None
+    with call.runner(spec) as running:
+        found = running.run_readonly(_gather(running.calls, orchestrator, cluster=call.label(cluster)))
+        preview = views.prune_preview_view(found, address=orchestrator.address, now=runtime.clock.now())
+        view = preview
+        if found.stale and not dry_run:
+            call.print_status(preview)
+            question = (
+                f"Remove {plural(len(found.stale), 'node')} of {call.naming(cluster).tag_value} "
+                f"from the orchestrator {orchestrator.address}?"
+            )
+            call.confirm(question, impact=Impact.DESTROYS, confirmed=yes)
+            names = [one.member.id for one in found.stale]
+            forgotten = running.run_with_progress(
+                orchestrator_sync.remove_nodes(orchestrator, names, stop=running.calls.stop),
+                screen=NullProgress,
+            )
+            view = views.prune_result_view(found, forgotten)
+    code = prune_exit_code(found, forgotten)
+    problems = (*(forgotten.problems if forgotten else ()), *found.failed_regions)
+    return Result(
+        "prune",
+        view=view,
+        data=json_output.prune_data(found, forgotten, address=orchestrator.address),
+        exit_code=code,
+        errors=(*call.errors_of(problems, exit_code=code), *_elsewhere(found)),
+    )
+
+
+def _elsewhere(found: PrunePlan) -> tuple[UserError, ...]:
+    if not found.elsewhere:
+        return ()
+    error = UserError(
+        "AWS shows no instance of any node that is connected, so this seems to be another account than the cluster's",
+        hint="use the account that the cluster runs in, with --profile",
+        exit_code=ExitCode.INCOMPLETE,
+    )
+    return (error,)
+
+
+async def _gather(calls: AwsCalls, orchestrator: Orchestrator, *, cluster: str) -> PrunePlan:
+    """The orchestrator first: an instance that starts after its list was made has no node on it."""
+    nodes = await orchestrator.nodes()
+    if not instances_to_check(nodes, cluster=cluster):
+        return await orchestrator_sync.find_stale(calls, nodes, cluster=cluster, regions=())
+    here = await discovery.load_account(calls)
+    return await orchestrator_sync.find_stale(
+        calls, nodes, cluster=cluster, regions=discovery.enabled_names(here.regions), identity=here.identity
+    )

@@ -1,0 +1,114 @@
+"""`sandbox start|stop|status|set|interrupt`, and the one door through which `--sandbox` reaches it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.sandbox import process
+from bacalhau_spot.ui import views
+
+
+def start(
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Start the sandbox, when it does not run. Any command with --sandbox does the same."""
+    del common
+    endpoint = process.ensure_running(state_dir=runtime.state_dir)
+    return Result(
+        "sandbox start",
+        view=views.sentence_text(
+            f"the sandbox runs at {endpoint.url}, as account {endpoint.account_id}",
+            after=("bacalhau-spot create --sandbox", "bacalhau-spot sandbox stop"),
+        ),
+        data={"url": endpoint.url, "account_id": endpoint.account_id},
+    )
+
+
+def stop(
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Stop the sandbox. Everything in it is gone."""
+    del common
+    stopped = process.stop(state_dir=runtime.state_dir)
+    text = "the sandbox has stopped; everything in it is gone" if stopped else "no sandbox was running"
+    return Result("sandbox stop", view=views.sentence_text(text), data={"stopped": stopped})
+
+
+def sandbox_status(
+    *,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show whether the sandbox runs, its switches and what is in it."""
+    del common
+    now = process.status(state_dir=runtime.state_dir)
+    if now is None:
+        return Result(
+            "sandbox status",
+            view=views.sentence_text("no sandbox is running", after=("bacalhau-spot sandbox start",)),
+            data={"running": False},
+        )
+    return Result("sandbox status", view=views.tree_view(now), data={"running": True, **now})
+
+
+def set_(
+    *settings: str,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Change the sandbox's switches: name=value, the value as JSON.
+
+    For instance `latency_s=0.08` or `'capacity={"us-east-1": 0}'`.
+
+    Parameters
+    ----------
+    settings
+        name=value; `bacalhau-spot explain sandbox` lists them.
+    """
+    del common
+    if not settings:
+        raise UserError(
+            "nothing to set",
+            hint="for example `bacalhau-spot sandbox set pending_s=5`",
+            exit_code=ExitCode.USAGE,
+        )
+    after = process.change(settings, state_dir=runtime.state_dir)
+    return Result("sandbox set", view=views.tree_view(after), data=after)
+
+
+def interrupt(
+    instance: str,
+    *,
+    notice_s: Annotated[float, Parameter(name="--notice-s")] = 120.0,
+    reason: Literal["capacity", "price"] = "capacity",
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Take a spot instance back, as AWS does: a notice, then shutting down.
+
+    Parameters
+    ----------
+    instance
+        The instance's id.
+    notice_s
+        Seconds between the notice and the end; AWS gives 120.
+    reason
+        Why AWS does it: it needs the capacity, or the price has risen above the highest that was offered.
+    """
+    del common
+    region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
+    return Result(
+        "sandbox interrupt",
+        view=views.sentence_text(f"{instance} in {region} will be taken back in {notice_s:g} s"),
+        data={"instance": instance, "region": region, "notice_s": notice_s, "reason": reason},
+    )

@@ -1,0 +1,223 @@
+"""`ssh`: a shell on a node, a command on it, or a command on all of them."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import subprocess
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli.runtime import node_prompt, ssh_setup
+from bacalhau_spot.cli.runtime.argv import args_after_separator
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.core.model import Instance, State
+from bacalhau_spot.core.ssh.ssh_command import SSH_FAILED, SshOptions, ssh_address, ssh_command
+from bacalhau_spot.core.ssh.ssh_results import FanOutResult
+from bacalhau_spot.engine.ssh import ssh_fanout
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.formatting import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
+
+# A shell's exit code for a program that a signal ended.
+_BY_SIGNAL = 128
+
+
+def ssh(
+    *words: str,
+    every: Annotated[bool, Parameter(name=["--all", "-a"], negative="")] = False,
+    group: Annotated[bool, Parameter(name="--group", negative="")] = False,
+    show: Annotated[bool, Parameter(name="--print", negative="")] = False,
+    timeout: Annotated[float, Parameter(name="--timeout", validator=Number(gt=0))] = 60.0,
+    at_once: Annotated[int, AT_LEAST_ONE, Parameter(name="--at-once")] = 16,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Open a shell on a node, or run a command on one node or all: `ssh [NODE] [-- COMMAND]`.
+
+    Uses the system's ssh with `username` and `private_ssh_key_path` of the configuration. On one node it ends with ssh's exit
+    code; on all with 1 if the command failed on any.
+
+    Parameters
+    ----------
+    words
+        The node: an instance's id, the beginning of one, a node's name, a zone or a region; and behind `--` the command.
+    every
+        Run the command on all running nodes, or on all in a zone or region.
+    group
+        With --all: show output that is the same on several nodes once.
+    show
+        Print the command line instead of running it.
+    timeout
+        With --all: seconds after which a node is given up.
+    at_once
+        With --all: on so many nodes at a time.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("ssh", common, runtime)
+    command = args_after_separator(list(runtime.argv))
+    said = _node(words[: len(words) - len(command)])
+    collecting = every or not call.for_people
+    if collecting and not command and not show:
+        raise UserError(
+            "there is no command to run",
+            hint="put it behind --: `bacalhau-spot ssh --all -- uptime`",
+            exit_code=ExitCode.USAGE,
+        )
+    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
+    with call.runner() as running:
+        there = node_prompt.reachable_instances(call, running, naming)
+        found = _meant(call, there, naming, said, every=every)
+        if show:
+            return _mark_partial(
+                call, way.shown(found, unattended=every), there.failed_regions if every else ()
+            )
+        if collecting:
+            ran = _run_on_all(call, running, way, found, at_once=at_once, timeout_s=timeout)
+            done = _result_of(ran, group=group, closed=way.closed)
+            return _mark_partial(call, done, there.failed_regions if every else ())
+    return _exec_interactive(call, way, found[0])
+
+
+@dataclass(frozen=True)
+class _SshTarget:
+    """How nodes are reached, and what for. `closed`: as configured, nobody is let in."""
+
+    access: SshOptions
+    command: tuple[str, ...]
+    closed: bool
+
+    def line(self, node: Instance, *, unattended: bool) -> tuple[str, ...]:
+        return ssh_command(node, self.access, remote=self.command, unattended=unattended)
+
+    def shown(self, found: Sequence[Instance], *, unattended: bool) -> Result:
+        made = [(one, self.line(one, unattended=unattended)) for one in found]
+        return Result(
+            "ssh",
+            view=views.raw("\n".join(shlex.join(line) for _, line in made)),
+            data=json_output.ssh_lines_data(made),
+        )
+
+
+def _meant(
+    call: CommandContext, there: ClusterInventory, naming: Naming, said: str | None, *, every: bool
+) -> tuple[Instance, ...]:
+    """Of the nodes that run and have an address."""
+    able = [one for one in there.instances if one.state is State.RUNNING and ssh_address(one)]
+    found = node_prompt.resolve_nodes(
+        call, said, able, unseen=there.failed_regions, naming=naming, verb="reach"
+    )
+    return found if every else (node_prompt.pick_one(call, found, verb="ssh"),)
+
+
+def _mark_partial(call: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
+    """All nodes are not all where a region could not be looked into: a program must be able to tell."""
+    if not unseen:
+        return done
+    code = done.exit_code or ExitCode.INCOMPLETE
+    return replace(done, exit_code=code, errors=call.errors_of(unseen, exit_code=code))
+
+
+def _node(words: Sequence[str]) -> str | None:
+    if len(words) > 1:
+        raise UserError(
+            f"{shlex.join(words)} is more than one node",
+            hint=f"put -- before the command: `bacalhau-spot ssh {words[0]} -- {shlex.join(words[1:])}`",
+            exit_code=ExitCode.USAGE,
+        )
+    return words[0] if words else None
+
+
+def _run_on_all(
+    call: CommandContext,
+    running: Runner,
+    way: _SshTarget,
+    found: Sequence[Instance],
+    *,
+    at_once: int,
+    timeout_s: float,
+) -> FanOutResult:
+    program = ssh_setup.program(call.runtime)
+    call.print_status(
+        views.sentence_text(
+            f"on {plural(len(found), 'node')}, {min(at_once, len(found))} at a time, {timeout_s:g} s at most: "
+            f"{shlex.join(way.command)}"
+        )
+    )
+    jobs = [(one, (program, *way.line(one, unattended=True)[1:])) for one in found]
+    environ = _for_ssh(call.runtime.environ)
+    return FanOutResult(
+        way.command,
+        running.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
+    )
+
+
+def _result_of(everywhere: FanOutResult, *, group: bool, closed: bool) -> Result:
+    return Result(
+        "ssh",
+        view=views.fan_out_view(everywhere, group=group, closed=closed),
+        data=json_output.ssh_data(everywhere),
+        exit_code=everywhere.exit_code,
+    )
+
+
+def _exec_interactive(call: CommandContext, way: _SshTarget, node: Instance) -> Result:
+    """The terminal is ssh's until it ends; what is typed, Ctrl-C too, is meant for it."""
+    program = ssh_setup.program(call.runtime)
+    call.print_status(views.connecting_view(node))
+    command = (program, *way.line(node, unattended=False)[1:])
+    code = _run_foreground(command, environ=_for_ssh(call.runtime.environ))
+    if code == SSH_FAILED:
+        call.print_status(views.unreachable_view(node, closed=way.closed))
+    return Result("ssh", already_printed=True, subprocess_exit_code=code)
+
+
+# What ssh, its agent, its password prompt and the terminal need. Tokens and AWS keys of the environment are not for it.
+_SSH_NEEDS = frozenset(
+    {
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "COLORTERM", "LANG", "LANGUAGE", "TZ", "TMPDIR", "DISPLAY",
+        "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "KRB5CCNAME", "GPG_TTY",
+    }
+)  # fmt: skip
+_SSH_FAMILIES = ("SSH_", "LC_")
+
+
+def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in environ.items() if name in _SSH_NEEDS or name.startswith(_SSH_FAMILIES)
+    }
+
+
+def _run_foreground(command: Sequence[str], *, environ: dict[str, str]) -> int:
+    """Run on our own streams. Ctrl-C reaches both of us and is the program's; who ends us ends it."""
+    with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with our own words
+
+        def pass_on(number: int, _: object) -> None:
+            if number != signal.SIGINT:
+                running.send_signal(number)
+
+        with contextlib.ExitStack() as stack:
+            if threading.current_thread() is threading.main_thread():
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    stack.callback(signal.signal, number, signal.signal(number, pass_on))
+            code = running.wait()
+    return _BY_SIGNAL - code if code < 0 else code

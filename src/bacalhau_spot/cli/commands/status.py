@@ -1,0 +1,192 @@
+"""`status`: the whole cluster's health, once or again and again."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.runtime.context import CommandContext
+from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.reporting import consoles
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, Cluster, CommonOptions
+from bacalhau_spot.cli.state.audit_log import known_usages
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.health.cluster_status import ClusterStatus
+from bacalhau_spot.core.health.cluster_status import cluster_status as judged
+from bacalhau_spot.core.pricing.usage_history import ended_usages
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.health import cluster_snapshot as looking
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.progress import status_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
+
+# Oftener than this would be no news, and calls that others of the account need.
+_SOONEST_S = 2
+
+
+def status(
+    *,
+    watch: Annotated[bool, Parameter(name=["--watch", "-w"], negative="")] = False,
+    interval: Annotated[float, Parameter(name="--interval", validator=Number(gte=_SOONEST_S))] = 5.0,
+    region: Annotated[list[str] | None, Parameter(name=["--region", "-r"], negative="")] = None,
+    cluster: Cluster = None,
+    common: CommonOptions = NO_OPTIONS,
+    runtime: Annotated[Runtime, Parameter(parse=False)],
+) -> Result:
+    """Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.
+
+    Ends with 0 only if the cluster is what the configuration asks for and every node has joined; with 1 if it is not.
+
+    Parameters
+    ----------
+    watch
+        Look again and again until Ctrl-C, which ends it with the exit code of the last look.
+    interval
+        Seconds between two looks.
+    region
+        Only this region; may be repeated.
+    cluster
+        Another cluster than the configuration's, by the value of its tag.
+    """
+    call = CommandContext("status", common, runtime)
+    if watch and common.output in {"json", "yaml"}:
+        raise UserError(
+            "--watch prints look after look, which is no single JSON or YAML document",
+            hint="use -o ndjson: one envelope a line",
+            exit_code=ExitCode.USAGE,
+        )
+    one = _StatusReader(call, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    if watch:
+        return _watch(call, one, interval_s=interval)
+    with call.runner() as running:
+        found = one.now(running)
+        alive = any(
+            node.observation.instance is not None and node.observation.instance.alive for node in found.nodes
+        )
+        others = () if alive else one.other_clusters(running)
+    return _result(call, found, warnings=others)
+
+
+class _StatusReader:
+    """One look, repeatable: who we are and which regions there are is asked once."""
+
+    def __init__(self, call: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+        self._call = call
+        spec = call.spec(lenient=True)
+        self.naming: Naming = call.naming(cluster)
+        self._own: ClusterSpec | None = spec if self.naming == spec.naming else None
+        self._timeouts = spec.timeouts
+        self._label = call.label(cluster)
+        self._only = regions
+        self._orchestrator = call.orchestrator()
+        self._here: AccountContext | None = None
+
+    def other_clusters(self, running: Runner) -> tuple[str, ...]:
+        """What else there is under the tag key, for a cluster that has no nodes. Follows a look."""
+        if self._here is None:
+            return ()
+        reachable = discovery.requested_regions(self._here.regions, self._only)
+        return other_clusters.warnings(running, self.naming, regions=reachable, command="status")
+
+    def now(self, running: Runner) -> ClusterStatus:
+        """Raises CloudError, and UserError for a region that the account has not."""
+        if self._here is None:
+            self._here = running.run_readonly(discovery.load_account(running.calls))
+        reachable = discovery.requested_regions(self._here.regions, self._only)
+        sight = running.run_readonly(
+            looking.cluster_snapshot(
+                running.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
+            )
+        )
+        # A log that cannot be written to keeps nobody from looking.
+        known_usages.log_terminations(
+            self._call,
+            self._here.identity,
+            cluster=self.naming.tag_value,
+            ended=ended_usages(sight.instances, sight.spots),
+        )
+        return judged(
+            sight,
+            cluster=self.naming.tag_value,
+            label=self._label,
+            timeouts=self._timeouts,
+            spec=self._own,
+            only=self._only,
+            terminated_by=known_usages.terminated_by(self._call, self._here.identity),
+        )
+
+
+def _result(call: CommandContext, found: ClusterStatus, *, warnings: tuple[str, ...] = ()) -> Result:
+    return Result(
+        "status",
+        view=views.status_view(found, wide=call.common.output == "wide"),
+        data=json_output.status_data(found),
+        exit_code=found.exit_code,
+        errors=call.errors_of(found.failures, exit_code=found.exit_code),
+        warnings=warnings,
+        stderr_warnings=warnings,
+    )
+
+
+def _watch(call: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
+    """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
+    found: ClusterStatus | None = None
+    watcher: status_watch.StatusWatcher | None = None
+    try:
+        with _ended_in_order(), call.runner() as running:
+            found = one.now(running)
+            watcher = _watcher(call, interval_s=interval_s)
+            watcher.show(found)
+            while True:
+                running.run_readonly(call.runtime.clock.sleep(interval_s))
+                try:
+                    found = one.now(running)
+                    watcher.show(found)
+                except CloudError as error:
+                    watcher.fail(f"{error.operation}: {error.code}")
+    except KeyboardInterrupt:
+        if found is None:
+            raise
+    finally:
+        if watcher is not None:
+            watcher.close()
+    if isinstance(watcher, status_watch.LiveWatcher):
+        return _result(call, found)
+    return Result("status", exit_code=found.exit_code, already_printed=True)
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """A terminated process gives its terminal back too: SIGTERM is as good as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _watcher(call: CommandContext, *, interval_s: float) -> status_watch.StatusWatcher:
+    if call.common.output == "ndjson":
+        return status_watch.JsonWatcher(call.runtime.stdout, endpoint=call.endpoint)
+    wide = call.common.output == "wide"
+    out, _ = consoles(list(call.runtime.argv), call.runtime)
+    if out.is_terminal:
+        return status_watch.LiveWatcher(out, interval_s=interval_s, wide=wide)
+    return status_watch.PlainWatcher(out, wide=wide)

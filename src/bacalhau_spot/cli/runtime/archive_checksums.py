@@ -1,0 +1,85 @@
+"""What `configure` writes into `bacalhau.sha256`: the sums of the archive that this machine fetches for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.state.cache import FileCache
+from bacalhau_spot.cloud import archive
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, named_archs, with_sums
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui.views import sentence_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.core.model import Arch, ClusterSpec
+
+_KEY = "bacalhau.sha256"
+_RELEASE = frozenset({"bacalhau.version", "bacalhau.download_url"})
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveSums:
+    """`text`: the configuration with the sums in it. `warnings`: why some are not there."""
+
+    text: str
+    sums: tuple[tuple[Arch, str], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def with_archive_sums(
+    call: CommandContext, text: str, *, path: Path, changed: Collection[str] | None = None
+) -> ArchiveSums:
+    """`text` with the sum of each archive that its nodes will fetch.
+
+    `changed`: the keys that were set in a file that exists; None for a new file. Another version or address in an existing
+    file takes the old archive's sums out.
+    """
+    if call.common.sandbox:  # its archive is its own, and the sum would hold real nodes to it
+        return ArchiveSums(text)
+    if changed is not None and not _RELEASE.intersection(changed):
+        return ArchiveSums(text)
+    runtime = call.runtime
+    spec = configuration.load_text(
+        text, path=path, environ=runtime.environ, home=runtime.home, lenient=True
+    ).spec
+    renewed = changed is not None and not any(key.startswith(_KEY) for key in changed)
+    if renewed and spec.bacalhau.sha256:
+        if (spec.bacalhau.download_url or "").startswith("http://"):
+            warning = (
+                f"`{_KEY}` has the old archive's sums, and an http:// address proves no new ones: set them"
+            )
+            return ArchiveSums(text, warnings=(warning,))
+        text = configuration.set_values(text, {_KEY: {}}, file=path.name)
+        spec = replace(spec, bacalhau=replace(spec.bacalhau, sha256=()))
+    sums, warnings = _fetched(call, spec)
+    values = {f"{_KEY}.{arch}": digest for arch, digest in sums}
+    return ArchiveSums(configuration.set_values(text, values, file=path.name), sums, warnings)
+
+
+def _fetched(call: CommandContext, spec: ClusterSpec) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
+    """The sums that are not configured, and why others cannot be had."""
+    bacalhau = spec.bacalhau
+    source = ArchiveSource(archive.digest)
+    memory = FileCache(call.cache_dir, clock=call.runtime.clock)
+    sums: list[tuple[Arch, str]] = []
+    warnings: list[str] = []
+    for arch in named_archs(spec) if bacalhau.verify_archive else ():
+        if arch in dict(bacalhau.sha256):
+            continue
+        call.print_status(
+            sentence_text(f"fetching Bacalhau {bacalhau.version} for {arch}, for its SHA-256 sum")
+        )
+        try:
+            summed = asyncio.run(with_sums(bacalhau, (arch,), source=source, memory=memory))
+        except UserError as error:
+            warnings.append(f"`{_KEY}.{arch}` is not written: {error.what} ({error.why}); {error.hint}")
+            continue
+        sums.append((arch, dict(summed.sha256)[arch]))
+    return tuple(sums), tuple(warnings)

@@ -1,0 +1,293 @@
+"""One run of a command: its configuration, its way to AWS, its words on the terminal."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot.cli.runtime import aws_profile, environment_variables
+from bacalhau_spot.cli.runtime.argv import SANDBOX
+from bacalhau_spot.cli.runtime.endpoint import other_endpoints, shown
+from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
+from bacalhau_spot.cli.runtime.redaction import secrets_of
+from bacalhau_spot.cli.runtime.reporting import consoles, record
+from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
+from bacalhau_spot.cloud.advisor import ADVISOR_URL
+from bacalhau_spot.cloud.connection import AwsConnection
+from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
+from bacalhau_spot.core.placement.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.instance.bacalhau_config import label_value
+from bacalhau_spot.ui import prompts, terminal, views
+from bacalhau_spot.ui.json_output import Ndjson
+from bacalhau_spot.ui.progress.progress_live import LiveScreen
+from bacalhau_spot.ui.progress.progress_log import PlainScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.runtime.environment import Runtime
+    from bacalhau_spot.cli.runtime.shared_options import CommonOptions
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+# How long one AWS call with its repeats may take in commands that only look.
+_LOOK_S = 30
+
+
+class CommandContext:
+    """What the commands share. Raises UserError for whatever the user can mend."""
+
+    def __init__(self, command: str, common: CommonOptions, runtime: Runtime) -> None:
+        self.command = command
+        self.common = common
+        self.runtime = runtime
+        _, self.err = consoles(list(runtime.argv), runtime)
+        self._loaded: configuration.Loaded | None = None
+        self._variables_told = False
+        self._access: AwsConnection | None = None
+
+    # Words
+
+    @property
+    def for_people(self) -> bool:
+        return self.common.output not in {"json", "yaml", "ndjson"}
+
+    def print_status(self, shown: RenderableType) -> None:
+        if self.for_people:
+            wide = self.common.output == terminal.WIDE
+            self.err.print(terminal.Unfolded(shown) if wide else shown, crop=False)
+
+    def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
+        """Raises UserError (exit code 3) unless the user agrees."""
+        decision = prompts.confirmation_decision(
+            tty=self.runtime.interactive and self.for_people, yes=confirmed
+        )
+        prompts.require_confirmation(
+            decision, impact=impact, question=question, console=self.err, stdin=self.runtime.stdin
+        )
+
+    def confirm_typed(
+        self,
+        question: str,
+        *,
+        word: str,
+        confirmed: bool,
+        danger: prompts.Impact = prompts.Impact.ERASES,
+        name: str = "",
+    ) -> None:
+        """As `confirm`, for what cannot be undone: the user types `word`, which is the `name` of what is deleted."""
+        decision = prompts.confirmation_decision(
+            tty=self.runtime.interactive and self.for_people, yes=confirmed
+        )
+        prompts.require_typed_confirmation(
+            decision,
+            impact=danger,
+            question=question,
+            word=word,
+            name=name,
+            console=self.err,
+            stdin=self.runtime.stdin,
+        )
+
+    def _ask_secret(self, question: str) -> str:
+        return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
+
+    def screen(self, regions: Sequence[str], *, title: str) -> Screen:
+        """What shows the work: a frame on a terminal, lines elsewhere, JSON lines when asked for, else nothing."""
+        if self.common.output == "ndjson":
+            return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
+        if not self.for_people:
+            return NullProgress()
+        if self.err.is_terminal and not self.common.debug:  # lines of --debug would break the frame
+            return LiveScreen(self.err, regions=tuple(regions), title=title, clock=self.runtime.clock)
+        return PlainScreen(self.err, clock=self.runtime.clock)
+
+    def errors_of(
+        self, problems: Sequence[ApiFailure], *, exit_code: ExitCode = ExitCode.FAILED
+    ) -> tuple[UserError, ...]:
+        if not problems:
+            return ()
+        profile = aws_profile.selected_profile(self.common.profile, environ=self.runtime.environ)
+        return (views.error_from_failures(problems, exit_code=exit_code, profile=profile),)
+
+    @staticmethod
+    def incomplete(unseen: Sequence[ApiFailure]) -> ExitCode:
+        return ExitCode.INCOMPLETE if unseen else ExitCode.DONE
+
+    def record(self, mistakes: Sequence[Exception]) -> tuple[str, ...]:
+        """Keep the tracebacks of our own mistakes; what to say about them."""
+        if not mistakes:
+            return ()
+        return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where the audit log and answers of AWS's are kept; the sandbox's are its own, and gone with it."""
+        if not self.common.sandbox:
+            return self.runtime.state_dir
+        from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_cache_dir  # noqa: PLC0415 - as for `access`
+
+        return sandbox_cache_dir(self.runtime)
+
+    # Configuration
+
+    def _find(self) -> configuration.ConfigLocation | None:
+        found = configuration.find_config(
+            self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd
+        )
+        if not self._variables_told:
+            self._variables_told = True
+            self._tell_variables(found)
+        return found
+
+    def _tell_variables(self, found: configuration.ConfigLocation | None) -> None:
+        """A mistyped variable may mean another cluster than the one that is used: said once, beside JSON, too."""
+        try:
+            configured = configuration.read_config_text(found.path) if found else ""
+        except UserError:  # told when the file is needed
+            configured = ""
+        for text in unknown_variables(self.runtime.environ, configured=configured):
+            self.err.print(views.note("warning", text), crop=False)
+
+    def config_path(self) -> Path:
+        """The file in force. Raises UserError when there is none."""
+        found = self._find()
+        if found is None:
+            raise UserError(
+                "there is no config.yaml here or in a folder above",
+                hint="`bacalhau-spot configure` writes one; `--sandbox` works without",
+                exit_code=ExitCode.USAGE,
+            )
+        return found.path
+
+    def config_path_or_default(self) -> Path:
+        """The file in force, or where one would be written."""
+        found = self._find()
+        return found.path if found else self.runtime.cwd / configuration.NAME
+
+    @property
+    def first_time(self) -> bool:
+        """There is no configuration, and this is about AWS."""
+        found = self._find()
+        return found is None and not self.common.sandbox
+
+    def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
+        """The configuration; the default one where there is no file and none is needed."""
+        if self._loaded is None:
+            found = self._find()
+            if found is not None:
+                self._loaded = configuration.load(
+                    found.path, environ=self.runtime.environ, home=self.runtime.home, lenient=lenient
+                )
+            elif self.common.sandbox or lenient:
+                self._loaded = configuration.Loaded(configuration.defaults())
+            else:
+                self.config_path()
+                raise AssertionError("no file was found, and then one was")
+            self.runtime.secrets.update(secrets_of(self._loaded.spec))
+            self._print_migration_notes(self._loaded)
+        return self._loaded
+
+    def spec(self, *, lenient: bool = False) -> ClusterSpec:
+        """`lenient`: for commands that only look or delete; a missing file or key file does not keep them from it."""
+        return self.loaded(lenient=lenient).spec
+
+    def naming(self, cluster: str | None = None) -> Naming:
+        """The cluster's names and tags; `cluster` names another one by its tag's value."""
+        naming = self.spec(lenient=True).naming
+        return replace(naming, tag_value=cluster) if cluster else naming
+
+    def label(self, cluster: str | None = None) -> str:
+        """The value of the label that the cluster's nodes carry in the orchestrator."""
+        naming, spec = self.naming(cluster), self.spec(lenient=True)
+        return label_value(spec.name if naming == spec.naming else naming.tag_value)
+
+    def notes(self, notes: Sequence[configuration.MigrationNote]) -> None:
+        for note in notes if self.for_people else ():
+            where = f"{note.where}  " if note.where else ""
+            self.err.print(views.note("note", f"{where}{note.text}"), crop=False)
+
+    def _print_migration_notes(self, loaded: configuration.Loaded) -> None:
+        self.notes(loaded.notes)
+        if loaded.path is None and self.for_people:
+            self.err.print("no config.yaml found: using the default configuration", highlight=False)
+
+    # AWS
+
+    @property
+    def connection(self) -> AwsConnection:
+        if self._access is None:
+            if self.common.sandbox:
+                # Through its one door, and only when asked for: nothing else of the program knows the sandbox.
+                from bacalhau_spot.cli.runtime.sandbox_connection import connect_sandbox  # noqa: PLC0415 - moto takes seconds to import
+
+                self._access = connect_sandbox(self.runtime)
+            else:
+                self._warn_credential_precedence()
+                self._access = AwsConnection(
+                    profile=self.common.profile,
+                    advisor_url=self.runtime.environ.get(environment_variables.ADVISOR_URL, ADVISOR_URL),
+                    prompt=self._ask_secret if self.runtime.interactive else None,
+                    learned=self.runtime.secrets.add,
+                    home_region=self._home_region(),
+                )
+            if self.common.debug:
+                self._access = replace(self._access, on_call=self._trace)
+        return self._access
+
+    @property
+    def endpoint(self) -> str:
+        """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
+        if self.common.sandbox:
+            return SANDBOX
+        others = other_endpoints(self.common.profile, environ=os.environ)
+        return ", ".join(map(shown, others))
+
+    def _home_region(self) -> str:
+        """Of the partition in which the configured regions are: credentials of one mean nothing in another."""
+        with suppress(UserError):  # whoever needs the configuration says what is wrong with it
+            for region in self.spec(lenient=True).regions:
+                return partition_of(region.name).home
+        return COMMERCIAL.home
+
+    def orchestrator(self) -> Orchestrator | None:
+        """The orchestrator's API; None where none is configured. In the sandbox it is the sandbox's, never the configured one."""
+        if self.common.sandbox:
+            url, key = self.connection.orchestrator_url, self.connection.orchestrator_key
+            spec = BacalhauSpec(api_host=url, api_key=Secret(key) if key else None)
+        else:
+            spec = self.spec(lenient=True).bacalhau
+        if spec.api_host is None:
+            return None
+        # httpx takes half a second to import, and most commands ask no orchestrator.
+        from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
+
+        login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)
+        return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
+
+    def addresses(self) -> tuple[str, ...] | None:
+        """Where the cluster's nodes connect to. None in the sandbox: its nodes join its own orchestrator."""
+        return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
+
+    def _trace(self, line: str) -> None:
+        """With --debug: every AWS call, on stderr, whatever the form of the result."""
+        self.runtime.stderr.write(f"debug: {line}\n")
+        self.runtime.stderr.flush()
+
+    def _warn_credential_precedence(self) -> None:
+        """Two identities at once: acting as the wrong one is worse than being refused."""
+        note = aws_profile.credential_precedence_note(self.common.profile, environ=self.runtime.environ)
+        if note and self.for_people:
+            self.err.print(views.note("note", note), crop=False)
+
+    def runner(self, spec: ClusterSpec | None = None) -> Runner:
+        api_s = spec.timeouts.api_s if spec else _LOOK_S
+        return Runner(self.runtime, self.connection, api_s=api_s)

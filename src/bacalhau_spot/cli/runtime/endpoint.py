@@ -1,0 +1,66 @@
+"""Where AWS's API is asked, when it is not AWS's own address: by botocore's own settings, read without botocore.
+
+Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints".
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bacalhau_spot.cli.runtime import aws_profile
+from bacalhau_spot.core.placement.partitions import PARTITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+# VPC endpoints, FIPS and dual-stack lie beneath AWS's own domains.
+_AWS = tuple(f".{domain}" for partition in PARTITIONS for domain in partition.domains)
+_VARIABLE = "AWS_ENDPOINT_URL"
+
+
+def is_aws(url: str) -> bool:
+    """Whether the host is one of AWS's own."""
+    return f".{(urlsplit(url).hostname or '').lower().rstrip('.')}".endswith(_AWS)
+
+
+def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The configured addresses that are not AWS's own, each once. `option`: the profile of the command line."""
+    if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        return ()
+    urls = [
+        value
+        for name, value in sorted(environ.items())
+        if name == _VARIABLE or name.startswith(f"{_VARIABLE}_")
+    ]
+    urls += _of_profile(aws_profile.selected_profile(option, environ=environ) or "default", environ=environ)
+    return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
+
+
+def shown(url: str) -> str:
+    """Without the user and the password that an address may hold."""
+    return re.sub(r"//[^/]*@", "//", url)
+
+
+def _of_profile(name: str, *, environ: Mapping[str, str]) -> Iterator[str]:
+    parser = configparser.RawConfigParser(strict=False)
+    path = environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
+    try:
+        parser.read(os.path.expanduser(path), encoding="utf-8")  # noqa: PTH111 - pathlib's raises where there is no home
+    except (configparser.Error, UnicodeDecodeError, OSError):
+        return  # botocore says what is wrong with it
+    section = name if name == "default" and parser.has_section(name) else f"profile {name}"
+    if not parser.has_section(section):
+        return
+    if parser.get(section, "ignore_configured_endpoint_urls", fallback="").lower() == "true":
+        return
+    yield parser.get(section, "endpoint_url", fallback="")
+    services = f"services {parser.get(section, 'services', fallback='')}"
+    if parser.has_section(services):
+        for line in "\n".join(value for _, value in parser.items(services)).splitlines():
+            key, sign, value = line.partition("=")
+            if sign and key.strip() == "endpoint_url":
+                yield value.strip()

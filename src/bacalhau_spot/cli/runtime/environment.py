@@ -1,0 +1,100 @@
+"""The world outside, handed in: environment, folders, streams, clock, chance. Tests hand in another."""
+
+from __future__ import annotations
+
+import os
+import random
+import shlex
+import sys
+import uuid
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from bacalhau_spot.cli.runtime.redaction import redacted
+from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
+from bacalhau_spot.files import UNKNOWN_HOME
+from bacalhau_spot.ui.filtered import filtered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a command may know of its surroundings. Whatever is written to its streams is filtered."""
+
+    environ: Mapping[str, str]
+    cwd: Path
+    home: Path
+    stdin: TextIO
+    stdout: TextIO
+    stderr: TextIO
+    clock: Clock = field(default_factory=RealClock)
+    jitter: Callable[[], float] = random.random
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    argv: tuple[str, ...] = ()
+    program: str = "bacalhau-spot"  # what the user types to call us
+    secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
+
+    def __post_init__(self) -> None:
+        hide = partial(redacted, runtime=self)
+        object.__setattr__(self, "stdout", filtered(self.stdout, hide=hide))
+        object.__setattr__(self, "stderr", filtered(self.stderr, hide=hide))
+
+    @classmethod
+    def real(cls, argv: tuple[str, ...]) -> Runtime:
+        return cls(
+            environ=os.environ,
+            cwd=_cwd(),
+            home=_home(),
+            stdin=sys.stdin,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            argv=argv,
+            program=_program(sys.argv[0]),
+        )
+
+    @property
+    def state_dir(self) -> Path:
+        """For logs and the sandbox's address; nothing here decides anything (XDG base directory specification)."""
+        base = Path(self.environ.get("XDG_STATE_HOME", ""))
+        if base.is_absolute():  # the specification: a relative path is invalid and is ignored
+            return base / "bacalhau-spot"
+        if self.home == UNKNOWN_HOME:
+            return Path(self.environ.get("TMPDIR") or "/tmp") / f"bacalhau-spot-{os.getuid()}"  # noqa: S108 - used only when it is this user's own
+        return self.home / ".local" / "state" / "bacalhau-spot"
+
+    def path(self, typed: Path) -> Path:
+        """A path of the command line, which a shell may not have expanded (`--plot=~/prices.png`)."""
+        return self.cwd / os.path.expanduser(typed)  # noqa: PTH111 - pathlib's raises where nobody knows the home
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody is there to be asked."""
+        return self.stdin.isatty() and self.stderr.isatty()
+
+
+def _program(script: str) -> str:
+    """What is typed to run us again. uv cannot run the script through a link, nor from another folder by its bare name."""
+    own = os.path.realpath(script)
+    if Path(own).name != "deploy_spot.py":
+        return "bacalhau-spot"
+    return f"uv run -s {shlex.quote(own if Path(script).is_symlink() else script)}"
+
+
+def _cwd() -> Path:
+    """Where we are; where that was, if it has been deleted."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path(os.environ.get("PWD", os.sep))
+
+
+def _home() -> Path:
+    """The user's home, if anybody knows it: a container may have an unknown uid and no HOME."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return UNKNOWN_HOME

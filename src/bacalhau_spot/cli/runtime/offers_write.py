@@ -1,0 +1,167 @@
+"""`offers --write`: the best regions, and the types that were asked for, into the configuration."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from bacalhau_spot import config as configuration
+from bacalhau_spot import files
+from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, Yes
+from bacalhau_spot.core.model import RegionSpec
+from bacalhau_spot.core.placement.offers import Suitability, sort_pools, suitability
+from bacalhau_spot.engine.launch.preparation import check_markets
+from bacalhau_spot.engine.placement.market import markets
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import views
+from bacalhau_spot.ui.formatting import plural
+from bacalhau_spot.ui.prompts import Impact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import ClusterSpec
+    from bacalhau_spot.core.placement.offers import Offers
+
+# EC2 user guide, "Best practices for Amazon EC2 Spot": be flexible across at least ten instance types.
+_MOST_TYPES = 10
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class WriteOptions:
+    """Whether the choice goes into the configuration."""
+
+    write: Annotated[bool, Parameter(name="--write", negative="")] = False
+    """Put the best regions, and the types that were asked for, into the configuration. Shows the change and asks."""
+
+    count: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--count")] = None
+    """With --write: how many regions; otherwise as many as the configuration has, or as --region names."""
+
+    dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False
+    """With --write: show the change and stop."""
+
+    yes: Yes = False
+    """With --write: do not ask."""
+
+
+NO_WRITE = WriteOptions()
+
+
+@dataclass(frozen=True)
+class WriteResult:
+    """What was put into the configuration, for people and for programs."""
+
+    view: RenderableType
+    data: dict[str, Any]
+
+
+def write_choice(
+    call: CommandContext,
+    running: Runner,
+    spec: ClusterSpec,
+    found: Offers,
+    *,
+    writing: WriteOptions,
+    count: int,
+    types: bool,
+) -> WriteResult:
+    """Raises UserError when nothing can be chosen, when types and images do not fit, and when the user does not agree.
+
+    `types`: instance types were asked for on the command line, so they are part of the choice.
+    """
+    if found.failed_regions and not found.regions:
+        raise call.errors_of(found.failed_regions, exit_code=found.exit_code)[0]
+    regions = _best(found, count=count, now=[region.name for region in spec.regions])
+    names = _cheapest_types(found, regions) if types else ()
+    _check(running, spec, regions, names)
+    path = call.config_path_or_default()
+    before = configuration.read_config_text(path) if files.exists(path) else configuration.template()
+    after = _text(before, regions, names, file=path.name)
+    change = _change(before, after, path)
+    new = not files.exists(path)
+    data = {
+        "path": str(path),
+        "regions": list(regions),
+        "instance_types": list(names) if types else None,
+        "changed": bool(change or new) and not writing.dry_run,
+        "diff": change,
+    }
+    call.print_status(views.offers_view(replace(found, pools=()), by_region=True, ranked=True, more=0))
+    if not change and not new:
+        return WriteResult(views.sentence_text(f"{path} says so already"), data)
+    call.print_status(views.raw(change))
+    if writing.dry_run:
+        return WriteResult(views.sentence_text(f"{path} was not changed"), data)
+    call.confirm(
+        f"Write {plural(len(regions), 'region')} for {call.naming().tag_value} to {path}?",
+        impact=Impact.ADDS,
+        confirmed=writing.yes,
+    )
+    configuration.write_config(path, after, overwrite=not new)
+    return WriteResult(
+        views.sentence_text(
+            f"{'wrote' if new else 'changed'} {path}: {', '.join(regions)}",
+            after=("bacalhau-spot create --dry-run",),
+        ),
+        data,
+    )
+
+
+def _best(found: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
+    """The first of the ranked regions that can take the nodes; in the order that they stand in now, when they do."""
+    able = [
+        one.region
+        for one in found.regions
+        if suitability(one, found.nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}
+    ]
+    if len(able) < count:
+        raise UserError(
+            f"{len(able)} of the {count} regions that were asked for can take {found.nodes} nodes each",
+            details=tuple(
+                f"not known: {one.region}: {one.operation}: {one.code}" for one in found.failed_regions
+            ),
+            hint="`bacalhau-spot offers --by region` shows why; ask for fewer with --count, or for less of each with --nodes",
+            exit_code=ExitCode.INCOMPLETE if found.failed_regions else ExitCode.FAILED,
+        )
+    best = able[:count]
+    return tuple(now) if sorted(best) == sorted(now) else tuple(best)
+
+
+def _cheapest_types(found: Offers, regions: Sequence[str]) -> tuple[str, ...]:
+    here = [one for one in found.pools if one.region in regions]
+    return tuple(dict.fromkeys(one.pool.type for one in sort_pools(here, "price")))[:_MOST_TYPES]
+
+
+def _check(running: Runner, spec: ClusterSpec, regions: Sequence[str], names: Sequence[str]) -> None:
+    """Raises UserError unless every region has an image for the types that it offers."""
+    known = {region.name: region for region in spec.regions}
+    wanted = replace(
+        spec,
+        regions=tuple(known.get(name, RegionSpec(name)) for name in regions),
+        instance_types=tuple(names) or spec.instance_types,
+        requirements=None if names else spec.requirements,
+    )
+    check_markets(wanted, running.run_readonly(markets(running.calls, wanted, regions=regions)))
+
+
+def _text(before: str, regions: Sequence[str], names: Sequence[str], *, file: str) -> str:
+    values: dict[str, object] = {"regions": configuration.regions_like(before, list(regions), file=file)}
+    if names:
+        values |= {"instance_types": list(names), "requirements": None}
+    return configuration.set_block(before, values, file=file)
+
+
+def _change(before: str, after: str, path: Path) -> str:
+    lines = difflib.unified_diff(
+        before.splitlines(), after.splitlines(), f"{path.name} (now)", f"{path.name} (then)", lineterm="", n=1
+    )
+    return "\n".join(lines)

@@ -1,0 +1,20 @@
+"""What a command that finds nothing of its own cluster says of the others: a renamed cluster is not forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.ui import views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.model import Naming
+
+
+def warnings(running: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
+    """One for each other cluster under the tag key, with the command that takes it. One call a region."""
+    clusters = running.run_readonly(discovery.other_clusters(running.calls, naming, regions=regions))
+    return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)

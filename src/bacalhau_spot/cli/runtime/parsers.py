@@ -1,0 +1,62 @@
+"""Values of options: amounts, durations, moments."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+
+from bacalhau_spot.cli.runtime.argv import _LONGEST
+from bacalhau_spot.core.model import MAX_PRICE_USD
+from bacalhau_spot.errors import ExitCode, UserError
+
+
+def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | None:
+    """US dollars, such as `0.05`; `none` for no limit. Raises UserError for what is not more than `above`."""
+    if text.strip().lower() == "none":
+        return None
+    try:
+        found = Decimal(text[: _LONGEST + 1].strip().removeprefix("$"))
+    except InvalidOperation:
+        found = Decimal(0)
+    if len(text) > _LONGEST or not found.is_finite() or not above < found <= MAX_PRICE_USD:
+        raise UserError(
+            f"{flag}: {text[:_LONGEST]!r} is not an amount of US dollars that can be used",
+            hint=f"a number above {above} and up to {MAX_PRICE_USD}, such as 0.05, or `none` for no limit",
+            exit_code=ExitCode.USAGE,
+        )
+    return found
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(text: str, *, flag: str) -> timedelta:
+    """`90s`, `30m`, `2h`, `7d`. Raises UserError."""
+    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+    if found is None:
+        raise UserError(
+            f"{flag}: {text!r} is no length of time",
+            hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
+            exit_code=ExitCode.USAGE,
+        )
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def moment(text: str, *, flag: str, now: datetime) -> datetime:
+    """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        try:
+            return now - duration(text, flag=flag)
+        except (UserError, OverflowError):
+            raise UserError(
+                f"{flag}: {text!r} is neither a date nor a length of time",
+                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d",
+                exit_code=ExitCode.USAGE,
+            ) from None
+    found = found if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now:
+        raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
+    return found

@@ -1,0 +1,56 @@
+"""The one place where secrets are known and taken out: of all that is written to stdout and stderr, and of logs."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.doctor.local_checks import is_placeholder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bacalhau_spot.cli.runtime.environment import Runtime
+    from bacalhau_spot.core.model import ClusterSpec
+
+HIDDEN = "***"
+# A shorter one is a word that may stand anywhere.
+_SHORTEST = 6
+_VARIABLES = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY", re.IGNORECASE)
+# What such a variable holds when it only says where or how.
+_NO_SECRETS = ("_FILE", "_DIR", "_PATH", "_TYPE")
+# Where a secret is not known, its label gives it away: "SecretAccessKey": "…", token=…, Authorization: Bearer …
+_LABELLED = re.compile(
+    r"((?:secret_?access_?key|session_?token|security_?token|access_?token|auth_?token|api_?key|password)"
+    r"""["']?\s*[:=]\s*["']?|bearer\s+)[^\s"',}\x1b]{8,}""",
+    re.IGNORECASE,
+)
+
+
+def redacted(text: str, runtime: Runtime) -> str:
+    """`text` without any secret of the environment or of the configuration."""
+    for secret in sorted(_known(runtime), key=len, reverse=True):
+        text = _without(text, secret)
+    return _LABELLED.sub(rf"\1{HIDDEN}", text)
+
+
+def _without(text: str, secret: str) -> str:
+    """A line may have ended at a blank of the secret's."""
+    words = secret.split()
+    if len(words) < 2:  # noqa: PLR2004 - no blank in it
+        return text.replace(secret, HIDDEN)
+    return re.sub(r"\s+".join(map(re.escape, words)), HIDDEN, text)
+
+
+def _known(runtime: Runtime) -> Iterator[str]:
+    for name, value in runtime.environ.items():
+        if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
+            yield value
+    yield from (one for one in runtime.secrets if len(one) >= _SHORTEST and not is_placeholder(one))
+
+
+def secrets_of(spec: ClusterSpec) -> Iterator[str]:
+    """What the configuration has brought along."""
+    for secret in (spec.bacalhau.token, spec.bacalhau.api_key, spec.bacalhau.api_password):
+        if secret is not None:
+            yield secret.reveal()

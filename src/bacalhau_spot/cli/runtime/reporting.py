@@ -1,0 +1,144 @@
+"""How a command ends: its result or its error on the right stream in the asked form, and the exit code."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, TextIO
+
+from bacalhau_spot import files
+from bacalhau_spot.cli.runtime import aws_profile
+from bacalhau_spot.cli.runtime.argv import asked_endpoint, chosen_output, context_flags, has_flag
+from bacalhau_spot.cli.runtime.redaction import redacted
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.core.sanitize import sanitized
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.project import REPORT
+from bacalhau_spot.ui import csv_output, json_output, terminal, views
+from bacalhau_spot.ui.filtered import with_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.runtime.environment import Runtime
+    from bacalhau_spot.cli.runtime.result import Result
+
+# Whoever asks for rows reads what is said beside them himself.
+_FOR_PEOPLE = ("table", terminal.WIDE, csv_output.FORM)
+
+
+def consoles(argv: list[str], runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
+    """Stdout's and stderr's, which know how this program was called."""
+    return _consoles(argv, runtime, stdout=runtime.stdout)
+
+
+def help_console(argv: list[str], runtime: Runtime) -> terminal.Terminal:
+    """Where help pages go."""
+    return terminal.pages(runtime.stdout, environ=runtime.environ, no_color=has_flag(argv, "--no-color"))
+
+
+def _consoles(
+    argv: list[str], runtime: Runtime, *, stdout: TextIO
+) -> tuple[terminal.Terminal, terminal.Terminal]:
+    plain, flags = has_flag(argv, "--no-color"), context_flags(argv)
+    return (
+        terminal.stdout_console(
+            stdout, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
+        ),
+        terminal.stderr_console(
+            runtime.stderr, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
+        ),
+    )
+
+
+def print_result(result: Result, argv: list[str], runtime: Runtime) -> int:
+    """Print a command's result; its exit code."""
+    output = chosen_output(argv)
+    stdout = with_secrets(runtime.stdout) if result.unredacted else runtime.stdout
+    if result.already_printed:
+        return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
+    if output in _FOR_PEOPLE:
+        out, talk = _consoles(argv, runtime, stdout=stdout)
+        if output == csv_output.FORM and result.rows is not None:
+            stdout.write(csv_output.csv_text(result.rows))
+        elif result.view is not None:
+            view = terminal.Unfolded(result.view) if output == terminal.WIDE else result.view
+            out.print(view, crop=False)
+        for warning in result.stderr_warnings:
+            talk.print(views.note("warning", warning), crop=False)
+        for error in result.errors:
+            talk.print(views.error_view(error), crop=False)
+    else:
+        envelope = json_output.envelope(
+            command=result.command,
+            data=result.data,
+            exit_code=result.exit_code,
+            errors=result.errors,
+            warnings=result.warnings,
+            endpoint=asked_endpoint(argv),
+        )
+        json_output.write_envelope(stdout, _as_typed_here(envelope, argv, runtime), form=output)
+    return int(result.exit_code)
+
+
+def print_error(error: UserError, argv: list[str], runtime: Runtime) -> int:
+    """Tell an error that ended the command; its exit code."""
+    output = chosen_output(argv)
+    if output in _FOR_PEOPLE:
+        _, talk = consoles(argv, runtime)
+        talk.print(views.error_view(error), crop=False)
+    else:
+        command = argv[0] if argv and not argv[0].startswith("-") else ""
+        envelope = json_output.envelope(
+            command=command,
+            data=None,
+            exit_code=error.exit_code,
+            errors=(error,),
+            endpoint=asked_endpoint(argv),
+        )
+        json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, argv, runtime), form=output)
+    return int(error.exit_code)
+
+
+def _as_typed_here(envelope: json_output.Data, argv: list[str], runtime: Runtime) -> json_output.Data:
+    """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
+    _, talk = consoles(argv, runtime)
+    return dict(json_output.with_commands(envelope, talk.with_invocation_flags))
+
+
+def interrupted() -> UserError:
+    return UserError("interrupted; nothing was changed", exit_code=ExitCode.INTERRUPTED)
+
+
+def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError:
+    """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
+    from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
+    from bacalhau_spot.engine.orchestrator.orchestrator_sync import orchestrator_failure  # noqa: PLC0415 - likewise
+    from bacalhau_spot.orchestrator.port import OrchestratorError  # noqa: PLC0415 - likewise
+
+    if isinstance(error, OrchestratorError):
+        return views.error_from_failures([orchestrator_failure(error)])
+    if isinstance(error, CloudError):
+        problem = ApiFailure(
+            code=error.code, message=error.message, operation=error.operation, region=error.region
+        )
+        profile = aws_profile.selected_profile(aws_profile.profile_option(argv), environ=runtime.environ)
+        return views.error_from_failures([problem], profile="" if has_flag(argv, "--sandbox") else profile)
+    return UserError(
+        "sorry, that is a mistake in this program",
+        why=f"{type(error).__name__}: {error}",
+        hint=f"{record((error,), argv, runtime)}; `bacalhau-spot list` shows what exists",
+    )
+
+
+def record(errors: Sequence[Exception], argv: Sequence[str], runtime: Runtime) -> str:
+    """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
+    text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), runtime)
+    if has_flag(list(argv), "--debug"):
+        runtime.stderr.write(text)
+    log = runtime.state_dir / f"error-{runtime.run_id[:8]}.log"
+    try:
+        files.private_folder(log.parent)
+        files.write(log, sanitized(text))
+    except OSError:
+        return f"run the command again with --debug; {REPORT} with what it prints"
+    return f"{REPORT} with the file {log}"

@@ -1,0 +1,146 @@
+"""Running the engine from a command: the event loop, Ctrl-C, the listeners, the connection to AWS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from bacalhau_spot.cli.runtime.aws_profile import selected_profile
+from bacalhau_spot.cli.runtime.redaction import redacted
+from bacalhau_spot.cli.runtime.reporting import consoles
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
+
+    from bacalhau_spot.cli.runtime.environment import Runtime
+    from bacalhau_spot.cloud.connection import AwsConnection
+    from bacalhau_spot.core.launch.events import Event
+
+T = TypeVar("T")
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# How often a screen is told that time passes; the heartbeat of a log is its own affair.
+_TICK_S = 5.0
+
+
+class Screen(Protocol):
+    """Something that shows events as they come."""
+
+    def emit(self, event: Event) -> None: ...
+    def tick(self) -> None:
+        """Some seconds have passed, with or without events."""
+
+    def close(self) -> None:
+        """Give the terminal back."""
+
+
+class NullProgress:
+    """A screen that shows nothing: for JSON, and for looks that take a second."""
+
+    def emit(self, event: Event) -> None: ...
+    def tick(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class Runner:
+    """One event loop and one connection to AWS for the length of a command.
+
+    `run_readonly` runs something that changes nothing: Ctrl-C ends it at once. `run_with_progress` runs something that
+    changes things: the first
+    Ctrl-C lets calls in flight finish and begins nothing new, the second leaves at once; the terminal is whole either way.
+    """
+
+    def __init__(self, runtime: Runtime, access: AwsConnection, *, api_s: float) -> None:
+        self._runtime = runtime
+        self._cloud = Aws(access)
+        self._runner = asyncio.Runner()
+        self._screen: Screen = NullProgress()
+        self.calls = AwsCalls(
+            self._cloud,
+            clock=runtime.clock,
+            emit=self._emit,
+            api_s=api_s,
+            jitter=runtime.jitter,
+            run_id=runtime.run_id,
+            hide=partial(redacted, runtime=runtime),
+            profile=selected_profile(access.profile, environ=runtime.environ)
+            if access.access_key_id is None
+            else "",
+        )
+        self.log: list[Event] = []
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._screen.close()
+        self._runner.close()
+        if kind is None:
+            self._cloud.close()
+
+    def run_readonly(self, part: Coroutine[object, object, T]) -> T:
+        """Run `part`. Raises KeyboardInterrupt on Ctrl-C."""
+        # asyncio's own way with Ctrl-C: the task is cancelled, then KeyboardInterrupt is raised here.
+        return self._runner.run(part)
+
+    def run_with_progress(self, part: Coroutine[object, object, T], *, screen: Callable[[], Screen]) -> T:
+        """Run `part` with what `screen` makes showing what happens."""
+        try:
+            return self._runner.run(self._run_interruptible(part, screen))
+        finally:
+            self._screen.close()
+            self._screen = NullProgress()
+
+    async def _run_interruptible(self, part: Coroutine[object, object, T], screen: Callable[[], Screen]) -> T:
+        loop = asyncio.get_running_loop()
+        with contextlib.ExitStack() as stack:
+            for number in _SIGNALS:
+                # Not on the main thread (a test) there are no signals to listen to.
+                with contextlib.suppress(ValueError, RuntimeError):
+                    loop.add_signal_handler(number, self._interrupted)
+                    stack.callback(loop.remove_signal_handler, number)
+            # From here on no signal can come between taking the terminal and giving it back.
+            self._screen = screen()
+            ticking = asyncio.ensure_future(self._tick())
+            stack.callback(ticking.cancel)
+            return await part
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._screen.tick()
+
+    def _interrupted(self) -> None:
+        if self.calls.stop.is_set:
+            self._screen.close()
+            _, err = consoles(list(self._runtime.argv), self._runtime)
+            err.print(
+                Paragraph("left at once; `bacalhau-spot list` shows what there is", whole=True), crop=False
+            )
+            self._runtime.stderr.flush()
+            os._exit(ExitCode.INTERRUPTED)
+        self.calls.stop.set(by_user=True)
+        self._emit(events.Cancelling())
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Tell `listener` all that happens from now on, beside the screen."""
+        self._listeners.append(listener)
+
+    def _emit(self, event: Event) -> None:
+        self.log.append(event)
+        for listener in self._listeners:
+            listener(event)
+        self._screen.emit(event)

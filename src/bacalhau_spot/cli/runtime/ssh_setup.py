@@ -1,0 +1,75 @@
+"""What this machine needs before ssh is called: the program, the private key, a place for known hosts."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bacalhau_spot import files
+from bacalhau_spot.core.ssh.ssh_command import SshOptions
+from bacalhau_spot.core.tags import slug
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cli.runtime.environment import Runtime
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+
+# What others may do with a file: ssh uses no key of which they may do anything (ssh(1), ~/.ssh/id_rsa).
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def program(runtime: Runtime) -> str:
+    """The system's ssh. Raises UserError when there is none."""
+    found = shutil.which("ssh", path=runtime.environ.get("PATH"))
+    if found is None:
+        raise UserError(
+            "there is no ssh program on this machine",
+            hint="install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
+        )
+    return found
+
+
+def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptions:
+    """How the cluster's nodes are reached from here. Raises UserError for a key that ssh would not use."""
+    if spec.private_ssh_key_path:
+        check_key(Path(spec.private_ssh_key_path))
+    known_hosts = runtime.state_dir / "known_hosts" / slug(naming)
+    try:
+        files.private_folder(runtime.state_dir)
+        files.private_folder(known_hosts.parent)
+    except OSError as error:
+        raise UserError(
+            f"there is no place for known hosts: {known_hosts.parent} cannot be made",
+            why=error.strerror or str(error),
+            hint="set XDG_STATE_HOME to a folder that can be written to",
+        ) from error
+    return SshOptions(spec.username, spec.private_ssh_key_path, str(known_hosts))
+
+
+def check_key(key: Path) -> None:
+    """Raises UserError unless this is a file that its owner alone may use."""
+    try:
+        mode = key.stat().st_mode
+    except OSError as error:
+        raise UserError(
+            f"the private key {key} cannot be read",
+            why=error.strerror or str(error),
+            hint="correct `private_ssh_key_path`; it is the other half of `public_ssh_key_path`",
+            exit_code=ExitCode.USAGE,
+        ) from error
+    if not stat.S_ISREG(mode):
+        raise UserError(
+            f"the private key {key} is not a file",
+            hint="correct `private_ssh_key_path`",
+            exit_code=ExitCode.USAGE,
+        )
+    if stat.S_IMODE(mode) & _OTHERS:
+        raise UserError(
+            f"others than you may use the private key {key}",
+            why=f"its mode is {stat.S_IMODE(mode):04o}, and ssh would refuse it",
+            hint=f"chmod 600 {shlex.quote(str(key))}",
+            exit_code=ExitCode.USAGE,
+        )

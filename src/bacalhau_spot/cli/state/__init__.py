@@ -1,0 +1,1 @@
+"""What stays on this machine: the audit log and the cache."""

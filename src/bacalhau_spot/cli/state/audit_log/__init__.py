@@ -1,0 +1,1 @@
+"""The audit log: one file format, written and read here."""

@@ -1,0 +1,193 @@
+"""What the audit log of this machine knows of a cluster's instances, for `cost`: AWS forgets an ended one in an hour.
+
+A `create` notes each instance that it sees and, when it is done, when AWS launched it; `destroy`, `nuke` and
+`create --allow-removal` note when they had it ended; `cost`, `status` and `list` the ended ones that they were shown.
+Rows that cannot be read are skipped and counted: the log may have been cut short, and nothing is decided by it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from bacalhau_spot import files
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+LogRow = dict[str, Any]
+
+_TAKEN_BACK = "Server.Spot"
+# The commands that terminate instances.
+_DELETE = frozenset({"create", "destroy", "nuke"})
+_EARLIEST: Final = datetime(2006, 8, 1, tzinfo=UTC)  # EC2's first month
+_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
+_CLOCK_SKEW: Final = timedelta(days=1)
+_LONGEST: Final = 256
+_MAX_BYTES: Final = 256 << 20
+_MALFORMED: Final = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+
+
+class AuditRows(NamedTuple):
+    """What the log holds of a cluster. `skipped`: rows that cannot be read. `trouble`: why the file cannot."""
+
+    logged: tuple[LoggedInstance, ...] = ()
+    skipped: int = 0
+    trouble: str = ""
+
+
+def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
+    """One sighting for each instance of the cluster in that account that was ever noted, by id. What lies after `now`, or is
+    no row of ours, is skipped and counted.
+    """
+    try:
+        lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
+    except FileNotFoundError:
+        return AuditRows()
+    except OSError as error:
+        return AuditRows(trouble=f"the audit log {path} cannot be read: {error.strerror or error}")
+    found: dict[str, LoggedInstance] = {}
+    skipped = 0
+    for line in filter(str.strip, lines):
+        try:
+            row = _Row(json.loads(line), until=now + _CLOCK_SKEW)
+            seen, ended = row.seen(), row.ended()
+        except _MALFORMED:
+            skipped += 1
+            continue
+        if row.data.get("account_id") == account_id:
+            _add(found, seen if row.data.get("cluster") == cluster else (), ended, row.moment)
+    return AuditRows(tuple(found[name] for name in sorted(found)), skipped)
+
+
+def read_log(path: Path, *, account_id: str, cluster: str) -> tuple[LoggedInstance, ...]:
+    """The sightings alone."""
+    return audit_rows(path, account_id=account_id, cluster=cluster).logged
+
+
+def terminations(path: Path, *, account_id: str) -> dict[str, str]:
+    """By instance, the command of this machine that had it terminated in that account."""
+    commands: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for row in _readable(path):
+        if row.data.get("account_id") != account_id:
+            continue
+        run, argv = str(row.data.get("run")), row.data.get("argv")
+        if row.event == "begun" and isinstance(argv, list) and argv:
+            commands[run] = str(argv[0])
+        for instance_id in row.ended():
+            found[instance_id] = commands.get(run, "")
+    return {name: command for name, command in found.items() if command in _DELETE}
+
+
+def _readable(path: Path) -> Iterator[_Row]:
+    """The rows that are of the log's own form; none where the file cannot be read."""
+    try:
+        lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
+    except OSError:
+        return
+    for line in filter(str.strip, lines):
+        try:
+            row = _Row(json.loads(line), until=_LATEST)
+            row.ended()
+        except _MALFORMED:
+            continue
+        yield row
+
+
+def _add(
+    found: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
+) -> None:
+    for one in seen:
+        found[one.id] = _joined(found.get(one.id), one)
+    # Whoever ended it need not have named the cluster: `nuke` takes them all.
+    for instance_id in ended:
+        if instance_id in found and found[instance_id].ended_at is None:
+            found[instance_id] = replace(found[instance_id], ended_at=moment, seen_at=moment)
+
+
+class _Row:
+    """One line of the log. Whatever is not as the log writes it raises ValueError, KeyError, TypeError or the like."""
+
+    def __init__(self, data: LogRow, *, until: datetime) -> None:
+        self.data = data
+        self._until = until
+        self.event = _text(data["event"])
+        self.moment = self._time(data["at"])
+
+    def _time(self, text: object) -> datetime:
+        """Aware, after EC2 began, and not in the future."""
+        moment = datetime.fromisoformat(_text(text))
+        if moment.tzinfo is None or not _EARLIEST <= moment <= self._until:
+            raise ValueError(text)
+        return moment
+
+    def seen(self) -> tuple[LoggedInstance, ...]:
+        data = self.data
+        if self.event == "instance-seen":
+            lost = str(data.get("why") or "").startswith(_TAKEN_BACK)
+            over = data.get("phase") in ("ended", "lost")
+            moment = self.moment
+            return (
+                _logged_instance(
+                    data, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost
+                ),
+            )
+        if self.event == "lived":
+            begun, ended = self._time(data["begun"]), self._time(data["ended"])
+            lost = bool(data.get("taken_back"))
+            return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
+        if self.event == "created":
+            return tuple(
+                _logged_instance(one, begun=self._time(one["launched_at"]), seen=self.moment)
+                for one in data.get("instances", ())
+            )
+        return ()
+
+    def ended(self) -> tuple[str, ...]:
+        # Those that end with their fleet are not deleted themselves: they are gone some seconds after their last paid one.
+        if self.event in {"deleting", "deleted"} and self.data.get("kind") == ResourceKind.INSTANCE:
+            return (_text(self.data["id"]),)
+        if self.event == "created":
+            return tuple(_text(one) for one in self.data.get("removed", ()))
+        return ()
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
+        raise ValueError
+    return value
+
+
+def _logged_instance(
+    row: LogRow, *, begun: datetime, seen: datetime, ended: datetime | None = None, taken_back: bool = False
+) -> LoggedInstance:
+    if ended is not None and ended < begun:
+        raise ValueError
+    return LoggedInstance(
+        id=_text(row["id"]),
+        region=_text(row["region"]),
+        zone=_text(row["zone"]),
+        type=_text(row["type"]),
+        started_at=begun,
+        seen_at=seen,
+        ended_at=ended,
+        interrupted=taken_back,
+    )
+
+
+def _joined(before: LoggedInstance | None, one: LoggedInstance) -> LoggedInstance:
+    """AWS's launch time is earlier than any moment at which we saw it."""
+    if before is None:
+        return one
+    return replace(
+        one,
+        started_at=min(before.started_at, one.started_at),
+        ended_at=before.ended_at or one.ended_at,
+        interrupted=before.interrupted or one.interrupted,
+    )

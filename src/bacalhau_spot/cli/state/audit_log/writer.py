@@ -1,0 +1,120 @@
+"""The audit log: who had what launched and deleted, by which request of AWS, one JSON object a line.
+
+It is only ever added to. `cost` reads it (cli/state/audit_log/reader.py), for instances that AWS has forgotten; nothing
+else does.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot import files
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.sanitize import escaped
+from bacalhau_spot.ui.json_output import event_name, time_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.launch.create_result import CreateResult
+    from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.core.model import Identity
+    from bacalhau_spot.core.pricing.cost import Usage
+
+NAME = "audit.jsonl"
+_KEPT = (
+    events.Deleting,
+    events.Deleted,
+    events.FleetResponded,
+    events.InstanceSeen,
+    events.RegionFailed,
+    events.Cancelling,
+)
+
+
+class AuditLog:
+    """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
+
+    def __init__(self, call: CommandContext, *, identity: Identity, cluster: str = "") -> None:
+        """`cluster`: the value of the tag, where the command is about one cluster."""
+        runtime = call.runtime
+        self.path = call.cache_dir / NAME
+        self.trouble = ""
+        self._clock = runtime.clock
+        self._who = {
+            "run": runtime.run_id,
+            "account_id": identity.account_id,
+            "arn": identity.arn,
+            **({"cluster": cluster} if cluster else {}),
+        }
+        self._write("begun", argv=list(runtime.argv))
+
+    def emit(self, event: Event) -> None:
+        """A listener like any other."""
+        if isinstance(event, _KEPT):
+            names = event.__dataclass_fields__
+            self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
+
+    def log_creation(self, receipt: CreateResult) -> None:
+        """How a create ended: the instances that it launched, as AWS last showed them, and those that it ended."""
+        self._write(
+            "created",
+            exit_code=int(receipt.exit_code),
+            instances=[
+                {
+                    "id": one.id,
+                    "region": one.region,
+                    "zone": one.zone,
+                    "type": one.type,
+                    "launched_at": time_text(one.launched_at),
+                }
+                for region in receipt.regions
+                for one in region.instances
+            ],
+            removed=list(receipt.removed),
+        )
+
+    def log_ended_usages(self, usages: Iterable[Usage]) -> None:
+        """Instances that have ended, by AWS's own word, before AWS forgets them."""
+        for life in usages:
+            self._write(
+                "lived",
+                id=life.id,
+                region=life.region,
+                zone=life.zone,
+                type=life.type,
+                begun=time_text(life.started_at),
+                ended=None if life.ended_at is None else time_text(life.ended_at),
+                taken_back=life.interrupted,
+            )
+
+    def log_deletion(self, receipt: DeletionResult) -> None:
+        refused: Sequence[Any] = [
+            {
+                "region": one.resource.region,
+                "kind": one.resource.kind,
+                "id": one.resource.id,
+                "fate": one.status,
+                "code": one.problem.code if one.problem else "",
+                "request_id": one.problem.request_id if one.problem else "",
+            }
+            for one in receipt.outcomes
+            if one.problem is not None
+        ]
+        self._write(
+            "ended",
+            exit_code=int(receipt.exit_code),
+            remaining=len(receipt.remaining),
+            refused=refused,
+        )
+
+    def _write(self, event: str, **values: Any) -> None:
+        row = {"event": event, "at": time_text(self._clock.now()), **self._who, **values}
+        try:
+            files.private_folder(self.path.parent)
+            files.append(self.path, escaped(json.dumps(row, ensure_ascii=False)) + "\n")
+        except OSError as error:
+            self.trouble = f"the audit log {self.path} cannot be written: {error.strerror or error}"

@@ -1,0 +1,69 @@
+"""What AWS was asked in earlier runs, in files under the state folder. Deleting them costs calls and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot import files
+from bacalhau_spot.engine.launch.archive_checksums import MAX_AGE, WHAT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bacalhau_spot.engine.aws_calls.clock import Clock
+
+# Nobody asks for anything older, but for an archive's sum.
+_KEPT = timedelta(days=2)
+_MAX_BYTES = 64 << 20
+
+
+class FileCache:
+    """`engine.aws_calls.cache.Memory`: a file for each kind of answer, a value for each question."""
+
+    def __init__(self, folder: Path, *, clock: Clock) -> None:
+        self._folder = folder / "cache"
+        self._now = clock.now
+
+    def get(self, cache_name: str, key: str, *, max_age: timedelta) -> Any | None:
+        """The value, when it was kept at most so long ago."""
+        entry = self._entries(cache_name).get(key)
+        return entry["value"] if entry is not None and self._age(entry) <= max_age else None
+
+    def put(self, cache_name: str, key: str, value: Any) -> None:
+        """Two runs at once may lose one of two answers, and never make half a file."""
+        kept = MAX_AGE if cache_name == WHAT else _KEPT
+        entries = {
+            name: entry for name, entry in self._entries(cache_name).items() if self._age(entry) <= kept
+        }
+        entries[key] = {"at": self._now().isoformat(), "value": value}
+        # What cannot be kept is asked for again.
+        with contextlib.suppress(OSError):
+            files.private_folder(self._folder.parent)
+            files.private_folder(self._folder)
+            files.write(self._path(cache_name), json.dumps(entries, separators=(",", ":")))
+
+    def _path(self, what: str) -> Path:
+        return self._folder / f"{what}.json"
+
+    def _entries(self, what: str) -> dict[str, dict[str, Any]]:
+        try:
+            found = json.loads(files.read_text(self._path(what), max_bytes=_MAX_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        entries = found.items() if isinstance(found, dict) else ()
+        return {key: entry for key, entry in entries if isinstance(entry, dict) and _whole(entry)}
+
+    def _age(self, entry: dict[str, Any]) -> timedelta:
+        """Of an entry from the future, after a clock was set back: longer than anything is kept."""
+        age = self._now() - datetime.fromisoformat(entry["at"])
+        return age if age >= timedelta(0) else timedelta.max
+
+
+def _whole(entry: dict[str, Any]) -> bool:
+    try:
+        return "value" in entry and datetime.fromisoformat(entry["at"]).tzinfo is not None
+    except (KeyError, TypeError, ValueError):
+        return False

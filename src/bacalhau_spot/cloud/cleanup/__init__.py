@@ -1,0 +1,90 @@
+"""Finding and deleting: one row for each kind of resource, in the file of its family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.cleanup import existence, fleets, iam, network, services, storage, tag_index
+from bacalhau_spot.cloud.cleanup import security_group_rules as groups_
+from bacalhau_spot.cloud.cleanup.dependencies import find_dependencies
+from bacalhau_spot.cloud.cleanup.handler import DENIED, FindRequest, Handler, is_gone_error, plain_error
+from bacalhau_spot.cloud.ec2_params import tag_list
+from bacalhau_spot.cloud.port import CloudError, Deletion
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.cloud.session import Session
+    from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.tags import Scope
+
+HANDLERS: dict[ResourceKind, Handler] = {
+    **fleets.HANDLERS,
+    **storage.HANDLERS,
+    **network.HANDLERS,
+    **services.HANDLERS,
+    **iam.HANDLERS,
+}
+
+
+class AwsCleanup:
+    """`port.Cleaning` over boto3."""
+
+    _session: Session
+
+    async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        return () if region == GLOBAL else await tag_index.tagged_in_ec2(self._session, region, scope)
+
+    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        return () if region == GLOBAL else await tag_index.tagged_outside_ec2(self._session, region, scope)
+
+    async def find(
+        self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
+    ) -> tuple[Resource, ...]:
+        return tuple(await HANDLERS[kind].find(FindRequest(self._session, region, scope, tuple(ids))))
+
+    async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
+        try:
+            return await HANDLERS[kind].delete(self._session, region, resources)
+        except CloudError as error:
+            # In a batch one that has gone fails all the others: the caller asks again for each alone.
+            if not is_gone_error(error) or len(resources) > 1:
+                raise plain_error(error) from error
+            return Deletion((error.request_id,) if error.request_id else ())
+
+    async def unprotect(self, region: str, resource: Resource) -> None:
+        lift = HANDLERS[ResourceKind(resource.kind)].unprotect
+        if lift is not None:
+            await lift(self._session, region, resource)
+
+    async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
+        probe = HANDLERS[ResourceKind(resource.kind)].dry_run
+        if probe is None:
+            return None
+        try:
+            await probe(self._session, region, resource)
+        except CloudError as error:
+            # Any other answer, that it would be allowed (DryRunOperation) as well as that something depends on it, means that
+            # we may.
+            if error.code in DENIED:
+                return error
+        return None
+
+    async def revoke_mutual_rules(
+        self, region: str, *, groups: Collection[str], vpcs: Collection[str]
+    ) -> Deletion:
+        return await groups_.revoke_mutual_rules(self._session, region, groups=groups, vpcs=vpcs)
+
+    async def dependencies(
+        self, region: str, resource: Resource
+    ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
+        return await find_dependencies(self._session, region, resource)
+
+    async def exists(self, region: str, resource_id: str) -> bool:
+        return await existence.exists(self._session, region, resource_id)
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str]) -> None:
+        await self._session.call("ec2", region, "create_tags", Resources=[resource_id], Tags=tag_list(tags))

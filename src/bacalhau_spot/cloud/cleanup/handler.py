@@ -1,0 +1,231 @@
+"""How one kind is found and deleted: the shape of a row, and the listings that EC2's kinds share.
+
+A listing filters by tag at AWS and again here, on the live resource: EC2's filters have wildcards and their index lags.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bacalhau_spot.cloud.ec2_params import scope_filter, tags_of
+from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
+from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.tags import NAME_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.cloud.session import Session
+    from bacalhau_spot.core.kinds import ResourceKind
+    from bacalhau_spot.core.tags import Scope
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FindRequest:
+    """One question: which of a kind are in `scope`? `ids`: candidates, for kinds that AWS does not list by tag."""
+
+    session: Session
+    region: str
+    scope: Scope
+    ids: tuple[str, ...] = ()
+
+
+class Find(Protocol):
+    """All of a kind that show a tag of ours. Raises CloudError."""
+
+    def __call__(self, request: FindRequest, /) -> Awaitable[Sequence[Resource]]: ...
+
+
+class Delete(Protocol):
+    """Begin to delete. Raises CloudError for the whole batch; what AWS refuses of a batch is in the answer."""
+
+    def __call__(
+        self, session: Session, region: str, resources: Sequence[Resource], /
+    ) -> Awaitable[Deletion]: ...
+
+
+class Unprotect(Protocol):
+    """Take away what protects one resource. Raises CloudError."""
+
+    def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
+
+
+class DryRun(Protocol):
+    """Ask AWS whether we may delete this one; nothing is changed. Raises CloudError: DryRunOperation means yes."""
+
+    def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One kind. `dry_run` is None where AWS cannot be asked: only EC2 knows DryRun."""
+
+    find: Find
+    delete: Delete
+    unprotect: Unprotect | None = None
+    dry_run: DryRun | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2Listing:
+    """A kind that EC2 lists, filtered by tag. `gone`: states in which a resource no longer counts, though EC2 still shows it."""
+
+    kind: ResourceKind
+    operation: str
+    key: str
+    id_key: str
+    more: Callable[[Row], Mapping[str, Any]] = lambda _row: {}
+    state: Callable[[Row], str] = lambda row: str(row.get("State", ""))
+    created_at: Callable[[Row], datetime | None] = lambda row: row.get("CreateTime")
+    tags_key: str = "Tags"
+    gone: frozenset[str] = frozenset()
+    parent: bool = False  # it names instances that it launched, which may outlive it
+    filters: str = "Filters"  # EC2 spells it in two ways; empty where the operation knows no filter by tag
+    also: Mapping[str, Any] | None = None
+
+    async def __call__(self, request: FindRequest) -> list[Resource]:
+        by_tag = {self.filters: scope_filter(request.scope)} if self.filters else {}
+        asked = {**by_tag, **(self.also or {})}
+        rows = await request.session.pages("ec2", request.region, self.operation, self.key, **asked)
+        return self.resources(rows, request)
+
+    def resources(self, rows: Sequence[Row], request: FindRequest) -> list[Resource]:
+        return [
+            self.resource(row, request.region)
+            for row in rows
+            if request.scope.matches(self.tags(row)) and (self.parent or self.state(row) not in self.gone)
+        ]
+
+    def tags(self, row: Row) -> dict[str, str]:
+        return tags_of({"Tags": row.get(self.tags_key) or ()})
+
+    def resource(self, row: Row, region: str) -> Resource:
+        tags = self.tags(row)
+        return Resource(
+            kind=self.kind.value,
+            id=row[self.id_key],
+            region=region,
+            name=tags.get(NAME_KEY, ""),
+            state=self.state(row),
+            tags=tags,
+            created_at=self.created_at(row),
+            is_gone=self.state(row) in self.gone,
+            **self.more(row),
+        )
+
+
+def request_id(reply: Mapping[str, Any]) -> str:
+    return str(reply.get("ResponseMetadata", {}).get("RequestId", ""))
+
+
+def deletion(*replies: Mapping[str, Any], refused: Sequence[FailedDeletion] = ()) -> Deletion:
+    return Deletion(tuple(filter(None, map(request_id, replies))), tuple(refused))
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2Delete:
+    """A delete call of EC2 that takes one id, or `many`; with the handle instead of the id where `by_handle` says so.
+
+    `unsuccessful`: where the answer, a success by itself, lists what was refused.
+    """
+
+    operation: str
+    parameter: str
+    many: bool = False
+    by_handle: bool = False
+    unsuccessful: str = ""
+    extra: Mapping[str, Any] | None = None
+    harmless: frozenset[str] = frozenset()  # codes in `unsuccessful` that mean that it has gone already
+
+    async def __call__(self, session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
+        if not self.many:
+            replies = [
+                await session.call("ec2", region, self.operation, **self._asked([one])) for one in resources
+            ]
+            return deletion(*replies)
+        reply = await session.call("ec2", region, self.operation, **self._asked(resources))
+        rows = reply.get(self.unsuccessful, ()) if self.unsuccessful else ()
+        fresh = [failed_deletion(row) for row in rows]
+        return deletion(
+            reply,
+            refused=[one for one in fresh if not is_gone_code(one.code) and one.code not in self.harmless],
+        )
+
+    async def dry_run(self, session: Session, region: str, resource: Resource) -> None:
+        await session.call("ec2", region, self.operation, **self._asked([resource]), DryRun=True)
+
+    def _asked(self, resources: Sequence[Resource]) -> dict[str, Any]:
+        ids = [one.handle if self.by_handle else one.id for one in resources]
+        return {self.parameter: ids if self.many else ids[0], **(self.extra or {})}
+
+
+def ec2(
+    find: Find, delete: Ec2Delete, *, act: Delete | None = None, unprotect: Unprotect | None = None
+) -> Handler:
+    """A kind of EC2. `act`: what is done instead of the plain call, which then only asks for permission."""
+    return Handler(find=find, delete=act or delete, unprotect=unprotect, dry_run=delete.dry_run)
+
+
+def failed_deletion(row: Row) -> FailedDeletion:
+    """One line of what a batch call did not do. Each service has its own name for the id."""
+    code, message = _error(row)
+    names = (value for key, value in row.items() if key.endswith("Id") and isinstance(value, str))
+    return FailedDeletion(id=next(names, ""), code=code, message=message)
+
+
+def _error(row: Row) -> tuple[str, str]:
+    error = row.get("Error", {})
+    return str(error.get("Code", "Unknown")), str(error.get("Message", ""))
+
+
+_GONE_CODES = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",
+        "Gateway.NotAttached",
+        "InvalidAMIID.Unavailable",
+        "InvalidPlacementGroup.Unknown",
+        "InvalidResourceId",  # SSM, of the tags of a parameter
+        "InvalidSpotFleetRequestId",
+        "NatGatewayNotFound",
+        "NoSuchBucket",
+        "NoSuchEntity",
+        "NoSuchTagSet",
+        "NotFoundException",
+        "ParameterNotFound",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+    }
+)
+
+
+# Who asks may not.
+DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
+
+
+def is_gone_code(code: str) -> bool:
+    """AWS says that there is no such thing: what we wanted."""
+    return code in _GONE_CODES or code.endswith((".NotFound", ".NotFoundException", "NotFound"))
+
+
+def is_gone_error(error: CloudError) -> bool:
+    # Auto Scaling has no code for it (Auto Scaling API reference, DeleteAutoScalingGroup).
+    return is_gone_code(error.code) or (
+        error.code == "ValidationError" and "not found" in error.message.lower()
+    )
+
+
+def plain_error(error: CloudError) -> CloudError:
+    """With a code of its own where EC2 says with its most general one that something is in use: only its words tell."""
+    if error.code == "InvalidParameterValue" and "currently in use" in error.message:
+        return CloudError(
+            "InvalidNetworkInterface.InUse",
+            error.message,
+            operation=error.operation,
+            region=error.region,
+            request_id=error.request_id,
+        )
+    return error

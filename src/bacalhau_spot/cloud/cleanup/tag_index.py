@@ -1,0 +1,94 @@
+"""What carries our tag, of whatever kind: EC2's own index, and the account-wide tagging API for all other services.
+
+Both lag, and the tagging API shows for hours what has been deleted (Resource Groups Tagging API reference, GetResources). So
+they name candidates, and kinds that we do not know; whether a resource is there and ours is asked of its own service.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.cloud.aws_errors import not_aws
+from bacalhau_spot.cloud.ec2_params import escape, tags_of
+from bacalhau_spot.cloud.port import TaggedId
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.tags import CREATOR_KEY
+
+if TYPE_CHECKING:
+    from bacalhau_spot.cloud.session import Session
+    from bacalhau_spot.core.tags import Scope
+
+# Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
+_SPELLINGS = {"spot-instance-request": ResourceKind.SPOT_REQUEST.value}
+
+# (service, type) of an ARN -> our kind, and whether the candidate is the whole ARN or its name.
+_ARNS: dict[tuple[str, str], tuple[ResourceKind, bool]] = {
+    ("ssm", "parameter"): (ResourceKind.PARAMETER, False),
+    ("secretsmanager", "secret"): (ResourceKind.SECRET, True),
+    ("events", "rule"): (ResourceKind.RULE, True),
+    ("cloudwatch", "alarm"): (ResourceKind.ALARM, True),
+    ("sqs", ""): (ResourceKind.QUEUE, True),
+    ("sns", ""): (ResourceKind.TOPIC, True),
+    ("s3", ""): (ResourceKind.BUCKET, True),
+    ("logs", "log-group"): (ResourceKind.LOG_GROUP, True),
+    ("iam", "instance-profile"): (ResourceKind.PROFILE, False),
+    ("iam", "role"): (ResourceKind.ROLE, False),
+    ("iam", "policy"): (ResourceKind.POLICY, False),
+}
+# Their ARNs name the resource alone, without its type. More than the name (a topic's subscription, S3's access points) is
+# something else (Service Authorization Reference, "Resource types defined by" Amazon S3, SNS, SQS).
+_TYPELESS = frozenset({"sqs", "sns", "s3"})
+
+
+async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    """Everything of EC2 with our tag."""
+    keys = [scope.key] if scope.creator is None else [scope.key, CREATOR_KEY]
+    filters = [{"Name": "key", "Values": [escape(key) for key in keys]}]
+    if scope.creator is None:
+        filters.append({"Name": "value", "Values": [escape(scope.value)]})
+    rows = await session.pages("ec2", region, "describe_tags", "Tags", Filters=filters)
+    tags: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        if row["Key"] not in keys or not row["ResourceId"]:
+            raise not_aws(operation="describe_tags", region=region, detail="it is about other tags")
+        tags.setdefault((row["ResourceType"], row["ResourceId"]), {})[row["Key"]] = row["Value"]
+    return tuple(
+        TaggedId(kind=_SPELLINGS.get(kind, kind), id=resource_id)
+        for (kind, resource_id), shown in tags.items()
+        if scope.matches(shown)
+    )
+
+
+async def tagged_outside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+    """Everything that the tagging API shows beside EC2's."""
+    only: dict[str, Any] = {"Key": scope.key}
+    if scope.creator is None:
+        only["Values"] = [scope.value]
+    reply = await session.all_pages("resourcegroupstaggingapi", region, "get_resources", TagFilters=[only])
+    return tuple(
+        kind_of(row["ResourceARN"])
+        for row in reply.get("ResourceTagMappingList", ())
+        if scope.matches(tags_of(row)) and not _of_ec2(row["ResourceARN"])
+    )
+
+
+def _of_ec2(arn: str) -> bool:
+    return arn.split(":")[2:3] == ["ec2"]
+
+
+def kind_of(arn: str) -> TaggedId:
+    """An ARN in our words; a kind that we do not know keeps AWS's (`lambda:function`), and its whole ARN as id."""
+    _, _, service, _, _, rest = (*arn.split(":", 5), *[""] * 5)[:6]
+    parts = re.split("[:/]", rest, maxsplit=1)
+    typeless = service in _TYPELESS and len(parts) == 1
+    kind, name = ("", rest) if typeless or len(parts) == 1 else (parts[0], parts[1])
+    if (service, kind) not in _ARNS or not name.strip("/"):
+        return TaggedId(kind=":".join(filter(None, (service, kind))) or "unknown", id=arn)
+    ours, whole = _ARNS[service, kind]
+    if whole:
+        return TaggedId(kind=ours.value, id=arn)
+    # A parameter with a path begins with a slash, which the ARN swallows; IAM's names have their path before them.
+    if ours is ResourceKind.PARAMETER:
+        return TaggedId(kind=ours.value, id=f"/{name}" if "/" in name else name)
+    return TaggedId(kind=ours.value, id=name.rsplit("/", 1)[-1])

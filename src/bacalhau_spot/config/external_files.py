@@ -1,0 +1,150 @@
+"""The files and environment variables that a configuration names.
+
+Which ones, what they must hold and what they are called is a table; reading never stops at the first that fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot import files
+from bacalhau_spot.config.field_types import MAX_TOKEN
+from bacalhau_spot.config.key_files import certificate_problem, public_key_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from bacalhau_spot.config.locations import KeyPath
+
+_MAX_BYTES: Final = 1 << 20
+
+
+def _token_problem(text: str) -> str | None:
+    plain = text.strip()
+    if not plain:
+        return "is empty; it must hold the token"
+    if len(plain) > MAX_TOKEN:
+        return f"holds {len(plain)} characters; a token has at most {MAX_TOKEN}"
+    if not plain.isprintable() or any(letter.isspace() for letter in plain):
+        return "must hold the token and nothing else: one line, no spaces"
+    return None
+
+
+def _login_problem(text: str) -> str | None:
+    plain = text.strip("\r\n")
+    if not plain:
+        return "is empty"
+    return None if plain.isprintable() else "must be one line of text"
+
+
+def _any_text(_text: str) -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One key that names a file or an environment variable; `check` returns what is wrong with the text."""
+
+    path: KeyPath
+    check: Callable[[str], str | None]
+    variable: bool = False
+
+
+_SOURCES: Final = (
+    _Source(("public_ssh_key_path",), public_key_problem),
+    _Source(("bacalhau", "token_file"), _token_problem),
+    _Source(("bacalhau", "token_env"), _token_problem, variable=True),
+    _Source(("bacalhau", "ca_file"), certificate_problem),
+    _Source(("bacalhau", "api", "key_env"), _token_problem, variable=True),
+    _Source(("bacalhau", "api", "user_env"), _login_problem, variable=True),
+    _Source(("bacalhau", "api", "password_env"), _login_problem, variable=True),
+    _Source(("bacalhau", "api", "ca_file"), certificate_problem),
+    _Source(("instance", "additional_commands_file"), _any_text),
+)
+
+
+@dataclass(slots=True)
+class LoadedFiles:
+    """What was read, by the path of the key that named it, and what could not be read."""
+
+    texts: dict[KeyPath, str] = field(default_factory=dict)
+    failures: list[tuple[KeyPath, str]] = field(default_factory=list)
+
+
+def expand(path: str, *, base: Path, home: Path) -> Path:
+    """A path as the configuration means it: `~` is `home`, and what is relative starts at the file's own folder."""
+    if path == "~" or path.startswith("~/"):
+        return home / path[2:]
+    return base / path
+
+
+def read_all(data: object, *, base: Path, home: Path, environ: Mapping[str, str]) -> LoadedFiles:
+    """Reads everything that `data` names. Works on unchecked data, so that all problems come at once."""
+    materials = LoadedFiles()
+    for source in (*_SOURCES, *_files(data)):
+        name = _lookup(data, source.path)
+        if not isinstance(name, str) or not name.strip() or "\0" in name:
+            continue  # absent, or of the wrong sort, which the shape's own check says
+        text, failure = (
+            _variable(name, environ) if source.variable else _file(expand(name, base=base, home=home))
+        )
+        failure = failure or _judge(text, source, name)
+        if failure:
+            materials.failures.append((source.path, failure))
+        else:
+            materials.texts[source.path] = text
+    return materials
+
+
+def _judge(text: str, source: _Source, name: str) -> str | None:
+    problem = source.check(text)
+    shown = f"${name}" if source.variable else name
+    return f"{shown} {problem}" if problem else None
+
+
+def _files(data: object) -> list[_Source]:
+    files = _lookup(data, ("instance", "files"))
+    count = len(files) if isinstance(files, list) else 0
+    return [_Source(("instance", "files", number, "source"), _any_text) for number in range(count)]
+
+
+def _lookup(data: object, path: KeyPath) -> object:
+    for part in path:
+        if isinstance(part, int):
+            data = data[part] if isinstance(data, list) and part < len(data) else None
+        else:
+            data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _variable(name: str, environ: Mapping[str, str]) -> tuple[str, str | None]:
+    if name not in environ:
+        return "", f"the environment variable {name} is not set"
+    return environ[name], None
+
+
+def _file(path: Path) -> tuple[str, str | None]:
+    raw, failure = read_bytes(path)
+    if failure:
+        return "", failure
+    try:
+        return raw.decode("utf-8-sig"), None
+    except UnicodeDecodeError:
+        return "", f"{path} is not text (UTF-8)"
+
+
+def read_bytes(path: Path, *, max_bytes: int = _MAX_BYTES) -> tuple[bytes, str | None]:
+    """A regular file's bytes, or a sentence saying why not. Never raises, and never waits for a pipe."""
+    try:
+        return files.read(path, max_bytes=max_bytes), None
+    except FileNotFoundError:
+        unknown = path.parts[:1] == files.UNKNOWN_HOME.parts
+        return b"", f"there is no file {path}" + (
+            ": HOME is not set, and this user has no home" if unknown else ""
+        )
+    except PermissionError:
+        return b"", f"{path} may not be read by this user"
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        return b"", f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"

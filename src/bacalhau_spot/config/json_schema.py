@@ -1,0 +1,148 @@
+"""The JSON Schema that editors use, and questions about the known keys that it answers.
+
+Editors' YAML servers understand JSON Schema draft 7 and below, while pydantic writes a later one: what differs is
+rewritten here, and a test compares the checked-in copy.
+"""
+
+from __future__ import annotations
+
+import functools
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
+
+from bacalhau_spot.config.schema import Config
+
+if TYPE_CHECKING:
+    from bacalhau_spot.config.locations import KeyPath
+
+# The copy that is written beside every configuration of ours, whose first line names it.
+SCHEMA_NAME: Final = "bacalhau-spot.schema.json"
+MODELINE: Final = f"# yaml-language-server: $schema=./{SCHEMA_NAME}\n"
+_DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+# Mappings whose keys are the user's, shown in a key path with this in the key's place.
+ANY: Final = "*"
+
+Schema = dict[str, Any]
+
+
+def config_schema() -> Schema:
+    """The configuration's JSON Schema: draft 7, no references, a description for every key."""
+    raw = Config.model_json_schema()
+    plain = _plain(raw, raw.get("$defs", {}))
+    plain.pop("$defs", None)
+    return {"$schema": _DRAFT, "title": "bacalhau-spot configuration", **plain}
+
+
+def packaged() -> str:
+    """The same as text, as it comes with the program."""
+    return resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
+
+
+@functools.cache
+def _cached() -> Schema:
+    return config_schema()
+
+
+def _plain(node: Any, definitions: Schema) -> Any:
+    """References filled in (draft 7 ignores what stands beside one), titles and empty defaults left out."""
+    if isinstance(node, list):
+        return [_plain(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+    kept = {
+        key: {name: _plain(value, definitions) for name, value in value.items()}
+        if key == "properties"
+        else _plain(value, definitions)
+        for key, value in node.items()
+        if key not in {"title", "$defs"} and not (key == "default" and value is None)
+    }
+    if "patternProperties" in kept:
+        kept["additionalProperties"] = (
+            False  # a key that fits no pattern is an error, in draft 7 only when said
+        )
+    return _without_null(kept)
+
+
+def _without_null(node: Schema) -> Schema:
+    """A single choice beside null: leaves lose the null (an empty value is an error), sections keep it."""
+    choices = node.get("anyOf")
+    if not choices or {"type": "null"} not in choices:
+        return node
+    (choice, *more) = [item for item in choices if item != {"type": "null"}]
+    if more:
+        return node
+    rest = {key: value for key, value in node.items() if key != "anyOf"}
+    merged = {**choice, **rest}
+    if choice.get("type") == "object" and "required" not in choice:
+        merged["type"] = ["object", "null"]
+    return merged
+
+
+def _branches(node: Schema) -> list[Schema]:
+    return [node, *node.get("oneOf", ()), *node.get("anyOf", ())]
+
+
+def _step(nodes: list[Schema], part: str | int) -> list[Schema]:
+    """The schemas one key, or one list item, further in."""
+    found: list[Schema] = []
+    for node in nodes:
+        for branch in _branches(node):
+            inside = (
+                branch.get("items")
+                if isinstance(part, int)
+                else branch.get("properties", {}).get(part) or _any_key(branch)
+            )
+            if isinstance(inside, dict):
+                found.append(inside)
+    return found
+
+
+def _any_key(branch: Schema) -> Schema | None:
+    patterns = list(branch.get("patternProperties", {}).values())
+    extra = branch.get("additionalProperties")
+    return patterns[0] if patterns else extra if isinstance(extra, dict) else None
+
+
+def at(path: KeyPath) -> list[Schema]:
+    """The schemas that a key path may have; empty when there is no such key."""
+    nodes = [_cached()]
+    for part in path:
+        nodes = _step(nodes, part)
+    return nodes
+
+
+def keys_at(path: KeyPath) -> list[str]:
+    """The known keys below a path."""
+    found: dict[str, None] = {}
+    for node in at(path):
+        for branch in _branches(node):
+            found.update(dict.fromkeys(branch.get("properties", ())))
+    return list(found)
+
+
+def every_key() -> list[tuple[str, Schema]]:
+    """Every key with its schema, in order, as `bacalhau.api.host`, `regions.*.nodes`, `instance.files[].path`."""
+    found: list[tuple[str, Schema]] = []
+
+    def walk(node: Schema, path: str) -> None:
+        for branch in _branches(node):
+            for key, inside in branch.get("properties", {}).items():
+                here = f"{path}.{key}" if path else key
+                found.append((here, inside))
+                walk(inside, here)
+            extra = _any_key(branch)
+            if extra:
+                walk(extra, f"{path}.{ANY}")
+            if isinstance(branch.get("items"), dict):
+                walk(branch["items"], f"{path}[]")
+
+    walk(_cached(), "")
+    return found
+
+
+def sections_with(key: str) -> list[str]:
+    """The sections in which a key is known; "" is the top level."""
+    return [path.rpartition(".")[0] for path, _ in every_key() if path.rpartition(".")[2] == key]

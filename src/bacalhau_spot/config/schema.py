@@ -1,0 +1,384 @@
+"""The shape of config.yaml: every key, its kind, its default and its description.
+
+The published JSON Schema, the reference in docs/configuration.md and the template's completeness test come from here.
+Pydantic models end in this package: build.py turns them into core's values.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+from bacalhau_spot.config import field_types
+from bacalhau_spot.core.model import BacalhauSpec, CpuCredits, InstanceSpec, Naming, Timeouts
+
+DEFAULT_NODES: Final = 12
+DEFAULT_REGIONS: Final = ("us-east-1", "us-west-2", "eu-west-1", "ap-southeast-1")
+DEFAULT_TYPES: Final = ("t3.medium", "t3a.medium", "c6a.large", "m6a.large")
+
+_NAMING = Naming()
+_BACALHAU = BacalhauSpec()
+_INSTANCE = InstanceSpec()
+_TIMEOUTS = Timeouts()
+
+# Marks of a union's branches. They show up in pydantic's error paths, are no keys of the file, and are taken out there.
+AS_LIST: Final = "<list>"
+AS_MAPPING: Final = "<mapping>"
+AS_AUTO: Final = "<auto>"
+AS_WORD: Final = "<word>"
+MARKS: Final = frozenset({AS_LIST, AS_MAPPING, AS_AUTO, AS_WORD})
+
+
+# Far above any real cluster, so that what is read is bounded. AWS takes 300 overrides in a launch request, 400 patterns of
+# allowed types, and a launch template has room for a few kilobytes of files.
+_MOST_TYPES: Final = 300
+_MOST_FAMILIES: Final = 400
+_MOST_REGIONS: Final = 100
+_MOST_OTHERS: Final = 200
+
+
+class _Section(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ClusterSection(_Section):
+    """How everything that is made is named and tagged. Later commands find a cluster by `tag_key` and `tag_value`."""
+
+    name: field_types.NameText | None = Field(
+        default=None, description="The cluster's name. Without it: the tag's value."
+    )
+    tag_key: field_types.AnyText = Field(
+        default=_NAMING.tag_key, description="Key of the tag that every resource carries."
+    )
+    tag_value: field_types.AnyText | None = Field(
+        default=None,
+        description=f"Value of that tag; tells clusters apart. Without it: `name`, or {_NAMING.tag_value}.",
+    )
+    creator: field_types.AnyText = Field(default=_NAMING.creator, description="Value of the `CreatedBy` tag.")
+    resource_prefix: field_types.AnyText = Field(
+        default=_NAMING.resource_prefix, description="What the names of all resources begin with."
+    )
+    vpc_name: field_types.AnyText = Field(
+        default=_NAMING.vpc_name, description="Name of the VPC made in each region."
+    )
+    tags: dict[str, field_types.AnyText] | None = Field(
+        default=None, max_length=_MOST_OTHERS, description="Further tags for every resource, key: value."
+    )
+
+
+class RequirementsSection(_Section):
+    """Instance types by what they offer instead of by name. AWS chooses the cheapest that fit."""
+
+    vcpus: field_types.Vcpus = Field(
+        description='Virtual CPUs: 2 (exactly), "2.." (at least) or "2..4" (from, to).'
+    )
+    memory_gib: field_types.MemoryGib = Field(
+        description='Memory in GiB: 4 (exactly), "4.." (at least) or "4..16" (from, to).'
+    )
+    arch: field_types.Arch | None = Field(
+        default=None, description="Architecture, x86_64 or arm64. Without it: either."
+    )
+    gpus: field_types.Gpus | None = Field(
+        default=None,
+        description='GPUs: 1 (exactly), "1.." (at least), "1..4" (from, to), 0 (none). Without it: any number.',
+    )
+    families: list[field_types.Family] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MOST_FAMILIES,
+        description="Only types of these families, such as [t3, m6a]; m6* is all that begin so. Without it: any family.",
+    )
+
+
+class RegionSection(_Section):
+    """What one region does differently."""
+
+    nodes: field_types.NodeCount | None = Field(
+        default=None,
+        description="This region's own number of nodes. Without it: a share of what the others leave.",
+    )
+    instance_types: list[field_types.InstanceType] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MOST_TYPES,
+        description="This region's own instance types. Without it: the cluster's.",
+    )
+    image: field_types.Image | None = Field(
+        default=None, description="This region's own image. Without it: the cluster's."
+    )
+    vpc_id: field_types.VpcId | None = Field(
+        default=None,
+        description="A VPC of yours to use. Without it: a VPC is made, and deleted with the cluster.",
+    )
+
+
+class AutoChoice(_Section):
+    """How many regions to choose."""
+
+    count: field_types.RegionCount = Field(
+        description="Choose this many regions: those that are cheapest, of those that have quota and capacity."
+    )
+
+
+class AutoRegions(_Section):
+    """Regions chosen by price, quota and capacity."""
+
+    auto: AutoChoice = Field(description="Let price, quota and capacity choose the regions.")
+
+
+def _region_form(value: Any) -> str | None:
+    if isinstance(value, list):
+        return AS_LIST
+    if isinstance(value, dict):
+        return AS_AUTO if "auto" in value else AS_MAPPING
+    return None
+
+
+Regions = Annotated[
+    Annotated[list[field_types.RegionName], Field(min_length=1, max_length=_MOST_REGIONS), Tag(AS_LIST)]
+    | Annotated[AutoRegions, Tag(AS_AUTO)]
+    | Annotated[
+        dict[field_types.RegionName, RegionSection | None],
+        Field(min_length=1, max_length=_MOST_REGIONS),
+        Tag(AS_MAPPING),
+    ],
+    Discriminator(
+        _region_form,
+        custom_error_type=field_types.MUST,
+        custom_error_message="a list of regions, a mapping of regions to their differences, or `auto` with a count",
+    ),
+]
+
+
+def _ssh_form(value: Any) -> str | None:
+    if isinstance(value, list):
+        return AS_LIST
+    return AS_WORD if value in ("caller", "none") else None
+
+
+SshCidrs = Annotated[
+    Annotated[list[field_types.Cidr], Field(max_length=_MOST_OTHERS), Tag(AS_LIST)]
+    | Annotated[Literal["caller", "none"], Tag(AS_WORD)],
+    Discriminator(
+        _ssh_form,
+        custom_error_type=field_types.MUST,
+        custom_error_message="caller, none, or a list of address ranges such as [203.0.113.7/32]",
+    ),
+]
+
+
+class Checksums(_Section):
+    """SHA-256 sums of the release archive, per architecture."""
+
+    x86_64: field_types.Sha256 | None = Field(
+        default=None, description="Sum of the archive for x86_64 (Bacalhau calls it amd64)."
+    )
+    arm64: field_types.Sha256 | None = Field(default=None, description="Sum of the archive for arm64.")
+
+
+class Api(_Section):
+    """The orchestrator's HTTP API. With it, commands show which nodes joined, and remove those that left."""
+
+    host: field_types.ApiHost | None = Field(
+        default=None,
+        description="Host or address, such as https://orchestrator.example.com:1234; the port is 1234 unless given. "
+        "Without a scheme: https, and http on this machine itself.",
+    )
+    key_env: field_types.EnvName | None = Field(
+        default=None, description="Environment variable that holds the API key."
+    )
+    user_env: field_types.EnvName | None = Field(
+        default=None,
+        description="Environment variable that holds the user's name; with `password_env`, in place of `key_env`.",
+    )
+    password_env: field_types.EnvName | None = Field(
+        default=None, description="Environment variable that holds the user's password."
+    )
+    ca_file: field_types.LocalPath | None = Field(
+        default=None,
+        description="Certificate (PEM) of the authority that signed the API's, when it is a private one and the host is https://.",
+    )
+
+
+class BacalhauSection(_Section):
+    """What the nodes run, and whom they join."""
+
+    orchestrators: list[field_types.Orchestrator] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MOST_OTHERS,
+        description="Addresses of the orchestrators: nats://host:port, tls://… or host:port; the port is 4222 unless given.",
+    )
+    token: field_types.Token | None = Field(
+        default=None, description="The orchestrator's token. Better: `token_file` or `token_env`."
+    )
+    token_file: field_types.LocalPath | None = Field(default=None, description="File that holds the token.")
+    token_env: field_types.EnvName | None = Field(
+        default=None, description="Environment variable that holds the token."
+    )
+    secrets: field_types.Secrets = Field(
+        default=_BACALHAU.secrets.value,
+        description=(
+            "How the token reaches the nodes: `user_data`; or `ssm`, an encrypted parameter per region that only the "
+            "cluster's own role may read (needs iam:CreateRole and ssm:PutParameter)."
+        ),
+    )
+    tls: field_types.Tls = Field(
+        default=_BACALHAU.tls.value,
+        description=(
+            "How nodes speak to the orchestrator: `none`; `native`, the orchestrator has a certificate itself; "
+            "`proxy`, something in front of it ends TLS (hosted orchestrators too)."
+        ),
+    )
+    ca_file: field_types.LocalPath | None = Field(
+        default=None,
+        description="Certificate (PEM) of the authority that signed the orchestrator's, when it is a private one.",
+    )
+    version: field_types.Version = Field(default=_BACALHAU.version, description="Bacalhau's release.")
+    download_url: field_types.DownloadUrl | None = Field(
+        default=None,
+        description="Where nodes fetch the release archive; may hold {version} and {arch}. Without it: Bacalhau's own address.",
+    )
+    sha256: Checksums | None = Field(
+        default=None,
+        description="Sums that the archive must have, per architecture. Without one: `create` fetches the archive once and "
+        "keeps its sum.",
+    )
+    verify_archive: field_types.YesNo = Field(
+        default=_BACALHAU.verify_archive,
+        description="Whether nodes refuse an archive with another sum. False: they run whatever they receive.",
+    )
+    labels: dict[field_types.LabelKey, field_types.LabelValue] | None = Field(
+        default=None,
+        max_length=_MOST_OTHERS,
+        description="Further labels of every node, for job constraints. Lower-case keys without dots.",
+    )
+    api: Api | None = Field(default=None, description="The orchestrator's HTTP API.")
+
+
+class File(_Section):
+    """One file on the node."""
+
+    path: field_types.NodePath = Field(description="Absolute path on the node.")
+    content: field_types.FileContent | None = Field(
+        default=None, description="The file's text. Either this or `source`."
+    )
+    source: field_types.LocalPath | None = Field(
+        default=None, description="A local file to copy (text). Either this or `content`."
+    )
+    mode: field_types.Mode = Field(default="0644", description='Permissions, octal, in quotes: "0644".')
+
+
+class InstanceSection(_Section):
+    """What a node is beside its type."""
+
+    root_volume_gib: field_types.VolumeGib = Field(
+        default=_INSTANCE.root_volume_gib, description="Size of the encrypted root volume, in GiB."
+    )
+    public_ip: bool = Field(
+        default=_INSTANCE.public_ip,
+        description="Whether nodes have a public address. `false`: in private subnets of your own VPC (`vpc_id`), with a "
+        "default route to a NAT or transit gateway; `ssh` then works only from inside that network.",
+    )
+    cpu_credits: CpuCredits = Field(
+        default=_INSTANCE.cpu_credits,
+        description="What burstable types (t3, t4g …) do when their CPU credits are used up: `standard`, they slow down; "
+        "`unlimited`, they run on and AWS bills the surplus, which no estimate here contains.",
+    )
+    additional_commands: field_types.AnyText | None = Field(
+        default=None, description="Shell commands for the end of first boot, as root."
+    )
+    additional_commands_file: field_types.LocalPath | None = Field(
+        default=None, description="The same from a file. Either this or `additional_commands`."
+    )
+    files: list[File] | None = Field(
+        default=None, max_length=_MOST_OTHERS, description="Files put on every node at first boot."
+    )
+
+
+class Waits(_Section):
+    """How long each kind of wait may last. Nothing waits for ever."""
+
+    api_s: field_types.CallSeconds = Field(
+        default=_TIMEOUTS.api_s, description="One AWS call with its retries, in seconds."
+    )
+    fulfilment_s: field_types.WaitSeconds = Field(
+        default=_TIMEOUTS.fulfilment_s, description="From asking for an instance until it runs, in seconds."
+    )
+    join_s: field_types.WaitSeconds = Field(
+        default=_TIMEOUTS.join_s,
+        description="From running until the orchestrator lists the node, in seconds.",
+    )
+    terminate_s: field_types.WaitSeconds = Field(
+        default=_TIMEOUTS.terminate_s,
+        description="From asking for an instance's end until it has ended, in seconds.",
+    )
+
+
+class Config(_Section):
+    """A Bacalhau cluster on AWS spot instances."""
+
+    cluster: ClusterSection | None = Field(default=None, description="Names and tags.")
+    nodes: field_types.NodeCount | None = Field(
+        default=None, description=f"Number of nodes, over all regions. Without it: {DEFAULT_NODES}."
+    )
+    regions: Regions | None = Field(
+        default=None,
+        description=f"Where to run: a list, a mapping with differences per region, or `auto: {{count: 3}}`. "
+        f"Without it: {', '.join(DEFAULT_REGIONS)}.",
+    )
+    instance_types: list[field_types.InstanceType] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_MOST_TYPES,
+        description=f"Acceptable instance types; the more, the likelier and cheaper. Without it: {', '.join(DEFAULT_TYPES)}.",
+    )
+    requirements: RequirementsSection | None = Field(
+        default=None, description="Instance types by what they offer. Either this or `instance_types`."
+    )
+    max_price_usd_per_hour: field_types.Price | None = Field(
+        default=None,
+        description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
+    )
+    budget_usd_per_hour: field_types.Amount | None = Field(
+        default=None,
+        description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
+    )
+    spread: field_types.Spread = Field(
+        default="failover",
+        description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",
+    )
+    max_share_per_pool: field_types.Share | None = Field(
+        default=None,
+        description="Most of the cluster's nodes that may be in one capacity pool (an instance type in a zone), which AWS takes "
+        'back together: 0.25 or "25%". Without it: AWS decides.',
+    )
+    self_heal: field_types.NotBuilt = Field(
+        default=None, description="Reserved; not built yet. Only false is accepted."
+    )
+    ttl: field_types.NotBuilt = Field(
+        default=None, description="Reserved; not built yet. Only false is accepted."
+    )
+    image: field_types.Image = Field(
+        default="auto",
+        description="Machine image: `auto` (current Ubuntu LTS), an id (ami-…), or ssm:/ and a public parameter's name.",
+    )
+    username: field_types.Username = Field(default="bacalhau", description="User that SSH logs in as.")
+    public_ssh_key_path: field_types.LocalPath | None = Field(
+        default=None, description="Public key for SSH, put on every node."
+    )
+    private_ssh_key_path: field_types.LocalPath | None = Field(
+        default=None, description="Private key that `ssh` uses; it stays here."
+    )
+    ssh_cidrs: SshCidrs = Field(
+        default="caller",
+        description="Who may reach port 22: `caller` (your address only), `none`, or a list of address ranges.",
+    )
+    bacalhau: BacalhauSection | None = Field(
+        default=None, description="What the nodes run, and whom they join."
+    )
+    instance: InstanceSection | None = Field(default=None, description="What a node is beside its type.")
+    timeouts: Waits | None = Field(default=None, description="How long each kind of wait may last.")

@@ -1,0 +1,303 @@
+"""YAML text -> plain data and the place of every key and value.
+
+It reads YAML's node tree, not the library's finished objects: nodes know their places, and their values are ours to
+interpret. Dates stay text, for instance, and no tag can construct anything.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer, MaxDepthExceededError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+
+from bacalhau_spot.config.locations import ConfigProblem, KeyPath, Location, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PREFIX: Final = "tag:yaml.org,2002:"
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_TEXT_TAGS: Final = {"str", "timestamp", "merge", "value"}
+# Far above any real cluster: forty regions with fifty types each are 2,000. Aliases can make a small file expand without
+# bound, and reading it has to end somewhere.
+_MAX_NODES: Final = 10_000
+_MAX_DEPTH: Final = 40
+_MAX_DIGITS: Final = 40  # of a number; what is longer is kept as text, and refused as such
+
+
+class UnreadableError(Exception):
+    """The text is no YAML that we can use; nothing else can be said about it."""
+
+    def __init__(self, problem: ConfigProblem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class SourceSpan(NamedTuple):
+    """Where a value lies in the text, as offsets. `key_end` is where its key ends, or -1 for an item of a list."""
+
+    start: int
+    end: int
+    key_end: int
+    scalar: bool
+    flow: bool  # written in brackets or braces, or a scalar
+
+
+@dataclass(slots=True)
+class Document:
+    """A file as plain data. `values` and `keys` hold the place of each path's value and of its key."""
+
+    data: object = None
+    values: dict[KeyPath, Location] = field(default_factory=dict)
+    keys: dict[KeyPath, Location] = field(default_factory=dict)
+    problems: list[ConfigProblem] = field(default_factory=list)
+    spans: dict[KeyPath, SourceSpan] = field(default_factory=dict)
+    key_spans: list[tuple[int, int]] = field(default_factory=list)
+
+    def location(self, path: KeyPath, *, of_key: bool = False) -> Location | None:
+        """The place of `path`, or of the nearest thing around it that the file holds."""
+        for length in range(len(path), 0, -1):
+            part = path[:length]
+            first, second = (
+                (self.keys, self.values) if of_key or length < len(path) else (self.values, self.keys)
+            )
+            found = first.get(part) or second.get(part)
+            if found:
+                return found
+        return None
+
+
+def parse_yaml(text: str) -> Document:
+    """Plain data with places. Raises Unreadable when the text is not YAML; lesser faults are in `problems`."""
+    node = _compose(text)
+    document = Document()
+    if node is None:
+        return document
+    document.data = _Reader(document).value(node, ())
+    return document
+
+
+class _Composer(Composer):
+    """Stops at a number of nodes, before the rest of the text is scanned."""
+
+    _nodes = 0
+    warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise UnreadableError(ConfigProblem(f"the file holds more than {_MAX_NODES} values"))
+        return super().compose_node(parent, index)
+
+
+def _compose(text: str) -> Node | None:
+    yaml = YAML(typ="rt", pure=True)
+    yaml.max_depth = _MAX_DEPTH
+    yaml.Composer = _Composer
+    try:
+        node: Node | None = yaml.compose(text)
+    except (RecursionError, MaxDepthExceededError):
+        raise UnreadableError(
+            ConfigProblem(f"the file is nested too deeply, by more than {_MAX_DEPTH} levels")
+        ) from None
+    except MarkedYAMLError as error:
+        raise UnreadableError(_syntax(error, text)) from None
+    except YAMLError as error:
+        reason = getattr(error, "reason", "") or "it cannot be read"
+        raise UnreadableError(
+            ConfigProblem(f"not YAML: {reason}", location=_nth(text, getattr(error, "position", 0)))
+        ) from None
+    except (ValueError, TypeError, AttributeError, AssertionError, LookupError, NotImplementedError):
+        # The library's scanner trips over a few malformed directives and escapes instead of reporting them.
+        raise UnreadableError(ConfigProblem("not YAML: the file cannot be understood")) from None
+    return node
+
+
+def _nth(text: str, position: int) -> Location:
+    before = text[:position]
+    return Location(before.count("\n") + 1, position - (before.rfind("\n") + 1) + 1)
+
+
+def _syntax(error: MarkedYAMLError, text: str) -> ConfigProblem:
+    mark = error.problem_mark or error.context_mark
+    place = Location(mark.line + 1, mark.column + 1) if mark else None
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    problem = (error.problem or error.context or "").strip()
+    for part, words in _SYNTAX:
+        if part in problem:
+            problem = words
+            break
+    if line[: len(line) - len(line.lstrip())].count("\t"):
+        problem = "a tab in the indentation; YAML takes spaces only"
+    return ConfigProblem(f"not YAML: {problem or 'the file cannot be understood'}", location=place)
+
+
+# The library's phrases that tell a newcomer little -> what is usually meant.
+_SYNTAX: Final = (
+    (
+        "mapping values are not allowed here",
+        "a second `:` in one line; put the value in quotes, or indent the line",
+    ),
+    ("found character '@'", "a value may not begin with @ unless it is in quotes"),
+    ("found character '`'", "a value may not begin with ` unless it is in quotes"),
+    ("found character '%'", "a value may not begin with % unless it is in quotes"),
+    ("found character '\\t'", "a tab; YAML takes spaces only"),
+    ("but found another document", "a second document (`---`); a configuration is one document"),
+    ("found unexpected end of stream", "a quotation mark is opened and never closed"),
+    ("but got '<stream end>'", "a bracket is opened and never closed"),
+    ("could not find expected ':'", "a key without its `:`"),
+    ("expected <block end>", "the indentation does not fit the lines above"),
+    ("found undefined alias", "an alias (`*name`) without its anchor (`&name`)"),
+)
+
+
+class _Reader:
+    """Walks the node tree once and fills the document."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._open: set[int] = set()  # the nodes around the present one: an alias to one of them is endless
+        self._seen = 0
+
+    def value(self, node: Node, path: KeyPath, *, key_end: int = -1) -> object:
+        self._document.values[path] = _start(node)
+        scalar = isinstance(node, ScalarNode)
+        flow = scalar or (isinstance(node, CollectionNode) and bool(node.flow_style))
+        self._document.spans[path] = SourceSpan(
+            node.start_mark.index, node.end_mark.index, key_end, scalar, flow
+        )
+        self._count(node)
+        if isinstance(node, ScalarNode):
+            return self._scalar(node, path)
+        if id(node) in self._open:
+            self._problem("an alias to something that contains it", path, node)
+            return None
+        self._open.add(id(node))
+        try:
+            return self._inside(node, path)
+        finally:
+            self._open.discard(id(node))
+
+    def _count(self, node: Node) -> None:
+        self._seen += 1
+        if self._seen > _MAX_NODES:
+            message = f"the file's aliases expand to more than {_MAX_NODES} values"
+            raise UnreadableError(ConfigProblem(message, location=_start(node)))
+
+    def _inside(self, node: Node, path: KeyPath) -> object:
+        if _tag(node) not in {"map", "seq", "omap"}:
+            self._problem(f"the tag {node.tag} is not understood; leave it out", path, node)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        return None
+
+    def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
+        found: dict[str, object] = {}
+        merged: list[Node] = []
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, ScalarNode):
+                self._problem("a key must be text", path, key_node)
+            elif _tag(key_node) == "merge":
+                merged.append(value_node)
+            else:
+                self._entry(found, key_node, value_node, path)
+        for source in merged:
+            self._merge(found, source, path)
+        return found
+
+    def _entry(self, found: dict[str, object], key_node: ScalarNode, value_node: Node, path: KeyPath) -> None:
+        key = str(key_node.value)
+        here = (*path, key)
+        self._check_text(key, here, key_node)
+        if key in found:
+            first = self._document.keys[here].line
+            self._problem(f"is given twice; the first one is in line {first}", here, key_node)
+            return
+        self._document.keys[here] = _start(key_node)
+        self._document.key_spans.append((key_node.start_mark.index, key_node.end_mark.index))
+        found[key] = self.value(value_node, here, key_end=key_node.end_mark.index)
+
+    def _merge(self, found: dict[str, object], source: Node, path: KeyPath) -> None:
+        """`<<: *anchor`: what the mapping does not have itself comes from the anchor."""
+        nodes = source.value if isinstance(source, SequenceNode) else [source]
+        for node in nodes:
+            if not isinstance(node, MappingNode) or id(node) in self._open:
+                self._problem("`<<` must name a mapping", path, source)
+                continue
+            for key_node, value_node in node.value:
+                self._count(source)  # also what adds nothing: the same mapping may be named a thousand times
+                if isinstance(key_node, ScalarNode) and str(key_node.value) not in found:
+                    self._entry(found, key_node, value_node, path)
+
+    def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
+        tag = _tag(node)
+        text = str(node.value)
+        self._check_text(text, path, node)
+        if tag in _TEXT_TAGS:
+            return text
+        convert = _SCALARS.get(tag)
+        if convert is None:
+            self._problem(f"the tag {node.tag} is not understood; leave it out", path, node)
+            return text
+        try:
+            return convert(text)
+        except ValueError:
+            return text
+
+    def _check_text(self, text: str, path: KeyPath, node: Node) -> None:
+        half = _HALF.search(text)
+        if half:
+            code = f"\\u{ord(half[0]):04x}"
+            self._problem(f"{code} is half of a surrogate pair and no character by itself", path, node)
+
+    def _problem(self, message: str, path: KeyPath, node: Node) -> None:
+        self._document.problems.append(ConfigProblem(message, dotted(path), _start(node)))
+
+
+def _start(node: Node) -> Location:
+    return Location(node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def _tag(node: Node) -> str:
+    return str(node.tag).removeprefix(_PREFIX)
+
+
+def _null(_text: str) -> object:
+    return None
+
+
+def _whole(text: str) -> object:
+    plain = text.replace("_", "")
+    unsigned = plain.lstrip("+-").lower()
+    if len(unsigned) > _MAX_DIGITS:
+        raise ValueError(text)
+    base = {"0x": 16, "0o": 8, "0b": 2}.get(unsigned[:2], 10)
+    return int(plain, base)
+
+
+def _fraction(text: str) -> object:
+    plain = text.replace("_", "").lower()
+    if plain.lstrip("+-") in {".inf", ".nan"}:
+        return math.nan if plain.endswith("nan") else math.inf
+    return float(plain)
+
+
+def _truth(text: str) -> object:
+    return text.lower() in {"true", "yes", "on", "y"}
+
+
+_SCALARS: Final[dict[str, Callable[[str], object]]] = {
+    "null": _null,
+    "int": _whole,
+    "float": _fraction,
+    "bool": _truth,
+}

@@ -1,0 +1,1 @@
+"""What may be deleted, in which order, and the result."""

@@ -1,0 +1,69 @@
+"""What a nuke leaves alone although it is ours. Each rule gives the reason, or nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import GLOBAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from bacalhau_spot.core.model import Resource
+
+ResourceKey = tuple[str, str, str]  # region, kind, id
+
+
+def resource_key(resource: Resource) -> ResourceKey:
+    return resource.region, resource.kind, resource.id
+
+
+def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[ResourceKey, datetime]:
+    """When each came to be, for the question whether it is old enough to go.
+
+    Many kinds do not say (a VPC, a subnet): they count as young as the youngest thing of their cluster in their region, which
+    may need them. What is the same in all regions serves the youngest of its cluster anywhere. What has no such neighbour is
+    absent: its age is not known.
+    """
+    every = tuple(resources)
+    youngest: dict[tuple[str, str], datetime] = {}
+    for one in every:
+        if one.created_at is None:
+            continue
+        for place in {one.region, GLOBAL}:
+            group = (place, one.tags.get(tag_key, ""))
+            youngest[group] = max(youngest.get(group, one.created_at), one.created_at)
+    found: dict[ResourceKey, datetime] = {}
+    for one in every:
+        neighbour = youngest.get((one.region, one.tags.get(tag_key, "")))
+        moment = neighbour if one.created_at is None or one.region == GLOBAL else one.created_at
+        if moment is not None:
+            found[resource_key(one)] = moment
+    return found
+
+
+def min_age_rule(
+    created_at: Mapping[ResourceKey, datetime], *, now: datetime, at_least: timedelta
+) -> Callable[[Resource], str]:
+    """Spares what is younger, and what appears after the look: it is younger still. What has no known age is not spared."""
+
+    def why(one: Resource) -> str:
+        moment = created_at.get(resource_key(one)) or one.created_at
+        return (
+            ""
+            if moment is None or now - moment >= at_least
+            else "it, or what needs it, is younger than --min-age"
+        )
+
+    return why
+
+
+def plan_file_rule(plan: Collection[ResourceKey]) -> Callable[[Resource], str]:
+    return lambda one: "" if resource_key(one) in plan else "it is not in the plan"
+
+
+def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
+    """What spares by any of the rules."""
+    every = tuple(rules)
+    return lambda one: next(filter(None, (rule(one) for rule in every)), "")

@@ -1,0 +1,461 @@
+"""What `doctor` makes of what it saw: a mark, a sentence, and what to do, for each thing that a cluster needs.
+
+Rules:
+1. FAIL: a command will fail, or nodes will not join. WARN: it may, or it could not be told. PASS: it will not be for this.
+2. Each WARN and FAIL says what to do, as a command where there is one.
+3. What could not be looked at is a WARN that says why; it is never a PASS.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.iam.permissions import action_of
+from bacalhau_spot.core.placement.partitions import (
+    closest_region,
+    in_console,
+    is_known,
+    partition_in,
+    partition_of,
+)
+from bacalhau_spot.core.placement.quotas import Headroom, quota_of
+from bacalhau_spot.core.placement.region_selection import RegionReason, explain_no_region, selected_names
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import Identity, Market, Region, TypeInfo
+    from bacalhau_spot.core.placement.region_selection import RegionDecision
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.errors import UserError
+
+
+class CheckStatus(StrEnum):
+    """How it is."""
+
+    PASS = "PASS"  # noqa: S105 - a mark
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+class AccountCheck(StrEnum):
+    """What is looked at, in the order in which it is told."""
+
+    CONFIGURATION = "configuration"
+    CREDENTIALS = "credentials"
+    CLOCK = "clock"
+    REGIONS = "regions"
+    PERMISSIONS = "permissions"
+    SPOT_ROLE = "spot role"
+    MARKET = "offers"
+    QUOTAS = "quotas"
+    CREATE = "create"
+    OTHER_CLUSTERS = "other clusters"
+    SSH_KEYS = "SSH keys"
+    TOKEN = "token"  # noqa: S105 - what is looked at
+    ORCHESTRATOR = "orchestrator"
+    VERSION = "version"
+    TOOLS = "tools"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `hint`: a command or an instruction; empty where all is well. `details`: further lines.
+
+    `denied`: it failed for want of credentials or of a permission.
+    """
+
+    check: AccountCheck
+    status: CheckStatus
+    message: str
+    hint: str = ""
+    details: tuple[str, ...] = ()
+    denied: bool = False
+
+
+def doctor_exit_code(findings: Collection[Finding]) -> ExitCode:
+    failed = [one for one in findings if one.status is CheckStatus.FAIL]
+    if any(one.denied for one in failed):
+        return ExitCode.DENIED
+    return ExitCode.FAILED if failed else ExitCode.DONE
+
+
+def by_severity(findings: Collection[Finding]) -> tuple[Finding, ...]:
+    order = list(AccountCheck)
+    return tuple(sorted(findings, key=lambda one: order.index(one.check)))
+
+
+# What stays as it is until somebody mends it.
+_SETUP_ADVICE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG, Category.NETWORK})
+
+
+def refusal(
+    check: AccountCheck, problem: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
+) -> Finding:
+    """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
+
+    Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
+    """
+    verdict = classify(problem.code, problem.message)
+    serious = verdict.category in _SETUP_ADVICE if needed else verdict.category is Category.CREDENTIALS
+    told = verdict.message(problem.region) if serious else aws_message(problem)
+    if verdict.category is not Category.CREDENTIALS:
+        told = f"{blind}: {told}"
+    return Finding(
+        check,
+        CheckStatus.FAIL if serious else CheckStatus.WARN,
+        told,
+        verdict.hint_for(problem.region or "us-east-1", action=action_of(problem), profile=profile),
+        (aws_message(problem),) if serious else (),
+        denied=serious and verdict.category in {Category.CREDENTIALS, Category.PERMISSION},
+    )
+
+
+def aws_message(problem: ApiFailure) -> str:
+    return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+
+
+def create_refused(error: UserError) -> Finding:
+    """What a `create` would refuse now, in its words."""
+    details = (*((error.why,) if error.why else ()), *error.details)
+    return Finding(
+        AccountCheck.CREATE,
+        CheckStatus.FAIL,
+        error.what,
+        error.hint or "correct the configuration",
+        details,
+        denied=error.exit_code is ExitCode.DENIED,
+    )
+
+
+def create_planned(launch: int) -> Finding:
+    """What a `create` would do now."""
+    text = (
+        f"would launch {launch} {'instance' if launch == 1 else 'instances'} now"
+        if launch
+        else "has nothing to launch now"
+    )
+    return Finding(AccountCheck.CREATE, CheckStatus.PASS, text)
+
+
+def create_warns(warning: str) -> Finding:
+    """What its plan would say."""
+    return Finding(
+        AccountCheck.CREATE,
+        CheckStatus.WARN,
+        warning,
+        "`bacalhau-spot create --dry-run` shows the plan with it",
+    )
+
+
+def not_checked(check: AccountCheck, *, why: str, fix: str) -> Finding:
+    return Finding(check, CheckStatus.WARN, f"not looked at: {why}", fix)
+
+
+# --- The account
+
+_ORIGINS = {
+    "env": "from the environment",
+    "shared-credentials-file": "from ~/.aws/credentials",
+    "config-file": "from ~/.aws/config",
+    "sso": "by single sign-on",
+    "assume-role": "by assuming a role",
+    "assume-role-with-web-identity": "by a web identity",
+    "container-role": "from the container",
+    "iam-role": "from this EC2 instance",
+    "explicit": "given for this run",
+    "custom-process": "from a program named in ~/.aws/config",
+}
+
+
+def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Finding:
+    """`endpoint`: what is asked instead of AWS; empty for AWS itself."""
+    how = _ORIGINS.get(origin, f"({origin})" if origin else "")
+    text = f"account {identity.account_id} as {identity.arn}"
+    if endpoint:
+        text = f"{text} at {endpoint}, which is not AWS"
+    if identity.arn.endswith(":root"):
+        return Finding(
+            AccountCheck.CREDENTIALS,
+            CheckStatus.WARN,
+            f"{text}: the account's root user may do everything, and nothing can bind it",
+            f"make a user for this at https://{partition_in(identity.arn).console}/iam/home#/users/create, with the policy that "
+            "`bacalhau-spot iam-policy` prints",
+        )
+    return Finding(AccountCheck.CREDENTIALS, CheckStatus.PASS, f"{text}{', ' if how else ''}{how}")
+
+
+# AWS refuses signatures that are five minutes off (IAM user guide, "Signing AWS API requests").
+_REFUSED_S, _NOTICED_S = 300.0, 60.0
+
+
+def clock(*, here: datetime, at_aws: datetime) -> Finding:
+    off_s = (here - at_aws).total_seconds()
+    way = "ahead of" if off_s > 0 else "behind"
+    text = f"this machine's clock is {abs(off_s):.0f} s {way} AWS's"
+    fix = "set it, with NTP: `sudo timedatectl set-ntp true` (Linux), `sudo sntp -sS time.apple.com` (macOS)"
+    if abs(off_s) >= _REFUSED_S:
+        return Finding(
+            AccountCheck.CLOCK, CheckStatus.FAIL, f"{text}; AWS refuses what is five minutes off", fix
+        )
+    if abs(off_s) >= _NOTICED_S:
+        return Finding(AccountCheck.CLOCK, CheckStatus.WARN, text, fix)
+    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "agrees with AWS's")
+
+
+def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
+    state = {region.name: region.enabled for region in known}
+    unknown = [name for name in configured if name not in state]
+    disabled = [name for name in configured if state.get(name) is False]
+    if unknown or disabled:
+        lines = (
+            *(f"{name}: there is no such region" for name in unknown),
+            *(f"{name}: not enabled in this account" for name in disabled),
+        )
+        return Finding(
+            AccountCheck.REGIONS,
+            CheckStatus.FAIL,
+            f"{len(lines)} of {len(configured)} configured regions cannot be used",
+            region_advice(unknown, disabled, known=tuple(state)),
+            lines,
+        )
+    enabled = sum(region.enabled for region in known)
+    wanted = f"{len(configured)} configured" if configured else "left to `auto`"
+    return Finding(AccountCheck.REGIONS, CheckStatus.PASS, f"{wanted}, {enabled} enabled in this account")
+
+
+def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
+    """What to do about regions that do not exist, and about those that the account has not enabled."""
+    advice = []
+    foreign = [
+        name for name in unknown if is_known(name) and partition_of(name) is not partition_of(known[0])
+    ]
+    if foreign:
+        other = partition_of(foreign[0]).name
+        advice.append(
+            f"{foreign[0]} is in {other}, which has accounts of its own: use credentials of one with --profile"
+        )
+    elif unknown:
+        close = closest_region(unknown[0], known)
+        meant = f"did you mean {close}? " if close else ""
+        listing = '`aws ec2 describe-regions --all-regions --query "Regions[].RegionName"` lists all'
+        advice.append(f"correct {unknown[0]} ({meant}{listing})")
+    if disabled:
+        name = disabled[0]
+        enable = f"`aws account enable-region --region-name {name}` (AWS takes minutes to hours)"
+        advice.append(f"leave {name} out, or enable it with {enable}")
+    return "; ".join(advice)
+
+
+def region_choice(
+    choices: Sequence[RegionDecision], remarks: Sequence[str], *, count: int, known: Sequence[Region]
+) -> tuple[Finding, ...]:
+    """The regions that a create would choose for `auto`; where there are none, what that means for the rest."""
+    enabled = sum(region.enabled for region in known)
+    none = explain_no_region(choices)
+    if none is not None:
+        room = none.reason is RegionReason.NO_QUOTA
+        failed, other = (
+            (AccountCheck.QUOTAS, AccountCheck.MARKET) if room else (AccountCheck.MARKET, AccountCheck.QUOTAS)
+        )
+        return (
+            Finding(
+                AccountCheck.REGIONS,
+                CheckStatus.FAIL,
+                f"none of {enabled} enabled ones can be chosen",
+                f"see {failed}",
+            ),
+            Finding(failed, CheckStatus.FAIL, none.message, none.hint, tuple(remarks)),
+            not_checked(other, why="no region can be chosen", fix=f"see {failed}"),
+        )
+    names = selected_names(choices)
+    text = f"{', '.join(names)} chosen now, of {enabled} enabled in this account"
+    if not remarks:
+        return (Finding(AccountCheck.REGIONS, CheckStatus.PASS, text),)
+    mark = CheckStatus.WARN if len(names) < count else CheckStatus.PASS
+    fix = "see all with `bacalhau-spot offers --by region`" if mark is CheckStatus.WARN else ""
+    return (Finding(AccountCheck.REGIONS, mark, text, fix, tuple(remarks)),)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedPermissions:
+    """What was found out about permissions. `required`: how many actions; `missing`: those refused, with where and why.
+
+    `unknown`: actions that nobody would tell us about, and `reason`.
+    """
+
+    required: int
+    missing: Mapping[str, str]
+    unknown: tuple[str, ...] = ()
+    reason: str = ""
+
+
+# Why some actions are not told although the simulator answers.
+UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them has conditions that only a real call can meet"
+
+
+def permissions(rights: SimulatedPermissions) -> Finding:
+    policy = (
+        "have an administrator attach the policy that `bacalhau-spot iam-policy` prints, or use another profile "
+        "with --profile"
+    )
+    unasked = f"{len(rights.unknown)} actions could not be asked about ({rights.reason})"
+    if rights.missing:
+        count = len(rights.missing)
+        lines = tuple(f"{action} {why}".rstrip() for action, why in sorted(rights.missing.items()))
+        return Finding(
+            AccountCheck.PERMISSIONS,
+            CheckStatus.FAIL,
+            f"{count} {'action is' if count == 1 else 'actions are'} not allowed",
+            policy,
+            (*lines, *((unasked,) if rights.unknown else ())),
+            denied=True,
+        )
+    if rights.unknown:
+        return Finding(
+            AccountCheck.PERMISSIONS,
+            CheckStatus.WARN,
+            f"{unasked}; {rights.required} are allowed",
+            "run `bacalhau-spot doctor` again; or have an administrator compare your policy with what `bacalhau-spot "
+            "iam-policy` prints",
+        )
+    return Finding(AccountCheck.PERMISSIONS, CheckStatus.PASS, f"all {rights.required} actions are allowed")
+
+
+def other_clusters(counts: Mapping[str, int], *, tag_key: str) -> tuple[Finding, ...]:
+    """Clusters under our tag key that the configuration does not name; `counts`: the running instances of each."""
+    return tuple(
+        Finding(
+            AccountCheck.OTHER_CLUSTERS,
+            CheckStatus.WARN,
+            f"{count} {'instance runs' if count == 1 else 'instances run'} in another cluster under {tag_key}: {name}",
+            f"bacalhau-spot list --cluster {shlex.quote(name)}",
+        )
+        for name, count in counts.items()
+    ) or (
+        Finding(
+            AccountCheck.OTHER_CLUSTERS, CheckStatus.PASS, f"no instances of another cluster under {tag_key}"
+        ),
+    )
+
+
+def spot_role(arn: str | None) -> Finding:
+    if arn is None:
+        return Finding(
+            AccountCheck.SPOT_ROLE,
+            CheckStatus.WARN,
+            "the account has never used spot instances, and AWS has no role (a service-linked role) to start them under: the "
+            "first `create` has it made if you may, otherwise an administrator does so once",
+            "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        )
+    return Finding(
+        AccountCheck.SPOT_ROLE, CheckStatus.PASS, "the account has the service-linked role for spot instances"
+    )
+
+
+# --- What is to be launched
+
+# A single pool is one interruption away from losing everything.
+_FEW_POOLS = 2
+
+
+def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
+    """`problems`: why nothing can be launched there as configured; `advice`: what to change then."""
+    if problems:
+        return Finding(
+            AccountCheck.MARKET,
+            CheckStatus.FAIL,
+            "; ".join(problems),
+            advice,
+        )
+    pools, zones = len(market.offers), len(market.zones)
+    text = f"{market.region}: {pools} {'pool' if pools == 1 else 'pools'} in {zones} {'zone' if zones == 1 else 'zones'}"
+    if pools <= _FEW_POOLS:
+        return Finding(
+            AccountCheck.MARKET,
+            CheckStatus.WARN,
+            f"{text}; losing one loses much",
+            f"add types to `instance_types` in the configuration; {MORE_TYPES} shows which can be had",
+        )
+    if all(offer.usd_per_hour is None for offer in market.offers):
+        return Finding(
+            AccountCheck.MARKET,
+            CheckStatus.WARN,
+            f"{text}; AWS gives no price for any",
+            "it keeps nobody from a create; run `bacalhau-spot doctor` again later to see prices",
+        )
+    return Finding(AccountCheck.MARKET, CheckStatus.PASS, text)
+
+
+_QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
+
+
+def _quota_page(region: str, *, service: str, code: str) -> str:
+    return in_console(_QUOTAS.format(region=region, service=service, code=code), region=region)
+
+
+def spot_quota(
+    region: str, *, nodes: int, types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]
+) -> Finding:
+    """Whether so many more nodes fit into what the quotas leave, all quotas together; each node of its smallest type."""
+    smallest: dict[str, int] = {}
+    for name, info in types.items():
+        quota = quota_of(name)
+        if quota is not None and quota.code in headrooms:
+            smallest[quota.code] = min(info.vcpus or 1, smallest.get(quota.code, info.vcpus or 1))
+    if not smallest:
+        return Finding(
+            AccountCheck.QUOTAS,
+            CheckStatus.WARN,
+            f"{region}: AWS names no quota for these instance types",
+            in_console(
+                f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
+                region=region,
+            ),
+        )
+    room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
+    # Where a node takes least, more of it helps soonest.
+    code = min(smallest, key=lambda one: (smallest[one], one))
+    free = ", ".join(
+        f"{headrooms[one].vcpus_free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
+        for one in smallest
+    )
+    if room < nodes:
+        need = nodes * smallest[code]
+        return Finding(
+            AccountCheck.QUOTAS,
+            CheckStatus.FAIL,
+            f"{region}: {nodes} more {'node needs' if nodes == 1 else 'nodes need'} {need} vCPUs (processors), and the quota "
+            f"leaves {free}",
+            f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
+            f"--desired-value {headrooms[code].used + need}",
+            (f"or ask at {_quota_page(region, service='ec2', code=code)}; AWS answers in minutes to days",),
+        )
+    return Finding(AccountCheck.QUOTAS, CheckStatus.PASS, f"{region}: {free}")
+
+
+VPC_QUOTA = "L-F678F1CE"
+
+
+def vpc_quota(region: str, *, count: int, ours: bool, limit: int | None) -> Finding | None:
+    """Whether there is room for our VPC; None where there is nothing to say."""
+    if ours or limit is None:
+        return None
+    if count >= limit:
+        existing = f"or name one that exists in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}`"
+        return Finding(
+            AccountCheck.QUOTAS,
+            CheckStatus.FAIL,
+            f"{region}: {count} of {limit} VPCs are in use, and the cluster needs one",
+            f"aws service-quotas request-service-quota-increase --region {region} --service-code vpc "
+            f"--quota-code {VPC_QUOTA} --desired-value {limit + 1}",
+            (f"{existing}; `aws ec2 describe-vpcs --region {region}` lists them",),
+        )
+    return None

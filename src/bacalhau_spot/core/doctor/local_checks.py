@@ -1,0 +1,265 @@
+"""What `doctor` makes of the keys, the token, the orchestrator and this machine."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import shlex
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, aws_message
+from bacalhau_spot.core.error_catalog.classifier import classify
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Secret
+    from bacalhau_spot.core.problem import ApiFailure
+
+# --- SSH keys
+
+_OPENSSH = re.compile(r"-----BEGIN OPENSSH PRIVATE KEY-----(.*?)-----END OPENSSH PRIVATE KEY-----", re.DOTALL)
+_MAGIC = b"openssh-key-v1\0"
+
+
+def public_part(private_text: str) -> str | None:
+    """The public key inside an OpenSSH private key, as in a .pub file; it is readable even where a passphrase hides the rest.
+
+    None for other forms. Source: OpenSSH, PROTOCOL.key.
+    """
+    found = _OPENSSH.search(private_text)
+    if found is None:
+        return None
+    try:
+        raw = base64.b64decode("".join(found[1].split()), validate=True)
+        if not raw.startswith(_MAGIC):
+            return None
+        rest = raw[len(_MAGIC) :]
+        for _ in range(3):  # cipher, key derivation, its options
+            _, rest = _field(rest)
+        blob, _ = _field(rest[4:])  # after the number of keys
+        kind, _ = _field(blob)
+    except (binascii.Error, struct.error, ValueError):
+        return None
+    return f"{kind.decode('ascii', 'replace')} {base64.b64encode(blob).decode()}"
+
+
+def _field(raw: bytes) -> tuple[bytes, bytes]:
+    (length,) = struct.unpack(">I", raw[:4])
+    if len(raw) < 4 + length:
+        raise ValueError("cut short")
+    return raw[4 : 4 + length], raw[4 + length :]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """The private key as it lies there. `text` None: it cannot be read, and `reason`."""
+
+    path: str
+    text: str | None
+    mode: int = 0o600
+    reason: str = ""
+
+
+_READABLE_BY_OTHERS = 0o077
+_BOTH_KEYS = (
+    "bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub "
+    "--set private_ssh_key_path=~/.ssh/id_ed25519"
+)
+
+
+def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> Finding:
+    """`open_to`: whether port 22 is opened to anybody."""
+    if public is None and private is None:
+        if not open_to:
+            return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, "none, and no port is opened for SSH")
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.WARN,
+            "port 22 is opened, and no key is configured: nobody can log in",
+            f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` makes such a pair), or, without SSH, "
+            "`bacalhau-spot configure --set ssh_cidrs=none`",
+        )
+    if private is None:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.WARN,
+            "only the public key is configured: `ssh` needs the private one",
+            "bacalhau-spot configure --set private_ssh_key_path=~/.ssh/id_ed25519",
+        )
+    return _private(private, public=public)
+
+
+def _private(private: KeyFile, *, public: str | None) -> Finding:
+    path = shlex.quote(private.path)
+    if private.text is None:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
+            f"{private.path}: {private.reason}",
+            f"correct `private_ssh_key_path`; where there is no key yet, make a pair with `ssh-keygen -t ed25519 -f {path}`",
+        )
+    if private.mode & _READABLE_BY_OTHERS:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
+            f"{private.path} may be read by others ({private.mode:04o}); ssh refuses such a key",
+            f"chmod 600 {path}",
+        )
+    if public is None:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
+            "only the private key is configured: no node will know it",
+            f"bacalhau-spot configure --set public_ssh_key_path={path}.pub",
+        )
+    inside = public_part(private.text)
+    if inside is None:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.PASS,
+            f"{private.path} is there; whether the two are a pair, its form does not tell",
+        )
+    if inside.split()[:2] != public.split()[:2]:
+        return Finding(
+            AccountCheck.SSH_KEYS,
+            CheckStatus.FAIL,
+            f"{private.path} and the public key are no pair",
+            f"name the private key of the public one as `private_ssh_key_path`; or make this one's public half anew with "
+            f"`ssh-keygen -y -f {path} > {path}.pub`, and name that as `public_ssh_key_path`",
+        )
+    return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, f"{private.path} and the public key are a pair")
+
+
+# --- The orchestrator
+
+# What examples have in a token's place, as a whole; and what may be one, or somebody's own.
+_PLACEHOLDER = re.compile(
+    r"<.*>|(your|my|the|a)[-_ ]?(bacalhau[-_ ]?)?(secret[-_ ]?|auth[-_ ]?)?token([-_ ]?here)?"
+    r"|(secret|example|sample|test)?[-_ ]?token|change[-_ ]?(me|it)|placeholder|example|x{3,}|todo|none|null",
+    re.IGNORECASE,
+)
+_DOUBTFUL = re.compile(r"(your|secret|example)[-_ ]?token|change[-_ ]?me|placeholder", re.IGNORECASE)
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a secret is what an example has in its place: nobody's, and a word that may stand anywhere."""
+    return _PLACEHOLDER.fullmatch(text) is not None
+
+
+def token(secret: Secret | None) -> Finding:
+    if secret is None:
+        return Finding(
+            AccountCheck.TOKEN,
+            CheckStatus.WARN,
+            "none is configured; an orchestrator that wants one refuses the nodes",
+            "whoever runs the orchestrator knows whether it wants one: put it into a file of its own, and name that with "
+            "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
+        )
+    fix = (
+        "whoever runs the orchestrator has the right one; `bacalhau-spot config show --sources` says from which file or "
+        "variable (`token_file`, `token_env`) this one is"
+    )
+    text = secret.reveal()
+    if not text.strip():
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is empty", fix)
+    if len(text.split()) != 1 or text != text.strip():
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it has spaces or line ends in it", fix)
+    if is_placeholder(text):
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is an example's placeholder", fix)
+    if _DOUBTFUL.search(text):
+        return Finding(AccountCheck.TOKEN, CheckStatus.WARN, "it looks like a placeholder", fix)
+    return Finding(
+        AccountCheck.TOKEN,
+        CheckStatus.PASS,
+        "there is one; only the orchestrator knows whether it fits",
+    )
+
+
+def orchestrator_address(address: str, *, error: str) -> Finding:
+    """A port that the nodes connect to, tried from here."""
+    if error:
+        return Finding(
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.WARN,
+            f"{address} does not answer from here ({error}); the nodes may have another way to it",
+            "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall lets the nodes in, which come "
+            "from AWS's addresses",
+        )
+    return Finding(AccountCheck.ORCHESTRATOR, CheckStatus.PASS, f"{address} answers from here")
+
+
+def no_orchestrator() -> Finding:
+    return Finding(
+        AccountCheck.ORCHESTRATOR,
+        CheckStatus.FAIL,
+        "no orchestrator is configured: nodes would run and join nothing",
+        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine on which "
+        "`bacalhau serve --orchestrator` runs, by a name or address that AWS's machines can reach",
+    )
+
+
+def orchestrator_api(where: str | None, *, version: str = "", problem: ApiFailure | None = None) -> Finding:
+    if where is None:
+        return Finding(
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.WARN,
+            "no address of its API is configured: `status` cannot tell whether nodes have joined",
+            "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine on which the orchestrator runs",
+        )
+    if problem is not None:
+        verdict = classify(problem.code)
+        return Finding(
+            AccountCheck.ORCHESTRATOR,
+            CheckStatus.FAIL,
+            f"its API at {where} does not answer as it should",
+            verdict.hint_for(problem.region, host=where),
+            (aws_message(problem),),
+        )
+    return Finding(
+        AccountCheck.ORCHESTRATOR,
+        CheckStatus.PASS,
+        f"its API at {where} answers{f', {version}' if version else ''}",
+    )
+
+
+# --- This machine
+
+
+def unpublished(mine: str) -> Finding:
+    """No package index has this program, so nothing newer can be asked for."""
+    return Finding(AccountCheck.VERSION, CheckStatus.PASS, mine)
+
+
+def newest_version_check(mine: str, *, package: str, newest: str | None, why: str = "") -> Finding:
+    if newest is None:
+        return Finding(
+            AccountCheck.VERSION,
+            CheckStatus.WARN,
+            f"{mine}; whether there is a newer one could not be told ({why})",
+            f"it keeps nobody from a create; `pip index versions {package}` asks again",
+        )
+    if _numbers(newest) > _numbers(mine):
+        return Finding(
+            AccountCheck.VERSION,
+            CheckStatus.WARN,
+            f"{mine}; the newest is {newest}",
+            f"pip install --upgrade {package}",
+        )
+    return Finding(AccountCheck.VERSION, CheckStatus.PASS, f"{mine} is the newest")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text.partition("+")[0])[:3])
+
+
+def local_tools(*, ssh: bool) -> Finding:
+    if not ssh:
+        return Finding(
+            AccountCheck.TOOLS,
+            CheckStatus.WARN,
+            "ssh is not on the path: `ssh` cannot log in",
+            "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
+        )
+    return Finding(AccountCheck.TOOLS, CheckStatus.PASS, "ssh is there")

@@ -1,0 +1,168 @@
+"""Where AWS has one code for several things and only its words tell them apart.
+
+A nuance changes what the user reads, and with it whose fault it is and the exit code; never what the engine does: the action
+is that of the code.
+Source: IAM user guide, "Troubleshoot access denied error messages"; STS's and IAM's own messages.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import NamedTuple
+
+from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery
+from bacalhau_spot.core.error_catalog.credentials_and_permissions import CLOCK, METADATA, NOT_ALLOWED, PROCESS
+from bacalhau_spot.core.error_catalog.invalid_requests import OPT_IN
+from bacalhau_spot.core.error_catalog.transient import TLS
+
+
+class MessageRule(NamedTuple):
+    """`codes` whose message has `words` (a pattern, in any case) mean `info`."""
+
+    codes: frozenset[str]
+    words: str
+    info: ErrorInfo
+
+
+_DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthorizationError"})
+_SIGNED = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"})
+
+
+def _denied_by(name: str, sentence: str, hint: str) -> ErrorInfo:
+    return replace(NOT_ALLOWED, name=name, sentence=sentence, hint=hint)
+
+
+# The first that fits is told.
+MESSAGE_RULES = (
+    MessageRule(
+        _DENIED,
+        r"MultiFactorAuthentication failed",
+        _denied_by(
+            "wrong-mfa",
+            "AWS does not accept the MFA code",
+            "run the same command again and enter the code that the device shows now; each one works once",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"perform: sts:AssumeRole",
+        _denied_by(
+            "assume-role",
+            "you may not take on the role that your AWS profile names",
+            "check role_arn and source_profile of the profile in ~/.aws/config; if they are right, ask your administrator for "
+            "two things: that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"service control policy",
+        _denied_by(
+            "denied-by-organization",
+            "your organization (the company's accounts together) forbids this in {region} by a service control policy, whatever "
+            "your own permissions are",
+            "take {regions} out of `regions`, or ask whoever runs the AWS organization to allow {action} there",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"resource control policy|VPC endpoint policy",
+        _denied_by(
+            "denied-by-network",
+            "a policy on the resource or on the way to AWS forbids this in {region}, whatever your own permissions are",
+            "ask your administrator to allow {action} in the policy that AWS names above (a resource control policy or VPC "
+            "endpoint policy)",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"permissions boundary",
+        _denied_by(
+            "denied-by-boundary",
+            "the permissions boundary of your AWS identity (the most that it may ever be allowed) does not have this in {region}",
+            "ask your administrator to add {action} to the boundary; to your permissions alone is not enough",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"session policy",
+        _denied_by(
+            "denied-by-session",
+            "the policy of your AWS session does not allow this in {region}",
+            "sign in with another role (with single sign-on: another permission set) that allows {action}, and name its "
+            "profile with --profile",
+        ),
+    ),
+    MessageRule(
+        _DENIED,
+        r"explicit deny|explicitly denied",
+        _denied_by(
+            "explicitly-denied",
+            "a policy forbids this to your AWS identity in {region}",
+            "ask your administrator to take {action} out of the statement that denies it; one that allows it does not help "
+            "beside it",
+        ),
+    ),
+    MessageRule(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),
+    MessageRule(
+        frozenset({"OptInRequired"}),
+        r"marketplace|accept (the )?terms",
+        replace(
+            OPT_IN,
+            name="marketplace",
+            sentence="the image needs a subscription in the AWS Marketplace, which the account does not have",
+            hint="set `image: auto`, or subscribe at the address that AWS names above",
+        ),
+    ),
+    MessageRule(
+        frozenset({"OptInRequired"}),
+        r"not subscribed|not signed up",
+        replace(
+            OPT_IN,
+            name="not-activated",
+            sentence="the account is not activated for this service of AWS",
+            hint="finish signing up at https://portal.aws.amazon.com/billing/signup (with a means of payment), or wait for it",
+        ),
+    ),
+    MessageRule(
+        # EC2 learns of a new role some seconds later (IAM user guide, "Troubleshoot IAM roles").
+        frozenset({"InvalidParameterValue"}),
+        r"iam instance profile",
+        ErrorInfo(
+            "new-profile",
+            Category.LAG,
+            Recovery.STOP_REGION,
+            "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
+            "wait a minute, then run the same command again; it adds only what is missing",
+        ),
+    ),
+    MessageRule(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
+    MessageRule(frozenset({"CredentialRetrievalError"}), r"container-role|iam-role|metadata", METADATA),
+    MessageRule(
+        frozenset({"SSLError"}),
+        r"certificate verify failed|CERTIFICATE_VERIFY_FAILED",
+        replace(
+            TLS,
+            name="certificate",
+            sentence="the certificate of what answers in the place of AWS in {region} is not trusted here",
+            hint="behind a proxy that looks into connections: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem`; "
+            "else compare `date -u` with the real time",
+        ),
+    ),
+)  # fmt: skip
+
+_ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)")
+
+
+def denied_action(message: str) -> str:
+    """`ec2:CreateVpc`: what AWS says it refused; empty where it does not."""
+    found = _ACTION.search(message)
+    return found[1] if found else ""
+
+
+def by_message(code: str, message: str) -> ErrorInfo | None:
+    """What AWS's words add to its code."""
+    for one in MESSAGE_RULES:
+        if code in one.codes and re.search(one.words, message, re.IGNORECASE):
+            return one.info
+    return None

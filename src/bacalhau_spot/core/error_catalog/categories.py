@@ -1,0 +1,106 @@
+"""What a verdict is: whose fault an error is, what the engine does about it, what the user reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from bacalhau_spot.core.placement.partitions import in_console
+from bacalhau_spot.errors import ExitCode
+
+# Where other instance types are found: without a size, only those of the configuration are looked at.
+MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
+# What a hint says where AWS does not say which action it refused.
+_SOME_ACTION = "the action that AWS names"
+
+
+class Category(IntEnum):
+    """Whose fault an error is, worst first: the order in which several errors of one answer are told."""
+
+    CREDENTIALS = 0
+    PERMISSION = 1
+    CONFIG = 2
+    QUOTA = 3
+    PRICE = 4
+    CAPACITY = 5
+    UNKNOWN = 6  # nobody's but ours, or not known
+    AWS = 7  # AWS's own trouble
+    NETWORK = 8  # between here and AWS
+    THROTTLED = 9
+    BUSY = 10  # something is still going away, or still being made
+    LAG = 11  # a fresh id that reads do not show yet, or something that has gone
+    EXISTS = 12  # what we wanted is already so
+
+
+class Recovery(StrEnum):
+    """What the engine does."""
+
+    RETRY = "retry"  # the same call again, within its deadline
+    OTHER_REGION = "other region"  # AWS has tried the region's pools; others may have room
+    STOP_REGION = "stop region"
+    STOP = "stop"  # nothing else can succeed either
+    DONE = "done"  # as good as success
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """One meaning, of one error code or of many.
+
+    `name`: its heading in the documentation. `sentence` may hold {region}; `hint` also {regions}, all that are meant, {action},
+    what was refused, {profile}, the option that names the profile in use, with a space before it, {quota}, the code of the
+    quota for spot instances, {host}, the orchestrator's API, and {other}, the same with the other one of http and https.
+    """
+
+    name: str
+    category: Category
+    recovery: Recovery
+    sentence: str
+    hint: str = ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.category in {Category.CREDENTIALS, Category.PERMISSION}:
+            return ExitCode.DENIED
+        return ExitCode.USAGE if self.category is Category.CONFIG else ExitCode.FAILED
+
+    def message(self, region: str) -> str:
+        """The sentence about one region, or about several in a list; without any, about AWS as a whole."""
+        if region:
+            return self.sentence.format(region=region)
+        plain = self.sentence.replace(" in {region}", "").replace(" for {region}", "")
+        return plain.format(region="this account")
+
+    def hint_for(
+        self,
+        region: str,
+        *,
+        regions: str = "",
+        action: str = "",
+        profile: str = "",
+        quota: str = "",
+        host: str = "",
+    ) -> str:
+        """The hint, to be followed as it stands. `region`: one, for commands and addresses; `regions`: a list of all."""
+        text = self.hint.format(
+            region=region,
+            regions=regions or region,
+            action=action or _SOME_ACTION,
+            profile=f" --profile {profile}" if profile else "",
+            quota=quota or "L-34B43A08",
+            host=host or "HOST:1234",
+            other=_other(host or "http://HOST:1234"),
+        )
+        return in_console(text, region=region)
+
+
+def _other(url: str) -> str:
+    scheme, sign, rest = url.rpartition("://")
+    return f"http{'' if scheme == 'https' else 's'}://{rest}" if sign else url
+
+
+Rows = dict[str, ErrorInfo]
+
+
+def rows_for(info: ErrorInfo, *codes: str) -> Rows:
+    """The same verdict on each of `codes`."""
+    return dict.fromkeys(codes, info)

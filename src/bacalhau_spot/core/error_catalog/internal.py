@@ -1,0 +1,68 @@
+"""What we refuse ourselves, and our own mistakes. None of these codes is AWS's."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.error_catalog.categories import MORE_TYPES, Category, ErrorInfo, Recovery
+from bacalhau_spot.project import REPORT
+
+# The code under which a mistake of this program is told.
+INTERNAL_ERROR = "InternalMistake"
+# Our own limit.
+POOL_SHARE = "PoolShareReached"
+
+ROWS = {
+    INTERNAL_ERROR: ErrorInfo(
+        "mistake",
+        Category.UNKNOWN,
+        Recovery.STOP_REGION,
+        "this program made a mistake in {region}, sorry",
+        f"run the same command again; if it happens again, {REPORT} with what --debug prints",
+    ),
+    "Configuration": ErrorInfo(  # what a region shows does not go with what the configuration says
+        "configuration",
+        Category.CONFIG,
+        Recovery.STOP_REGION,
+        "the configuration does not go with what is in {region}",
+        "correct what is named above in the configuration, then run the same command again",
+    ),
+    POOL_SHARE: ErrorInfo(
+        "pool-share",
+        Category.CAPACITY,
+        Recovery.OTHER_REGION,
+        "every capacity pool in {region} holds as many nodes as `max_share_per_pool` allows, or has no capacity",
+        f"a pool is an instance type in a zone: add instance types or regions to the configuration ({MORE_TYPES} shows what "
+        "can be had where), or raise `max_share_per_pool`",
+    ),
+    # While cleaning up
+    "Protected": ErrorInfo(
+        "protected",
+        Category.CONFIG,
+        Recovery.DONE,
+        "something is protected against deletion",
+        "look at what the report names; if it may go, the same command with `--disable-protection` deletes it, too",
+    ),
+    "HeldByAnother": ErrorInfo(
+        "held",
+        Category.BUSY,
+        Recovery.DONE,
+        "something of ours is used by something that stays",
+        "the report names what uses it and the command that frees it: ask whoever made it first, then run the same command again",
+    ),
+    "LauncherLives": ErrorInfo(
+        "launcher",
+        Category.CONFIG,
+        Recovery.DONE,
+        "what replaces an instance that ends (a maintain fleet, a persistent spot request or an Auto Scaling group) is left, "
+        "and would start another",
+        "remove what keeps the launcher first, which the report names; then run the same command again",
+    ),
+}
+
+UNKNOWN = ErrorInfo(
+    "unknown",
+    Category.UNKNOWN,
+    Recovery.STOP_REGION,
+    "AWS refused a call in {region}",
+    "AWS's own words are above; https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html explains the codes; "
+    f"if neither helps, {REPORT} with what --debug prints",
+)

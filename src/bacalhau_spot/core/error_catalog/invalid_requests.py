@@ -1,0 +1,145 @@
+"""What is asked for: values of the configuration that AWS does not take, and calls of this program that it does not take.
+
+Source: EC2 API reference, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.error_catalog.categories import MORE_TYPES, Category, ErrorInfo, Recovery, rows_for
+from bacalhau_spot.project import REPORT
+
+
+def _wrong(name: str, sentence: str, hint: str) -> ErrorInfo:
+    """Right in another region, perhaps: ids and offers differ from one to the next."""
+    return ErrorInfo(name, Category.CONFIG, Recovery.STOP_REGION, sentence, hint)
+
+
+OPT_IN = _wrong(
+    "opt-in",
+    "region {region} is not enabled in this account",
+    "take it out of `regions`, or enable it with `aws account enable-region --region-name {region}` (AWS takes minutes to hours)",
+)
+_STS_REGION = _wrong(
+    "sts-region",
+    "AWS's sign-in service is switched off for this account in the region that your AWS settings name",
+    "`export AWS_DEFAULT_REGION=us-east-1` (China: cn-north-1, GovCloud: us-gov-west-1), "
+    "or switch it on at https://console.aws.amazon.com/iam/home#/account_settings",
+)
+_IMAGE = _wrong(
+    "image",
+    "the image does not exist in {region}, or is not yours to use; image ids differ from region to region",
+    "set `image: auto`, or an image of this region under `regions: {{{region}: {{image: ami-…}}}}`",
+)
+_TYPE = _wrong(
+    "instance-type",
+    "AWS knows no such instance type in {region}",
+    "correct `instance_types`; `aws ec2 describe-instance-type-offerings --region {region} --output text "
+    '--query "InstanceTypeOfferings[].InstanceType"` lists those of the region',
+)
+_ZONE = _wrong(
+    "zone",
+    "there is no such availability zone in {region}",
+    "`aws ec2 describe-availability-zones --region {region}` lists them; a VPC that `vpc_id` names needs a subnet in one of them",
+)
+_NETWORK_ID = _wrong(
+    "vpc",
+    "the VPC that the configuration names for {region} is not one of that region",
+    "`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made",
+)
+_ADDRESSES = _wrong(
+    "addresses",
+    "AWS does not accept an address range for {region}",
+    "correct `ssh_cidrs`; a range is written like 203.0.113.0/24",
+)
+_KEY_PAIR = _wrong(
+    "key-pair",
+    "there is no such key pair in {region}",
+    "name your own key instead, which goes to every node in every region: "
+    "`bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub` (`ssh-keygen -t ed25519` makes one)",
+)
+_USER_DATA = _wrong(
+    "user-data",
+    "AWS does not accept what the nodes in {region} are told to do at their start; it holds 16 KB at most",
+    "shorten `instance.additional_commands` and `instance.files`, or fetch long files from the commands",
+)
+_TAGS = _wrong(
+    "tags",
+    "AWS does not accept the tags for {region}",
+    "correct `cluster.tags` and the cluster's names in the configuration: 50 tags at most, no key beginning with aws:",
+)
+_DISK = _wrong(
+    "disk",
+    "AWS does not accept the disk for {region}",
+    "correct `instance.root_volume_gib`; it must be at least as large as the image's own disk",
+)
+_ENCRYPTION_KEY = _wrong(
+    "encryption-key",
+    "the account encrypts its disks, and its key for that (a KMS key) cannot be used in {region}",
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes for disks; ask your administrator to let "
+    "you, and AWSServiceRoleForEC2Spot, AWS's role for spot instances, use it",
+)
+_UNSUPPORTED = _wrong(
+    "unsupported",
+    "AWS does not support this in {region}",
+    f"what AWS names above does not go together: choose other `instance_types` ({MORE_TYPES} lists some), or `image: auto`",
+)
+_BAD_VALUE = _wrong(
+    "bad-value",
+    "AWS does not accept the request for {region}",
+    "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` says where each comes from",
+)
+_OTHER_CREATE = ErrorInfo(
+    "other-create",
+    Category.BUSY,
+    Recovery.STOP_REGION,
+    "another create of this cluster is at work in {region}, or was a moment ago",
+    "wait a minute, then run the same command again; it adds only what is missing",
+)
+_OUR_CALL = ErrorInfo(
+    "our-call",
+    Category.UNKNOWN,
+    Recovery.STOP_REGION,
+    "AWS does not understand a call of this program in {region}, sorry",
+    f"`bacalhau-spot doctor` says which version this is; {REPORT} with what --debug prints",
+)
+
+ROWS = {
+    **rows_for(OPT_IN, "OptInRequired"),
+    **rows_for(_STS_REGION, "RegionDisabledException"),
+    **rows_for(_IMAGE, "InvalidAMIID.NotFound", "InvalidAMIID.Malformed", "InvalidAMIID.Unavailable"),
+    **rows_for(_IMAGE, "AuthFailure.NotAuthorizedForImages"),
+    **rows_for(_TYPE, "InvalidInstanceType", "InvalidInstanceType.NotFound"),
+    **rows_for(_ZONE, "InvalidAvailabilityZone", "InvalidZone.NotFound", "VolumeTypeNotAvailableInZone"),
+    **rows_for(_NETWORK_ID, "InvalidVpcId.Malformed", "InvalidSubnet.Range", "InvalidSubnetId.Malformed"),
+    **rows_for(_NETWORK_ID, "VPCIdNotSpecified", "DefaultVpcDoesNotExist", "InvalidVpcState"),
+    **rows_for(_ADDRESSES, "InvalidPermission.Malformed", "InvalidVpcRange"),
+    **rows_for(_KEY_PAIR, "InvalidKeyPair.NotFound", "InvalidKeyPair.Format"),
+    **rows_for(_USER_DATA, "InvalidUserData.Malformed"),
+    **rows_for(_TAGS, "InvalidTagKey.Malformed", "InvalidTag", "TagLimitExceeded", "InvalidTaggableResourceType"),
+    **rows_for(_DISK, "InvalidBlockDeviceMapping"),
+    **rows_for(_ENCRYPTION_KEY, "InvalidKeyId", "KMSKeyNotAccessible", "EncryptedVolumesNotSupported"),
+    **rows_for(_UNSUPPORTED, "UnsupportedOperation", "UnsupportedTenancy", "NonEBSInstance"),
+    **rows_for(_BAD_VALUE, "InvalidParameterValue", "InvalidParameterCombination", "InvalidParameter"),
+    **rows_for(_BAD_VALUE, "InvalidParameterException", "InvalidParameterValueException", "InvalidInput"),
+    **rows_for(_BAD_VALUE, "InvalidParameterDependency", "MissingParameter", "InvalidFleetConfig", "InvalidFormat"),
+    **rows_for(_OTHER_CREATE, "IdempotentParameterMismatch", "InvalidIdempotencyToken"),
+    **rows_for(_OTHER_CREATE, "InvalidLaunchTemplateName.AlreadyExistsException"),
+    # What no configuration can cause
+    **rows_for(_OUR_CALL, "InvalidAction", "MissingAction", "UnknownOperationException", "UnknownParameter"),
+    **rows_for(_OUR_CALL, "InvalidQueryParameter", "MalformedQueryString", "MalformedHttpRequestException"),
+    **rows_for(_OUR_CALL, "ValidationError", "ValidationException", "SerializationException", "InvalidCharacter"),
+    **rows_for(_OUR_CALL, "IllegalArgumentException", "InvalidRequest", "InvalidRequestException", "InvalidFilter"),
+    **rows_for(_OUR_CALL, "InvalidFilterKey", "InvalidFilterOption", "InvalidFilterValue", "FilterLimitExceeded"),
+    **rows_for(_OUR_CALL, "InvalidNextToken", "InvalidNextTokenException", "ExpiredNextTokenException"),
+    **rows_for(_OUR_CALL, "InvalidPaginationToken", "InvalidPaginationTokenException", "PaginationTokenExpiredException"),
+    **rows_for(_OUR_CALL, "InvalidResourceType", "InvalidAddress", "InvalidAuthorizationMessageException"),
+    **rows_for(_OUR_CALL, "MalformedPolicyDocument", "PackedPolicyTooLarge", "RequestEntityTooLargeException"),
+    **rows_for(_OUR_CALL, "HierarchyLevelLimitExceededException", "HierarchyTypeMismatchException"),
+    **rows_for(_OUR_CALL, "IncompatiblePolicyException", "InvalidPolicyAttributeException", "InvalidPolicyTypeException"),
+    **rows_for(_OUR_CALL, "InvalidAllowedPatternException", "ParameterPatternMismatchException"),
+    **rows_for(_OUR_CALL, "PoliciesLimitExceededException", "UnsupportedParameterType", "DryRunOperation"),
+    **rows_for(_OUR_CALL, "MalformedXML", "AuthorizationHeaderMalformed", "PermanentRedirect", "InvalidBucketName"),
+}  # fmt: skip
+
+# For whatever else begins with Invalid or ends in .Malformed; for whatever else begins with Unsupported.
+ANY_VALUE, ANY_UNSUPPORTED = _BAD_VALUE, _UNSUPPORTED

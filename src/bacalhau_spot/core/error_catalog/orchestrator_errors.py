@@ -1,0 +1,79 @@
+"""The orchestrator's API (codes of orchestrator/http.py). Nothing is repeated: what AWS has does not depend on it."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery
+
+
+def _api(name: str, fault: Category, sentence: str, hint: str) -> ErrorInfo:
+    return ErrorInfo(f"orchestrator-{name}", fault, Recovery.STOP, sentence, hint)
+
+
+ROWS = {
+    "OrchestratorUnauthorized": _api(
+        "unauthorized",
+        Category.CREDENTIALS,
+        "the orchestrator does not accept the API key or password",
+        "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
+        "`user_env` and `password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its "
+        "configuration",
+    ),
+    "OrchestratorForbidden": _api(
+        "forbidden",
+        Category.PERMISSION,
+        "the orchestrator's API key or user may not do this",
+        "ask whoever runs the orchestrator to give it the actions read:node and write:node under `API.Auth.Users`, and to "
+        "restart it",
+    ),
+    "OrchestratorUnreachable": _api(
+        "unreachable",
+        Category.NETWORK,
+        "the orchestrator's API cannot be reached",
+        "check `bacalhau.api.host` (the port is 1234 unless given), that the orchestrator runs, and that this machine may reach "
+        "it: `curl {host}/api/v1/agent/alive`",
+    ),
+    "OrchestratorTimeout": _api(
+        "time-out",
+        Category.NETWORK,
+        "the orchestrator's API did not answer in time",
+        "run the same command again; if it lasts, look at the orchestrator's own log",
+    ),
+    "OrchestratorTls": _api(
+        "tls",
+        Category.CONFIG,
+        "the certificate of the orchestrator's API is not trusted here",
+        "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of whoever signed it (PEM; whoever "
+        "runs the orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
+    ),
+    "OrchestratorScheme": _api(
+        "scheme",
+        Category.CONFIG,
+        "`bacalhau.api.host` has the wrong one of http:// and https://",
+        "write the other one in front of the address: `bacalhau-spot configure --set bacalhau.api.host={other}`",
+    ),
+    "OrchestratorRedirect": _api(
+        "redirect",
+        Category.CONFIG,
+        "the orchestrator's API points to another address, and the key is not sent there unasked",
+        "if the address above is the right one, set `bacalhau.api.host` to it",
+    ),
+    "OrchestratorBusy": _api(
+        "busy",
+        Category.THROTTLED,
+        "the orchestrator has too much to do",
+        "run the same command again in a minute",
+    ),
+    "OrchestratorFailed": _api(
+        "failed",
+        Category.UNKNOWN,
+        "the orchestrator's API is there and could not answer",
+        "look into the orchestrator's own log for the reason (`journalctl -u bacalhau` on its machine), then run the same "
+        "command again",
+    ),
+    "OrchestratorAnswer": _api(
+        "answer",
+        Category.UNKNOWN,
+        "the orchestrator's API did not answer as Bacalhau 1.9 does",
+        "check that `bacalhau.api.host` is the orchestrator's API (port 1234), not the address that nodes join (4222)",
+    ),
+}

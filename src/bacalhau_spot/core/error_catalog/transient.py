@@ -1,0 +1,120 @@
+"""What passes: throttling, AWS's own trouble, the network between, what is still in use, what reads do not show yet."""
+
+from __future__ import annotations
+
+from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery, rows_for
+
+_THROTTLED = ErrorInfo(
+    "throttled",
+    Category.THROTTLED,
+    Recovery.RETRY,
+    "AWS is limiting how often this account may call it in {region}",
+    "wait a minute and run the same command again; it continues where it stopped",
+)
+_AWS = ErrorInfo(
+    "aws-trouble",
+    Category.AWS,
+    Recovery.RETRY,
+    "AWS had trouble of its own in {region}",
+    "run the same command again; see https://health.aws.amazon.com if it lasts",
+)
+
+
+def _between(name: str, sentence: str, hint: str) -> ErrorInfo:
+    return ErrorInfo(name, Category.NETWORK, Recovery.RETRY, sentence, hint)
+
+
+_DNS = _between(
+    "dns",
+    "the name of AWS's address in {region} is not known here: DNS does not answer, or there is no such region",
+    "check the network with `nslookup sts.us-east-1.amazonaws.com`, and the spelling of AWS_DEFAULT_REGION and AWS_ENDPOINT_URL",
+)
+_UNREACHABLE = _between(
+    "unreachable",
+    "AWS could not be reached in {region}",
+    "check the network with `curl -I https://sts.us-east-1.amazonaws.com`: without an answer there, too, a firewall, VPN or "
+    "proxy is in the way; with one, look at AWS_ENDPOINT_URL",
+)
+_TIMEOUT = _between(
+    "time-out",
+    "AWS did not answer in time in {region}",
+    "run the same command again; if it lasts, check the network (firewall, VPN, HTTPS_PROXY) with "
+    "`curl -I https://sts.us-east-1.amazonaws.com`",
+)
+_CUT_OFF = _between(
+    "cut-off",
+    "the connection to AWS in {region} was cut off in the middle of an answer",
+    "run the same command again; it continues where it stopped",
+)
+_PROXY = _between(
+    "proxy",
+    "the proxy between here and AWS in {region} does not let the call through",
+    "check HTTPS_PROXY, or `unset HTTPS_PROXY https_proxy` if none is needed; NO_PROXY names what goes without",
+)
+TLS = _between(
+    "tls",
+    "no secure connection to AWS in {region} could be made",
+    "a proxy that looks into connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (whoever "
+    "runs the network has it); check the clock with `date -u` too",
+)
+_NOT_AWS = _between(
+    "not-aws",
+    "what answered in the place of AWS in {region} is not AWS",
+    "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
+)
+_BUSY = ErrorInfo(
+    "busy",
+    Category.BUSY,
+    Recovery.RETRY,
+    "something in {region} is still used by something else, or AWS is not done with it",
+    "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
+    "command again in a few minutes",
+)
+_LAG = ErrorInfo(
+    "lag",
+    Category.LAG,
+    Recovery.RETRY,
+    "AWS does not show in {region} what was just made there",
+    "run the same command again in a minute",
+)
+_EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "it is already so in {region}")
+
+# For whole families: .NotFound; .InUse; .Duplicate, AlreadyExists.
+ANY_LAG, ANY_BUSY, ANY_EXISTS = _LAG, _BUSY, _EXISTS
+
+ROWS = {
+    **rows_for(_THROTTLED, "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException"),
+    **rows_for(_THROTTLED, "TooManyRequestsException", "RequestThrottled", "RequestThrottledException"),
+    **rows_for(_THROTTLED, "SlowDown", "SlowDownException", "BandwidthLimitExceeded", "EC2ThrottledException"),
+    **rows_for(_THROTTLED, "Throttled"),  # SNS
+    **rows_for(_AWS, "InternalError", "InternalFailure", "InternalErrorException", "InternalException"),
+    **rows_for(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
+    **rows_for(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
+    **rows_for(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
+    **rows_for(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
+    **rows_for(_AWS, "PolicyEvaluation"),  # IAM's simulator
+    **rows_for(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
+    # The network between: botocore's exceptions have no code but their names
+    **rows_for(_DNS, "NameResolutionError"),
+    **rows_for(_UNREACHABLE, "EndpointConnectionError", "ConnectionError", "HTTPClientError"),
+    **rows_for(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
+    **rows_for(_CUT_OFF, "ConnectionClosedError", "IncompleteReadError", "ResponseStreamingError"),
+    **rows_for(_PROXY, "ProxyConnectionError", "407"),
+    **rows_for(TLS, "SSLError"),
+    **rows_for(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
+    # Still going away, or still being made
+    **rows_for(_BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
+    **rows_for(_BUSY, "ConcurrentModification", "ConcurrentModificationException", "ConcurrentAccess"),
+    **rows_for(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
+    **rows_for(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
+    **rows_for(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
+    **rows_for(_BUSY, "ConflictException"),  # the tagging services
+    # Not shown yet, or gone
+    **rows_for(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
+    **rows_for(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),
+    **rows_for(_LAG, "AWS.SimpleQueueService.NonExistentQueue", "NoSuchUpload", "NoSuchKey", "NoSuchTagSet"),
+    **rows_for(_LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
+    # Already so
+    **rows_for(_EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
+    **rows_for(_EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
+}  # fmt: skip

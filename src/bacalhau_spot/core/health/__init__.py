@@ -1,0 +1,1 @@
+"""One diagnosis per node, and the status of the cluster."""

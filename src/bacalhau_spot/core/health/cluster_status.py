@@ -1,0 +1,387 @@
+"""The whole cluster's health, from the verdicts on its nodes: is it what the configuration asks for?
+
+Rules:
+1. Present is what runs or starts. Missing and too many are counted as `create` counts them: with `spread: failover` a node
+   is not missing where another region has it.
+2. The cluster is as asked when nothing is missing or too many and every node is good. Where no orchestrator's API is
+   configured, a node of which nothing can be known does not count against it.
+3. What certainly is wrong decides the exit code before what could not be looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.demand import node_demand
+from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
+from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
+from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
+from bacalhau_spot.core.placement.pool_distribution import PoolDistribution, pool_distribution
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.health.boot_console import BootProgress
+    from bacalhau_spot.core.health.observation import SpotStatus
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.core.problem import ApiFailure
+
+_NOT_CHECKED = StatusChecks()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterSnapshot:
+    """What one look saw. `failed_regions`: regions, and `partial_failures`: parts of regions, that could not be looked at.
+
+    `api_failure`: why the orchestrator did not answer; `address`: whom we asked, empty without an API.
+    """
+
+    taken_at: datetime
+    instances: tuple[Instance, ...] = ()
+    checks: Mapping[str, StatusChecks] | None = None  # by instance
+    spots: tuple[SpotStatus, ...] = ()
+    boots: Mapping[str, BootProgress] | None = None  # by instance, of those whose console was read
+    members: tuple[OrchestratorNode, ...] = ()
+    api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
+    address: str = ""
+    api_failure: ApiFailure | None = None
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """One node: what is known, and what that means."""
+
+    observation: NodeObservation
+    diagnosis: NodeDiagnosis
+
+    @property
+    def id(self) -> str:
+        return self.observation.id
+
+    @property
+    def region(self) -> str:
+        if self.observation.instance is not None:
+            return self.observation.instance.region
+        return region_of(self.observation.member) if self.observation.member else ""
+
+    @property
+    def zone(self) -> str:
+        if self.observation.instance is not None:
+            return self.observation.instance.zone
+        return self.observation.member.labels.get("zone", "") if self.observation.member else ""
+
+    @property
+    def healthy(self) -> bool:
+        return self.diagnosis.severity is Severity.GOOD
+
+    @property
+    def terminated(self) -> bool:
+        """An instance that has ended, or is ending, and that AWS still shows."""
+        return self.observation.instance is not None and self.diagnosis.severity is Severity.GONE
+
+    @property
+    def ended_at(self) -> datetime | None:
+        return self.observation.ended_at
+
+    @property
+    def settled(self) -> bool:
+        """As good as can be known."""
+        unknowable = (
+            self.observation.api is ApiAvailability.NOT_CONFIGURED
+            and self.diagnosis.severity is Severity.UNKNOWN
+        )
+        return self.healthy or unknowable
+
+    @property
+    def load(self) -> Load | None:
+        """None where the orchestrator does not say."""
+        it = self.observation.member
+        if it is None or not it.connected or not self.observation.alive:
+            return None
+        return Load(used=_subtract(it.total, it.free), total=it.total, running=it.running)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What jobs have taken of what nodes have. `running` is of the nodes' last handshake and may be old."""
+
+    used: Capacity
+    total: Capacity
+    running: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegionStatus:
+    """A region, or all of them. `wanted` None: the configuration does not say."""
+
+    name: str
+    wanted: int | None
+    nodes: tuple[NodeStatus, ...] = ()
+
+    @property
+    def present(self) -> int:
+        return sum(node.observation.alive for node in self.nodes)
+
+    def count(self, *severities: Severity) -> int:
+        return sum(node.diagnosis.severity in severities for node in self.nodes)
+
+    @property
+    def load(self) -> Load | None:
+        loads = [node.load for node in self.nodes if node.load is not None]
+        if not loads:
+            return None
+        return Load(
+            used=_sum(load.used for load in loads),
+            total=_sum(load.total for load in loads),
+            running=sum(load.running for load in loads),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterStatus:
+    """The result of a look. `missing` and `surplus` are None where the configuration is not this cluster's."""
+
+    cluster: str
+    snapshot: ClusterSnapshot
+    nodes: tuple[NodeStatus, ...]
+    wanted: Mapping[str, int] | None = None  # per region
+    wanted_total: int | None = None
+    missing: int | None = None
+    surplus: int | None = None
+
+    @property
+    def total(self) -> RegionStatus:
+        return RegionStatus("total", self.wanted_total, self.nodes)
+
+    @property
+    def regions(self) -> tuple[RegionStatus, ...]:
+        """Those that have nodes or should have."""
+        wanted = self.wanted or {}
+        names = {node.region for node in self.nodes if node.region} | {
+            name for name in wanted if wanted[name]
+        }
+        return tuple(
+            RegionStatus(
+                name,
+                wanted.get(name, 0) if self.wanted is not None else None,
+                tuple(node for node in self.nodes if node.region == name),
+            )
+            for name in sorted(names)
+        )
+
+    @property
+    def pools(self) -> PoolDistribution:
+        return pool_distribution(self.snapshot.instances)
+
+    @property
+    def stale_nodes(self) -> tuple[NodeStatus, ...]:
+        """What the orchestrator still lists, and is no node any more."""
+        return tuple(
+            node
+            for node in self.nodes
+            if node.observation.member is not None
+            and not node.observation.member.connected
+            and node.diagnosis.severity is Severity.GONE
+        )
+
+    @property
+    def unlisted(self) -> tuple[NodeStatus, ...]:
+        """What has ended and explains nothing that is missing: AWS shows it for an hour more.
+
+        Of a cluster that is over, of a region that has no nodes now, deleted by this program, or more than are missing:
+        the newest stay.
+        """
+        dead = [node for node in self.nodes if node.terminated]
+        explaining = sorted(
+            filter(self._explains, dead), key=lambda node: node.ended_at or self.snapshot.taken_at
+        )
+        if self.missing is not None:
+            explaining = explaining[len(explaining) - min(self.missing, len(explaining)) :]
+        return tuple(node for node in dead if node not in explaining)
+
+    def _explains(self, node: NodeStatus) -> bool:
+        """Whether a node may be missing because this one has ended."""
+        launches = [one.launched_at for one in self.snapshot.instances if one.alive]
+        over = bool(launches) and node.ended_at is not None and node.ended_at < min(launches)
+        elsewhere = self.wanted is not None and not self.wanted.get(node.region)
+        unknown = self.missing is None and node.diagnosis.diagnosis in {Diagnosis.ENDED, Diagnosis.ENDING}
+        return not (over or elsewhere or unknown or node.observation.terminated_by)
+
+    @property
+    def visible(self) -> ClusterStatus:
+        """Without what is not listed."""
+        gone = self.unlisted
+        return replace(self, nodes=tuple(node for node in self.nodes if node not in gone))
+
+    @property
+    def matches_spec(self) -> bool:
+        alive = [node for node in self.nodes if node.observation.alive]
+        bad = any(node.diagnosis.severity is Severity.BAD for node in self.nodes)
+        return not bad and all(node.settled for node in alive) and not self.missing and not self.surplus
+
+    @property
+    def failures(self) -> tuple[ApiFailure, ...]:
+        """Everything that could not be looked at, the orchestrator included."""
+        return (
+            *self.snapshot.failed_regions,
+            *self.snapshot.partial_failures,
+            *((self.snapshot.api_failure,) if self.snapshot.api_failure else ()),
+        )
+
+    @property
+    def exit_code(self) -> ExitCode:
+        code = most_severe(problem.code for problem in self.failures)
+        if code is None:
+            return ExitCode.DONE if self.matches_spec else ExitCode.FAILED
+        if self._certainly_differs:
+            return ExitCode.FAILED
+        return ExitCode.DENIED if classify(code).category is Category.CREDENTIALS else ExitCode.INCOMPLETE
+
+    @property
+    def _certainly_differs(self) -> bool:
+        """Without what could not be looked at: a region that was not seen may have what is missing."""
+        wrong = {Severity.BAD, Severity.WAITING}
+        short = bool(self.missing) and not self.snapshot.failed_regions
+        return short or bool(self.surplus) or any(node.diagnosis.severity in wrong for node in self.nodes)
+
+
+def cluster_status(
+    snapshot: ClusterSnapshot,
+    *,
+    cluster: str,
+    label: str,
+    timeouts: Timeouts,
+    spec: ClusterSpec | None,
+    only: Sequence[str] = (),
+    terminated_by: Mapping[str, str] | None = None,
+) -> ClusterStatus:
+    """The verdicts and the counts. `label`: what the cluster's nodes carry; `spec` None: it is not this cluster's.
+
+    `terminated_by`: by instance, the command of this machine that terminated it.
+    `only`: the regions that were asked for, when not all were; what is wanted elsewhere is then not missing.
+    """
+    nodes = tuple(
+        NodeStatus(known, diagnose(known))
+        for known in _observations(
+            snapshot, label=label, timeouts=timeouts, terminated_by=terminated_by or {}
+        )
+    )
+    gone = Severity.GONE
+    ordered = tuple(
+        sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
+    )
+    if spec is None:
+        return ClusterStatus(cluster, snapshot, ordered)
+    needs = node_demand(spec, snapshot.instances)
+    if only:
+        wanted = {name: count for name, count in needs.wanted.items() if name in only}
+        present = {name: needs.present.get(name, 0) for name in only}
+        return ClusterStatus(
+            cluster,
+            snapshot,
+            ordered,
+            wanted=wanted,
+            wanted_total=sum(wanted.values()),
+            missing=sum(max(0, count - present[name]) for name, count in wanted.items()),
+            surplus=0,
+        )
+    alive = sum(one.alive for one in snapshot.instances)
+    if spec.auto_regions is not None and not spec.regions:
+        # Which regions it takes was decided when it was made.
+        return ClusterStatus(
+            cluster,
+            snapshot,
+            ordered,
+            wanted_total=spec.nodes,
+            missing=max(0, spec.nodes - alive),
+            surplus=max(0, alive - spec.nodes),
+        )
+    return ClusterStatus(
+        cluster,
+        snapshot,
+        ordered,
+        wanted=needs.wanted,
+        wanted_total=sum(needs.wanted.values()),
+        missing=sum(needs.launch.values()),
+        surplus=len(needs.removable),
+    )
+
+
+def _observations(
+    snapshot: ClusterSnapshot, *, label: str, timeouts: Timeouts, terminated_by: Mapping[str, str]
+) -> Iterable[NodeObservation]:
+    """One a node: every instance with what belongs to it, and what the orchestrator alone knows."""
+    spots = {spot.instance_id: spot for spot in snapshot.spots}
+    members = _by_instance(snapshot.members)
+    for instance in snapshot.instances:
+        yield NodeObservation(
+            now=snapshot.taken_at,
+            instance=instance,
+            checks=(snapshot.checks or {}).get(instance.id, _NOT_CHECKED),
+            spot=spots.get(instance.id),
+            boot=(snapshot.boots or {}).get(instance.id),
+            member=members.get(instance.id),
+            api=snapshot.api,
+            timeouts=timeouts,
+            terminated_by=terminated_by.get(instance.id, ""),
+        )
+    known = {instance.id for instance in snapshot.instances}
+    for member in snapshot.members:
+        if member.instance_id not in known and _is_ours(member, snapshot, label):
+            yield NodeObservation(now=snapshot.taken_at, member=member, api=snapshot.api, timeouts=timeouts)
+
+
+def _by_instance(members: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNode]:
+    """Of several that name the same instance the one that is connected."""
+    ordered = sorted(members, key=lambda one: one.connected)
+    return {one.instance_id: one for one in ordered if one.instance_id}
+
+
+def _is_ours(member: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> bool:
+    """Of this cluster, and its region was looked into: elsewhere its instance may well run."""
+    if not is_cluster_node(member, cluster=label):
+        return False
+    region = region_of(member)
+    return region in snapshot.regions_scanned if region else not snapshot.failed_regions
+
+
+def needs_console(instance: Instance, *, api: ApiAvailability, member: OrchestratorNode | None) -> bool:
+    """Only what has not joined, or may not have: a console costs a call a node."""
+    return (
+        instance.alive
+        and instance.private_ip is not None
+        and (api is not ApiAvailability.AVAILABLE or member is None)
+    )
+
+
+def member_of(instance: Instance, members: Iterable[OrchestratorNode]) -> OrchestratorNode | None:
+    return _by_instance(members).get(instance.id)
+
+
+def _subtract(total: Capacity, free: Capacity) -> Capacity:
+    return Capacity(
+        cpu=max(Decimal(0), total.cpu - free.cpu),
+        memory_bytes=max(0, total.memory_bytes - free.memory_bytes),
+        disk_bytes=max(0, total.disk_bytes - free.disk_bytes),
+        gpus=max(0, total.gpus - free.gpus),
+    )
+
+
+def _sum(capacities: Iterable[Capacity]) -> Capacity:
+    every = list(capacities)
+    return Capacity(
+        cpu=sum((one.cpu for one in every), Decimal(0)),
+        memory_bytes=sum(one.memory_bytes for one in every),
+        disk_bytes=sum(one.disk_bytes for one in every),
+        gpus=sum(one.gpus for one in every),
+    )

@@ -1,0 +1,401 @@
+"""What is the matter with a node: one verdict from all the evidence. A table.
+
+Rules:
+1. The first row that fits decides. The last one fits always, so there is always exactly one verdict.
+2. What has ended is judged by AWS alone; what AWS takes back is told before everything else about it.
+3. The orchestrator's word counts more than the console's: Bacalhau goes on trying after first boot has given up.
+4. What is only late is bad; what is not late yet is waited for. The deadlines are the configuration's `timeouts`, counted
+   from the launch, because EC2 does not tell since when an instance runs.
+5. What cannot be known is said to be unknown, never taken for good or bad.
+
+Sources: EC2 user guide, "Spot request status codes" and "Status checks"; EC2 API reference, StateReason; Bacalhau 1.9.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.health.boot_console import WAITING
+from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
+from bacalhau_spot.core.health.termination_reasons import (
+    ENDED_BY,
+    ENDED_BY_AWS,
+    FAILED,
+    INTERRUPTED,
+    INTERRUPTION_NOTICE,
+    SPOT_REASONS,
+    join_failure,
+)
+from bacalhau_spot.core.model import State
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Severity(StrEnum):
+    """What a verdict means for the cluster."""
+
+    GOOD = "good"
+    WAITING = "waiting"  # on its way, and not late
+    UNKNOWN = "unknown"  # it runs; more cannot be known
+    BAD = "bad"  # somebody has to do something
+    GONE = "gone"  # it is no node any more
+
+
+class Diagnosis(StrEnum):
+    """The verdicts."""
+
+    STRAY = "stray"
+    ORPHAN = "orphan"
+    INTERRUPTED = "interrupted"
+    LOST = "lost"
+    STOPPED = "stopped"
+    ENDING = "ending"
+    ENDED = "ended"
+    NOTICED = "interruption-notice"
+    STARTING = "starting"
+    NOT_STARTING = "not-starting"
+    IMPAIRED = "impaired"
+    REJECTED = "rejected"
+    DISCONNECTED = "disconnected"
+    NOT_APPROVED = "not-approved"
+    NO_DOCKER = "no-docker"
+    JOINED = "joined"
+    NEVER_JOINED = "never-joined"
+    FAILED = "failed"
+    UNLISTED = "unlisted"
+    COMMANDS_FAILED = "commands-failed"
+    CONSOLE_JOINED = "joined-by-console"
+    BOOTING = "booting"
+    STUCK = "stuck"
+    SILENT = "silent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageArgs:
+    """What a row's sentence is filled with. `hint` replaces the row's when the reason has one of its own."""
+
+    what: str = ""
+    reason: str = ""
+    time: timedelta | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisRule:
+    """One rule. `description`: when it fits, in words. `template` and `hint` may hold the fields of Verdict.
+
+    In `template`: {what}; {why} with a colon before it; {ago} and {span} as ` 4 min ago` and ` for 4 min`, {left} as `90 s`.
+    In `hint`: {node}, {region}, {member}.
+    """
+
+    diagnosis: Diagnosis
+    severity: Severity
+    description: str
+    when: Callable[[NodeObservation], bool]
+    template: str
+    hint: str = ""
+    args: Callable[[NodeObservation], MessageArgs] = lambda _: MessageArgs()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeDiagnosis:
+    """What is the matter, and what to do. ui/diagnosis_text.py makes the sentences."""
+
+    diagnosis: Diagnosis
+    severity: Severity
+    template: str
+    hint: str
+    what: str = ""
+    reason: str = ""
+    time: timedelta | None = None
+
+
+# How long after EC2's notice the instance is taken (EC2 user guide, "Spot Instance interruption notices").
+NOTICE = timedelta(seconds=120)
+# The console and the orchestrator are not asked at the same moment: a node that joined in between is on its way.
+_POLL_TOLERANCE = timedelta(seconds=60)
+
+
+def _is_terminated(obs: NodeObservation) -> bool:
+    return obs.instance is not None and not obs.instance.alive
+
+
+def _state(obs: NodeObservation, *states: State) -> bool:
+    return obs.instance is not None and obs.instance.state in states
+
+
+def _interrupted(obs: NodeObservation) -> bool:
+    by_request = obs.spot is not None and obs.spot.code in INTERRUPTED
+    return _is_terminated(obs) and (
+        by_request or (obs.instance is not None and obs.instance.termination_reason in SPOT_REASONS)
+    )
+
+
+def _lost(obs: NodeObservation) -> bool:
+    return (
+        _is_terminated(obs)
+        and obs.instance is not None
+        and (obs.instance.termination_reason or "").startswith(ENDED_BY_AWS)
+    )
+
+
+def _interruption_noticed(obs: NodeObservation) -> bool:
+    by_node = obs.boot is not None and obs.boot.interrupted_at is not None
+    return obs.alive and (by_node or (obs.spot is not None and obs.spot.code in INTERRUPTION_NOTICE))
+
+
+def _is_registered(obs: NodeObservation, *memberships: Membership) -> bool:
+    return obs.member is not None and obs.member.membership in (memberships or tuple(Membership))
+
+
+def _docker_missing(obs: NodeObservation) -> bool:
+    if obs.member is not None:
+        return "docker" not in obs.member.engines
+    return _console_joined(obs) and obs.boot is not None and obs.boot.no_docker
+
+
+def _console_joined(obs: NodeObservation) -> bool:
+    """Nobody but the console can say so."""
+    return obs.api is not ApiAvailability.AVAILABLE and obs.boot is not None and obs.boot.joined
+
+
+def _boot_failed(obs: NodeObservation) -> bool:
+    """First boot gave up waiting, or what it waits for does not come by itself, or not any more."""
+    if obs.boot is None or obs.boot.joined or not obs.boot.join_error:
+        return obs.boot is not None and obs.boot.at_join
+    known = join_failure(obs.boot.join_error)
+    return obs.boot.at_join or obs.join_overdue or (known is not None and not known.transient)
+
+
+def _is_starting(obs: NodeObservation) -> bool:
+    if obs.boot is not None and obs.boot.joined:
+        return obs.boot.step_at is None or obs.since(obs.boot.step_at) <= _POLL_TOLERANCE
+    return not obs.join_overdue
+
+
+def _interruption_args(obs: NodeObservation) -> MessageArgs:
+    why = INTERRUPTED.get(obs.spot.code, "") if obs.spot else ""
+    return MessageArgs(reason=why, time=obs.since(obs.spot.updated_at) if obs.spot else None)
+
+
+def _state_reason(obs: NodeObservation) -> str:
+    return (obs.instance.termination_reason or "") if obs.instance else ""
+
+
+def _termination_args(obs: NodeObservation) -> MessageArgs:
+    code = _state_reason(obs)
+    what = _by_us(obs) or ENDED_BY.get(code, f"with {code}")
+    return MessageArgs(what=what, time=obs.since(obs.ended_at) if obs.ended_at else None)
+
+
+def _by_us(obs: NodeObservation) -> str:
+    return f"by {obs.terminated_by} on this machine" if obs.terminated_by else ""
+
+
+def _time_left(obs: NodeObservation) -> MessageArgs:
+    began = [obs.spot.updated_at] if obs.spot and obs.spot.code in INTERRUPTION_NOTICE else []
+    began += [obs.boot.interrupted_at] if obs.boot and obs.boot.interrupted_at else []
+    return MessageArgs(time=max(timedelta(0), NOTICE - obs.since(min(began))))
+
+
+def _checks(obs: NodeObservation) -> MessageArgs:
+    return MessageArgs(reason=" and ".join(obs.checks.impaired))
+
+
+def _terminated_since(obs: NodeObservation) -> MessageArgs:
+    if obs.member is None:
+        return MessageArgs()
+    since = obs.member.since or obs.member.last_heartbeat_at
+    return MessageArgs(reason=obs.member.last_error, time=obs.since(since) if since else None)
+
+
+def _refusal(obs: NodeObservation) -> MessageArgs:
+    words = obs.boot.join_error if obs.boot else ""
+    known = join_failure(words)
+    return MessageArgs(reason=known.words if known else words, hint=known.hint if known else "", time=obs.age)
+
+
+def _failure(obs: NodeObservation) -> MessageArgs:
+    words = obs.boot.failed if obs.boot else ""
+    known = join_failure(words, among=FAILED)
+    return MessageArgs(reason=known.words if known else words, hint=known.hint if known else "")
+
+
+def _step(obs: NodeObservation) -> MessageArgs:
+    """Where first boot is. Why it waits is worth more than that it does."""
+    if obs.boot is None:
+        return MessageArgs(what="its console could not be read", time=obs.age)
+    if not obs.boot.step:
+        return MessageArgs(what="nothing on its console yet", time=obs.age)
+    known = join_failure(obs.boot.join_error)
+    what = (
+        f"{WAITING}: {known.words if known else obs.boot.join_error}"
+        if obs.boot.step == WAITING
+        else obs.boot.step
+    )
+    if obs.boot.joined:
+        what = "joining"
+    return MessageArgs(what=what, time=obs.since(obs.boot.step_at) if obs.boot.step_at else None)
+
+
+_TERMINATE = (
+    "end it with `aws ec2 terminate-instances --region {region} --instance-ids {node}`; "
+    "`bacalhau-spot create` replaces it"
+)
+_REPLACE = "`bacalhau-spot create` replaces it"
+_READ = "`bacalhau-spot console {node}` shows what it said"
+_CHECK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
+_PRUNE = "`bacalhau-spot prune` removes it there"
+_APPROVE = "on the orchestrator's machine, `bacalhau node approve {member}` lets it work"
+_NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` names who knows: HOST is the orchestrator's machine"
+
+RULES: tuple[DiagnosisRule, ...] = (
+    DiagnosisRule(
+        Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator as ours, and no instance is behind it",
+        lambda it: it.instance is None and it.member is not None and it.member.connected,
+        "connected as a node of this cluster, but no instance is behind it",
+        "AWS may show it in a minute; or it is of another account, under the same name; or somebody has the token: change it",
+    ),
+    DiagnosisRule(
+        Diagnosis.ORPHAN, Severity.GONE, "known to the orchestrator alone",
+        lambda it: it.instance is None,
+        "orphan in the orchestrator{span}: its instance is gone", _PRUNE,
+        lambda it: MessageArgs(time=_terminated_since(it).time),
+    ),
+    DiagnosisRule(
+        Diagnosis.INTERRUPTED, Severity.GONE, "ended, and the spot request or the instance says that AWS took it back",
+        _interrupted, "interrupted by AWS{ago}{why}", _REPLACE, _interruption_args,
+    ),
+    DiagnosisRule(
+        Diagnosis.LOST, Severity.GONE, "ended, and AWS's reason begins with `Server.`",
+        _lost, "lost by AWS{ago}{why}", _REPLACE,
+        lambda it: MessageArgs(reason=_state_reason(it), time=_interruption_args(it).time),
+    ),
+    DiagnosisRule(
+        Diagnosis.STOPPED, Severity.BAD, "stopped or stopping",
+        lambda it: _state(it, State.STOPPED, State.STOPPING),
+        "stopped: it does no work, and its disk costs money", _TERMINATE,
+    ),
+    DiagnosisRule(
+        Diagnosis.ENDING, Severity.GONE, "shutting down for any other reason",
+        lambda it: _state(it, State.SHUTTING_DOWN), "shutting down{why}", "",
+        lambda it: MessageArgs(reason=f"terminated {_by_us(it)}" if it.terminated_by else ""),
+    ),
+    DiagnosisRule(
+        Diagnosis.ENDED, Severity.GONE, "terminated for any other reason",
+        _is_terminated, "terminated {what}{ago}", _REPLACE, _termination_args,
+    ),
+    DiagnosisRule(
+        Diagnosis.NOTICED, Severity.BAD, "the spot request is marked for termination, or the node says so on its console",
+        _interruption_noticed, "interruption notice: ends in {left}",
+        "its work moves by itself; `bacalhau-spot create` replaces it when it has gone", _time_left,
+    ),
+    DiagnosisRule(
+        Diagnosis.STARTING, Severity.WAITING, "pending, not longer than `fulfilment_s`",
+        lambda it: _state(it, State.PENDING) and not it.start_overdue, "starting{span}", "", lambda it: MessageArgs(time=it.age),
+    ),
+    DiagnosisRule(
+        Diagnosis.NOT_STARTING, Severity.BAD, "pending for longer",
+        lambda it: _state(it, State.PENDING), "not starting{span}", _TERMINATE, lambda it: MessageArgs(time=it.age),
+    ),
+    DiagnosisRule(
+        Diagnosis.IMPAIRED, Severity.BAD, "a status check of EC2's is impaired",
+        lambda it: bool(it.checks.impaired), "status check impaired{why}", _TERMINATE, _checks,
+    ),
+    DiagnosisRule(
+        Diagnosis.REJECTED, Severity.BAD, "the orchestrator has rejected it",
+        lambda it: _is_registered(it, Membership.REJECTED), "rejected by the orchestrator",
+        _APPROVE,
+    ),
+    DiagnosisRule(
+        Diagnosis.DISCONNECTED, Severity.BAD, "the orchestrator knows it, and it is not connected",
+        lambda it: it.member is not None and not it.member.connected,
+        "disconnected from the orchestrator{span}{why}", _CHECK, _terminated_since,
+    ),
+    DiagnosisRule(
+        Diagnosis.NOT_APPROVED, Severity.BAD, "connected, and the orchestrator waits for an approval",
+        lambda it: _is_registered(it, Membership.PENDING), "joined, not approved", _APPROVE,
+    ),
+    DiagnosisRule(
+        Diagnosis.NO_DOCKER, Severity.BAD, "joined, and does not offer the engine `docker`",
+        _docker_missing, "joined without docker engine",
+        "`bacalhau-spot ssh {node} -- sudo systemctl restart docker bacalhau` makes Bacalhau look again",
+    ),
+    DiagnosisRule(
+        Diagnosis.JOINED, Severity.GOOD, "connected, approved, with docker",
+        lambda it: it.member is not None, "joined",
+    ),
+    DiagnosisRule(
+        Diagnosis.NEVER_JOINED, Severity.BAD,
+        "not in the orchestrator; its console says why it cannot connect, and that does not pass by itself or it is late",
+        _boot_failed, "running but never joined{why}", _CHECK, _refusal,
+    ),
+    DiagnosisRule(
+        Diagnosis.FAILED, Severity.BAD, "not in the orchestrator; its console says that first boot failed",
+        lambda it: it.boot is not None and bool(it.boot.failed), "failed at first boot{why}",
+        f"{_READ}; {_TERMINATE}", _failure,
+    ),
+    DiagnosisRule(
+        Diagnosis.UNLISTED, Severity.BAD, "its console says that it joined, and the orchestrator does not list it",
+        lambda it: it.api is ApiAvailability.AVAILABLE and it.boot is not None and it.boot.joined and not _is_starting(it),
+        "joined{ago}, as its console says, but the orchestrator does not list it",
+        "compare `bacalhau.api.host` with `bacalhau.orchestrators`: they may be two", _step,
+    ),
+    DiagnosisRule(
+        Diagnosis.COMMANDS_FAILED, Severity.BAD, "nobody but the console knows, which says: joined, commands failed",
+        lambda it: _console_joined(it) and it.boot is not None and bool(it.boot.commands_failed),
+        "joined, by its console, but{what}", _READ,
+        lambda it: MessageArgs(what=f" {it.boot.commands_failed.partition(';')[0]}" if it.boot else ""),
+    ),
+    DiagnosisRule(
+        Diagnosis.CONSOLE_JOINED, Severity.GOOD, "nobody but the console knows, which says: joined",
+        _console_joined, "joined{ago}, by its console", "", _step,
+    ),
+    DiagnosisRule(
+        Diagnosis.BOOTING, Severity.WAITING, "running, not joined, not longer than `join_s` since its launch",
+        lambda it: it.running and _is_starting(it), "booting: {what}", "", _step,
+    ),
+    DiagnosisRule(
+        Diagnosis.STUCK, Severity.BAD, "running, not joined, late; its console says where it is",
+        lambda it: it.boot is not None and bool(it.boot.step), "stuck in {what}{span}", _READ, _step,
+    ),
+    DiagnosisRule(
+        Diagnosis.SILENT, Severity.BAD, "running, not joined, late; its console says nothing, or cannot be read",
+        lambda it: it.api is ApiAvailability.AVAILABLE, "running{span} and never joined; its console {what}",
+        f"{_READ}; {_TERMINATE}", lambda it: MessageArgs(what="could not be read" if it.boot is None else "says nothing", time=it.age),  # noqa: E501 - a row of a table
+    ),
+    DiagnosisRule(
+        Diagnosis.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console says anything",
+        lambda _: True, "running{span}; whether it has joined cannot be known",
+        _NAME_API, lambda it: MessageArgs(time=it.age),
+    ),
+)  # fmt: skip
+
+
+def diagnose(obs: NodeObservation) -> NodeDiagnosis:
+    """The one verdict on this node."""
+    row = next(row for row in RULES if row.when(obs))
+    told = row.args(obs)
+    return NodeDiagnosis(
+        diagnosis=row.diagnosis,
+        severity=row.severity,
+        template=row.template,
+        hint=_filled_hint(told.hint or row.hint, obs),
+        what=told.what,
+        reason=told.reason,
+        time=told.time,
+    )
+
+
+def _filled_hint(hint: str, obs: NodeObservation) -> str:
+    return hint.format(
+        node=obs.id,
+        region=obs.instance.region if obs.instance else "",
+        member=obs.member.id if obs.member else "",
+    )

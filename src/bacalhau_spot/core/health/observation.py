@@ -1,0 +1,127 @@
+"""What is known of one node, from all who know something: EC2, the console, the orchestrator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.model import State, Timeouts
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bacalhau_spot.core.health.boot_console import BootProgress
+    from bacalhau_spot.core.model import Instance, SpotRequest
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+
+
+class StatusCheck(StrEnum):
+    """EC2's status check, in its words (EC2 API reference, SummaryStatus)."""
+
+    OK = "ok"
+    INITIALIZING = "initializing"
+    IMPAIRED = "impaired"
+    INSUFFICIENT = "insufficient-data"
+    NONE = "not-applicable"  # of an instance that does not run
+    UNKNOWN = "unknown"  # not asked, or it would not say
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChecks:
+    """EC2's two checks of an instance: of the machine below it, and whether it answers."""
+
+    system: StatusCheck = StatusCheck.UNKNOWN
+    instance: StatusCheck = StatusCheck.UNKNOWN
+
+    @property
+    def impaired(self) -> tuple[str, ...]:
+        """The names of those that are."""
+        both = {"system": self.system, "instance": self.instance}
+        return tuple(name for name, check in both.items() if check is StatusCheck.IMPAIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class SpotStatus:
+    """A spot request's status: AWS's code, and since when (EC2 user guide, "Spot request status codes")."""
+
+    request_id: str
+    instance_id: str
+    code: str
+    updated_at: datetime
+
+
+def spot_status(request: SpotRequest) -> SpotStatus:
+    """What of a spot request speaks about its instance."""
+    return SpotStatus(
+        request_id=request.id,
+        instance_id=request.instance_id or "",
+        code=request.status,
+        updated_at=request.updated_at or request.created_at,
+    )
+
+
+class ApiAvailability(StrEnum):
+    """Whether the orchestrator could be asked."""
+
+    AVAILABLE = "answered"
+    NOT_CONFIGURED = "no API"  # the configuration names none
+    UNAVAILABLE = "no answer"  # it could not be reached, or did not want to say
+
+
+@dataclass(frozen=True, slots=True)
+class NodeObservation:
+    """One node. `instance` None: only the orchestrator knows it. `boot` None: its console was not asked, or would not say.
+
+    `member` None: the orchestrator does not know it, or could not be asked, which `api` tells.
+    """
+
+    now: datetime
+    instance: Instance | None = None
+    checks: StatusChecks = field(default_factory=StatusChecks)
+    spot: SpotStatus | None = None
+    boot: BootProgress | None = None
+    member: OrchestratorNode | None = None
+    api: ApiAvailability = ApiAvailability.AVAILABLE
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    terminated_by: str = ""  # the command of this machine that terminated it, by the audit log
+
+    @property
+    def age(self) -> timedelta:
+        """Since its launch; EC2 does not tell since when an instance runs."""
+        return self.since(self.instance.launched_at) if self.instance else timedelta(0)
+
+    def since(self, moment: datetime) -> timedelta:
+        """Never negative: the clocks of AWS, of a node and ours are not the same."""
+        return max(timedelta(0), self.now - moment)
+
+    @property
+    def alive(self) -> bool:
+        return self.instance is not None and self.instance.alive
+
+    @property
+    def running(self) -> bool:
+        return self.instance is not None and self.instance.state is State.RUNNING
+
+    @property
+    def start_overdue(self) -> bool:
+        return self.age > timedelta(seconds=self.timeouts.fulfilment_s)
+
+    @property
+    def join_overdue(self) -> bool:
+        return self.age > timedelta(seconds=self.timeouts.join_s)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, by AWS's own word or its spot request's; None while it lives, and where neither says so."""
+        if self.instance is None or self.instance.alive:
+            return None
+        return self.instance.terminated_at or (self.spot.updated_at if self.spot else None)
+
+    @property
+    def id(self) -> str:
+        """The instance's, also of one that only the orchestrator remembers; else the orchestrator's name for the node."""
+        if self.instance is not None:
+            return self.instance.id
+        return (self.member.instance_id or self.member.id) if self.member else ""

@@ -1,0 +1,1 @@
+"""The IAM actions that are needed, and the policy."""

@@ -1,0 +1,406 @@
+"""Every IAM action that this program needs, what needs it, and how narrowly AWS lets a policy allow it: a table.
+
+Rules:
+1. A row an action. `by` says which commands need it, `when` which part of the configuration; `ASKED_BY` names the calls of
+   AWS's API behind which AWS asks for it, where that is not the call of the same name.
+2. What makes something is allowed only with our tag in the request; what changes or deletes something only where the thing
+   carries our tag. Where AWS knows no such condition, the row's `bounds` name what stands in its place.
+3. Tests hold the table against the calls in cloud/ and against what the sandbox, enforcing the policy, was asked for.
+
+Source: Service Authorization Reference ("Actions, resources, and condition keys") of each service; EC2 user guide,
+"EC2 Fleet prerequisites"; IAM API reference, AddRoleToInstanceProfile; Systems Manager API reference, PutParameter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.classifier import denied_action
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.problem import ApiFailure
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.model import Secrets
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import ClusterSpec
+
+
+class ResourceScope(StrEnum):
+    """What an action is allowed on."""
+
+    ANY = "everything: it only looks"
+    CREATED_WITH_TAG = "what is made with our tag"
+    TAGGED = "what carries our tag"
+    TAGGING = "tags given at birth, ours among them"
+    ADOPTING = "our tag, on anything of EC2's"
+    ROUTES = "any route table: those born with a VPC carry no tag"
+    IMAGES = "any image"
+    YOUR_VPC = "the VPC that the configuration names"
+    YOUR_SUBNETS = "subnets of the VPC that the configuration names"
+    PUBLIC_PARAMETERS = "AWS's public parameters, and the one that `image` names"
+    CLUSTER_PARAMETER = "the cluster's own path"
+    CLUSTER_ROLE = "the cluster's own role and profile, by path and name"
+    PASSED_ROLE = "the cluster's own role, to EC2 alone"
+    SERVICE_ROLES = "the roles that spot instances and fleets need once an account"
+    BUCKETS = "buckets whose name begins with our prefix"
+
+
+class Condition(StrEnum):
+    """What in the configuration makes an action necessary."""
+
+    ALWAYS = ""
+    OWN_VPC = "a region without `vpc_id`"
+    EXISTING_VPC = "a region with `vpc_id`"
+    AUTO_REGIONS = "`regions: auto`"
+    REQUIREMENTS = "`instance_types` by requirements"
+    IMAGE_PARAMETER = "`image: auto` or `ssm:…`"
+    IMAGE = "an `image` other than `auto`"
+    SSH = "`ssh_cidrs` other than `none`"
+    SSM_SECRETS = "`bacalhau.secrets: ssm`"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """One action. `commands`: the commands that need it; `conditions`: any of these must hold."""
+
+    action: str
+    commands: tuple[str, ...]
+    scopes: tuple[ResourceScope, ...]
+    conditions: tuple[Condition, ...] = (Condition.ALWAYS,)
+
+    @property
+    def api_calls(self) -> tuple[str, ...]:
+        """The API calls behind which AWS asks for it."""
+        return API_CALLS.get(self.action, (self.action,))
+
+
+# Calls that need no permission (STS API reference, GetCallerIdentity).
+UNRESTRICTED = frozenset({"sts:GetCallerIdentity"})
+
+# What may be asked for by name. Those with a flag widen what the command needs, and are not in the policy unless asked for.
+OPT_IN_COMMANDS = ("nuke --adopt",)
+_TEARDOWN = ("destroy", "nuke")
+_INVENTORY = ("create", "list", "destroy", "nuke")
+_MARKET = ("create", "offers", "doctor")
+_PRICED = ("cost", "prices")
+_EVERY = (*_INVENTORY, *_PRICED, "status", "offers", "ssh", "console", "prune", "doctor")
+_NETWORK = (Condition.OWN_VPC,)
+_EXISTING = (Condition.EXISTING_VPC,)
+
+
+def _rows(
+    service: str,
+    actions: str,
+    *,
+    commands: tuple[str, ...],
+    scopes: tuple[ResourceScope, ...] = (ResourceScope.ANY,),
+    conditions: tuple[Condition, ...] = (Condition.ALWAYS,),
+) -> tuple[Permission, ...]:
+    """Rows that differ in their action alone."""
+    return tuple(
+        Permission(f"{service}:{action}", commands, scopes, conditions) for action in actions.split()
+    )
+
+
+_READ = (
+    *_rows("ec2", "DescribeRegions DescribeInstances", commands=_EVERY),
+    *_rows("ec2", "DescribeTags", commands=(*_INVENTORY, *_PRICED, "doctor")),
+    *_rows("ec2", "DescribeFleets", commands=("create", "doctor")),  # what a fleet has launched, and when
+    *_rows("ec2", "DescribeInstanceTypeOfferings DescribeInstanceTypes", commands=_MARKET),
+    *_rows("ec2", "DescribeSpotPriceHistory", commands=(*_MARKET, *_PRICED, "nuke")),
+    *_rows(
+        "ec2",
+        "GetInstanceTypesFromInstanceRequirements",
+        commands=_MARKET,
+        conditions=(Condition.REQUIREMENTS,),
+    ),
+    *_rows(
+        "ec2", "GetSpotPlacementScores", commands=("create", "doctor"), conditions=(Condition.AUTO_REGIONS,)
+    ),
+    *_rows("ec2", "GetSpotPlacementScores", commands=("offers",)),
+    *_rows("servicequotas", "GetServiceQuota", commands=("create", "offers", "doctor")),
+    *_rows("pricing", "GetProducts", commands=("create", "cost", "offers", "doctor")),
+    *_rows("ec2", "DescribeInstanceStatus", commands=("status",)),
+    *_rows("ec2", "GetConsoleOutput", commands=("status", "console"), scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "ec2", "DescribeSpotInstanceRequests", commands=("create", "list", "status", *_PRICED, *_TEARDOWN)
+    ),
+    *_rows(
+        "ec2",
+        "DescribeInternetGateways DescribeLaunchTemplates DescribeRouteTables DescribeSecurityGroups DescribeSubnets",
+        commands=("create", *_TEARDOWN),
+    ),
+    *_rows("ec2", "DescribeVpcBlockPublicAccessOptions", commands=("create", "doctor")),
+    *_rows(
+        "ec2",
+        "DescribeSubnets DescribeRouteTables",
+        commands=("doctor",),
+        conditions=(Condition.EXISTING_VPC,),
+    ),
+    # Asked only where public access is blocked and a NAT gateway leads out.
+    *_rows("ec2", "DescribeNatGateways", commands=("create", "doctor"), conditions=_EXISTING),
+    *_rows("ec2", "DescribeVpcs", commands=("create", "doctor", *_TEARDOWN)),
+    *_rows("ec2", "DescribeImages", commands=("create", "doctor"), conditions=(Condition.IMAGE,)),
+    *_rows("ec2", "DescribeImages", commands=_TEARDOWN),
+    *_rows("ec2", "DescribeVolumes", commands=(*_PRICED, *_TEARDOWN)),
+    *_rows(
+        "ec2",
+        "DescribeAddresses DescribeCapacityReservations DescribeDhcpOptions DescribeEgressOnlyInternetGateways "
+        "DescribeFleets DescribeFlowLogs DescribeInstanceConnectEndpoints DescribeKeyPairs "
+        "DescribeNatGateways DescribeNetworkAcls DescribeNetworkInterfaces DescribePlacementGroups "
+        "DescribeSecurityGroupRules DescribeSnapshots DescribeSpotFleetRequests DescribeTransitGatewayVpcAttachments "
+        "DescribeVpcEndpoints DescribeVpcPeeringConnections DescribeVpnGateways",
+        commands=_TEARDOWN,
+    ),
+    # Not on everything: it would show any instance's user-data, and others' secrets in it.
+    *_rows("ec2", "DescribeInstanceAttribute", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows("autoscaling", "DescribeAutoScalingGroups", commands=_TEARDOWN),
+    *_rows("tag", "GetResources", commands=_TEARDOWN),
+    *_rows("ssm", "DescribeParameters ListTagsForResource", commands=_TEARDOWN),
+    *_rows("secretsmanager", "ListSecrets DescribeSecret", commands=_TEARDOWN),
+    *_rows("events", "DescribeRule ListTagsForResource ListTargetsByRule", commands=_TEARDOWN),
+    *_rows("cloudwatch", "DescribeAlarms ListTagsForResource", commands=_TEARDOWN),
+    *_rows("sqs", "GetQueueUrl ListQueueTags", commands=_TEARDOWN),
+    *_rows("sns", "ListTagsForResource", commands=_TEARDOWN),
+    *_rows("logs", "DescribeLogGroups ListTagsForResource", commands=_TEARDOWN),
+    *_rows("s3", "GetBucketTagging", commands=_TEARDOWN),
+    *_rows(
+        "iam",
+        "GetInstanceProfile GetPolicy ListAttachedRolePolicies ListEntitiesForPolicy ListInstanceProfiles "
+        "ListInstanceProfilesForRole ListPolicies ListPolicyVersions ListRolePolicies ListRoles",
+        commands=_TEARDOWN,
+    ),
+    *_rows("iam", "GetRole", commands=(*_TEARDOWN, "doctor")),
+    *_rows("iam", "ListAccountAliases", commands=("nuke",)),
+    *_rows("iam", "SimulatePrincipalPolicy", commands=("doctor",)),
+)
+
+_CREATE = (
+    *_rows(
+        "ec2",
+        "CreateVpc CreateInternetGateway",
+        commands=("create",),
+        scopes=(ResourceScope.CREATED_WITH_TAG,),
+        conditions=_NETWORK,
+    ),
+    *_rows(
+        "ec2",
+        "CreateSubnet",
+        commands=("create",),
+        scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED),
+        conditions=_NETWORK,
+    ),
+    *_rows("ec2", "CreateSecurityGroup", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    *_rows(
+        "ec2",
+        "CreateSecurityGroup",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_NETWORK,
+    ),
+    *_rows(
+        "ec2",
+        "CreateSecurityGroup",
+        commands=("create",),
+        scopes=(ResourceScope.YOUR_VPC,),
+        conditions=_EXISTING,
+    ),
+    *_rows("ec2", "CreateLaunchTemplate", commands=("create",), scopes=(ResourceScope.CREATED_WITH_TAG,)),
+    # CreateFleet needs the tags of instances and volumes in the call itself: those in the template count for RunInstances only
+    # (reference, CreateFleet: "do not include the resources specified in a launch template"). No snapshots: only a launch that
+    # names one is asked about it, and then could read anybody's disk (EC2 user guide, "Launch instances (RunInstances)").
+    *_rows(
+        "ec2",
+        "CreateFleet RunInstances",
+        commands=("create",),
+        scopes=(ResourceScope.CREATED_WITH_TAG, ResourceScope.TAGGED, ResourceScope.IMAGES),
+    ),
+    *_rows(
+        "ec2",
+        "CreateFleet RunInstances",
+        commands=("create",),
+        scopes=(ResourceScope.YOUR_SUBNETS,),
+        conditions=_EXISTING,
+    ),
+    *_rows("ec2", "CreateTags", commands=("create",), scopes=(ResourceScope.TAGGING,)),
+    *_rows("ec2", "CreateTags", commands=OPT_IN_COMMANDS, scopes=(ResourceScope.ADOPTING,)),
+    *_rows(
+        "ec2",
+        "AttachInternetGateway",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=_NETWORK,
+    ),
+    *_rows("ec2", "CreateRoute", commands=("create",), scopes=(ResourceScope.ROUTES,), conditions=_NETWORK),
+    # The reference names the rule, too, as optional: it counts only where it is tagged, and ours is not (IAM user guide, "Amazon
+    # EC2: Allows managing EC2 security groups with a specific tag": the group alone).
+    *_rows(
+        "ec2",
+        "AuthorizeSecurityGroupIngress",
+        commands=("create",),
+        scopes=(ResourceScope.TAGGED,),
+        conditions=(Condition.SSH,),
+    ),
+    *_rows("ec2", "CreateLaunchTemplateVersion", commands=("create",), scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "ssm",
+        "GetParameters",
+        commands=("create", "doctor"),
+        scopes=(ResourceScope.PUBLIC_PARAMETERS,),
+        conditions=(Condition.IMAGE_PARAMETER,),
+    ),
+    *_rows(
+        "ssm",
+        "AddTagsToResource GetParameter PutParameter",
+        commands=("create",),
+        scopes=(ResourceScope.CLUSTER_PARAMETER,),
+        conditions=(Condition.SSM_SECRETS,),
+    ),
+    *_rows(
+        "iam",
+        "AddRoleToInstanceProfile CreateInstanceProfile CreateRole GetInstanceProfile GetRolePolicy PutRolePolicy "
+        "TagInstanceProfile TagRole",
+        commands=("create",),
+        scopes=(ResourceScope.CLUSTER_ROLE,),
+        conditions=(Condition.SSM_SECRETS,),
+    ),
+    *_rows(
+        "iam",
+        "PassRole",
+        commands=("create",),
+        scopes=(ResourceScope.PASSED_ROLE,),
+        conditions=(Condition.SSM_SECRETS,),
+    ),
+    *_rows("iam", "CreateServiceLinkedRole", commands=("create",), scopes=(ResourceScope.SERVICE_ROLES,)),
+)
+
+_DELETE = (
+    *_rows(
+        "ec2",
+        "CancelSpotInstanceRequests TerminateInstances",
+        commands=("create", *_TEARDOWN),
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    *_rows(
+        "ec2",
+        "CancelCapacityReservation CancelSpotFleetRequests DeleteDhcpOptions DeleteEgressOnlyInternetGateway DeleteFleets "
+        "DeleteFlowLogs DeleteInstanceConnectEndpoint DeleteInternetGateway DeleteKeyPair DeleteLaunchTemplate "
+        "DeleteNatGateway DeleteNetworkAcl DeleteNetworkInterface DeletePlacementGroup DeleteRouteTable "
+        "DeleteSecurityGroup DeleteSnapshot DeleteSubnet DeleteVolume DeleteVpc DeleteVpcEndpoints "
+        "DeleteVpcPeeringConnection DeregisterImage DetachInternetGateway DetachNetworkInterface "
+        "DisableImageDeregistrationProtection DisassociateAddress DisassociateRouteTable ModifyInstanceAttribute "
+        "ReleaseAddress RevokeSecurityGroupEgress RevokeSecurityGroupIngress",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    *_rows(
+        "autoscaling",
+        "DeleteAutoScalingGroup UpdateAutoScalingGroup",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    *_rows("ssm", "DeleteParameters", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "secretsmanager",
+        "DeleteSecret RemoveRegionsFromReplication",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    *_rows("events", "DeleteRule RemoveTargets", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows("cloudwatch", "DeleteAlarms", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows("sqs", "DeleteQueue", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows("sns", "DeleteTopic", commands=_TEARDOWN, scopes=(ResourceScope.TAGGED,)),
+    *_rows(
+        "logs",
+        "DeleteLogGroup PutLogGroupDeletionProtection",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.TAGGED,),
+    ),
+    # A bucket's tag binds nothing unless its owner has switched that on; its name is what there is.
+    *_rows(
+        "s3",
+        "AbortMultipartUpload DeleteBucket DeleteObject DeleteObjectVersion ListBucketMultipartUploads ListBucketVersions",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.BUCKETS,),
+    ),
+    *_rows(
+        "iam",
+        "DeleteInstanceProfile DeletePolicy DeletePolicyVersion DeleteRole DeleteRolePolicy DetachRolePolicy "
+        "RemoveRoleFromInstanceProfile",
+        commands=_TEARDOWN,
+        scopes=(ResourceScope.TAGGED,),
+    ),
+)
+
+# Actions that AWS asks for behind a call of another name.
+_CREATES = (
+    "CreateVpc",
+    "CreateSubnet",
+    "CreateInternetGateway",
+    "CreateSecurityGroup",
+    "CreateLaunchTemplate",
+)
+# What `ec2:CreateAction` says when tags are given at birth: in a fleet the instances are born of RunInstances.
+TAGGED_BY = (*_CREATES, "CreateFleet", "RunInstances")
+API_CALLS: dict[str, tuple[str, ...]] = {
+    "ec2:RunInstances": ("ec2:CreateFleet",),
+    "ec2:CreateTags": ("ec2:CreateTags", "ec2:CreateFleet", *(f"ec2:{name}" for name in _CREATES)),
+    "iam:CreateServiceLinkedRole": ("ec2:CreateFleet",),
+    "iam:PassRole": ("iam:AddRoleToInstanceProfile", "ec2:CreateFleet"),
+    "iam:TagInstanceProfile": ("iam:CreateInstanceProfile",),
+    "iam:TagRole": ("iam:CreateRole",),
+    "s3:DeleteObject": ("s3:DeleteObjects",),
+    "s3:DeleteObjectVersion": ("s3:DeleteObjects",),
+    "s3:ListBucketMultipartUploads": ("s3:ListMultipartUploads",),
+    "s3:ListBucketVersions": ("s3:ListObjectVersions",),
+    "ssm:AddTagsToResource": ("ssm:PutParameter",),
+    "tag:GetResources": ("resourcegroupstaggingapi:GetResources",),
+}
+
+PERMISSIONS: tuple[Permission, ...] = (*_READ, *_CREATE, *_DELETE)
+# Every command that needs a permission, in the order of the table.
+COMMANDS = tuple(
+    name
+    for name in dict.fromkeys(one for row in PERMISSIONS for one in row.commands)
+    if name not in OPT_IN_COMMANDS
+)
+
+
+def active_conditions(spec: ClusterSpec) -> frozenset[Condition]:
+    """What of `Condition` holds for a configuration."""
+    images = {spec.image, *(region.image for region in spec.regions if region.image)}
+    given = [region.vpc_id is not None for region in spec.regions]
+    holds = {
+        Condition.ALWAYS: True,
+        Condition.OWN_VPC: not all(given) or not given,
+        Condition.EXISTING_VPC: any(given),
+        Condition.AUTO_REGIONS: spec.auto_regions is not None,
+        Condition.REQUIREMENTS: spec.requirements is not None,
+        Condition.IMAGE_PARAMETER: any(image == "auto" or image.startswith("ssm:") for image in images),
+        Condition.IMAGE: images != {"auto"},
+        Condition.SSH: bool(spec.ssh_cidrs),
+        Condition.SSM_SECRETS: spec.bacalhau.secrets is Secrets.SSM,
+    }
+    return frozenset(when for when, true in holds.items() if true)
+
+
+def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[Permission, ...]:
+    """The rows that these commands need with this configuration. A command with a flag needs what the command needs, too."""
+    plain = {name.split()[0] for name in commands} | set(commands)
+    here = active_conditions(spec)
+    return tuple(row for row in PERMISSIONS if plain & set(row.commands) and here & set(row.conditions))
+
+
+_ACTIONS = {row.action for row in PERMISSIONS}
+
+
+def action_of(problem: ApiFailure) -> str:
+    """`ec2:CreateVpc`: as AWS says it, else by the call; the call alone where several services have one of that name."""
+    named = denied_action(problem.message)
+    known = [action for action in _ACTIONS if action.partition(":")[2] == problem.operation]
+    return named or (known[0] if len(known) == 1 else problem.operation)

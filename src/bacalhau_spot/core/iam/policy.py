@@ -1,0 +1,306 @@
+"""The least-privilege policy: the table of permissions, for one configuration, in IAM's words.
+
+Rules:
+1. No wildcard in an action. Nothing that changes anything without a condition or a resource, wherever AWS supports one.
+2. A document never has more characters than a managed policy may; what does not fit begins another one. White space does
+   not count (IAM user guide, "IAM and AWS STS quotas").
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, required_permissions
+from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, role_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.iam.permissions import Permission
+    from bacalhau_spot.core.model import ClusterSpec
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+MAX_CHARACTERS = 6144
+_VERSION = "2012-10-17"
+# What makes things, with what it makes, in the words of EC2's ARNs. An action stands beside no kind that it only uses: AWS says
+# of each resource which condition keys it has (Service Authorization Reference), and should `aws:RequestTag` ever be seen on
+# one that exists, nobody may put a subnet into somebody else's VPC, or launch into somebody else's subnet, for a tag.
+_CREATED = (
+    (
+        ("ec2:CreateInternetGateway", "ec2:CreateLaunchTemplate", "ec2:CreateVpc"),
+        ("internet-gateway", "launch-template", "vpc"),
+    ),
+    (("ec2:CreateSecurityGroup", "ec2:CreateSubnet"), ("security-group", "subnet")),
+    (
+        ("ec2:CreateFleet", "ec2:RunInstances"),
+        ("fleet", "instance", "network-interface", "spot-instances-request", "volume"),
+    ),
+)
+# As instances are called in China, too (EC2 user guide there, "IAM roles for Amazon EC2").
+_EC2 = ("ec2.amazonaws.com", "ec2.amazonaws.com.cn")
+_SERVICE_ROLES = ("ec2fleet.amazonaws.com", "spot.amazonaws.com")
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTarget:
+    """For whom a policy is written. `account` and `partition` may be `*`."""
+
+    spec: ClusterSpec
+    account: str = "*"
+    partition: str = "*"
+
+    def arn(self, service: str, rest: str, *, region: str = "*", account: str | None = None) -> str:
+        owner = self.account if account is None else account
+        return f"arn:{self.partition}:{service}:{region}:{owner}:{rest}"
+
+    @property
+    def resource_tag(self) -> Statement:
+        return self._tag("aws:ResourceTag")
+
+    @property
+    def request_tag(self) -> Statement:
+        return self._tag("aws:RequestTag")
+
+    def _tag(self, key: str) -> Statement:
+        naming = self.spec.naming
+        return {f"{key}/{naming.tag_key}": naming.tag_value}
+
+
+def documents(
+    spec: ClusterSpec, *, commands: Sequence[str], account: str = "*", partition: str = "*"
+) -> tuple[Document, ...]:
+    """The policy for these commands, in as many documents as it takes."""
+    rows = required_permissions(spec, tuple(commands))
+    place = PolicyTarget(spec, account=account, partition=partition)
+    other_clusters = any(name.split()[0] == "nuke" for name in commands)
+    return split_by_size(_statements(rows, place, other_clusters=other_clusters))
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationQuery:
+    """Actions, the resource that all of them are to be done on (`*`: whichever), and the condition keys of such a call."""
+
+    actions: tuple[str, ...]
+    resource: str
+    context: tuple[tuple[str, str], ...]
+
+
+# Condition keys of which the questions give all that a call of ours would show. Of others (the caller's address, second
+# factor, time …) nobody but AWS knows what a call would show.
+_KNOWN_KEYS = (
+    *("aws:requesttag/", "aws:resourcetag/", "aws:tagkeys"),
+    *("ec2:createaction", "ec2:vpc", "iam:awsservicename", "iam:passedtoservice"),
+)
+
+
+def depends_on_unknown_keys(missing: Sequence[str]) -> bool:
+    """Whether a refusal hangs on condition keys that no question can give."""
+    return any(not key.lower().startswith(_KNOWN_KEYS) for key in missing)
+
+
+def simulation_queries(
+    spec: ClusterSpec, *, commands: Sequence[str], account: str, partition: str
+) -> tuple[SimulationQuery, ...]:
+    """What must be allowed for these commands to work, about things that there might be: one question a bound and a resource.
+
+    A resource each, because an action asked about on a resource of another kind is refused, and because AWS takes no `*`
+    beside an ARN.
+    """
+    place = PolicyTarget(spec, account=account, partition=partition)
+    rows = required_permissions(spec, tuple(commands))
+    found = []
+    for bound in ResourceScope:
+        on: dict[str, list[str]] = {}
+        for action in sorted({row.action for row in rows if bound in row.scopes}):
+            on.setdefault(_example(bound, place, action), []).append(action)
+        context = _context(_conditions(bound, place), place) if on else ()
+        found += [SimulationQuery(tuple(actions), resource, context) for resource, actions in on.items()]
+    return tuple(found)
+
+
+# What each action makes; a made-up resource of another kind could be forbidden with good reason.
+_CREATED_BY_ACTION = {
+    "ec2:CreateFleet": "fleet",
+    "ec2:CreateInternetGateway": "internet-gateway",
+    "ec2:CreateLaunchTemplate": "launch-template",
+    "ec2:CreateSecurityGroup": "security-group",
+    "ec2:CreateSubnet": "subnet",
+    "ec2:CreateVpc": "vpc",
+    "ec2:RunInstances": "instance",
+}
+
+
+def _example(scope: ResourceScope, target: PolicyTarget, action: str) -> str:
+    resources = _resources(scope, target)
+    if isinstance(resources, str):
+        return resources
+    kind = f":{_CREATED_BY_ACTION.get(action, '')}/" if scope is ResourceScope.CREATED_WITH_TAG else ""
+    if scope is ResourceScope.CLUSTER_ROLE:
+        kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
+    chosen = next((one for one in resources if kind in one), resources[0])
+    inside = "/example" if scope is ResourceScope.BUCKETS and action in _ON_OBJECTS else ""
+    return _concrete(chosen, target) + inside
+
+
+_ON_OBJECTS = frozenset({"s3:AbortMultipartUpload", "s3:DeleteObject", "s3:DeleteObjectVersion"})
+
+
+_ANY_REGION = "us-east-1"
+
+
+def _concrete(arn: str, target: PolicyTarget) -> str:
+    """Something that the pattern of a policy stands for."""
+    service, region, account, rest = arn.split(":", 5)[2:]
+    where = _ANY_REGION if region == "*" else region
+    owner = target.account if account == "*" else account
+    return f"arn:{target.partition}:{service}:{where}:{owner}:{rest.replace('*', 'example')}"
+
+
+def _context(conditions: Statement | None, target: PolicyTarget) -> tuple[tuple[str, str], ...]:
+    """The first value of each key: what a call that is allowed would show."""
+    first = [
+        (key, value if isinstance(value, str) else value[0])
+        for block in (conditions or {}).values()
+        for key, value in block.items()
+    ]
+    return tuple(
+        (key, _concrete(value, target) if value.startswith("arn:") else value) for key, value in first
+    )
+
+
+def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
+    """Every action that the documents allow, by name."""
+    return tuple(
+        sorted({action for one in found for statement in one["Statement"] for action in statement["Action"]})
+    )
+
+
+def characters(document: Document) -> int:
+    """As AWS counts them, at most. The tag's own spaces count, and are counted; other letters than ASCII's are written as JSON
+    escapes them, and count so.
+    """
+    return len(json.dumps(document, separators=(",", ":")))
+
+
+def split_by_size(statements: Sequence[Statement]) -> tuple[Document, ...]:
+    """The statements in their order, each document as full as it may be."""
+    found: list[Document] = []
+    for statement in statements:
+        if found:
+            fuller = {**found[-1], "Statement": [*found[-1]["Statement"], statement]}
+            if characters(fuller) <= MAX_CHARACTERS:
+                found[-1] = fuller
+                continue
+        found.append({"Version": _VERSION, "Statement": [statement]})
+    return tuple(found)
+
+
+def _statements(rows: Sequence[Permission], target: PolicyTarget, *, other_clusters: bool) -> list[Statement]:
+    found: list[Statement] = []
+    for bound in ResourceScope:
+        actions = sorted({row.action for row in rows if bound in row.scopes})
+        if not actions:
+            continue
+        if bound is ResourceScope.CREATED_WITH_TAG:
+            found += _tag_on_create_statements(actions, target)
+            continue
+        found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_arns(bound, target)})
+        if bound is ResourceScope.TAGGED and other_clusters:
+            mine = sorted({row.action for row in rows if bound in row.scopes and "nuke" in row.commands})
+            found.append(
+                {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(target)}
+            )
+    return found
+
+
+def _tag_on_create_statements(actions: Sequence[str], target: PolicyTarget) -> list[Statement]:
+    return [
+        {
+            "Sid": f"Born{number}",
+            "Effect": "Allow",
+            "Action": here,
+            "Resource": [target.arn("ec2", f"{kind}/*") for kind in kinds],
+            "Condition": {"StringEquals": target.request_tag},
+        }
+        for number, (makers, kinds) in enumerate(_CREATED, 1)
+        if (here := [action for action in actions if action in makers])
+    ]
+
+
+def _sid(scope: ResourceScope) -> str:
+    return "".join(word.capitalize() for word in scope.name.split("_"))
+
+
+def _other_clusters(target: PolicyTarget) -> Statement:
+    """What `nuke` takes beside: what shows the tag's key with any value and was made by our creator."""
+    naming = target.spec.naming
+    return {
+        "Resource": "*",
+        "Condition": {
+            "StringLike": {f"aws:ResourceTag/{naming.tag_key}": "*"},
+            "StringEquals": {f"aws:ResourceTag/{CREATOR_KEY}": naming.creator},
+        },
+    }
+
+
+def _arns(scope: ResourceScope, target: PolicyTarget) -> Statement:
+    """Resource and condition of a bound."""
+    resources, conditions = _resources(scope, target), _conditions(scope, target)
+    return {"Resource": resources, **({"Condition": conditions} if conditions else {})}
+
+
+def _resources(scope: ResourceScope, target: PolicyTarget) -> str | list[str]:
+    spec, path, role = target.spec, iam_path(target.spec.naming), role_name(target.spec.naming)
+    given = sorted({region.vpc_id for region in spec.regions if region.vpc_id})
+    table: dict[ResourceScope, str | list[str]] = {
+        ResourceScope.CREATED_WITH_TAG: [
+            target.arn("ec2", f"{kind}/*") for _, kinds in _CREATED for kind in kinds
+        ],
+        ResourceScope.ROUTES: [target.arn("ec2", "route-table/*")],
+        ResourceScope.IMAGES: [target.arn("ec2", "image/*", account="")],
+        # Of any account: a VPC and its subnets may be shared by another one, whose id their ARNs then name.
+        ResourceScope.YOUR_VPC: [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given],
+        ResourceScope.YOUR_SUBNETS: [target.arn("ec2", "subnet/*", account="*")],
+        ResourceScope.PUBLIC_PARAMETERS: [
+            target.arn("ssm", "parameter/aws/service/*", account=""),
+            *(target.arn("ssm", f"parameter/{name.lstrip('/')}") for name in _own_image_parameters(spec)),
+        ],
+        ResourceScope.CLUSTER_PARAMETER: [target.arn("ssm", f"parameter{path}*")],
+        # By name alone too: of what is not there yet, AWS knows no path.
+        ResourceScope.CLUSTER_ROLE: [
+            target.arn("iam", f"{kind}{where}", region="")
+            for kind in ("instance-profile", "role")
+            for where in (f"{path}*", f"/{role}")
+        ],
+        ResourceScope.PASSED_ROLE: [target.arn("iam", f"role{path}*", region="")],
+        ResourceScope.SERVICE_ROLES: [target.arn("iam", "role/aws-service-role/*", region="")],
+        ResourceScope.BUCKETS: [f"arn:{target.partition}:s3:::{spec.naming.resource_prefix}*"],
+    }
+    return table.get(scope, "*")
+
+
+def _own_image_parameters(spec: ClusterSpec) -> list[str]:
+    """Parameters of the user's that name an image; AWS's own are public."""
+    images = {spec.image, *(region.image for region in spec.regions if region.image)}
+    names = (image.removeprefix("ssm:") for image in images if image.startswith("ssm:"))
+    return sorted(name for name in names if not name.startswith("/aws/service/"))
+
+
+def _conditions(scope: ResourceScope, target: PolicyTarget) -> Statement | None:
+    given = sorted({region.vpc_id for region in target.spec.regions if region.vpc_id})
+    table: dict[ResourceScope, Statement] = {
+        ResourceScope.CREATED_WITH_TAG: {"StringEquals": target.request_tag},
+        ResourceScope.TAGGED: {"StringEquals": target.resource_tag},
+        ResourceScope.TAGGING: {"StringEquals": {"ec2:CreateAction": list(TAGGED_BY), **target.request_tag}},
+        ResourceScope.ADOPTING: {"StringEquals": target.request_tag},
+        ResourceScope.YOUR_SUBNETS: {
+            "ArnLike": {"ec2:Vpc": [target.arn("ec2", f"vpc/{vpc_id}", account="*") for vpc_id in given]}
+        },
+        ResourceScope.PASSED_ROLE: {"StringEquals": {"iam:PassedToService": list(_EC2)}},
+        ResourceScope.SERVICE_ROLES: {"StringEquals": {"iam:AWSServiceName": list(_SERVICE_ROLES)}},
+    }
+    return table.get(scope)

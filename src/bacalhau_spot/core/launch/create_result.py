@@ -1,0 +1,186 @@
+"""What a command leaves behind in the scrollback, as values: asked, launched, failed and why; found, deleted, left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
+from bacalhau_spot.core.launch.lifecycle import Phase, phase_of
+from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Instance, Resource
+    from bacalhau_spot.core.problem import ApiFailure
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFailure:
+    """A pool that AWS could not use."""
+
+    type: str
+    zone: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegionResult:
+    """One region of a create.
+
+    `requested`: how many it was to launch at first. `extra`: how many more it took over from other regions. `reassigned`: how
+    many of its own others took over. `launched`: ids that AWS gave. `instances`: what they have become.
+    """
+
+    region: str
+    requested: int
+    extra: int = 0
+    reassigned: int = 0
+    launched: tuple[str, ...] = ()
+    instances: tuple[Instance, ...] = ()
+    pool_failures: tuple[PoolFailure, ...] = ()
+    problem: ApiFailure | None = None
+
+    @property
+    def running(self) -> tuple[Instance, ...]:
+        return tuple(one for one in self.instances if phase_of(one) is Phase.RUNNING)
+
+    @property
+    def lost(self) -> tuple[Instance, ...]:
+        return tuple(
+            one
+            for one in self.instances
+            if phase_of(one) in {Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}
+        )
+
+    @property
+    def pending(self) -> int:
+        """Launched, but neither running nor ended when the wait was over."""
+        return len(self.launched) - len(self.running) - len(self.lost)
+
+    @property
+    def not_visible(self) -> int:
+        """Of the unsettled those that no look has shown: AWS granted them, and what they are now is not known."""
+        return max(0, len(self.launched) - len(self.instances))
+
+    @property
+    def missing(self) -> int:
+        """How many of those it was to launch neither run here nor were taken over by another region."""
+        return max(0, self.requested + self.extra - self.reassigned - len(self.running))
+
+    @property
+    def zones(self) -> dict[str, int]:
+        """How many run per zone."""
+        return dict(sorted(Counter(one.zone for one in self.running).items()))
+
+    @property
+    def code(self) -> str | None:
+        """The code that explains what is missing here, by the order of faults; None when nothing is."""
+        if self.problem is not None:
+            return self.problem.code
+        if not self.pool_failures or (self.missing == 0 and self.reassigned == 0):
+            return None
+        return most_severe(refusal.code for refusal in self.pool_failures)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """The result of a create. `wanted`: nodes the cluster should have; `existing`: how many there were.
+
+    `removed`: ids that were too many and have been ended; `not_removed`: those that were to be ended and were not.
+    """
+
+    cluster: str
+    wanted: int
+    existing: int
+    regions: tuple[RegionResult, ...] = ()
+    removed: tuple[str, ...] = ()
+    not_removed: tuple[str, ...] = ()
+    resources_created: tuple[tuple[str, int], ...] = ()  # kind and how many, beside the instances
+    interrupted: bool = False
+    waited: bool = True  # False: nobody wanted to see the instances run; that AWS granted them is enough
+    pools: PoolDistribution = field(default_factory=PoolDistribution)  # of all nodes that there are now
+
+    @property
+    def launched(self) -> int:
+        return sum(len(region.launched) for region in self.regions)
+
+    @property
+    def running(self) -> int:
+        return sum(len(region.running) for region in self.regions)
+
+    @property
+    def requested(self) -> int:
+        return sum(region.requested for region in self.regions)
+
+    @property
+    def missing(self) -> int:
+        """Nodes that were asked for and do not run, in all; still starting is missing only when it was waited for."""
+        starting = 0 if self.waited else sum(region.pending for region in self.regions)
+        return max(0, self.requested - self.running - starting)
+
+    @property
+    def problems(self) -> tuple[ApiFailure, ...]:
+        return tuple(region.problem for region in self.regions if region.problem is not None)
+
+    @property
+    def unresolved(self) -> tuple[ApiFailure, ...]:
+        """The problems that other regions did not make up for, and those that have to be mended even so."""
+        found = tuple(
+            region.problem
+            for region in self.regions
+            if region.problem is not None
+            and (
+                region.missing
+                or classify(region.problem.code).category in {Category.CREDENTIALS, Category.PERMISSION}
+            )
+        )
+        return (
+            self.problems if self.interrupted or self.not_removed or (self.missing and not found) else found
+        )
+
+    @property
+    def exit_code(self) -> ExitCode:
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        code = most_severe(problem.code for problem in self.problems)
+        if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
+            return ExitCode.DENIED
+        # A region's problem that other regions made up for is told, and is no failure.
+        lacking = any(
+            region.problem is not None and region.missing > (0 if self.waited else region.pending)
+            for region in self.regions
+        )
+        if not self.missing and not self.not_removed and not lacking:
+            return ExitCode.DONE
+        return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
+
+    @property
+    def _misconfigured(self) -> bool:
+        """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
+        told = [
+            classify(one.code, one.message).category
+            for region in self.regions
+            for one in (*region.pool_failures, *([region.problem] if region.problem else ()))
+        ]
+        return not self.launched and not self.not_removed and set(told) == {Category.CONFIG}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What AWS has under the cluster's tag now. `failed_regions`: regions that could not be looked into, and why.
+
+    `others`: everything beside the instances, by the tag index.
+    """
+
+    cluster: str
+    instances: tuple[Instance, ...] = ()
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    others: tuple[Resource, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.INCOMPLETE if self.failed_regions else ExitCode.DONE

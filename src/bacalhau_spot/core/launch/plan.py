@@ -1,0 +1,284 @@
+"""What to create: the difference between what the user wants and what AWS shows, and its price.
+
+Rules:
+1. The plan of a reached state is empty.
+2. A region's nodes count wherever they are: with `spread: failover` a node that moved to another region is not missing.
+3. Nothing is removed unless the caller allows it; what is too many is shown.
+4. Everything that can be refused is refused here, before anything is created.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.model import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.demand import Demand
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Market
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.model import Arch, Offer, RegionSpec
+from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+    from bacalhau_spot.core.placement.region_selection import RegionDecision
+    from bacalhau_spot.core.pricing.estimate import Budget, Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class RegionPlan:
+    """One region's part. `low` and `high` are the prices of its cheapest and dearest pool, in USD per instance-hour."""
+
+    region: str
+    wanted: int
+    present: int
+    launch: int
+    offers: tuple[Offer, ...] = ()
+    images: tuple[Image, ...] = ()
+    low: Decimal | None = None
+    high: Decimal | None = None
+    estimate: Estimate | None = None  # of what is launched here; None: nothing is
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        return tuple(sorted({offer.pool.zone for offer in self.offers}))
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        return tuple(sorted({offer.pool.type for offer in self.offers}))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `create` will do. `remove` is empty unless removal was allowed; `surplus` counts what is too many either way."""
+
+    cluster: str
+    regions: tuple[RegionPlan, ...]
+    surplus: tuple[Instance, ...] = ()
+    remove: tuple[Instance, ...] = ()
+    warnings: tuple[str, ...] = ()
+    list_prices_missing: str = ""  # AWS's code, where its price list could not be read
+    budget: Budget | None = None
+    choices: tuple[
+        RegionDecision, ...
+    ] = ()  # where the configuration left the regions open: what became of each
+    exposure: PoolExposure | None = None
+    archives: tuple[tuple[Arch, str], ...] = ()  # the sum that each architecture's archive must have
+
+    @property
+    def launch(self) -> int:
+        return sum(region.launch for region in self.regions)
+
+    @property
+    def wanted(self) -> int:
+        return sum(region.wanted for region in self.regions)
+
+    @property
+    def present(self) -> int:
+        return sum(region.present for region in self.regions)
+
+    @property
+    def existing(self) -> int:
+        """All nodes that there are, those in regions that the configuration no longer names too."""
+        configured = {region.region for region in self.regions}
+        return self.present + sum(one.region not in configured for one in self.surplus)
+
+    @property
+    def empty(self) -> bool:
+        return self.launch == 0 and not self.remove
+
+    @property
+    def usd_per_hour(self) -> tuple[Decimal, Decimal] | None:
+        """From the cheapest to the dearest that the launches can come to; None while any price is unknown."""
+        low = high = Decimal(0)
+        for region in self.regions:
+            if region.launch == 0:
+                continue
+            if region.low is None or region.high is None:
+                return None
+            low += region.low * region.launch
+            high += region.high * region.launch
+        return low, high
+
+    @property
+    def over_budget(self) -> bool:
+        """Whether it may come to more than the cluster's budget; what is not known may."""
+        return self.budget is not None and not self.budget.satisfied
+
+    @property
+    def estimate(self) -> Estimate:
+        """What all that is launched will cost an hour."""
+        return sum_estimates(region.estimate for region in self.regions if region.estimate is not None)
+
+
+def plan(
+    spec: ClusterSpec,
+    demands: Demand,
+    markets: Mapping[str, Market],
+    *,
+    allow_removal: bool = False,
+    warnings: Sequence[str] = (),
+    rates: Rates | None = None,
+    choices: Sequence[RegionDecision] = (),
+) -> Plan:
+    """The plan for `demands`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
+    regions = tuple(
+        _region_plan(name, demands, markets.get(name), spec=spec, rates=rates or Rates())
+        for name in demands.wanted
+    )
+    return Plan(
+        cluster=spec.name,
+        regions=regions,
+        surplus=demands.removable,
+        remove=demands.removable if allow_removal else (),
+        warnings=(*warnings, *_price_warnings(spec, regions)),
+        choices=tuple(choices),
+    )
+
+
+def _region_plan(
+    name: str, wants: Demand, market: Market | None, *, spec: ClusterSpec, rates: Rates
+) -> RegionPlan:
+    offers = market.offers if market else ()
+    prices = [offer.usd_per_hour for offer in offers]
+    known = [price for price in prices if price is not None]
+    complete = bool(known) and len(known) == len(prices)
+    launch = wants.launch.get(name, 0)
+    return RegionPlan(
+        region=name,
+        wanted=wants.wanted[name],
+        present=wants.present[name],
+        launch=launch,
+        offers=offers,
+        images=tuple(market.images[arch] for arch in sorted(market.images)) if market else (),
+        low=min(known) if complete else None,
+        high=max(known) if complete else None,
+        estimate=estimate(
+            name,
+            launch,
+            offers,
+            rates,
+            root_volume_gib=spec.instance.root_volume_gib,
+            public_ip=spec.instance.public_ip,
+            limit=spec.max_price_usd_per_hour,
+        )
+        if launch
+        else None,
+    )
+
+
+def _price_warnings(spec: ClusterSpec, regions: Sequence[RegionPlan]) -> tuple[str, ...]:
+    limit = spec.max_price_usd_per_hour
+    if limit is None:
+        return ()
+    return tuple(
+        f"every pool in {region.region} costs more than max_price_usd_per_hour ({limit}); AWS will refuse them"
+        for region in regions
+        if region.launch and region.low is not None and region.low > limit
+    )
+
+
+def market_problems(
+    market: Market, *, image: str, types: Sequence[str], root_volume_gib: int
+) -> tuple[str, ...]:
+    """Why nothing could be launched in this region as configured; one sentence each."""
+    found: list[str] = []
+    if not market.offers:
+        found.append(f"{market.region} offers none of {', '.join(types)}")
+    if market.offers and not market.images:
+        return (*found, f"AWS shows no image {image} in {market.region} that could be started")
+    for known in market.images.values():
+        if not known.root_device:
+            found.append(
+                f"image {known.id} in {market.region} has no EBS root volume (an instance-store image)"
+            )
+        elif known.volume_gib > root_volume_gib:
+            found.append(
+                f"image {known.id} in {market.region} needs a root volume of {known.volume_gib} GiB, and "
+                f"`instance.root_volume_gib` is {root_volume_gib}"
+            )
+    lacking = sorted({offer.arch for offer in market.offers} - set(market.images))
+    for arch in lacking:
+        wrong = sorted({offer.pool.type for offer in market.offers if offer.arch is arch})
+        have = ", ".join(sorted(market.images))
+        found.append(
+            f"image {image} in {market.region} is for {have}, but {', '.join(wrong)} "
+            f"{'is' if len(wrong) == 1 else 'are'} {arch}"
+        )
+    return tuple(found)
+
+
+def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
+    """`market_problems` of a region with what is configured for it, or for all."""
+    region = next((one for one in spec.regions if one.name == market.region), RegionSpec(market.region))
+    types = region.instance_types or spec.instance_types or ("the types that meet the requirements",)
+    return market_problems(
+        market,
+        image=region.image or spec.image,
+        types=types,
+        root_volume_gib=spec.instance.root_volume_gib,
+    )
+
+
+def unsuitable_images_hint(spec: ClusterSpec) -> str:
+    """What to change where the types and the images do not fit."""
+    types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
+    return (
+        f"change {types} ({MORE_TYPES} shows what can be had where) or `image` (`auto` fits every type), for all regions or for "
+        "one under `regions`"
+    )
+
+
+def offers_from(
+    pools: Sequence[tuple[str, str]],
+    archs: Mapping[str, Sequence[Arch]],
+    prices: Mapping[tuple[str, str], Decimal],
+) -> tuple[Offer, ...]:
+    """Pools (type, zone) joined with their prices, cheapest first.
+
+    A pool that has no price while others have one is not sold as spot: AWS offers types in zones where it sells them on demand
+    only (karpenter-provider-aws#2243, #6483). A type of unknown architecture is taken for x86_64.
+    """
+    sold = [pool for pool in pools if pool in prices] or pools
+    offers = [
+        Offer(
+            pool=Pool(type=type_name, zone=zone),
+            usd_per_hour=prices.get((type_name, zone)),
+            arch=(tuple(archs.get(type_name, ())) or (Arch.X86_64,))[0],
+        )
+        for type_name, zone in sorted(set(sold))
+    ]
+    return tuple(
+        sorted(
+            offers,
+            key=lambda offer: (
+                offer.usd_per_hour is None,
+                offer.usd_per_hour or 0,
+                offer.pool.zone,
+                offer.pool.type,
+            ),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PoolExposure:
+    """What one pool's loss would take, when the plan is carried out. `pools`: that hold nodes or may come to hold some.
+
+    `max_nodes`: nodes that one pool may then hold. `limit`: what `max_share_per_pool` allows; None: AWS decides.
+    """
+
+    pools: int
+    max_nodes: int
+    limit: int | None = None

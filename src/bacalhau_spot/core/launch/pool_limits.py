@@ -1,0 +1,121 @@
+"""How many nodes one capacity pool may hold, and how a launch is parted so that none ever holds more.
+
+AWS takes spot capacity back by pool, and its strategy may put all nodes of a launch into one. So with `max_share_per_pool` a
+region is launched as several fleets, one after the other: each over the pools that have room for all of it, because all of it
+may come to be in any of them. What a part must be follows from what is there and what is missing, and from nothing else: a
+create that was cut short goes on with the part that it was at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.launch.plan import PoolExposure
+from bacalhau_spot.core.model import Pool, Spread
+from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.launch.plan import RegionPlan
+    from bacalhau_spot.core.model import ClusterSpec, Instance, Market
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchBatch:
+    """One fleet of a region's launch: so many nodes over these pools, by zone and type."""
+
+    pools: tuple[Pool, ...]
+    count: int
+
+
+def max_per_pool(spec: ClusterSpec) -> int | None:
+    """How many nodes one pool may hold: the share of the cluster's nodes, rounded down; None without a limit."""
+    if spec.max_share_per_pool is None:
+        return None
+    return int(spec.max_share_per_pool * wanted_nodes(spec))
+
+
+def wanted_nodes(spec: ClusterSpec) -> int:
+    """All regions together; a region's own number is part of `nodes`, or makes it up."""
+    fixed = [region.nodes for region in spec.regions]
+    return sum(one or 0 for one in fixed) if fixed and None not in fixed else spec.nodes
+
+
+def nodes_per_pool(instances: Iterable[Instance]) -> dict[Pool, int]:
+    """How many spot nodes that run or start each pool holds."""
+    return dict(pool_distribution(instances).counts)
+
+
+def headroom(pools: Iterable[Pool], counts: Mapping[Pool, int], limit: int) -> dict[Pool, int]:
+    """How many more nodes each pool may hold."""
+    return {pool: max(0, limit - counts.get(pool, 0)) for pool in pools}
+
+
+def next_batch(count: int, headroom: Mapping[Pool, int]) -> LaunchBatch | None:
+    """The next fleet of those that launch `count` nodes; None when no pool may hold another.
+
+    As large as the emptiest pool allows, over every pool that could take all of it.
+    """
+    size = min(count, max(headroom.values(), default=0))
+    if size <= 0:
+        return None
+    fitting = [pool for pool, left in headroom.items() if left >= size]
+    return LaunchBatch(tuple(sorted(fitting, key=lambda pool: (pool.zone, pool.type))), size)
+
+
+def pool_exposure(
+    regions: Sequence[RegionPlan], counts: Mapping[Pool, int], *, limit: int | None
+) -> PoolExposure:
+    """`counts` is what every pool of the cluster holds now."""
+    may: dict[Pool, int] = {pool: count for pool, count in counts.items() if count}
+    for region in regions:
+        for offer in region.offers if region.launch else ():
+            now = counts.get(offer.pool, 0)
+            whole = now + region.launch
+            may[offer.pool] = whole if limit is None else max(now, min(whole, limit))
+    return PoolExposure(pools=len(may), max_nodes=max(may.values(), default=0), limit=limit)
+
+
+def share_problems(
+    spec: ClusterSpec, markets: Mapping[str, Market], launch: Mapping[str, int], counts: Mapping[Pool, int]
+) -> tuple[str, ...]:
+    """Why the nodes cannot be launched without a pool holding more than its share; one sentence each."""
+    most = max_per_pool(spec)
+    if most is None or not launch:
+        return ()
+    of = f"{_percent(spec)} of {wanted_nodes(spec)} nodes"
+    if most == 0:
+        return (f"max_share_per_pool: {of} is less than one node, so no pool may hold any",)
+    free = {
+        name: sum(headroom((offer.pool for offer in markets[name].offers), counts, most).values())
+        for name in launch
+    }
+    if spec.spread is Spread.STRICT:
+        short = [name for name in launch if free[name] < launch[name]]
+    else:  # what one region has no room for the others take
+        short = list(launch) if sum(free.values()) < sum(launch.values()) else []
+    return tuple(
+        f"{name} has {_pools(len(markets[name].offers))}, at most {most} {'node' if most == 1 else 'nodes'} in each ({of}): "
+        f"room for {free[name]} more of the {launch[name]} that are missing"
+        for name in short
+    )
+
+
+def share_warnings(spec: ClusterSpec, counts: Mapping[Pool, int]) -> tuple[str, ...]:
+    """Pools that hold more than their share already; nothing is moved for that."""
+    most = max_per_pool(spec)
+    over = [(pool, count) for pool, count in counts.items() if most is not None and count > most]
+    return tuple(
+        f"{count} nodes are in {pool.type} in {pool.zone}, and max_share_per_pool allows {most}; they stay"
+        for pool, count in sorted(over, key=lambda item: (-item[1], item[0].zone, item[0].type))
+    )
+
+
+def _percent(spec: ClusterSpec) -> str:
+    return f"{((spec.max_share_per_pool or 0) * 100):f}".rstrip("0").rstrip(".") + "%"
+
+
+def _pools(count: int) -> str:
+    return f"{count} capacity pool" + ("" if count == 1 else "s")

@@ -1,0 +1,143 @@
+"""A fold from events to what a screen shows: one line a region. The same events always give the same screen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.classifier import most_severe
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.lifecycle import FINAL, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.launch.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class RegionProgress:
+    """What one region is doing. `status_text` is a few words; `failed` an AWS code when nothing more happens here."""
+
+    requested: int = 0
+    launched: int = 0
+    running: int = 0
+    lost: int = 0
+    found: int = 0
+    deleted: int = 0
+    status_text: str = "waiting"
+    failed: str | None = None
+    done: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whatever AWS gave has come up or has gone."""
+        return self.running + self.lost >= self.launched
+
+    @property
+    def missing(self) -> int:
+        """How many of those asked for do not run."""
+        return max(0, self.requested - self.running)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """All regions, in the order in which they began."""
+
+    regions: Mapping[str, RegionProgress] = field(default_factory=dict)
+    phases: Mapping[str, Phase] = field(default_factory=dict)  # by instance id
+    cancelling: bool = False
+
+    @property
+    def requested(self) -> int:
+        return sum(region.requested for region in self.regions.values())
+
+    @property
+    def running(self) -> int:
+        return sum(region.running for region in self.regions.values())
+
+    @property
+    def found(self) -> int:
+        return sum(region.found for region in self.regions.values())
+
+    @property
+    def deleted(self) -> int:
+        return sum(region.deleted for region in self.regions.values())
+
+
+def apply_event(state: Progress, event: Event) -> Progress:
+    """The progress after `event`."""
+    if isinstance(event, events.Cancelling):
+        return replace(state, cancelling=True)
+    if isinstance(event, events.NodesReassigned):
+        return _reassigned(state, event)
+    region = state.regions.get(event.region, RegionProgress())
+    phases = state.phases
+    if isinstance(event, events.InstanceSeen):
+        phases = {**phases, event.id: event.phase}
+        region = _instance_seen(region, state.phases.get(event.id), event)
+    else:
+        region = _step(region, event)
+    return replace(state, regions={**state.regions, event.region: region}, phases=phases)
+
+
+def _instance_seen(
+    region: RegionProgress, before: Phase | None, event: events.InstanceSeen
+) -> RegionProgress:
+    lost = FINAL | {Phase.TERMINATING}
+    running = region.running + (event.phase is Phase.RUNNING) - (before is Phase.RUNNING)
+    fallen = region.lost + (event.phase in lost) - (before in lost)
+    now = replace(region, running=running, lost=fallen)
+    return replace(now, done=now.settled, status_text=_status_text(now))
+
+
+def _status_text(region: RegionProgress) -> str:
+    """Where a region's instances stand; "done" only when none is missing."""
+    if not region.settled:
+        return "starting instances"
+    return f"done, {region.missing} missing" if region.missing else "done"
+
+
+def _step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
+        case events.RegionStarted(requested=asked):
+            return replace(region, requested=region.requested + asked, status_text="preparing", done=False)
+        case events.ResourceCreated(kind=kind):
+            return replace(region, status_text=f"made {kind}")
+        case events.Retrying(code=code, attempt=attempt):
+            return replace(region, status_text=f"trying again ({code}, {attempt})")
+        case events.FleetResponded(launched=launched, refusals=refusals):
+            return _fleet_responded(region, launched, most_severe(code for _, _, code in refusals))
+        case events.RegionFailed(code=code):
+            return replace(region, failed=code, status_text="failed", done=True)
+        case events.ResourceFound():
+            return replace(region, found=region.found + 1, status_text="deleting")
+        case events.Deleted():
+            deleted = region.deleted + 1
+            done = deleted >= region.found
+            return replace(region, deleted=deleted, done=done, status_text="gone" if done else "deleting")
+        case events.Waiting(message=what, remaining=left):
+            return replace(region, status_text=f"{what}: {left} left" if left else what)
+    return region
+
+
+def _fleet_responded(region: RegionProgress, launched: int, code: str | None) -> RegionProgress:
+    if launched:
+        return replace(
+            region, launched=region.launched + launched, status_text="starting instances", done=False
+        )
+    refused = f"refused: {code}" if code else "nothing granted"
+    return replace(region, status_text=refused, done=region.settled)
+
+
+def _reassigned(state: Progress, event: events.NodesReassigned) -> Progress:
+    regions = dict(state.regions)
+    source = regions.get(event.region, RegionProgress())
+    # What it keeps may still be starting.
+    regions[event.region] = replace(
+        source,
+        requested=source.requested - event.count,
+        status_text=f"{event.count} moved on",
+        done=source.settled,
+    )
+    return replace(state, regions=regions)

@@ -1,0 +1,1 @@
+"""The orchestrator's nodes, and which of them are stale."""

@@ -1,0 +1,1 @@
+"""Where nodes can be launched: offers, quotas, the choice of regions."""

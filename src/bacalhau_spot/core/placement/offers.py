@@ -1,0 +1,313 @@
+"""Where to go: capacity pools and regions, with what speaks for and against each, and in which order they are best.
+
+The order of regions (`ranked`):
+1. Where the quota leaves no room for the nodes, nothing can be launched: these come after all others.
+2. Where AWS's placement score is low (up to LOW_SCORE of 10), a launch is likely to fall short: these come after the rest.
+3. Then by what a node typically costs there now; of equals the one with the better score, then by name.
+What is not known speaks neither for nor against a region.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.placement.quotas import Headroom, family_of, quota_of
+from bacalhau_spot.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import Arch, Pool, PricePoint, Requirements, TypeInfo
+    from bacalhau_spot.core.problem import ApiFailure
+
+# How often AWS took back instances of a type in the last month, as the Spot Instance Advisor groups them.
+INTERRUPTIONS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
+# EC2 user guide, "Spot placement score": 10 is highly likely to succeed, 1 is not. Where "low" begins is our judgement.
+LOW_SCORE = 3
+# As above: with fewer instance types the score is always low and says nothing.
+TYPES_FOR_A_SCORE = 3
+HIGHEST_SCORE = 10  # so many regions does an answer name
+
+_MIB_PER_GIB = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferMetrics:
+    """What pools and regions are compared by; None is what is not known.
+
+    `usd_per_hour`: a node's spot price now; `low` and `high`: over the last seven days. `interruption` is an index of
+    INTERRUPTIONS. `score` is the region's. `quota_headroom`: how many more nodes the quota allows.
+    """
+
+    region: str
+    usd_per_hour: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    on_demand_usd_per_hour: Decimal | None = None
+    interruption: int | None = None
+    score: int | None = None
+    quota_headroom: int | None = None
+
+    @property
+    def saving(self) -> Decimal | None:
+        """The part of the on-demand price that spot saves; below zero where spot is dearer."""
+        if self.usd_per_hour is None or not self.on_demand_usd_per_hour:
+            return None
+        return 1 - self.usd_per_hour / self.on_demand_usd_per_hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolOffer(OfferMetrics):
+    """One capacity pool."""
+
+    pool: Pool
+    info: TypeInfo
+
+    @property
+    def arch(self) -> Arch:
+        return self.info.archs[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionOffer(OfferMetrics):
+    """One region, over all its pools of the acceptable types.
+
+    Its price is what a node typically costs: the mean, over the zones, of each zone's cheapest pool, because AWS weighs
+    capacity against price and seldom puts all nodes into the cheapest. Its range and on-demand price are of the same pools,
+    its interruption that of the worst of them. Its `room` is counted in the largest of all types, so that the nodes fit
+    whichever AWS takes.
+    """
+
+    zones: int = 0
+    pools: int = 0
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """The answer to "where to". `nodes`: how many one region is to take. `regions` are ranked.
+
+    `failed_regions`: regions that could not be looked into. `partial_failures`: what AWS would not say, and what the answer
+    does without.
+    `notes`: further sentences for the user.
+    """
+
+    nodes: int
+    pools: tuple[PoolOffer, ...] = ()
+    regions: tuple[RegionOffer, ...] = ()
+    regions_scanned: tuple[str, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return ExitCode.INCOMPLETE if self.failed_regions else ExitCode.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class RegionMarketData:
+    """What AWS says about one region: its pools of the acceptable types, their prices, and the quotas that count them."""
+
+    region: str
+    pools: tuple[Pool, ...] = ()
+    history: tuple[PricePoint, ...] = ()
+    headrooms: Mapping[str, Headroom] = field(default_factory=dict)  # by the quota's code
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalMarketData:
+    """What AWS says about all regions at once. `interruptions`: an index of INTERRUPTIONS by (region, type)."""
+
+    type_infos: Mapping[str, TypeInfo] = field(default_factory=dict)
+    on_demand: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    interruptions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    scores: Mapping[str, int] = field(default_factory=dict)
+
+
+def fits(info: TypeInfo, requirements: Requirements) -> bool:
+    """Whether a type offers what is required."""
+    memory_gib = Decimal(info.memory_mib) / _MIB_PER_GIB
+    return (
+        _within(info.vcpus, requirements.vcpus_min, requirements.vcpus_max)
+        and _within(memory_gib, requirements.memory_gib_min, requirements.memory_gib_max)
+        and _within(info.gpus, requirements.gpus_min or 0, requirements.gpus_max)
+        and requirements.arch in {None, *info.archs}
+        and (not requirements.families or _of_family(info.name, requirements.families))
+    )
+
+
+def _of_family(name: str, families: Sequence[str]) -> bool:
+    own = family_of(name)
+    return any(own.startswith(one[:-1]) if one.endswith("*") else own == one for one in families)
+
+
+def _within(value: Decimal | int, low: Decimal | int, high: Decimal | int | None) -> bool:
+    return value >= low and (high is None or value <= high)
+
+
+def pool_offers(market: RegionMarketData, data: GlobalMarketData) -> tuple[PoolOffer, ...]:
+    """Every pool of the region whose type is known."""
+    moves: dict[tuple[str, str], list[PricePoint]] = {}
+    for point in market.history:
+        moves.setdefault((point.type, point.zone), []).append(point)
+    return tuple(
+        _pool_offer(
+            market, data, pool, sorted(moves.get((pool.type, pool.zone), ()), key=lambda one: one.since)
+        )
+        for pool in market.pools
+        if pool.type in data.type_infos and data.type_infos[pool.type].archs
+    )
+
+
+def _pool_offer(
+    market: RegionMarketData, data: GlobalMarketData, pool: Pool, moves: Sequence[PricePoint]
+) -> PoolOffer:
+    prices = [point.usd_per_hour for point in moves]
+    return PoolOffer(
+        region=market.region,
+        pool=pool,
+        info=data.type_infos[pool.type],
+        usd_per_hour=prices[-1] if prices else None,
+        low=min(prices, default=None),
+        high=max(prices, default=None),
+        on_demand_usd_per_hour=data.on_demand.get((market.region, pool.type)),
+        interruption=data.interruptions.get((market.region, pool.type)),
+        score=data.scores.get(market.region),
+        quota_headroom=quota_headroom([data.type_infos[pool.type]], market.headrooms),
+    )
+
+
+def quota_headroom(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom]) -> int | None:
+    """How many nodes the quotas leave room for, whichever of the types AWS takes; None when one of them is not known."""
+    largest: dict[str, int] = {}
+    for info in infos:
+        quota = quota_of(info.name)
+        if quota is None or quota.code not in headrooms:
+            return None
+        largest[quota.code] = max(info.vcpus, largest.get(quota.code, 1))
+    return sum(headrooms[code].nodes(vcpus) for code, vcpus in largest.items()) if largest else None
+
+
+def region_offer(market: RegionMarketData, data: GlobalMarketData, pools: Sequence[PoolOffer]) -> RegionOffer:
+    """The region as a whole. `pools` are its pool offers."""
+    cheapest = _cheapest_of_zones(pools)
+    infos = {one.pool.type: one.info for one in pools}
+    ranges = [price for one in cheapest for price in (one.low, one.high) if price is not None]
+    return RegionOffer(
+        region=market.region,
+        usd_per_hour=_mean([one.usd_per_hour for one in cheapest]),
+        low=min(ranges, default=None),
+        high=max(ranges, default=None),
+        on_demand_usd_per_hour=_mean([one.on_demand_usd_per_hour for one in cheapest]),
+        interruption=max(
+            (one.interruption for one in cheapest if one.interruption is not None), default=None
+        ),
+        score=data.scores.get(market.region),
+        quota_headroom=quota_headroom(infos.values(), market.headrooms),
+        zones=len({one.pool.zone for one in pools}),
+        pools=len(pools),
+        types=tuple(sorted(infos)),
+    )
+
+
+def _cheapest_of_zones(pools: Sequence[PoolOffer]) -> list[PoolOffer]:
+    """Of each zone the cheapest pool; zones without any price are left out."""
+    found: dict[str, PoolOffer] = {}
+    for one in sorted(pools, key=_price_key):
+        if one.usd_per_hour is not None:
+            found.setdefault(one.pool.zone, one)
+    return [found[zone] for zone in sorted(found)]
+
+
+def _mean(values: Sequence[Decimal | None]) -> Decimal | None:
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) / len(known) if known and len(known) == len(values) else None
+
+
+class Suitability(IntEnum):
+    """What speaks against a region, least first."""
+
+    SUITABLE = 0
+    LOW_SCORE = 1
+    NO_QUOTA = 2
+    NO_PRICE = 3  # AWS sells nothing there that is acceptable
+
+
+def suitability(offer: RegionOffer, nodes: int) -> Suitability:
+    """For a region that is to take so many nodes."""
+    if offer.usd_per_hour is None:
+        return Suitability.NO_PRICE
+    if offer.quota_headroom is not None and offer.quota_headroom < max(1, nodes):
+        return Suitability.NO_QUOTA
+    if offer.score is not None and offer.score <= LOW_SCORE:
+        return Suitability.LOW_SCORE
+    return Suitability.SUITABLE
+
+
+def ranked(offers: Iterable[RegionOffer], *, nodes: int) -> tuple[RegionOffer, ...]:
+    """Best first, by the rules above."""
+    return tuple(
+        sorted(
+            offers,
+            key=lambda one: (
+                suitability(one, nodes),
+                one.usd_per_hour or 0,
+                -(one.score or 0),
+                one.region,
+            ),
+        )
+    )
+
+
+def round_up_target(nodes: int) -> int:
+    """The number of nodes to ask a score for: 1, 2, 5, 10, 20, 50 … and not below `nodes`.
+
+    AWS limits how many different questions it answers a day: a node more or less is then the same question.
+    """
+    size = 1
+    while True:
+        for step in (size, 2 * size, 5 * size):
+            if step >= nodes:
+                return step
+        size *= 10
+
+
+def fill_missing_scores(scores: Mapping[str, int], regions: Iterable[str]) -> dict[str, int]:
+    """`scores`, with those of regions that an answer left out because ten others are better, as far as they are known.
+
+    Where even the ten best are low, the others are low too; else nothing is known of them.
+    """
+    worst = min(scores.values(), default=HIGHEST_SCORE)
+    if len(scores) < HIGHEST_SCORE or worst > LOW_SCORE:
+        return dict(scores)
+    return {**dict.fromkeys(regions, worst), **scores}
+
+
+def _price_key(one: PoolOffer) -> tuple[bool, Decimal, str, str]:
+    return (one.usd_per_hour is None, one.usd_per_hour or Decimal(0), one.pool.zone, one.pool.type)
+
+
+# What offers are sorted by: what is best comes first. `rank` is the order of regions above.
+SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
+    "price": lambda one: one.usd_per_hour,
+    "saving": lambda one: None if one.saving is None else -one.saving,
+    "score": lambda one: None if one.score is None else -one.score,
+    "interruption": lambda one: one.interruption,
+    "room": lambda one: None if one.quota_headroom is None else -one.quota_headroom,
+}
+
+
+def sort_pools(pools: Iterable[PoolOffer], by: str) -> tuple[PoolOffer, ...]:
+    """By a key of SORTS; of equals the cheapest first; what is not known last."""
+    key = SORTS[by]
+    return tuple(sorted(pools, key=lambda one: (key(one) is None, key(one) or 0, _price_key(one))))
+
+
+def sort_regions(regions: Iterable[RegionOffer], by: str) -> tuple[RegionOffer, ...]:
+    """`regions` are ranked already, and equals stay so."""
+    key = SORTS[by]
+    return tuple(sorted(regions, key=lambda one: (key(one) is None, key(one) or 0)))

@@ -1,0 +1,1 @@
+"""Usage, prices, estimates and costs."""

@@ -1,0 +1,258 @@
+"""Lives of instances and steps of prices -> money: what a cluster has cost, and costs now.
+
+Rules, with AWS's pages they come from:
+1. A spot instance pays, per second, the spot price in force at the beginning of each of its instance-hours; a change counts
+   from its next instance-hour on (Amazon EC2 FAQs, "What price will I pay for a Spot Instance?").
+2. At least 60 seconds of an instance, a volume or an address are paid (Amazon EC2 FAQs, "per-second billing"; EBS pricing).
+3. A spot instance that EC2 interrupts in its first hour costs nothing itself, its volume and address do (EC2 user guide,
+   "Billing for interrupted Spot Instances", Linux other than SUSE).
+4. Volumes cost per GiB and month of 730 hours, public IPv4 addresses per hour, both by the second.
+5. What has no known price counts as nothing and is told: `unpriced_s`, and None for a sum that lacks it.
+
+Decimal throughout; nothing is rounded here. Times are aware; a window is half open.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.pricing.list_prices import ADDRESS_USD_PER_HOUR, HOURS_A_MONTH, gib_usd_per_month
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import PricePoint
+
+_HOUR = timedelta(hours=1)
+_MIN_BILLED = timedelta(seconds=60)
+_HOUR_S = Decimal(3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One instance from its launch to its end, or one volume without an instance (`type` is empty).
+
+    `ended_at` None: it lives. `interrupted`: EC2 interrupted it. `volume_gib`: of all its volumes.
+    """
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    started_at: datetime
+    ended_at: datetime | None = None
+    spot: bool = True
+    interrupted: bool = False
+    volume_gib: int = 0
+    address: bool = True
+
+    def end(self, now: datetime) -> datetime:
+        return now if self.ended_at is None else self.ended_at
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What things cost beside spot instances. What a region's list does not say is taken from core/pricing/list_prices.py."""
+
+    on_demand: Mapping[tuple[str, str], Decimal] = field(
+        default_factory=dict
+    )  # (region, type) -> USD per hour
+    gib_month: Mapping[str, Decimal] = field(default_factory=dict)  # region -> USD, gp3
+    address_hour: Decimal = ADDRESS_USD_PER_HOUR
+
+    def gib_month_of(self, region: str) -> Decimal:
+        """What a GiB costs there a month, in USD."""
+        return self.gib_month.get(region, gib_usd_per_month())
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is asked about: from `since` (None: the beginning) to `now`."""
+
+    now: datetime
+    since: datetime | None = None
+
+
+class PriceSteps:
+    """Spot prices as they changed, by region and pool."""
+
+    def __init__(self, points: Mapping[str, Iterable[PricePoint]]) -> None:
+        self._steps: dict[tuple[str, str, str], list[PricePoint]] = {}
+        for region, changes in points.items():
+            for point in sorted(changes, key=lambda one: one.since):
+                self._steps.setdefault((region, point.zone, point.type), []).append(point)
+
+    def price_at(self, usage: Usage, moment: datetime) -> Decimal | None:
+        """The price in force; None before the first change that is known."""
+        price = None
+        for point in self._steps.get((usage.region, usage.zone, usage.type), ()):
+            if point.since > moment:
+                break
+            price = point.usd_per_hour
+        return price
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What one life has cost in the window. `seconds` are those paid for."""
+
+    usage: Usage
+    seconds: Decimal
+    instance_usd: Decimal
+    volume_usd: Decimal
+    address_usd: Decimal
+    on_demand_usd: Decimal | None  # the instance alone, had it been on demand; None: not known
+    current_usd_per_hour: (
+        Decimal | None
+    )  # with volume and address; nothing when it has ended, None where not known
+    unpriced_s: Decimal = Decimal(0)
+
+    @property
+    def usd(self) -> Decimal:
+        return self.instance_usd + self.volume_usd + self.address_usd
+
+
+@dataclass(frozen=True, slots=True)
+class CostTotal:
+    """The charges of several lives. `on_demand_usd` is with the same volumes and addresses; None when any is not known."""
+
+    instances: int
+    running: int
+    seconds: Decimal
+    instance_usd: Decimal
+    volume_usd: Decimal
+    address_usd: Decimal
+    on_demand_usd: Decimal | None
+    current_usd_per_hour: Decimal | None
+    unpriced_s: Decimal
+
+    @property
+    def usd(self) -> Decimal:
+        return self.instance_usd + self.volume_usd + self.address_usd
+
+    @property
+    def saving(self) -> Decimal | None:
+        """The part of the on-demand price that was not paid; None where that is not known."""
+        return None if self.unpriced_s else saving(self.usd, self.on_demand_usd)
+
+
+def saving(usd: Decimal, on_demand_usd: Decimal | None) -> Decimal | None:
+    return None if not on_demand_usd else 1 - usd / on_demand_usd
+
+
+def charge(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> Charge:
+    """What this life has cost in the window. Parts of a window add up to the whole."""
+    seconds = _billed_seconds(usage, window, usage.started_at, usage.end(window.now))
+    usd, unpriced_s = _instance_cost(usage, steps, rates, window)
+    hours = seconds / _HOUR_S
+    dear = _on_demand(usage, rates)
+    month = rates.gib_month_of(usage.region) * usage.volume_gib
+    address_hour = rates.address_hour if usage.address else Decimal(0)
+    return Charge(
+        usage=usage,
+        seconds=seconds,
+        instance_usd=usd,
+        volume_usd=month * hours / HOURS_A_MONTH,
+        address_usd=address_hour * hours,
+        on_demand_usd=None if dear is None else dear * hours,
+        current_usd_per_hour=_current_rate(
+            usage, _price(usage, steps, rates, window.now), month / HOURS_A_MONTH + address_hour
+        ),
+        unpriced_s=unpriced_s,
+    )
+
+
+def _instance_cost(usage: Usage, steps: PriceSteps, rates: Rates, window: Window) -> tuple[Decimal, Decimal]:
+    """The instance's own price in USD, and for how many seconds no price is known."""
+    usd_seconds = unpriced_s = Decimal(0)
+    free = (
+        usage.spot
+        and usage.interrupted
+        and usage.ended_at is not None
+        and usage.ended_at - usage.started_at < _HOUR
+    )
+    if free or not usage.type:
+        return usd_seconds, unpriced_s
+    for start, end in _billed_hours(usage, window):
+        seconds = _billed_seconds(usage, window, start, end)
+        price = _price(usage, steps, rates, start) if seconds else None
+        if price is None:
+            unpriced_s += seconds
+        else:
+            usd_seconds += price * seconds
+    return usd_seconds / _HOUR_S, unpriced_s
+
+
+def _billed_hours(usage: Usage, window: Window) -> Iterator[tuple[datetime, datetime]]:
+    """The instance-hours, the last one as long as it was; one even of a life without length."""
+    start, last = usage.started_at, usage.end(window.now)
+    while True:
+        yield start, min(start + _HOUR, last)
+        start += _HOUR
+        if start >= last:
+            return
+
+
+def _billed_seconds(usage: Usage, window: Window, start: datetime, end: datetime) -> Decimal:
+    """How many seconds of [start, end) in the window are paid for; what is paid at the least is paid when the life begins."""
+    since = window.since or start
+    seconds = max(timedelta(0), min(end, window.now) - max(start, since))
+    if start == usage.started_at and since <= start:
+        seconds += max(timedelta(0), usage.started_at + _MIN_BILLED - usage.end(window.now))
+    return Decimal(seconds // timedelta(microseconds=1)) / 1_000_000
+
+
+def _price(usage: Usage, steps: PriceSteps, rates: Rates, moment: datetime) -> Decimal | None:
+    """The instance's price in USD per hour at the moment; a volume without an instance has none to pay."""
+    if not usage.type:
+        return Decimal(0)
+    return steps.price_at(usage, moment) if usage.spot else _on_demand(usage, rates)
+
+
+def _current_rate(usage: Usage, price: Decimal | None, extras: Decimal) -> Decimal | None:
+    if usage.ended_at is not None:
+        return Decimal(0)
+    return None if price is None else price + extras
+
+
+def _on_demand(usage: Usage, rates: Rates) -> Decimal | None:
+    return rates.on_demand.get((usage.region, usage.type)) if usage.type else Decimal(0)
+
+
+def sum_charges(charges: Iterable[Charge]) -> CostTotal:
+    found = tuple(charges)
+    beside = [one.volume_usd + one.address_usd for one in found]
+    dear = [one.on_demand_usd for one in found]
+    instances = [one for one in found if one.usage.type]
+    return CostTotal(
+        instances=len(instances),
+        running=sum(1 for one in instances if one.usage.ended_at is None),
+        seconds=sum((one.seconds for one in instances), Decimal(0)),
+        instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
+        volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
+        address_usd=sum((one.address_usd for one in found), Decimal(0)),
+        on_demand_usd=_sum_known((*dear, *beside)),
+        current_usd_per_hour=_sum_known(one.current_usd_per_hour for one in found),
+        unpriced_s=sum((one.unpriced_s for one in found), Decimal(0)),
+    )
+
+
+def _sum_known(parts: Iterable[Decimal | None]) -> Decimal | None:
+    """The sum; None while a part is not known."""
+    amounts = tuple(parts)
+    known = [usd for usd in amounts if usd is not None]
+    return sum(known, Decimal(0)) if len(known) == len(amounts) else None
+
+
+def sum_charges_by(
+    charges: Sequence[Charge], key: Callable[[Usage], tuple[str, ...]]
+) -> dict[tuple[str, ...], CostTotal]:
+    """By what `key` makes of a life, in its order."""
+    groups: dict[tuple[str, ...], list[Charge]] = {}
+    for one in charges:
+        groups.setdefault(key(one.usage), []).append(one)
+    return {name: sum_charges(groups[name]) for name in sorted(groups)}

@@ -1,0 +1,169 @@
+"""What a plan will cost an hour, before anything is launched: instances, volumes, addresses; beside it on demand.
+
+Rules:
+1. AWS chooses the pools, so a price is a span: every node in the cheapest pool, to every node in the dearest that
+   `max_price_usd_per_hour` allows.
+2. Where AWS shows no price for some pool, only that limit says what it may come to; without it nothing is known.
+3. A budget is for the whole cluster: what is there already counts, and what is not known counts as too much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.pricing.cost import saving
+from bacalhau_spot.core.pricing.list_prices import HOURS_A_MONTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import Instance, Offer
+    from bacalhau_spot.core.pricing.cost import Rates
+
+
+@dataclass(frozen=True, slots=True)
+class PriceRange:
+    """From the least to the most, in USD per hour."""
+
+    low: Decimal
+    high: Decimal
+
+    def plus(self, usd: Decimal) -> PriceRange:
+        return PriceRange(self.low + usd, self.high + usd)
+
+    @property
+    def month(self) -> PriceRange:
+        return PriceRange(self.low * HOURS_A_MONTH, self.high * HOURS_A_MONTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What some launches will cost an hour. None: not known; `on_demand` is the instances alone."""
+
+    instances: PriceRange | None
+    volumes_usd: Decimal
+    addresses_usd: Decimal
+    on_demand: PriceRange | None
+
+    @property
+    def total(self) -> PriceRange | None:
+        return self._with_extras(self.instances)
+
+    @property
+    def on_demand_total(self) -> PriceRange | None:
+        return self._with_extras(self.on_demand)
+
+    @property
+    def saving(self) -> PriceRange | None:
+        """The part of the on-demand price that is saved, at the least and at the most."""
+        if self.total is None or self.on_demand_total is None:
+            return None
+        parts = (
+            saving(self.total.low, self.on_demand_total.low),
+            saving(self.total.high, self.on_demand_total.high),
+        )
+        known = [part for part in parts if part is not None]
+        return PriceRange(min(known), max(known)) if known else None
+
+    def _with_extras(self, prices: PriceRange | None) -> PriceRange | None:
+        return None if prices is None else prices.plus(self.volumes_usd + self.addresses_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The most that the cluster may cost an hour, and what it comes to. None: not known.
+
+    `existing_usd` is what is there already, `launch_usd` the most that the launches come to.
+    """
+
+    usd_per_hour: Decimal
+    existing_usd: Decimal | None
+    launch_usd: Decimal | None
+
+    @property
+    def total_usd(self) -> Decimal | None:
+        if self.existing_usd is None or self.launch_usd is None:
+            return None
+        return self.existing_usd + self.launch_usd
+
+    @property
+    def satisfied(self) -> bool:
+        return self.total_usd is not None and self.total_usd <= self.usd_per_hour
+
+
+def estimate(
+    region: str,
+    count: int,
+    offers: Sequence[Offer],
+    rates: Rates,
+    *,
+    root_volume_gib: int,
+    public_ip: bool = True,
+    limit: Decimal | None = None,
+) -> Estimate:
+    """What `count` nodes in this region will cost an hour. `limit`: the most to pay for one instance."""
+    dear = [rates.on_demand.get((region, offer.pool.type)) for offer in offers]
+    volume_usd = rates.gib_month_of(region) * root_volume_gib / HOURS_A_MONTH
+    return Estimate(
+        instances=_multiply(_price_range([offer.usd_per_hour for offer in offers], limit=limit), count),
+        volumes_usd=volume_usd * count,
+        addresses_usd=rates.address_hour * count if public_ip else Decimal(0),
+        on_demand=_multiply(_price_range(dear), count),
+    )
+
+
+def _price_range(prices: Sequence[Decimal | None], *, limit: Decimal | None = None) -> PriceRange | None:
+    known = [price for price in prices if price is not None]
+    complete = bool(known) and len(known) == len(prices)
+    if limit is None:
+        return PriceRange(min(known), max(known)) if complete else None
+    low = min(known, default=limit)
+    return PriceRange(min(low, limit), min(max(known), limit) if complete else limit)
+
+
+def _multiply(span: PriceRange | None, count: int) -> PriceRange | None:
+    return None if span is None else PriceRange(span.low * count, span.high * count)
+
+
+def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
+    """The sum; of what is not known for one, nothing is known for all."""
+    whole = Estimate(
+        PriceRange(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), PriceRange(Decimal(0), Decimal(0))
+    )
+    for one in estimates:
+        whole = replace(
+            whole,
+            instances=_add(whole.instances, one.instances),
+            volumes_usd=whole.volumes_usd + one.volumes_usd,
+            addresses_usd=whole.addresses_usd + one.addresses_usd,
+            on_demand=_add(whole.on_demand, one.on_demand),
+        )
+    return whole
+
+
+def _add(left: PriceRange | None, right: PriceRange | None) -> PriceRange | None:
+    return None if left is None or right is None else PriceRange(left.low + right.low, left.high + right.high)
+
+
+def current_cost(
+    instances: Iterable[Instance],
+    prices: Mapping[tuple[str, str, str], Decimal],
+    rates: Rates,
+    *,
+    root_volume_gib: int,
+    public_ip: bool = True,
+) -> Decimal | None:
+    """What the living instances cost an hour; `prices` by (region, type, zone). None while one of them has no price."""
+    usd = Decimal(0)
+    for one in instances:
+        if one.lifecycle == "spot":
+            price = prices.get((one.region, one.type, one.zone))
+        else:
+            price = rates.on_demand.get((one.region, one.type))
+        if price is None:
+            return None
+        address_usd = rates.address_hour if public_ip or one.public_ip else Decimal(0)
+        usd += price + address_usd + rates.gib_month_of(one.region) * root_volume_gib / HOURS_A_MONTH
+    return usd

@@ -1,0 +1,73 @@
+"""AWS's list prices of what costs money beside the instances. The one place for them; what was spent is core/pricing/cost.py's.
+
+Sources: "Amazon EC2 pricing", "Amazon EBS pricing", "Amazon VPC pricing", us-east-1, 2026. Other regions differ by up to a
+half: where AWS's price list of a region can be read, its price is taken instead (`cloud.port.Prices`). A public IPv4 address
+costs the same in every region (AWS News Blog, "AWS Public IPv4 Address Charge", 2023).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import ResourceKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bacalhau_spot.core.model import Resource
+
+HOURS_A_MONTH = Decimal(730)  # AWS's own figure in its price lists
+
+# Per GiB and month.
+_VOLUMES = {
+    "gp3": Decimal("0.08"),
+    "gp2": Decimal("0.10"),
+    "io1": Decimal("0.125"),
+    "io2": Decimal("0.125"),
+    "st1": Decimal("0.045"),
+    "sc1": Decimal("0.015"),
+    "standard": Decimal("0.05"),
+}
+_SNAPSHOT = Decimal("0.05")
+_EACH = {
+    ResourceKind.ADDRESS: Decimal("0.005"),
+    ResourceKind.NAT_GATEWAY: Decimal("0.045"),
+    ResourceKind.ENDPOINT: Decimal("0.01"),
+    ResourceKind.SECRET: Decimal("0.40") / HOURS_A_MONTH,
+    ResourceKind.ALARM: Decimal("0.10") / HOURS_A_MONTH,
+}
+
+ADDRESS_USD_PER_HOUR = _EACH[ResourceKind.ADDRESS]
+
+# (region, type, zone) -> USD per hour
+Prices = dict[tuple[str, str, str], Decimal]
+
+
+def gib_usd_per_month(volume_type: str = "gp3") -> Decimal:
+    """What a GiB of a volume costs; of an unknown type what it costs as gp3."""
+    return _VOLUMES.get(volume_type, _VOLUMES["gp3"])
+
+
+def usd_per_hour(
+    resources: Iterable[Resource], *, spot: Mapping[tuple[str, str, str], Decimal]
+) -> Decimal | None:
+    """What stops costing when they are gone; None while an instance has no price. A kind that has none counts as nothing."""
+    every = list(resources)
+    if any(
+        one.kind == ResourceKind.INSTANCE and (one.region, one.type, one.zone) not in spot for one in every
+    ):
+        return None
+    return sum((_one(resource, spot) for resource in every), Decimal(0))
+
+
+def _one(resource: Resource, spot: Mapping[tuple[str, str, str], Decimal]) -> Decimal:
+    kind = ResourceKind(resource.kind)
+    if kind is ResourceKind.INSTANCE:
+        # Beside the instance its public address, which the pool's price does not hold.
+        return spot[resource.region, resource.type, resource.zone] + _EACH[ResourceKind.ADDRESS]
+    if kind is ResourceKind.VOLUME:
+        return gib_usd_per_month(resource.type) * resource.size_gib / HOURS_A_MONTH
+    if kind is ResourceKind.SNAPSHOT:
+        return _SNAPSHOT * resource.size_gib / HOURS_A_MONTH
+    return _EACH.get(kind, Decimal(0))

@@ -1,0 +1,194 @@
+"""From what AWS still shows and what this machine's audit log noted: the lives of a cluster's instances.
+
+Rules:
+1. AWS's word about an instance goes before its spot request's, and that before the audit log's.
+2. AWS lists an ended instance for about an hour, and its spot request for about four (EC2 API reference,
+   DescribeInstances and DescribeSpotInstanceRequests). What it has forgotten is known to the audit log or to nobody.
+3. An instance whose end nobody noted counts until it was last seen, and is told.
+4. A volume that is gone is taken to have been as large as the configuration's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.pricing.cost import Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.health.observation import SpotStatus
+    from bacalhau_spot.core.model import Instance, Resource, SpotRequest
+
+# AWS's codes when EC2 itself takes a spot instance back (EC2 user guide, "Spot request status"; EC2 API, StateReason).
+_INTERRUPTED = frozenset(
+    {
+        "instance-terminated-by-price",
+        "instance-terminated-no-capacity",
+        "instance-terminated-capacity-oversubscribed",
+        "instance-terminated-launch-group-constraint",
+    }
+)
+_INTERRUPTED_REASON = "Server.Spot"
+_TERMINATED = "instance-terminated-"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedInstance:
+    """What the audit log of this machine knows of an instance. `ended_at` None: nobody noted that it ended."""
+
+    id: str
+    region: str
+    zone: str
+    type: str
+    started_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None = None
+    interrupted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AwsInventory:
+    """What AWS shows of a cluster's instances."""
+
+    instances: tuple[Instance, ...] = ()
+    requests: tuple[SpotRequest, ...] = ()
+    volumes: tuple[Resource, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageHistory:
+    """`unknown_end_ids`: ids of instances whose end is not known. `assumed_volumes`: how many ended with volumes of unknown
+    size.
+    """
+
+    usages: tuple[Usage, ...] = ()
+    unknown_end_ids: tuple[str, ...] = ()
+    assumed_volumes: int = 0
+    log_only: int = 0  # lives that only the audit log knows
+
+
+def usage_history(
+    inventory: AwsInventory, logged: Iterable[LoggedInstance], *, root_volume_gib: int, now: datetime
+) -> UsageHistory:
+    """Every life that is known, by region and id."""
+    noted = {one.id: one for one in logged}
+    requests = {one.instance_id: one for one in inventory.requests if one.instance_id}
+    found = {
+        one.id: _usage_of_instance(one, requests.get(one.id), noted.get(one.id), now=now)
+        for one in inventory.instances
+    }
+    for instance_id, request in requests.items():
+        if instance_id not in found:
+            found[instance_id] = _usage_of_request(instance_id, request, noted.get(instance_id))
+    only_noted = [one for one in noted.values() if one.id not in found]
+    found |= {one.id: _usage_of_log(one) for one in only_noted}
+    sizes = _gib_by_instance(inventory.volumes)
+    instances = [replace(life, volume_gib=sizes.get(life.id, root_volume_gib)) for life, _ in found.values()]
+    lives = (*instances, *_detached_volumes(inventory.volumes, found))
+    return UsageHistory(
+        usages=tuple(sorted(lives, key=lambda life: (life.region, life.started_at, life.id))),
+        unknown_end_ids=tuple(sorted(life.id for life, known in found.values() if not known)),
+        assumed_volumes=sum(life.id not in sizes for life in instances),
+        log_only=len(only_noted),
+    )
+
+
+def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
+    """Those that are over and of which AWS says when they ended, itself or by their spot requests."""
+    lives: list[Usage] = []
+    told = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
+    for one in instances:
+        ended = one.terminated_at or told.get(one.id)
+        if not one.alive and ended is not None:
+            life, _ = _usage_of_instance(replace(one, terminated_at=ended), None, None, now=ended)
+            lives.append(life)
+    return tuple(lives)
+
+
+def _usage_of_instance(
+    instance: Instance, request: SpotRequest | None, logged: LoggedInstance | None, *, now: datetime
+) -> tuple[Usage, bool]:
+    """A life, and whether its end is known. AWS lists ended instances for an hour: without a time it ended just now."""
+    ended = instance.terminated_at or _end(request) or (logged.ended_at if logged else None)
+    over = not instance.alive
+    life = Usage(
+        id=instance.id,
+        region=instance.region,
+        zone=instance.zone,
+        type=instance.type,
+        started_at=instance.launched_at,
+        ended_at=(ended or now) if over else None,
+        spot=instance.lifecycle == "spot",
+        interrupted=(instance.termination_reason or "").startswith(_INTERRUPTED_REASON)
+        or _was_interrupted(request),
+        address=over or instance.public_ip is not None,
+    )
+    return life, not over or ended is not None
+
+
+def _usage_of_request(
+    instance_id: str, request: SpotRequest, logged: LoggedInstance | None
+) -> tuple[Usage, bool]:
+    """An instance that AWS no longer lists, but its request."""
+    ended = _end(request) or (logged.ended_at if logged else None)
+    last = logged.seen_at if logged else request.updated_at or request.created_at
+    life = Usage(
+        id=instance_id,
+        region=request.region,
+        zone=request.zone,
+        type=request.type,
+        started_at=request.created_at,
+        ended_at=ended or last,
+        interrupted=_was_interrupted(request),
+    )
+    return life, ended is not None
+
+
+def _usage_of_log(logged: LoggedInstance) -> tuple[Usage, bool]:
+    life = Usage(
+        id=logged.id,
+        region=logged.region,
+        zone=logged.zone,
+        type=logged.type,
+        started_at=logged.started_at,
+        ended_at=logged.ended_at or logged.seen_at,
+        interrupted=logged.interrupted,
+    )
+    return life, logged.ended_at is not None
+
+
+def _end(request: SpotRequest | None) -> datetime | None:
+    return request.updated_at if request and request.status.startswith(_TERMINATED) else None
+
+
+def _was_interrupted(request: SpotRequest | None) -> bool:
+    return request is not None and request.status in _INTERRUPTED
+
+
+def _gib_by_instance(volumes: Sequence[Resource]) -> dict[str, int]:
+    """How many GiB each instance holds."""
+    sizes: dict[str, int] = {}
+    for volume in volumes:
+        for holder in volume.used_by:
+            sizes[holder] = sizes.get(holder, 0) + volume.size_gib
+    return sizes
+
+
+def _detached_volumes(volumes: Sequence[Resource], instance_ids: Container[str]) -> list[Usage]:
+    """Volumes that no instance of the cluster holds: they cost as long as they are there."""
+    return [
+        Usage(
+            id=one.id,
+            region=one.region,
+            zone=one.zone,
+            type="",
+            started_at=one.created_at,
+            volume_gib=one.size_gib,
+            address=False,
+        )
+        for one in volumes
+        if one.created_at is not None and not any(holder in instance_ids for holder in one.used_by)
+    ]

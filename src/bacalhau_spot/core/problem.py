@@ -1,0 +1,37 @@
+"""What went wrong in AWS, and where: the failure of one call as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+
+GroupKey = TypeVar("GroupKey", str, tuple[str, str], tuple[str, str, bool])  # what refusals are told apart by
+
+
+@dataclass(frozen=True, slots=True)
+class ApiFailure:
+    """An error of AWS, where it happened. `code`, `message`, `operation` are AWS's words; core.error_catalog.classifier
+    says what they mean.
+
+    `request_id`: what AWS's support asks for.
+    """
+
+    code: str
+    message: str
+    operation: str
+    region: str
+    request_id: str = ""
+
+
+def regions_by_failure(
+    problems: Iterable[ApiFailure], key: Callable[[ApiFailure], GroupKey]
+) -> dict[GroupKey, list[str]]:
+    """The regions of each kind of refusal, both in order: the same refusal in twelve regions is one."""
+    found: dict[GroupKey, set[str]] = {}
+    for problem in problems:
+        found.setdefault(key(problem), set()).add(problem.region)
+    return {one: sorted(found[one]) for one in sorted(found)}

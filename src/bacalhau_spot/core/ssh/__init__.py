@@ -1,0 +1,1 @@
+"""SSH commands, their results, and the nodes they reach."""

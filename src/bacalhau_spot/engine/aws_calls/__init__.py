@@ -1,0 +1,1 @@
+"""Calls to AWS: retries, limits, cancellation, and what every command discovers first."""

@@ -1,0 +1,241 @@
+"""One call to AWS, made well: within its rate, retried by the verdict table until its deadline, never begun after a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.backoff import Bucket, backoff_s
+from bacalhau_spot.core.error_catalog.classifier import (
+    INTERNAL_ERROR,
+    Category,
+    Recovery,
+    classify,
+    most_severe,
+)
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.problem import ApiFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bacalhau_spot.cloud.port import Cloud
+    from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.engine.aws_calls.clock import Clock
+
+T = TypeVar("T")
+
+# Under AWS's request-token buckets per account and region (EC2 API throttling: reads 100 and 20/s, writes 50 and 5/s), so
+# that other programs of the account keep some.
+_READS = Bucket.full(burst=80, per_s=16)
+_WRITES = Bucket.full(burst=40, per_s=4)
+
+# Whether the call was carried out is not known: what has no client token must be looked for before it is made again.
+UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
+
+
+class Cancelled(Exception):  # noqa: N818 - not an error: the user or a fatal refusal ended the work
+    """Nothing new is begun any more."""
+
+
+class CancelSignal:
+    """Says that nothing new is to begin: the user pressed Ctrl-C, or AWS refused in a way that no other call can survive."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.by_user = False
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    def set(self, *, by_user: bool) -> None:
+        self.by_user = self.by_user or by_user
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+class AwsCalls:
+    """What every part of the engine works with: the cloud, the clock, the listeners, the brake."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        *,
+        clock: Clock,
+        emit: Callable[[Event], None],
+        api_s: float,
+        jitter: Callable[[], float],
+        run_id: str,
+        hide: Callable[[str], str] = str,
+        profile: str = "",
+    ) -> None:
+        self.cloud = cloud
+        self.profile = profile  # the AWS profile in use, for the commands of AWS's own that are told
+        self.clock = clock
+        self._listener = emit
+        self.made: list[events.ResourceCreated] = []
+        self.mistakes: list[Exception] = []
+        self.stop = CancelSignal()
+        self._api_s = api_s
+        self._jitter = jitter
+        self._run_id = run_id
+        self._hide = hide
+        self._reads: dict[str, Bucket] = {}
+        self._writes: dict[str, Bucket] = {}
+
+    def emit(self, event: Event) -> None:
+        """Tell whoever listens; what has been made is remembered, for the receipt."""
+        if isinstance(event, events.ResourceCreated):
+            self.made.append(event)
+        self._listener(event)
+
+    def internal_error(self, error: Exception, *, region: str) -> ApiFailure:
+        """Something that should not happen went wrong in one region: kept with its traceback, and told like a refusal."""
+        self.mistakes.append(error)
+        # Whatever raised it may quote what it was given, a token too.
+        message = self._hide(f"{type(error).__name__}: {error}")
+        return ApiFailure(code=INTERNAL_ERROR, message=message, operation="", region=region)
+
+    async def read(
+        self, region: str, call: Callable[[], Awaitable[T]], *, within_s: float | None = None
+    ) -> T:
+        """A call that changes nothing. Raises CloudError when the deadline is over or a retry would not help.
+
+        `within_s`: a nearer deadline than that of other calls.
+        """
+        await self._await_token(region, self._reads, _READS)
+        return await self._attempt(
+            region, call, non_idempotent=False, retry_dependencies=True, brake=False, within_s=within_s
+        )
+
+    async def write(
+        self,
+        region: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        non_idempotent: bool = False,
+        retry_dependencies: bool = True,
+    ) -> T:
+        """A call that changes something; raises Stopped instead of beginning after a stop.
+
+        `non_idempotent`: doing it twice would make two. An answer that is lost then raises at once, for the caller to look.
+        `retry_dependencies`: wait out what still depends on something else. Teardown does not: it has other things to do
+        meanwhile.
+        """
+        if self.stop.is_set:
+            raise Cancelled
+        await self._await_token(region, self._writes, _WRITES)
+        return await self._attempt(
+            region, call, non_idempotent=non_idempotent, retry_dependencies=retry_dependencies, brake=True
+        )
+
+    def run_token(self, *parts: str) -> str:
+        """A client token that only this run uses: a repeat of its own call is known, another run's is not."""
+        return hashlib.sha256("\x1f".join((self._run_id, *parts)).encode()).hexdigest()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but wake up and raise Stopped when the work is stopped."""
+        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self.stop.wait())
+        try:
+            await asyncio.wait({sleeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            stopping.cancel()
+        if self.stop.is_set:
+            raise Cancelled
+
+    async def _attempt(
+        self,
+        region: str,
+        call: Callable[[], Awaitable[T]],
+        *,
+        non_idempotent: bool,
+        retry_dependencies: bool,
+        brake: bool,
+        within_s: float | None = None,
+    ) -> T:
+        deadline_s = self.clock.monotonic_s() + min(self._api_s, within_s or self._api_s)
+        attempt = 0
+        while True:
+            try:
+                return await call()
+            except CloudError as error:
+                attempt += 1
+                wait_s = backoff_s(attempt, jitter=self._jitter())
+                if not self._is_retryable(
+                    error,
+                    non_idempotent=non_idempotent,
+                    retry_dependencies=retry_dependencies,
+                    by_s=deadline_s - wait_s,
+                ):
+                    raise
+                self.emit(
+                    events.Retrying(
+                        region=region,
+                        operation=error.operation,
+                        code=error.code,
+                        attempt=attempt,
+                        wait_s=wait_s,
+                    )
+                )
+            await (self.pause(wait_s) if brake else self.clock.sleep(wait_s))
+
+    def _is_retryable(
+        self, error: CloudError, *, non_idempotent: bool, retry_dependencies: bool, by_s: float
+    ) -> bool:
+        verdict = classify(error.code)
+        if verdict.recovery is not Recovery.RETRY or (non_idempotent and verdict.category in UNCERTAIN):
+            return False
+        if verdict.category is Category.BUSY and not retry_dependencies:
+            return False
+        return self.clock.monotonic_s() < by_s
+
+    async def _await_token(self, region: str, buckets: dict[str, Bucket], fresh: Bucket) -> None:
+        bucket, wait_s = buckets.get(region, fresh).take(self.clock.monotonic_s())
+        buckets[region] = bucket
+        if wait_s > 0:
+            await self.clock.sleep(wait_s)
+
+
+async def gather_all(*parts: Awaitable[T]) -> list[T]:
+    """Run all to their ends, whatever becomes of one; then raise the first failure, if any.
+
+    Nothing is cancelled: a call whose answer is thrown away may have made something.
+    """
+    results = await asyncio.gather(*parts, return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    for failure in failures:
+        if not isinstance(failure, Cancelled):
+            raise failure
+    if failures:
+        raise failures[0]
+    return [result for result in results if not isinstance(result, BaseException)]
+
+
+def most_severe_error(problems: Sequence[ApiFailure]) -> CloudError:
+    """The one of several refusals that the user is told, as what AWS raised. There must be one."""
+    code = most_severe(problem.code for problem in problems)
+    first = next(problem for problem in problems if problem.code == code)
+    return CloudError(
+        first.code,
+        first.message,
+        operation=first.operation,
+        region=first.region,
+        request_id=first.request_id,
+    )
+
+
+def api_failure(error: CloudError) -> ApiFailure:
+    return ApiFailure(
+        code=error.code,
+        message=error.message,
+        operation=error.operation,
+        region=error.region,
+        request_id=error.request_id,
+    )

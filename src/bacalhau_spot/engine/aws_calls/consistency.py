@@ -1,0 +1,103 @@
+"""What was launched moments ago: AWS's lists learn of it one after the other, and no order is promised.
+
+Sources: EC2 API reference, "Eventual consistency"; aws-parallelcluster asks DescribeInstances again for 90 s after a fleet's
+answer; DescribeFleets names every instance that an instant fleet launched (EC2 API reference, FleetData).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.tags import cluster_scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.cloud.port import FoundFleet, TaggedId
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# AWS names no bound. Absence is concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a
+# look takes a moment.
+LAG_S = 12.0
+# As long as DescribeInstances has been seen not to show what a fleet has launched.
+FLEET_LAG = timedelta(seconds=90)
+FLEET_TAG = "aws:ec2:fleet-id"
+_PAUSE_S = 3.0
+
+
+async def tagged_and_instances(
+    calls: AwsCalls, naming: Naming, region: str
+) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
+    """What carries the cluster's tag in the region, and its instances once no list knows of another. Raises CloudError."""
+    key, value = naming.tag_key, naming.tag_value
+    scope = cluster_scope(naming)
+    tagged, instances = await asyncio.gather(
+        calls.read(region, lambda: calls.cloud.tagged(region, scope)),
+        calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
+    )
+    begun_s = calls.clock.monotonic_s()
+    attempt = 0
+    while await _is_incomplete(
+        calls, region, tagged, instances, waited_s=calls.clock.monotonic_s() - begun_s
+    ):
+        attempt += 1
+        calls.emit(
+            events.Retrying(
+                region=region,
+                operation="DescribeInstances",
+                code="InvalidInstanceID.NotFound",
+                attempt=attempt,
+                wait_s=_PAUSE_S,
+            )
+        )
+        await calls.pause(_PAUSE_S)
+        instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+    return tagged, instances
+
+
+async def _is_incomplete(
+    calls: AwsCalls,
+    region: str,
+    tagged: Sequence[TaggedId],
+    instances: Sequence[Instance],
+    *,
+    waited_s: float,
+) -> bool:
+    """Whether another list names instances that DescribeInstances may only not show yet."""
+    shown = {instance.id for instance in instances}
+    if waited_s < LAG_S and any(row.kind == ResourceKind.INSTANCE and row.id not in shown for row in tagged):
+        return True
+    fleets = await asyncio.gather(
+        *(
+            calls.read(region, partial(calls.cloud.fleet, region, fleet_id))
+            for fleet_id in _doubtful(tagged, instances, now=calls.clock.now())
+        )
+    )
+    return any(_hides_instances(fleet, shown, waited_s=waited_s) for fleet in fleets)
+
+
+def _doubtful(tagged: Sequence[TaggedId], instances: Sequence[Instance], *, now: datetime) -> list[str]:
+    """Fleets none of whose instances is shown, and those that launched so recently that some may be missing."""
+    members: dict[str, list[Instance]] = {row.id: [] for row in tagged if row.kind == ResourceKind.FLEET}
+    for instance in instances:
+        fleet_id = instance.tags.get(FLEET_TAG)
+        if fleet_id:
+            members.setdefault(fleet_id, []).append(instance)
+    return sorted(
+        fleet_id
+        for fleet_id, shown in members.items()
+        if not shown or any(now - instance.launched_at < FLEET_LAG for instance in shown)
+    )
+
+
+def _hides_instances(fleet: FoundFleet | None, shown: set[str], *, waited_s: float) -> bool:
+    if fleet is None:  # too new to be shown, or forgotten by AWS and not yet by its index
+        return waited_s < LAG_S
+    return fleet.age < FLEET_LAG and not fleet.instance_ids <= shown

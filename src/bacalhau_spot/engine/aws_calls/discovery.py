@@ -1,0 +1,243 @@
+"""What AWS shows: who we are, which regions there are, what carries the cluster's tag."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.doctor.account_checks import region_advice
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch.create_result import Listing
+from bacalhau_spot.core.model import Resource, State
+from bacalhau_spot.core.tags import account_scope, cluster_scope
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.aws_calls.consistency import tagged_and_instances
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from bacalhau_spot.cloud.port import TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+T = TypeVar("T")
+
+# The first call: when AWS cannot be reached, nobody should wait long to hear it.
+_WHO_AM_I_S = 10.0
+
+# A spot request in one of these states asks for nothing any more (EC2 user guide, "Spot request states").
+_FINISHED = frozenset({"closed", "cancelled", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class AccountContext:
+    """Who the credentials are, and every region there is."""
+
+    identity: Identity
+    regions: tuple[Region, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterInventory:
+    """What carries the cluster's tag, by region. `failed_regions`: regions that could not be looked into."""
+
+    tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
+    instances: tuple[Instance, ...] = ()
+    failed_regions: tuple[ApiFailure, ...] = ()
+
+
+async def get_identity(calls: AwsCalls) -> Identity:
+    """Whose the credentials are. Raises CloudError, soon."""
+    return await calls.read("", calls.cloud.identity, within_s=_WHO_AM_I_S)
+
+
+async def load_account(calls: AwsCalls) -> AccountContext:
+    """Check the credentials before anything else, and find out where they reach. Raises CloudError."""
+    identity = await get_identity(calls)
+    return AccountContext(identity=identity, regions=await calls.read("", calls.cloud.regions))
+
+
+def enabled_names(regions: Sequence[Region]) -> tuple[str, ...]:
+    return tuple(region.name for region in regions if region.enabled)
+
+
+def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[str, ...]:
+    """Those of `only`, or all that are enabled. Raises UserError for one that is not."""
+    reachable = enabled_names(regions)
+    known = tuple(region.name for region in regions)
+    missing = sorted(set(only) - set(reachable))
+    if missing:
+        unknown = [name for name in missing if name not in known]
+        disabled = [name for name in missing if name in known]
+        raise UserError(
+            f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not among the enabled regions of this account",
+            details=(f"enabled are {', '.join(reachable)}",),
+            hint=region_advice(unknown, disabled, known=known),
+            exit_code=ExitCode.USAGE,
+        )
+    return tuple(only) or reachable
+
+
+def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
+    """Raises UserError when the configuration names a region that does not exist or is not enabled; all of them at once."""
+    state = {region.name: region.enabled for region in regions}
+    unknown = [region.name for region in spec.regions if region.name not in state]
+    disabled = [region.name for region in spec.regions if state.get(region.name) is False]
+    if not unknown and not disabled:
+        return
+    lines = [f"{name}: there is no such region" for name in unknown]
+    lines += [f"{name}: not enabled in this account (OptInRequired)" for name in disabled]
+    count = len(unknown) + len(disabled)
+    raise UserError(
+        f"{count} of the configured regions cannot be used"
+        if count > 1
+        else "a configured region cannot be used",
+        details=tuple(lines),
+        hint=region_advice(unknown, disabled, known=tuple(state)),
+        exit_code=ExitCode.USAGE,
+    )
+
+
+async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
+    """Everything with the cluster's tag in `regions`: two calls a region, at once.
+
+    The index of tags is AWS's secondary one: it may hide all of a region. So what runs is counted by DescribeInstances in each,
+    and where another list knows of more, until that shows it, too.
+    """
+
+    async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
+        return await tagged_and_instances(calls, naming, region)
+
+    answers, unseen = await in_all_regions(regions, one)
+    return ClusterInventory(
+        tagged={region: tagged for region, (tagged, _) in answers.items()},
+        instances=tuple(instance for _, instances in answers.values() for instance in instances),
+        failed_regions=unseen,
+    )
+
+
+async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:
+    """The cluster's instances alone: one call a region."""
+    key, value = naming.tag_key, naming.tag_value
+
+    async def ask(region: str) -> tuple[Instance, ...]:
+        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    answers, unseen = await in_all_regions(regions, ask)
+    return ClusterInventory(
+        instances=tuple(instance for instances in answers.values() for instance in instances),
+        failed_regions=unseen,
+    )
+
+
+async def other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
+    """The instances of each other cluster under our tag key with our creator's mark; regions that refuse are left out."""
+    scope = account_scope(naming)
+
+    async def ask(region: str) -> Sequence[Resource]:
+        return await calls.read(region, lambda: calls.cloud.find(region, ResourceKind.INSTANCE, scope))
+
+    answers, _ = await in_all_regions(regions, ask)
+    names = (
+        instance.tags.get(naming.tag_key, "")
+        for instances in answers.values()
+        for instance in instances
+        if instance.state not in {State.SHUTTING_DOWN, State.TERMINATED}
+    )
+    return {name: count for name, count in sorted(Counter(names).items()) if name != naming.tag_value}
+
+
+async def cluster_listing(
+    calls: AwsCalls, naming: Naming, *, cluster: str, regions: Sequence[str]
+) -> Listing:
+    """Everything of the cluster in all `regions`: one describe and one look into the tag index a region, at once.
+
+    AWS lists spot requests, with their tags, for hours after their end (EC2 user guide, "Spot request status"): where there are
+    some without an instance, a third call tells which of them are over.
+    """
+    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
+
+    async def one(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
+        instances, tagged = await asyncio.gather(
+            calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
+            calls.read(region, lambda: calls.cloud.tagged(region, scope)),
+        )
+        held = {one.spot_request_id for one in instances if one.state is not State.TERMINATED}
+        if all(found.id in held for found in tagged if found.kind == ResourceKind.SPOT_REQUEST):
+            return instances, tagged
+        over = await _tagged_instances(calls, region, key=key, value=value)
+        return instances, tuple(found for found in tagged if found.id not in over)
+
+    answers, unseen = await in_all_regions(regions, one)
+    check_permitted(answers, unseen)
+    return Listing(
+        cluster=cluster,
+        instances=tuple(instance for instances, _ in answers.values() for instance in instances),
+        others=tuple(
+            Resource(kind=found.kind, id=found.id, region=region)
+            for region, (_, tagged) in answers.items()
+            for found in tagged
+            if found.kind != ResourceKind.INSTANCE
+        ),
+        regions_scanned=tuple(answers),
+        failed_regions=unseen,
+    )
+
+
+async def _tagged_instances(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:
+    """The spot requests that have ended. None of them where AWS does not tell: rather one too many is listed than one too few."""
+    try:
+        requests = await calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))
+    except CloudError:
+        return frozenset()
+    return frozenset(request.id for request in requests if request.state in _FINISHED)
+
+
+def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure]) -> None:
+    """Raises CloudError when no region answered because the caller may not ask: one error, and no empty list."""
+    if (
+        answers
+        or len(unseen) < 2  # noqa: PLR2004 - several
+        or any(classify(one.code).category is not Category.PERMISSION for one in unseen)
+    ):
+        return
+    first = min(unseen, key=lambda one: (one.operation, one.region))
+    raise CloudError(
+        first.code,
+        first.message,
+        operation=first.operation,
+        region=f"all {len(unseen)} regions",
+        request_id=first.request_id,
+    )
+
+
+async def in_all_regions(
+    regions: Sequence[str], call: Callable[[str], Coroutine[object, object, T]]
+) -> tuple[dict[str, T], tuple[ApiFailure, ...]]:
+    """`call` in all regions at once: the answers, and the regions that could not be looked into.
+
+    Credentials that are refused everywhere are not blindness everywhere: it is one error, and it is raised.
+    """
+    results = await asyncio.gather(*(call(region) for region in regions), return_exceptions=True)
+    answers: dict[str, T] = {}
+    errors: list[CloudError] = []
+    for region, result in zip(regions, results, strict=True):
+        if isinstance(result, CloudError):
+            errors.append(result)
+        elif isinstance(result, BaseException):
+            raise result
+        else:
+            answers[region] = result
+    if (
+        errors
+        and not answers
+        and all(classify(error.code).category is Category.CREDENTIALS for error in errors)
+    ):
+        raise errors[0]
+    return answers, tuple(api_failure(error) for error in errors)

@@ -1,0 +1,1 @@
+"""Scans for resources and deletes them."""

@@ -1,0 +1,107 @@
+"""What could not be deleted in one region: AWS's refusals and our own, what is in the way, and what is given up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cleanup.deletion_result import Dependency
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import kind_of_id
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.cloud.port import CloudError
+    from bacalhau_spot.core.model import Resource
+
+Key = tuple[str, str]  # kind, id
+
+# Refusals that time or another deletion may lift. After any other the same call would be refused again.
+_PASSING = frozenset({Category.BUSY, Category.THROTTLED, Category.AWS, Category.NETWORK, Category.LAG})
+# Not AWS's: what we refuse ourselves.
+PROTECTED = "Protected"
+IN_USE = "HeldByAnother"
+RELAUNCHED = "LauncherLives"
+_UNREAD = "What uses it could not be read whole"
+
+
+def failure_key(resource: Resource) -> Key:
+    return resource.kind, resource.id
+
+
+class DeletionFailures:
+    """By resource: the last refusal, and what keeps it. `stuck`: asking again would be refused again."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self.problems: dict[Key, ApiFailure] = {}
+        self.blockers: dict[Key, tuple[Dependency, ...]] = {}
+        self.stuck: set[Key] = set()
+
+    def by_aws(self, resource: Resource, error: CloudError) -> None:
+        self._note(resource, api_failure(error), stuck=classify(error.code).category not in _PASSING)
+
+    def in_batch(self, resource: Resource, code: str, message: str) -> None:
+        """AWS took the call and not this one."""
+        self._note(resource, self._problem(code, message), stuck=classify(code).category not in _PASSING)
+
+    def by_us(self, resource: Resource, code: str, message: str) -> None:
+        self._note(resource, self._problem(code, message), stuck=True)
+
+    def in_use(self, resource: Resource, used_by: Sequence[str], *, reasons: Mapping[str, str]) -> None:
+        """Something that stays uses it; what frees it is asked later. `reasons`: why what is ours stays, by id."""
+        self._note(resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and stays"), stuck=False)
+        if not self.blockers.get(failure_key(resource)):
+            self.add_dependencies(
+                resource, [Dependency(kind_of_id(holder), holder) for holder in used_by], reasons=reasons
+            )
+
+    def add_dependencies(
+        self, resource: Resource, dependencies: Iterable[Dependency], *, reasons: Mapping[str, str]
+    ) -> None:
+        """What is ours is named with the reason why it stays; no command is offered then that would end it."""
+        self.blockers[failure_key(resource)] = tuple(
+            _with_reason(blocker, reasons) for blocker in dependencies
+        )
+
+    def add_unreadable(self, resource: Resource, hidden: Sequence[CloudError]) -> None:
+        """What else uses it AWS would not show; said with the refusal, once."""
+        problem = self.problems.get(failure_key(resource))
+        if problem is None or not hidden or _UNREAD in problem.message:
+            return
+        lists = ", ".join(sorted({f"{error.operation} ({error.code})" for error in hidden}))
+        self.problems[failure_key(resource)] = replace(
+            problem, message=f"{problem.message} {_UNREAD}: {lists}"
+        )
+
+    def clear(self, resource: Resource) -> None:
+        """AWS has taken the order now."""
+        self.problems.pop(failure_key(resource), None)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """Why what is stuck stays, by id."""
+        return {key[1]: self.problems[key].message for key in self.stuck if key in self.problems}
+
+    @property
+    def busy(self) -> list[Key]:
+        """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
+        return [
+            key for key, problem in self.problems.items() if classify(problem.code).category is Category.BUSY
+        ]
+
+    def _problem(self, code: str, message: str) -> ApiFailure:
+        return ApiFailure(code=code, message=message, operation="", region=self._region)
+
+    def _note(self, resource: Resource, problem: ApiFailure, *, stuck: bool) -> None:
+        self.problems[failure_key(resource)] = problem
+        if stuck:
+            self.stuck.add(failure_key(resource))
+
+
+def _with_reason(blocker: Dependency, reasons: Mapping[str, str]) -> Dependency:
+    why = reasons.get(blocker.parent_id) or reasons.get(blocker.id)
+    return replace(blocker, owner=f"ours: {why}", fix_command="") if why else blocker

@@ -1,0 +1,138 @@
+"""Everything that carries our tag, everywhere: what `nuke` runs, and what may be called without a command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
+from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest, scan_regions
+from bacalhau_spot.engine.cleanup.teardown import delete_resources
+from bacalhau_spot.engine.pricing.prices import pool_prices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.pricing.list_prices import Prices
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
+    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+
+# As long as instances and NAT gateways take to end, with all that waits for them; doubled.
+TIMEOUT_S = 1800.0
+
+
+async def nuke_resources(
+    regions: Sequence[str],
+    force: bool = False,  # noqa: FBT001, FBT002 - the signature that its users know
+    *,
+    calls: AwsCalls,
+    search: ScanRequest,
+    confirm: Callable[[ScanResult], bool] | None = None,
+    scan: ScanResult | None = None,
+    options: DeletionOptions | None = None,
+    timeout_s: float = TIMEOUT_S,
+) -> DeletionResult:
+    """Find and delete everything that `search` looks for in `regions`, and of what is the same everywhere; look again and report.
+
+    Without `force` it deletes only when `confirm`, which gets what was found, says so; without both it only looks. `scan`: a
+    look that was just taken. Never raises for what AWS refuses: the receipt tells it. Raises CloudError when the
+    credentials are refused everywhere.
+    """
+    sights = scan if scan is not None else await scan_regions(calls, search, regions=regions)
+    if not force and (confirm is None or not confirm(sights)):
+        return DeletionResult(
+            cluster=search.scope.value,
+            remaining=sights.resources,
+            unsupported=sights.unsupported,
+            regions_scanned=tuple(sights.by_region),
+            failed_regions=sights.failures,
+        )
+    return await delete_resources(
+        calls, search, cluster=search.scope.value, scan=sights, timeout_s=timeout_s, options=options
+    )
+
+
+async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[ApiFailure, ...]:
+    """What we may not delete, asked of EC2 with one dry run a region and kind. Changes nothing."""
+
+    async def ask(one: Resource) -> ApiFailure | None:
+        try:
+            error = await calls.read(one.region, partial(calls.cloud.dry_run_delete, one.region, one))
+        except CloudError as failure:
+            error = failure
+        return None if error is None else replace(api_failure(error), region=one.region)
+
+    examples = {(one.region, one.kind): one for one in resources}
+    answers = await gather_all(*(ask(one) for one in examples.values()))
+    return tuple(answer for answer in answers if answer is not None)
+
+
+async def foreign_resources(
+    calls: AwsCalls, resources: Sequence[Resource], *, ours: Collection[str]
+) -> tuple[tuple[tuple[Resource, Dependency], ...], tuple[ApiFailure, ...]]:
+    """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those; and what AWS would not say of it."""
+    silent: list[ApiFailure] = []
+
+    async def ask(one: Resource) -> list[tuple[Resource, Dependency]]:
+        try:
+            found, hidden = await calls.read(one.region, partial(calls.cloud.dependencies, one.region, one))
+        except CloudError as error:
+            silent.append(api_failure(error))  # it is asked again when something stays
+            return []
+        silent.extend(map(api_failure, hidden))
+        return [
+            (one, blocker) for blocker in found if blocker.id not in ours and blocker.parent_id not in ours
+        ]
+
+    answers = await gather_all(*(ask(one) for one in resources if one.kind == ResourceKind.VPC))
+    return tuple(pair for answer in answers for pair in answer), tuple(silent)
+
+
+async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
+    """What the instances' capacity pools cost now. A region that would not say has no prices."""
+    types: dict[str, set[str]] = {}
+    for one in resources:
+        if one.kind == ResourceKind.INSTANCE and one.type:
+            types.setdefault(one.region, set()).add(one.type)
+
+    async def ask(region: str, names: set[str]) -> Prices:
+        try:
+            return await pool_prices(calls, region, names)
+        except CloudError:
+            return {}  # an estimate is not worth stopping for; the view says that there is none
+
+    parts = await gather_all(*(ask(region, names) for region, names in types.items()))
+    return {key: usd for part in parts for key, usd in part.items()}
+
+
+async def account_alias(calls: AwsCalls) -> str:
+    """The account's other name; empty where it has none or we may not ask."""
+    try:
+        return await calls.read("", calls.cloud.alias)
+    except CloudError:
+        return ""
+
+
+async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
+    """Where each of `ids` is, of what is to be adopted: id -> region. Those that no region knows are absent."""
+
+    async def ask(region: str, one: str) -> tuple[str, str] | None:
+        there = await calls.read(region, partial(calls.cloud.exists, region, one))
+        return (one, region) if there else None
+
+    answers = await gather_all(*(ask(region, one) for one in ids for region in regions))
+    return dict(answer for answer in answers if answer is not None)
+
+
+async def adopt(calls: AwsCalls, to_adopt: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
+    """Give them our tags, so that they are found and deleted like all else. Raises CloudError, Stopped."""
+    for one, region in to_adopt.items():
+        await calls.write(region, partial(calls.cloud.adopt, region, one, tags=tags))

@@ -1,0 +1,371 @@
+"""What `doctor` looks at in the account: who we are and what we may, the regions, what they offer and have room for."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.diagnostics import DRY_RUNS, SPOT_ROLE
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.demand import nodes_by_region
+from bacalhau_spot.core.doctor import account_checks
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, SimulatedPermissions, aws_message
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.iam.permissions import COMMANDS
+from bacalhau_spot.core.iam.policy import simulation_queries
+from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
+from bacalhau_spot.core.placement.region_selection_notes import data_gaps
+from bacalhau_spot.core.tags import tags_for
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.aws_calls.discovery import (
+    enabled_names,
+    get_identity,
+    in_all_regions,
+    other_clusters,
+)
+from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_together, try_fetch
+from bacalhau_spot.engine.launch.preparation import prepare
+from bacalhau_spot.engine.placement.market import markets
+from bacalhau_spot.engine.placement.placement_scores import headrooms
+from bacalhau_spot.engine.placement.region_selection import check_failed_regions, choose_regions, with_regions
+from bacalhau_spot.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+
+    from bacalhau_spot.core.iam.policy import SimulationQuery
+    from bacalhau_spot.core.launch.plan import Plan
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
+    from bacalhau_spot.core.placement.region_selection import RegionDecision
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+
+# After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
+_REGION_REFUSES = (
+    "token-not-valid-in-region"  # the verdict's name: the region's trouble, and no question of permission
+)
+_NO_ANSWER = frozenset(
+    {Category.CREDENTIALS, Category.THROTTLED, Category.NETWORK, Category.AWS, Category.UNKNOWN}
+)
+
+_AWS = (
+    AccountCheck.CLOCK,
+    AccountCheck.REGIONS,
+    AccountCheck.PERMISSIONS,
+    AccountCheck.SPOT_ROLE,
+    AccountCheck.MARKET,
+    AccountCheck.QUOTAS,
+    AccountCheck.CREATE,
+    AccountCheck.OTHER_CLUSTERS,
+)
+
+
+async def account_findings(
+    calls: AwsCalls,
+    spec: ClusterSpec | None,
+    *,
+    cache: Cache,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
+    endpoint: str = "",
+) -> tuple[Finding, ...]:
+    """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
+    who = _identity(calls)
+    blind = "AWS could not be asked who we are"
+    known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
+    if known is None:
+        waiting = (
+            account_checks.not_checked(check, why="the credentials come first", fix="see credentials")
+            for check in _AWS
+        )
+        return (*why, *waiting)
+    identity, origin = known
+    parts: list[Awaitable[Sequence[Finding]]] = [
+        run_check(calls, AccountCheck.CLOCK, _clock(calls)),
+        run_check(calls, AccountCheck.SPOT_ROLE, _spot_role(calls)),
+    ]
+    if spec is not None:
+        parts.append(_regions(calls, spec, identity, cache=cache))
+        parts.append(
+            _create(
+                calls,
+                spec,
+                cache=cache,
+                over_budget=over_budget,
+                archive=archive,
+                launched_in=launched_in,
+            )
+        )
+        parts.append(run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)))
+    return (
+        account_checks.credentials(identity, origin=origin, endpoint=endpoint),
+        *await run_checks_together(*parts),
+    )
+
+
+async def _identity(calls: AwsCalls) -> tuple[Identity, str]:
+    identity = await get_identity(calls)
+    return identity, await calls.cloud.credentials_origin()
+
+
+async def _clock(calls: AwsCalls) -> Sequence[Finding]:
+    at_aws = await calls.read("", calls.cloud.time_at_aws)
+    return (account_checks.clock(here=calls.clock.now(), at_aws=at_aws),)
+
+
+async def _create(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    *,
+    cache: Cache,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
+) -> tuple[Finding, ...]:
+    """Whatever a `create` refuses before it makes something, by the function that refuses it."""
+    looking = _refusal(
+        calls, spec, cache=cache, over_budget=over_budget, archive=archive, launched_in=launched_in
+    )
+    found, why = await try_fetch(
+        calls, AccountCheck.CREATE, looking, blind="it could not be planned", needed=True
+    )
+    return why if found is None else found
+
+
+async def _refusal(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    *,
+    cache: Cache,
+    over_budget: Callable[[Plan], UserError],
+    archive: ArchiveSource,
+    launched_in: Callable[[Identity], Collection[str]],
+) -> tuple[Finding, ...]:
+    try:
+        prepared = await prepare(
+            calls,
+            spec,
+            caller_address=_no_address,
+            archive=archive,
+            cache=cache,
+            launched_in=launched_in,
+        )
+    except UserError as error:
+        return (account_checks.create_refused(error),)
+    if prepared.plan.over_budget:
+        return (account_checks.create_refused(over_budget(prepared.plan)),)
+    return (
+        account_checks.create_planned(prepared.plan.launch),
+        *map(account_checks.create_warns, prepared.plan.warnings),
+    )
+
+
+async def _no_address() -> str | None:
+    """Nothing is opened, so nobody's address is asked for."""
+    return None
+
+
+async def _other_clusters(calls: AwsCalls, spec: ClusterSpec) -> Sequence[Finding]:
+    """A cluster that was renamed runs on under its old name (complaint 10, flintrock#113)."""
+    regions = enabled_names(await calls.read("", calls.cloud.regions))
+    counts = await other_clusters(calls, spec.naming, regions=regions)
+    return account_checks.other_clusters(counts, tag_key=spec.naming.tag_key)
+
+
+async def _spot_role(calls: AwsCalls) -> Sequence[Finding]:
+    arn = await calls.read("", partial(calls.cloud.role_arn, SPOT_ROLE))
+    return (account_checks.spot_role(arn),)
+
+
+# --- The regions, and what depends on which of them can be used
+
+
+async def _regions(
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, cache: Cache
+) -> tuple[Finding, ...]:
+    listing = calls.read("", calls.cloud.regions)
+    blind = "the regions could not be listed"
+    known, why = await try_fetch(calls, AccountCheck.REGIONS, listing, blind=blind, needed=True)
+    if known is None:
+        return (*why, *await _simulated_permissions(calls, spec, identity))
+    if spec.auto_regions is None:
+        names = [region.name for region in spec.regions]
+        return (account_checks.regions(names, known), *await _within(calls, spec, identity, known))
+    choosing = _choice(calls, spec, identity, enabled_names(known), cache=cache)
+    blind = "no regions could be chosen"
+    chosen, why = await try_fetch(calls, AccountCheck.MARKET, choosing, blind=blind, needed=True)
+    if chosen is None:
+        quotas = account_checks.not_checked(
+            AccountCheck.QUOTAS, why="no regions could be chosen", fix=f"see {AccountCheck.MARKET}"
+        )
+        return (
+            account_checks.regions([], known),
+            *why,
+            quotas,
+            *await _simulated_permissions(calls, spec, identity),
+        )
+    choices, remarks = chosen
+    found = account_checks.region_choice(choices, remarks, count=spec.auto_regions, known=known)
+    return (*found, *await _within(calls, with_regions(spec, choices), identity, known))
+
+
+async def _within(
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, known: Sequence[Region]
+) -> tuple[Finding, ...]:
+    """What may be done, and what each usable region has for us."""
+    usable = set(enabled_names(known))
+    names = [region.name for region in spec.regions if region.name in usable]
+    return await run_checks_together(
+        _simulated_permissions(calls, spec, identity), *(_region(calls, spec, name) for name in names)
+    )
+
+
+async def _choice(
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, regions: Sequence[str], *, cache: Cache
+) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
+    """As a create would choose now, and the remarks. Raises CloudError when AWS would show no region."""
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+
+    async def ours(region: str) -> tuple[Instance, ...]:
+        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+
+    instances, unseen = await in_all_regions(regions, ours)
+    check_failed_regions(unseen, seen=instances)
+    present = {region for region, here in instances.items() if any(one.alive for one in here)}
+    choices, remarks = await choose_regions(
+        calls, spec, reachable=list(instances), present=present, identity=identity, cache=cache
+    )
+    return choices, (*remarks, *data_gaps(unseen))
+
+
+# --- Permissions
+
+
+async def _simulated_permissions(
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity
+) -> tuple[Finding, ...]:
+    return await run_check(calls, AccountCheck.PERMISSIONS, _permissions(calls, spec, identity))
+
+
+async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
+    """IAM's simulator for every action, and dry runs in every region, where other policies than the identity's count, too."""
+    asked = simulation_queries(
+        spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
+    )
+    actions = {action for question in asked for action in question.actions}
+    missing, dry, doubtful = await _dry_runs(calls, spec, actions)
+    why = next(iter(sorted(doubtful.values())), "")
+    try:
+        principal = await _principal(calls, identity)
+        answers = await asyncio.gather(
+            *(calls.read("", partial(calls.cloud.simulate, principal, question)) for question in asked)
+        )
+        told, refused = _tally(asked, answers)
+        told, why = told | dry, why or account_checks.UNCERTAIN
+        for action in refused:
+            missing.setdefault(action, "")
+    except CloudError as error:
+        fault = classify(error.code, error.message).category
+        if fault is Category.CREDENTIALS:
+            raise
+        told, why = dry, aws_message(api_failure(error))
+        if fault is Category.PERMISSION:
+            why = f"{error.operation}: {error.code}"
+            missing[f"iam:{error.operation}"] = error.code
+    told = told - set(doubtful)
+    unasked = tuple(sorted(actions - told - set(missing)))
+    rights = SimulatedPermissions(
+        required=len(told - set(missing)), missing=missing, unknown=unasked, reason=why
+    )
+    return (account_checks.permissions(rights),)
+
+
+def _tally(asked: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
+    """The actions of which every question had its answer, and those that some answer refuses."""
+    pairs = [(action, answer) for one, answer in zip(asked, answers, strict=True) for action in one.actions]
+    silent = {action for action, answer in pairs if action not in answer}
+    refused = {action for action, answer in pairs if not answer.get(action, True)}
+    return {action for action, _ in pairs} - silent, refused
+
+
+async def _principal(calls: AwsCalls, identity: Identity) -> str:
+    """Whom the simulator knows: a user, or the role behind a session. Raises CloudError."""
+    kind, _, rest = identity.arn.split(":", 5)[5].partition("/")
+    if kind != "assumed-role":
+        return identity.arn
+    name = rest.partition("/")[0]
+    arn = await calls.read("", partial(calls.cloud.role_arn, name))
+    return arn or identity.arn
+
+
+async def _dry_runs(
+    calls: AwsCalls, spec: ClusterSpec, actions: set[str]
+) -> tuple[dict[str, str], set[str], dict[str, str]]:
+    """What EC2 says that it would refuse, and in which region; what it was asked; what it would not tell, and why."""
+    tags = tags_for(spec.naming, "doctor")
+    missing: dict[str, str] = {}
+    doubtful: dict[str, str] = {}
+    asked = [action for action in DRY_RUNS if action in actions]
+
+    async def one(region: str, action: str) -> None:
+        refused = await calls.read(region, partial(calls.cloud.dry_run_create, region, action, tags=tags))
+        verdict = None if refused is None else classify(refused.code)
+        fault = None if verdict is None else verdict.category
+        if refused is not None and verdict is not None and verdict.name == _REGION_REFUSES:
+            doubtful.setdefault(action, aws_message(api_failure(refused)))
+        elif refused is not None and fault is Category.PERMISSION:
+            missing.setdefault(action, f"in {region}: {refused.code}")
+        elif refused is not None and fault in _NO_ANSWER:
+            doubtful.setdefault(action, aws_message(api_failure(refused)))
+
+    await asyncio.gather(*(one(region.name, action) for region in spec.regions for action in asked))
+    return missing, set(asked) if spec.regions else set(), doubtful
+
+
+# --- A region
+
+
+async def _region(calls: AwsCalls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
+    looking = markets(calls, spec, regions=[name])
+    found, why = await try_fetch(
+        calls, AccountCheck.MARKET, looking, blind=f"{name}: it could not be told", needed=True
+    )
+    if found is None:
+        fix = f"see {AccountCheck.MARKET}"
+        return (
+            *why,
+            account_checks.not_checked(AccountCheck.QUOTAS, why=f"{name}: its offers come first", fix=fix),
+        )
+    market = found[name]
+    quotas = await run_check(calls, AccountCheck.QUOTAS, _quotas(calls, spec, name, market))
+    return (
+        account_checks.market(
+            market, problems=unsuitable_images(spec, market), advice=unsuitable_images_hint(spec)
+        ),
+        *quotas,
+    )
+
+
+async def _quotas(calls: AwsCalls, spec: ClusterSpec, name: str, market: Market) -> Sequence[Finding]:
+    names = sorted({offer.pool.type for offer in market.offers})
+    if not names:
+        return ()
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    infos = {info.name: info for info in await calls.read(name, partial(calls.cloud.types, name, names))}
+    instances, room = await asyncio.gather(
+        calls.read(name, partial(calls.cloud.instances, name, key=key, value=value)),
+        headrooms(calls, name, infos),
+    )
+    more = max(0, nodes_by_region(spec).get(name, 0) - sum(instance.alive for instance in instances))
+    found = [account_checks.spot_quota(name, nodes=more, types=infos, headrooms=room)]
+    if all(region.vpc_id is None for region in spec.regions if region.name == name):
+        count, ours = await calls.read(name, partial(calls.cloud.vpcs, name, key=key, value=value))
+        limit = await calls.read(
+            name, partial(calls.cloud.quota, name, service="vpc", code=account_checks.VPC_QUOTA)
+        )
+        full = account_checks.vpc_quota(name, count=count, ours=ours, limit=limit)
+        found += [full] if full is not None else []
+    return found

@@ -1,0 +1,149 @@
+"""Everything that a cluster needs, looked at at once. Nothing is made or changed, and no look stops another."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.doctor import account_checks, local_checks
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.doctor import local_probes
+from bacalhau_spot.engine.doctor.aws_checks import account_findings
+from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_together
+from bacalhau_spot.orchestrator.port import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+
+    from bacalhau_spot.core.launch.plan import Plan
+    from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+    from bacalhau_spot.errors import UserError
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+_NEEDS_CONFIGURATION = (
+    *(
+        AccountCheck.REGIONS,
+        AccountCheck.PERMISSIONS,
+        AccountCheck.MARKET,
+        AccountCheck.QUOTAS,
+        AccountCheck.CREATE,
+    ),
+    *(AccountCheck.SSH_KEYS, AccountCheck.TOKEN, AccountCheck.ORCHESTRATOR),
+)
+_CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doctor` again"
+
+
+@dataclass(frozen=True)
+class DoctorInput:
+    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not looked at.
+
+    `addresses`: where the nodes connect to, to be tried from here; None: not what is configured, and nothing is tried.
+    """
+
+    calls: AwsCalls
+    spec: ClusterSpec | None
+    orchestrator: Orchestrator | None
+    addresses: tuple[str, ...] | None
+    environ: Mapping[str, str]
+    version: str
+    package: str
+    cache: Cache
+    over_budget: Callable[[Plan], UserError]
+    archive: ArchiveSource
+    launched_in: Callable[[Identity], Collection[str]]
+    endpoint: str = ""  # what is asked instead of AWS
+
+
+async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
+    """All findings, in the order of `Check`. Never raises for what it finds."""
+    calls, spec = inputs.calls, inputs.spec
+    parts: list[Awaitable[Sequence[Finding]]] = [
+        account_findings(
+            calls,
+            spec,
+            cache=inputs.cache,
+            over_budget=inputs.over_budget,
+            archive=inputs.archive,
+            launched_in=inputs.launched_in,
+            endpoint=inputs.endpoint,
+        ),
+        run_check(calls, AccountCheck.VERSION, _version(inputs)),
+        run_check(calls, AccountCheck.TOOLS, _tools(inputs)),
+    ]
+    if spec is not None:
+        parts += [
+            run_check(calls, AccountCheck.SSH_KEYS, _ssh_keys(spec)),
+            run_check(calls, AccountCheck.TOKEN, _token(spec)),
+            run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
+            *(run_check(calls, AccountCheck.ORCHESTRATOR, part) for part in _addresses(inputs)),
+        ]
+    found = [*await run_checks_together(*parts)]
+    if spec is None:
+        seen = {one.check for one in found}
+        found += [
+            account_checks.not_checked(check, why="the configuration comes first", fix=_CONFIGURE_FIRST)
+            for check in _NEEDS_CONFIGURATION
+            if check not in seen
+        ]
+    return account_checks.by_severity(found)
+
+
+# --- The machine, the keys, the orchestrator
+
+
+async def _ssh_keys(spec: ClusterSpec) -> Sequence[Finding]:
+    path = spec.private_ssh_key_path
+    private = await asyncio.to_thread(local_probes.read_key_file, path) if path else None
+    return (local_checks.ssh_keys(public=spec.public_key, private=private, open_to=bool(spec.ssh_cidrs)),)
+
+
+async def _token(spec: ClusterSpec) -> Sequence[Finding]:
+    return (local_checks.token(spec.bacalhau.token),)
+
+
+def _addresses(inputs: DoctorInput) -> list[Coroutine[object, object, Sequence[Finding]]]:
+    async def one(address: str) -> Sequence[Finding]:
+        return (local_checks.orchestrator_address(address, error=await local_probes.tcp_error(address)),)
+
+    async def none() -> Sequence[Finding]:
+        return (local_checks.no_orchestrator(),)
+
+    if inputs.addresses is None:
+        return []
+    return [one(address) for address in inputs.addresses] or [none()]
+
+
+async def _api(inputs: DoctorInput) -> Sequence[Finding]:
+    orchestrator = inputs.orchestrator
+    if orchestrator is None:
+        return (local_checks.orchestrator_api(None),)
+    try:
+        # The version needs no key, the nodes do.
+        version = await orchestrator.version()
+        await orchestrator.nodes()
+    except OrchestratorError as error:
+        problem = ApiFailure(code=error.code, message=error.message, operation="", region="")
+        return (local_checks.orchestrator_api(orchestrator.address, problem=problem),)
+    return (local_checks.orchestrator_api(orchestrator.address, version=version),)
+
+
+async def _version(inputs: DoctorInput) -> Sequence[Finding]:
+    if not inputs.package:
+        return (local_checks.unpublished(inputs.version),)
+    newest, why = await local_probes.newest_version(inputs.package, environ=inputs.environ)
+    return (
+        local_checks.newest_version_check(inputs.version, package=inputs.package, newest=newest, why=why),
+    )
+
+
+async def _tools(inputs: DoctorInput) -> Sequence[Finding]:
+    return (local_checks.local_tools(ssh=local_probes.has_ssh(inputs.environ)),)
+
+
+def configuration_failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(one for one in findings if one.status is CheckStatus.FAIL)

@@ -1,0 +1,78 @@
+"""What `doctor` looks at on this machine and on the way to the orchestrator. Nothing here raises for what it finds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import socket
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bacalhau_spot import files
+from bacalhau_spot.core.doctor.local_checks import KeyFile
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# NATS' own port, where an address names none.
+_NATS_PORT = 4222
+_CONNECT_S = 5.0
+_PIP_S = 15.0
+# What a private key may have; a large RSA key has a twelfth of it.
+_MAX_BYTES = 65536
+
+
+def read_key_file(path: str) -> KeyFile:
+    """The private key as it lies there."""
+    where = Path(path)  # the configuration has expanded it
+    try:
+        text = files.read(where, max_bytes=_MAX_BYTES).decode("utf-8", "replace")
+        return KeyFile(str(where), text, mode=stat.S_IMODE(where.stat().st_mode))
+    except OSError as error:
+        return KeyFile(str(where), None, reason=(error.strerror or str(error)).lower())
+
+
+async def tcp_error(address: str) -> str:
+    """Why a TCP connection to `nats://host:port` does not come about within five seconds; empty when it does."""
+    parts = urlsplit(address if "://" in address else f"nats://{address}")
+    try:
+        opening = asyncio.open_connection(parts.hostname, parts.port or _NATS_PORT)
+        _, writer = await asyncio.wait_for(opening, _CONNECT_S)
+    except TimeoutError:
+        return f"no answer within {_CONNECT_S:.0f} seconds"
+    except socket.gaierror:
+        return "its name is not known"
+    except OSError as error:
+        return os.strerror(error.errno).lower() if error.errno else "no connection"
+    writer.close()
+    return ""
+
+
+def has_ssh(environ: Mapping[str, str]) -> bool:
+    return shutil.which("ssh", path=environ.get("PATH", "")) is not None
+
+
+async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str | None, str]:
+    """The newest version that pip would install, asked of pip, as it is configured here; else None and why not."""
+    pip = shutil.which("pip", path=environ.get("PATH", ""))
+    if pip is None:
+        return None, "pip is not on the path"
+    asked = await asyncio.create_subprocess_exec(
+        *(pip, "index", "versions", "--disable-pip-version-check", name),
+        env=dict(environ),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        output, _ = await asyncio.wait_for(asked.communicate(), _PIP_S)
+    except TimeoutError:
+        asked.kill()
+        await asked.wait()
+        return None, f"pip did not answer within {_PIP_S:.0f} seconds"
+    found = re.match(rf"{re.escape(name)} \(([^)]+)\)", output.decode("utf-8", "replace"))
+    return (found[1], "") if found else (None, "pip finds no package of that name")

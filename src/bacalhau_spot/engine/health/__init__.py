@@ -1,0 +1,1 @@
+"""Takes a snapshot of the cluster."""

@@ -1,0 +1,141 @@
+"""One look at the whole cluster: all regions and the orchestrator at once, and then the consoles that matter."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.health.boot_console import console_lines, parse_boot
+from bacalhau_spot.core.health.cluster_status import ClusterSnapshot, member_of, needs_console
+from bacalhau_spot.core.health.observation import ApiAvailability, spot_status
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
+from bacalhau_spot.orchestrator.port import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from bacalhau_spot.core.health.boot_console import BootProgress
+    from bacalhau_spot.core.health.observation import SpotStatus, StatusChecks
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+T = TypeVar("T")
+
+# Consoles read at once, over all regions; each is a call.
+_CONSOLES_AT_ONCE = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _RegionData:
+    instances: tuple[Instance, ...] = ()
+    checks: dict[str, StatusChecks] = field(default_factory=dict)
+    spots: tuple[SpotStatus, ...] = ()
+    partial_failures: tuple[ApiFailure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _OrchestratorData:
+    """What the orchestrator said."""
+
+    api: ApiAvailability = ApiAvailability.NOT_CONFIGURED
+    members: tuple[OrchestratorNode, ...] = ()
+    address: str = ""
+    failure: ApiFailure | None = None
+
+
+async def cluster_snapshot(
+    calls: AwsCalls, naming: Naming, *, regions: Sequence[str], orchestrator: Orchestrator | None
+) -> ClusterSnapshot:
+    """What there is now. Three calls a region that has instances, one where it has none, and one a console that matters.
+
+    What cannot be looked at is told in the result. Raises CloudError only when the credentials are refused everywhere.
+    """
+
+    async def one(region: str) -> _RegionData:
+        return await _region(calls, naming, region)
+
+    (seen, unseen), word = await asyncio.gather(
+        in_all_regions(regions, one), _orchestrator_data(orchestrator)
+    )
+    check_permitted(seen, unseen)
+    instances = tuple(instance for region in seen.values() for instance in region.instances)
+    boots, mute = await _consoles(calls, instances, word)
+    return ClusterSnapshot(
+        taken_at=calls.clock.now(),
+        instances=instances,
+        checks={one: checks for region in seen.values() for one, checks in region.checks.items()},
+        spots=tuple(spot for region in seen.values() for spot in region.spots),
+        boots=boots,
+        members=word.members,
+        api=word.api,
+        address=word.address,
+        api_failure=word.failure,
+        regions_scanned=tuple(seen),
+        failed_regions=unseen,
+        partial_failures=(
+            *(problem for region in seen.values() for problem in region.partial_failures),
+            *mute,
+        ),
+    )
+
+
+async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
+    """The instances, and what is said about them. Without the latter they are shown all the same."""
+    key, value = naming.tag_key, naming.tag_value
+    instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+    if not instances:
+        return _RegionData()
+    ids = [instance.id for instance in instances]
+    (checks, first), (requests, second) = await asyncio.gather(
+        _or_failure(calls.read(region, lambda: calls.cloud.statuses(region, ids))),
+        _or_failure(calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))),
+    )
+    spots = tuple(map(spot_status, requests or ()))
+    return _RegionData(instances, checks or {}, spots, tuple(filter(None, (first, second))))
+
+
+async def _orchestrator_data(orchestrator: Orchestrator | None) -> _OrchestratorData:
+    if orchestrator is None:
+        return _OrchestratorData()
+    try:
+        members = await orchestrator.nodes()
+    except OrchestratorError as error:
+        refusal = ApiFailure(code=error.code, message=error.message, operation=error.address, region="")
+        return _OrchestratorData(ApiAvailability.UNAVAILABLE, address=orchestrator.address, failure=refusal)
+    return _OrchestratorData(ApiAvailability.AVAILABLE, members, orchestrator.address)
+
+
+async def _consoles(
+    calls: AwsCalls, instances: Sequence[Instance], orchestrator: _OrchestratorData
+) -> tuple[dict[str, BootProgress], tuple[ApiFailure, ...]]:
+    """What the nodes said that have not joined, or of which nobody else can tell; the same refusal is told once a region."""
+    room = asyncio.Semaphore(_CONSOLES_AT_ONCE)
+
+    async def read(instance: Instance) -> tuple[str, BootProgress | None, ApiFailure | None]:
+        async with room:
+            text, problem = await _or_failure(
+                calls.read(instance.region, lambda: calls.cloud.console(instance.region, instance.id))
+            )
+        return instance.id, None if text is None else parse_boot(console_lines(text)), problem
+
+    wanted = [
+        one
+        for one in instances
+        if needs_console(one, api=orchestrator.api, member=member_of(one, orchestrator.members))
+    ]
+    answers = await asyncio.gather(*(read(one) for one in wanted))
+    problems = {(one.region, one.code): one for _, _, one in answers if one is not None}
+    return {name: found for name, found, _ in answers if found is not None}, tuple(problems.values())
+
+
+async def _or_failure(part: Awaitable[T]) -> tuple[T | None, ApiFailure | None]:
+    try:
+        return await part, None
+    except CloudError as error:
+        return None, api_failure(error)

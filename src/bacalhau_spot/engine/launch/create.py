@@ -1,0 +1,333 @@
+"""Create, carried out: launch in all regions at once, move what a region cannot take, follow everything to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.demand import spread_over
+from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
+from bacalhau_spot.core.launch.plan import unsuitable_images
+from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
+from bacalhau_spot.core.model import Market, Spread
+from bacalhau_spot.core.placement.pool_distribution import pool_distribution
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure
+from bacalhau_spot.engine.aws_calls.consistency import FLEET_TAG
+from bacalhau_spot.engine.launch.network_egress import check_networks
+from bacalhau_spot.engine.launch.node_secrets import NodeSecrets, node_secrets
+from bacalhau_spot.engine.launch.region_launch import RegionLaunch, launch_region
+from bacalhau_spot.engine.launch.wait_running import close_requests, wait_until_running
+from bacalhau_spot.engine.placement.market import markets
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.instance.user_data import render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bacalhau_spot.cloud.port import FleetResult
+    from bacalhau_spot.core.model import ClusterSpec, Instance
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.preparation import PreparedCreate
+
+# Refusals after which another region may do better.
+_OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
+
+
+@dataclass
+class _Work:
+    """A create under way. Every region reads and writes only its own entries, but for the moves between them."""
+
+    calls: AwsCalls
+    prepared: PreparedCreate
+    sites: dict[str, RegionLaunch] = field(default_factory=dict)
+    extra: dict[str, int] = field(default_factory=dict)
+    reassigned: dict[str, int] = field(default_factory=dict)
+    problems: dict[str, ApiFailure] = field(default_factory=dict)
+    instances: dict[str, tuple[Instance, ...]] = field(default_factory=dict)
+    secrets: NodeSecrets | None = None
+
+    @property
+    def spec(self) -> ClusterSpec:
+        return self.prepared.spec
+
+
+async def apply_plan(calls: AwsCalls, prepared: PreparedCreate, *, wait: bool = True) -> CreateResult:
+    """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region.
+
+    Without `wait` each instance is looked at once; what has not started by then is told as such.
+    """
+    work = _Work(calls=calls, prepared=prepared, secrets=node_secrets(calls, prepared))
+    removed = await _remove(work)
+    await _launch_rounds(work)
+    await _follow_all(work, timeout_s=prepared.spec.timeouts.fulfilment_s if wait else 0)
+    plan = prepared.plan
+    regions = dict.fromkeys((*(one.region for one in plan.regions), *work.problems))
+    return CreateResult(
+        cluster=prepared.spec.name,
+        wanted=plan.wanted,
+        existing=plan.existing,
+        regions=tuple(_region_receipt(work, region) for region in regions),
+        removed=removed,
+        not_removed=tuple(one.id for one in plan.remove if one.id not in removed),
+        resources_created=tuple(sorted(Counter(made.kind for made in calls.made).items())),
+        interrupted=calls.stop.by_user,
+        waited=wait,
+        pools=pool_distribution(_all_instances(work, gone=removed)),
+    )
+
+
+def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
+    """What the cluster is now: those from before and those that were launched, as they were last seen."""
+    known = {one.id: one for one in work.prepared.inventory.instances if one.id not in gone}
+    known |= {one.id: one for instances in work.instances.values() for one in instances}
+    return list(known.values())
+
+
+async def _remove(work: _Work) -> tuple[str, ...]:
+    """End what the plan removes."""
+    by_region: dict[str, list[str]] = {}
+    for instance in work.prepared.plan.remove:
+        by_region.setdefault(instance.region, []).append(instance.id)
+
+    async def one(region: str) -> tuple[str, ...]:
+        ids = by_region[region]
+        done = await _contained(
+            work, region, lambda: work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
+        )
+        return tuple(ids) if done else ()
+
+    ended = await asyncio.gather(*(one(region) for region in by_region))
+    return tuple(instance_id for ids in ended for instance_id in ids)
+
+
+async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[object]]) -> bool:
+    """The boundary of a region: what goes wrong in one is told in its receipt and stops no other."""
+    try:
+        await part()
+    except CloudError as error:
+        _failed(work, region, api_failure(error))
+    except Cancelled:
+        pass
+    except UserError as error:
+        _failed(
+            work, region, ApiFailure(code="Configuration", message=error.what, operation="", region=region)
+        )
+    except Exception as error:  # noqa: BLE001 - the boundary of a region: our own mistake here must not lose the others' receipts
+        _failed(work, region, work.calls.internal_error(error, region=region))
+    else:
+        return True
+    return False
+
+
+def _failed(work: _Work, region: str, problem: ApiFailure) -> None:
+    work.problems[region] = problem
+    work.calls.emit(
+        events.RegionFailed(
+            region=region, operation=problem.operation, code=problem.code, message=problem.message
+        )
+    )
+    if classify(problem.code).recovery is Recovery.STOP:
+        # No other call can survive this one's refusal: begin nothing more anywhere.
+        work.calls.stop.set(by_user=False)
+
+
+async def _launch_rounds(work: _Work) -> None:
+    """Launch everywhere at once; what a region cannot take goes to those that could, until none is left to ask."""
+    todo = {region.region: region.launch for region in work.prepared.plan.regions if region.launch}
+    refused: set[str] = set()
+    while todo and not work.calls.stop.is_set:
+        short = await _launch_round(work, todo)
+        refused |= set(short) | set(work.problems)
+        todo = await _move(work, short, refused)
+
+
+async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
+    """How many each region could not take, of those that another region may take."""
+
+    async def one(region: str) -> int:
+        count = todo[region]
+        work.calls.emit(events.RegionStarted(region=region, requested=count))
+        site = _region_launch(work, region)
+        before = len(site.results)
+        await _contained(
+            work,
+            region,
+            lambda: launch_region(
+                work.calls,
+                work.spec,
+                site,
+                count=count,
+                cidrs=work.prepared.cidrs,
+                secrets=work.secrets,
+            ),
+        )
+        launched = sum(len(result.launched) for result in site.results[before:])
+        return count - launched
+
+    missing = await asyncio.gather(*(one(region) for region in todo))
+    return {
+        region: count
+        for region, count in zip(todo, missing, strict=True)
+        if count and _may_move(work, region)
+    }
+
+
+def _region_launch(work: _Work, region: str) -> RegionLaunch:
+    if region not in work.sites:
+        named = {one.name: one for one in work.spec.regions}
+        before = [one for one in work.prepared.inventory.instances if one.region == region]
+        work.sites[region] = RegionLaunch(
+            region=region,
+            market=work.prepared.markets[region],
+            tagged=work.prepared.inventory.tagged.get(region, ()),
+            known=frozenset(instance.id for instance in before),
+            known_fleets=frozenset(filter(None, (instance.tags.get(FLEET_TAG) for instance in before))),
+            vpc_id=named[region].vpc_id,
+            subnets=work.prepared.network_checks[region].subnets
+            if region in work.prepared.network_checks
+            else {},
+            user_data=render(work.spec, region=region),
+            max_per_pool=max_per_pool(work.spec),
+            existing_counts=nodes_per_pool(_not_moved(work, region)),
+        )
+    return work.sites[region]
+
+
+def _not_moved(work: _Work, region: str) -> list[Instance]:
+    """The region's instances from before, without those that the plan ends."""
+    going = {one.id for one in work.prepared.plan.remove}
+    return [one for one in work.prepared.inventory.instances if one.region == region and one.id not in going]
+
+
+def _may_move(work: _Work, region: str) -> bool:
+    """Whether what a region lacks is of a kind that another region may not lack. Configuration and permission never are."""
+    if work.spec.spread is Spread.STRICT:
+        return False
+    codes = [refusal.code for result in work.sites[region].results for refusal in result.pool_errors]
+    if region in work.problems:
+        codes.append(work.problems[region].code)
+    code = most_severe(codes)
+    return code is None or classify(code).category in _OTHER_REGIONS_HELP
+
+
+async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[str, int]:
+    """Deal what is short out over the regions that have not refused yet."""
+    takers = [region.name for region in work.spec.regions if region.name not in refused]
+    if not short or not takers or work.calls.stop.is_set:
+        return {}
+    unknown = [name for name in takers if name not in work.prepared.markets]
+    if unknown:
+        found = await _markets_of(work, unknown)
+        work.prepared.markets.update(found)
+        takers = [name for name in takers if name in work.prepared.markets]
+    total = sum(short.values())
+    dealt = spread_over(total, dict.fromkeys(takers, total))
+    for name, count in dealt.items():
+        work.extra[name] = work.extra.get(name, 0) + count
+    _report_moves(work, short, dealt)
+    return dealt
+
+
+async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
+    """The markets of regions that were not to launch anything; those without a usable one are left out."""
+    found: dict[str, Market] = {}
+
+    async def one(region: str) -> None:
+        found.update(await markets(work.calls, work.spec, regions=[region]))
+
+    await asyncio.gather(*(_contained(work, region, partial(one, region)) for region in regions))
+    fitting = {name: market for name, market in found.items() if not unsuitable_images(work.spec, market)}
+    for name, market in list(fitting.items()):
+        if not await _contained(work, name, partial(_look_at_ground, work, market)):
+            del fitting[name]
+    return {
+        name: market for name, market in fitting.items() if not work.prepared.network_checks[name].problem
+    }
+
+
+async def _look_at_ground(work: _Work, market: Market) -> None:
+    work.prepared.network_checks.update(await check_networks(work.calls, work.spec, {market.region: market}))
+
+
+def _report_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:
+    """Say which region's nodes go where, first come first served."""
+    rooms = dict(dealt)
+    for region, count in short.items():
+        if not rooms:
+            return
+        to: dict[str, int] = {}
+        left = count
+        for name in list(rooms):
+            taken = min(left, rooms[name])
+            if taken:
+                to[name] = taken
+            left -= taken
+            rooms[name] -= taken
+            if rooms[name] == 0:
+                del rooms[name]
+        moved = count - left
+        if moved:
+            work.reassigned[region] = work.reassigned.get(region, 0) + moved
+            code = most_severe(_codes(work, region)) or "UnfulfillableCapacity"
+            work.calls.emit(
+                events.NodesReassigned(region=region, count=moved, to=tuple(to.items()), code=code)
+            )
+
+
+def _codes(work: _Work, region: str) -> list[str]:
+    codes = [refusal.code for result in work.sites[region].results for refusal in result.pool_errors]
+    return codes + ([work.problems[region].code] if region in work.problems else [])
+
+
+async def _follow_all(work: _Work, *, timeout_s: int) -> None:
+    deadline_s = work.calls.clock.monotonic_s() + timeout_s
+
+    async def one(region: str, site: RegionLaunch) -> None:
+        ids = [launched.id for result in site.results for launched in result.launched]
+        if ids:
+            work.instances[region] = await wait_until_running(
+                work.calls, work.spec.naming, region=region, ids=ids, deadline_s=deadline_s
+            )
+        if len(work.instances.get(region, ())) < sum(len(result.launched) for result in site.results):
+            await close_requests(work.calls, work.spec.naming, region=region)
+
+    await asyncio.gather(
+        *(_contained(work, region, partial(one, region, site)) for region, site in work.sites.items())
+    )
+
+
+def _region_receipt(work: _Work, region: str) -> RegionResult:
+    launch = next((one.launch for one in work.prepared.plan.regions if one.region == region), 0)
+    site = work.sites.get(region)
+    results = site.results if site else []
+    return RegionResult(
+        region=region,
+        requested=launch,
+        extra=work.extra.get(region, 0),
+        reassigned=work.reassigned.get(region, 0),
+        launched=tuple(launched.id for result in results for launched in result.launched),
+        instances=work.instances.get(region, ()),
+        pool_failures=tuple(
+            PoolFailure(type=one.type, zone=one.zone, code=one.code, message=one.message)
+            for result in results
+            for one in result.pool_errors
+        ),
+        problem=work.problems.get(region) or _not_allowed(region, results),
+    )
+
+
+def _not_allowed(region: str, results: Sequence[FleetResult]) -> ApiFailure | None:
+    """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
+    refusals = [one for result in results for one in result.pool_errors]
+    code = most_severe(refusal.code for refusal in refusals)
+    if code is None or classify(code).category not in {Category.CREDENTIALS, Category.PERMISSION}:
+        return None
+    refusal = next(one for one in refusals if one.code == code)
+    return ApiFailure(code=code, message=refusal.message, operation="CreateFleet", region=region)

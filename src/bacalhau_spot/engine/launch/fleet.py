@@ -1,0 +1,209 @@
+"""One fleet: requested again while AWS's answer is about lag or is an old one, and counted where the answer may be short.
+
+Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further actions", with
+the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing; karpenter-provider-aws#3051, #5283: AWS
+adds UnfulfillableCapacity to the refusals that say what is wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError, FleetRequest, FleetResult, LaunchedInstance, PoolError
+from bacalhau_spot.core.error_catalog.classifier import UNFULFILLABLE, Category, classify
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# What was made moments ago (a profile, a subnet, a group) reaches EC2 within seconds, rarely a minute.
+LAG_TRIES = 12
+LAG_PAUSE_S = 5.0
+# What AWS's dates, which are whole seconds, and its own clocks may differ by.
+CLOCK_TOLERANCE = timedelta(seconds=10)
+# How often the cluster's instances are looked for when a token belongs to an earlier launch.
+LOOKS_FOR_INSTANCES = 3
+# Each is the token of a launch that AWS remembers and that launched nothing; it forgets them after about two days.
+MAX_ATTEMPTS = 50
+
+_MISMATCH = frozenset({"IdempotentParameterMismatch", "InvalidIdempotencyToken"})
+# After these nobody knows what AWS has done.
+_UNCERTAIN = frozenset({Category.NETWORK, Category.AWS})
+_NO_FLEET = "InvalidFleetId.NotFound"
+_ALIVE = frozenset({State.PENDING, State.RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class FleetLaunch:
+    """What is asked of one region. `request` makes the request of the nth attempt, each with a token of its own.
+
+    `known`: the instances that the cluster had in the region before. `repeatable`: an earlier run may have used these tokens.
+    """
+
+    region: str
+    naming: Naming
+    request: Callable[[int], FleetRequest]
+    known: Collection[str] = ()
+    repeatable: bool = True
+
+
+async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
+    """AWS's answer to this launch, and to no earlier one. Raises CloudError, Stopped."""
+    waits = 0
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        begun_s = calls.clock.monotonic_s()
+        result = await _response(calls, launch, launch.request(attempt))
+        took = timedelta(seconds=calls.clock.monotonic_s() - begun_s)
+        if result is None:
+            continue
+        if result.launched:
+            result = await _without_dead(calls, launch, result, within=took + CLOCK_TOLERANCE)
+            if result.launched:
+                return result
+        elif _is_lag(result) and waits < LAG_TRIES:
+            waits += 1
+            code = result.pool_errors[0].code if result.pool_errors else UNFULFILLABLE
+            await _wait(calls, launch.region, code=code, attempt=waits)
+        elif not await _is_remembered(calls, launch.region, result, within=took + CLOCK_TOLERANCE):
+            return result
+    return FleetResult(
+        "",
+        pool_errors=(PoolError("", "", UNFULFILLABLE, "every attempt was answered with an earlier one's"),),
+    )
+
+
+async def _response(calls: AwsCalls, launch: FleetLaunch, request: FleetRequest) -> FleetResult | None:
+    """AWS's answer with every instance of the fleet in it; None where the token belongs to an earlier launch of nothing."""
+    sent = 0
+
+    async def send() -> FleetResult:
+        nonlocal sent
+        sent += 1
+        return await calls.cloud.launch(launch.region, request)
+
+    try:
+        result = await calls.write(launch.region, send)
+    except CloudError as error:
+        if error.code in _MISMATCH:
+            return await _earlier_launch(calls, launch, code=error.code)
+        if not sent or classify(error.code).category not in _UNCERTAIN:
+            raise
+        # AWS may have launched, whatever became of its answer (F10).
+        earlier = await _earlier_launch(calls, launch, code=error.code)
+        if earlier is None:
+            raise
+        return earlier
+    if len(result.launched) < request.count and (sent > 1 or not result.pool_errors):
+        members = await calls.read(
+            launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
+        )
+        result = _with_members(result, members)
+    return result
+
+
+async def _earlier_launch(calls: AwsCalls, launch: FleetLaunch, *, code: str) -> FleetResult | None:
+    """What an earlier launch under the same token has launched, looked for longer than reads lag; None for nothing."""
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        await _wait(calls, launch.region, code=code, attempt=look)
+        launched = await _unexpected(calls, launch)
+        if launched:
+            return FleetResult("", launched=launched)
+    return None
+
+
+async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedInstance, ...]:
+    """Living instances of the cluster that the survey had not seen: the token's earlier launch was not in vain."""
+    key, value = launch.naming.tag_key, launch.naming.tag_value
+    instances = await calls.read(
+        launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
+    )
+    return launched_of(instance for instance in instances if instance.id not in launch.known)
+
+
+async def _without_dead(
+    calls: AwsCalls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
+) -> FleetResult:
+    """An earlier launch's answer names what it launched, although that may have ended days ago: only what lives counts."""
+    if not launch.repeatable or not result.fleet_id:  # without a fleet they were found alive a moment ago
+        return result
+    if not await _is_earlier(calls, launch.region, result, within=within):
+        return result
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        members = await calls.read(
+            launch.region, partial(calls.cloud.fleet_instances, launch.region, result.fleet_id)
+        )
+        if living := launched_of(members):
+            return replace(result, launched=living)
+        if look < LOOKS_FOR_INSTANCES:
+            await _wait(calls, launch.region, code=_NO_FLEET, attempt=look)
+    return replace(result, launched=())
+
+
+async def _is_earlier(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+    """Whether the fleet is older than this call, or is not shown for longer than reads lag.
+
+    AWS does not show a fleet any more about two days after its end (runs-on#217).
+    """
+    for look in range(1, LOOKS_FOR_INSTANCES + 1):
+        fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
+        if fleet is not None:
+            return result.answered_at is not None and fleet.created_at < result.answered_at - within
+        await _wait(calls, region, code=_NO_FLEET, attempt=look)
+    return True
+
+
+def _with_members(result: FleetResult, members: Iterable[Instance]) -> FleetResult:
+    """A repeat's answer may leave out what the first call launched: AWS's own tag on the instances does not."""
+    named = {instance.id for instance in result.launched}
+    others = launched_of(instance for instance in members if instance.id not in named)
+    return replace(result, launched=(*result.launched, *others))
+
+
+def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
+    """The living ones, as a fleet's answer names them."""
+    return tuple(
+        LaunchedInstance(id=instance.id, type=instance.type, zone=instance.zone)
+        for instance in instances
+        if instance.state in _ALIVE
+    )
+
+
+def _is_lag(result: FleetResult) -> bool:
+    """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
+    refusals = [refusal for refusal in result.pool_errors if refusal.code != UNFULFILLABLE]
+    if not result.pool_errors:
+        return True
+    return any(map(_unknown_profile, refusals)) or (
+        bool(refusals) and all(classify(refusal.code).category is Category.LAG for refusal in refusals)
+    )
+
+
+def _unknown_profile(refusal: PoolError) -> bool:
+    # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
+    return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
+
+
+async def _is_remembered(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:
+    """Whether the refusal is an earlier launch's, which AWS repeats without a try: its fleet is older than this call."""
+    fleet = await calls.read(region, partial(calls.cloud.fleet, region, result.fleet_id))
+    return (
+        fleet is not None
+        and result.answered_at is not None
+        and fleet.created_at < result.answered_at - within
+    )
+
+
+async def _wait(calls: AwsCalls, region: str, *, code: str, attempt: int) -> None:
+    calls.emit(
+        events.Retrying(
+            region=region, operation="CreateFleet", code=code, attempt=attempt, wait_s=LAG_PAUSE_S
+        )
+    )
+    await calls.pause(LAG_PAUSE_S)

@@ -1,0 +1,223 @@
+"""A region's network, made or completed: VPC, gateway, route, subnets, security group.
+
+EC2 has no client tokens for these, so a call whose answer was lost is never simply repeated: the region is looked at again,
+and only what is still missing is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.backoff import backoff_s
+from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, classify
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import Network
+from bacalhau_spot.core.tags import group_name, tags_for
+from bacalhau_spot.engine.aws_calls.caller import UNCERTAIN, gather_all
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+VPC_CIDR = "10.0.0.0/16"
+_READ_ATTEMPTS = 5
+# The answer was lost, or AWS says that it is there already: either way a look tells.
+_STALE_READ_CODES = UNCERTAIN | {Category.EXISTS}
+
+
+def subnet_cidr(zone: str) -> str:
+    """A twentieth-bit subnet of the VPC per zone, by the zone's letter: 4,091 nodes in each of up to sixteen zones."""
+    return f"10.0.{(ord(zone[-1]) - ord('a')) * 16}.0/20"
+
+
+class NetworkBuilder:
+    """Makes what a region's network lacks. What has been made stays known, even if AWS's reads do not show it yet."""
+
+    def __init__(
+        self, calls: AwsCalls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool
+    ) -> None:
+        self._calls = calls
+        self._region = region
+        self._naming = naming
+        self._cidrs = cidrs
+        self._own = own
+        self.network = Network()
+        self.closed_zones: dict[str, CloudError] = {}
+
+    async def complete(self, start: Network, *, zones: Sequence[str]) -> Network:
+        """The network with subnets in all `zones` that take one, starting from what there is. Raises CloudError, Stopped.
+
+        `closed_zones` has AWS's refusal of each of the others; when no zone takes a subnet, it is raised.
+        """
+        self.network = start
+        for look in range(1, _READ_ATTEMPTS + 1):
+            try:
+                await self._complete(zones)
+            except CloudError as error:
+                if look == _READ_ATTEMPTS or classify(error.code).category not in _STALE_READ_CODES:
+                    raise
+                await self._retry_read(error, look)
+            else:
+                break
+        if self.closed_zones and not set(zones) & set(self.network.subnets):
+            raise self.closed_zones[min(self.closed_zones)]
+        return self.network
+
+    async def _complete(self, zones: Sequence[str]) -> None:
+        if self._own:
+            await self._vpc()
+            await gather_all(self._internet_access(), self._group(), *(self._subnet(zone) for zone in zones))
+        else:
+            await self._group()
+
+    async def _retry_read(self, error: CloudError, look: int) -> None:
+        wait_s = backoff_s(look, jitter=0.5)
+        self._calls.emit(
+            events.Retrying(
+                region=self._region, operation=error.operation, code=error.code, attempt=look, wait_s=wait_s
+            )
+        )
+        await self._calls.pause(wait_s)
+        key, value = self._naming.tag_key, self._naming.tag_value
+        seen = await self._calls.read(
+            self._region, lambda: self._calls.cloud.network(self._region, key=key, value=value)
+        )
+        self.network = merge(self.network, seen)
+
+    async def _vpc(self) -> None:
+        if self.network.vpc_id is None:
+            tags = tags_for(self._naming, self._naming.vpc_name)
+            vpc_id = await self._create(
+                ResourceKind.VPC,
+                partial(self._calls.cloud.create_vpc, self._region, cidr=VPC_CIDR, tags=tags),
+            )
+            self.network = replace(self.network, vpc_id=vpc_id)
+
+    async def _internet_access(self) -> None:
+        """The main route table serves every subnet, so one route is enough for all, and there is nothing to associate."""
+        await gather_all(self._gateway(), self._route_table())
+        if not self.network.has_default_route:
+            await self._write(
+                partial(
+                    self._calls.cloud.create_default_route,
+                    self._region,
+                    _known(self.network.route_table_id),
+                    gateway_id=_known(self.network.gateway_id),
+                )
+            )
+            self.network = replace(self.network, has_default_route=True)
+
+    async def _gateway(self) -> None:
+        if self.network.gateway_id is None:
+            gateway_id = await self._create(
+                ResourceKind.GATEWAY,
+                partial(self._calls.cloud.create_gateway, self._region, tags=self._tags("gateway")),
+            )
+            self.network = replace(self.network, gateway_id=gateway_id)
+        if not self.network.gateway_attached:
+            await self._write(
+                partial(
+                    self._calls.cloud.attach_gateway,
+                    self._region,
+                    _known(self.network.gateway_id),
+                    vpc_id=_known(self.network.vpc_id),
+                )
+            )
+            self.network = replace(self.network, gateway_attached=True)
+
+    async def _route_table(self) -> None:
+        if self.network.route_table_id is None:
+            vpc_id = _known(self.network.vpc_id)
+            table_id = await self._calls.read(
+                self._region, lambda: self._calls.cloud.main_route_table(self._region, vpc_id)
+            )
+            self.network = replace(self.network, route_table_id=table_id)
+
+    async def _subnet(self, zone: str) -> None:
+        if zone in self.network.subnets or zone in self.closed_zones:
+            return
+        try:
+            subnet_id = await self._create(
+                ResourceKind.SUBNET,
+                partial(
+                    self._calls.cloud.create_subnet,
+                    self._region,
+                    vpc_id=_known(self.network.vpc_id),
+                    zone=zone,
+                    cidr=subnet_cidr(zone),
+                    tags=self._tags(f"subnet-{zone}"),
+                ),
+            )
+        except CloudError as error:
+            if error.code != CLOSED_ZONE:
+                raise
+            self.closed_zones[zone] = error
+        else:
+            self.network = replace(self.network, subnets={**self.network.subnets, zone: subnet_id})
+
+    async def _group(self) -> None:
+        if self.network.group_id is None:
+            group_id = await self._create(
+                ResourceKind.GROUP,
+                partial(
+                    self._calls.cloud.create_group,
+                    self._region,
+                    vpc_id=_known(self.network.vpc_id),
+                    name=group_name(self._naming),
+                    description="Bacalhau compute nodes: SSH from the operator, nothing else",
+                    tags=self._tags("nodes"),
+                ),
+            )
+            self.network = replace(self.network, group_id=group_id)
+        closed = [cidr for cidr in self._cidrs if cidr not in self.network.open_cidrs]
+        if closed:
+            await self._write(
+                partial(
+                    self._calls.cloud.allow_ssh, self._region, _known(self.network.group_id), cidrs=closed
+                )
+            )
+            self.network = replace(self.network, open_cidrs=self.network.open_cidrs | set(closed))
+
+    def _tags(self, what: str) -> dict[str, str]:
+        return tags_for(self._naming, f"{self._naming.resource_prefix}{what}")
+
+    async def _create(self, kind: ResourceKind, call: Callable[[], Awaitable[str]]) -> str:
+        made = await self._calls.write(self._region, call, non_idempotent=True)
+        self._calls.emit(events.ResourceCreated(region=self._region, kind=kind, id=made))
+        return made
+
+    async def _write(self, call: Callable[[], Awaitable[None]]) -> None:
+        """A call that may be repeated: done twice it is done once, and AWS says so."""
+        try:
+            await self._calls.write(self._region, call)
+        except CloudError as error:
+            if classify(error.code).category is not Category.EXISTS:
+                raise
+
+
+def merge(known: Network, seen: Network) -> Network:
+    """What we have made, and what a read shows beside it. A read that lags takes nothing away."""
+    if known.vpc_id is not None and seen.vpc_id not in {None, known.vpc_id}:
+        return known
+    return Network(
+        vpc_id=known.vpc_id or seen.vpc_id,
+        gateway_id=known.gateway_id or seen.gateway_id,
+        gateway_attached=known.gateway_attached or seen.gateway_attached,
+        route_table_id=known.route_table_id or seen.route_table_id,
+        has_default_route=known.has_default_route or seen.has_default_route,
+        subnets={**seen.subnets, **known.subnets},
+        group_id=known.group_id or seen.group_id,
+        open_cidrs=known.open_cidrs | seen.open_cidrs,
+    )
+
+
+def _known(value: str | None) -> str:
+    if value is None:
+        raise AssertionError("a step ran before the one that it builds on")
+    return value

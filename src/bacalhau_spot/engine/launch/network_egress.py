@@ -1,0 +1,76 @@
+"""Looked at before anything is made: can nodes join from the network that they would be launched into?"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.launch.network_egress import (
+    NetworkProblem,
+    PublicAccess,
+    chosen_subnets,
+    given_vpc_problem,
+    own_vpc_problem,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# AWS's codes for a VPC that the region does not have.
+_NO_VPC = frozenset({"InvalidVpcID.NotFound", "InvalidVpcId.Malformed"})
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCheck:
+    """What a region's launch stands on. `subnets` by zone: of a VPC of the user's, those that lead out."""
+
+    problem: NetworkProblem | None = None
+    subnets: Mapping[str, str] = field(default_factory=dict)
+    warning: str = ""
+
+
+async def check_networks(
+    calls: AwsCalls, spec: ClusterSpec, markets: Mapping[str, Market]
+) -> dict[str, NetworkCheck]:
+    """Of every region that launches. One call a region, with `vpc_id` four. Raises CloudError."""
+    looks = await asyncio.gather(*(_check_network(calls, spec, market) for market in markets.values()))
+    return dict(zip(markets, looks, strict=True))
+
+
+async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> NetworkCheck:
+    region, public_ip = market.region, spec.instance.public_ip
+    vpc_id = next((one.vpc_id for one in spec.regions if one.name == region), None)
+    account, warning = await _public_access(calls, region)
+    if vpc_id is None:
+        return NetworkCheck(own_vpc_problem(region, public_ip=public_ip, account=account), warning=warning)
+    try:
+        subnets = await calls.read(region, partial(calls.cloud.subnets, region, vpc_id))
+    except CloudError as error:
+        if error.code not in _NO_VPC:
+            raise
+        hint = f"`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made"
+        return NetworkCheck(NetworkProblem(f"there is no {vpc_id} in {region}", hint))
+    obstacle = given_vpc_problem(
+        region, vpc_id, subnets, zones=market.zones, public_ip=public_ip, account=account
+    )
+    return NetworkCheck(obstacle, chosen_subnets(subnets, public_ip=public_ip, account=account), warning)
+
+
+async def _public_access(calls: AwsCalls, region: str) -> tuple[PublicAccess, str]:
+    """Whoever may not ask may launch all the same; that it is not known is said."""
+    try:
+        return await calls.read(region, partial(calls.cloud.public_access, region)), ""
+    except CloudError as error:
+        if classify(error.code, error.message).category is not Category.PERMISSION:
+            raise
+        return PublicAccess.OFF, (
+            f"{region}: whether VPC Block Public Access keeps nodes from joining is not known "
+            f"({error.operation}: {error.code})"
+        )

@@ -1,0 +1,132 @@
+"""`secrets: ssm`: a parameter per region that holds the token, and one role for the cluster that may read it.
+
+All of it has fixed names, so two creates at once, or one after a cut-short one, meet in the same things.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.placement.partitions import partition_in
+from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
+from bacalhau_spot.instance.user_data import in_ssm
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Secret
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.preparation import PreparedCreate
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The nodes' instance profile. `fresh`: made a moment ago, so EC2 may not know it yet."""
+
+    name: str
+    fresh: bool
+
+
+def node_secrets(calls: AwsCalls, prepared: PreparedCreate) -> NodeSecrets | None:
+    """None where the token comes with the user-data, or there is none."""
+    token = prepared.spec.bacalhau.token
+    if token is None or not in_ssm(prepared.spec):
+        return None
+    return NodeSecrets(calls, prepared.spec, prepared.account.identity, token=token)
+
+
+def policy(identity: Identity, parameter: str) -> str:
+    """Reading this one parameter, in whichever region; JSON with sorted keys. Partitions differ: aws, aws-cn, aws-us-gov."""
+    statement = {
+        "Effect": "Allow",
+        "Action": "ssm:GetParameter",
+        "Resource": f"arn:{partition_in(identity.arn).id}:ssm:*:{identity.account_id}:parameter{parameter}",
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
+
+
+class NodeSecrets:
+    """Makes what is missing. Raises CloudError, Stopped."""
+
+    def __init__(self, calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, token: Secret) -> None:
+        self._calls = calls
+        self._naming = spec.naming
+        self._token = token
+        self._parameter = token_parameter(spec.naming)
+        self._document = policy(identity, self._parameter)
+        self._principal = partition_in(identity.arn).ec2_principal
+        self._once = asyncio.Lock()
+        self._profile: Profile | None = None
+
+    async def ready(self, region: str) -> Profile:
+        """The region's parameter holds the token, and the profile may read it."""
+        await self._keep_token(region)
+        async with self._once:  # the regions share the profile: the first one makes it
+            if self._profile is None:
+                self._profile = await self._make_profile()
+        return self._profile
+
+    async def _keep_token(self, region: str) -> None:
+        cloud, name = self._calls.cloud, self._parameter
+        there = await self._calls.read(region, partial(cloud.parameter, region, name))
+        if there == self._token:
+            return
+        put = partial(cloud.put_parameter, region, name, value=self._token, tags=tags_for(self._naming, name))
+        if there is None and await self._make(
+            region, ResourceKind.PARAMETER, name, partial(put, replace=False)
+        ):
+            return
+        await self._calls.write(region, partial(put, replace=True))
+
+    async def _make_profile(self) -> Profile:
+        cloud, name = self._calls.cloud, role_name(self._naming)
+        path, tags = iam_path(self._naming), tags_for(self._naming, name)
+        may, roles = await asyncio.gather(
+            self._calls.read(GLOBAL, partial(cloud.role_policy, name)),
+            self._calls.read(GLOBAL, partial(cloud.profile_roles, name)),
+        )
+        if may != self._document:
+            if may is None:
+                await self._make(
+                    GLOBAL,
+                    ResourceKind.ROLE,
+                    name,
+                    partial(cloud.create_role, name, path=path, principal=self._principal, tags=tags),
+                )
+            await self._calls.write(GLOBAL, partial(cloud.put_role_policy, name, document=self._document))
+        if roles is None:
+            await self._make(
+                GLOBAL, ResourceKind.PROFILE, name, partial(cloud.create_profile, name, path=path, tags=tags)
+            )
+        if not roles:
+            await self._add_role(name)
+        return Profile(name, fresh=not roles)
+
+    async def _add_role(self, name: str) -> None:
+        """A profile holds one role; that it is full (LimitExceeded) means that another create has put it there."""
+        try:
+            await self._calls.write(GLOBAL, partial(self._calls.cloud.add_role, name, role=name))
+        except CloudError as error:
+            if error.code != "LimitExceeded":
+                raise
+
+    async def _make(
+        self, region: str, kind: ResourceKind, name: str, call: Callable[[], Awaitable[None]]
+    ) -> bool:
+        """Whether we made it; False when it was there already, or another create was quicker."""
+        try:
+            await self._calls.write(region, call)
+        except CloudError as error:
+            if classify(error.code).category is not Category.EXISTS:
+                raise
+            return False
+        self._calls.emit(events.ResourceCreated(region=region, kind=kind, id=name))
+        return True

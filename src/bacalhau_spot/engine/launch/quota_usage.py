@@ -1,0 +1,70 @@
+"""What the quotas that stopped a create are now: AWS's refusal says that one is used up, and not how large it is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.doctor.account_checks import VPC_QUOTA
+from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.engine.placement.placement_scores import headrooms
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.preparation import PreparedCreate
+
+_SPOT, _VPCS = classify("MaxSpotInstanceCountExceeded"), classify("VpcLimitExceeded")
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaUsage:
+    """One quota of a region: what it allows, and how much of that is taken."""
+
+    region: str
+    name: str
+    unit: str
+    limit: int
+    used: int
+
+
+async def quota_usage(
+    calls: AwsCalls, prepared: PreparedCreate, receipt: CreateResult
+) -> tuple[QuotaUsage, ...]:
+    """Of the regions that a quota stopped, as far as AWS says; nothing else depends on it, so nothing is raised."""
+
+    async def one(region: RegionResult) -> Sequence[QuotaUsage]:
+        try:
+            return await _usage_of(calls, prepared, region)
+        except CloudError:
+            return ()
+
+    found = await asyncio.gather(*(one(region) for region in receipt.regions if region.code is not None))
+    return tuple(quota for quotas in found for quota in quotas)
+
+
+async def _usage_of(calls: AwsCalls, prepared: PreparedCreate, receipt: RegionResult) -> Sequence[QuotaUsage]:
+    verdict, region = classify(receipt.code or ""), receipt.region
+    if verdict == _SPOT:
+        offers = prepared.markets[region].offers
+        types = sorted(
+            {one.type for one in receipt.pool_failures if one.type} or {one.pool.type for one in offers}
+        )
+        infos = await calls.read(region, partial(calls.cloud.types, region, types))
+        rooms = await headrooms(calls, region, {info.name: info for info in infos})
+        return [
+            QuotaUsage(region, room.quota.name, "vCPUs", room.vcpus, room.used) for room in rooms.values()
+        ]
+    if verdict == _VPCS:
+        naming = prepared.spec.naming
+        limit = await calls.read(region, partial(calls.cloud.quota, region, service="vpc", code=VPC_QUOTA))
+        count, _ = await calls.read(
+            region, partial(calls.cloud.vpcs, region, key=naming.tag_key, value=naming.tag_value)
+        )
+        return [QuotaUsage(region, "VPCs per Region", "VPCs", limit, count)] if limit is not None else []
+    return []

@@ -1,0 +1,423 @@
+"""One region's launch: template, network, and one fleet over every capacity pool; AWS chooses among them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import (
+    CloudError,
+    FleetPool,
+    FleetRequest,
+    FleetResult,
+    PoolError,
+    TemplateContent,
+)
+from bacalhau_spot.core.error_catalog.classifier import POOL_SHARE
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.pool_limits import LaunchBatch, headroom, next_batch
+from bacalhau_spot.core.model import Network, Pool
+from bacalhau_spot.core.placement.pool_distribution import burstable
+from bacalhau_spot.core.tags import node_name, tags_for, template_name
+from bacalhau_spot.engine.launch.fleet import FleetLaunch, launched_of, request_fleet
+from bacalhau_spot.engine.launch.network import NetworkBuilder
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from bacalhau_spot.cloud.port import FoundTemplate, TaggedId
+    from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
+
+# "For fleets with more than 1000 instances, the deletion request might fail" (EC2 API reference, DeleteFleets).
+MAX_FLEET_SIZE = 1000
+
+# Longer than AWS's lists were seen to lag behind each other: what was made next to a template shows with it.
+SETTLED_S = 15.0
+# Longer than a create takes from its template to its instances (a fleet: 41 s, karpenter-provider-aws#3922).
+OTHER_CREATE_S = 60.0
+_LOOK_PAUSE_S = 5.0
+_NAME_TAKEN = "InvalidLaunchTemplateName.AlreadyExistsException"
+
+_NETWORK_KINDS = frozenset({ResourceKind.VPC, ResourceKind.SUBNET, ResourceKind.GATEWAY, ResourceKind.GROUP})
+
+
+@dataclass
+class RegionLaunch:
+    """One region during a create: what there was, what has been made, what AWS answered."""
+
+    region: str
+    market: Market
+    tagged: tuple[TaggedId, ...] = ()
+    known: frozenset[str] = frozenset()  # ids of the cluster's instances before this create
+    known_fleets: frozenset[str] = frozenset()  # by AWS's tag on those instances
+    vpc_id: str | None = None  # a VPC of the user's
+    subnets: Mapping[str, str] = field(default_factory=dict)  # of that VPC, by zone: those that lead out
+    user_data: bytes = b""
+    network: Network = field(default_factory=Network)
+    found: Network | None = None  # what there was, where an earlier create has left a template
+    template_id: str | None = None
+    template_is_new: bool = False  # made by this create: no earlier one can have used its fleets' tokens
+    versions: dict[bool, int] = field(
+        default_factory=dict
+    )  # of the template, by whether it is for burstable types
+    results: list[FleetResult] = field(default_factory=list)
+    max_per_pool: int | None = None  # None: AWS decides
+    existing_counts: Mapping[Pool, int] = field(default_factory=dict)  # by each pool, before this create
+
+    @property
+    def pool_counts(self) -> dict[Pool, int]:
+        """How many nodes each pool has by now."""
+        new = Counter(Pool(one.type, one.zone) for result in self.results for one in result.launched)
+        return dict(Counter(self.existing_counts) + new)
+
+
+async def launch_region(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region_launch: RegionLaunch,
+    *,
+    count: int,
+    cidrs: Sequence[str],
+    secrets: NodeSecrets | None = None,
+) -> None:
+    """Make what the region lacks and ask for `count` instances. Raises CloudError, Stopped, UserError.
+
+    May be called again for the same site: what has been made stays made.
+    """
+    if region_launch.template_id is None:
+        # The template comes first: its name is unique in the region, so two creates at once collide before either has made
+        # a network or launched anything.
+        template_id = await _template(calls, spec, region_launch, count=count)
+        count = max(0, count - sum(len(result.launched) for result in region_launch.results))
+        profile, region_launch.network = await asyncio.gather(
+            _profile(region_launch, secrets), _network(calls, spec, region_launch, cidrs=cidrs)
+        )
+        region_launch.versions = await _versions(calls, spec, region_launch, template_id, profile=profile)
+        region_launch.template_id = template_id
+    if region_launch.max_per_pool is None:
+        await _launch_fleets(calls, spec, region_launch, count=count)
+    else:
+        await _launch_batches(calls, spec, region_launch, count=count, most=region_launch.max_per_pool)
+
+
+async def _launch_fleets(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int
+) -> None:
+    """Fleets that AWS can delete again, one after the other; none after one that fell short."""
+    while count > 0:
+        part = LaunchBatch(_pools(region_launch), min(count, MAX_FLEET_SIZE))
+        result = await _launch_batch(calls, spec, region_launch, part)
+        if len(result.launched) < part.count:
+            return
+        count -= part.count
+
+
+async def _launch_batches(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int, most: int
+) -> None:
+    """Fleet after fleet, each so small that AWS may put it where it likes: the next depends on where this one went."""
+    open_pools = set(_pools(region_launch))
+    while count > 0:
+        part = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
+        if part is None:
+            reached = PoolError("", "", POOL_SHARE, f"no pool may hold more than {most} nodes")
+            region_launch.results.append(FleetResult("", pool_errors=(reached,)))
+            return
+        result = await _launch_batch(calls, spec, region_launch, part)
+        count -= len(result.launched)
+        if len(result.launched) < part.count:
+            # A pool that has refused is not asked again; where AWS names none, none of the part's is.
+            refused = {Pool(one.type, one.zone) for one in result.pool_errors} & set(part.pools)
+            open_pools -= refused or set(part.pools)
+
+
+def _pools(region_launch: RegionLaunch) -> tuple[Pool, ...]:
+    """Every pool that can be launched in, by name, not by price: the same request must look the same when it is repeated."""
+    found = (
+        offer.pool
+        for offer in region_launch.market.offers
+        if offer.pool.zone in region_launch.network.subnets
+    )
+    return tuple(sorted(found, key=lambda pool: (pool.zone, pool.type)))
+
+
+async def _launch_batch(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, batch: LaunchBatch
+) -> FleetResult:
+    fleet = FleetLaunch(
+        region=region_launch.region,
+        naming=spec.naming,
+        request=lambda attempt: _request(spec, region_launch, batch, attempt=attempt),
+        known={
+            *region_launch.known,
+            *(one.id for result in region_launch.results for one in result.launched),
+        },
+        repeatable=not region_launch.template_is_new,
+    )
+    result = await request_fleet(calls, fleet)
+    region_launch.results.append(result)
+    refusals = tuple((one.type, one.zone, one.code) for one in result.pool_errors)
+    calls.emit(
+        events.FleetResponded(
+            region=region_launch.region,
+            fleet_id=result.fleet_id,
+            requested=batch.count,
+            launched=len(result.launched),
+            refusals=refusals,
+        )
+    )
+    return result
+
+
+async def _profile(region_launch: RegionLaunch, secrets: NodeSecrets | None) -> str | None:
+    if secrets is None:
+        return None
+    return (await secrets.ready(region_launch.region)).name
+
+
+async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int) -> str:
+    """The cluster's template in the region, created if there is none. Raises CloudError when AWS knows its name and not it."""
+    name = template_name(spec.naming)
+    look = partial(
+        calls.read, region_launch.region, partial(calls.cloud.template, region_launch.region, name)
+    )
+    known = (
+        await look() if any(found.kind == ResourceKind.TEMPLATE for found in region_launch.tagged) else None
+    )
+    if known is not None:
+        await _settle(calls, spec, region_launch, known)
+        return known.id
+    try:
+        template_id = await _new_template(calls, spec, region_launch, name=name)
+    except CloudError as error:
+        if error.code != _NAME_TAKEN:
+            raise
+        # Another create is at work, or one was cut short so recently that lists do not show its template yet.
+        known = await _when_shown(calls, region_launch.region, look)
+        if known is None:
+            raise
+    else:
+        region_launch.template_is_new = True
+        return template_id
+    await _count_others(calls, spec, region_launch, known, count=count)
+    await _settle(calls, spec, region_launch, known)
+    return known.id
+
+
+async def _new_template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, name: str) -> str:
+    template_id = await calls.write(
+        region_launch.region,
+        partial(
+            calls.cloud.create_template,
+            region_launch.region,
+            name=name,
+            client_token=calls.run_token(region_launch.region, name),
+            tags=tags_for(spec.naming, name),
+        ),
+    )
+    calls.emit(
+        events.ResourceCreated(region=region_launch.region, kind=ResourceKind.TEMPLATE, id=template_id)
+    )
+    return template_id
+
+
+async def _when_shown(
+    calls: AwsCalls, region: str, look: Callable[[], Awaitable[FoundTemplate | None]]
+) -> FoundTemplate | None:
+    """The template, once AWS shows it; None when it does not for longer than reads lag."""
+    deadline_s = calls.clock.monotonic_s() + OTHER_CREATE_S
+    attempt = 0
+    while (known := await look()) is None and calls.clock.monotonic_s() < deadline_s:
+        attempt += 1
+        await _pause(calls, region, attempt=attempt)
+    return known
+
+
+async def _pause(calls: AwsCalls, region: str, *, attempt: int) -> None:
+    calls.emit(
+        events.Retrying(
+            region=region,
+            operation="CreateLaunchTemplate",
+            code=_NAME_TAKEN,
+            attempt=attempt,
+            wait_s=_LOOK_PAUSE_S,
+        )
+    )
+    await calls.pause(_LOOK_PAUSE_S)
+
+
+async def _settle(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, known: FoundTemplate
+) -> None:
+    """Wait for the network that whoever created the template makes next: one that is not shown yet would be made twice.
+
+    Where the cluster has instances, all that has passed.
+    """
+    until_s = calls.clock.monotonic_s() + SETTLED_S - known.age.total_seconds()
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    attempt = 0
+    while True:
+        if region_launch.vpc_id is None:
+            region_launch.found = await calls.read(
+                region_launch.region, lambda: calls.cloud.network(region_launch.region, key=key, value=value)
+            )
+        complete = region_launch.found is not None and region_launch.found.group_id is not None
+        if region_launch.known or complete or calls.clock.monotonic_s() >= until_s:
+            return
+        attempt += 1
+        await _pause(calls, region_launch.region, attempt=attempt)
+
+
+async def _count_others(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, known: FoundTemplate, *, count: int
+) -> None:
+    """What another create launches counts as launched: it is the same cluster. Waits until it has launched `count`, or its
+    template is so old that it never will.
+    """
+    until_s = calls.clock.monotonic_s() + OTHER_CREATE_S - known.age.total_seconds()
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    attempt = 0
+    while True:
+        instances = await calls.read(
+            region_launch.region, lambda: calls.cloud.instances(region_launch.region, key=key, value=value)
+        )
+        others = launched_of(instance for instance in instances if instance.id not in region_launch.known)
+        if region_launch.known or len(others) >= count or calls.clock.monotonic_s() >= until_s:
+            break
+        attempt += 1
+        await _pause(calls, region_launch.region, attempt=attempt)
+    if others:
+        region_launch.results.append(FleetResult("", launched=others))
+
+
+async def _network(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, cidrs: Sequence[str]
+) -> Network:
+    key, value = spec.naming.tag_key, spec.naming.tag_value
+    zones = region_launch.market.zones
+    start = Network()
+    if region_launch.vpc_id is not None:
+        vpc_id = region_launch.vpc_id
+        start = await calls.read(
+            region_launch.region,
+            lambda: calls.cloud.foreign_group(region_launch.region, vpc_id, key=key, value=value),
+        )
+        start = replace(start, subnets=region_launch.subnets)
+        zones = tuple(zone for zone in zones if zone in start.subnets)
+    elif region_launch.found is not None:
+        start = region_launch.found
+    elif any(found.kind in _NETWORK_KINDS for found in region_launch.tagged):
+        start = await calls.read(
+            region_launch.region, lambda: calls.cloud.network(region_launch.region, key=key, value=value)
+        )
+    builder = NetworkBuilder(
+        calls, region_launch.region, spec.naming, cidrs=cidrs, own=region_launch.vpc_id is None
+    )
+    network = await builder.complete(start, zones=zones)
+    closed = tuple(
+        PoolError("", zone, error.code, error.message) for zone, error in builder.closed_zones.items()
+    )
+    if closed:
+        region_launch.results.append(FleetResult("", pool_errors=closed))
+    return network
+
+
+async def _versions(
+    calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, template_id: str, *, profile: str | None
+) -> dict[bool, int]:
+    """One for burstable types and one for the others: AWS takes CPU credits for T instances alone."""
+    versions = {}
+    for for_burstable in sorted({burstable(offer.pool.type) for offer in region_launch.market.offers}):
+        content = _template_version(spec, region_launch, profile=profile, with_credits=for_burstable)
+        versions[for_burstable] = await calls.write(
+            region_launch.region,
+            partial(
+                calls.cloud.create_template_version,
+                region_launch.region,
+                template_id,
+                content=content,
+                client_token=_token("version", template_id, repr(content)),
+            ),
+        )
+    return versions
+
+
+def _template_version(
+    spec: ClusterSpec, region_launch: RegionLaunch, *, profile: str | None, with_credits: bool
+) -> TemplateContent:
+    images = list(region_launch.market.images.values())
+    return TemplateContent(
+        user_data=region_launch.user_data,
+        group_id=region_launch.network.group_id or "",
+        root_device=images[0].root_device,
+        root_volume_gib=spec.instance.root_volume_gib,
+        tags=tags_for(spec.naming, node_name(spec.naming)),
+        profile=profile,
+        public_ip=spec.instance.public_ip,
+        cpu_credits=spec.instance.cpu_credits.value if with_credits else "",
+    )
+
+
+def _request(
+    spec: ClusterSpec, region_launch: RegionLaunch, batch: LaunchBatch, *, attempt: int
+) -> FleetRequest:
+    if region_launch.template_id is None:
+        raise AssertionError("a fleet needs its template")
+    archs = {offer.pool: offer.arch for offer in region_launch.market.offers}
+    pools = tuple(
+        FleetPool(
+            type=pool.type,
+            zone=pool.zone,
+            subnet_id=region_launch.network.subnets[pool.zone],
+            image_id=region_launch.market.images[archs[pool]].id,
+            template_version=region_launch.versions[burstable(pool.type)],
+            max_usd_per_hour=spec.max_price_usd_per_hour,
+        )
+        for pool in batch.pools
+    )
+    return FleetRequest(
+        template_id=region_launch.template_id,
+        pools=pools,
+        count=batch.count,
+        client_token=_token(
+            *(
+                "fleet",
+                region_launch.region,
+                region_launch.template_id,
+                *_idempotency_context(region_launch),
+                str(batch.count),
+            ),
+            *([f"attempt {attempt}"] if attempt > 1 else []),
+        ),
+        fleet_tags=tags_for(spec.naming, f"{spec.naming.resource_prefix}fleet"),
+        instance_tags=tags_for(spec.naming, node_name(spec.naming)),
+    )
+
+
+def _idempotency_context(region_launch: RegionLaunch) -> tuple[str, ...]:
+    """What tells one launch of this cluster from the next: the fleets and instances there were before it.
+
+    A create that was killed before its launch showed up sees the same ones again, and AWS answers with the same fleet. Its
+    instances name their fleet, which the index of tags may not show yet.
+    Of several fleets of one launch the later ones count the earlier, with their instances, as the next create would.
+    """
+    tagged = (
+        row.id for row in region_launch.tagged if row.kind in {ResourceKind.FLEET, ResourceKind.INSTANCE}
+    )
+    before = {*region_launch.known, *region_launch.known_fleets, *tagged}
+    since = [result.fleet_id for result in region_launch.results if result.fleet_id]
+    return tuple(
+        sorted({*before, *since, *(one.id for result in region_launch.results for one in result.launched)})
+    )
+
+
+def _token(*parts: str) -> str:
+    """A client token: at most 64 characters (EC2 API reference, "Ensuring idempotency")."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

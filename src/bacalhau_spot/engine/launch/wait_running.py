@@ -1,0 +1,74 @@
+"""Every launched instance is followed to its end: running with its address, or ended with AWS's reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.lifecycle import FINAL, Phase, next_phase, phase_of
+from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.engine.aws_calls.caller import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# Never asked more often than this.
+POLL_S = 1.0
+
+_SETTLED = FINAL | {Phase.RUNNING, Phase.TERMINATING}
+
+
+async def wait_until_running(
+    calls: AwsCalls, naming: Naming, *, region: str, ids: Sequence[str], deadline_s: float
+) -> tuple[Instance, ...]:
+    """The instances as AWS last showed them, once all have settled or `deadline_s` (monotonic) is over.
+
+    After a stop it looks once more and returns. Raises CloudError.
+    """
+    phases = dict.fromkeys(ids, Phase.REQUESTED)
+    key, value, _scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
+    while True:
+        shown = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+        mine = {instance.id: instance for instance in shown if instance.id in phases}
+        _report_phases(calls, phases, mine)
+        left = sum(phase not in _SETTLED for phase in phases.values())
+        if not left or calls.stop.is_set or calls.clock.monotonic_s() + POLL_S > deadline_s:
+            return tuple(mine[one] for one in ids if one in mine)
+        calls.emit(events.Waiting(region=region, message="starting instances", remaining=left))
+        try:
+            await calls.pause(POLL_S)
+        except Cancelled:
+            continue
+
+
+def _report_phases(calls: AwsCalls, phases: dict[str, Phase], shown: dict[str, Instance]) -> None:
+    for instance_id, instance in shown.items():
+        phase = next_phase(phases[instance_id], phase_of(instance))
+        if phase is not phases[instance_id]:
+            phases[instance_id] = phase
+            calls.emit(
+                events.InstanceSeen(
+                    region=instance.region,
+                    id=instance_id,
+                    type=instance.type,
+                    zone=instance.zone,
+                    phase=phase,
+                    address=instance.public_ip or instance.private_ip,
+                    reason=instance.termination_reason,
+                )
+            )
+
+
+async def close_requests(calls: AwsCalls, naming: Naming, *, region: str) -> int:
+    """Withdraw spot requests of the cluster that are still open; how many there were. None may stay and cost money later."""
+    requests = await calls.read(
+        region, lambda: calls.cloud.find(region, ResourceKind.SPOT_REQUEST, cluster_scope(naming))
+    )
+    waiting = [request for request in requests if request.state == "open"]
+    if waiting:
+        await calls.write(region, lambda: calls.cloud.delete(region, ResourceKind.SPOT_REQUEST, waiting))
+    return len(waiting)

@@ -1,0 +1,1 @@
+"""Keeps the orchestrator's list of nodes in step with AWS."""

@@ -1,0 +1,131 @@
+"""The orchestrator's nodes beside AWS's instances: which of them still exist, and forgetting those that do not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.orchestrator.prune import PruneResult, instances_to_check, plan_prune
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.engine.aws_calls.discovery import in_all_regions
+from bacalhau_spot.orchestrator.port import OrchestratorError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from bacalhau_spot.core.model import Identity, Instance
+    from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.core.orchestrator.prune import PrunePlan
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls, CancelSignal
+    from bacalhau_spot.orchestrator.port import Orchestrator
+
+# EC2 takes so many values in one filter (EC2 API reference, DescribeInstances).
+_A_FILTER: Final = 200
+# Requests to the orchestrator at once; it serves jobs too.
+_AT_ONCE: Final = 8
+
+
+async def instances_by_id(
+    calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]
+) -> tuple[dict[str, Instance], tuple[str, ...], tuple[ApiFailure, ...]]:
+    """What AWS shows of these instances in all `regions`, tagged or not; which regions answered; which did not, and why.
+
+    Raises CloudError when the credentials are refused everywhere.
+    """
+
+    async def one(region: str) -> list[Instance]:
+        found: list[Instance] = []
+        for start in range(0, len(ids), _A_FILTER):
+            some = ids[start : start + _A_FILTER]
+            found += await calls.read(region, partial(calls.cloud.instances_by_id, region, some))
+        return found
+
+    answers, unseen = await in_all_regions(regions, one)
+    return {one.id: one for found in answers.values() for one in found}, tuple(answers), unseen
+
+
+async def remove_nodes(
+    orchestrator: Orchestrator, names: Sequence[str], *, stop: CancelSignal
+) -> PruneResult:
+    """Remove the nodes. Never raises for what the orchestrator refuses. What would be refused alike is not asked again."""
+    removed: list[str] = []
+    failed: list[tuple[str, ApiFailure]] = []
+    waiting = list(reversed(names))
+
+    async def work() -> None:
+        while waiting and not stop.is_set:
+            name = waiting.pop()
+            try:
+                await orchestrator.remove(name)
+            except OrchestratorError as error:
+                failed.append((name, orchestrator_failure(error)))
+                if classify(error.code).category is not Category.UNKNOWN:
+                    return
+            else:
+                removed.append(name)
+
+    await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+    return PruneResult(
+        address=orchestrator.address,
+        removed=tuple(sorted(removed)),
+        failed=tuple(sorted(failed, key=lambda one: one[0])),
+        not_removed=tuple(sorted(waiting)),
+        interrupted=stop.by_user,
+    )
+
+
+async def find_stale(
+    calls: AwsCalls,
+    nodes: Sequence[OrchestratorNode],
+    *,
+    cluster: str,
+    regions: Sequence[str],
+    identity: Identity | None = None,
+) -> PrunePlan:
+    """Which of the nodes may be forgotten. Asks AWS only where one is in doubt. Raises CloudError as `instances_by_id`."""
+    ids = instances_to_check(nodes, cluster=cluster)
+    if not ids:
+        return plan_prune(nodes, cluster=cluster, instances={}, regions_scanned=())
+    instances, looked_into, unseen = await instances_by_id(calls, ids, regions=regions)
+    return plan_prune(
+        nodes,
+        cluster=cluster,
+        instances=instances,
+        regions_scanned=looked_into,
+        failed_regions=unseen,
+        identity=identity,
+    )
+
+
+async def remove_stale(
+    calls: AwsCalls,
+    orchestrator: Orchestrator,
+    ended: Collection[str],
+    *,
+    cluster: str,
+    regions: Sequence[str],
+) -> PruneResult:
+    """Remove the nodes that ran on these instances, which AWS has ended, and the cluster's whose instances went before.
+
+    The latter by prune's rules. Never raises for what the orchestrator or AWS refuses.
+    """
+    try:
+        nodes = await orchestrator.nodes()
+    except OrchestratorError as error:
+        return PruneResult(address=orchestrator.address, problem=orchestrator_failure(error))
+    names = {one.id for one in nodes if one.instance_id in ended and one.labels.get("provider") == "aws"}
+    if instances_to_check([one for one in nodes if one.id not in names], cluster=cluster):
+        # Nodes of regions that cannot be looked into stay; that they could not is told beside what AWS has.
+        with contextlib.suppress(CloudError):
+            pruning = await find_stale(calls, nodes, cluster=cluster, regions=regions)
+            names |= {one.member.id for one in pruning.stale}
+    return await remove_nodes(orchestrator, sorted(names), stop=calls.stop)
+
+
+def orchestrator_failure(error: OrchestratorError) -> ApiFailure:
+    """As a problem of AWS's is told, with the address in the place of the operation."""
+    return ApiFailure(code=error.code, message=error.message, operation=error.address, region="")

@@ -1,0 +1,1 @@
+"""Gathers markets, offers, quotas and placement scores."""

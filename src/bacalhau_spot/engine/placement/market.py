@@ -1,0 +1,128 @@
+"""What the regions have to offer for this cluster: pools with their prices, and the images for their architectures."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.launch.plan import offers_from
+from bacalhau_spot.core.model import Arch, Image, Market
+from bacalhau_spot.engine.aws_calls.caller import gather_all
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec, RegionSpec, Requirements, TypeInfo
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+AUTO = "auto"
+_SSM = "ssm:"
+
+# Canonical's public parameter for the current Ubuntu LTS (Canonical, "Finding Ubuntu images with the AWS SSM Parameter Store").
+_UBUNTU = "/aws/service/canonical/ubuntu/server/24.04/stable/current/{arch}/hvm/ebs-gp3/ami-id"
+_CANONICAL_ARCH = {Arch.X86_64: "amd64", Arch.ARM64: "arm64"}
+# Canonical maps the root volume of all its EBS images here, so no call is needed to ask.
+_UBUNTU_ROOT = "/dev/sda1"
+
+# With `requirements`, AWS names hundreds of types; a fleet gains nothing from more pools than this.
+MAX_TYPES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Types:
+    """The acceptable types of a region. `all_of_them`: also those that are too dear to be looked at closer."""
+
+    names: tuple[str, ...] = ()
+    all_of_them: tuple[str, ...] = ()
+
+
+async def markets(calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
+    """The market of each region. Five questions a region at most, and one for all types together."""
+    named = {region.name: region for region in spec.regions}
+    types = await gather_all(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
+    wanted = dict(zip(regions, types, strict=True))
+    infos = await _type_infos(calls, wanted)
+    found = await gather_all(
+        *(_market(calls, spec, named.get(name), name, wanted[name], infos) for name in regions)
+    )
+    return {market.region: market for market in found}
+
+
+async def acceptable_types(
+    calls: AwsCalls, spec: ClusterSpec, region: RegionSpec | None, name: str
+) -> tuple[str, ...]:
+    """Named ones as they are; of those that meet the requirements the cheapest."""
+    if region is not None and region.instance_types:
+        return region.instance_types
+    if spec.requirements is None:
+        return spec.instance_types
+    return (await matching_types(calls, spec.requirements, name)).names
+
+
+async def matching_types(calls: AwsCalls, requirements: Requirements, region: str) -> Types:
+    """The types that meet the requirements, and the cheapest of them; the first in the alphabet where none has a price."""
+    names = await calls.read(region, partial(calls.cloud.matching_types, region, requirements))
+    if len(names) <= MAX_TYPES:
+        return Types(names, names)
+    prices = await calls.read(region, partial(calls.cloud.spot_prices, region, names))
+    order = sorted(prices, key=lambda pool: (prices[pool], pool))
+    cheapest = tuple(dict.fromkeys(name for name, _ in order)) or names
+    return Types(cheapest[:MAX_TYPES], names)
+
+
+async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> dict[str, TypeInfo]:
+    """A type is the same in every region: each is asked for once, in the first region that has it."""
+    infos: dict[str, TypeInfo] = {}
+    for region, names in wanted.items():
+        missing = sorted(set(names) - set(infos))
+        if missing:
+            found = await calls.read(region, partial(calls.cloud.types, region, missing))
+            infos.update({info.name: info for info in found})
+    return infos
+
+
+async def _market(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    region: RegionSpec | None,
+    name: str,
+    types: Sequence[str],
+    infos: Mapping[str, TypeInfo],
+) -> Market:
+    image = (region.image if region else None) or spec.image
+    archs = sorted({arch for type_name in types if type_name in infos for arch in infos[type_name].archs})
+    pools, prices, images = await asyncio.gather(
+        calls.read(name, lambda: calls.cloud.pools(name, types)),
+        calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
+        _images(calls, name, image, archs or [Arch.X86_64]),
+    )
+    sold = [pool for pool in pools if pool[0] not in infos or infos[pool[0]].spot]
+    offers = offers_from(sold, {info.name: info.archs for info in infos.values()}, prices)
+    used = {offer.arch for offer in offers}
+    # Of an `auto` image only the architectures in use matter; of a given one the truth is shown, so that a mismatch is told.
+    return Market(
+        region=name,
+        offers=offers,
+        images={one.arch: one for one in images if one.arch in used or image != AUTO},
+    )
+
+
+async def _images(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:
+    if image == AUTO:
+        names = {_UBUNTU.format(arch=_CANONICAL_ARCH[arch]): arch for arch in archs}
+        values = await calls.read(region, lambda: calls.cloud.parameters(region, sorted(names)))
+        return tuple(
+            Image(id=values[name], arch=arch, root_device=_UBUNTU_ROOT)
+            for name, arch in names.items()
+            if name in values
+        )
+    image_id = image
+    if image.startswith(_SSM):
+        name = image.removeprefix(_SSM)
+        values = await calls.read(region, lambda: calls.cloud.parameters(region, [name]))
+        if name not in values:
+            return ()
+        image_id = values[name]
+    return await calls.read(region, lambda: calls.cloud.images(region, [image_id]))

@@ -1,0 +1,256 @@
+"""What the regions have to offer, and what speaks for and against them: all regions at once, a few calls each."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.model import Pool, PricePoint
+from bacalhau_spot.core.placement.offers import (
+    TYPES_FOR_A_SCORE,
+    GlobalMarketData,
+    Offers,
+    RegionMarketData,
+    fits,
+    pool_offers,
+    ranked,
+    region_offer,
+)
+from bacalhau_spot.engine.aws_calls.cache import NullCache
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.aws_calls.discovery import in_all_regions
+from bacalhau_spot.engine.placement.market import Types, matching_types
+from bacalhau_spot.engine.placement.placement_scores import headrooms, placement_scores
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import Requirements, TypeInfo
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+T = TypeVar("T")
+Rates = dict[str, dict[str, int]]
+
+_WEEK = timedelta(days=7)
+_RATES = "interruption-rates"
+_RATES_FRESH = timedelta(days=1)  # AWS renews the file about once a day
+
+
+@dataclass(frozen=True, slots=True)
+class OffersQuery:
+    """What is looked for: types by name, or by what they must offer, or both. `nodes`: how many one region is to take."""
+
+    types: tuple[str, ...] = ()
+    requirements: Requirements | None = None
+    nodes: int = 1
+
+
+@dataclass(slots=True)
+class _MarketScan:
+    """A look under way."""
+
+    calls: AwsCalls
+    query: OffersQuery
+    account: str
+    cache: Cache = field(default_factory=NullCache)
+    partial_failures: list[ApiFailure] = field(default_factory=list)
+
+    async def optional(self, part: Awaitable[T], otherwise: T) -> T:
+        """The answer can do without this part: a refusal is noted."""
+        try:
+            return await part
+        except CloudError as error:
+            self.partial_failures.append(api_failure(error))
+            return otherwise
+
+
+async def all_offers(
+    calls: AwsCalls,
+    query: OffersQuery,
+    *,
+    regions: Sequence[str],
+    account: str,
+    cache: Cache,
+    rates: Callable[[], Awaitable[Rates | None]],
+) -> Offers:
+    """Everything about all pools and regions. Raises CloudError only when no region can be looked into for one reason."""
+    look = _MarketScan(calls, query, account, cache)
+    types, infos, unseen = await _select_types(look, regions)
+    answers, on_demand, scores, interruptions = await asyncio.gather(
+        in_all_regions(
+            list(types), lambda region: _region_data(look, region, types[region].names, infos, span=_WEEK)
+        ),
+        look.optional(calls.read("", partial(calls.cloud.on_demand_prices, list(types), sorted(infos))), {}),
+        _scores(look, types),
+        _interruptions(cache, rates),
+    )
+    seen, blind = answers
+    known = GlobalMarketData(infos, on_demand, interruptions, scores)
+    pools = {region: pool_offers(one, known) for region, one in seen.items()}
+    return Offers(
+        nodes=query.nodes,
+        pools=tuple(offer for found in pools.values() for offer in found),
+        regions=ranked(
+            (region_offer(one, known, pools[region]) for region, one in seen.items() if pools[region]),
+            nodes=query.nodes,
+        ),
+        regions_scanned=tuple(seen),
+        failed_regions=(*unseen, *blind),
+        partial_failures=tuple(look.partial_failures),
+        notes=_notes(types, rates_known=bool(interruptions)),
+    )
+
+
+async def region_offers(
+    calls: AwsCalls, query: OffersQuery, *, regions: Sequence[str], account: str, cache: Cache
+) -> Offers:
+    """Only what regions are chosen by: prices now, room, scores. Three calls a region and two for all. Raises as above."""
+    look = _MarketScan(calls, query, account, cache)
+    types, infos, unseen = await _select_types(look, regions)
+    (seen, blind), scores = await asyncio.gather(
+        in_all_regions(
+            list(types), lambda region: _region_data(look, region, types[region].names, infos, span=None)
+        ),
+        _scores(look, types),
+    )
+    known = GlobalMarketData(infos, scores=scores)
+    return Offers(
+        nodes=query.nodes,
+        regions=ranked(
+            (region_offer(one, known, pool_offers(one, known)) for one in seen.values()), nodes=query.nodes
+        ),
+        regions_scanned=tuple(seen),
+        failed_regions=(*unseen, *blind),
+        partial_failures=tuple(look.partial_failures),
+    )
+
+
+async def _select_types(
+    scan: _MarketScan, regions: Sequence[str]
+) -> tuple[dict[str, Types], dict[str, TypeInfo], tuple[ApiFailure, ...]]:
+    """The acceptable types of each region that told of them, what each type is, and the regions that told nothing."""
+    types, unseen = await in_all_regions(regions, partial(_types, scan))
+    infos, blind = await _infos(scan, types)
+    dark = {one.region for one in blind}
+    seen = {region: here for region, here in types.items() if region not in dark}
+    return seen, infos, (*unseen, *blind)
+
+
+async def _types(scan: _MarketScan, region: str) -> Types:
+    """Named ones as they are; of those that meet the requirements the cheapest, because AWS names hundreds."""
+    calls, wanted = scan.calls, scan.query
+    if wanted.types or wanted.requirements is None:
+        return Types(wanted.types, wanted.types)
+    return await matching_types(calls, wanted.requirements, region)
+
+
+async def _infos(
+    scan: _MarketScan, types: Mapping[str, Types]
+) -> tuple[dict[str, TypeInfo], tuple[ApiFailure, ...]]:
+    """A type is the same everywhere: one region is asked, and the others for what that one lacks. Misfits are left out.
+
+    And the regions that would not tell of their types, where no other told of any of them.
+    """
+    names = {name for here in types.values() for name in here.names}
+    infos: dict[str, TypeInfo] = {}
+    refused: list[ApiFailure] = []
+    order = list(types)
+    for regions in (order[:1], order[1:]):
+        missing = sorted(names - set(infos))
+        if missing:
+            found, problems = await in_all_regions(regions, partial(_described, scan, missing))
+            infos.update({info.name: info for here in found.values() for info in here})
+            refused += problems
+    blind = tuple(one for one in refused if not set(types[one.region].names) & set(infos))
+    requirements = scan.query.requirements
+    if requirements is None:
+        return infos, blind
+    return {name: info for name, info in infos.items() if fits(info, requirements)}, blind
+
+
+async def _described(scan: _MarketScan, names: Sequence[str], region: str) -> tuple[TypeInfo, ...]:
+    return await scan.calls.read(region, partial(scan.calls.cloud.types, region, names))
+
+
+async def _region_data(
+    scan: _MarketScan,
+    region: str,
+    names: Iterable[str],
+    infos: Mapping[str, TypeInfo],
+    *,
+    span: timedelta | None,
+) -> RegionMarketData:
+    """With a `span` the price changes of so long and every pool; without, the prices now and the pools that have one."""
+    here = {name: infos[name] for name in names if name in infos}
+    if not here:
+        return RegionMarketData(region)
+    pools, history, room = await asyncio.gather(
+        _pools(scan, region, sorted(here)) if span else _no_rates(),
+        _history(scan, region, sorted(here), span=span or timedelta(0)),
+        scan.optional(headrooms(scan.calls, region, here), {}),
+    )
+    priced = {(point.type, point.zone) for point in history}
+    found = tuple(Pool(type=name, zone=zone) for name, zone in (pools if span else sorted(priced)))
+    return RegionMarketData(region, found, history, room)
+
+
+async def _no_rates() -> tuple[tuple[str, str], ...]:
+    return ()
+
+
+async def _pools(scan: _MarketScan, region: str, names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    return await scan.calls.read(region, partial(scan.calls.cloud.pools, region, names))
+
+
+async def _history(
+    scan: _MarketScan, region: str, names: Sequence[str], *, span: timedelta
+) -> tuple[PricePoint, ...]:
+    now = scan.calls.clock.now()
+    return await scan.calls.read(
+        region, partial(scan.calls.cloud.spot_history, region, names, since=now - span, until=now)
+    )
+
+
+async def _scores(scan: _MarketScan, types: Mapping[str, Types]) -> dict[str, int]:
+    found = await placement_scores(
+        scan.calls,
+        scan.cache,
+        account=scan.account,
+        types=_per_type(types),
+        nodes=scan.query.nodes,
+        regions=list(types),
+    )
+    if found.problem is not None:
+        scan.partial_failures.append(found.problem)
+    return dict(found.by_region)
+
+
+def _per_type(types: Mapping[str, Types]) -> set[str]:
+    return {name for here in types.values() for name in here.all_of_them}
+
+
+async def _interruptions(
+    cache: Cache, rates: Callable[[], Awaitable[Rates | None]]
+) -> dict[tuple[str, str], int]:
+    """Empty when they cannot be found out."""
+    found: Rates | None = cache.get(_RATES, "linux", max_age=_RATES_FRESH)
+    if found is None:
+        found = await rates()
+        if found is not None:
+            cache.put(_RATES, "linux", found)
+    return {(region, name): band for region, here in (found or {}).items() for name, band in here.items()}
+
+
+def _notes(types: Mapping[str, Types], *, rates_known: bool) -> tuple[str, ...]:
+    remarks = []
+    if 0 < len(_per_type(types)) < TYPES_FOR_A_SCORE:
+        remarks.append(f"no placement scores: AWS scores {TYPES_FOR_A_SCORE} instance types or more")
+    if not rates_known:
+        remarks.append("no interruption rates: AWS's public file of them could not be read")
+    return tuple(remarks)

@@ -1,0 +1,96 @@
+"""How much room the account's quotas leave, and how likely AWS grants a launch."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.placement_scores import MOST_SCORED_REGIONS
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.placement.offers import TYPES_FOR_A_SCORE, fill_missing_scores, round_up_target
+from bacalhau_spot.core.placement.quotas import SERVICE, Headroom, quotas_of, used_vcpus
+from bacalhau_spot.engine.aws_calls.caller import api_failure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import TypeInfo
+    from bacalhau_spot.core.placement.quotas import SpotQuota
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# Service Quotas is throttled early, and is worth no long wait: everything else is known without it (dstack#2777).
+QUOTA_WAIT_S = 10.0
+_WHAT = "placement-scores"
+_MAX_AGE = timedelta(minutes=30)
+# When AWS will not answer a new question: an answer of today is better than none.
+_STALE = timedelta(hours=24)
+
+
+async def headrooms(calls: AwsCalls, region: str, infos: Mapping[str, TypeInfo]) -> dict[str, Headroom]:
+    """The quotas that count these types, by code, as far as the region has them. Two calls, or three. Raises CloudError."""
+    quotas = quotas_of(infos)
+    limits, in_use = await asyncio.gather(
+        asyncio.gather(*(_limit(calls, region, quota) for quota in quotas)),
+        calls.read(region, partial(calls.cloud.spot_in_use, region)),
+    )
+    vcpus = {name: info.vcpus for name, info in infos.items()}
+    others = sorted(set(in_use) - set(vcpus))
+    if others:
+        found = await calls.read(region, partial(calls.cloud.types, region, others))
+        vcpus |= {info.name: info.vcpus for info in found}
+    used = used_vcpus(in_use, vcpus)
+    return {
+        quota.code: Headroom(quota, vcpus=limit, used=used.get(quota.code, 0))
+        for quota, limit in zip(quotas, limits, strict=True)
+        if limit is not None
+    }
+
+
+async def _limit(calls: AwsCalls, region: str, quota: SpotQuota) -> int | None:
+    look = partial(calls.cloud.quota, region, service=SERVICE, code=quota.code)
+    return await calls.read(region, look, within_s=QUOTA_WAIT_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Placement scores by region. `problem`: why AWS would not answer; the scores are then of earlier today, or none."""
+
+    by_region: Mapping[str, int] = field(default_factory=dict)
+    problem: ApiFailure | None = None
+
+
+async def placement_scores(
+    calls: AwsCalls, cache: Cache, *, account: str, types: Iterable[str], nodes: int, regions: Sequence[str]
+) -> Scores:
+    """One call for all regions, and none when the same was asked a short while ago. Never raises for what AWS refuses."""
+    names = sorted(set(types))
+    if len(names) < TYPES_FOR_A_SCORE:
+        return Scores()
+    # More regions than may be named: all are scored, and the best are told.
+    named = sorted(regions) if len(regions) <= MOST_SCORED_REGIONS else []
+    target = round_up_target(nodes)
+    key = _key(account, names, named, target)
+    fresh: dict[str, int] | None = cache.get(_WHAT, key, max_age=_MAX_AGE)
+    if fresh is not None:
+        return Scores(fill_missing_scores(fresh, regions))
+    try:
+        found = await calls.read(
+            "", partial(calls.cloud.placement_scores, names, target=target, regions=named)
+        )
+    except CloudError as error:
+        old = cache.get(_WHAT, key, max_age=_STALE) or {}
+        return Scores(fill_missing_scores(old, regions), api_failure(error))
+    cache.put(_WHAT, key, found)
+    return Scores(fill_missing_scores(found, regions))
+
+
+def _key(account: str, types: Sequence[str], regions: Sequence[str], target: int) -> str:
+    question = json.dumps([account, list(types), list(regions), target])
+    return hashlib.sha256(question.encode()).hexdigest()

@@ -1,0 +1,85 @@
+"""Which regions `regions: auto` stands for now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.model import RegionSpec
+from bacalhau_spot.core.placement.region_selection import (
+    RegionReason,
+    explain_no_region,
+    select_regions,
+    selected_names,
+)
+from bacalhau_spot.core.placement.region_selection_notes import selection_notes
+from bacalhau_spot.engine.aws_calls.caller import most_severe_error
+from bacalhau_spot.engine.placement.offers import OffersQuery, region_offers
+from bacalhau_spot.errors import ExitCode, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.core.placement.region_selection import RegionDecision
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+def check_failed_regions(
+    failed_regions: Sequence[ApiFailure], *, seen: Collection[str], launched_in: Collection[str] = ()
+) -> None:
+    """Raises CloudError where a region may hold nodes and could not be looked into: others would be launched beside them.
+
+    Where we may not even look we can have launched nothing, unless we may look nowhere. Raises UserError where we did launch
+    (`launched_in`) before we were forbidden to look.
+    """
+    doubtful = [
+        one for one in failed_regions if not seen or classify(one.code).category is not Category.PERMISSION
+    ]
+    if doubtful:
+        raise most_severe_error(doubtful)
+    hidden = [problem for problem in failed_regions if problem.region in launched_in]
+    if hidden:
+        raise UserError(
+            f"nodes of this cluster may run in {', '.join(sorted({problem.region for problem in hidden}))}: this machine "
+            "launched them, and AWS does not show them to these credentials; nothing was launched",
+            why=f"{hidden[0].operation}: {hidden[0].code}: {hidden[0].message}",
+            hint="use credentials that may look there, or end those nodes with `bacalhau-spot destroy`; to launch elsewhere all "
+            "the same, name the regions in `regions`",
+            exit_code=ExitCode.DENIED,
+        )
+
+
+async def choose_regions(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    *,
+    reachable: Sequence[str],
+    present: Collection[str],
+    identity: Identity,
+    cache: Cache,
+) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
+    """What becomes of each region where `auto` leaves it open, and what there is to say about that.
+
+    `present`: where the cluster has nodes. Raises CloudError when no region is known to have offers, and AWS would not show
+    those of some.
+    """
+    count = spec.auto_regions or 0
+    share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
+    if len(present) >= count:  # nothing is open
+        return select_regions(count, present=present, offers=(), nodes=share), ()
+    wanted = OffersQuery(spec.instance_types, spec.requirements, nodes=max(1, share))
+    found = await region_offers(calls, wanted, regions=reachable, account=identity.account_id, cache=cache)
+    choices = select_regions(count, present=present, offers=found.regions, nodes=wanted.nodes)
+    none = explain_no_region(choices)
+    if found.failed_regions and none is not None and none.reason is RegionReason.NO_OFFER:
+        raise most_severe_error(found.failed_regions)
+    return choices, selection_notes(choices, count=count, nodes=wanted.nodes, offers=found)
+
+
+def with_regions(spec: ClusterSpec, choices: Sequence[RegionDecision]) -> ClusterSpec:
+    """The configuration with the chosen regions in the place of `auto`."""
+    return replace(spec, regions=tuple(RegionSpec(name) for name in selected_names(choices)))

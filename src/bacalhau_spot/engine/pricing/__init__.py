@@ -1,0 +1,1 @@
+"""Gathers usage and prices."""

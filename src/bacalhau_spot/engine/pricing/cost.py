@@ -1,0 +1,126 @@
+"""What a cluster has cost: its lives, from AWS and the audit log, and the prices that were in force meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.pricing.cost import PriceSteps, Window, charge
+from bacalhau_spot.core.pricing.cost_report import CostReport
+from bacalhau_spot.core.pricing.usage_history import AwsInventory, usage_history
+from bacalhau_spot.core.tags import cluster_scope
+from bacalhau_spot.engine.aws_calls.discovery import check_permitted, in_all_regions
+from bacalhau_spot.engine.pricing.prices import HISTORY_DAYS, history, rates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.pricing.cost import Usage
+    from bacalhau_spot.core.pricing.usage_history import LoggedInstance, UsageHistory
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+_OF_INTEREST = frozenset({ResourceKind.INSTANCE, ResourceKind.SPOT_REQUEST, ResourceKind.VOLUME})
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterUsage:
+    """What has lived. `market_data`: those lives of which something was in the window; `log_entries`: whether an audit log
+    knew of any.
+    """
+
+    cluster: str
+    window: Window
+    history: UsageHistory
+    market_data: tuple[Usage, ...]
+    regions_scanned: tuple[str, ...]
+    failed_regions: tuple[ApiFailure, ...]
+    log_entries: bool
+
+
+async def cluster_usage(
+    calls: AwsCalls,
+    naming: Naming,
+    *,
+    regions: Sequence[str],
+    logged: Sequence[LoggedInstance] = (),
+    root_volume_gib: int,
+    since: datetime | None = None,
+) -> ClusterUsage:
+    """Look into all `regions`. Raises CloudError when the credentials are refused."""
+    answers, unseen = await in_all_regions(regions, lambda region: _inventory(calls, naming, region))
+    check_permitted(answers, unseen)
+    window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
+    seen = AwsInventory(
+        instances=tuple(one for found in answers.values() for one in found.instances),
+        requests=tuple(one for found in answers.values() for one in found.requests),
+        volumes=tuple(one for found in answers.values() for one in found.volumes),
+    )
+    lives = usage_history(seen, logged, root_volume_gib=root_volume_gib, now=window.now)
+    asked = tuple(life for life in lives.usages if since is None or life.end(window.now) >= since)
+    return ClusterUsage(
+        naming.tag_value, window, lives, asked, tuple(answers), unseen, log_entries=bool(logged)
+    )
+
+
+async def cost_report(calls: AwsCalls, usage: ClusterUsage) -> CostReport:
+    """Price what has lived. What AWS will not tell of prices is in the report. Raises nothing."""
+    window, priced = usage.window, [life for life in usage.market_data if life.type]
+    (points, silent), (lists, refused) = await asyncio.gather(
+        history(calls, _pools(priced), since=_first_start(priced, window), now=window.now),
+        rates(
+            calls,
+            regions=sorted({life.region for life in usage.market_data}),
+            types=sorted({life.type for life in priced}),
+        ),
+    )
+    steps = PriceSteps(points)
+    return CostReport(
+        cluster=usage.cluster,
+        window=window,
+        charges=tuple(charge(life, steps, lists, window) for life in usage.market_data),
+        usages=usage.history,
+        regions_scanned=usage.regions_scanned,
+        failed_regions=usage.failed_regions,
+        unpriced=silent,
+        unlisted_prices=refused,
+        log_entries=usage.log_entries,
+    )
+
+
+async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInventory:
+    """One call where there is nothing of the cluster, four elsewhere."""
+    key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
+    tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
+    if not any(one.kind in _OF_INTEREST for one in tagged):
+        return AwsInventory()
+    instances, requests, volumes = await asyncio.gather(
+        calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
+        calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value)),
+        calls.read(region, lambda: calls.cloud.find(region, ResourceKind.VOLUME, scope)),
+    )
+    return AwsInventory(instances=instances, requests=requests, volumes=volumes)
+
+
+def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for life in usages:
+        if life.spot:
+            found.setdefault(life.region, []).append((life.type, life.zone))
+    return found
+
+
+def _first_start(lives: Sequence[Usage], window: Window) -> dict[str, datetime]:
+    """Since when each region's prices matter: the first launch there, or the instance-hour that `since` is in."""
+    earliest = window.now - timedelta(days=HISTORY_DAYS)
+    if window.since is not None:
+        earliest = max(earliest, window.since - timedelta(hours=1))
+    found: dict[str, datetime] = {}
+    for life in lives:
+        found[life.region] = min(found.get(life.region, window.now), life.started_at)
+    return {region: max(begun, earliest) for region, begun in found.items()}

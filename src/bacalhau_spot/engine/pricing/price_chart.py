@@ -1,0 +1,77 @@
+"""How the prices of a cluster's pools moved, and what happened to its instances meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.pricing.price_chart import price_chart_of
+from bacalhau_spot.engine.placement.market import acceptable_types
+from bacalhau_spot.engine.pricing.cost import cluster_usage
+from bacalhau_spot.engine.pricing.prices import history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.pricing.price_chart import PriceChart
+    from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+# (type, zone); an empty zone stands for all of them
+_Pools = dict[str, list[tuple[str, str]]]
+
+
+async def price_chart(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    naming: Naming,
+    *,
+    enabled: Sequence[str],
+    since: datetime,
+    logged: Sequence[LoggedInstance] = (),
+    regions: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
+    """Of the pools that the cluster was in since then; without any, and where regions or types are named, of all that fit.
+
+    Raises CloudError when the credentials are refused.
+    """
+    found = await cluster_usage(
+        calls,
+        naming,
+        regions=[name for name in enabled if not regions or name in regions],
+        logged=logged,
+        root_volume_gib=spec.instance.root_volume_gib,
+        since=since,
+    )
+    lives = [life for life in found.market_data if life.type and life.spot]
+    pools: _Pools = {}
+    for life in lives:
+        pools.setdefault(life.region, []).append((life.type, life.zone))
+    if not pools or regions or types:
+        pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
+    points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
+    made = price_chart_of(naming.tag_value, points, lives, since=since, now=found.window.now)
+    return made, (*found.failed_regions, *silent)
+
+
+async def _configured(
+    calls: AwsCalls,
+    spec: ClusterSpec,
+    *,
+    enabled: Sequence[str],
+    regions: Sequence[str] | None,
+    types: Sequence[str] | None,
+) -> _Pools:
+    """All zones of what is named, or else configured."""
+    named = {region.name: region for region in spec.regions}
+    chosen = [name for name in (regions or named or enabled) if name in enabled]
+    return {
+        name: [
+            (type_name, "")
+            for type_name in types or await acceptable_types(calls, spec, named.get(name), name)
+        ]
+        for name in chosen
+    }

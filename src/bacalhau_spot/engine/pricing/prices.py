@@ -1,0 +1,94 @@
+"""Prices from AWS: its lists, which may be refused to us, and its history of spot prices."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.pricing.cost import Rates
+from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+    from typing import TypeVar
+
+    from bacalhau_spot.core.model import Instance, PricePoint
+    from bacalhau_spot.core.pricing.list_prices import Prices
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+    K = TypeVar("K")
+
+# AWS keeps 90 days (EC2 API reference, DescribeSpotPriceHistory).
+HISTORY_DAYS = 90
+
+
+async def rates(
+    calls: AwsCalls, *, regions: Sequence[str], types: Sequence[str]
+) -> tuple[Rates, tuple[ApiFailure, ...]]:
+    """On-demand and volume prices of all regions in two calls, and what AWS would not tell. Raises nothing of AWS's.
+
+    They are asked for once, without patience: everything works without them, and Pricing has no request bucket of EC2's.
+    """
+    problems: list[ApiFailure] = []
+
+    async def ask(call: Callable[[], Awaitable[dict[K, Decimal]]]) -> dict[K, Decimal]:
+        try:
+            return await call()
+        except CloudError as error:
+            problems.append(api_failure(error))
+            return {}
+
+    if not regions:
+        return Rates(), ()
+    on_demand, gib_month = await asyncio.gather(
+        ask(partial(calls.cloud.on_demand_prices, regions, types)),
+        ask(partial(calls.cloud.volume_prices, regions)),
+    )
+    return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
+
+
+async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:
+    """What the pools of these types cost now. Raises CloudError."""
+    found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
+    return {(region, name, zone): usd for (name, zone), usd in found.items()}
+
+
+async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
+    """What their pools cost now: one call a region. Raises CloudError."""
+    types: dict[str, set[str]] = {}
+    for one in instances:
+        types.setdefault(one.region, set()).add(one.type)
+    parts = await gather_all(*(pool_prices(calls, region, names) for region, names in types.items()))
+    return {pool: usd for part in parts for pool, usd in part.items()}
+
+
+async def history(
+    calls: AwsCalls,
+    pools: Mapping[str, Sequence[tuple[str, str]]],
+    *,
+    since: Mapping[str, datetime],
+    now: datetime,
+) -> tuple[dict[str, tuple[PricePoint, ...]], tuple[ApiFailure, ...]]:
+    """How the prices of these pools moved (region -> (type, zone), no zone: all), and what AWS would not tell.
+
+    One call a region.
+    """
+    problems: list[ApiFailure] = []
+
+    async def one(region: str) -> tuple[PricePoint, ...]:
+        types = sorted({type_name for type_name, _ in pools[region]})
+        zones = sorted({zone for _, zone in pools[region]} - {""})
+        ask = partial(calls.cloud.spot_history, region, types, since=since[region], until=now, zones=zones)
+        try:
+            return await calls.read(region, ask)
+        except CloudError as error:
+            problems.append(api_failure(error))
+            return ()
+
+    found = await gather_all(*(one(region) for region in pools))
+    return dict(zip(pools, found, strict=True)), tuple(problems)

@@ -1,0 +1,109 @@
+"""Leave before the machine is taken: on EC2's interruption notice no new work is accepted, short work may end, the rest moves.
+
+EC2 gives two minutes. Bacalhau has no draining of its own: a file that its admission probe looks at refuses new work, and
+its own ending tells the orchestrator, which then starts the work elsewhere at once instead of a minute later.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .bacalhau_cli import BacalhauCli
+from .console import Console
+from .metadata import Metadata
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+POLL_S = 5.0  # as often as AWS advises
+LOOK_S = 2.0
+# After that, what still runs will not end in time, and every second is one that its successor lacks.
+GRACE_S = 75.0
+# What stopping may take: Bacalhau's farewell (10 s at most) and the containers' own ending.
+MARGIN_S = 30.0
+# EC2's notice is at least this long; for a notice without a readable time.
+NOTICE_S = 120.0
+
+
+class WatchClock:
+    """The time; tests have another one."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """EC2 will take the machine at `at` (seconds since the epoch)."""
+
+    action: str
+    at: float
+
+
+@dataclass(frozen=True)
+class InterruptionWatcher:
+    metadata: Metadata
+    node: BacalhauCli
+    clock: WatchClock
+    say: Callable[[str, str], None]
+
+    def run(self) -> None:
+        """Until the notice has come and the node has left."""
+        advised = False
+        while True:
+            try:
+                notice = self.notice()
+                if notice:
+                    self.leave(notice)
+                    return
+                if not advised and self.metadata.get("events/recommendations/rebalance") is not None:
+                    # Advice, often without consequence, and nobody replaces the node: it goes on working.
+                    self.say("rebalance", "EC2 expects to interrupt this instance; it works on")
+                    advised = True
+            except OSError as error:
+                print(f"the metadata service does not answer: {error}", flush=True)
+            self.clock.sleep(POLL_S)
+
+    def notice(self) -> Notice | None:
+        text = self.metadata.get("spot/instance-action")
+        if text is None:
+            return None
+        try:
+            said = json.loads(text)
+            at = dt.datetime.strptime(said["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)
+            return Notice(str(said["action"]), at.timestamp())
+        except (ValueError, KeyError, TypeError):
+            return Notice("terminate", self.clock.now() + NOTICE_S)
+
+    def leave(self, notice: Notice) -> None:
+        began = self.clock.now()
+        self.node.cordon()
+        self.say("interrupted", f"{notice.action} in {self._left(notice)} s; no new work is accepted")
+        until = min(began + GRACE_S, notice.at - MARGIN_S)
+        running = self.node.running()
+        while running != 0 and self.clock.now() < until:
+            self.clock.sleep(LOOK_S)
+            running = self.node.running()
+        self.say("stopping", f"unfinished executions: {'unknown' if running is None else running}")
+        problems = (self.node.stop_bacalhau(), self.node.stop_containers())
+        for problem in filter(None, problems):
+            self.say("warning", problem)
+        self.say("stopped", f"{self._left(notice)} s before the instance ends")
+
+    def _left(self, notice: Notice) -> int:
+        return max(0, round(notice.at - self.clock.now()))
+
+
+def main() -> None:
+    InterruptionWatcher(Metadata(), BacalhauCli(), WatchClock(), Console().say).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""The shapes of Bacalhau 1.9's answers -> our values. Zeros are left out there, and fields that we do not know are ignored."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity, Membership, OrchestratorNode
+
+_COMPUTE: Final = "Compute"
+# Go's zero time.
+_NEVER: Final = 1
+_MOST: Final = 1 << 63  # bytes, cores or counts
+_LONGEST: Final = 1000
+
+
+class UnexpectedFormatError(ValueError):
+    """An answer that is not what Bacalhau answers; the message says where."""
+
+
+def parse_nodes(body: Any) -> tuple[OrchestratorNode, ...]:
+    """The compute nodes of a list of nodes, by id. The orchestrator lists itself too, as a Requester."""
+    nodes = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
+    found = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
+    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.id))
+
+
+def parse_version(body: Any) -> str:
+    return str(_field(_mapping(body, "the answer"), "GitVersion", str, where="the answer"))
+
+
+def parse_message(body: Any) -> str:
+    """What an answer that says no says: Bacalhau's Message with its reason, or the text as it is."""
+    if not isinstance(body, dict):
+        return body if isinstance(body, str) else ""
+    details = body.get("Details")
+    reason = details.get("reason") if isinstance(details, dict) else None
+    return ": ".join(part for part in (body.get("Message"), reason) if isinstance(part, str) and part)
+
+
+def is_unknown_node(body: Any) -> bool:
+    """Whether "not found" means the node. Without the API, or on some other server, it means the address."""
+    return isinstance(body, dict) and body.get("Code") == "NotFound" and body.get("Component") != "APIServer"
+
+
+def _member(node: dict[str, Any]) -> OrchestratorNode | None:
+    info = _field(node, "Info", dict, where="a node")
+    name = str(_field(info, "NodeID", str, where="a node's Info"))
+    if not name:
+        raise UnexpectedFormatError("a node without a name")
+    where = f"node {name}"
+    if _field(info, "NodeType", str, where=where, default=_COMPUTE) != _COMPUTE:
+        return None
+    compute = _field(info, "ComputeNodeInfo", dict, where=where, default={})
+    state = _field(node, "ConnectionState", dict, where=where, default={})
+    release = _field(info, "BacalhauVersion", dict, where=where, default={})
+    status = state.get("Status", node.get("Connection"))
+    connected = status == "CONNECTED"
+    labels = _field(info, "Labels", dict, where=where, default={})
+    engines = _field(compute, "ExecutionEngines", list, where=where, default=[])
+    return OrchestratorNode(
+        id=name,
+        connected=connected,
+        membership=_membership(node.get("Membership")),
+        engines=tuple(sorted(_text(engine) for engine in engines)),
+        labels={key.lower(): _text(value) for key, value in labels.items()},
+        version=_text(release.get("GitVersion")),
+        total=_capacity(compute, "MaxCapacity", where),
+        free=_capacity(compute, "AvailableCapacity", where) if connected else Capacity(),
+        running=_count(compute, "RunningExecutions", where),
+        last_heartbeat_at=_time(state, "LastHeartbeat", where),
+        since=_time(state, "ConnectedSince" if connected else "DisconnectedSince", where),
+        last_error=_text(state.get("LastError")),
+    )
+
+
+def _text(value: Any) -> str:
+    """Text of a bounded length; empty for what is none."""
+    return value[:_LONGEST] if isinstance(value, str) else ""
+
+
+def _membership(word: Any) -> Membership:
+    """What is neither approved nor rejected gets no work, as what is pending."""
+    return Membership(word) if isinstance(word, str) and word in set(Membership) else Membership.PENDING
+
+
+def _capacity(compute: dict[str, Any], key: str, where: str) -> Capacity:
+    given = _field(compute, key, dict, where=where, default={})
+    return Capacity(
+        cpu=_number(given, "CPU", f"{where}: {key}"),
+        memory_bytes=_count(given, "Memory", where),
+        disk_bytes=_count(given, "Disk", where),
+        gpus=_count(given, "GPU", where),
+    )
+
+
+def _count(data: dict[str, Any], key: str, where: str) -> int:
+    return int(_number(data, key, where))
+
+
+def _number(data: dict[str, Any], key: str, where: str) -> Decimal:
+    """A quantity, from 0 to more than any machine has; absent or null is 0."""
+    value = data.get(key)
+    if value is None:
+        return Decimal(0)
+    # The comparison holds for no NaN, and comes before any arithmetic: 1e9999999999 has more digits than memory.
+    if isinstance(value, bool) or not isinstance(value, int | Decimal) or not _is_quantity(value):
+        raise UnexpectedFormatError(f"{where}: {key} is not a number that can be used")
+    return Decimal(value)
+
+
+def _is_quantity(value: int | Decimal) -> bool:
+    if isinstance(value, Decimal) and not value.is_finite():
+        return False
+    return 0 <= value <= _MOST
+
+
+def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
+    text = data.get(key)
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.year == _NEVER:
+            return None
+        # In UTC, so that what is too far away for any arithmetic shows here.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise UnexpectedFormatError(f"{where}: {key} is no time") from None
+
+
+def _mapping(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UnexpectedFormatError(f"{where} is no object")
+    return value
+
+
+_NO_DEFAULT: Final = object()
+
+
+def _field(data: dict[str, Any], key: str, kind: type, *, where: str, default: Any = _NO_DEFAULT) -> Any:
+    """A field of a kind; what is absent or null is `default`."""
+    value = data.get(key)
+    if value is None and default is not _NO_DEFAULT:
+        return default
+    if not isinstance(value, kind):
+        raise UnexpectedFormatError(
+            f"{where}: {key} is {'missing' if value is None else 'of the wrong kind'}"
+        )
+    return value

@@ -1,0 +1,129 @@
+"""Numbers and names as people read them: one place for each."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE, Category, classify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+_MINUTE, _HOUR, _DAY = 60, 3600, 86400
+# From here on fractions of a cent are noise.
+_CENTS_FROM = Decimal(1)
+
+# EC2's names of kinds, where they are not what people say, or the plural is not just an s.
+_PLURALS = {
+    "dhcp-options": "DHCP option sets",
+    "elastic-ip": "Elastic IP addresses",
+    "policy": "policies",
+    "vpc": "VPCs",
+}
+_SINGULARS = {
+    "auto-scaling-group": "Auto Scaling group",
+    "dhcp-options": "DHCP option set",
+    "elastic-ip": "Elastic IP address",
+    "instance-connect-endpoint": "Instance Connect endpoint",
+    "natgateway": "NAT gateway",
+    "network-acl": "network ACL",
+    "spot-fleet-request": "spot fleet",
+    "spot-instances-request": "spot request",
+    "vpc": "VPC",
+    "vpc-endpoint": "VPC endpoint",
+    "vpc-flow-log": "flow log",
+    "vpc-peering-connection": "peering connection",
+}
+
+# A fault in a table's cell, where its sentence has no room.
+_FAULTS = {
+    Category.CREDENTIALS: "credentials not accepted",
+    Category.PERMISSION: "not allowed",
+    Category.CONFIG: "wrong configuration",
+    Category.QUOTA: "quota used up",
+    Category.PRICE: "price above the limit",
+    Category.CAPACITY: "no capacity",
+    Category.AWS: "trouble at AWS",
+    Category.NETWORK: "not reachable",
+    Category.THROTTLED: "too many calls",
+}
+
+
+def usd(amount: Decimal) -> str:
+    """`$0.0131`, `$1.52`: four digits below a dollar, cents above."""
+    step = Decimal("0.01") if amount >= _CENTS_FROM else Decimal("0.0001")
+    return f"${amount.quantize(step, rounding=ROUND_HALF_UP)}"
+
+
+def usd_range(low: Decimal, high: Decimal) -> str:
+    return usd(low) if usd(low) == usd(high) else f"{usd(low)} to {usd(high)}"
+
+
+def percent(part: Decimal) -> str:
+    """`64 %`."""
+    return f"{(part * 100).quantize(Decimal(1), rounding=ROUND_HALF_UP)} %"
+
+
+def age(span: timedelta) -> str:
+    """`45 s`, `3 min`, `2 h 5 min`, `4 d 1 h`."""
+    seconds = max(0, int(span.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return f"{seconds // _MINUTE} min"
+    if seconds < _DAY:
+        hours, rest = divmod(seconds, _HOUR)
+        return f"{hours} h {rest // _MINUTE} min" if rest >= _MINUTE else f"{hours} h"
+    days, rest = divmod(seconds, _DAY)
+    return f"{days} d {rest // _HOUR} h" if rest >= _HOUR else f"{days} d"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 instance`, `3 instances`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def kind_label(name: str) -> str:
+    """`spot request`: a kind of resource as people say it."""
+    return _SINGULARS.get(name, name.replace("-", " "))
+
+
+def count_of_kind(count: int, name: str) -> str:
+    """`1 spot request`, `3 security groups`: a kind of resource, counted."""
+    one = kind_label(name)
+    return f"{count} {one if count == 1 else _PLURALS.get(name, f'{one}s')}"
+
+
+def comma_list(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    if len(names) < 2:  # noqa: PLR2004 - "and" needs two
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def first_few(names: Sequence[str], *, at_most: int = 3) -> str:
+    """`a, b, c and 5 more`."""
+    if len(names) <= at_most + 1:  # "and 1 more" takes the room of its name
+        return ", ".join(names)
+    return f"{', '.join(names[:at_most])} and {len(names) - at_most} more"
+
+
+def error_label(code: str) -> str:
+    """An AWS code in two or three words; where nothing is known about it, the code."""
+    if code == CLOSED_ZONE:
+        return "no new subnets"
+    return _FAULTS.get(classify(code).category, code)
+
+
+def capitalized(text: str) -> str:
+    """With a capital letter, whatever the rest is."""
+    return text[:1].upper() + text[1:]
+
+
+# What no price of ours contains: AWS bills it by use, which nobody knows before.
+IN_NO_SUM = (
+    "data transfer (out, between regions and between zones), surplus CPU credits (`instance.cpu_credits: unlimited`), "
+    "logs, snapshots, taxes, discounts"
+)

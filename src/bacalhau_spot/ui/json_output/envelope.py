@@ -1,0 +1,121 @@
+"""The envelope: one form with a version around every command's data, on failure too; as JSON or YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, TextIO
+
+from bacalhau_spot.core.sanitize import escaped
+from bacalhau_spot.errors import ExitCode
+from bacalhau_spot.ui.error_messages import ApiRefusalError
+from bacalhau_spot.ui.filtered import FilteredStream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bacalhau_spot.errors import UserError
+    from bacalhau_spot.ui.json_output.values import Data
+
+VERSION = 1
+
+_STATUS = {
+    ExitCode.DONE: "ok",
+    ExitCode.DECLINED: "declined",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.INCOMPLETE: "partial",
+}
+
+
+def envelope(
+    *,
+    command: str,
+    data: Data | None,
+    exit_code: ExitCode,
+    errors: Sequence[UserError] = (),
+    warnings: Sequence[str] = (),
+    endpoint: str = "",
+) -> Data:
+    """What `-o json` prints. A failure that has data to show has done part of the work.
+
+    `endpoint`: what was asked instead of AWS; empty for AWS itself.
+    """
+    return {
+        "version": VERSION,
+        "command": command,
+        "endpoint": endpoint or None,
+        "status": _STATUS.get(exit_code, "error" if data is None else "partial"),
+        "exit_code": int(exit_code),
+        "data": data,
+        "errors": [error_data(error) for error in errors],
+        "warnings": list(warnings),
+    }
+
+
+# Where sentences stand that name commands.
+_WORDS = frozenset({"errors", "warnings", "hint", "fix"})
+
+
+def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = False) -> Any:
+    """`value` with the commands in its sentences as `spoken` has them; what is data is left as it is."""
+    if isinstance(value, dict):
+        return {
+            key: with_commands(inner, spoken, words=words or key in _WORDS) for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [with_commands(inner, spoken, words=words) for inner in value]
+    return spoken(value) if words and isinstance(value, str) else value
+
+
+def error_data(error: UserError) -> Data:
+    code, regions = (error.code, error.regions) if isinstance(error, ApiRefusalError) else (None, ())
+    return {
+        "what": error.what,
+        "why": error.why,
+        "code": code,
+        "hint": error.hint,
+        "docs": error.docs,
+        "regions": list(regions),
+        "details": list(error.details),
+    }
+
+
+def write_envelope(stream: TextIO, result: Data, *, form: str) -> None:
+    """The envelope on `stream`. Secrets are taken out of its values: in JSON's text they may be spelt otherwise."""
+    if isinstance(stream, FilteredStream):
+        result, stream = stream.redacted(result), stream.raw
+    stream.write(envelope_text(result, form=form))
+
+
+def envelope_text(result: Data, *, form: str) -> str:
+    """The envelope as `json`, `yaml` or the last line of `ndjson`; `line`: any other object on a line."""
+    if form == "yaml":
+        return "".join(f"{row}\n" for row in _yaml(result, 0))
+    if form == "ndjson":
+        result = {"event": "result", **result}
+    indent = 2 if form == "json" else None
+    return escaped(json.dumps(result, indent=indent, ensure_ascii=False)) + "\n"
+
+
+def _yaml(value: Any, depth: int) -> list[str]:
+    """Block style with JSON's scalars, which are YAML's too."""
+    indent = "  " * depth
+    rows: list[str] = []
+    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    for key, inner in pairs:
+        head = f"{indent}{_scalar(key)}:" if key is not None else f"{indent}-"
+        if isinstance(inner, dict | list) and inner:
+            rows.append(head)
+            rows.extend(_yaml(inner, depth + 1))
+        else:
+            rows.append(f"{head} {_scalar(inner)}")
+    return rows
+
+
+# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set"), beside what `escaped` knows.
+_NOT_IN_YAML = re.compile("[\ufffe\uffff]")
+
+
+def _scalar(value: Any) -> str:
+    text = escaped(json.dumps(value, ensure_ascii=False), yaml=True)
+    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

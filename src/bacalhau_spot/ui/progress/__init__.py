@@ -1,0 +1,1 @@
+"""Screens for long commands: live, as a log, and the watched status."""

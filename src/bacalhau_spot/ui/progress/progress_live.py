@@ -1,0 +1,145 @@
+"""The live frame: the only owner of the terminal. One row a region, constant height, four redraws a second at most."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.progress import Progress, RegionProgress, apply_event
+from bacalhau_spot.ui.progress.progress_log import event_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from bacalhau_spot.core.launch.events import Event
+    from bacalhau_spot.ui.progress.progress_log import Time
+
+REDRAWS_PER_S = 4
+# Heading, column heads, footer, and the prompt's line below: what the frame needs beside its rows.
+_BESIDE_ROWS = 5
+# Narrower than this, only the region and the count fit, and a failure is told by its mark alone.
+_NARROW = 36
+_BETWEEN = " · "
+
+
+class ProgressFrame:
+    """What is on the screen now. Rich asks for it whenever it redraws, so that the time goes on between events."""
+
+    def __init__(self, title: str, regions: tuple[str, ...], clock: Time) -> None:
+        self.title = title
+        self.clock = clock
+        self.started_s = clock.monotonic_s()
+        self.progress = Progress(regions={region: RegionProgress() for region in regions})
+        self.last = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        elapsed_s = self.clock.monotonic_s() - self.started_s
+        yield heading(self.title, self.progress, elapsed_s=elapsed_s, width=options.max_width)
+        yield progress_rows(self.progress, width=options.max_width, height=console.height)
+        yield footer(self.progress, self.last, width=options.max_width)
+
+
+def heading(title: str, progress: Progress, *, elapsed_s: float, width: int) -> Text:
+    """Title, totals and elapsed time, on one line however narrow; the title gives way first."""
+    if progress.found:
+        total = f"{progress.deleted} of {progress.found} deleted"
+    else:
+        total = f"{progress.running} of {progress.requested} running"
+    minutes, seconds = divmod(int(elapsed_s), 60)
+    numbers = f"{total} · {minutes}:{seconds:02}"
+    room = width - len(numbers) - len(_BETWEEN)
+    name = Text(title)
+    name.truncate(max(room, 1), overflow="ellipsis")
+    line = f"{name.plain}{_BETWEEN}{numbers}" if room > 1 else numbers
+    text = Text(line, style="bold", no_wrap=True, overflow="ellipsis")
+    text.truncate(width, overflow="ellipsis")
+    return text
+
+
+def progress_rows(progress: Progress, *, width: int, height: int) -> Table:
+    """One row a region, as many as the window has room for: those that failed or are still at work before those done."""
+    room = max(1, height - _BESIDE_ROWS)
+    names = list(progress.regions)
+    shown = names if len(names) <= room else _most_telling(progress.regions, room - 1)
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    wide = width >= _NARROW
+    if wide:
+        table.add_column(no_wrap=True, overflow="ellipsis")
+    for name in shown:
+        region = progress.regions[name]
+        cells = [Text(name), Text(_count(region) if wide or not region.failed else f"! {_count(region)}")]
+        if wide:
+            cells.append(Text(_doing(region), style=_style(region)))
+        table.add_row(*cells)
+    if len(shown) < len(names):
+        table.add_row(Text(f"… and {len(names) - len(shown)} more", style="dim"))
+    return table
+
+
+def _most_telling(regions: Mapping[str, RegionProgress], room: int) -> list[str]:
+    """Chosen by what they have to say, shown in their own order, so that rows do not jump more than they must."""
+    ranked = sorted(regions, key=lambda name: (regions[name].failed is None, regions[name].done))
+    chosen = set(ranked[: max(room, 0)])
+    return [name for name in regions if name in chosen]
+
+
+def _count(region: RegionProgress) -> str:
+    if region.found:
+        return f"{region.deleted}/{region.found}"
+    return f"{region.running}/{region.requested}"
+
+
+def _doing(region: RegionProgress) -> str:
+    return f"failed: {region.failed}" if region.failed else region.status_text
+
+
+def _style(region: RegionProgress) -> str:
+    if region.failed:
+        return "red"
+    return "green" if region.done else ""
+
+
+def footer(progress: Progress, last: str, *, width: int) -> Text:
+    """The newest line, or what Ctrl-C has set going."""
+    text = event_text(events.Cancelling()) if progress.cancelling else last
+    line = Text(
+        text or "", style="yellow" if progress.cancelling else "dim", no_wrap=True, overflow="ellipsis"
+    )
+    line.truncate(width, overflow="ellipsis")
+    return line
+
+
+class LiveScreen:
+    """The frame on the terminal, from now until `close`, which always gives the terminal back."""
+
+    def __init__(self, console: Console, *, regions: tuple[str, ...], title: str, clock: Time) -> None:
+        self._frame = ProgressFrame(title, regions, clock)
+        self._live = Live(
+            self._frame,
+            console=console,
+            refresh_per_second=REDRAWS_PER_S,
+            # The receipt follows and says the same for good.
+            transient=True,
+            # Printing of others goes through the console; nothing else may write while the frame stands.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def emit(self, event: Event) -> None:
+        self._frame.progress = apply_event(self._frame.progress, event)
+        self._frame.last = event_text(event) or self._frame.last
+
+    def tick(self) -> None:
+        """The frame moves by itself."""
+
+    def close(self) -> None:
+        self._live.stop()

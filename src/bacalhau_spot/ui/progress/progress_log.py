@@ -1,0 +1,109 @@
+"""What happens, as lines: one a transition, with its time. For pipes and logs, where a frame would be noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.launch.progress import Progress, apply_event
+from bacalhau_spot.ui.formatting import kind_label
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import Console
+
+    from bacalhau_spot.core.launch.events import Event
+
+# A log that says nothing for longer looks like a hang, and some build servers end it.
+HEARTBEAT_S = 30.0
+
+
+class Time(Protocol):
+    """The part of the engine's clock that a screen needs."""
+
+    def now(self) -> datetime: ...
+    def monotonic_s(self) -> float: ...
+
+
+class PlainScreen:
+    """Writes a line for each event that says something new."""
+
+    def __init__(self, console: Console, *, clock: Time) -> None:
+        self._console = console
+        self._clock = clock
+        self._progress = Progress()
+        self._said_s = clock.monotonic_s()
+
+    def emit(self, event: Event) -> None:
+        self._progress = apply_event(self._progress, event)
+        line = event_text(event)
+        if line is not None:
+            self._say(line)
+        else:
+            self.tick()
+
+    def tick(self) -> None:
+        """Break a silence that has lasted too long. Whoever waits for something without events calls it now and then."""
+        if self._clock.monotonic_s() - self._said_s >= HEARTBEAT_S:
+            self._say(_heartbeat(self._progress))
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def _say(self, line: str) -> None:
+        self._said_s = self._clock.monotonic_s()
+        self._console.print(Paragraph(f"{self._clock.now():%H:%M:%S} {line}", whole=True), crop=False)
+
+
+def _heartbeat(progress: Progress) -> str:
+    if progress.found:
+        return f"still at it: {progress.deleted} of {progress.found} deleted"
+    return f"still at it: {progress.running} of {progress.requested} running"
+
+
+# Codes for which what AWS answered says less than what we wait for.
+_WAITS = {
+    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is at work; waiting for what it launches",
+    "InvalidInstanceID.NotFound": "AWS does not show every instance yet; looking again",
+}
+
+
+def event_text(event: Event) -> str | None:
+    """The line for an event; None when it is not worth one."""
+    match event:
+        case events.RegionStarted(region=region, requested=asked):
+            return f"{region}: launching {asked}"
+        case events.ResourceCreated(region=region, kind=kind, id=made):
+            return f"{region}: made {kind_label(kind)} {made}"
+        case events.Retrying(region=region, code=code, attempt=attempt) if code in _WAITS:
+            return f"{region}: {_WAITS[code]}" if attempt == 1 else None
+        case events.Retrying(region=region, operation=operation, code=code, wait_s=wait_s):
+            return f"{region}: {operation} answered {code}; again in {wait_s:.1f} s"
+        case events.RegionFailed(region=region, operation=operation, code=code):
+            return (
+                f"{region}: stopped at {operation} ({code})" if operation else f"{region}: stopped ({code})"
+            )
+        case events.Deleted(region=region, kind=kind, id=gone):
+            return f"{region}: gone: {kind_label(kind)} {gone}"
+        case events.Cancelling():
+            return "stopping: calls in flight finish, nothing new begins; Ctrl-C again leaves at once"
+    return _launch_words(event)
+
+
+def _launch_words(event: Event) -> str | None:
+    match event:
+        case events.FleetResponded(region=region, requested=asked, launched=launched, refusals=refusals):
+            codes = ", ".join(sorted({code for _, _, code in refusals}))
+            return f"{region}: AWS granted {launched} of {asked}" + (
+                f" ({codes})" if codes and launched < asked else ""
+            )
+        case events.InstanceSeen(region=region, id=instance, type=type_name, zone=zone, phase=phase):
+            where = f" at {event.address}" if event.address and phase == "running" else ""
+            why = f" ({event.reason})" if event.reason else ""
+            return f"{region}: {instance} {phase}: {type_name} in {zone}{where}{why}"
+        case events.NodesReassigned(region=region, count=count, to=to, code=code):
+            others = ", ".join(f"{number} to {name}" for name, number in to)
+            return f"{region}: {count} moved on ({code}): {others}"
+    return None

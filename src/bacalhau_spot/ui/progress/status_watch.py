@@ -1,0 +1,145 @@
+"""`status --watch`: look after look, as a frame of the window's height, as blocks of lines, or as JSON lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from rich.live import Live
+from rich.segment import Segment
+from rich.text import Text
+
+from bacalhau_spot.ui import json_output
+from bacalhau_spot.ui.terminal import NO_WIDTH, Unfolded
+from bacalhau_spot.ui.views.blocks import Paragraph
+from bacalhau_spot.ui.views.status_view import StatusView
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus
+
+# The heading, and the line on which the cursor waits.
+_BESIDE = 2
+
+
+class StatusWatcher(Protocol):
+    """Shows one look after the other."""
+
+    def show(self, status: ClusterStatus) -> None: ...
+    def fail(self, why: str) -> None:
+        """A look failed; the last one stands."""
+
+    def close(self) -> None:
+        """Give the terminal back."""
+
+
+class StatusFrame:
+    """What is on the screen: exactly as many lines, whatever there is to show."""
+
+    def __init__(self, *, interval_s: float, wide: bool) -> None:
+        self._interval_s = interval_s
+        self._wide = wide
+        self.status: ClusterStatus | None = None
+        self.trouble = ""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = max(1, console.height - _BESIDE)
+        lines = self._lines(console, options, room=room)
+        if len(lines) > room:
+            more = Text(f"… {len(lines) - room + 1} more lines; a higher window shows them", style="dim")
+            lines = [*lines[: room - 1], *console.render_lines(more, options, pad=False)[:1]]
+        heading = console.render_lines(self._heading(options.max_width), options, pad=False)[:1]
+        for line in [*heading, *lines, *([[]] * (room - len(lines)))]:
+            yield from line
+            yield Segment.line()
+
+    def _lines(self, console: Console, options: ConsoleOptions, *, room: int) -> list[list[Segment]]:
+        if self.status is None:
+            return []
+        view = StatusView(self.status, wide=self._wide)
+        if not self._wide:
+            return console.render_lines(view.fitted(console, options, room=room), options, pad=False)
+        lines = console.render_lines(Unfolded(view), options.update(max_width=NO_WIDTH), pad=False)
+        # A line that the terminal folds would push the frame off the screen.
+        return [Segment.adjust_line_length(line, options.max_width, pad=False) for line in lines]
+
+    def _heading(self, width: int) -> Text:
+        if self.status is None:
+            text = "looking"
+        else:
+            every = f"every {self._interval_s:g} s; Ctrl-C ends"
+            text = f"{self.status.snapshot.taken_at:%H:%M:%S} UTC · {self.trouble or every}"
+        line = Text(text, style="yellow" if self.trouble else "dim", no_wrap=True)
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+
+class LiveWatcher:
+    """A frame on the terminal from now until `close`; redrawn once a look, in one go, so that nothing flickers."""
+
+    def __init__(self, console: Console, *, interval_s: float, wide: bool) -> None:
+        self._frame = StatusFrame(interval_s=interval_s, wide=wide)
+        self._live = Live(
+            self._frame,
+            console=console,
+            auto_refresh=False,
+            # The last look is printed for good when it ends.
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+            vertical_overflow="crop",
+        )
+        self._live.start(refresh=True)
+
+    def show(self, status: ClusterStatus) -> None:
+        self._frame.status, self._frame.trouble = status, ""
+        self._live.refresh()
+
+    def fail(self, why: str) -> None:
+        self._frame.trouble = f"the last look failed: {why}"
+        self._live.refresh()
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+class PlainWatcher:
+    """A block a look, its time above it. For pipes and logs."""
+
+    def __init__(self, console: Console, *, wide: bool) -> None:
+        self._console = console
+        self._wide = wide
+
+    def show(self, status: ClusterStatus) -> None:
+        self._console.print(f"--- {status.snapshot.taken_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
+        view = StatusView(status, wide=self._wide)
+        self._console.print(Unfolded(view) if self._wide else view, crop=False)
+
+    def fail(self, why: str) -> None:
+        self._console.print(Paragraph(f"--- the look failed: {why}", whole=True), crop=False)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+class JsonWatcher:
+    """An envelope a look, each on a line."""
+
+    def __init__(self, stream: TextIO, *, endpoint: str = "") -> None:
+        self._stream = stream
+        self._endpoint = endpoint
+
+    def show(self, status: ClusterStatus) -> None:
+        data = json_output.status_data(status)
+        whole = json_output.envelope(
+            command="status", data=data, exit_code=status.exit_code, endpoint=self._endpoint
+        )
+        json_output.write_envelope(self._stream, whole, form="ndjson")
+        self._stream.flush()
+
+    def fail(self, why: str) -> None:
+        """The next line's time tells that a look is missing; a line without data would be no look."""
+        del why
+
+    def close(self) -> None:
+        """Nothing to give back."""

@@ -1,0 +1,234 @@
+"""Plain pieces: sentences with their next commands, tables without frames, text as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.cells import cell_len
+from rich.console import Group
+from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
+
+from bacalhau_spot.core.problem import regions_by_failure
+from bacalhau_spot.core.sanitize import escaped
+from bacalhau_spot.ui.formatting import comma_list, error_label
+from bacalhau_spot.ui.terminal import with_invocation_flags
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
+
+    from bacalhau_spot.core.model import Arch
+    from bacalhau_spot.core.problem import ApiFailure
+
+# How far a line is indented that goes on from the one before.
+_GOES_ON = 2
+# What is there to be copied.
+_QUOTED = re.compile(r"`[^`]*`")
+# Stands in for a blank that no line may end at.
+_HELD = "\0"
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """A sentence of ours with commands in it, told as they have to be typed here."""
+
+    text: str
+    style: str = ""
+    prefix: str = ""
+    prefix_style: str = "bold"
+    whole: bool = False  # on one line, however long: it is there to be copied
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        words = f"{self.prefix}{with_invocation_flags(console, self.text)}"
+        lines = [in_one_line(words)] if self.whole else folded(words, width=options.max_width)
+        for number, line in enumerate(lines):
+            # Already as narrow as it may be; what is still too long is one word, which the terminal itself may fold.
+            shown = Text(line, style=self.style, no_wrap=True, overflow="ignore")
+            if number == 0:
+                shown.stylize(self.prefix_style, 0, len(self.prefix))
+            yield shown
+
+
+def folded(text: str, *, width: int) -> list[str]:
+    """Lines of at most `width`, those that go on indented, others' new lines too; but no address, path or command is broken.
+
+    A command in backquotes that is folded could not be copied: it stands on one line, which the terminal itself may fold.
+    """
+    lines: list[str] = []
+    for number, line in enumerate(text.splitlines() or [""]):
+        words = line.lstrip()
+        # A new line that somebody else wrote begins no sentence of ours.
+        before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
+        wrapped = textwrap.wrap(
+            _QUOTED.sub(lambda found: found[0].replace(" ", _HELD), words),
+            width,
+            initial_indent=before,
+            subsequent_indent=before + " " * _GOES_ON,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines.extend(one.replace(_HELD, " ") for one in wrapped or [""])
+    return lines
+
+
+def in_one_line(text: str) -> str:
+    """Others' words where a new line would be taken for ours."""
+    return " ".join(text.splitlines()) if len(text.splitlines()) > 1 else text
+
+
+def note(label: str, text: str) -> Paragraph:
+    """`note: …`, `warning: …`: on one line, however long."""
+    return Paragraph(text, prefix=f"{label}: ", prefix_style="", whole=True)
+
+
+def raw(text: str) -> Group:
+    """Text that is not to be folded: a file's content, JSON."""
+    # In a group, because Rich joins texts that are printed themselves into one that may be folded.
+    return Group(Text(text.rstrip("\n"), no_wrap=True, overflow="ignore"))
+
+
+def next_commands(commands: Sequence[str], *, label: str = "next: ") -> list[Paragraph]:
+    """`next: …`, one a line."""
+    return [Paragraph(command, style="cyan", prefix=label, whole=True) for command in commands]
+
+
+def sentence_text(text: str, *, after: Sequence[str] = ()) -> Group:
+    """What was done, and what one does after it."""
+    return Group(Paragraph(text), *next_commands(after))
+
+
+def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]]) -> Group:
+    """What `configure` wrote."""
+    return Group(
+        Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
+        *(
+            Paragraph(f"nodes accept Bacalhau's archive for {arch} with this SHA-256 sum only: {digest}")
+            for arch, digest in archives
+        ),
+        *next_commands(("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",)),
+    )
+
+
+def failed_regions_text(problems: Sequence[ApiFailure]) -> list[Paragraph]:
+    """Regions that could not be looked into, with the reason; one line a reason."""
+    return [
+        Paragraph(f"not looked into: {comma_list(regions)} ({reason})", style="yellow")
+        for reason, regions in regions_by_failure(problems, lambda one: error_label(one.code)).items()
+    ]
+
+
+# Between two columns.
+_GAP = 2
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table without a frame. Only words in the columns of `prose` (if none is named: the last) are folded.
+
+    Where the window is too narrow, whole columns go, in the order of `spare`; what still has no room is left to the
+    terminal, because an id that we broke could not be copied. Columns in which nothing stands are not shown.
+    `right` names the columns of numbers; `total` is a last row that stands out. Before a column goes, words of `prose` are
+    folded down to `at_least`; None: a column goes first.
+    """
+
+    heads: tuple[str, ...]
+    rows: Sequence[Sequence[str]]
+    right: tuple[str, ...] = ()
+    spare: tuple[str, ...] = ()
+    prose: tuple[str, ...] = ()
+    total: Sequence[str] | None = None
+    at_least: int | None = None
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        kept = [head for head in self.heads if not self.rows or any(self._cells(head))]
+        for head in self.spare:
+            if self._width(kept, folded=False) <= options.max_width:
+                break
+            kept = [one for one in kept if one != head]
+        width = max(options.max_width, self._width(kept, folded=True))
+        # The blanks behind a short row would be folded into an empty line where there is no room, and are in a pipe's text.
+        for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
+            yield from _stripped(line)
+            yield Segment.line()
+
+    def _cells(self, head: str) -> list[str]:
+        index = self.heads.index(head)
+        return [in_one_line(row[index]) for row in (*self.rows, *([self.total] if self.total else ()))]
+
+    def _folds(self, head: str) -> bool:
+        return head in (self.prose or self.heads[-1:])
+
+    def _width(self, kept: Sequence[str], *, folded: bool) -> int:
+        """How wide the table is; with `folded`, how narrow it may become."""
+        widths = []
+        for head in kept:
+            cells = [head, *self._cells(head)]
+            pieces = (
+                [word for cell in cells for word in cell.split()] if folded and self._folds(head) else cells
+            )
+            widest = max(map(cell_len, pieces), default=0)
+            if self.at_least is not None and not folded and self._folds(head):
+                widest = min(widest, self.at_least)
+            widths.append(widest)
+        return sum(widths) + _GAP * max(0, len(kept) - 1)
+
+    def _table(self, kept: Sequence[str]) -> Table:
+        made = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", show_edge=False)
+        for head in kept:
+            justify: JustifyMethod = "right" if head in self.right else "left"
+            made.add_column(head, justify=justify, no_wrap=not self._folds(head), overflow="fold")
+        indexes = [self.heads.index(head) for head in kept]
+        for row in self.rows:
+            made.add_row(*(in_one_line(row[index]) for index in indexes))
+        if self.total is not None:
+            made.add_row(*(self.total[index] for index in indexes), style="bold")
+        return made
+
+
+def _stripped(line: Sequence[Segment]) -> list[Segment]:
+    """Without blanks at its end."""
+    kept = list(line)
+    while kept and not kept[-1].text.strip():
+        kept.pop()
+    return [*kept[:-1], Segment(kept[-1].text.rstrip(), kept[-1].style)] if kept else []
+
+
+def config_view(rows: Sequence[tuple[str, str, str]], *, sources: bool) -> TextTable:
+    """Each key and its value; with `sources` also where it comes from."""
+    heads = ("key", "value", "source") if sources else ("key", "value")
+    return TextTable(heads, [row[: len(heads)] for row in rows], prose=("value",))
+
+
+def json_text(data: Mapping[str, Any], *, ascii_only: bool = False) -> Group:
+    return raw(escaped(json.dumps(data, indent=2, ensure_ascii=ascii_only)))
+
+
+def pages_view(titles: Mapping[str, str]) -> Group:
+    """The documentation's pages."""
+    return Group(
+        TextTable(("page", "about"), list(titles.items())),
+        *next_commands(("bacalhau-spot explain PAGE",)),
+    )
+
+
+def tree_view(data: Mapping[str, Any]) -> TextTable:
+    """Nested facts, a line each, with dotted names."""
+    return TextTable(("what", "is"), _flat(data, ""))
+
+
+def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for name, value in data.items():
+        if isinstance(value, dict) and value:
+            found.extend(_flat(value, f"{prefix}{name}."))
+        else:
+            found.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return found

@@ -1,0 +1,168 @@
+"""What a cluster has cost, and what could not be seen of it."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.pricing.list_prices import HOURS_A_MONTH
+from bacalhau_spot.ui.formatting import IN_NO_SUM, error_label, percent, plural, usd
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.pricing.cost import CostTotal
+    from bacalhau_spot.core.pricing.cost_report import CostReport
+
+_NAMES = {
+    "region": ("region",),
+    "zone": ("region", "zone"),
+    "type": ("type",),
+    "pool": ("region", "zone", "type"),
+    "instance": ("region", "zone", "type", "instance"),
+}
+_NUMBERS = (
+    *("nodes", "running", "hours", "instances", "volumes", "addresses"),
+    *("total", "on demand", "saved", "now per hour"),
+)
+# Where the window is narrow, what goes first.
+_SPARE = ("running", "hours", "addresses", "volumes", "instances", "saved", "on demand", "nodes")
+_UNKNOWN = "unknown"
+_AT_LEAST = "+"  # a sum that lacks a price
+_HOUR_S = Decimal(3600)
+
+
+def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
+    """A row for each of what is asked, the sum, the sentence that matters, and what is not in it."""
+    parts: list[RenderableType] = []
+    if report.charges:
+        also = [one for one in ("type", "zone") if one != by] if wide else []
+        parts += [_table(report, by), *_total(report)]
+        for one in also:
+            parts += [Paragraph(""), _table(report, one)]
+    else:
+        parts.append(Paragraph(_empty(report)))
+        parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())
+    if report.charges:
+        parts += _listed("Taken for granted:", assumptions(report))
+    parts += _listed("Not in it:", gaps(report))
+    parts.extend(failed_regions_text(report.failed_regions))
+    return Group(*parts)
+
+
+def _listed(head: str, lines: Sequence[str]) -> list[RenderableType]:
+    shown = [Paragraph(f"- {line}", style="dim") for line in lines]
+    return [Paragraph(""), Paragraph(head, style="bold"), *shown] if shown else []
+
+
+def _empty(report: CostReport) -> str:
+    where = plural(len(report.regions_scanned), "region")
+    since = f" since {report.window.since:%Y-%m-%d %H:%M} UTC" if report.window.since else ""
+    return f"nothing that {report.cluster} would have cost is known{since}; looked into {where}"
+
+
+def _table(report: CostReport, by: str) -> TextTable:
+    names = _NAMES[by]
+    groups = report.by(by)
+    return TextTable(
+        (*names, *_NUMBERS),
+        [(*_labels(name), *_cells(each)) for name, each in groups.items()],
+        right=_NUMBERS,
+        spare=_SPARE,
+        prose=("",),
+        total=("total", *("" for _ in names[1:]), *_cells(report.total)) if len(groups) > 1 else None,
+    )
+
+
+def _labels(name: tuple[str, ...]) -> tuple[str, ...]:
+    """A zone without its region's name; a volume without an instance has no type."""
+    region = name[0]
+    return tuple(
+        (label.removeprefix(region) if number == 1 else label) or "(volume)"
+        for number, label in enumerate(name)
+    )
+
+
+def _cells(one: CostTotal) -> tuple[str, ...]:
+    more = _AT_LEAST if one.unpriced_s else ""
+    return (
+        str(one.instances),
+        str(one.running),
+        str((one.seconds / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)),
+        usd(one.instance_usd) + more,
+        usd(one.volume_usd),
+        usd(one.address_usd),
+        usd(one.usd) + more,
+        _known(one.on_demand_usd),
+        "" if one.saving is None else percent(one.saving),
+        _known(one.current_usd_per_hour),
+    )
+
+
+def _known(amount: Decimal | None) -> str:
+    return _UNKNOWN if amount is None else usd(amount)
+
+
+def _total(report: CostReport) -> list[RenderableType]:
+    whole = report.total
+    begun = report.window.since or min(one.usage.started_at for one in report.charges)
+    least = "at least " if whole.unpriced_s else ""
+    words = f"{report.cluster}: {least}{usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
+    lines: list[RenderableType] = [Paragraph(words, style="bold")]
+    if whole.on_demand_usd is not None and whole.saving is not None:
+        dear = f"on demand it would have been {usd(whole.on_demand_usd)}"
+        lines.append(Paragraph(f"{dear}: {percent(whole.saving)} saved"))
+    rate = whole.current_usd_per_hour
+    if rate is None:
+        now = "what it costs now is not known"
+    else:
+        now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
+    lines.append(Paragraph(now))
+    return lines
+
+
+def assumptions(report: CostReport) -> list[str]:
+    """What the numbers take for granted, in plain words."""
+    lines: list[str] = []
+    lives = report.usages
+    if lives.log_only:
+        noun = plural(lives.log_only, "instance")
+        lines.append(f"{noun} that AWS has forgotten: counted from this machine's audit log")
+    if lives.unknown_end_ids:
+        noun = plural(len(lives.unknown_end_ids), "instance")
+        lines.append(f"{noun} whose end nobody noted: counted until last seen, so it was at least so much")
+    if lives.assumed_volumes:
+        noun = plural(lives.assumed_volumes, "instance")
+        lines.append(f"the volumes of {noun}, which are gone: counted at the size in the configuration")
+    return lines
+
+
+def gaps(report: CostReport) -> list[str]:
+    """What the numbers leave out, in plain words; the most particular first."""
+    lines: list[str] = []
+    unpriced_s = report.total.unpriced_s
+    if unpriced_s:
+        spent = (unpriced_s / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
+        lines.append(f"{spent} hours of which no spot price is known; sums that lack them have a {_AT_LEAST}")
+    lines += sorted(
+        {
+            _unpriced(problem.operation, problem.code, problem.region)
+            for problem in (*report.unpriced, *report.unlisted_prices)
+        }
+    )
+    log = "this machine's audit log does not know" if report.log_entries else "no audit log here knows"
+    lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
+    lines.append(IN_NO_SUM)
+    return lines
+
+
+def _unpriced(operation: str, code: str, region: str) -> str:
+    why = error_label(code)
+    if operation == "GetProducts":
+        return f"a comparison with on demand: AWS's price list could not be read ({why}); volumes are at list price"
+    return f"the spot prices of {region}: they could not be read ({why})"

@@ -1,0 +1,214 @@
+"""What is to go, and what became of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
+from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, kind_label, plural
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
+    from bacalhau_spot.core.model import Identity, Naming, Resource
+    from bacalhau_spot.core.problem import ApiFailure
+
+
+def deletion_preview_view(
+    resources: Sequence[Resource],
+    *,
+    unknown: Sequence[Resource],
+    identity: Identity,
+    cluster: str,
+    unseen: Sequence[ApiFailure] = (),
+    silent: Sequence[ApiFailure] = (),
+) -> Group:
+    """What was found, by region and kind, and where nobody could look."""
+    parts: list[RenderableType] = [Paragraph(f"account {identity.account_id} as {identity.arn}", style="dim")]
+    if resources:
+        shown = TextTable(
+            ("region", "to delete"),
+            [(region, _kinds(found)) for region, found in resources_by_region(resources).items()],
+        )
+        parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
+    else:
+        where = " where it could be looked for" if unseen else ""
+        parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
+    parts.extend(_unknown(unknown))
+    return Group(*parts, *failed_regions_text(unseen), *_partial_failures(silent))
+
+
+def _kinds(resources: Iterable[Resource]) -> str:
+    counts = Counter(resource.kind for resource in resources)
+    return ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
+
+
+def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
+    return [
+        Paragraph(
+            f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}"
+        )
+        for one in unknown
+    ]
+
+
+def deletion_result_view(receipt: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
+    """Deleted by region and kind, what is left and why, and what the verifying look found."""
+    parts: list[RenderableType] = []
+    if receipt.outcomes:
+        parts.append(_table(receipt))
+    parts.extend(_remaining(receipt))
+    parts.extend(_unknown(receipt.unsupported))
+    parts.extend(failed_regions_text(receipt.failed_regions))
+    parts.extend(_partial_failures(receipt.partial_failures))
+    parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes), command=command))
+    return Group(*parts)
+
+
+_HEADS = {
+    "already gone": {DeletionStatus.NOT_FOUND},
+    "skipped": {DeletionStatus.SKIPPED},
+    "blocked": {DeletionStatus.BLOCKED},
+    "failed": {DeletionStatus.FAILED},
+    "left": {DeletionStatus.NOT_ATTEMPTED},
+}
+
+
+def _table(receipt: DeletionResult) -> TextTable:
+    """A row a region: what was deleted, by kind, and how many ended otherwise; columns in which nothing stands are not shown."""
+    regions: dict[str, list[DeletionOutcome]] = {}
+    for one in receipt.outcomes:
+        regions.setdefault(one.resource.region, []).append(one)
+    rows = [(region, *_counts(found), _deleted(found)) for region, found in sorted(regions.items())]
+    every = f"{len(receipt.deleted)} in all"
+    total = ("total", *_counts(receipt.outcomes), every) if len(regions) > 1 else None
+    return TextTable(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
+
+
+def _counts(outcomes: Sequence[DeletionOutcome]) -> list[str]:
+    numbers = (sum(one.status in fates for one in outcomes) for fates in _HEADS.values())
+    return [str(number) if number else "" for number in numbers]
+
+
+def _deleted(outcomes: Sequence[DeletionOutcome]) -> str:
+    return _kinds(one.resource for one in outcomes if one.status == DeletionStatus.DELETED)
+
+
+def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
+    """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
+    operations = sorted({problem.operation for problem in problems})
+    if not operations:
+        return []
+    why = error_label(problems[0].code)
+    return [
+        Paragraph(
+            f"not looked into, and not used as configured: {comma_list(operations)} ({why})", style="dim"
+        )
+    ]
+
+
+_ONE_BY_ONE = 10
+
+
+def other_cluster_warnings(clusters: Mapping[str, int], *, tag_key: str, command: str) -> tuple[str, ...]:
+    """One for each cluster that is not the one asked for, with the command that takes it instead."""
+    return tuple(
+        f"{plural(count, 'instance')} of another cluster under {tag_key}: {name}; `{_for_cluster(command, name)}`"
+        for name, count in clusters.items()
+    )
+
+
+def _for_cluster(command: str, name: str) -> str:
+    quoted = shlex.quote(name)
+    return {
+        "cost": f"bacalhau-spot cost --cluster {quoted}",
+        "destroy": f"bacalhau-spot destroy --cluster {quoted}",
+        "list": f"bacalhau-spot list --cluster {quoted}",
+        "status": f"bacalhau-spot status --cluster {quoted}",
+    }[command]
+
+
+def looking_again_view(lag_s: float) -> RenderableType:
+    """Why nothing happens for some seconds."""
+    return Paragraph(
+        f"nothing is shown yet; looking again in {lag_s:.0f} s, because AWS may show new resources late",
+        style="dim",
+    )
+
+
+def _remaining(receipt: DeletionResult) -> list[RenderableType]:
+    """Each thing that is left, why, and what is in its way with the command that frees it."""
+    left = [
+        one
+        for one in receipt.outcomes
+        if one.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionStatus.NOT_ATTEMPTED}
+    ]
+    # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
+    waiting = [one for one in left if one.status == DeletionStatus.NOT_ATTEMPTED and one.problem is None]
+    together = waiting if len(waiting) > _ONE_BY_ONE else []
+    lines: list[RenderableType] = [
+        Paragraph(f"left in {region}: {_kinds(ones)}", style="yellow")
+        for region, ones in resources_by_region(one.resource for one in together).items()
+    ]
+    freed: set[str] = set()
+    for one in left:
+        if one in together:
+            continue
+        name = f"{kind_label(one.resource.kind)} {one.resource.id} in {one.resource.region}"
+        lines.append(Paragraph(f"left: {name}{_why(one)}", style="yellow"))
+        for blocker in one.dependencies:
+            lines += _dependency_text(blocker, again=blocker.fix_command in freed)
+            freed.add(blocker.fix_command)
+    return lines
+
+
+def _dependency_text(blocker: Dependency, *, again: bool) -> list[RenderableType]:
+    """`again`: its command has been told already."""
+    owner = f", {blocker.owner}" if blocker.owner else ""
+    lines: list[RenderableType] = [Paragraph(f"  kept by {kind_label(blocker.kind)} {blocker.id}{owner}")]
+    if blocker.fix_command and not again:
+        lines.append(Paragraph(blocker.fix_command, style="cyan", prefix="    free it: ", whole=True))
+    elif not blocker.fix_command and blocker.owner.startswith(AWS_SERVICE_OWNER):
+        lines.append(Paragraph("delete it in the service that made it", prefix="    free it: "))
+    return lines
+
+
+def _why(one: DeletionOutcome) -> str:
+    if one.problem is None:
+        return ""
+    words = one.problem.code if one.dependencies or one.problem.operation else one.problem.message
+    asked = f", request {one.problem.request_id}" if one.problem.request_id else ""
+    return f" ({words}{asked})"
+
+
+def _ending(receipt: DeletionResult, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
+    tag = naming.tag_key if command == "nuke" else f"{naming.tag_key}={naming.tag_value}"
+    where = plural(len(receipt.regions_scanned), "region")
+    if receipt.interrupted or receipt.remaining:
+        text = (
+            f"{plural(len(receipt.remaining), 'resource')} left"
+            if receipt.remaining
+            else "not everything was verified"
+        )
+        text = f"interrupted: {text}" if receipt.interrupted else text
+        return [
+            Paragraph(text, style="bold yellow"),
+            *next_commands((f"bacalhau-spot {command}",), label="to go on: "),
+        ]
+    if receipt.unsupported:
+        return [
+            Paragraph(f"{plural(len(receipt.unsupported), 'resource')} left in {where}", style="bold yellow")
+        ]
+    if receipt.failed_regions:
+        return [Paragraph("not everything could be looked into", style="bold yellow")]
+    if not found:
+        return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
+    return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]

@@ -1,0 +1,80 @@
+"""`doctor`: a line a finding, what to do below it, and a last line that counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.ui.formatting import comma_list, plural
+from bacalhau_spot.ui.views.blocks import Paragraph
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.errors import ExitCode
+
+_STYLES = {CheckStatus.PASS: "green", CheckStatus.WARN: "bold yellow", CheckStatus.FAIL: "bold red"}
+_WIDE = max(len(check.value) for check in AccountCheck)
+_BELOW = " " * 6
+# What begins so is there to be copied, and is not folded.
+_COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
+_DOCS = "docs/doctor.md"
+
+
+def checkup_view(findings: Sequence[Finding]) -> Group:
+    lines: list[RenderableType] = []
+    for same in _alike(findings):
+        one, names = same[0], [each.check.value for each in same]
+        head, which = (
+            (names[0], ()) if len(names) == 1 else (plural(len(names), "check"), (", ".join(names),))
+        )
+        lines.append(
+            Paragraph(
+                f"{head.ljust(_WIDE)}  {one.message}",
+                prefix=f"{one.status}  ",
+                prefix_style=_STYLES[one.status],
+            )
+        )
+        lines.extend(Paragraph(text, prefix=_BELOW) for text in (*which, *one.details))
+        if one.hint:
+            command = one.hint.startswith(_COMMANDS)
+            lines.append(Paragraph(one.hint, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
+    counted = Counter(one.status for one in findings)
+    lines.append(
+        Paragraph(
+            f"{counted[CheckStatus.PASS]} passed, {plural(counted[CheckStatus.WARN], 'warning')}, "
+            f"{counted[CheckStatus.FAIL]} failed"
+        )
+    )
+    return Group(*lines)
+
+
+def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
+    return [
+        list(same)
+        for _, same in groupby(findings, key=lambda one: (one.status, one.message, one.hint, one.details))
+    ]
+
+
+def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
+    """Which failed, for those who see stderr alone; what is the matter with each is said above, once."""
+    failed = [one for one in findings if one.status is CheckStatus.FAIL]
+    if not failed:
+        return ()
+    names = comma_list(list(dict.fromkeys(one.check.value for one in failed)))
+    return (
+        UserError(
+            f"{len(failed)} of {plural(len(findings), 'check')} failed: {names}",
+            hint="mend what failed as the list says, then run `bacalhau-spot doctor` again",
+            docs=_DOCS,
+            exit_code=exit_code,
+        ),
+    )

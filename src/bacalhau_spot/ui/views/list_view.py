@@ -1,0 +1,84 @@
+"""The list of a cluster's instances."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.ui.formatting import age, count_of_kind, plural
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.launch.create_result import Listing
+    from bacalhau_spot.core.model import Instance
+
+_NARROW = ("region", "zone", "instance", "type", "state", "age", "address")
+_WIDE = (*_NARROW, "private", "lifecycle", "spot request", "image", "subnet")
+_NOTHING = "-"
+
+
+def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: bool = True) -> Group:
+    """A row an instance, the counts, and the regions that could not be looked into.
+
+    `configured`: it is the configuration's cluster, which is the only one that `create` makes.
+    """
+    parts: list[RenderableType] = []
+    if listing.instances:
+        ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
+        shown = TextTable(
+            _WIDE if wide else _NARROW,
+            [_row(one, wide=wide, now=now) for one in ordered],
+            right=("age",),
+            spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
+        )
+        parts += [shown, Paragraph(_counts(listing), style="bold")]
+    else:
+        where = plural(len(listing.regions_scanned), "region")
+        parts.append(Paragraph(f"no instances of {listing.cluster} in {where}"))
+    parts.extend(_others(listing, configured=configured))
+    parts.extend(failed_regions_text(listing.failed_regions))
+    return Group(*parts)
+
+
+def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
+    """What there is beside instances. Without any instance it is all that a cut-short create left, so it is said how to go."""
+    if not listing.others:
+        empty = configured and not listing.instances and not listing.failed_regions
+        return [*next_commands(("bacalhau-spot create",))] if empty else []
+    counts = Counter(one.kind for one in listing.others)
+    kinds = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
+    regions = plural(len({one.region for one in listing.others}), "region")
+    where = "beside them" if listing.instances else "what there is"
+    parts: list[RenderableType] = [Paragraph(f"{where} in {regions}: {kinds}", style="dim")]
+    if not listing.instances:
+        parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))
+    return parts
+
+
+def _row(one: Instance, *, wide: bool, now: datetime) -> list[str]:
+    cells = [
+        one.region,
+        one.zone.removeprefix(one.region),
+        one.id,
+        one.type,
+        str(one.state),
+        age(now - one.launched_at),
+        one.public_ip or _NOTHING,
+    ]
+    if wide:
+        more = (one.private_ip, one.lifecycle, one.spot_request_id, one.image_id, one.subnet_id)
+        cells += [cell or _NOTHING for cell in more]
+    return cells
+
+
+def _counts(listing: Listing) -> str:
+    states = Counter(str(one.state) for one in listing.instances)
+    regions = len({one.region for one in listing.instances})
+    parts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    return f"{plural(len(listing.instances), 'instance')} in {plural(regions, 'region')}: {parts}"

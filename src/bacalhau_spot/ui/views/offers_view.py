@@ -1,0 +1,183 @@
+"""Where to go: a row a pool or a region, and what could not be found out."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.placement.offers import INTERRUPTIONS, LOW_SCORE, Suitability, suitability
+from bacalhau_spot.core.problem import regions_by_failure
+from bacalhau_spot.ui.formatting import comma_list, error_label, plural, usd, usd_range
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.placement.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
+    from bacalhau_spot.core.problem import ApiFailure
+
+_UNKNOWN = "-"
+_MIB_PER_GIB = 1024
+_DEAL = ("spot now", "7 days", "on demand", "saving", "interrupted", "score", "room")
+_POOL = ("region", "zone", "type", "vCPU", "GiB", "GPU", "arch", *_DEAL)
+_REGION = ("region", "zones", "pools", *_DEAL, "remark")
+_NUMBERS = ("vCPU", "GiB", "GPU", "zones", "pools", *_DEAL)
+# What goes first in a narrow window.
+_SPARE = (
+    "arch",
+    "pools",
+    "zones",
+    "7 days",
+    "GPU",
+    "on demand",
+    "GiB",
+    "vCPU",
+    "room",
+    "interrupted",
+    "score",
+    "saving",
+)
+
+_WRITE = "--write puts the best regions into the configuration"
+# Why AWS would not say something, where the fault alone would mislead.
+_REASONS = {"MaxConfigLimitExceeded": "too many different questions today"}
+# What an operation would have told us.
+_WHAT = {
+    "GetProducts": "on-demand prices",
+    "GetSpotPlacementScores": "placement scores",
+    "GetServiceQuota": "room in the quotas",
+    "DescribeInstances": "room in the quotas",
+    "DescribeInstanceTypes": "room in the quotas",
+}
+
+
+def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> Group:
+    """`ranked`: the regions are in our order, which is then explained. `more`: how many rows are not shown."""
+    rows = len(offers.regions) if by_region else len(offers.pools)
+    parts: list[RenderableType] = []
+    if rows:
+        parts.append(_regions(offers) if by_region else _pools(offers.pools))
+        parts.append(Paragraph(_counts(offers, by_region=by_region, shown=rows, more=more), style="bold"))
+        if by_region and ranked:
+            parts.append(Paragraph(_order(offers.nodes), style="dim"))
+    else:
+        where = plural(len(offers.regions_scanned), "region")
+        parts.append(Paragraph(f"nothing to offer in {where}; by size, whatever the types: {MORE_TYPES}"))
+    parts += _failed_regions(offers)
+    if rows:
+        parts.append(
+            Paragraph(
+                _WRITE if by_region else f"--by region shows the best regions first; {_WRITE}", style="cyan"
+            )
+        )
+    return Group(*parts)
+
+
+def _pools(pools: Sequence[PoolOffer]) -> TextTable:
+    gpus = any(one.info.gpus for one in pools)
+    return TextTable(
+        _POOL,
+        [
+            (
+                one.region,
+                one.pool.zone.removeprefix(one.region),
+                one.pool.type,
+                str(one.info.vcpus),
+                _gib(one.info.memory_mib),
+                str(one.info.gpus) if gpus else "",
+                str(one.arch),
+                *_deal(one),
+            )
+            for one in pools
+        ],
+        right=_NUMBERS,
+        spare=_SPARE,
+    )
+
+
+def _regions(offers: Offers) -> TextTable:
+    return TextTable(
+        _REGION,
+        [
+            (one.region, str(one.zones), str(one.pools), *_deal(one), _remark(one, offers.nodes))
+            for one in offers.regions
+        ],
+        right=_NUMBERS,
+        spare=_SPARE,
+    )
+
+
+def _deal(one: OfferMetrics) -> tuple[str, ...]:
+    return (
+        _UNKNOWN if one.usd_per_hour is None else usd(one.usd_per_hour),
+        _UNKNOWN if one.low is None or one.high is None else usd_range(one.low, one.high),
+        _UNKNOWN if one.on_demand_usd_per_hour is None else usd(one.on_demand_usd_per_hour),
+        _UNKNOWN if one.saving is None else f"{one.saving * 100:.0f}%",
+        _UNKNOWN if one.interruption is None else INTERRUPTIONS[one.interruption],
+        _UNKNOWN if one.score is None else str(one.score),
+        _UNKNOWN if one.quota_headroom is None else str(one.quota_headroom),
+    )
+
+
+def _gib(mib: int) -> str:
+    return f"{(Decimal(mib) / _MIB_PER_GIB).normalize():f}"
+
+
+def _remark(one: RegionOffer, nodes: int) -> str:
+    return {
+        Suitability.SUITABLE: "",
+        Suitability.LOW_SCORE: "low score",
+        Suitability.NO_QUOTA: f"no room for {plural(nodes, 'node')}",
+        Suitability.NO_PRICE: "no price",
+    }[suitability(one, nodes)]
+
+
+def _counts(offers: Offers, *, by_region: bool, shown: int, more: int) -> str:
+    noun = "region" if by_region else "capacity pool"
+    if more:
+        return f"the first {shown} of {plural(shown + more, noun)}; all of them with --top {shown + more}"
+    regions = len({one.region for one in offers.pools})
+    return plural(shown, noun) + ("" if by_region else f" in {plural(regions, 'region')}")
+
+
+def _order(nodes: int) -> str:
+    return (
+        f"in order: room in the quota for {plural(nodes, 'node')}, a placement score above {LOW_SCORE}, "
+        "then the price of a typical node: the mean of each zone's cheapest pool"
+    )
+
+
+def _failed_regions(offers: Offers) -> list[RenderableType]:
+    lines: list[RenderableType] = [Paragraph(remark, style="yellow") for remark in offers.notes]
+    lines += _partial_failures(offers.partial_failures)
+    lines += failed_regions_text(offers.failed_regions)
+    return lines
+
+
+# Asked in one region, answered for all.
+_OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
+
+
+def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
+    """What AWS would not say; one line a reason."""
+
+    def gap(one: ApiFailure) -> tuple[str, str, bool]:
+        what = _WHAT.get(one.operation, one.operation)
+        return what, _REASONS.get(one.code) or error_label(one.code), one.operation in _OF_ALL
+
+    return [
+        Paragraph(
+            f"not known: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
+            style="yellow",
+        )
+        for (what, reason, of_all), regions in regions_by_failure(problems, gap).items()
+    ]
+
+
+def _places(regions: Sequence[str]) -> str:
+    return f" in {comma_list(regions)}" if regions else ""

@@ -1,0 +1,169 @@
+"""How spot prices moved, in the terminal: a chart a region with a step line a pool, and a table of what they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.ui.formatting import percent, plural, usd
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from bacalhau_spot.core.pricing.price_chart import PriceChart, PriceLine
+    from bacalhau_spot.core.problem import ApiFailure
+
+# As the pictures' (ui/chart_files.py): black is left out, which a dark terminal would not show.
+_COLOURS = (
+    "bright_blue",
+    "bright_yellow",
+    "bright_green",
+    "bright_magenta",
+    "cyan",
+    "red",
+    "white",
+    "bright_cyan",
+)
+_HEIGHT = 12
+# So that no two rows have the same label, and nothing looks like a cliff.
+_LEAST_SPAN_USD = (_HEIGHT + 1) * 0.0001
+_LEAST_WIDTH = 40
+_MOST_WIDTH = 140  # in a pipe, which has none
+_BESIDE = 26  # what the axis takes
+_LETTERS = "abcdefgh"
+_X = "UTC"
+
+
+def prices_view(
+    chart: PriceChart, *, picture: Path | None = None, unseen: Sequence[ApiFailure] = ()
+) -> Group:
+    """The charts, unless they went into a picture, the table, and the regions that would not tell."""
+    if not chart.lines and unseen:
+        return Group(Text("no spot prices could be read"), *failed_regions_text(unseen))
+    if not chart.lines:
+        return Group(Text("AWS shows no spot prices for these pools"))
+    parts: list[RenderableType] = []
+    if picture is None:
+        parts += [_Chart(chart, region) for region in chart.regions]
+    parts.append(_table(chart))
+    if chart.omitted_lines:
+        parts.append(
+            Paragraph(
+                f"{plural(chart.omitted_lines, 'dearer pool')} not shown; `--type` and `--region` choose",
+                style="dim",
+            )
+        )
+    if picture is not None:
+        parts.append(Paragraph(f"drawn into {picture}"))
+    return Group(*parts, *failed_regions_text(unseen))
+
+
+def _table(chart: PriceChart) -> TextTable:
+    money = ("now", "lowest", "highest", "change")
+    return TextTable(
+        ("", "region", "zone", "type", *money, "changes", "launched", "taken back"),
+        [
+            (letter, *_row(chart, line))
+            for region in chart.regions
+            for letter, line in zip(_LETTERS, _of(chart, region), strict=False)
+        ],
+        right=(*money, "changes", "launched", "taken back"),
+        spare=("changes", "taken back", "launched", "change", "lowest", "highest"),
+        prose=("",),
+    )
+
+
+def _of(chart: PriceChart, region: str) -> list[PriceLine]:
+    return [line for line in chart.lines if line.region == region]
+
+
+def _row(chart: PriceChart, line: PriceLine) -> tuple[str, ...]:
+    prices = [price for _, price in line.steps]
+    change = line.last / prices[0] - 1
+    happened = {
+        what: sum(mark.count for mark in chart.interruptions if mark.line == line and mark.label == what)
+        for what in ("launched", "taken back")
+    }
+    return (
+        line.region,
+        line.zone.removeprefix(line.region),
+        line.type,
+        usd(line.last),
+        usd(min(prices)),
+        usd(max(prices)),
+        f"{'+' if change > 0 else ''}{percent(change)}",
+        str(len(prices) - 1),
+        *(str(count) if count else "" for count in happened.values()),
+    )
+
+
+@dataclass(frozen=True)
+class _Chart:
+    """One region's lines, as wide as the terminal; a letter at each change tells them apart, and colour where there is any."""
+
+    chart: PriceChart
+    region: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        import plotille  # noqa: PLC0415 - only for who wants a chart
+
+        figure = plotille.Figure()
+        figure.width = max(_LEAST_WIDTH, min(options.max_width, _MOST_WIDTH) - _BESIDE)
+        figure.height = _HEIGHT
+        figure.with_colors = not console.no_color and console.is_terminal
+        figure.color_mode = "names"
+        figure.set_x_limits(min_=_seconds(self.chart.since), max_=_seconds(self.chart.now))
+        figure.x_label, figure.y_label = _X, "USD"
+        figure.x_ticks_fkt = _tick
+        figure.y_ticks_fkt = lambda value, _next: f"{value:.4f}"
+        lines = _of(self.chart, self.region)
+        low, high = _span(lines)
+        figure.set_y_limits(min_=low, max_=high)
+        for number, line in enumerate(lines):
+            times, prices = _stairs(line, self.chart.now)
+            colour = _COLOURS[number % len(_COLOURS)] if figure.with_colors else None
+            figure.plot(times, prices, lc=colour, marker=_LETTERS[number])
+        yield Text(f"{self.region}: USD per hour, UTC", style="bold")
+        # Its axis ends in a label that has no room; the title says it.
+        shown = Text.from_ansi(figure.show().replace(f"> ({_X})", ">"))
+        shown.no_wrap = True
+        yield shown
+
+
+def _span(lines: Sequence[PriceLine]) -> tuple[float, float]:
+    """From which price to which the chart goes: a tenth more than the lines do, or a row a hundredth of a cent."""
+    prices = [float(price) for line in lines for _, price in line.steps]
+    low, high = min(prices), max(prices)
+    room = max((high - low) * 0.1, (_LEAST_SPAN_USD - (high - low)) / 2)
+    low = max(0.0, low - room)
+    return low, max(high + room, low + _LEAST_SPAN_USD)
+
+
+def _stairs(line: PriceLine, now: datetime) -> tuple[list[float], list[float]]:
+    """The corners of a step line."""
+    times: list[float] = []
+    prices: list[float] = []
+    for since, price in (*line.steps, (now, line.last)):
+        if prices:
+            times.append(_seconds(since))
+            prices.append(prices[-1])
+        times.append(_seconds(since))
+        prices.append(float(price))
+    return times, prices
+
+
+def _seconds(moment: datetime) -> float:
+    return moment.timestamp()
+
+
+def _tick(value: float, _next: float) -> str:
+    """Day and hour, in the nine characters that there are."""
+    return f"{datetime.fromtimestamp(value, UTC):%d. %H:%M}"

@@ -1,0 +1,161 @@
+"""Reaching nodes: which one, how it went, and what a command said on all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.sanitize import without_sequences
+from bacalhau_spot.core.ssh.ssh_command import ssh_address
+from bacalhau_spot.core.ssh.ssh_results import group_identical
+from bacalhau_spot.ui.formatting import age, first_few, plural
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.core.model import Instance
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
+
+
+def failed_regions_view(problems: Sequence[ApiFailure]) -> Group:
+    return Group(*failed_regions_text(problems))
+
+
+def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
+    """A numbered row a node. Where they are in different states, that is what is chosen between."""
+    differ = len({one.state for one in nodes}) > 1
+    rows = [
+        (
+            str(number),
+            one.region,
+            one.zone.removeprefix(one.region),
+            one.id,
+            one.type,
+            age(now - one.launched_at),
+            *([str(one.state)] if differ else []),
+        )
+        for number, one in enumerate(nodes, start=1)
+    ]
+    return TextTable(
+        ("", "region", "zone", "node", "type", "age", *(["state"] if differ else [])),
+        rows,
+        right=("", "age"),
+        spare=("type", "age"),
+    )
+
+
+# Session Manager is not named: the nodes have no role for it.
+PRIVATE = (
+    "a node without a public address is reached from inside its network: by VPN, through a bastion, or through an EC2 Instance "
+    "Connect Endpoint; `bacalhau-spot explain ssh` has the lines. `bacalhau-spot console` and `status` need none of these"
+)
+
+
+def connecting_view(node: Instance) -> Paragraph:
+    where = f"{node.id} in {node.zone} at {ssh_address(node)}"
+    return Paragraph(where if node.public_ip else f"{where}, its private address", style="dim")
+
+
+def unreachable_view(node: Instance, *, closed: bool) -> Group:
+    """After ssh's own exit code. A command may end with the same, so it is only said what may be."""
+    lines: list[RenderableType] = [
+        Paragraph(f"ssh ended with 255: if {node.id} was not reached,", style="yellow")
+    ]
+    return Group(*lines, *_reasons(closed=closed, private=node.public_ip is None))
+
+
+def _reasons(*, closed: bool, private: bool) -> list[Paragraph]:
+    if closed:
+        first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` says how to open it"
+    else:
+        first = (
+            "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
+            "`bacalhau-spot explain ssh` has the command that admits it"
+        )
+    lines = [Paragraph(first, prefix="  - ")]
+    if private:
+        lines.append(Paragraph(PRIVATE, prefix="  - "))
+    lines.append(
+        Paragraph("it may not have booted yet: `bacalhau-spot status` shows how far it is", prefix="  - ")
+    )
+    return lines
+
+
+def empty_console_view(node: Instance) -> Paragraph:
+    return Paragraph(
+        f"{node.id} in {node.zone} has said nothing yet, as far as EC2 shows; it may lag by minutes",
+        style="dim",
+    )
+
+
+def fan_out_view(everywhere: FanOutResult, *, group: bool, closed: bool) -> Group:
+    """Each node's lines with its id before them, or what is alike once; then how it ended, a row a node that failed."""
+    parts: list[RenderableType] = []
+    if group:
+        for same in group_identical(everywhere.results):
+            parts.extend(_same_output(same))
+    else:
+        parts.extend(_lines(one) for one in everywhere.results if one.stdout or one.stderr)
+    failed = everywhere.failed
+    if failed:
+        parts.append(
+            TextTable(
+                ("region", "zone", "node", "address", "ended"),
+                [_row(one) for one in failed],
+                spare=("address", "zone"),
+            )
+        )
+    well = len(everywhere.results) - len(failed)
+    parts.append(
+        Text(
+            f"{well} of {plural(len(everywhere.results), 'node')} well"
+            + (f", {len(failed)} failed" if failed else ""),
+            style="bold yellow" if failed else "bold green",
+        )
+    )
+    if any(one.unreachable for one in failed):
+        parts.append(Paragraph("where a node was not reached:", style="yellow"))
+        private = any(one.unreachable and one.instance.public_ip is None for one in failed)
+        parts.extend(_reasons(closed=closed, private=private))
+    return Group(*parts)
+
+
+def _lines(one: CommandResult) -> RenderableType:
+    said = without_sequences(one.stdout).splitlines() + without_sequences(one.stderr).splitlines()
+    more = ["… more than is kept"] if one.truncated else []
+    # Never folded: each line stays one line, for grep.
+    return Group(
+        *(Text(f"{one.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
+    )
+
+
+def _same_output(same: Sequence[CommandResult]) -> list[RenderableType]:
+    first = same[0]
+    heading = f"{plural(len(same), 'node')}, {_ended(first)}: {first_few([one.instance.id for one in same])}"
+    text = "\n".join(
+        filter(
+            None, (without_sequences(first.stdout).rstrip("\n"), without_sequences(first.stderr).rstrip("\n"))
+        )
+    )
+    body = [Text(text, no_wrap=True, overflow="ignore")] if text else []
+    return [Paragraph(heading, style="bold"), Group(*body)]
+
+
+def _row(one: CommandResult) -> tuple[str, ...]:
+    node = one.instance
+    return (node.region, node.zone.removeprefix(node.region), node.id, ssh_address(node) or "-", _ended(one))
+
+
+def _ended(one: CommandResult) -> str:
+    if one.code is None:
+        return "given up: too slow"
+    if one.unreachable:
+        return "exit code 255: perhaps not reached"
+    return f"exit code {one.code}"

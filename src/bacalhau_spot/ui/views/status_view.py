@@ -1,0 +1,309 @@
+"""The cluster's health on one screen: regions, nodes, what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from bacalhau_spot.core.health.diagnosis import Severity
+from bacalhau_spot.core.health.observation import ApiAvailability
+from bacalhau_spot.ui.diagnosis_text import diagnosis_text
+from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.pools_view import pools_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from decimal import Decimal
+
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+
+    from bacalhau_spot.core.health.cluster_status import ClusterStatus, Load, NodeStatus, RegionStatus
+    from bacalhau_spot.core.health.diagnosis import NodeDiagnosis
+
+_NOTHING = "-"
+_GIB = 1024**3
+# What a command's first words and the prompt behind it take of the window.
+_BESIDE = 3
+# How much is left out where a window is short: nothing; nodes that are well; rows of nodes; remedies; the regions too.
+_LEVELS = 5
+_ROWS_OF_ALL, _ROWS_OF_SOME, _NO_ROWS, _NO_REMEDIES, _NO_REGIONS = range(_LEVELS)
+# A verdict is folded to this width before a column goes.
+_VERDICT = 36
+_NOT_SEEN = "?"
+_NUMBERS = ("wanted", "present", "joined", "waiting", "unknown", "bad", "gone", "cpu", "memory", "jobs")
+_NODE = ("region", "zone", "node", "type", "state", "age", "cpu", "memory", "jobs", "verdict")
+_WIDE = (*_NODE[:-1], "checks", "address", "version", "at the orchestrator", "verdict")
+
+
+@dataclass(frozen=True)
+class StatusView:
+    """On a terminal it is made to fit the window: good nodes go first, problems never. `wide`: all of it, always."""
+
+    status: ClusterStatus
+    wide: bool = False
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self.wide or not console.is_terminal:
+            yield self.at(0)
+            return
+        yield self.fitted(console, options, room=console.height - _BESIDE)
+
+    def fitted(self, console: Console, options: ConsoleOptions, *, room: int) -> Group:
+        """With as little left out as `room` lines allow; what is wrong stays, even if it has no room."""
+        for level in range(_LEVELS - 1):
+            shown = self.at(level)
+            if len(console.render_lines(shown, options, pad=False)) <= room:
+                return shown
+        return self.at(_LEVELS - 1)
+
+    def at(self, level: int) -> Group:
+        """With as much left out as `level` says."""
+        status = self.status if self.wide else self.status.visible
+        parts: list[RenderableType] = []
+        if status.regions and level < _NO_REGIONS:
+            parts.append(_regions(status))
+        if status.nodes and level == _ROWS_OF_ALL:
+            parts += [Text(""), _nodes(status.nodes, status, wide=self.wide), Text("")]
+        elif level == _ROWS_OF_SOME:
+            parts.extend(_not_good(status))
+        elif level > _ROWS_OF_SOME:
+            parts.extend(_grouped(status))
+        parts.append(_sentence(status))
+        parts.extend(pools_line(status.pools))
+        parts.extend(_failures(status))
+        if not self.wide and level < _NO_REMEDIES:
+            parts.extend(_unlisted(self.status))
+        remedies = _to_do(status, ghosts=self.status.stale_nodes)
+        if level < _NO_REMEDIES:
+            parts.extend(remedies)
+        elif remedies:
+            parts.append(Paragraph("what to do: `bacalhau-spot status -o wide`", style="cyan"))
+        return Group(*parts)
+
+
+def _unlisted(status: ClusterStatus) -> list[RenderableType]:
+    """`4 instances that have ended are not listed (3 terminated by destroy on this machine, 1 interrupted by AWS); …`"""
+    nodes = status.unlisted
+    if not nodes:
+        return []
+    ends = Counter(diagnosis_text(replace(node.diagnosis, time=None, reason="")) for node in nodes)
+    how = ", ".join(f"{count} {end}" for end, count in ends.most_common())
+    verb = "that has ended is" if len(nodes) == 1 else "that have ended are"
+    return [
+        Paragraph(
+            f"{plural(len(nodes), 'instance')} {verb} not listed ({how}); `-o wide` lists all", style="dim"
+        )
+    ]
+
+
+def status_view(status: ClusterStatus, *, wide: bool) -> StatusView:
+    return StatusView(status, wide=wide)
+
+
+def _regions(status: ClusterStatus) -> TextTable:
+    parts = status.regions
+    unseen = {one.region for one in status.snapshot.failed_regions}
+    return TextTable(
+        ("region", *_NUMBERS),
+        [_part(part, seen=part.name not in unseen) for part in parts],
+        right=_NUMBERS,
+        spare=("memory", "cpu", "jobs", "wanted"),
+        total=_part(status.total)
+        if len(parts) > 1 or not all(node.region for node in status.nodes)
+        else None,
+    )
+
+
+def _part(part: RegionStatus, *, seen: bool = True) -> list[str]:
+    """`seen`: AWS has shown what there is; otherwise that is not said to be nothing."""
+    load = part.load
+    return [
+        part.name,
+        "" if part.wanted is None else str(part.wanted),
+        str(part.present) if seen else _NOT_SEEN,
+        str(part.count(Severity.GOOD)) if seen else _NOT_SEEN,
+        *(
+            _unless_zero(part.count(one))
+            for one in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
+        ),
+        *_load(load, nothing=""),
+    ]
+
+
+def _unless_zero(count: int) -> str:
+    return str(count) if count else ""
+
+
+def _nodes(nodes: Iterable[NodeStatus], status: ClusterStatus, *, wide: bool) -> TextTable:
+    return TextTable(
+        _WIDE if wide else _NODE,
+        [_row(node, status, wide=wide) for node in nodes],
+        right=("age", "cpu", "memory", "jobs"),
+        at_least=_VERDICT,
+        spare=("checks", "version", "address", "state", "memory", "type", "jobs", "cpu", "age", "zone"),
+    )
+
+
+def _row(node: NodeStatus, status: ClusterStatus, *, wide: bool) -> list[str]:
+    it = node.observation
+    instance, member = it.instance, it.member
+    cells = [
+        node.region or _NOTHING,
+        node.zone.removeprefix(node.region) or _NOTHING,
+        node.id,
+        instance.type if instance else _NOTHING,
+        str(instance.state) if instance else _NOTHING,
+        age(it.age) if instance else _NOTHING,
+        *_load(node.load, nothing="" if status.snapshot.api is not ApiAvailability.AVAILABLE else _NOTHING),
+    ]
+    if wide:
+        address = (instance.public_ip or instance.private_ip) if instance else None
+        checks = f"{it.checks.system}, {it.checks.instance}" if instance else _NOTHING
+        cells += [checks, address or _NOTHING, member.version if member else "", member.id if member else ""]
+    return [*cells, diagnosis_text(node.diagnosis)]
+
+
+def _load(load: Load | None, *, nothing: str) -> tuple[str, str, str]:
+    """`1/2` cores, `1.0/4.0 GiB`, and how many executions."""
+    if load is None:
+        return nothing, nothing, nothing
+    memory = f"{load.used.memory_bytes / _GIB:.1f}/{load.total.memory_bytes / _GIB:.1f} GiB"
+    return f"{_cores(load.used.cpu)}/{_cores(load.total.cpu)}", memory, str(load.running)
+
+
+def _cores(cpu: Decimal) -> str:
+    return f"{cpu:.1f}".removesuffix(".0")
+
+
+def _not_good(status: ClusterStatus) -> list[RenderableType]:
+    """The rows of those that have something to tell; how many have not is in the regions' rows."""
+    telling = [node for node in status.nodes if not node.healthy]
+    return [Text(""), _nodes(telling, status, wide=False), Text("")] if telling else []
+
+
+def _grouped(status: ClusterStatus) -> list[RenderableType]:
+    """A line a verdict that is not good, with the nodes that have it."""
+    groups: dict[tuple[str, str], list[NodeStatus]] = {}
+    for node in status.nodes:
+        if not node.healthy:
+            groups.setdefault(
+                (node.diagnosis.diagnosis, node.diagnosis.reason or node.diagnosis.what), []
+            ).append(node)
+    ordered = sorted(groups.values(), key=lambda group: _RANK[group[0].diagnosis.severity])
+    return [
+        Paragraph(
+            f"{diagnosis_text(group[0].diagnosis)}: {first_few([node.id for node in group], at_most=2)}",
+            style="yellow" if group[0].diagnosis.severity is Severity.BAD else "",
+        )
+        for group in ordered
+    ]
+
+
+_RANK = {
+    Severity.BAD: 0,
+    Severity.WAITING: 1,
+    Severity.UNKNOWN: 2,
+    Severity.GONE: 3,
+    Severity.GOOD: 4,
+}
+
+
+def _sentence(status: ClusterStatus) -> RenderableType:
+    """`28 of 30 nodes joined, 1 on its way, 1 missing`; `6 of 6 nodes joined, 2 requested: 4 too many`"""
+    if not status.nodes and not status.wanted_total:
+        where = plural(len(status.snapshot.regions_scanned), "region")
+        return Text(f"no nodes of {status.cluster} in {where}", style="bold")
+    whole = status.total
+    of = whole.present if whole.wanted is None or status.surplus else whole.wanted
+    verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined, by their consoles"
+    counts = [
+        (whole.count(Severity.WAITING), "on the way"),
+        (whole.count(Severity.BAD), "in trouble"),
+        (whole.count(Severity.UNKNOWN), "unknown"),
+        (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
+    ]
+    rest = "".join(f", {count} {words}" for count, words in counts if count)
+    if status.surplus:
+        rest += f", {whole.wanted} requested: {status.surplus} too many"
+    text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
+    return Paragraph(
+        f"{status.cluster}: {text}", style="bold green" if status.matches_spec else "bold yellow"
+    )
+
+
+def _failures(status: ClusterStatus) -> list[RenderableType]:
+    """What could not be looked at, and what that means for what is shown."""
+    sight = status.snapshot
+    parts: list[RenderableType] = [*failed_regions_text(sight.failed_regions)]
+    gaps: dict[tuple[str, str], list[str]] = {}
+    for problem in sight.partial_failures:
+        gaps.setdefault((problem.operation, error_label(problem.code)), []).append(problem.region)
+    parts += [
+        Paragraph(
+            f"{_GAPS.get(operation, operation)} of {comma_list(sorted(regions))} not known ({why})",
+            style="yellow",
+        )
+        for (operation, why), regions in sorted(gaps.items())
+    ]
+    if sight.api is ApiAvailability.UNAVAILABLE:
+        why = error_label(sight.api_failure.code) if sight.api_failure else "no answer"
+        parts.append(
+            Paragraph(
+                f"{sight.address} did not answer ({why}): who has joined is what the consoles say",
+                style="yellow",
+            )
+        )
+    elif sight.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
+        parts.append(
+            Paragraph(
+                "no orchestrator's API is configured (bacalhau.api): who has joined is what the consoles say, "
+                "and what nodes do is not known",
+                style="dim",
+            )
+        )
+    return parts
+
+
+# What each call would have told.
+_GAPS = {
+    "DescribeInstanceStatus": "status checks",
+    "DescribeSpotInstanceRequests": "spot requests",
+    "GetConsoleOutput": "consoles",
+}
+
+
+def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[RenderableType]:
+    """One line a remedy, the first node that needs it named in it."""
+    lines: list[RenderableType] = []
+    for hint, nodes in _by_remedy(
+        node for node in status.nodes if node.diagnosis.severity is Severity.BAD
+    ).items():
+        who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
+        lines.append(Paragraph(hint, prefix=f"{who}: "))
+    if status.missing and not status.snapshot.failed_regions:
+        lines.append(Paragraph("`bacalhau-spot create` launches what is missing", prefix="missing: "))
+    if status.surplus:
+        what = "`bacalhau-spot create --allow-removal` terminates them"
+        lines.append(Paragraph(what, prefix="too many: "))
+    if ghosts:
+        lines.append(
+            Paragraph("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
+        )
+    return lines
+
+
+def _by_remedy(nodes: Iterable[NodeStatus]) -> dict[str, list[NodeStatus]]:
+    """Nodes of one verdict and one reason have one remedy, in the words for the first of them."""
+    first: dict[tuple[str, str], str] = {}
+    found: dict[str, list[NodeStatus]] = {}
+    for node in nodes:
+        verdict: NodeDiagnosis = node.diagnosis
+        hint = first.setdefault((verdict.diagnosis, verdict.reason), verdict.hint)
+        if hint:
+            found.setdefault(hint, []).append(node)
+    return found

@@ -1,0 +1,127 @@
+"""What the audit log tells about instances that AWS has forgotten."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cli.state.audit_log.reader import audit_rows, read_log
+from bacalhau_spot.core.pricing.usage_history import LoggedInstance
+
+NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+def at(minutes: int) -> str:
+    return (NOON + timedelta(minutes=minutes)).isoformat()
+
+
+def row(event: str, minutes: int, *, cluster: str | None = "c", account: str = "1", **more: Any) -> str:
+    whose = {} if cluster is None else {"cluster": cluster}
+    return json.dumps({"event": event, "at": at(minutes), "account_id": account, **whose, **more})
+
+
+def instance(name: str = "i-1", **more: Any) -> dict[str, Any]:
+    return {"id": name, "region": "us-east-1", "zone": "us-east-1a", "type": "t3.medium", **more}
+
+
+def read(tmp_path: Path, *lines: str) -> tuple[LoggedInstance, ...]:
+    path = tmp_path / "audit.jsonl"
+    path.write_text("\n".join(lines))
+    return read_log(path, account_id="1", cluster="c")
+
+
+def test_a_whole_life(tmp_path: Path) -> None:
+    """Launched when AWS said so, seen by a create, ended by a nuke, which names no cluster."""
+    (one,) = read(
+        tmp_path,
+        row("instance-seen", 1, **instance(), phase="starting"),
+        row("instance-seen", 2, **instance(), phase="running"),
+        row("created", 3, instances=[instance(launched_at=at(0))], removed=[]),
+        row("deleting", 90, cluster=None, kind="instance", id="i-1", region="us-east-1"),
+        row("deleting", 91, cluster=None, kind="instance", id="i-1", region="us-east-1"),
+    )
+    assert (one.started_at, one.ended_at) == (NOON, NOON + timedelta(minutes=90))
+    assert (one.region, one.zone, one.type) == ("us-east-1", "us-east-1a", "t3.medium")
+
+
+def test_an_end_that_nobody_noted(tmp_path: Path) -> None:
+    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="running"))
+    assert (one.ended_at, one.seen_at) == (None, NOON + timedelta(minutes=5))
+
+
+def test_taken_back_while_create_watched(tmp_path: Path) -> None:
+    why = "Server.SpotInstanceTermination"
+    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", why=why))
+    assert one.interrupted and one.ended_at == NOON + timedelta(minutes=5)
+
+
+def test_removed_by_a_create(tmp_path: Path) -> None:
+    (one,) = read(
+        tmp_path,
+        row("created", 1, instances=[instance(launched_at=at(0))], removed=[]),
+        row("created", 30, instances=[], removed=["i-1"]),
+    )
+    assert one.ended_at == NOON + timedelta(minutes=30)
+
+
+def test_others_are_not_ours(tmp_path: Path) -> None:
+    """Another cluster's, another account's, and things that are no instances."""
+    found = read(
+        tmp_path,
+        row("instance-seen", 1, cluster="other", **instance("i-2"), phase="running"),
+        row("instance-seen", 1, account="2", **instance("i-3"), phase="running"),
+        row("instance-seen", 1, **instance(), phase="running"),
+        row("deleting", 2, kind="vpc", id="i-1", region="us-east-1"),
+    )
+    assert [(one.id, one.ended_at) for one in found] == [("i-1", None)]
+
+
+def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
+    line = row("instance-seen", 1, **instance(), phase="running")
+    assert len(read(tmp_path, line, "{", "null", "[]", '{"event": "deleting"}', line[:40])) == 1
+    assert read_log(tmp_path / "none", account_id="1", cluster="c") == ()
+
+
+_SEEN = {"event": "instance-seen", "account_id": "1", "cluster": "c", "phase": "running", **instance()}
+_LIVED = {"event": "lived", "account_id": "1", "cluster": "c", "at": at(3), **instance()}
+HOSTILE = {
+    "nested deeply": "[" * 100_000,
+    "an object nested deeply": '{"event": "created", "at": "' + at(1) + '", "instances": ' + "[" * 100_000,
+    "a number of too many digits": '{"event": ' + "9" * 5000 + "}",
+    "no object": "17",
+    "no event": json.dumps({"at": at(1)}),
+    "an event of the wrong kind": json.dumps({**_SEEN, "at": at(1), "event": ["deleting"]}),
+    "a naive time": json.dumps({**_SEEN, "at": "2026-11-25T12:00:00"}),
+    "a time far ahead": json.dumps({**_SEEN, "at": "9999-12-31T23:59:59+00:00"}),
+    "a time far back": json.dumps({**_SEEN, "at": "0001-01-01T00:00:00+00:00"}),
+    "a time that overflows": json.dumps({**_SEEN, "at": "0001-01-01T00:00:00+23:59"}),
+    "a number for a time": json.dumps({**_SEEN, "at": 5}),
+    "an id of the wrong kind": json.dumps({**_SEEN, "at": at(1), "id": ["i-1"]}),
+    "an id of a megabyte": json.dumps({**_SEEN, "at": at(1), "id": "i" * 1_000_000}),
+    "no type": json.dumps({**_SEEN, "at": at(1), "type": None}),
+    "a life without an end": json.dumps({**_LIVED, "begun": at(0), "ended": None}),
+    "a life that ends before it begins": json.dumps({**_LIVED, "begun": at(2), "ended": at(1)}),
+    "instances of the wrong kind": row("created", 1, instances=5),
+    "an instance of the wrong kind": row("created", 1, instances=["i-1"]),
+    "removed of the wrong kind": row("created", 1, instances=[], removed={"a": 1}["a"]),
+    "a removed one of the wrong kind": row("created", 1, instances=[], removed=[{}]),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_row_that_is_none_of_ours_is_skipped_and_counted(tmp_path: Path, name: str) -> None:
+    """T6: 6 of 11 hostile rows stopped `cost`, against the file's own promise."""
+    path = tmp_path / "audit.jsonl"
+    good = row("instance-seen", 1, **instance("i-2"), phase="running")
+    path.write_text(f"{good}\n{HOSTILE[name]}\n")
+    rows = audit_rows(path, account_id="1", cluster="c", now=NOON)
+    assert ([one.id for one in rows.logged], rows.skipped) == (["i-2"], 1)
+
+
+def test_a_log_that_cannot_be_read_is_a_trouble_and_no_end(tmp_path: Path) -> None:
+    """T5: a folder, or a pipe, in the log's place."""
+    assert "it is a folder" in audit_rows(tmp_path, account_id="1", cluster="c").trouble

@@ -1,0 +1,130 @@
+"""The verdict table: every row readable, families, nuances by AWS's words."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from bacalhau_spot.core.error_catalog.classifier import (
+    CATALOG,
+    FAMILIES,
+    MESSAGE_RULES,
+    Category,
+    ErrorInfo,
+    Recovery,
+    classify,
+    denied_action,
+)
+
+ALL = {*CATALOG.values(), *(one.info for one in FAMILIES), *(one.info for one in MESSAGE_RULES), classify("")}
+WHO = "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ec2:CreateVpc"
+
+
+def test_every_row_says_what_to_do() -> None:
+    """No sentence ends in a full stop, whatever is the user's to solve has a hint, and nothing is left to be filled in."""
+    for verdict in ALL:
+        told = verdict.message("eu-west-1")
+        assert told and not told.endswith("."), verdict
+        assert verdict.hint or verdict.recovery is Recovery.DONE, verdict
+        assert not re.search(r"\{(region|action|profile|quota)\}", told + verdict.hint_for("eu-west-1"))
+
+
+def test_a_name_is_one_place_in_the_documentation() -> None:
+    """Errors name their place by it."""
+    names = [verdict.name for verdict in ALL]
+    assert len(set(names)) == len(names)
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
+
+
+def test_a_nuance_changes_what_is_read_and_not_what_is_done() -> None:
+    """The engine judges by the code alone."""
+    for one in MESSAGE_RULES:
+        for code in one.codes:
+            assert one.info.recovery is classify(code).recovery, code
+
+
+@pytest.mark.parametrize(
+    ("code", "fault"),
+    [
+        ("InvalidSubnetID.NotFound", Category.LAG),
+        ("InvalidLaunchTemplateName.NotFoundException", Category.LAG),
+        ("SomethingNewLimitExceeded", Category.QUOTA),
+        ("InsufficientSomethingNewCapacity", Category.CAPACITY),
+        ("InvalidSomethingNew.Duplicate", Category.EXISTS),
+        ("SomethingAlreadyExistsException", Category.EXISTS),
+        ("InvalidSomethingNew.InUse", Category.BUSY),
+        ("InvalidSomethingNew", Category.CONFIG),
+        ("Client.RequestLimitExceeded", Category.THROTTLED),
+        ("Server.InternalError", Category.AWS),
+    ],
+)
+def test_families_and_sides(code: str, fault: Category) -> None:
+    """AWS makes new codes by old patterns."""
+    assert classify(code).category is fault
+
+
+def test_an_unknown_code_is_not_repeated() -> None:
+    """It is shown as AWS says it."""
+    assert classify("Whatever").category is Category.UNKNOWN
+    assert classify("Whatever").recovery is Recovery.STOP_REGION
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "name"),
+    [
+        ("UnauthorizedOperation", "You are not authorized to perform this operation.", "not-allowed"),
+        ("UnauthorizedOperation", f"{WHO} because no identity-based policy allows it", "not-allowed"),
+        (
+            "UnauthorizedOperation",
+            f"{WHO} with an explicit deny in a service control policy",
+            "denied-by-organization",
+        ),
+        (
+            "AccessDeniedException",
+            f"{WHO} because no service control policy allows the ec2:CreateVpc action",
+            "denied-by-organization",
+        ),
+        ("AccessDenied", f"{WHO} because no permissions boundary allows it", "denied-by-boundary"),
+        ("AccessDenied", f"{WHO} because no session policy allows it", "denied-by-session"),
+        ("AccessDenied", f"{WHO} because no VPC endpoint policy allows it", "denied-by-network"),
+        ("AccessDenied", f"{WHO} with an explicit deny in an identity-based policy", "explicitly-denied"),
+        ("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code", "wrong-mfa"),
+        ("AccessDenied", "User: arn:… is not authorized to perform: sts:AssumeRole on …", "assume-role"),
+        ("SignatureDoesNotMatch", "Signature expired: 20261125T090000Z is now earlier than …", "clock"),
+        ("SignatureDoesNotMatch", "Signature not yet current: 20261125T090000Z is …", "clock"),
+        ("SignatureDoesNotMatch", "The request signature we calculated does not match", "wrong-secret"),
+        ("OptInRequired", "You are not subscribed to this service.", "not-activated"),
+        (
+            "OptInRequired",
+            "In order to use this AWS Marketplace product you need to accept terms",
+            "marketplace",
+        ),
+        ("OptInRequired", "", "opt-in"),
+    ],
+)
+def test_one_code_several_meanings(code: str, message: str, name: str) -> None:
+    """AWS's words tell them apart."""
+    assert classify(code, message).name == name
+
+
+def test_the_action_that_was_refused() -> None:
+    """For whoever grants it."""
+    assert denied_action(f"{WHO} because …") == "ec2:CreateVpc"
+    assert denied_action("You are not authorized to perform this operation.") == ""
+
+
+def test_a_hint_is_filled_in() -> None:
+    """With the profile in use, the action that was refused, the quota that counts."""
+    assert "`aws sso login --profile work`" in classify("ExpiredToken").hint_for("r", profile="work")
+    assert "`aws sso login`" in classify("ExpiredToken").hint_for("r")
+    assert "ask your administrator to allow ec2:CreateVpc " in classify("AccessDenied").hint_for(
+        "r", action="ec2:CreateVpc"
+    )
+    assert "/quotas/L-3819A6DF" in classify("MaxSpotInstanceCountExceeded").hint_for("r", quota="L-3819A6DF")
+
+
+def test_verdicts_are_values() -> None:
+    """Two that say the same are the same: errors are grouped by them."""
+    assert classify("ExpiredToken") == classify("RequestExpired")
+    assert isinstance(classify("ExpiredToken"), ErrorInfo)

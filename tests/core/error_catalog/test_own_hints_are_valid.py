@@ -1,0 +1,92 @@
+"""Every command of this program that it tells the user to type, anywhere, is one: its own command line understands it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+from cyclopts import CycloptsError
+
+from bacalhau_spot.cli import app as tree
+from bacalhau_spot.config import json_schema
+from bacalhau_spot.core.error_catalog.classifier import CATALOG, FAMILIES, MESSAGE_RULES, classify
+from bacalhau_spot.core.health import diagnosis, termination_reasons
+from bacalhau_spot.core.iam.permissions import COMMANDS as NEED_RIGHTS
+from core.error_catalog.test_aws_hints_are_valid import SOURCE, texts_of_the_code
+
+# In backquotes up to their end; without, to the end of a text that begins so.
+_QUOTED = re.compile(r"`(bacalhau-spot [^`]*)`")
+_BARE = re.compile(r"bacalhau-spot [^`;,]*")
+_NAMED = {"node": "i-0123", "region": "eu-west-1", "member": "n-0123"}
+
+
+def commands_in(text: str) -> Iterator[str]:
+    for found in (*_QUOTED.findall(text), *([text] if _BARE.fullmatch(text) else ())):
+        yield " ".join(found.split())
+
+
+def texts() -> Iterator[str]:
+    yield from texts_of_the_code()
+    for verdict in {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
+        yield verdict.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
+    yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
+    yield from (one.hint for one in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
+
+
+def of_the_docs() -> Iterator[str]:
+    """In backquotes, or on lines of their own; what stands behind `#`, `|` and `>` is the shell's."""
+    pages = (SOURCE.parent.parent / "README.md", *(SOURCE.parent.parent / "docs").glob("*.md"))
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for found in re.finditer(r"(?:`|\$ | {4,})(bacalhau-spot [a-z][^`\n]*)", text):
+            yield re.split(r" [#|>]|  ", found[1])[0].strip()
+
+
+# What is filled in, where X is not a word like any other.
+FILLED_IN = {
+    "bacalhau-spot X": ("bacalhau-spot create", "bacalhau-spot nuke"),
+    "bacalhau-spot X X": ("bacalhau-spot ssh i-0123", "bacalhau-spot console i-0123"),
+    "bacalhau-spot X--help": ("bacalhau-spot --help", "bacalhau-spot config show --help"),
+    "bacalhau-spot iam-policy --part X > policy-X.json": ("bacalhau-spot iam-policy --part 2",),
+}
+# The title of the schema, and the first line of each run.
+NO_COMMANDS = {"bacalhau-spot configuration", "bacalhau-spot X \N{MIDDLE DOT} X"}
+
+
+def spoken() -> set[str]:
+    told = {command for text in texts() for command in commands_in(text)} - NO_COMMANDS
+    return {filled for one in (*told, *of_the_docs()) for filled in FILLED_IN.get(one, (one,))}
+
+
+COMMANDS = sorted(spoken() - {"bacalhau-spot"})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_program_knows_it(command: str) -> None:
+    """The verb, each option, and the number of words."""
+    words = shlex.split(command)[1:]
+    tree.build_app(words).parse_args(words, exit_on_error=False, print_error=False)
+
+
+def test_they_are_found() -> None:
+    """In the hints, in the checkup, in what is told next, in the documentation."""
+    assert "bacalhau-spot iam-policy" in COMMANDS
+    assert "bacalhau-spot destroy --disable-protection" in COMMANDS
+    assert "bacalhau-spot ssh i-0123 -- journalctl -u bacalhau -n 50" in COMMANDS
+    assert len(COMMANDS) > 40
+    assert {one.split()[1] for one in COMMANDS} >= {*NEED_RIGHTS, *tree.GROUPS, "configure"}
+
+
+def test_the_keys_that_it_is_told_to_set_are_keys_of_the_configuration() -> None:
+    keys = {"key", *(name for name, _ in json_schema.every_key())}
+    told = {found for one in COMMANDS for found in re.findall(r"--set '?([a-z_.]+)=", one)}
+    assert {"bacalhau.token_file", "bacalhau.api.host", "public_ssh_key_path"} <= told <= keys
+
+
+@pytest.mark.parametrize("command", ["bacalhau-spot craete", "bacalhau-spot list --everything"])
+def test_what_the_program_does_not_know_is_noticed(command: str) -> None:
+    words = shlex.split(command)[1:]
+    with pytest.raises(CycloptsError):
+        tree.build_app(words).parse_args(words, exit_on_error=False, print_error=False)

@@ -1,0 +1,128 @@
+"""Random accounts, hundreds: what is ours is gone, or the receipt tells why not; nothing else has changed."""
+
+from __future__ import annotations
+
+import asyncio
+from copy import deepcopy
+from typing import cast
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bacalhau_spot.cloud.port import Cloud
+from bacalhau_spot.core.cleanup.deletion_order import is_known_kind
+from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionStatus
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.engine.cleanup.nuke import nuke_resources
+from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
+from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.errors import ExitCode
+from support.clock import FakeClock
+from support.engine_clock import EngineClock
+from support.in_memory_cloud import LAUNCHERS, InMemoryCloud, InMemoryResource
+from support.random_accounts import RandomAccount, random_account
+
+
+class Breathless(EngineClock):
+    """The toy has no threads to wait for."""
+
+    breath_s = 0.0
+
+
+def cleaned(made: RandomAccount) -> DeletionResult:
+    calls = AwsCalls(
+        cast("Cloud", made.toy),  # only the cleaning part of it is used
+        clock=Breathless(made.toy.clock),
+        emit=lambda _: None,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
+    terms = DeletionOptions(disable_protection=made.lift)
+    return asyncio.run(
+        nuke_resources(made.regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
+    )
+
+
+def ours(made: RandomAccount) -> set[str]:
+    """What may go: what carries the tag, and what its launchers launched; with what dies with it."""
+    things = made.toy.living()
+    tagged = {one.id for one in things.values() if made.scope.matches(one.tags)}
+    children = {child for one in things.values() if one.id in tagged for child in one.children}
+    attached = {one.id for one in things.values() if one.dies_with in tagged | children}
+    return {one for one in tagged | children | attached if one in things and not things[one].kept}
+
+
+def snapshot(things: dict[str, InMemoryResource], but: set[str]) -> dict[str, InMemoryResource]:
+    """Default groups go with their VPC, and lose the rules that would keep ours."""
+    return {key: one for key, one in things.items() if key not in but and one.dies_with not in but}
+
+
+def justified(made: RandomAccount, left: set[str], *, blind: bool) -> set[str]:
+    """Which of what is left had to be left: refused, or held by what is not ours or is itself justified."""
+    things = made.toy.living()
+    fixed = {key for key in things if key not in left or things[key].kept}
+    reasons = {
+        key
+        for key in left
+        if (things[key].protection and not made.lift)
+        or (things[key].region, things[key].kind) in made.toy.weather.denied
+        or not is_known_kind(things[key].kind)
+    }
+    while True:
+        holding = fixed | reasons
+        more = {
+            key
+            for key in left - reasons
+            if any(_keeps(things[other], things[key]) for other in holding if other != key)
+        }
+        if not more:
+            break
+        reasons |= more
+    if blind or any(things[key].region != GLOBAL for key in left):
+        reasons |= {key for key in left if things[key].region == GLOBAL}
+    return reasons
+
+
+def _keeps(other: InMemoryResource, one: InMemoryResource) -> bool:
+    """`other`, which stays, keeps `one`."""
+    return (
+        one.id in other.uses
+        or one.id in other.rules
+        or one.dies_with == other.id
+        or (one.kind == ResourceKind.GATEWAY and other.id in one.uses and other.kind == ResourceKind.VPC)
+        or (other.kind in LAUNCHERS and other.relaunches and one.id in other.children)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 2**32))
+def test_whatever_the_account_looks_like(seed: int) -> None:
+    made = random_account(seed, InMemoryCloud(FakeClock()))
+    before = deepcopy(made.toy.living())
+    doomed = ours(made)
+    receipt = cleaned(made)
+    left = ours(made) | (doomed & made.toy.living().keys())
+
+    assert snapshot(made.toy.living(), doomed | left) == snapshot(before, doomed), (
+        "something of others changed"
+    )
+
+    unknown = {one.id for one in receipt.unsupported}
+    assert {one.id for one in receipt.remaining} | unknown == left - _attached(made, left)
+    assert (receipt.exit_code is ExitCode.DONE) == (not left)
+    unjustified = left - justified(made, left, blind=False)
+    assert not unjustified, "it could have gone"
+
+    fates = {one.resource.id: one for one in receipt.outcomes}
+    for key in {one.id for one in receipt.remaining if one.region != GLOBAL}:
+        told = fates[key]
+        assert told.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}, (key, told.status)
+        assert told.problem is not None
+
+
+def _attached(made: RandomAccount, left: set[str]) -> set[str]:
+    """What hangs untagged on something that is left: named by nobody, it goes when its owner goes."""
+    things = made.toy.living()
+    return {key for key in left if not made.scope.matches(things[key].tags) and things[key].dies_with in left}

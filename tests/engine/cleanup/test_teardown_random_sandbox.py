@@ -1,0 +1,158 @@
+"""Random accounts in the sandbox, dozens: ours is gone or the report says why not; nobody else's has changed by a byte."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bacalhau_spot.cloud.aws import Aws
+from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionStatus
+from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.engine.cleanup.nuke import nuke_resources
+from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
+from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.errors import ExitCode
+from support import aws_cli, busy_account
+from support.account_snapshot import account_snapshot
+from support.engine_clock import EngineClock
+from support.foreign_dependencies import REGION
+from support.one_of_each import ResourceFixture
+from support.random_sandbox_accounts import ACCOUNT, RandomSandboxAccount, clear, late, random_sandbox_account
+
+
+@contextlib.contextmanager
+def births(cloud: Aws, sandbox: Any, moments: list[int], *, where: str = REGION) -> Iterator[None]:
+    """Something of ours appears right after our n-th change."""
+    session = cloud._session
+    straight, changes = session.call, 0
+
+    async def call(service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
+        nonlocal changes
+        reply = await straight(service, region, operation, **kwargs)
+        # While the rest of the account goes, seconds after the last region: nobody can see what is made then.
+        if region is not None and not operation.startswith(("describe_", "get_", "list_")):
+            changes += 1
+            for number, moment in enumerate(moments):
+                if moment == changes:
+                    late(sandbox, number, where)
+        return reply
+
+    session.call = call  # type: ignore[method-assign]  # the one way in and out
+    try:
+        yield
+    finally:
+        session.call = straight  # type: ignore[method-assign]  # as before
+
+
+def nuked(
+    cloud: Aws, sandbox: Any, made: RandomSandboxAccount, *, lift: bool, regions: tuple[str, ...] = (REGION,)
+) -> DeletionResult:
+    calls = AwsCalls(
+        cloud,
+        clock=EngineClock(sandbox.clock),
+        emit=lambda _: None,
+        api_s=60,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
+    terms = DeletionOptions(disable_protection=lift)
+    return asyncio.run(
+        nuke_resources(regions, True, calls=calls, search=ScanRequest(made.scope), options=terms)
+    )
+
+
+def tagged(made: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
+    """Keys of what carries our tag."""
+    found = set()
+    for key, text in shown.items():
+        row = json.loads(text)
+        rows = [one for one in (row if isinstance(row, list) else [row]) if isinstance(one, (dict, list))]
+        tags = {
+            tag["Key"]: tag["Value"]
+            for one in rows
+            for tag in (one if isinstance(one, list) else (one.get("Tags") or one.get("TagSet") or ()))
+            if isinstance(tag, dict) and "Key" in tag and "Value" in tag
+        }
+        if made.scope.matches(tags):
+            found.add(key)
+    return found
+
+
+def why_left(receipt: DeletionResult) -> list[tuple[str, ...]]:
+    return [
+        (
+            one.resource.kind,
+            one.resource.id,
+            one.status,
+            one.problem.code if one.problem else "",
+            str(one.dependencies),
+        )
+        for one in receipt.outcomes
+        if one.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND, DeletionStatus.SKIPPED}
+    ]
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
+    made = random_sandbox_account(seed, sandbox)
+    with births(cloud, sandbox, made.births):
+        receipt = nuked(cloud, sandbox, made, lift=made.lift)
+    clear(sandbox.settings)
+    after = account_snapshot(sandbox.client, [REGION])
+
+    left = {one.id for one in receipt.remaining}
+    changed = {key for key, row in made.full.items() if key not in made.ours and after.get(key) != row}
+    assert changed == set(), "something of others changed"
+    assert (receipt.exit_code is ExitCode.DONE) == (not left), receipt.exit_code
+    still = tagged(made, after)
+    assert {key for key in still if not any(key.endswith(one) for one in left)} == set(), "untold"
+    for one in receipt.outcomes:
+        if one.resource.id in left and one.resource.region == REGION:
+            assert one.problem is not None, one
+            assert one.status in {DeletionStatus.BLOCKED, DeletionStatus.FAILED}, one
+
+    for _ in range(4):
+        if receipt.exit_code is ExitCode.DONE:
+            break
+        for command in dict.fromkeys(
+            blocker.fix_command for one in receipt.outcomes for blocker in one.dependencies
+        ):
+            with contextlib.suppress(aws_cli.Gone):
+                aws_cli.run(command, sandbox.client) if command else None
+        sandbox.clock.advance(300)
+        receipt = nuked(cloud, sandbox, made, lift=True)
+    assert why_left(receipt) == []
+    assert receipt.exit_code is ExitCode.DONE
+    assert tagged(made, account_snapshot(sandbox.client, [REGION])) == set()
+
+
+def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
+    """In a region that was clear when it was looked into, while another took its time: the last look is at all of them."""
+    elsewhere = "us-west-1"
+    ours = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
+    ours.network()
+    sandbox.settings.terminate_s = 60.0
+    ours.attachments()
+    with births(cloud, sandbox, [1, 2, 3], where=elsewhere):
+        receipt = nuked(
+            cloud, sandbox, RandomSandboxAccount(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere)
+        )
+    assert receipt.exit_code is ExitCode.DONE
+    assert {
+        (one.resource.kind, one.status) for one in receipt.outcomes if one.resource.region == elsewhere
+    } == {
+        ("vpc", "deleted"),
+        ("volume", "deleted"),
+        ("security-group", "deleted"),
+    }
+    assert (
+        tagged(
+            RandomSandboxAccount(ACCOUNT, lift=False), account_snapshot(sandbox.client, [REGION, elsewhere])
+        )
+        == set()
+    )

@@ -1,0 +1,133 @@
+"""AWS: EC2 API Reference, "Eventual consistency in the Amazon EC2 API"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sandbox.middleware.errors import refusal
+
+LAG_S = 4.0
+NO_VPC = ("InvalidVpcID.NotFound", 400)
+CIDR = {"CidrBlock": "10.0.0.0/16"}
+
+
+@pytest.fixture
+def ec2(sandbox: Any) -> Any:
+    sandbox.settings.read_lag_s = LAG_S
+    return sandbox.client()
+
+
+def vpc_ids(ec2: Any, **narrowed: Any) -> set[str]:
+    return {vpc["VpcId"] for vpc in ec2.describe_vpcs(**narrowed)["Vpcs"]}
+
+
+def test_what_was_made_is_not_listed_yet(sandbox: Any, ec2: Any) -> None:
+    """Missing from lists within the lag, there afterwards; what is older is listed throughout."""
+    old = vpc_ids(ec2)
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    assert vpc_ids(ec2) == old
+    sandbox.clock.advance(LAG_S)
+    assert vpc_ids(ec2) == {*old, made}
+
+
+def test_asked_for_by_its_id(sandbox: Any, ec2: Any) -> None:
+    """InvalidVpcID.NotFound although the answer to CreateVpc has just named it."""
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    assert refusal(ec2.describe_vpcs, VpcIds=[made]) == NO_VPC
+    sandbox.clock.advance(LAG_S)
+    assert vpc_ids(ec2, VpcIds=[made]) == {made}
+
+
+def test_what_came_with_it(ec2: Any) -> None:
+    """A new VPC's group and table are no earlier than the VPC."""
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    mine = {"Filters": [{"Name": "vpc-id", "Values": [made]}]}
+    assert ec2.describe_security_groups(**mine)["SecurityGroups"] == []
+    assert ec2.describe_route_tables(**mine)["RouteTables"] == []
+
+
+def test_writes_see_it_sooner(sandbox: Any, ec2: Any) -> None:
+    """A call that changes something finds it after half the lag: while lists still do not show it."""
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    subnet = {"VpcId": made, "CidrBlock": "10.0.0.0/24"}
+    assert refusal(ec2.create_subnet, **subnet) == NO_VPC
+    sandbox.clock.advance(LAG_S / 2)
+    ec2.create_subnet(**subnet)
+    assert made not in vpc_ids(ec2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "make", "use", "code"),
+    [
+        (
+            "InternetGateway",
+            "create_internet_gateway",
+            "delete_internet_gateway",
+            "InvalidInternetGatewayID.NotFound",
+        ),
+        ("Group", "create_security_group", "delete_security_group", "InvalidGroup.NotFound"),
+    ],
+)
+def test_each_kind_has_its_code(ec2: Any, kind: str, make: str, use: str, code: str) -> None:
+    """AWS: EC2 API Reference, "Error codes"."""
+    arguments = {"GroupName": "g", "Description": "d"} if kind == "Group" else {}
+    answer = getattr(ec2, make)(**arguments)
+    made = answer.get(f"{kind}Id") or answer[kind][f"{kind}Id"]
+    assert refusal(getattr(ec2, use), **{f"{kind}Id": made}) == (code, 400)
+
+
+def test_templates_by_name(sandbox: Any, ec2: Any) -> None:
+    """A template is not known by its name either, but the name is taken."""
+    asked = {"LaunchTemplateName": "one", "LaunchTemplateData": {"InstanceType": "t3.micro"}}
+    ec2.create_launch_template(**asked)
+    names = {"LaunchTemplateNames": ["one"]}
+    code = ("InvalidLaunchTemplateName.NotFoundException", 400)
+    assert refusal(ec2.describe_launch_templates, **names) == code
+    assert (
+        refusal(ec2.create_launch_template, **asked)[0] == "InvalidLaunchTemplateName.AlreadyExistsException"
+    )
+    sandbox.clock.advance(LAG_S)
+    assert len(ec2.describe_launch_templates(**names)["LaunchTemplates"]) == 1
+
+
+def test_instances(sandbox: Any, ec2: Any) -> None:
+    """A launched instance is in no list, and neither is its reservation; then both are."""
+    image = sandbox.client("ssm").get_parameter(
+        Name="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+    )["Parameter"]["Value"]
+    answer = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=2, MaxCount=2)
+    ids = [one["InstanceId"] for one in answer["Instances"]]
+    assert ec2.describe_instances()["Reservations"] == []
+    assert refusal(ec2.describe_instances, InstanceIds=ids) == ("InvalidInstanceID.NotFound", 400)
+    sandbox.clock.advance(LAG_S)
+    (reservation,) = ec2.describe_instances(InstanceIds=ids)["Reservations"]
+    assert len(reservation["Instances"]) == 2
+
+
+def test_tags(sandbox: Any, ec2: Any) -> None:
+    """DescribeTags lags as the resources do."""
+    spec = [{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v"}]}]
+    ec2.create_vpc(TagSpecifications=spec, **CIDR)
+    assert ec2.describe_tags()["Tags"] == []
+    sandbox.clock.advance(LAG_S)
+    assert len(ec2.describe_tags()["Tags"]) == 1
+
+
+def test_what_was_deleted_is_still_listed(sandbox: Any, ec2: Any) -> None:
+    """A question that was asked before the deletion is answered as before, within the lag."""
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    sandbox.clock.advance(LAG_S)
+    assert made in vpc_ids(ec2)
+    ec2.delete_vpc(VpcId=made)
+    assert made in vpc_ids(ec2)
+    sandbox.clock.advance(LAG_S)
+    assert made not in vpc_ids(ec2)
+
+
+def test_no_lag_unless_switched_on(sandbox: Any) -> None:
+    """A newcomer's AWS is consistent."""
+    ec2 = sandbox.client()
+    made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
+    assert made in vpc_ids(ec2)

@@ -1,0 +1,111 @@
+"""A cloud and an orchestrator that can be looked at, in memory; every question is remembered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, cast
+
+from bacalhau_spot.cloud.port import Cloud, CloudError
+from bacalhau_spot.core.health.cluster_status import ClusterSnapshot
+from bacalhau_spot.core.health.observation import SpotStatus, StatusCheck, StatusChecks
+from bacalhau_spot.core.model import Instance, Naming, SpotRequest
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+from bacalhau_spot.engine.health.cluster_snapshot import cluster_snapshot
+from bacalhau_spot.orchestrator.port import Orchestrator, OrchestratorError
+from support.clock import FakeClock
+from support.engine_clock import EngineClock
+from support.health import NOW
+
+ALL_WELL = StatusChecks(StatusCheck.OK, StatusCheck.OK)
+
+
+class FakeStatusCloud:
+    """`denied`: (region, verb) that are refused, with their code."""
+
+    def __init__(self, *instances: Instance) -> None:
+        self.there = list(instances)
+        self.spots: list[SpotStatus] = []
+        self.consoles: dict[str, str] = {}
+        self.denied: dict[tuple[str, str], str] = {}
+        self.asked: Counter[tuple[str, str]] = Counter()
+
+    def _ask(self, region: str, verb: str) -> None:
+        self.asked[region, verb] += 1
+        if (region, verb) in self.denied:
+            raise CloudError(self.denied[region, verb], "no", operation=verb, region=region)
+
+    async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
+        self._ask(region, "DescribeInstances")
+        return tuple(one for one in self.there if one.region == region)
+
+    async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
+        self._ask(region, "DescribeInstanceStatus")
+        return dict.fromkeys(ids, ALL_WELL)
+
+    async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
+        self._ask(region, "DescribeSpotInstanceRequests")
+        here = {one.id: one for one in self.there if one.region == region}
+        return tuple(
+            SpotRequest(
+                id=one.request_id,
+                region=region,
+                zone=here[one.instance_id].zone,
+                type=here[one.instance_id].type,
+                state="active",
+                status=one.code,
+                created_at=one.updated_at,
+                updated_at=one.updated_at,
+                instance_id=one.instance_id,
+            )
+            for one in self.spots
+            if one.instance_id in here
+        )
+
+    async def console(self, region: str, instance_id: str) -> str:
+        self._ask(region, "GetConsoleOutput")
+        return self.consoles.get(instance_id, "")
+
+
+class FakeOrchestrator:
+    """An orchestrator that answers with `known`, or with a refusal."""
+
+    address = "https://orchestrator.example:1234"
+
+    def __init__(self, *known: OrchestratorNode, refusal: str = "") -> None:
+        self.known = list(known)
+        self.refusal = refusal
+
+    async def nodes(self) -> tuple[OrchestratorNode, ...]:
+        if self.refusal:
+            raise OrchestratorError(self.refusal, "connection refused", address=self.address)
+        return tuple(self.known)
+
+    async def remove(self, node_id: str) -> None:
+        self.known = [one for one in self.known if one.id != node_id]
+
+    async def version(self) -> str:
+        return "v1.9.3"
+
+
+def snapshot_of(
+    cloud: FakeStatusCloud, orchestrator: Orchestrator | None = None, *, regions: Sequence[str] = ()
+) -> ClusterSnapshot:
+    """One look, at the moment around which support.health makes its evidence."""
+    calls = AwsCalls(
+        cast("Cloud", cloud),
+        clock=EngineClock(FakeClock(NOW.timestamp())),
+        emit=lambda _: None,
+        api_s=30,
+        jitter=lambda: 0.5,
+        run_id="run",
+    )
+    where = regions or sorted({one.region for one in cloud.there})
+
+    async def whole() -> Any:
+        return await cluster_snapshot(calls, Naming(), regions=where, orchestrator=orchestrator)
+
+    found: ClusterSnapshot = asyncio.run(whole())
+    return found

@@ -1,0 +1,293 @@
+"""A toy of AWS's cleaning side, in memory: things that hang on each other, take their time, are protected, are born late.
+
+It knows the rules that a teardown meets and nothing of AWS's API, so hundreds of worlds cost seconds. The sandbox has the API.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion, TaggedId
+from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_known_kind
+from bacalhau_spot.core.cleanup.deletion_result import Dependency
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.tags import Scope
+from support.clock import FakeClock
+
+LAUNCHERS = frozenset(
+    {ResourceKind.SCALING_GROUP, ResourceKind.FLEET, ResourceKind.SPOT_FLEET, ResourceKind.SPOT_REQUEST}
+)
+# Kinds that say who uses them (AWS shows it), or, a gateway, what it is attached to.
+SAYS_WHO = frozenset(
+    {
+        ResourceKind.VOLUME,
+        ResourceKind.INTERFACE,
+        ResourceKind.ADDRESS,
+        ResourceKind.ROUTE_TABLE,
+        ResourceKind.ACL,
+    }
+)
+# What our delete undoes by itself before it deletes.
+LETS_GO = frozenset({ResourceKind.ADDRESS, ResourceKind.ROUTE_TABLE})
+
+
+@dataclass
+class InMemoryResource:
+    """`uses`: ids of what it hangs on, and which therefore cannot go before it. `dies_with`: the id of its owner."""
+
+    kind: str
+    id: str
+    region: str
+    tags: dict[str, str] = field(default_factory=dict)
+    uses: set[str] = field(default_factory=set)
+    rules: set[str] = field(default_factory=set)  # other groups that a security group's rules name
+    children: list[str] = field(default_factory=list)
+    relaunches: bool = False
+    dies_with: str = ""
+    protection: str = ""
+    kept: str = ""
+    takes_s: float = 0.0
+    shown_from_s: float = 0.0
+    ends_at_s: float | None = None
+
+    @property
+    def leaving(self) -> bool:
+        return self.ends_at_s is not None
+
+
+@dataclass
+class FaultPlan:
+    """What goes wrong. `denied`: kinds per region. `throttled`, `lost`: how many of the next changes answer so.
+
+    `lost`: done, and the answer did not come. `picky`: every how many-th batch is done in part only.
+    """
+
+    denied: set[tuple[str, str]] = field(default_factory=set)
+    throttled: int = 0
+    lost: int = 0
+    picky: int = 0
+
+
+class InMemoryCloud:
+    """`port.Cleaning` over a dictionary."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.things: dict[str, InMemoryResource] = {}
+        self.weather = FaultPlan()
+        self.births: list[tuple[int, InMemoryResource]] = []  # after so many changes in its region it appears
+        self._changes: Counter[str] = Counter()
+        self._batches = 0
+        self._made = 0
+
+    def add(self, *things: InMemoryResource) -> None:
+        self.things.update({thing.id: thing for thing in things})
+
+    def living(self) -> dict[str, InMemoryResource]:
+        """What is there now. Ending takes time, and takes with it what dies with its owner."""
+        now_s = self.clock.now()
+        for thing in list(self.things.values()):
+            if thing.ends_at_s is not None and thing.ends_at_s <= now_s:
+                self._end(thing)
+        return self.things
+
+    def _end(self, thing: InMemoryResource) -> None:
+        self.things.pop(thing.id, None)
+        for other in list(self.things.values()):
+            if other.dies_with == thing.id:
+                self._end(other)
+            other.uses.discard(thing.id)
+            other.rules.discard(thing.id)
+            if thing.id in other.children and other.relaunches and not other.leaving:
+                self._relaunch(other, thing)
+
+    def _relaunch(self, launcher: InMemoryResource, lost: InMemoryResource) -> None:
+        """A launcher that lives replaces what it lost, and does not tag it."""
+        self._made += 1
+        fresh = InMemoryResource(
+            ResourceKind.INSTANCE, f"i-again-{self._made}", launcher.region, takes_s=lost.takes_s
+        )
+        launcher.children.append(fresh.id)
+        self.add(fresh)
+
+    # --- What is asked
+
+    async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        return self._index(region, scope, of_ec2=True)
+
+    async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
+        return self._index(region, scope, of_ec2=False)
+
+    def _index(self, region: str, scope: Scope, *, of_ec2: bool) -> tuple[TaggedId, ...]:
+        return tuple(
+            TaggedId(one.kind, one.id)
+            for one in self._shown(region)
+            if scope.matches(one.tags)
+            and region != GLOBAL
+            and one.kind != ResourceKind.SCALING_GROUP
+            and (not is_known_kind(one.kind) or SPEC_BY_KIND[ResourceKind(one.kind)].service == "ec2")
+            == of_ec2
+        )
+
+    def _shown(self, region: str) -> Iterator[InMemoryResource]:
+        for one in list(self.living().values()):
+            if one.region == region and one.shown_from_s <= self.clock.now():
+                yield one
+
+    async def find(
+        self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
+    ) -> tuple[Resource, ...]:
+        return tuple(
+            self._resource(one)
+            for one in self._shown(region)
+            if one.kind == kind
+            and (scope.matches(one.tags) or (kind is ResourceKind.INSTANCE and one.id in ids))
+        )
+
+    def _resource(self, one: InMemoryResource) -> Resource:
+        held = one.kind in SAYS_WHO
+        vpcs = one.uses if one.kind == ResourceKind.GATEWAY else ()
+        return Resource(
+            kind=one.kind,
+            id=one.id,
+            region=one.region,
+            tags=dict(one.tags),
+            state=self._state(one),
+            used_by=tuple(sorted(vpcs or (self._users(one) if held else ()))),
+            children=tuple(one.children),
+            relaunches=one.relaunches,
+            retained=one.kept,
+            protection=one.protection,
+        )
+
+    def _state(self, one: InMemoryResource) -> str:
+        if one.leaving:
+            return "shutting-down" if one.kind == ResourceKind.INSTANCE else "deleting"
+        owner = self.things.get(one.dies_with)
+        return (
+            "in-use"
+            if owner is not None and one.kind in {ResourceKind.VOLUME, ResourceKind.INTERFACE}
+            else ""
+        )
+
+    def _users(self, one: InMemoryResource) -> set[str]:
+        living = self.living()
+        users = {other.id for other in living.values() if one.id in other.uses}
+        return users | ({one.dies_with} if one.dies_with in living else set())
+
+    async def dependencies(
+        self, region: str, resource: Resource
+    ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
+        one = self.living().get(resource.id)
+        if one is None:
+            return (), ()
+        attached = one.uses if one.kind == ResourceKind.GATEWAY else set()
+        users = [self.things[user] for user in sorted((self._users(one) | attached) & self.things.keys())]
+        rules = [other for other in self.things.values() if one.id in other.rules]
+        found = (
+            *(Dependency(user.kind, user.id, parent_id=user.dies_with) for user in users),
+            *(Dependency("security-group-rule", f"sgr-{other.id}", parent_id=other.id) for other in rules),
+        )
+        return found, ()
+
+    async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
+        return self._denial(region, resource.kind)
+
+    def _denial(self, region: str, kind: str) -> CloudError | None:
+        if (region, kind) not in self.weather.denied:
+            return None
+        return CloudError("UnauthorizedOperation", "no", operation="Delete", region=region)
+
+    # --- What is changed
+
+    async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
+        self._spoil(region, kind)
+        ids = [resource.id for resource in resources]
+        self._check_batch(region, ids)
+        self._batches += 1
+        refused = []
+        for number, one in enumerate(ids):
+            if (
+                len(ids) > 1
+                and number == 0
+                and self.weather.picky
+                and self._batches % self.weather.picky == 0
+            ):
+                refused.append(FailedDeletion(one, "InternalError", "not this time"))
+            elif one in self.living():
+                self._begin_to_end(self.things[one])
+        self._changed(region)
+        return Deletion(("req-1",), tuple(refused))
+
+    def _spoil(self, region: str, kind: str) -> None:
+        denial = self._denial(region, kind)
+        if denial is not None:
+            raise denial
+        if self.weather.throttled:
+            self.weather.throttled -= 1
+            raise CloudError("RequestLimitExceeded", "slower", operation="Delete", region=region)
+
+    def _check_batch(self, region: str, ids: Sequence[str]) -> None:
+        """One that cannot go spoils the whole batch, as with TerminateInstances."""
+        living = self.living()
+        for one in ids:
+            if one not in living and len(ids) > 1:
+                raise CloudError("InvalidInstanceID.NotFound", one, operation="Delete", region=region)
+        for thing in (living[one] for one in ids if one in living):
+            if thing.protection:
+                raise CloudError("OperationNotPermitted", thing.id, operation="Delete", region=region)
+            if self._kept_by(thing):
+                raise CloudError("DependencyViolation", thing.id, operation="Delete", region=region)
+
+    def _kept_by(self, thing: InMemoryResource) -> bool:
+        named = any(thing.id in other.rules for other in self.things.values() if other.id != thing.id)
+        return named or (thing.kind not in LETS_GO and bool(self._users(thing)))
+
+    def _begin_to_end(self, thing: InMemoryResource) -> None:
+        if thing.leaving:
+            return
+        for child in thing.children if thing.kind in LAUNCHERS - {ResourceKind.SPOT_REQUEST} else ():
+            if child in self.things:
+                self._begin_to_end(self.things[child])
+        for user in self.things.values():
+            user.uses.discard(thing.id)
+        thing.ends_at_s = self.clock.now() + thing.takes_s
+        self.living()
+
+    def _changed(self, region: str) -> None:
+        self._changes[region] += 1
+        for after, thing in self.births:
+            if thing.region == region and after == self._changes[region]:
+                thing.shown_from_s += self.clock.now()
+                self.add(thing)
+        if self.weather.lost:
+            self.weather.lost -= 1
+            raise CloudError("InternalError", "done, or not", operation="Delete", region=region)
+
+    async def unprotect(self, region: str, resource: Resource) -> None:
+        self.things[resource.id].protection = ""
+
+    async def revoke_mutual_rules(
+        self, region: str, *, groups: Collection[str], vpcs: Collection[str]
+    ) -> Deletion:
+        defaults = {
+            one.id
+            for one in self.things.values()
+            if one.kind == ResourceKind.GROUP and one.kept and one.dies_with in vpcs
+        }
+        ours = {*groups, *defaults}
+        for one in self.things.values():
+            if one.id in ours:
+                one.rules -= ours
+        return Deletion()
+
+    async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
+        one = self.living().get(resource_id)
+        if one is None or one.region != region:
+            return False
+        if not dry_run:
+            one.tags.update(tags)
+        return True

@@ -1,0 +1,81 @@
+"""Reaching nodes, as people and programs read it."""
+
+from __future__ import annotations
+
+from io import StringIO
+
+import pytest
+from rich.console import RenderableType
+from syrupy.assertion import SnapshotAssertion
+
+from bacalhau_spot.core.model import State
+from bacalhau_spot.core.problem import ApiFailure
+from bacalhau_spot.core.ssh.ssh_command import SshOptions, ssh_command
+from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
+from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.prompts import ask_number
+from bacalhau_spot.ui.terminal import stderr_console
+from support.cli_runner import Terminal
+from support.health import NOW, node, said
+from support.rendering import rendered
+from support.schemas import contract
+
+NODES = [node(number) for number in range(1, 5)]
+WELL = FanOutResult(("uptime",), tuple(CommandResult(one, 0, " 12:00 up 3 min\n") for one in NODES[:2]))
+MIXED = FanOutResult(
+    ("df", "-h"),
+    (
+        CommandResult(NODES[0], 0, "a very [long] line that is not folded, however narrow the window may be: grep wants it whole\n"),  # noqa: E501 - a row of a table
+        CommandResult(NODES[1], 1, "out\x1b[2J\n", "err\n"),
+        CommandResult(NODES[2], 255, "", "ssh: connect to host 127.0.1.3 port 22: Connection timed out\n"),
+        CommandResult(NODES[3], None, "begun\n", truncated=True),
+    ),
+)  # fmt: skip
+PRIVATE = FanOutResult(("uptime",), (CommandResult(node(1, public_ip=None), 255, "", ""),))
+VIEWS: dict[str, RenderableType] = {
+    "well": views.fan_out_view(WELL, group=False, closed=False),
+    "well, grouped": views.fan_out_view(WELL, group=True, closed=False),
+    "mixed": views.fan_out_view(MIXED, group=False, closed=False),
+    "mixed, grouped, closed": views.fan_out_view(MIXED, group=True, closed=True),
+    "all, private": views.fan_out_view(PRIVATE, group=False, closed=False),
+    "reaching, private": views.connecting_view(node(1, public_ip=None)),
+    "menu": views.menu_view(NODES, now=NOW),
+    "menu, some have ended": views.menu_view([*NODES[:2], node(3, state=State.TERMINATED)], now=NOW),
+    "reaching": views.connecting_view(NODES[0]),
+    "unreached": views.unreachable_view(NODES[0], closed=False),
+    "unreached, closed, private": views.unreachable_view(node(1, public_ip=None), closed=True),
+    "silent console": views.empty_console_view(NODES[0]),
+    "unseen": views.failed_regions_view(
+        [ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "us-west-2")]
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [60, 100])
+@pytest.mark.parametrize("name", VIEWS)
+def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> None:
+    """At two widths; what a node says is one line each, and obeyed by no terminal."""
+    assert rendered(VIEWS[name], width=width) == snapshot
+
+
+def test_what_programs_get_is_published() -> None:
+    """To the key: a command on nodes, its command lines, a console."""
+    contract("ssh", json_output.ssh_data(MIXED))
+    line = ssh_command(NODES[0], SshOptions("me", None, "k"))
+    contract("ssh", json_output.ssh_lines_data([(NODES[0], line)]))
+    data = json_output.console_data(NODES[0], said("docker: x"))
+    assert data["phases"] == [{"at": "2026-11-23T11:59:00Z", "phase": "docker", "detail": "x"}]
+    contract("console", data)
+
+
+def test_a_number_is_asked_for_until_it_is_one() -> None:
+    """Nothing, and the end of input, mean that nothing is to be done (exit code 3)."""
+    err = Terminal()
+    console = stderr_console(err, environ={})
+    assert ask_number("Which one?", at_most=3, console=console, stdin=StringIO("0\nx\n²\n3\n")) == 3
+    assert err.getvalue().count("a number from 1 to 3") == 3
+    for answers in ("\n", ""):
+        with pytest.raises(UserError) as refusal:
+            ask_number("Which one?", at_most=3, console=console, stdin=StringIO(answers))
+        assert refusal.value.exit_code is ExitCode.DECLINED
