@@ -55,7 +55,7 @@ def test_an_end_that_nobody_noted(tmp_path: Path) -> None:
 
 def test_taken_back_while_create_watched(tmp_path: Path) -> None:
     why = "Server.SpotInstanceTermination"
-    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", why=why))
+    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", reason=why))
     assert one.interrupted and one.ended_at == NOON + timedelta(minutes=5)
 
 
@@ -87,7 +87,7 @@ def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
 
 
 _SEEN = {"event": "instance-seen", "account_id": "1", "cluster": "c", "phase": "running", **instance()}
-_LIVED = {"event": "lived", "account_id": "1", "cluster": "c", "at": at(3), **instance()}
+_LIVED = {"event": "usage-ended", "account_id": "1", "cluster": "c", "at": at(3), **instance()}
 HOSTILE = {
     "nested deeply": "[" * 100_000,
     "an object nested deeply": '{"event": "created", "at": "' + at(1) + '", "instances": ' + "[" * 100_000,
@@ -103,8 +103,8 @@ HOSTILE = {
     "an id of the wrong kind": json.dumps({**_SEEN, "at": at(1), "id": ["i-1"]}),
     "an id of a megabyte": json.dumps({**_SEEN, "at": at(1), "id": "i" * 1_000_000}),
     "no type": json.dumps({**_SEEN, "at": at(1), "type": None}),
-    "a life without an end": json.dumps({**_LIVED, "begun": at(0), "ended": None}),
-    "a life that ends before it begins": json.dumps({**_LIVED, "begun": at(2), "ended": at(1)}),
+    "a life without an end": json.dumps({**_LIVED, "started_at": at(0), "ended_at": None}),
+    "a life that ends before it begins": json.dumps({**_LIVED, "started_at": at(2), "ended_at": at(1)}),
     "instances of the wrong kind": row("created", 1, instances=5),
     "an instance of the wrong kind": row("created", 1, instances=["i-1"]),
     "removed of the wrong kind": row("created", 1, instances=[], removed={"a": 1}["a"]),

@@ -114,9 +114,9 @@ def test_to_the_cent(story: Story) -> None:
     assert float(whole["on_demand_usd"]) == pytest.approx(ON_DEMAND_AT_5 + beside, abs=1e-6)
     assert float(whole["saving"]) == pytest.approx(1 - 0.2425 / (0.5111 + 0.0863), abs=1e-3)
     assert (whole["instances"], whole["running"]) == (4, 2)
-    assert {one["id"] for one in data["instances"] if one["taken_back"]} == {two, lost}
+    assert {one["id"] for one in data["instances"] if one["interrupted"]} == {two, lost}
     # A and D now, with 20 GiB and an address each.
-    assert float(whole["usd_per_hour_now"]) == pytest.approx(
+    assert float(whole["current_usd_per_hour"]) == pytest.approx(
         0.0100 + 0.0140 + 20 * (0.08 + 0.0918) / 730 + 2 * 0.005, abs=1e-6
     )
     shown = story.program("cost").stdout
@@ -138,7 +138,7 @@ def test_to_the_cent(story: Story) -> None:
         pool["zone"]: [float(step["usd_per_hour"]) for step in pool["steps"]] for pool in moved.data["pools"]
     }
     assert steps == {"eu-west-1b": [0.0132, 0.0140], "us-east-1a": [0.0120, 0.0180, 0.0100]}
-    marks = [(mark["zone"], mark["what"], mark["instances"]) for mark in moved.data["marks"]]
+    marks = [(mark["zone"], mark["label"], mark["instances"]) for mark in moved.data["interruptions"]]
     assert marks == [
         ("eu-west-1b", "launched", 1),
         ("eu-west-1b", "taken back", 1),
@@ -159,16 +159,16 @@ def test_what_aws_has_forgotten(story: Story) -> None:
     log = story.program.folder / "state" / "bacalhau-spot" / "audit.jsonl"
     for look in ("status", "list", "status"):
         story.program(look, "--region", "eu-west-1")
-    assert [row["id"] for row in map(json.loads, log.open()) if row["event"] == "lived"] == [lost]
+    assert [row["id"] for row in map(json.loads, log.open()) if row["event"] == "usage-ended"] == [lost]
     story.until(3 * HOUR)
     assert story.program("destroy", "--yes").code == 0
     story.until(30 * HOUR)
     data = cost(story)
-    assert (data["only_in_log"], data["unknown_ends"], data["total"]["running"]) == (3, [], 0)
+    assert (data["log_only"], data["unknown_end_ids"], data["total"]["running"]) == (3, [], 0)
     # A and B for three hours each; C, taken back in its first hour, but for its volume and address.
     assert float(data["total"]["instance_usd"]) == pytest.approx(2 * (0.0120 + 0.0120 + 0.0180), abs=1e-4)
     assert float(data["total"]["address_usd"]) == pytest.approx(0.005 * (3 + 3 + 40 / 60), abs=1e-4)
-    assert data["total"]["usd_per_hour_now"] == "0.000000"
+    assert data["total"]["current_usd_per_hour"] == "0.000000"
     log.unlink()
     assert cost(story)["instances"] == []
     shown = story.program("cost").stdout
@@ -217,7 +217,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         {"match": "DescribeTags", "code": "UnauthorizedOperation", "region": "eu-west-1"}
     ]
     dark = story.program("cost", "-o", "json")
-    assert (dark.code, [one["region"] for one in dark.data["unseen"]]) == (5, ["eu-west-1"])
+    assert (dark.code, [one["region"] for one in dark.data["failed_regions"]]) == (5, ["eu-west-1"])
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: CliRu
     refuse(sandbox, "ssm:DescribeParameters", "AccessDeniedException", region=HERE, after=1)
     refused = program("destroy", "--yes", "-o", "json")
     (one,) = [one for one in refused.data["outcomes"] if one["kind"] == "parameter"]
-    assert (refused.code, one["fate"], one["problem"]["operation"]) == (4, "left", "DescribeParameters")
+    assert (refused.code, one["status"], one["problem"]["operation"]) == (4, "left", "DescribeParameters")
     assert all(kind != "instance" for _, kind, _ in map(str.split, sandbox.leftovers()))
 
 
@@ -189,8 +189,8 @@ def test_a_dry_run_without_an_answer_is_no_permission(sandbox: Any, program: Cli
     found = program("doctor", "-o", "json").data["findings"]
     (rights,) = [one for one in found if one["check"] == "permissions"]
     assert (
-        rights["mark"],
-        "1 actions could not be asked about (CreateVpc: InternalError" in rights["what"],
+        rights["status"],
+        "1 actions could not be asked about (CreateVpc: InternalError" in rights["message"],
     ) == (
         "WARN",
         True,

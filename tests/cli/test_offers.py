@@ -33,7 +33,7 @@ def test_every_pool_of_every_region_with_few_calls(sandbox: Any, program: CliRun
     pools = done.data["pools"]
     contract("offers", {**done.data, "pools": pools[:1], "regions": done.data["regions"][:1]})
     assert {pool["type"] for pool in pools} == {"t3.medium", "t3a.medium"}
-    assert len({pool["region"] for pool in pools}) == len(done.data["looked_into"]) == len(ENABLED)
+    assert len({pool["region"] for pool in pools}) == len(done.data["regions_scanned"]) == len(ENABLED)
     assert done.data["nodes"] == 3
     for pool in pools:
         low, now, high = (
@@ -93,7 +93,7 @@ def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, progra
     assert "not looked into: eu-west-1 (not allowed)" in done.stdout
     assert "us-west-2" in done.stdout
     json = program("offers", *FEW, "-o", "json")
-    assert [problem["region"] for problem in json.data["unseen"]] == ["eu-west-1"]
+    assert [problem["region"] for problem in json.data["failed_regions"]] == ["eu-west-1"]
     assert {one["region"] for one in json.data["regions"]} == {"us-east-1", "us-west-2"}
 
 
@@ -188,10 +188,10 @@ def test_scores_and_room(sandbox: Any, program: CliRunner) -> None:
     options = ("offers", *FEW, "--type", "t3.medium,t3a.medium,m6a.large", "-o", "json")
     done = program(*options, "--nodes", "4")
     assert done.code == 0, done.stdout
-    assert done.data["silent"] == []
+    assert done.data["partial_failures"] == []
     regions = {one["region"]: one for one in done.data["regions"]}
-    assert regions["us-west-2"]["room"] == 3
-    assert regions["us-west-2"]["standing"] == "no-room"
+    assert regions["us-west-2"]["quota_headroom"] == 3
+    assert regions["us-west-2"]["suitability"] == "no-room"
     assert done.data["regions"][-1]["region"] == "us-west-2"
     assert all(1 <= one["score"] <= 10 for one in regions.values())
     assert all(0 < float(one["saving"]) < 1 for one in regions.values())
@@ -208,7 +208,7 @@ def test_when_aws_answers_no_more_questions(sandbox: Any, program: CliRunner) ->
     assert first.data["pools"][0]["score"] is not None
     other = program(*options, "--nodes", "50")
     assert other.code == 0
-    assert [problem["code"] for problem in other.data["silent"]] == ["MaxConfigLimitExceeded"]
+    assert [problem["code"] for problem in other.data["partial_failures"]] == ["MaxConfigLimitExceeded"]
     assert other.data["pools"][0]["score"] is None
     assert other.data["pools"][0]["usd_per_hour"] is not None
     sandbox.clock.advance(3600)
@@ -227,8 +227,8 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: CliRunner) -> None
     """`regions: auto`: the cheapest region has too little quota, so it is passed over, and the plan says so."""
     path = program.configure(nodes=4, regions="{auto: {count: 1}}")
     path.write_text(path.read_text().replace("t3a.medium]", "t3a.medium, m6a.large]"))
-    cheapest = program("create", "--dry-run", "-o", "json").data["plan"]["choice"][0]
-    assert (cheapest["chosen"], cheapest["reason"]) == (True, "cheapest")
+    cheapest = program("create", "--dry-run", "-o", "json").data["plan"]["region_decisions"][0]
+    assert (cheapest["selected"], cheapest["reason"]) == (True, "cheapest")
     sandbox.settings.spot_vcpu_quota = {cheapest["region"]: 6}
     shown = program("create", "--dry-run")
     assert (
@@ -236,7 +236,7 @@ def test_auto_goes_where_there_is_room(sandbox: Any, program: CliRunner) -> None
         in " ".join(shown.stdout.split())
     )
     plan = program("create", "--dry-run", "-o", "json").data["plan"]
-    (chosen,) = [one for one in plan["choice"] if one["chosen"]]
+    (chosen,) = [one for one in plan["region_decisions"] if one["selected"]]
     assert chosen["region"] != cheapest["region"]
     assert [region["region"] for region in plan["regions"]] == [chosen["region"]]
     sandbox.settings.spot_vcpu_quota = {"*": 6}

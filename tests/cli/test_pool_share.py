@@ -27,9 +27,9 @@ def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None
     free = program("create", "--yes", "-o", "json")
     assert free.code == 0, free.stdout
     assert (fleets(sandbox), max(by_pool(program).values())) == (2, 4)
-    assert plan(free)["stake"]["limit"] is None
-    assert plan(free)["stake"]["at_most"] == 4
-    assert free.data["receipt"]["pools"]["at_stake"] == 4
+    assert plan(free)["exposure"]["limit"] is None
+    assert plan(free)["exposure"]["at_most"] == 4
+    assert free.data["receipt"]["pools"]["max_loss"] == 4
     assert program("destroy", "--yes").code == 0
 
     program.configure(nodes=8, regions="[us-east-1, us-west-2]", more="max_share_per_pool: 25%\n")
@@ -41,8 +41,8 @@ def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None
     held = by_pool(program)
     assert (sum(held.values()), max(held.values())) == (8, 2)
     assert fleets(sandbox) - before == 4
-    assert plan(done)["stake"] == {"pools": plan(done)["stake"]["pools"], "at_most": 2, "limit": 2}
-    assert done.data["receipt"]["pools"]["at_stake"] == 2
+    assert plan(done)["exposure"] == {"pools": plan(done)["exposure"]["pools"], "at_most": 2, "limit": 2}
+    assert done.data["receipt"]["pools"]["max_loss"] == 2
 
     again = program("create", "--yes", "-o", "json")
     assert plan(again)["launch"] == 0

@@ -56,7 +56,7 @@ def listed(there: StandIn, instances: dict[str, str], *, connected: bool = True)
 
 
 def fates(done: CliResult) -> dict[str, tuple[str, str]]:
-    return {one["instance_id"]: (one["why"], one["fate"]) for one in done.data["nodes"]}
+    return {one["instance_id"]: (one["reason"], one["status"]) for one in done.data["nodes"]}
 
 
 def scene(sandbox: Any, user: CliRunner, there: StandIn) -> tuple[str, str, str, str]:
@@ -106,7 +106,7 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
     partly = user("prune", "--yes", "-o", "json")
     assert partly.code == 5, partly.stdout
     assert partly.envelope["status"] == "partial"
-    assert partly.data["unseen"][0]["region"] == "eu-west-1"
+    assert partly.data["failed_regions"][0]["region"] == "eu-west-1"
     assert fates(partly)[ELSEWHERE] == ("region-unseen", "kept")
     assert fates(partly)[GHOST] == ("instance-unknown", "removed")
     assert before - set(there.names) == {f"bacalhau-{ended}", f"bacalhau-{GHOST}"}
@@ -155,14 +155,19 @@ def test_destroy_is_clean_whatever_the_orchestrator_says(
     assert denied.code == 4
     assert denied.envelope["errors"][0]["code"] == "OrchestratorForbidden"
     assert "write:node" in denied.envelope["errors"][0]["hint"]
-    assert {one["fate"] for one in denied.data["nodes"]} <= {"failed", "left"}
+    assert {one["status"] for one in denied.data["nodes"]} <= {"failed", "left"}
     there.read_only = False
     there.refused = {there.names[0]}
     partly = user("prune", "--yes", "-o", "json")
     assert partly.code == 1
-    assert sorted(one["fate"] for one in partly.data["nodes"]) == ["failed", "removed", "removed", "removed"]
-    assert {one["id"] for one in partly.data["nodes"] if one["fate"] == "failed"} == there.refused
-    assert "the store is closed" in partly.envelope["errors"][0]["why"]
+    assert sorted(one["status"] for one in partly.data["nodes"]) == [
+        "failed",
+        "removed",
+        "removed",
+        "removed",
+    ]
+    assert {one["id"] for one in partly.data["nodes"] if one["status"] == "failed"} == there.refused
+    assert "the store is closed" in partly.envelope["errors"][0]["reason"]
 
 
 def test_destroy_with_an_orchestrator_that_is_not_there(user: CliRunner, there: StandIn) -> None:

@@ -49,7 +49,7 @@ def status(program: CliRunner) -> CliResult:
 
 
 def found(done: CliResult) -> dict[str, str]:
-    return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
+    return {one["id"]: one["diagnosis"]["kind"] for one in done.data["nodes"]}
 
 
 def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: CliRunner, tmp_path: Path) -> None:
@@ -65,22 +65,22 @@ def test_a_real_orchestrator_is_read_and_tidied(sandbox: Any, program: CliRunner
                 both = until("both have joined", lambda: _loaded(status(program), 2))
                 assert found(both)[never["id"]] == "booting"
                 assert both.data["orchestrator"] == {
-                    "asked": "answered", "address": f"http://127.0.0.1:{here.api}", "problem": None,
+                    "api": "answered", "address": f"http://127.0.0.1:{here.api}", "problem": None,
                 }  # fmt: skip
             sandbox.client("ec2", REGION).terminate_instances(InstanceIds=[gone["id"]])
             sandbox.clock.advance(7200)
             done = until("one has left", lambda: _ghostly(status(program)))
             told = {one["id"]: one for one in done.data["nodes"]}
-            good = "joined" if "docker" in told[joined["id"]]["member"]["engines"] else "no-docker"
+            good = "joined" if "docker" in told[joined["id"]]["orchestrator_node"]["engines"] else "no-docker"
             assert found(done)[joined["id"]] == good
             assert found(done)[gone["id"]] == "orphan"
             assert found(done)[never["id"]] not in {"joined", "booting"}
-            load, member = told[joined["id"]]["load"], told[joined["id"]]["member"]
+            load, member = told[joined["id"]]["load"], told[joined["id"]]["orchestrator_node"]
             assert float(load["total"]["cpu"]) >= 0.5 and load["running"] == 0
             assert member["version"].startswith("v") and member["membership"] == "APPROVED"
             assert (done.code, done.data["missing"]) == (1, 1)
             pruned = {
-                one["instance_id"]: one["fate"]
+                one["instance_id"]: one["status"]
                 for one in program("prune", "--yes", "-o", "json").data["nodes"]
             }
             assert pruned == {joined["id"]: "kept", gone["id"]: "removed"}
@@ -94,4 +94,4 @@ def _loaded(done: CliResult, count: int) -> CliResult | None:
 
 
 def _ghostly(done: CliResult) -> CliResult | None:
-    return done if done.data["ghosts"] else None
+    return done if done.data["stale_nodes"] else None

@@ -110,7 +110,7 @@ def test_destroy_leaves_nothing_of_it(sandbox: Any, user: CliRunner, changed_sin
         configure(user, secrets="user_data")
     done = user("destroy", "--yes", "-o", "json")
     assert done.code == 0, done.stdout
-    gone = [one["kind"] for one in done.data["outcomes"] if one["fate"] == "deleted"]
+    gone = [one["kind"] for one in done.data["outcomes"] if one["status"] == "deleted"]
     assert gone.count("parameter") == 2
     assert gone.count("role") == gone.count("instance-profile") == 1
     assert sandbox.leftovers() == before

@@ -59,7 +59,7 @@ def created(user: CliRunner, *argv: str) -> list[str]:
 
 
 def kinds(done: CliResult) -> dict[str, str]:
-    return {one["id"]: one["verdict"]["kind"] for one in done.data["nodes"]}
+    return {one["id"]: one["diagnosis"]["kind"] for one in done.data["nodes"]}
 
 
 def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
@@ -94,7 +94,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     }  # fmt: skip
     assert told == dict.fromkeys(rest, "joined")
     assert (done.code, done.data["missing"], done.data["total"]["present"]) == (1, 2, 28)
-    assert set(done.data["ghosts"]) == {ghost, taken}
+    assert set(done.data["stale_nodes"]) == {ghost, taken}
 
     calls = Counter((region, action) for region, action, _ in sandbox.world.calls[start:])
     per_region = Counter(region for region, action in calls if action.startswith("ec2:"))
@@ -119,7 +119,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
 def others(user: CliRunner, there: str, *, ghost: str, taken: str, refused: str) -> None:
     """What the other commands say of the same thirty nodes."""
     pruned = user("prune", there, "--yes", "-o", "json").data["nodes"]
-    assert {one["instance_id"] for one in pruned if one["fate"] == "removed"} == {ghost, taken}
+    assert {one["instance_id"] for one in pruned if one["status"] == "removed"} == {ghost, taken}
     assert "Authorization Violation" in user("console", there, refused, "--phases").stdout
     spent = user("cost", there, "-o", "json").data
     assert (spent["total"]["instances"], spent["total"]["running"]) == (30, 28)
@@ -150,8 +150,8 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert user("status", *HERE).code == 1  # they boot
     sandbox.clock.advance(60)
     done = user("status", "-o", "json")
-    assert (done.code, done.data["as_asked"], kinds(done)) == (0, True, dict.fromkeys(made, "joined"))
-    assert done.data["orchestrator"]["asked"] == "answered"
+    assert (done.code, done.data["matches_spec"], kinds(done)) == (0, True, dict.fromkeys(made, "joined"))
+    assert done.data["orchestrator"]["api"] == "answered"
 
     assert "3 of 3 nodes joined" in user("status", *HERE).stdout
     nowhere = user("status", "--region", "nowhere-1")

@@ -134,7 +134,7 @@ def test_all_is_well(sandbox: Any, well: CliRunner) -> None:
     done = well("doctor", "-o", "json")
     assert done.code == 0, done.stdout
     assert {one["check"] for one in done.data["findings"]} == {check.value for check in AccountCheck}
-    assert [one for one in done.data["findings"] if one["mark"] != "PASS"] == []
+    assert [one for one in done.data["findings"] if one["status"] != "PASS"] == []
     contract("doctor", done.data)
     assert sandbox.leftovers() == before
     made = [call for _, call, outcome in sandbox.world.calls if "Create" in call and outcome == "ok"]
@@ -382,12 +382,14 @@ def test_what_is_wrong_is_told(sandbox: Any, well: CliRunner, ports: tuple[int, 
         change(well, case.change[0], case.change[1].replace("AMI", image))
     disturb(sandbox, well, case.do, ports)
     done = well("doctor", "-o", "json")
-    found = [one for one in done.data["findings"] if one["check"] == case.check and one["mark"] == case.mark]
-    assert [one for one in found if case.says in one["what"] and case.fix in one["fix"]], done.stdout
+    found = [
+        one for one in done.data["findings"] if one["check"] == case.check and one["status"] == case.mark
+    ]
+    assert [one for one in found if case.says in one["message"] and case.fix in one["hint"]], done.stdout
     if case.code is not None:
         assert done.code == case.code
         assert bool(done.envelope["errors"]) == bool(case.code)
-    elif not any(one["mark"] == "FAIL" for one in done.data["findings"]):
+    elif not any(one["status"] == "FAIL" for one in done.data["findings"]):
         assert done.code == 0
 
 
@@ -398,7 +400,7 @@ def test_no_version_is_looked_for_where_none_is_published(
     monkeypatch.setattr(project, "PACKAGE", "")
     tools(well, pip="exit 1")
     found = [one for one in well("doctor", "-o", "json").data["findings"] if one["check"] == C.VERSION]
-    assert [(one["mark"], one["what"]) for one in found] == [(CheckStatus.PASS, __version__)]
+    assert [(one["status"], one["message"]) for one in found] == [(CheckStatus.PASS, __version__)]
 
 
 def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: Any, well: CliRunner) -> None:
@@ -411,11 +413,13 @@ def test_left_to_auto_the_choice_is_made_and_held_against_the_quotas(sandbox: An
     done = well("doctor", "-o", "json")
     assert done.code == 0, done.stdout
     told = {
-        (one["check"], one["what"].split(":")[0]) for one in done.data["findings"] if one["mark"] == "PASS"
+        (one["check"], one["message"].split(":")[0])
+        for one in done.data["findings"]
+        if one["status"] == "PASS"
     }
     for region in planned:
         assert {("offers", region), ("quotas", region)} <= told
-    (where,) = [one["what"] for one in done.data["findings"] if one["check"] == "regions"]
+    (where,) = [one["message"] for one in done.data["findings"] if one["check"] == "regions"]
     assert where.startswith(f"{', '.join(sorted(planned))} chosen now, of ")
     sandbox.settings.spot_vcpu_quota = {"*": 2}
     assert well("doctor").code == 1
@@ -475,7 +479,7 @@ def test_one_look_that_breaks_stops_no_other(sandbox: Any, well: CliRunner) -> N
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     sandbox.settings.faults = [{"match": "iam:*", "code": "InternalError", "status": 500}]
     done = well("doctor", "-o", "json")
-    marks = {one["check"]: one["mark"] for one in done.data["findings"]}
+    marks = {one["check"]: one["status"] for one in done.data["findings"]}
     assert set(marks) == {check.value for check in AccountCheck}
     assert marks["spot role"] == marks["permissions"] == "WARN"
     assert marks["offers"] == marks["quotas"] == marks["orchestrator"] == "PASS"
@@ -517,5 +521,5 @@ def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
         with pytest.raises(BlockingIOError):
             theirs.accept()
     assert done.code == 0, done.stdout
-    (api,) = [one["what"] for one in done.data["findings"] if one["check"] == "orchestrator"]
+    (api,) = [one["message"] for one in done.data["findings"] if one["check"] == "orchestrator"]
     assert api == f"its API at {sandbox.url}/_sandbox/orchestrator answers, v1.9.3"

@@ -57,13 +57,16 @@ SCENES = {
 
 def named(done: CliResult) -> set[str]:
     """Everything that is told to be in the way, or what it hangs on."""
-    blockers = [blocker for one in done.data["outcomes"] for blocker in one["blockers"]]
-    return {blocker[key] for blocker in blockers for key in ("id", "of") if blocker[key]}
+    blockers = [blocker for one in done.data["outcomes"] for blocker in one["dependencies"]]
+    return {blocker[key] for blocker in blockers for key in ("id", "parent_id") if blocker[key]}
 
 
 def commands(done: CliResult) -> list[str]:
     found = [
-        blocker["free"] for one in done.data["outcomes"] for blocker in one["blockers"] if blocker["free"]
+        blocker["fix_command"]
+        for one in done.data["outcomes"]
+        for blocker in one["dependencies"]
+        if blocker["fix_command"]
     ]
     return list(dict.fromkeys(found))
 
@@ -95,7 +98,7 @@ def test_it_is_named_and_not_touched(sandbox: Any, program: CliRunner, scene: st
     assert {one["kind"] for one in done.data["remaining"]} == kept
     left = {one["id"] for one in done.data["remaining"]}
     after = account_snapshot(sandbox.client, [REGION])
-    gone = {one["id"] for one in done.data["outcomes"] if one["fate"] == "deleted"}
+    gone = {one["id"] for one in done.data["outcomes"] if one["status"] == "deleted"}
     for key, row in before.items():
         if "bacalhau-cluster" not in row and not any(one in row for one in left | gone):
             assert after.get(key) == row, key
@@ -111,9 +114,9 @@ def test_it_is_named_and_not_touched(sandbox: Any, program: CliRunner, scene: st
         sandbox.clock.advance(60)
         done = nuked(program)
     assert done.code == 0, [
-        (one["kind"], one["id"], one["fate"], one["problem"], one["blockers"])
+        (one["kind"], one["id"], one["status"], one["problem"], one["dependencies"])
         for one in done.data["outcomes"]
-        if one["fate"] not in {"deleted", "already gone"}
+        if one["status"] not in {"deleted", "already gone"}
     ]
 
 
@@ -155,7 +158,7 @@ def test_a_tagged_default_vpc_stays(sandbox: Any, program: CliRunner) -> None:
     assert "it came with the account" in looked.stdout
     done = nuked(program)
     assert done.code == 0, done.stdout
-    skipped = {one["id"] for one in done.data["outcomes"] if one["fate"] == "skipped"}
+    skipped = {one["id"] for one in done.data["outcomes"] if one["status"] == "skipped"}
     assert skipped == {vpc, gateway, *subnets}
     gone = f"{REGION} SecurityGroups {group}"
     assert account_snapshot(sandbox.client, [REGION]) == {
@@ -180,7 +183,7 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: CliRunner)
     )["CapacityReservation"]["CapacityReservationId"]
     done = nuked(program)
     assert done.code == 0
-    assert [(one["id"], one["fate"], one["why"]) for one in done.data["outcomes"]] == [
+    assert [(one["id"], one["status"], one["reason"]) for one in done.data["outcomes"]] == [
         (made, "skipped", "it has a commitment that must be paid")
     ]
 
@@ -194,7 +197,7 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
     theirs = scene.interface()
     for flags, expected in (((), {theirs}), (("--adopt", theirs), set())):
         looked = program("nuke", "--dry-run", "--regions", REGION, "-o", "json", *flags)
-        assert {one["blocker"]["id"] for one in looked.data["in_the_way"]} == expected
+        assert {one["dependency"]["id"] for one in looked.data["foreign"]} == expected
     shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
     assert (
         f"not ours, and in the way of VPC {scene.ours.vpc}, which will be left: network interface {theirs}"
@@ -210,7 +213,7 @@ def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Cl
     scene.interface()
     sandbox.settings.deny = ["ec2:DescribeNatGateways"]
     blind = program("nuke", "--dry-run", "--regions", REGION, "-o", "json")
-    assert {one["operation"] for one in blind.data["silent"]} == {"DescribeNatGateways"}
+    assert {one["operation"] for one in blind.data["partial_failures"]} == {"DescribeNatGateways"}
     done = nuked(program)
     assert done.code == 1
     left = {one["problem"]["message"] for one in done.data["outcomes"] if one["problem"]}

@@ -45,7 +45,7 @@ def test_nuke_takes_all_that_is_ours_and_nothing_else(
         assert sum(key.startswith(f"{region} Reservations") for key in account) >= 2, "machines of bystanders"
     done = program("nuke", "--force", "-o", "json")
     assert done.code == 0, done.stdout[-3000:]
-    gone = {(one["kind"], one["id"]) for one in done.data["outcomes"] if one["fate"] == "deleted"}
+    gone = {(one["kind"], one["id"]) for one in done.data["outcomes"] if one["status"] == "deleted"}
     assert {(kind.value, one) for kind, ids in beasts.made.items() for one in ids} <= gone
     assert sum(kind == "instance" for kind, _ in gone) >= 30
     assert account_snapshot(sandbox.client, busy_account.REGIONS) == account

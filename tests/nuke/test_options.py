@@ -37,7 +37,7 @@ def nuke(program: CliRunner, *flags: str, answers: str | None = None) -> CliResu
 
 
 def found(program: CliRunner, *flags: str) -> list[dict[str, Any]]:
-    result: list[dict[str, Any]] = nuke(program, "--dry-run", "-o", "json", *flags).data["found"]
+    result: list[dict[str, Any]] = nuke(program, "--dry-run", "-o", "json", *flags).data["to_delete"]
     return result
 
 
@@ -123,7 +123,7 @@ def test_nothing_of_ours(program: CliRunner) -> None:
 def test_some_regions_only(program: CliRunner) -> None:
     done = program("nuke", "--force", "--regions", "eu-west-1", "-o", "json")
     assert done.code == 0
-    assert done.data["looked_into"] == ["eu-west-1"]
+    assert done.data["regions_scanned"] == ["eu-west-1"]
     assert listed(program) == 1
     looked = program("nuke", "--dry-run", "--regions", "eu-west-1")
     assert "left out, as you wished: ap-northeast-1" in looked.stdout
@@ -173,10 +173,10 @@ def test_what_is_younger_stays_and_what_it_needs(sandbox: Any, program: CliRunne
     busy_account.cluster(program, nodes=1, regions=["eu-west-1"])
     done = nuke(program, "--force", "--min-age", "1h", "-o", "json")
     assert done.code == 0, done.stdout
-    fates = {(one["kind"], one["fate"]) for one in done.data["outcomes"]}
+    fates = {(one["kind"], one["status"]) for one in done.data["outcomes"]}
     assert ("vpc", "deleted") in fates
     assert ("vpc", "skipped") in fates
-    assert {one["why"] for one in done.data["outcomes"] if one["fate"] == "skipped"} == {
+    assert {one["reason"] for one in done.data["outcomes"] if one["status"] == "skipped"} == {
         "it, or what needs it, is younger than --min-age"
     }
     assert listed(program) == 1
@@ -254,7 +254,7 @@ def test_only_what_the_plan_names(sandbox: Any, program: CliRunner) -> None:
     templates.delete_tags(Resources=[disowned], Tags=[{"Key": "bacalhau-cluster"}])
     done = nuke(program, "--force", "--plan", str(plan), "-o", "json")
     assert done.code == 0, done.stdout
-    skipped = {one["id"]: one["why"] for one in done.data["outcomes"] if one["fate"] == "skipped"}
+    skipped = {one["id"]: one["reason"] for one in done.data["outcomes"] if one["status"] == "skipped"}
     assert skipped == {later: "it is not in the plan"}
     assert len(ec2.describe_volumes(VolumeIds=[later])["Volumes"]) == 1
     assert templates.describe_launch_templates()["LaunchTemplates"][0]["LaunchTemplateId"] == disowned
@@ -340,7 +340,7 @@ def test_a_region_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int
     ]
     done = nuke(program, "--force", "-o", "json")
     assert done.code in {4, 5}
-    assert [one["region"] for one in done.data["unseen"]] == ["eu-west-1"]
+    assert [one["region"] for one in done.data["failed_regions"]] == ["eu-west-1"]
     sandbox.settings.faults = []
     assert listed(program) == 1
 
@@ -357,7 +357,7 @@ def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: CliRunner) -> 
     bus = sandbox.client("events", "eu-west-1").create_event_bus(Name="jobs", Tags=tags)["EventBusArn"]
     for flags in (["--dry-run"], ["--force"]):
         done = nuke(program, "-o", "json", *flags)
-        assert {one["id"] for one in done.data["unknown"]} == {gateway, bus}
+        assert {one["id"] for one in done.data["unsupported"]} == {gateway, bus}
     assert done.code == 1
     text = nuke(program, "--force")
     assert "does not know how to delete it" in text.stdout
@@ -382,17 +382,17 @@ def test_the_audit_log(program: CliRunner, nodes: int) -> None:
     assert nodes
     done: CliResult = program("nuke", "--force", "-o", "json")
     rows = last_run(program)
-    assert rows[0]["event"] == "begun"
+    assert rows[0]["event"] == "command-started"
     assert rows[0]["argv"] == ["nuke", "--force", "-o", "json"]
     assert {row["account_id"] for row in rows} == {ACCOUNT}
     deleted = {row["id"] for row in rows if row["event"] == "deleted"}
-    assert deleted == {one["id"] for one in done.data["outcomes"] if one["fate"] == "deleted"}
+    assert deleted == {one["id"] for one in done.data["outcomes"] if one["status"] == "deleted"}
     asked = [row for row in rows if row["event"] == "deleting"]
     assert all(row["request_ids"] for row in asked)
     assert rows[-1]["event"] == "ended"
     assert rows[-1]["exit_code"] == 0
     program("nuke", "--force")
-    begun = [row["argv"][0] for row in audit(program) if row["event"] == "begun"]
+    begun = [row["argv"][0] for row in audit(program) if row["event"] == "command-started"]
     assert begun == ["nuke", "nuke"]
 
 

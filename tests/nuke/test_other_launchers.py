@@ -73,7 +73,7 @@ def living(sandbox: Any) -> set[str]:
 
 
 def blockers(done: CliResult) -> list[Any]:
-    return [blocker for one in done.data["outcomes"] for blocker in one["blockers"]]
+    return [blocker for one in done.data["outcomes"] for blocker in one["dependencies"]]
 
 
 OUR_TAGS = [
@@ -138,9 +138,9 @@ def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
     assert done.code == 1, done.stdout
     assert living(sandbox) == theirs
     assert len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]) == 1
-    named = [one for one in blockers(done) if theirs & {one["id"], one["of"]}]
+    named = [one for one in blockers(done) if theirs & {one["id"], one["parent_id"]}]
     assert named and all("Auto Scaling group theirs" in one["owner"] for one in named)
-    (free,) = {one["free"] for one in named}
+    (free,) = {one["fix_command"] for one in named}
     assert "autoscaling update-auto-scaling-group" in free
     aws_cli.run(free, sandbox.client)
 

@@ -46,7 +46,7 @@ def unnoticed(whole: Data) -> list[Data]:
 
 
 # What may be left out, or holds whatever it holds.
-_FREE = {"receipt", "zones", "made", *("Condition", "StringEquals", "StringLike", "ArnLike")}
+_FREE = {"receipt", "zones", "resources_created", *("Condition", "StringEquals", "StringLike", "ArnLike")}
 
 
 def changes(whole: Data) -> Iterator[Data]:

@@ -87,8 +87,8 @@ def test_csv_leaves_open_what_is_not_known() -> None:
     instances = [row for row in rows if row["item"] == "instance"]
     assert [row["on_demand_usd"] for row in instances] == [""] * len(instances)
     # Taken back in its first hour, it is known to have cost nothing.
-    assert [row["usd"] for row in instances if row["taken_back"] == "yes"] == ["0.000000"]
-    assert {row["usd"] for row in instances if row["taken_back"] == "no"} == {""}
+    assert [row["usd"] for row in instances if row["interrupted"] == "yes"] == ["0.000000"]
+    assert {row["usd"] for row in instances if row["interrupted"] == "no"} == {""}
 
 
 def test_a_plan_has_its_published_form() -> None:

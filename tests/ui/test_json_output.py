@@ -75,7 +75,7 @@ def test_events_one_a_line() -> None:
         "event": "region-started",
         "at": "2026-01-01T00:00:00Z",
         "region": "us-east-1",
-        "asked": 2,
+        "requested": 2,
     }
     assert rows[-1]["event"] == "instance-seen"
     assert rows[-1]["phase"] == "lost"

@@ -146,7 +146,7 @@ RESULTS: dict[str, tuple[str, Data | None]] = {
     "a destroy with an orchestrator": ("destroy", json_output.deletion_data(TEARDOWN, FORGOTTEN)),
     "what would be destroyed": (
         "destroy",
-        {"found": json_output.resources_data([VPC]), "unknown": json_output.resources_data([VPC])},
+        {"to_delete": json_output.resources_data([VPC]), "unsupported": json_output.resources_data([VPC])},
     ),
     "a nuke": ("nuke", json_output.deletion_data(TEARDOWN)),
     "what would be nuked": ("nuke", json_output.nuke_preview_data(FOUND)),

@@ -92,7 +92,7 @@ def test_what_programs_get_is_published(name: str) -> None:
     if name == "thirty":
         # Every node would be tried with each key taken away: three that differ are enough.
         chosen = {"interrupted", "never-joined", "joined"}
-        kinds = {node["verdict"]["kind"]: node for node in data["nodes"]}
+        kinds = {node["diagnosis"]["kind"]: node for node in data["nodes"]}
         data["nodes"] = [node for kind, node in kinds.items() if kind in chosen]
         data["regions"] = data["regions"][:1]
     contract("status", data)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FORM = "csv"
 
 _COST = (
-    *("cluster", "region", "zone", "type", "id", "spot", "begun", "ended", "taken_back"),
+    *("cluster", "region", "zone", "type", "id", "spot", "started_at", "ended_at", "interrupted"),
     *("item", "hours", "usd", "on_demand_usd"),
 )
 

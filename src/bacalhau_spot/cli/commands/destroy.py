@@ -175,8 +175,8 @@ def _preview(
         "destroy",
         view=view,
         data={
-            "found": json_output.resources_data(one for one in found.resources if not one.retained),
-            "unknown": json_output.resources_data(found.unsupported),
+            "to_delete": json_output.resources_data(one for one in found.resources if not one.retained),
+            "unsupported": json_output.resources_data(found.unsupported),
         },
         errors=call.errors_of(found.failures),
         exit_code=call.incomplete(found.failures),

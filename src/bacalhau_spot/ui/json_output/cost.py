@@ -30,11 +30,11 @@ def cost_data(report: CostReport) -> Data:
         "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
         "instances": [_instance(one) for one in instances],
         "volumes": [_volume(one) for one in report.charges if not one.usage.type],
-        "unknown_ends": list(report.usages.unknown_end_ids),
+        "unknown_end_ids": list(report.usages.unknown_end_ids),
         "assumed_volumes": report.usages.assumed_volumes,
-        "only_in_log": report.usages.log_only,
-        "looked_into": list(report.regions_scanned),
-        "unseen": [problem_data(problem) for problem in report.failed_regions],
+        "log_only": report.usages.log_only,
+        "regions_scanned": list(report.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in report.failed_regions],
         "unpriced": [problem_data(problem) for problem in (*report.unpriced, *report.unlisted_prices)],
     }
 
@@ -50,7 +50,7 @@ def sum_data(one: CostTotal) -> Data:
         "usd": exact(one.usd),
         "on_demand_usd": exact(one.on_demand_usd),
         "saving": None if one.saving is None else str(one.saving.quantize(Decimal("0.0001"))),
-        "usd_per_hour_now": exact(one.current_usd_per_hour),
+        "current_usd_per_hour": exact(one.current_usd_per_hour),
         "unpriced_hours": hours(one.unpriced_s),
     }
 
@@ -63,9 +63,9 @@ def _instance(one: Charge) -> Data:
         "zone": life.zone,
         "type": life.type,
         "spot": life.spot,
-        "begun": time_text(life.started_at),
-        "ended": None if life.ended_at is None else time_text(life.ended_at),
-        "taken_back": life.interrupted,
+        "started_at": time_text(life.started_at),
+        "ended_at": None if life.ended_at is None else time_text(life.ended_at),
+        "interrupted": life.interrupted,
         "volume_gib": life.volume_gib,
         "address": life.address,
         "hours": hours(one.seconds),
@@ -74,7 +74,7 @@ def _instance(one: Charge) -> Data:
         "address_usd": exact(one.address_usd),
         "usd": exact(one.usd),
         "on_demand_usd": exact(one.on_demand_usd),
-        "usd_per_hour_now": exact(one.current_usd_per_hour),
+        "current_usd_per_hour": exact(one.current_usd_per_hour),
         "unpriced_hours": hours(one.unpriced_s),
     }
 
@@ -84,11 +84,11 @@ def _volume(one: Charge) -> Data:
         "id": one.usage.id,
         "region": one.usage.region,
         "zone": one.usage.zone,
-        "begun": time_text(one.usage.started_at),
+        "started_at": time_text(one.usage.started_at),
         "volume_gib": one.usage.volume_gib,
         "hours": hours(one.seconds),
         "usd": exact(one.usd),
-        "usd_per_hour_now": exact(one.current_usd_per_hour),
+        "current_usd_per_hour": exact(one.current_usd_per_hour),
     }
 
 

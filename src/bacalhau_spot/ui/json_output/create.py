@@ -29,8 +29,8 @@ def plan_data(plan: Plan) -> Data:
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
         "archives": archives_data(plan.archives),
-        "choice": [_choice(choice) for choice in plan.choices],
-        "stake": None
+        "region_decisions": [_choice(choice) for choice in plan.choices],
+        "exposure": None
         if plan.exposure is None
         else {"pools": plan.exposure.pools, "at_most": plan.exposure.max_nodes, "limit": plan.exposure.limit},
         "surplus": [one.id for one in plan.surplus],
@@ -45,11 +45,11 @@ def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[Data]:
 def _choice(choice: RegionDecision) -> Data:
     return {
         "region": choice.region,
-        "chosen": choice.chosen,
+        "selected": choice.chosen,
         "reason": str(choice.reason),
         "usd_per_hour": None if choice.usd_per_hour is None else str(choice.usd_per_hour),
         "score": choice.score,
-        "room": choice.quota_headroom,
+        "quota_headroom": choice.quota_headroom,
     }
 
 
@@ -91,7 +91,7 @@ def _span(span: PriceRange | None) -> Data | None:
 def _budget(one: Budget) -> Data:
     return {
         "usd_per_hour": exact(one.usd_per_hour),
-        "standing_usd_per_hour": exact(one.existing_usd),
+        "existing_usd_per_hour": exact(one.existing_usd),
         "launch_usd_per_hour": exact(one.launch_usd),
     }
 
@@ -100,15 +100,15 @@ def create_data(receipt: CreateResult) -> Data:
     return {
         "cluster": receipt.cluster,
         "wanted": receipt.wanted,
-        "before": receipt.existing,
-        "asked": receipt.requested,
+        "existing": receipt.existing,
+        "requested": receipt.requested,
         "launched": receipt.launched,
         "running": receipt.running,
         "missing": receipt.missing,
         "interrupted": receipt.interrupted,
         "removed": list(receipt.removed),
-        "kept": list(receipt.not_removed),
-        "made": dict(receipt.resources_created),
+        "not_removed": list(receipt.not_removed),
+        "resources_created": dict(receipt.resources_created),
         "pools": pools_data(receipt.pools),
         "regions": [_region_receipt(region) for region in receipt.regions],
     }
@@ -117,16 +117,16 @@ def create_data(receipt: CreateResult) -> Data:
 def _region_receipt(region: RegionResult) -> Data:
     return {
         "region": region.region,
-        "asked": region.requested,
+        "requested": region.requested,
         "taken_over": region.extra,
-        "moved_away": region.reassigned,
+        "reassigned": region.reassigned,
         "launched": list(region.launched),
         "running": len(region.running),
         "zones": region.zones,
         "failed": region.missing,
         "code": region.code,
         "instances": [instance_data(one) for one in region.instances],
-        "refusals": [
+        "pool_failures": [
             {"type": one.type, "zone": one.zone, "code": one.code, "message": one.message}
             for one in region.pool_failures
         ],
@@ -141,6 +141,6 @@ def listing_data(listing: Listing) -> Data:
             instance_data(one) for one in sorted(listing.instances, key=lambda one: (one.region, one.id))
         ],
         "others": [{"region": one.region, "kind": one.kind, "id": one.id} for one in listing.others],
-        "looked_into": list(listing.regions_scanned),
-        "unseen": [problem_data(problem) for problem in listing.failed_regions],
+        "regions_scanned": list(listing.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in listing.failed_regions],
     }

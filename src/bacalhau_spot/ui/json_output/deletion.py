@@ -38,19 +38,19 @@ def deletion_data(receipt: DeletionResult, forgotten: PruneResult | None = None)
         "outcomes": [
             {
                 **_resource(one.resource),
-                "fate": one.status,
-                "why": one.reason,
+                "status": one.status,
+                "reason": one.reason,
                 "request_ids": list(one.request_ids),
-                "blockers": [asdict(blocker) for blocker in one.dependencies],
+                "dependencies": [asdict(blocker) for blocker in one.dependencies],
                 "problem": None if one.problem is None else problem_data(one.problem),
             }
             for one in receipt.outcomes
         ],
         "remaining": resources_data(receipt.remaining),
-        "unknown": resources_data(receipt.unsupported),
-        "looked_into": list(receipt.regions_scanned),
-        "unseen": [problem_data(problem) for problem in receipt.failed_regions],
-        "silent": [problem_data(problem) for problem in receipt.partial_failures],
+        "unsupported": resources_data(receipt.unsupported),
+        "regions_scanned": list(receipt.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in receipt.failed_regions],
+        "partial_failures": [problem_data(problem) for problem in receipt.partial_failures],
         "orchestrator": prune_result_data(forgotten),
     }
 
@@ -61,7 +61,7 @@ def nuke_preview_data(found: NukePreview) -> Data:
         "account_id": found.identity.account_id,
         "alias": found.alias,
         "arn": found.identity.arn,
-        "found": [
+        "to_delete": [
             {
                 **_resource(one),
                 "cluster": one.tags.get(found.scope.key, ""),
@@ -70,19 +70,19 @@ def nuke_preview_data(found: NukePreview) -> Data:
             }
             for one in sort_resources(found.to_delete)
         ],
-        "spared": [{**_resource(one), "why": why} for one, why in found.excluded],
-        "unknown": resources_data(found.unsupported),
+        "excluded": [{**_resource(one), "reason": why} for one, why in found.excluded],
+        "unsupported": resources_data(found.unsupported),
         "to_adopt": [{"id": one, "region": region} for one, region in sorted(found.to_adopt.items())],
         "denied": [problem_data(problem) for problem in found.denied],
-        "looked_into": list(found.regions_scanned),
-        "left_out": list(found.regions_skipped),
-        "not_enabled": list(found.regions_not_enabled),
-        "in_the_way": [
-            {"vpc": one.id, "region": one.region, "blocker": asdict(blocker)}
+        "regions_scanned": list(found.regions_scanned),
+        "regions_skipped": list(found.regions_skipped),
+        "regions_not_enabled": list(found.regions_not_enabled),
+        "foreign": [
+            {"vpc": one.id, "region": one.region, "dependency": asdict(blocker)}
             for one, blocker in found.foreign
         ],
-        "silent": [problem_data(problem) for problem in found.partial_failures],
-        "unseen": [problem_data(problem) for problem in found.failed_regions],
+        "partial_failures": [problem_data(problem) for problem in found.partial_failures],
+        "failed_regions": [problem_data(problem) for problem in found.failed_regions],
         "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
     }
 
@@ -96,7 +96,7 @@ def order_data() -> Data:
                 "step": step,
                 "service": SPEC_BY_KIND[one].service,
                 "after": sorted(other.value for other in SPEC_BY_KIND[one].after),
-                "dies_with_owner": SPEC_BY_KIND[one].deleted_with_parent,
+                "deleted_with_parent": SPEC_BY_KIND[one].deleted_with_parent,
             }
             for step, wave in enumerate(levels(), start=1)
             for one in wave

@@ -23,9 +23,9 @@ def checkup_data(findings: Sequence[Finding]) -> Data:
         "findings": [
             {
                 "check": one.check.value,
-                "mark": one.status.value,
-                "what": one.message,
-                "fix": one.hint,
+                "status": one.status.value,
+                "message": one.message,
+                "hint": one.hint,
                 "details": list(one.details),
             }
             for one in findings

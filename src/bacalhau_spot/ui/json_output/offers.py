@@ -27,9 +27,9 @@ def offers_data(offers: Offers, *, written: Data | None = None) -> Data:
         "nodes": offers.nodes,
         "pools": [_pool(one) for one in offers.pools],
         "regions": [_region(one, nodes=offers.nodes) for one in offers.regions],
-        "looked_into": list(offers.regions_scanned),
-        "unseen": [problem_data(problem) for problem in offers.failed_regions],
-        "silent": [problem_data(problem) for problem in offers.partial_failures],
+        "regions_scanned": list(offers.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in offers.failed_regions],
+        "partial_failures": [problem_data(problem) for problem in offers.partial_failures],
         "written": written,
     }
 
@@ -44,7 +44,7 @@ def _deal(one: OfferMetrics) -> Data:
         "saving": None if one.saving is None else str(one.saving.quantize(_FOUR)),
         "interruption": None if one.interruption is None else INTERRUPTIONS[one.interruption],
         "score": one.score,
-        "room": one.quota_headroom,
+        "quota_headroom": one.quota_headroom,
     }
 
 
@@ -71,6 +71,6 @@ def _region(one: RegionOffer, *, nodes: int) -> Data:
         "zones": one.zones,
         "pools": one.pools,
         "types": list(one.types),
-        "standing": _STANDINGS[suitability(one, nodes)],
+        "suitability": _STANDINGS[suitability(one, nodes)],
         **_deal(one),
     }

@@ -30,16 +30,16 @@ def prices_data(chart: PriceChart, *, picture: Path | None = None) -> Data:
             }
             for line in chart.lines
         ],
-        "marks": [
+        "interruptions": [
             {
                 "zone": mark.line.zone,
                 "type": mark.line.type,
                 "at": time_text(mark.moment),
-                "what": mark.label,
+                "label": mark.label,
                 "instances": mark.count,
             }
             for mark in chart.interruptions
         ],
-        "left_out": chart.omitted_lines,
+        "omitted_lines": chart.omitted_lines,
         "picture": None if picture is None else str(picture),
     }

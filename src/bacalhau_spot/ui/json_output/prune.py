@@ -17,8 +17,8 @@ def prune_data(pruning: PrunePlan, forgotten: PruneResult | None, *, address: st
         "orchestrator": address,
         "nodes": [_node(one, forgotten) for one in pruning.decisions],
         "others": pruning.others,
-        "looked_into": list(pruning.regions_scanned),
-        "unseen": [problem_data(problem) for problem in pruning.failed_regions],
+        "regions_scanned": list(pruning.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in pruning.failed_regions],
         "interrupted": forgotten is not None and forgotten.interrupted,
     }
 
@@ -32,8 +32,8 @@ def _node(one: PruneDecision, forgotten: PruneResult | None) -> Data:
         "region": one.region,
         "connected": one.member.connected,
         "since": None if since is None else time_text(since),
-        "why": str(one.reason),
-        "fate": _removal_status(one, forgotten),
+        "reason": str(one.reason),
+        "status": _removal_status(one, forgotten),
         "problem": None if problem is None else problem_data(problem),
     }
 
@@ -55,6 +55,6 @@ def prune_result_data(forgotten: PruneResult | None) -> Data | None:
     return {
         "address": forgotten.address,
         "removed": list(forgotten.removed),
-        "left": list(forgotten.remaining),
+        "not_removed": list(forgotten.remaining),
         "problems": [problem_data(problem) for problem in forgotten.problems],
     }

@@ -35,7 +35,7 @@ def ssh_data(everywhere: FanOutResult) -> Data:
                 "timed_out": one.code is None,
                 "stdout": one.stdout,
                 "stderr": one.stderr,
-                "cut": one.truncated,
+                "truncated": one.truncated,
             }
             for one in everywhere.results
         ],

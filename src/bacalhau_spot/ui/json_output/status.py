@@ -22,23 +22,23 @@ def status_data(status: ClusterStatus) -> Data:
     refusal = sight.api_failure
     return {
         "cluster": status.cluster,
-        "at": time_text(sight.taken_at),
-        "as_asked": status.matches_spec,
+        "taken_at": time_text(sight.taken_at),
+        "matches_spec": status.matches_spec,
         "missing": status.missing,
         "surplus": status.surplus,
         "total": _part(status.total),
         "regions": [{"region": part.name, **_part(part)} for part in status.regions],
         "nodes": [_node(node) for node in status.nodes],
-        "ghosts": [node.id for node in status.stale_nodes],
+        "stale_nodes": [node.id for node in status.stale_nodes],
         "pools": pools_data(status.pools),
         "orchestrator": {
-            "asked": str(sight.api),
+            "api": str(sight.api),
             "address": sight.address,
             "problem": None if refusal is None else problem_data(refusal),
         },
-        "looked_into": list(sight.regions_scanned),
-        "unseen": [problem_data(problem) for problem in sight.failed_regions],
-        "blurred": [problem_data(problem) for problem in sight.partial_failures],
+        "regions_scanned": list(sight.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in sight.failed_regions],
+        "partial_failures": [problem_data(problem) for problem in sight.partial_failures],
     }
 
 
@@ -63,16 +63,16 @@ def _node(node: NodeStatus) -> Data:
         "launched_at": time_text(instance.launched_at) if instance else None,
         "public_ip": instance.public_ip if instance else None,
         "private_ip": instance.private_ip if instance else None,
-        "why_ended": instance.termination_reason if instance else None,
+        "termination_reason": instance.termination_reason if instance else None,
         "terminated_by": it.terminated_by or None,
         "checks": {"system": str(it.checks.system), "instance": str(it.checks.instance)},
         "spot_request": None
         if it.spot is None
         else {"id": it.spot.request_id, "code": it.spot.code, "since": time_text(it.spot.updated_at)},
         "boot": _boot(it),
-        "member": _member(it),
+        "orchestrator_node": _member(it),
         "load": _load(node.load),
-        "verdict": _verdict(node.diagnosis),
+        "diagnosis": _verdict(node.diagnosis),
     }
 
 
@@ -83,7 +83,7 @@ def _boot(it: NodeObservation) -> Data | None:
         "step": it.boot.step,
         "since": _time(it.boot.step_at),
         "failed": it.boot.failed,
-        "refused": it.boot.join_error,
+        "join_error": it.boot.join_error,
         "commands_failed": it.boot.commands_failed,
     }
 

@@ -36,7 +36,7 @@ def pools_data(shares: PoolDistribution) -> Data:
     return {
         "count": shares.pools,
         "nodes": shares.nodes,
-        "at_stake": shares.max_loss,
+        "max_loss": shares.max_loss,
         "fullest": None if fullest is None else {"type": fullest.type, "zone": fullest.zone},
     }
 
@@ -57,5 +57,5 @@ def instance_data(one: Instance) -> Data:
         "image_id": one.image_id,
         "vpc_id": one.vpc_id,
         "subnet_id": one.subnet_id,
-        "why_ended": one.termination_reason,
+        "termination_reason": one.termination_reason,
     }

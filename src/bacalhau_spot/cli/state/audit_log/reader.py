@@ -78,7 +78,7 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
         if row.data.get("account_id") != account_id:
             continue
         run, argv = str(row.data.get("run")), row.data.get("argv")
-        if row.event == "begun" and isinstance(argv, list) and argv:
+        if row.event == "command-started" and isinstance(argv, list) and argv:
             commands[run] = str(argv[0])
         for instance_id in row.ended():
             found[instance_id] = commands.get(run, "")
@@ -130,7 +130,7 @@ class _Row:
     def seen(self) -> tuple[LoggedInstance, ...]:
         data = self.data
         if self.event == "instance-seen":
-            lost = str(data.get("why") or "").startswith(_TAKEN_BACK)
+            lost = str(data.get("reason") or "").startswith(_TAKEN_BACK)
             over = data.get("phase") in ("ended", "lost")
             moment = self.moment
             return (
@@ -138,9 +138,9 @@ class _Row:
                     data, begun=moment, seen=moment, ended=moment if over else None, taken_back=lost
                 ),
             )
-        if self.event == "lived":
-            begun, ended = self._time(data["begun"]), self._time(data["ended"])
-            lost = bool(data.get("taken_back"))
+        if self.event == "usage-ended":
+            begun, ended = self._time(data["started_at"]), self._time(data["ended_at"])
+            lost = bool(data.get("interrupted"))
             return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
         if self.event == "created":
             return tuple(

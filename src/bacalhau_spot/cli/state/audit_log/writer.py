@@ -50,7 +50,7 @@ class AuditLog:
             "arn": identity.arn,
             **({"cluster": cluster} if cluster else {}),
         }
-        self._write("begun", argv=list(runtime.argv))
+        self._write("command-started", argv=list(runtime.argv))
 
     def emit(self, event: Event) -> None:
         """A listener like any other."""
@@ -81,14 +81,14 @@ class AuditLog:
         """Instances that have ended, by AWS's own word, before AWS forgets them."""
         for life in usages:
             self._write(
-                "lived",
+                "usage-ended",
                 id=life.id,
                 region=life.region,
                 zone=life.zone,
                 type=life.type,
-                begun=time_text(life.started_at),
-                ended=None if life.ended_at is None else time_text(life.ended_at),
-                taken_back=life.interrupted,
+                started_at=time_text(life.started_at),
+                ended_at=None if life.ended_at is None else time_text(life.ended_at),
+                interrupted=life.interrupted,
             )
 
     def log_deletion(self, receipt: DeletionResult) -> None:
@@ -97,7 +97,7 @@ class AuditLog:
                 "region": one.resource.region,
                 "kind": one.resource.kind,
                 "id": one.resource.id,
-                "fate": one.status,
+                "status": one.status,
                 "code": one.problem.code if one.problem else "",
                 "request_id": one.problem.request_id if one.problem else "",
             }
@@ -105,7 +105,7 @@ class AuditLog:
             if one.problem is not None
         ]
         self._write(
-            "ended",
+            "command-ended",
             exit_code=int(receipt.exit_code),
             remaining=len(receipt.remaining),
             refused=refused,
