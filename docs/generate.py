@@ -110,31 +110,31 @@ def graph() -> str:
 def errors() -> str:
     """A heading a class of faults, and below it one a verdict: the anchors that errors name."""
     codes: dict[ErrorInfo, list[str]] = {}
-    for code, verdict in VERDICTS.items():
-        codes.setdefault(verdict, []).append(f"`{code}`")
+    for code, info in VERDICTS.items():
+        codes.setdefault(info, []).append(f"`{code}`")
     for family in FAMILIES:
         codes.setdefault(family.info, []).append(f"`{family.prefix}…{family.suffix}`")
-    for one in MESSAGE_RULES:
-        codes.setdefault(one.info, []).extend(f"`{code}`*" for code in sorted(one.codes))
+    for rule in MESSAGE_RULES:
+        codes.setdefault(rule.info, []).extend(f"`{code}`*" for code in sorted(rule.codes))
     codes[classify("")] = ["whatever is not on this page"]
     lines = []
     for fault in Category:
         lines += [f"## {FAULTS[fault]}", ""]
-        for verdict, known in codes.items():
-            if verdict.category is fault:
-                lines += _verdict(verdict, known)
+        for info, known in codes.items():
+            if info.category is fault:
+                lines += _verdict(info, known)
     return "\n".join(lines).rstrip()
 
 
-def _verdict(verdict: ErrorInfo, codes: list[str]) -> list[str]:
-    hint = verdict.hint_for("REGION", action="ACTION", profile="NAME", quota="CODE")
+def _verdict(info: ErrorInfo, codes: list[str]) -> list[str]:
+    hint = info.hint_for("REGION", action="ACTION", profile="NAME", quota="CODE")
     return [
-        f"### {verdict.name}",
+        f"### {info.name}",
         "",
-        capitalized(f"{verdict.message('REGION')}."),
+        capitalized(f"{info.message('REGION')}."),
         "",
         *([f"- What to do: {hint}"] if hint else []),
-        f"- What the program does: {ACTIONS[verdict.recovery]}",
+        f"- What the program does: {ACTIONS[info.recovery]}",
         f"- AWS's code: {', '.join(sorted(set(codes)))}",
         "",
     ]

@@ -84,9 +84,9 @@ def append(path: Path, text: str) -> None:
             _refuse_link(path)
         raise
     with os.fdopen(handle, "ab", buffering=0) as file:
-        found = os.fstat(handle)
-        _check_regular(found.st_mode)
-        _check_owner(found)
+        result = os.fstat(handle)
+        _check_regular(result.st_mode)
+        _check_owner(result)
         os.fchmod(handle, _FILE_MODE)
         file.write(text.encode("utf-8", "backslashreplace"))
 
@@ -94,9 +94,9 @@ def append(path: Path, text: str) -> None:
 def private_folder(path: Path) -> None:
     """Makes a folder that belongs to this user alone. OSError when there is one of somebody else's."""
     path.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
-    found = path.stat()
-    _check_owner(found)
-    if stat.S_IMODE(found.st_mode) & _OTHERS:
+    result = path.stat()
+    _check_owner(result)
+    if stat.S_IMODE(result.st_mode) & _OTHERS:
         path.chmod(_FOLDER_MODE)
 
 

@@ -36,7 +36,7 @@ def read(tmp_path: Path, *lines: str) -> tuple[LoggedInstance, ...]:
 
 def test_a_whole_life(tmp_path: Path) -> None:
     """Launched when AWS said so, seen by a create, ended by a nuke, which names no cluster."""
-    (one,) = read(
+    (logged,) = read(
         tmp_path,
         row("instance-seen", 1, **instance(), phase="starting"),
         row("instance-seen", 2, **instance(), phase="running"),
@@ -44,40 +44,40 @@ def test_a_whole_life(tmp_path: Path) -> None:
         row("deleting", 90, cluster=None, kind="instance", id="i-1", region="us-east-1"),
         row("deleting", 91, cluster=None, kind="instance", id="i-1", region="us-east-1"),
     )
-    assert (one.started_at, one.ended_at) == (NOON, NOON + timedelta(minutes=90))
-    assert (one.region, one.zone, one.type) == ("us-east-1", "us-east-1a", "t3.medium")
+    assert (logged.started_at, logged.ended_at) == (NOON, NOON + timedelta(minutes=90))
+    assert (logged.region, logged.zone, logged.type) == ("us-east-1", "us-east-1a", "t3.medium")
 
 
 def test_an_end_that_nobody_noted(tmp_path: Path) -> None:
-    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="running"))
-    assert (one.ended_at, one.seen_at) == (None, NOON + timedelta(minutes=5))
+    (logged,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="running"))
+    assert (logged.ended_at, logged.seen_at) == (None, NOON + timedelta(minutes=5))
 
 
 def test_taken_back_while_create_watched(tmp_path: Path) -> None:
     why = "Server.SpotInstanceTermination"
-    (one,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", reason=why))
-    assert one.interrupted and one.ended_at == NOON + timedelta(minutes=5)
+    (logged,) = read(tmp_path, row("instance-seen", 5, **instance(), phase="lost", reason=why))
+    assert logged.interrupted and logged.ended_at == NOON + timedelta(minutes=5)
 
 
 def test_removed_by_a_create(tmp_path: Path) -> None:
-    (one,) = read(
+    (logged,) = read(
         tmp_path,
         row("created", 1, instances=[instance(launched_at=at(0))], removed=[]),
         row("created", 30, instances=[], removed=["i-1"]),
     )
-    assert one.ended_at == NOON + timedelta(minutes=30)
+    assert logged.ended_at == NOON + timedelta(minutes=30)
 
 
 def test_others_are_not_ours(tmp_path: Path) -> None:
     """Another cluster's, another account's, and things that are no instances."""
-    found = read(
+    instances = read(
         tmp_path,
         row("instance-seen", 1, cluster="other", **instance("i-2"), phase="running"),
         row("instance-seen", 1, account="2", **instance("i-3"), phase="running"),
         row("instance-seen", 1, **instance(), phase="running"),
         row("deleting", 2, kind="vpc", id="i-1", region="us-east-1"),
     )
-    assert [(one.id, one.ended_at) for one in found] == [("i-1", None)]
+    assert [(logged.id, logged.ended_at) for logged in instances] == [("i-1", None)]
 
 
 def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_row_that_is_none_of_ours_is_skipped_and_counted(tmp_path: Path, name:
     good = row("instance-seen", 1, **instance("i-2"), phase="running")
     path.write_text(f"{good}\n{HOSTILE[name]}\n")
     rows = audit_rows(path, account_id="1", cluster="c", now=NOON)
-    assert ([one.id for one in rows.logged], rows.skipped) == (["i-2"], 1)
+    assert ([logged.id for logged in rows.logged], rows.skipped) == (["i-2"], 1)
 
 
 def test_a_log_that_cannot_be_read_is_a_trouble_and_no_end(tmp_path: Path) -> None:

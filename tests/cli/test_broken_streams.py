@@ -143,7 +143,7 @@ def test_a_denial_is_explained_where_aws_does_so(sandbox: Any, program: CliRunne
     assert done.code == 4
     assert "hint: ask your administrator to allow ec2:CreateVpc (" in done.stderr
     assert "Encoded authorization failure message" not in done.stderr + done.stdout
-    decoded = [one for one in sandbox.world.calls if one[1] == "sts:DecodeAuthorizationMessage"]
+    decoded = [call for call in sandbox.world.calls if call[1] == "sts:DecodeAuthorizationMessage"]
     assert len(decoded) == 1
     assert "AWS decoded: " in done.stderr
     assert "ec2:CreateVpc on arn:aws:ec2:us-east-1:" in " ".join(done.stderr.split())
@@ -191,18 +191,18 @@ def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: CliRu
 
 def test_an_action_is_named_as_it_is_granted() -> None:
     """Where AWS names none, by the call: an administrator knows `ec2:CreateFleet`, and no CreateFleet."""
-    problem = ApiFailure(
+    failure = ApiFailure(
         "UnauthorizedOperation", "You are not authorized to perform this operation.", "CreateFleet", ""
     )
-    assert action_of(problem) == "ec2:CreateFleet"
+    assert action_of(failure) == "ec2:CreateFleet"
     assert (
-        action_of(replace(problem, message="is not authorized to perform: ec2:RunInstances"))
+        action_of(replace(failure, message="is not authorized to perform: ec2:RunInstances"))
         == "ec2:RunInstances"
     )
     assert (
-        action_of(replace(problem, operation="ListTagsForResource")) == "ListTagsForResource"
+        action_of(replace(failure, operation="ListTagsForResource")) == "ListTagsForResource"
     )  # of several services
-    assert action_of(replace(problem, operation="Unheard")) == "Unheard"
+    assert action_of(replace(failure, operation="Unheard")) == "Unheard"
 
 
 def test_hints_in_json_have_the_options_in_use(program: CliRunner) -> None:
@@ -227,8 +227,8 @@ def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
         environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=StringIO(), stderr=stderr,
         argv=("create", "--sandbox", "--config", "other.yaml"),
     )  # fmt: skip
-    engine = Runner(world, AwsConnection(access_key_id="k", secret_access_key="s"), api_s=1)
-    engine._interrupted()
-    with pytest.raises(SystemExit), engine:
-        engine._interrupted()
+    runner = Runner(world, AwsConnection(access_key_id="k", secret_access_key="s"), api_s=1)
+    runner._interrupted()
+    with pytest.raises(SystemExit), runner:
+        runner._interrupted()
     assert "`bacalhau-spot list --sandbox --config other.yaml` shows what there is" in stderr.getvalue()

@@ -204,9 +204,9 @@ def test_what_may_not_be_asked(story: Story) -> None:
     planned = story.program("create", "--yes", "-o", "json")
     assert planned.code == 0
     assert planned.data["plan"]["estimate"]["on_demand"] is None
-    found = cost(story)
-    assert found["total"]["on_demand_usd"] is None
-    assert {problem["operation"] for problem in found["unpriced"]} == {"GetProducts"}
+    row = cost(story)
+    assert row["total"]["on_demand_usd"] is None
+    assert {problem["operation"] for problem in row["unpriced"]} == {"GetProducts"}
     story.sandbox.settings.deny = ["pricing:GetProducts", "ec2:DescribeSpotPriceHistory"]
     story.until(HOUR)
     blind = story.program("cost", "-o", "json")

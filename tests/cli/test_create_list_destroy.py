@@ -31,7 +31,7 @@ def running(done: CliResult) -> list[dict[str, Any]]:
 
 
 def per_region(done: CliResult) -> Counter[str]:
-    return Counter(one["region"] for one in running(done))
+    return Counter(row["region"] for row in running(done))
 
 
 def calls_since(world: World, start: int) -> Counter[tuple[str, str]]:
@@ -57,9 +57,9 @@ def test_the_main_job(sandbox: Any, program: CliRunner) -> None:
 
     listed = program("list", "-o", "json")
     assert per_region(listed) == dict.fromkeys(REGIONS, 3)
-    assert all(one["public_ip"] and one["lifecycle"] == "spot" for one in running(listed))
+    assert all(row["public_ip"] and row["lifecycle"] == "spot" for row in running(listed))
     launched = {one for region in created.data["receipt"]["regions"] for one in region["launched"]}
-    assert {one["id"] for one in running(listed)} == launched
+    assert {row["id"] for row in running(listed)} == launched
 
     start = len(sandbox.world.calls)
     again = program("create", "--yes", "-o", "json")
@@ -203,7 +203,7 @@ def test_a_zone_without_capacity(sandbox: Any, program: CliRunner) -> None:
     assert done.code == 0, done.stdout
     listed = program("list", "-o", "json")
     assert per_region(listed) == dict.fromkeys(REGIONS, 3)
-    assert not any(one["zone"].endswith("a") for one in running(listed))
+    assert not any(row["zone"].endswith("a") for row in running(listed))
 
 
 def test_a_quota(sandbox: Any, program: CliRunner) -> None:

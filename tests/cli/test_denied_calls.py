@@ -98,10 +98,10 @@ def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any,
     assert len(program("list", "-o", "json").data["instances"]) == 1
     other = next(one for one in (HERE, THERE) if one != there)
     refuse(sandbox, TAGS, region=other)
-    told = program("create", "--dry-run")
-    assert told.code == 0
+    result = program("create", "--dry-run")
+    assert result.code == 0
     assert f"could not look into {other}: AWS refused DescribeTags (UnauthorizedOperation)" in one_line(
-        told.stdout
+        result.stdout
     )
 
 

@@ -12,7 +12,9 @@ from bacalhau_spot.core.placement.partitions import PARTITIONS
 from support.cli_runner import CliRunner
 
 
-@pytest.mark.parametrize("domain", sorted({domain for one in PARTITIONS for domain in one.domains}))
+@pytest.mark.parametrize(
+    "domain", sorted({domain for partition in PARTITIONS for domain in partition.domains})
+)
 def test_aws_s_own(domain: str) -> None:
     assert is_aws(f"https://ec2.us-east-1.{domain}")
     assert is_aws(f"https://vpce-0123.ec2.us-east-1.vpce.{domain}:443/x")

@@ -92,16 +92,16 @@ def errors_topic(name: str) -> str:
     return topic_of(f"docs/errors.md#{name}")
 
 
-def told(done: CliResult, verdict: ErrorInfo, code: str, *, message: str, exit_code: int) -> None:
+def told(done: CliResult, info: ErrorInfo, code: str, *, message: str, exit_code: int) -> None:
     """What happened, AWS's code once and its words, the hint if there is one, the place in the documentation."""
     assert done.code == exit_code, (code, done.stdout, done.stderr)
     text = " ".join((done.stdout + done.stderr).split())
-    assert verdict.message("") in text or verdict.message("us-east-1") in text, (code, text)
+    assert info.message("") in text or info.message("us-east-1") in text, (code, text)
     assert message in text, (code, text)
     assert text.count(f" {code}: ") <= 1, (code, text)
     assert code in text
-    assert f"explain {errors_topic(verdict.name)}" in text
-    assert ("hint: " in text) == bool(verdict.hint), (code, text)
+    assert f"explain {errors_topic(info.name)}" in text
+    assert ("hint: " in text) == bool(info.hint), (code, text)
     assert "Traceback" not in text
 
 
@@ -338,9 +338,9 @@ def test_many_refusals_at_once(
     done = program("create", "--yes")
     text = " ".join((done.stdout + done.stderr).split())
     for name, region in zip(names, regions, strict=True):
-        verdict = classify(MAKING[name].code)
-        assert verdict.name == name
-        assert verdict.message(region) in text
+        info = classify(MAKING[name].code)
+        assert info.name == name
+        assert info.message(region) in text
         assert MAKING[name].code in text
     worst = min(classify(MAKING[name].code).category for name in names)
     first = done.stderr.rpartition("docs: bacalhau-spot explain ")[2].split()[0]
@@ -376,8 +376,8 @@ def test_a_refusal_while_deleting(sandbox: Any, program: CliRunner, name: str) -
     done = program("destroy", "--yes")
     assert done.code == exit_code, done.stdout + done.stderr
     text = " ".join((done.stdout + done.stderr).split())
-    verdict = next(one for one in CATALOG.values() if one.name == name)
-    assert verdict.message("us-east-1") in text
+    info = next(one for one in CATALOG.values() if one.name == name)
+    assert info.message("us-east-1") in text
     assert f"explain {name}" in text
     assert vpc_id in done.stdout
     assert any(vpc_id in line for line in sandbox.leftovers())
@@ -498,9 +498,9 @@ def test_the_orchestrator_refuses(sandbox: Any, program: CliRunner, tmp_path: Pa
         host = row.host.format(port=port) if secure is None and row.host else there.url
         program.configure(more=f'  api: {{host: "{host}"}}\n')
         done = program("prune", "--yes")
-        verdict = classify(row.code)
+        info = classify(row.code)
         assert done.stdout == ""
-        told(done, verdict, row.code, message=row.code, exit_code=int(verdict.exit_code))
+        told(done, info, row.code, message=row.code, exit_code=int(info.exit_code))
         assert there.removals == []
     assert sandbox.world.calls == []
 
@@ -518,9 +518,9 @@ def test_every_row_has_a_scenario() -> None:
     }
     assert codes == set(CATALOG)
     making = {
-        verdict.name
-        for code, verdict in CATALOG.items()
-        if verdict.category in {Category.QUOTA, Category.PRICE, Category.CAPACITY, Category.CONFIG}
+        info.name
+        for code, info in CATALOG.items()
+        if info.category in {Category.QUOTA, Category.PRICE, Category.CAPACITY, Category.CONFIG}
         and code not in {*ELSEWHERE, *ORCHESTRATORS}
     }
     # Not about making anything that create makes: asked of the sign-in service, of regions, of the ranking, of IAM.

@@ -49,11 +49,11 @@ def test_every_page_that_is_named_exists() -> None:
 def test_every_error_is_explained() -> None:
     """By the name that its `docs:` line has, also where a page has the same."""
     pages = packaged_pages()
-    verdicts = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
+    infos = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
     assert [
-        one.name
-        for one in verdicts
-        if f"### {one.name}" not in find_section(topic_of(f"docs/errors.md#{one.name}"), pages)
+        info.name
+        for info in infos
+        if f"### {info.name}" not in find_section(topic_of(f"docs/errors.md#{info.name}"), pages)
     ] == []
 
 
@@ -108,7 +108,7 @@ def test_an_error_names_what_can_be_run(program: CliRunner) -> None:
 def test_a_section_ends_where_the_next_begins() -> None:
     """Headings in fences are none."""
     text = "# A\n\none\n```\n# no heading\n```\n## B b\ntwo\n# C\nthree"
-    assert [(one.anchor, one.text.splitlines()[-1]) for one in sections(text)] == [
+    assert [(section.anchor, section.text.splitlines()[-1]) for section in sections(text)] == [
         ("a", "two"), ("b-b", "two"), ("c", "three"),
     ]  # fmt: skip
 

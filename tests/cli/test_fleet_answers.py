@@ -49,7 +49,7 @@ def test_a_type_without_spot_is_left_out_before_the_launch(sandbox: Any, program
     )
     fleet = sandbox.client().describe_fleets(FleetIds=[fleet_id])["Fleets"][0]
     overrides = fleet["LaunchTemplateConfigs"][0]["Overrides"]
-    assert {one["InstanceType"] for one in overrides} == {"t3.medium"}
+    assert {override["InstanceType"] for override in overrides} == {"t3.medium"}
 
 
 def test_errors_beside_a_full_success_are_no_failure(sandbox: Any, program: CliRunner) -> None:
@@ -174,7 +174,7 @@ def hide_instances(sandbox: Any, *, for_s: float) -> None:
     while not isinstance(lag, ReadLag):
         lag = lag._inner
     for place, region in sandbox.server._ec2._regions.items():
-        lag._made |= {(place, one): sandbox.clock.now() for one in region.machines}
+        lag._made |= {(place, machine): sandbox.clock.now() for machine in region.machines}
 
 
 def test_a_fleet_that_aws_has_forgotten(sandbox: Any, program: CliRunner) -> None:

@@ -85,5 +85,5 @@ def test_pages_that_do_not_end(sandbox: Any, program: CliRunner) -> None:
     sandbox.settings.faults = [{"match": "DescribeTags", "code": "NotAws", "message": body}]
     done = program("list")
     assert done.code == 5, done.stderr
-    asked = [one for one in sandbox.world.calls if one[:2] == ("us-east-1", "ec2:DescribeTags")]
+    asked = [call for call in sandbox.world.calls if call[:2] == ("us-east-1", "ec2:DescribeTags")]
     assert 2 <= len(asked) < 100

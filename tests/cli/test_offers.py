@@ -193,8 +193,8 @@ def test_scores_and_room(sandbox: Any, program: CliRunner) -> None:
     assert regions["us-west-2"]["quota_headroom"] == 3
     assert regions["us-west-2"]["suitability"] == "no-room"
     assert done.data["regions"][-1]["region"] == "us-west-2"
-    assert all(1 <= one["score"] <= 10 for one in regions.values())
-    assert all(0 < float(one["saving"]) < 1 for one in regions.values())
+    assert all(1 <= region["score"] <= 10 for region in regions.values())
+    assert all(0 < float(region["saving"]) < 1 for region in regions.values())
     assert program(*options, "--nodes", "5").code == 0  # the same question, as AWS counts them
     asked = [name for _, name in actions(sandbox) if name == "ec2:GetSpotPlacementScores"]
     assert len(asked) == 1

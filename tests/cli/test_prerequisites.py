@@ -295,5 +295,5 @@ def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: C
     failures = [
         one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"
     ]
-    assert checked.code != 0 and [one["what"] for one in failures] == [what], checked.stdout
+    assert checked.code != 0 and [failure["what"] for failure in failures] == [what], checked.stdout
     assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1

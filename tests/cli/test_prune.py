@@ -62,7 +62,9 @@ def fates(done: CliResult) -> dict[str, tuple[str, str]]:
 def scene(sandbox: Any, user: CliRunner, there: StandIn) -> tuple[str, str, str, str]:
     """Four nodes of ours: one lives, one's instance has ended, two are disconnected only. And ghosts, and strangers."""
     instances = created(user)
-    alive, ended, *unplugged = sorted(instances, key=lambda one: (instances[one] != "us-west-1", one))
+    alive, ended, *unplugged = sorted(
+        instances, key=lambda instance: (instances[instance] != "us-west-1", instance)
+    )
     sandbox.client("ec2", "us-west-1").terminate_instances(InstanceIds=[ended])
     sandbox.clock.advance(300)
     there.nodes = [
@@ -114,11 +116,11 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
 
     # Somebody is asked, sees the list first, and says yes.
     assert user("prune", answers="n\n").code == 3
-    asked = user("prune", answers="y\n")
-    assert asked.code == 0, asked.stderr
-    assert ELSEWHERE in asked.stderr
-    assert "Remove 1 node of bacalhau-aws-spot from the orchestrator http:" in asked.stderr
-    assert "1 node removed from the orchestrator" in asked.stdout
+    result = user("prune", answers="y\n")
+    assert result.code == 0, result.stderr
+    assert ELSEWHERE in result.stderr
+    assert "Remove 1 node of bacalhau-aws-spot from the orchestrator http:" in result.stderr
+    assert "1 node removed from the orchestrator" in result.stdout
     assert f"bacalhau-{ELSEWHERE}" not in there.names
     assert user("prune", "--yes").code == 0
 
@@ -262,7 +264,7 @@ def test_in_the_sandbox_the_configured_orchestrator_is_never_asked(
     with stand_in() as own:
         own.authorization = "Bearer the-sandboxes"
         own.nodes = [cluster_node(GHOST, region="us-west-1", cluster=CLUSTER)]
-        access = AwsConnection(
+        connection = AwsConnection(
             endpoint_url=sandbox.url,
             access_key_id=ACCESS_KEY_ID,
             secret_access_key=SECRET_ACCESS_KEY,
@@ -270,7 +272,7 @@ def test_in_the_sandbox_the_configured_orchestrator_is_never_asked(
             orchestrator_key="the-sandboxes",
         )
         monkeypatch.setattr(
-            "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: access
+            "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: connection
         )
         assert user("prune", "--yes", "--sandbox").code == 0
         assert own.nodes == []

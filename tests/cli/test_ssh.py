@@ -66,13 +66,13 @@ def _looked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     look = node_prompt.reachable_instances
     seen: list[ClusterInventory] = []
 
-    def once(call: CommandContext, running: Runner, naming: Naming) -> ClusterInventory:
+    def once(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:
         if seen:
             return seen[-1]
-        found = look(call, running, naming)
-        if found.instances and not found.failed_regions:
-            seen.append(found)
-        return found
+        inventory = look(context, runner, naming)
+        if inventory.instances and not inventory.failed_regions:
+            seen.append(inventory)
+        return inventory
 
     monkeypatch.setattr(node_prompt, "reachable_instances", once)
 
@@ -161,8 +161,8 @@ def test_all_nodes(user: CliRunner) -> None:
 
     slow = user("ssh", "us-west-2", "--all", "--timeout", "0.5", "-o", "json", "--", "hang")
     assert slow.code == 1 and all(one["timed_out"] and one["exit_code"] is None for one in slow.data["nodes"])
-    one = user("ssh", made[0], "-o", "json", "--", "uptime")
-    assert [(node["id"], node["exit_code"]) for node in one.data["nodes"]] == [(made[0], 0)]
+    result = user("ssh", made[0], "-o", "json", "--", "uptime")
+    assert [(node["id"], node["exit_code"]) for node in result.data["nodes"]] == [(made[0], 0)]
     nothing = user("ssh", "--all")
     assert nothing.code == 2 and "no command" in nothing.stderr
 

@@ -78,7 +78,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     }  # fmt: skip
 
     sandbox.settings.forget_s = 200
-    where = {one.id: one.region for one in sandbox.server.things() if one.kind == "instance"}
+    where = {thing.id: thing.region for thing in sandbox.server.things() if thing.kind == "instance"}
     sandbox.client("ec2", where[ghost]).terminate_instances(InstanceIds=[ghost])
     sandbox.clock.advance(700)
     sandbox.server.interrupt(where[taken], taken, notice_s=1)
@@ -280,7 +280,7 @@ def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program
 
     nodes = {one["id"]: one for one in program("status", "-o", "json").data["nodes"]}
     assert len(nodes) == 6  # programs get all
-    assert sum(one["terminated_by"] == "destroy" for one in nodes.values()) == 2
+    assert sum(node["terminated_by"] == "destroy" for node in nodes.values()) == 2
     wide = program("status", "-o", "wide").stdout
     assert "terminated by destroy on this machine " in wide and somebody_s in wide
 

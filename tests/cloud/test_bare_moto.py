@@ -76,8 +76,8 @@ def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
         assert ec2.describe_vpcs(Filters=mine)["Vpcs"] == []
         assert ec2.describe_launch_templates(Filters=mine)["LaunchTemplates"] == []
         states = [
-            one["State"]["Name"]
+            unknown["State"]["Name"]
             for reservation in ec2.describe_instances(Filters=mine)["Reservations"]
-            for one in reservation["Instances"]
+            for unknown in reservation["Instances"]
         ]
         assert set(states) <= {"terminated"}

@@ -65,10 +65,10 @@ async def found(cloud: Aws, scope: Scope) -> dict[ResourceKind, set[str]]:
     shown: dict[ResourceKind, set[str]] = {}
     for kind in ResourceKind:
         place = GLOBAL if SPEC_BY_KIND[kind].is_global else REGION
-        ids = [one.id for one in index if one.kind == kind]
-        for one in await cloud.find(place, kind, scope, ids=ids):
-            if not one.is_gone:
-                shown.setdefault(kind, set()).add(one.id)
+        ids = [tagged.id for tagged in index if tagged.kind == kind]
+        for resource in await cloud.find(place, kind, scope, ids=ids):
+            if not resource.is_gone:
+                shown.setdefault(kind, set()).add(resource.id)
     return shown
 
 

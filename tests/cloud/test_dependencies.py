@@ -66,6 +66,6 @@ def test_a_services_interface_tells_whose_it_is(description: str, owner: str, co
 def test_a_description_without_a_name_tells_the_service(description: str, service: str) -> None:
     """F22: recorded by cloud-custodian; the interface itself cannot be deleted by hand, so no command is offered."""
     row = {"NetworkInterfaceId": "eni-1", "Description": description, "InterfaceType": "interface"}
-    blocker = _dependency(interfaces("vpc-id"), row, "us-east-1", "vpc-1")
-    assert blocker.owner.startswith(f"{AWS_SERVICE_OWNER} ({service}: ")
-    assert blocker.fix_command == ""
+    dependency = _dependency(interfaces("vpc-id"), row, "us-east-1", "vpc-1")
+    assert dependency.owner.startswith(f"{AWS_SERVICE_OWNER} ({service}: ")
+    assert dependency.fix_command == ""

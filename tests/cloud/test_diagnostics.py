@@ -32,7 +32,7 @@ class Session:
             raise CloudError("InvalidInput", text, operation="SimulatePrincipalPolicy", region="")
         return {
             "EvaluationResults": [
-                {"EvalActionName": one, **self.rows[one]} for one in names if one in self.rows
+                {"EvalActionName": name, **self.rows[name]} for name in names if name in self.rows
             ]
         }
 

@@ -112,12 +112,12 @@ def test_a_price_history_by_pool_and_time() -> None:
 
     rows = [row("us-east-1b", 0, "0.0131"), row("us-east-1a", 1, "0.0125"), row("us-east-1a", -3, "0.012000")]
     aws, session = prices([*rows, rows[0]])
-    found = asyncio.run(
+    points = asyncio.run(
         aws.spot_history(
             "us-east-1", ["t3.medium"], since=NOON, until=NOON + timedelta(hours=2), zones=["us-east-1a"]
         )
     )
-    assert found == (
+    assert points == (
         PricePoint("t3.medium", "us-east-1a", NOON - timedelta(hours=3), Decimal("0.012")),
         PricePoint("t3.medium", "us-east-1a", NOON + timedelta(hours=1), Decimal("0.0125")),
         PricePoint("t3.medium", "us-east-1b", NOON, Decimal("0.0131")),

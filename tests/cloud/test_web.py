@@ -100,4 +100,4 @@ def test_who_says_nothing_is_not_waited_for(stranger: Stranger) -> None:
     """T5: the time is for the whole answer and not for each byte; the thread left behind does not keep the program."""
     with pytest.raises(FetchError, match=r"no complete answer|timed out"):
         asyncio.run(fetch(stranger(b""), timeout_s=0.2, max_bytes=10))
-    assert all(one.daemon for one in threading.enumerate() if one.name == "fetch")
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "fetch")

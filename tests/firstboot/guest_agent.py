@@ -39,10 +39,10 @@ def run(*command: str) -> list[Any]:
 
 def about(path: str) -> object:
     try:
-        found = Path(path).stat()
+        result = Path(path).stat()
     except OSError as error:
         return str(error)
-    return [oct(stat.S_IMODE(found.st_mode)), pwd.getpwuid(found.st_uid).pw_name]
+    return [oct(stat.S_IMODE(result.st_mode)), pwd.getpwuid(result.st_uid).pw_name]
 
 
 def fetch(*network: str) -> list[Any]:

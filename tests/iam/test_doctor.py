@@ -504,14 +504,14 @@ def test_in_the_sandbox_the_configured_orchestrator_is_left_alone(
     sandbox: Any, well: CliRunner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the port that nodes would connect to nor the API; the sandbox's own is asked."""
-    access = AwsConnection(
+    connection = AwsConnection(
         endpoint_url=sandbox.url,
         access_key_id=ACCESS_KEY_ID,
         secret_access_key=SECRET_ACCESS_KEY,
         orchestrator_url=f"{sandbox.url}/_sandbox/orchestrator",
     )
     monkeypatch.setattr(
-        "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: access
+        "bacalhau_spot.cli.runtime.sandbox_connection.connect_sandbox", lambda _runtime: connection
     )
     with socket.create_server(("127.0.0.1", 0)) as theirs:
         port = theirs.getsockname()[1]

@@ -171,7 +171,7 @@ def test_a_cordoned_node_takes_no_new_work(tmp_path: Path) -> None:
 
             until(f"{name} ends", ended)
             executions = ask(there.api, f"orchestrator/jobs/{made}/executions")["Items"]
-            return [one["ComputeState"]["StateType"] for one in executions]
+            return [execution["ComputeState"]["StateType"] for execution in executions]
 
         assert outcome("before") == [COMPLETED]
         (tmp_path / "draining").touch()

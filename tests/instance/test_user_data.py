@@ -49,8 +49,8 @@ KEYS = {
 
 def read(spec: ClusterSpec) -> dict[str, Any]:
     """As cloud-init reads it."""
-    found: dict[str, Any] = yaml.safe_load(gzip.decompress(render(spec, region="us-east-1")))
-    return found
+    row: dict[str, Any] = yaml.safe_load(gzip.decompress(render(spec, region="us-east-1")))
+    return row
 
 
 def files(spec: ClusterSpec) -> dict[str, dict[str, Any]]:

@@ -102,7 +102,7 @@ def test_it_is_named_and_not_touched(sandbox: Any, program: CliRunner, scene: st
     for key, row in before.items():
         if "bacalhau-cluster" not in row and not any(one in row for one in left | gone):
             assert after.get(key) == row, key
-    assert not [one for one in theirs.values() if not any(one in key for key in after)], (
+    assert not [their for their in theirs.values() if not any(their in key for key in after)], (
         "they are still there"
     )
     for _ in range(4):

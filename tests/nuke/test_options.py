@@ -188,7 +188,7 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -
     """Of a protected instance the rest of its batch goes all the same; what it holds is named with the reason."""
     ec2 = sandbox.client("ec2", "eu-west-1")
     image = ResourceFixture(sandbox.client, "eu-west-1", {}, "x").image_id()
-    subnet = next(one for one in found(program) if one["kind"] == "subnet" and one["region"] == "eu-west-1")
+    subnet = next(row for row in found(program) if row["kind"] == "subnet" and row["region"] == "eu-west-1")
     tags = [{"Key": key, "Value": value} for key, value in busy_account.OURS.items()]
     made = ec2.run_instances(
         ImageId=image,

@@ -108,7 +108,7 @@ def test_an_instance_by_hand_in_our_subnet_is_named(
     done = cluster(*command, "-o", "json")
     assert done.code == 1, done.stdout
     assert living(sandbox) == {theirs}
-    assert theirs in {one[key] for one in blockers(done) for key in ("id", "of")}
+    assert theirs in {blocker[key] for blocker in blockers(done) for key in ("id", "of")}
 
 
 @COMMANDS
@@ -138,7 +138,7 @@ def test_a_group_on_our_template_is_named_and_not_its_instance_alone(
     assert done.code == 1, done.stdout
     assert living(sandbox) == theirs
     assert len(scaling.describe_auto_scaling_groups()["AutoScalingGroups"]) == 1
-    named = [one for one in blockers(done) if theirs & {one["id"], one["parent_id"]}]
+    named = [blocker for blocker in blockers(done) if theirs & {blocker["id"], blocker["parent_id"]}]
     assert named and all("Auto Scaling group theirs" in one["owner"] for one in named)
     (free,) = {one["fix_command"] for one in named}
     assert "autoscaling update-auto-scaling-group" in free
@@ -182,4 +182,4 @@ def test_anothers_persistent_request_in_our_subnet_is_left(
     assert living(sandbox) == {instance}
     rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
     assert rows["SpotInstanceRequests"][0]["State"] == "active"
-    assert instance in {one[key] for one in blockers(done) for key in ("id", "of")}
+    assert instance in {blocker[key] for blocker in blockers(done) for key in ("id", "of")}

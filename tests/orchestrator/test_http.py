@@ -416,8 +416,8 @@ _JSON = st.recursive(
 @given(body=_JSON.map(lambda node: {"Nodes": [node]}) | _JSON)
 def test_whatever_the_json_reading_ends_in_nodes_or_one_error(body: Any) -> None:
     try:
-        found = parsing.parse_nodes(body)
+        nodes = parsing.parse_nodes(body)
     except parsing.UnexpectedFormatError as error:
         assert str(error)  # noqa: PT017 - either outcome is right
     else:
-        assert all(one.id for one in found)
+        assert all(one.id for one in nodes)

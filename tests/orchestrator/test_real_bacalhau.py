@@ -52,7 +52,7 @@ def refusal(call: Any) -> str:
 
 
 def connected(there: HttpOrchestrator) -> OrchestratorNode | None:
-    return next((one for one in members(there) if one.connected), None)
+    return next((node for node in members(there) if node.connected), None)
 
 
 def test_a_node_of_ours_joins_leaves_and_is_forgotten(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_node_of_ours_joins_leaves_and_is_forgotten(tmp_path: Path) -> None:
             assert (one.running, one.version) == (0, asyncio.run(there.version()))
             assert one.last_heartbeat_at is not None and one.since is not None
         gone = until(
-            "the node is disconnected", lambda: [one for one in members(there) if not one.connected]
+            "the node is disconnected", lambda: [node for node in members(there) if not node.connected]
         )[0]
         assert (gone.id, gone.last_error, gone.free.cpu) == (NODE, "graceful shutdown", 0)
         assert gone.since is not None and gone.since >= one.since

@@ -86,7 +86,8 @@ def _rows(ec2: Any, operation: str, key: str, **only: Any) -> list[Any]:
 def _one(prefix: str, row: Any, id_key: str) -> Iterator[tuple[str, Any]]:
     states = [row.get(name) for name in ("State", "Status", "FleetState", "SpotFleetRequestState")]
     texts = {
-        one if isinstance(one, str) else (one or {}).get("Name") or (one or {}).get("Code") for one in states
+        state if isinstance(state, str) else (state or {}).get("Name") or (state or {}).get("Code")
+        for state in states
     }
     if not texts & _GONE:
         yield f"{prefix} {row[id_key or 'InstanceId']}", row
@@ -128,7 +129,10 @@ def _buckets(s3: Any, region: str) -> Iterator[tuple[str, Any]]:
         except ClientError:
             tags = []
         versions = s3.list_object_versions(Bucket=row["Name"]).get("Versions", [])
-        yield f"{region} bucket {row['Name']}", [tags, [(one["Key"], one["ETag"]) for one in versions]]
+        yield (
+            f"{region} bucket {row['Name']}",
+            [tags, [(version["Key"], version["ETag"]) for version in versions]],
+        )
 
 
 def _iam(iam: Any) -> Iterator[tuple[str, Any]]:

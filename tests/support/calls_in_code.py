@@ -51,11 +51,11 @@ def _words(tree: ast.AST, own: str) -> Iterator[tuple[str, str]]:
     taken: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            words = [one for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-            services = [str(one.value) for one in words if one.value in SERVICES]
-            for one in words if services else ():
-                taken.add(id(one))
-                yield services[0], str(one.value)
+            words = [arg for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            services = [str(word.value) for word in words if word.value in SERVICES]
+            for constant in words if services else ():
+                taken.add(id(constant))
+                yield services[0], str(constant.value)
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in taken:
             yield own, node.value

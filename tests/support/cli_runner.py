@@ -43,13 +43,13 @@ class CliResult:
 
     @property
     def envelope(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.stdout)
-        return found
+        row: dict[str, Any] = json.loads(self.stdout)
+        return row
 
     @property
     def data(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.envelope["data"]
-        return found
+        row: dict[str, Any] = self.envelope["data"]
+        return row
 
 
 @dataclass

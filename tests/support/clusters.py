@@ -22,16 +22,18 @@ def spec(nodes: int, *regions: str) -> ClusterSpec:
 def judged(
     cloud: FakeStatusCloud, orchestrator: FakeOrchestrator | None, wanted: ClusterSpec | None
 ) -> ClusterStatus:
-    sight = snapshot_of(cloud, orchestrator)
-    return cluster_status(sight, cluster=NAME, label=NAME, timeouts=Timeouts(), spec=wanted)
+    snapshot = snapshot_of(cloud, orchestrator)
+    return cluster_status(snapshot, cluster=NAME, label=NAME, timeouts=Timeouts(), spec=wanted)
 
 
 def well(*, api: bool = True) -> ClusterStatus:
     """Four nodes in two regions; without an API the consoles say so."""
     nodes = [node(number, region=SIX[2 + 3 * (number > 2)]) for number in range(1, 5)]
     cloud = FakeStatusCloud(*nodes)
-    cloud.consoles = {one.id: said("joined: connected for 11 s, engines docker wasm") for one in nodes}
-    known = FakeOrchestrator(*(member(one) for one in nodes)) if api else None
+    cloud.consoles = {
+        instance.id: said("joined: connected for 11 s, engines docker wasm") for instance in nodes
+    }
+    known = FakeOrchestrator(*(member(instance) for instance in nodes)) if api else None
     return judged(cloud, known, spec(4, "us-east-1", "us-west-2"))
 
 
@@ -50,7 +52,7 @@ def thirty() -> ClusterStatus:
         nodes[28].id: said("packages: Docker", ago=28 * MINUTE),
     }
     quiet = {nodes[number].id for number in (2, 3, 9, 28)}
-    members = [member(one) for one in nodes if one.id not in quiet]
+    members = [member(instance) for instance in nodes if instance.id not in quiet]
     members[15] = replace(members[15], engines=("wasm",))
     ghost = member(node(99, region=SIX[5]), connected=False, last_error="heartbeat timeout")
     return judged(cloud, FakeOrchestrator(*members, ghost), spec(30, *SIX))

@@ -26,8 +26,8 @@ PRICELESS = replace(NOT_LISTED, instances=None)
 
 def _life(number: int, region: str, zone: str, kind: str, hours: float, **more: object) -> Usage:
     begun = NOON - timedelta(hours=hours)
-    life = Usage(f"i-{number:017x}", region, f"{region}{zone}", kind, begun, volume_gib=20)
-    return replace(life, **more)  # type: ignore[arg-type]
+    usage = Usage(f"i-{number:017x}", region, f"{region}{zone}", kind, begun, volume_gib=20)
+    return replace(usage, **more)  # type: ignore[arg-type]
 
 
 LIVES = (
@@ -60,14 +60,14 @@ RATES = Rates(
 
 
 def report(
-    *, lives: tuple[Usage, ...] = LIVES, steps: PriceSteps = STEPS, rates: Rates = RATES, **more: object
+    *, usages: tuple[Usage, ...] = LIVES, steps: PriceSteps = STEPS, rates: Rates = RATES, **more: object
 ) -> CostReport:
     window = Window(now=NOON)
     made = CostReport(
         cluster="bacalhau-aws-spot",
         window=window,
-        charges=tuple(charge(life, steps, rates, window) for life in lives),
-        usages=UsageHistory(usages=lives),
+        charges=tuple(charge(usage, steps, rates, window) for usage in usages),
+        usages=UsageHistory(usages=usages),
         regions_scanned=("eu-west-1", "us-east-1", "us-west-2"),
         log_entries=True,
     )
@@ -78,7 +78,7 @@ def report(
 BLIND = report(
     steps=PriceSteps({}),
     rates=Rates(),
-    lives=(*LIVES, _life(6, "us-east-1", "a", "t3.medium", 90, ended_at=NOON - timedelta(hours=80))),
+    usages=(*LIVES, _life(6, "us-east-1", "a", "t3.medium", 90, ended_at=NOON - timedelta(hours=80))),
     failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),),
     unpriced=(
         ApiFailure("AccessDeniedException", "no", "GetProducts", "us-east-1"),
@@ -89,4 +89,4 @@ BLIND = replace(
     BLIND,
     usages=replace(BLIND.usages, unknown_end_ids=("i-00000000000000006",), assumed_volumes=3, log_only=1),
 )
-EMPTY = report(lives=(), log_entries=False)
+EMPTY = report(usages=(), log_entries=False)

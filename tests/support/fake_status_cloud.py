@@ -39,7 +39,7 @@ class FakeStatusCloud:
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
         self._ask(region, "DescribeInstances")
-        return tuple(one for one in self.there if one.region == region)
+        return tuple(instance for instance in self.there if instance.region == region)
 
     async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
         self._ask(region, "DescribeInstanceStatus")
@@ -47,21 +47,21 @@ class FakeStatusCloud:
 
     async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
         self._ask(region, "DescribeSpotInstanceRequests")
-        here = {one.id: one for one in self.there if one.region == region}
+        here = {instance.id: instance for instance in self.there if instance.region == region}
         return tuple(
             SpotRequest(
-                id=one.request_id,
+                id=spot.request_id,
                 region=region,
-                zone=here[one.instance_id].zone,
-                type=here[one.instance_id].type,
+                zone=here[spot.instance_id].zone,
+                type=here[spot.instance_id].type,
                 state="active",
-                status=one.code,
-                created_at=one.updated_at,
-                updated_at=one.updated_at,
-                instance_id=one.instance_id,
+                status=spot.code,
+                created_at=spot.updated_at,
+                updated_at=spot.updated_at,
+                instance_id=spot.instance_id,
             )
-            for one in self.spots
-            if one.instance_id in here
+            for spot in self.spots
+            if spot.instance_id in here
         )
 
     async def console(self, region: str, instance_id: str) -> str:
@@ -84,7 +84,7 @@ class FakeOrchestrator:
         return tuple(self.known)
 
     async def remove(self, node_id: str) -> None:
-        self.known = [one for one in self.known if one.id != node_id]
+        self.known = [node for node in self.known if node.id != node_id]
 
     async def version(self) -> str:
         return "v1.9.3"
@@ -102,10 +102,10 @@ def snapshot_of(
         jitter=lambda: 0.5,
         run_id="run",
     )
-    where = regions or sorted({one.region for one in cloud.there})
+    where = regions or sorted({instance.region for instance in cloud.there})
 
     async def whole() -> Any:
         return await cluster_snapshot(calls, Naming(), regions=where, orchestrator=orchestrator)
 
-    found: ClusterSnapshot = asyncio.run(whole())
-    return found
+    snapshot: ClusterSnapshot = asyncio.run(whole())
+    return snapshot

@@ -123,12 +123,14 @@ class InMemoryCloud:
 
     def _index(self, region: str, scope: Scope, *, of_ec2: bool) -> tuple[TaggedId, ...]:
         return tuple(
-            TaggedId(one.kind, one.id)
-            for one in self._shown(region)
-            if scope.matches(one.tags)
+            TaggedId(resource.kind, resource.id)
+            for resource in self._shown(region)
+            if scope.matches(resource.tags)
             and region != GLOBAL
-            and one.kind != ResourceKind.SCALING_GROUP
-            and (not is_known_kind(one.kind) or SPEC_BY_KIND[ResourceKind(one.kind)].service == "ec2")
+            and resource.kind != ResourceKind.SCALING_GROUP
+            and (
+                not is_known_kind(resource.kind) or SPEC_BY_KIND[ResourceKind(resource.kind)].service == "ec2"
+            )
             == of_ec2
         )
 
@@ -141,42 +143,42 @@ class InMemoryCloud:
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
         return tuple(
-            self._resource(one)
-            for one in self._shown(region)
-            if one.kind == kind
-            and (scope.matches(one.tags) or (kind is ResourceKind.INSTANCE and one.id in ids))
+            self._resource(resource)
+            for resource in self._shown(region)
+            if resource.kind == kind
+            and (scope.matches(resource.tags) or (kind is ResourceKind.INSTANCE and resource.id in ids))
         )
 
-    def _resource(self, one: InMemoryResource) -> Resource:
-        held = one.kind in SAYS_WHO
-        vpcs = one.uses if one.kind == ResourceKind.GATEWAY else ()
+    def _resource(self, resource: InMemoryResource) -> Resource:
+        held = resource.kind in SAYS_WHO
+        vpcs = resource.uses if resource.kind == ResourceKind.GATEWAY else ()
         return Resource(
-            kind=one.kind,
-            id=one.id,
-            region=one.region,
-            tags=dict(one.tags),
-            state=self._state(one),
-            used_by=tuple(sorted(vpcs or (self._users(one) if held else ()))),
-            children=tuple(one.children),
-            relaunches=one.relaunches,
-            retained=one.kept,
-            protection=one.protection,
+            kind=resource.kind,
+            id=resource.id,
+            region=resource.region,
+            tags=dict(resource.tags),
+            state=self._state(resource),
+            used_by=tuple(sorted(vpcs or (self._users(resource) if held else ()))),
+            children=tuple(resource.children),
+            relaunches=resource.relaunches,
+            retained=resource.kept,
+            protection=resource.protection,
         )
 
-    def _state(self, one: InMemoryResource) -> str:
-        if one.leaving:
-            return "shutting-down" if one.kind == ResourceKind.INSTANCE else "deleting"
-        owner = self.things.get(one.dies_with)
+    def _state(self, resource: InMemoryResource) -> str:
+        if resource.leaving:
+            return "shutting-down" if resource.kind == ResourceKind.INSTANCE else "deleting"
+        owner = self.things.get(resource.dies_with)
         return (
             "in-use"
-            if owner is not None and one.kind in {ResourceKind.VOLUME, ResourceKind.INTERFACE}
+            if owner is not None and resource.kind in {ResourceKind.VOLUME, ResourceKind.INTERFACE}
             else ""
         )
 
-    def _users(self, one: InMemoryResource) -> set[str]:
+    def _users(self, resource: InMemoryResource) -> set[str]:
         living = self.living()
-        users = {other.id for other in living.values() if one.id in other.uses}
-        return users | ({one.dies_with} if one.dies_with in living else set())
+        users = {other.id for other in living.values() if resource.id in other.uses}
+        return users | ({resource.dies_with} if resource.dies_with in living else set())
 
     async def dependencies(
         self, region: str, resource: Resource
@@ -274,9 +276,9 @@ class InMemoryCloud:
         self, region: str, *, groups: Collection[str], vpcs: Collection[str]
     ) -> Deletion:
         defaults = {
-            one.id
-            for one in self.things.values()
-            if one.kind == ResourceKind.GROUP and one.kept and one.dies_with in vpcs
+            thing.id
+            for thing in self.things.values()
+            if thing.kind == ResourceKind.GROUP and thing.kept and thing.dies_with in vpcs
         }
         ours = {*groups, *defaults}
         for one in self.things.values():
@@ -285,9 +287,9 @@ class InMemoryCloud:
         return Deletion()
 
     async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str], dry_run: bool) -> bool:
-        one = self.living().get(resource_id)
-        if one is None or one.region != region:
+        resource = self.living().get(resource_id)
+        if resource is None or resource.region != region:
             return False
         if not dry_run:
-            one.tags.update(tags)
+            resource.tags.update(tags)
         return True

@@ -113,7 +113,7 @@ class _Builder:
         table = self.thing(ResourceKind.ROUTE_TABLE, region, tags, uses={vpc.id})
         acl = self.thing(ResourceKind.ACL, region, tags, uses={vpc.id})
         for subnet in subnets:
-            subnet.uses |= {one.id for one in (table, acl) if self.maybe(0.5)}
+            subnet.uses |= {resource.id for resource in (table, acl) if self.maybe(0.5)}
         if self.maybe(0.5):
             address = self.thing(ResourceKind.ADDRESS, region, tags)
             nat = self.thing(ResourceKind.NAT_GATEWAY, region, tags, uses={subnets[0].id}, takes_s=90.0)
@@ -137,12 +137,12 @@ class _Builder:
         if instances and self.maybe(0.6):
             kind = self.dice.choice(sorted(LAUNCHERS))
             launcher = self.thing(kind, region, tags, relaunches=self.maybe(0.5))
-            launcher.children = [one.id for one in instances]
+            launcher.children = [instance.id for instance in instances]
             if self.maybe(0.3):
                 instances[0].tags.clear()
         if subnets and self.maybe(0.2):
             self.thing(
-                ResourceKind.INTERFACE, region, tags, uses={subnets[0].id, *(one.id for one in groups)}
+                ResourceKind.INTERFACE, region, tags, uses={subnets[0].id, *(group.id for group in groups)}
             )
         for _ in self.some(2):
             self.thing(ResourceKind.VOLUME, region, tags)
@@ -157,7 +157,7 @@ class _Builder:
         made = self.thing(ResourceKind.INSTANCE, region, tags, takes_s=self.dice.choice([20.0, 60.0, 200.0]))
         made.protection = "termination protection" if self.maybe(0.08) else ""
         if subnets:
-            places = {self.dice.choice(subnets).id, *(one.id for one in groups if self.maybe(0.7))}
+            places = {self.dice.choice(subnets).id, *(group.id for group in groups if self.maybe(0.7))}
             self.thing(
                 ResourceKind.INTERFACE,
                 region,
@@ -174,23 +174,28 @@ class _Builder:
 
     def tangle(self, regions: tuple[str, ...]) -> None:
         """Hooks between what is ours and what is not."""
-        every = [one for one in self.toy.things.values() if not one.kept]
+        every = [thing for thing in self.toy.things.values() if not thing.kept]
         by_kind: dict[tuple[str, str], list[InMemoryResource]] = {}
-        for one in every:
-            by_kind.setdefault((one.region, one.kind), []).append(one)
-        for one in every:
-            instances = by_kind.get((one.region, ResourceKind.INSTANCE), [])
-            if one.kind == ResourceKind.SUBNET and self.maybe(0.05):
-                self.thing(ResourceKind.INTERFACE, one.region, {"team": "theirs"}, uses={one.id})
-            if one.kind == ResourceKind.GROUP and self.maybe(0.06):
-                self.thing(ResourceKind.GROUP, one.region, {"team": "theirs"}, rules={one.id})
-            if one.kind == ResourceKind.VOLUME and not one.dies_with and instances and self.maybe(0.1):
-                self.dice.choice(instances).uses.add(one.id)
-            if one.kind == ResourceKind.ADDRESS and instances and self.maybe(0.2):
-                self.dice.choice(instances).uses.add(one.id)
-            vpcs = by_kind.get((one.region, ResourceKind.VPC), [])
-            if one.kind == ResourceKind.GATEWAY and self.maybe(0.05):
-                one.uses = {self.dice.choice(vpcs).id}
+        for resource in every:
+            by_kind.setdefault((resource.region, resource.kind), []).append(resource)
+        for resource in every:
+            instances = by_kind.get((resource.region, ResourceKind.INSTANCE), [])
+            if resource.kind == ResourceKind.SUBNET and self.maybe(0.05):
+                self.thing(ResourceKind.INTERFACE, resource.region, {"team": "theirs"}, uses={resource.id})
+            if resource.kind == ResourceKind.GROUP and self.maybe(0.06):
+                self.thing(ResourceKind.GROUP, resource.region, {"team": "theirs"}, rules={resource.id})
+            if (
+                resource.kind == ResourceKind.VOLUME
+                and not resource.dies_with
+                and instances
+                and self.maybe(0.1)
+            ):
+                self.dice.choice(instances).uses.add(resource.id)
+            if resource.kind == ResourceKind.ADDRESS and instances and self.maybe(0.2):
+                self.dice.choice(instances).uses.add(resource.id)
+            vpcs = by_kind.get((resource.region, ResourceKind.VPC), [])
+            if resource.kind == ResourceKind.GATEWAY and self.maybe(0.05):
+                resource.uses = {self.dice.choice(vpcs).id}
         if self.maybe(0.1):
             self.thing("lambda:function", self.dice.choice(regions), OURS)
 

@@ -73,17 +73,17 @@ def random_sandbox_account(seed: int, sandbox: Any) -> RandomSandboxAccount:
 
 
 def _cluster(dice: random.Random, sandbox: Any, tags: dict[str, str], name: str) -> ResourceFixture:
-    one = ResourceFixture(sandbox.client, REGION, tags, name)
+    fixture = ResourceFixture(sandbox.client, REGION, tags, name)
     if dice.random() < 0.35:
-        _half(dice, one)
-        return one
-    one.network()
-    for part in (one.attachments, one.storage, one.launchers, one.services):
+        _half(dice, fixture)
+        return fixture
+    fixture.network()
+    for part in (fixture.attachments, fixture.storage, fixture.launchers, fixture.services):
         if dice.random() < 0.35:
             part()
     for _ in range(dice.randint(0, 2)):
-        _instance(dice, one)
-    return one
+        _instance(dice, fixture)
+    return fixture
 
 
 def _half(dice: random.Random, one: ResourceFixture) -> None:

@@ -26,10 +26,10 @@ def keep(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on, in this test."""
     begin = Session.__init__
 
-    def begin_with_known(session: Session, access: AwsConnection) -> None:
-        begin(session, access)
+    def begin_with_known(session: Session, connection: AwsConnection) -> None:
+        begin(session, connection)
         if not any(Path(os.environ.get(name, NO_FILE)).exists() for name in _FILES):
-            session._clients = _KNOWN.setdefault((access, _surroundings()), {})
+            session._clients = _KNOWN.setdefault((connection, _surroundings()), {})
 
     monkeypatch.setattr(Session, "__init__", begin_with_known)
 

@@ -69,7 +69,7 @@ def test_sums_of_the_json_are_those_of_its_parts() -> None:
     for part in ("regions", "zones", "types"):
         assert abs(sum(Decimal(one["usd"]) for one in data[part]) - whole) < Decimal("0.00001")
     things = [*data["instances"], *data["volumes"]]
-    assert abs(sum(Decimal(one["usd"]) for one in things) - whole) < Decimal("0.00002")
+    assert abs(sum(Decimal(thing["usd"]) for thing in things) - whole) < Decimal("0.00002")
 
 
 def test_csv_is_a_row_for_each_thing_that_costs(snapshot: SnapshotAssertion) -> None:

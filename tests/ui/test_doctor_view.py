@@ -55,13 +55,13 @@ FINDINGS = (
 @pytest.mark.parametrize("width", [60, 120])
 def test_what_is_read(width: int, snapshot: SnapshotAssertion) -> None:
     """A line a finding; commands are never folded."""
-    found = [one for one in FINDINGS if one is not None]
-    assert rendered(views.checkup_view(found), width=width) == snapshot
+    findings = [finding for finding in FINDINGS if finding is not None]
+    assert rendered(views.checkup_view(findings), width=width) == snapshot
 
 
 def test_what_failed_is_an_error(snapshot: SnapshotAssertion) -> None:
     """For those who see stderr alone."""
-    found = [one for one in FINDINGS if one is not None]
-    (error,) = views.checkup_errors(found, exit_code=ExitCode.DENIED)
+    findings = [finding for finding in FINDINGS if finding is not None]
+    (error,) = views.checkup_errors(findings, exit_code=ExitCode.DENIED)
     assert rendered(views.error_view(error)) == snapshot
-    assert views.checkup_errors(found[:1], exit_code=ExitCode.DONE) == ()
+    assert views.checkup_errors(findings[:1], exit_code=ExitCode.DONE) == ()

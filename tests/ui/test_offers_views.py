@@ -123,22 +123,22 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 
 def test_remarks_on_a_choice(snapshot: SnapshotAssertion) -> None:
     """Where fewer were found, a cheaper one was passed over, or AWS would not say something, and why."""
-    choices = (
+    decisions = (
         RegionDecision("us-east-1", True, RegionReason.CHEAPEST, Decimal("0.02"), 9, 40),
         RegionDecision("sa-east-1", True, RegionReason.NOT_NEEDED, Decimal("0.03"), 2, None),
         RegionDecision("ap-southeast-1", False, RegionReason.NO_QUOTA, Decimal("0.01"), 9, 2),
         RegionDecision("eu-west-1", False, RegionReason.NO_QUOTA, Decimal("0.04"), 9, 0),
         RegionDecision("eu-north-1", False, RegionReason.NO_OFFER),
     )
-    assert list(selection_notes(choices, count=3, nodes=4, offers=OFFERS)) == snapshot
+    assert list(selection_notes(decisions, count=3, nodes=4, offers=OFFERS)) == snapshot
 
 
 def test_nothing_to_remark() -> None:
-    choices = (
+    decisions = (
         RegionDecision("a", True, RegionReason.CHEAPEST, Decimal("0.02")),
         RegionDecision("b", False, RegionReason.MORE_EXPENSIVE, Decimal("0.03")),
     )
-    assert selection_notes(choices, count=1, nodes=4, offers=PLAIN) == ()
+    assert selection_notes(decisions, count=1, nodes=4, offers=PLAIN) == ()
 
 
 def test_the_data_has_its_published_form() -> None:

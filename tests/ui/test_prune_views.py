@@ -27,14 +27,14 @@ SILENT = ApiFailure("OrchestratorUnreachable", "Connection refused", ADDRESS, ""
 
 def judged(number: int, why: PruneReason, *, region: str = "us-east-1") -> PruneDecision:
     name = f"i-{number:017x}"
-    member = OrchestratorNode(
+    node = OrchestratorNode(
         f"bacalhau-{name}",
         connected=why is PruneReason.CONNECTED,
         membership=Membership.APPROVED,
         labels={"region": region, "instance-id": name},
         since=NOW - timedelta(minutes=7 * number) if number % 2 else None,
     )
-    return PruneDecision(member, why)
+    return PruneDecision(node, why)
 
 
 ALL = PrunePlan(
@@ -45,7 +45,7 @@ ALL = PrunePlan(
     regions_scanned=("us-east-1",),
     failed_regions=(DARK,),
 )
-NAMES = tuple(one.member.id for one in ALL.stale)
+NAMES = tuple(decision.member.id for decision in ALL.stale)
 REMOVED = PruneResult(ADDRESS, removed=NAMES)
 REFUSED = PruneResult(ADDRESS, removed=NAMES[:1], failed=((NAMES[1], FORBIDDEN),))
 STOPPED = PruneResult(ADDRESS, removed=NAMES[:1], not_removed=NAMES[1:], interrupted=True)

@@ -226,8 +226,8 @@ def test_events_have_the_published_keys() -> None:
     forms = {
         form["properties"]["event"]["const"]: form for form in schema("event.schema.json").schema["oneOf"]
     }
-    told = {json_output.event_name(kind): kind for kind in get_args(events.Event)}
-    assert set(forms) == {*told, "result"}
-    for name, kind in told.items():
+    row = {json_output.event_name(kind): kind for kind in get_args(events.Event)}
+    assert set(forms) == {*row, "result"}
+    for name, kind in row.items():
         keys = ["event", "at", *(item.name for item in fields(kind))]
         assert list(forms[name]["properties"]) == forms[name]["required"] == keys

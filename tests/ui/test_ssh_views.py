@@ -22,7 +22,9 @@ from support.rendering import rendered
 from support.schemas import contract
 
 NODES = [node(number) for number in range(1, 5)]
-WELL = FanOutResult(("uptime",), tuple(CommandResult(one, 0, " 12:00 up 3 min\n") for one in NODES[:2]))
+WELL = FanOutResult(
+    ("uptime",), tuple(CommandResult(instance, 0, " 12:00 up 3 min\n") for instance in NODES[:2])
+)
 MIXED = FanOutResult(
     ("df", "-h"),
     (

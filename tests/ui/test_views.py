@@ -321,8 +321,8 @@ def test_one_meaning_is_one_error() -> None:
 
 def test_codes_without_a_row_stay_apart() -> None:
     """Nothing says that they mean the same."""
-    problems = [ApiFailure("Strange", "", "A", "us-east-1"), ApiFailure("Stranger", "", "B", "us-east-1")]
-    assert views.error_from_failures(problems).details == (
+    failures = [ApiFailure("Strange", "", "A", "us-east-1"), ApiFailure("Stranger", "", "B", "us-east-1")]
+    assert views.error_from_failures(failures).details == (
         "also: AWS refused a call in us-east-1 (B: Stranger)",
     )
 
@@ -330,8 +330,8 @@ def test_codes_without_a_row_stay_apart() -> None:
 def test_the_columns_add_up() -> None:
     """What regions took over from each other is counted once."""
     moved = refused("eu-west-1", "InsufficientInstanceCapacity", moved=3)
-    receipt = CreateResult("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
-    lines = [line.split() for line in rendered(views.create_result_view(receipt), width=140).splitlines()]
+    result = CreateResult("c", 6, 0, (succeeded("us-east-1", extra=3), moved))
+    lines = [line.split() for line in rendered(views.create_result_view(result), width=140).splitlines()]
     rows = [[int(number) for number in line[1:5]] for line in lines if line[0] in {"us-east-1", "eu-west-1"}]
     total = next([int(number) for number in line[1:5]] for line in lines if line[0] == "total")
     assert total == [sum(column) for column in zip(*rows, strict=True)] == [6, 6, 6, 0]
@@ -362,8 +362,8 @@ def test_long_lists_of_types_are_short() -> None:
 
 def test_brackets_of_aws_are_brackets() -> None:
     """AWS's messages are not markup."""
-    problem = ApiFailure("Whatever", "the parameter [GroupId] is [/wrong]", "CreateVpc", "us-east-1")
-    assert "[GroupId] is [/wrong]" in rendered(views.error_view(views.error_from_failures([problem])))
+    failure = ApiFailure("Whatever", "the parameter [GroupId] is [/wrong]", "CreateVpc", "us-east-1")
+    assert "[GroupId] is [/wrong]" in rendered(views.error_view(views.error_from_failures([failure])))
 
 
 def test_commands_are_printed_as_they_must_be_typed() -> None:
@@ -398,12 +398,12 @@ def test_another_cluster_is_named_only_where_one_can_be(other: str) -> None:
 
 def test_an_errors_exit_code_follows_its_worst_fault() -> None:
     """Denied wins over capacity; the command may know better."""
-    problems = [
+    failures = [
         ApiFailure("InsufficientInstanceCapacity", "", "CreateFleet", "a"),
         ApiFailure("UnauthorizedOperation", "", "CreateFleet", "b"),
     ]
-    assert views.error_from_failures(problems).exit_code is ExitCode.DENIED
-    assert views.error_from_failures(problems, exit_code=ExitCode.INCOMPLETE).exit_code is ExitCode.INCOMPLETE
+    assert views.error_from_failures(failures).exit_code is ExitCode.DENIED
+    assert views.error_from_failures(failures, exit_code=ExitCode.INCOMPLETE).exit_code is ExitCode.INCOMPLETE
 
 
 @pytest.mark.parametrize(

@@ -113,8 +113,8 @@ def proof_of(error: BotoCoreError | ClientError) -> str | None:
     """The encoded message that `sts:DecodeAuthorizationMessage` explains; None when there is none."""
     if not isinstance(error, ClientError):
         return None
-    found = _PROOF.search(str(error.response.get("Error", {}).get("Message", "")))
-    return found["proof"] if found else None
+    match = _PROOF.search(str(error.response.get("Error", {}).get("Message", "")))
+    return match["proof"] if match else None
 
 
 def _action(operation: str) -> str:

@@ -178,8 +178,8 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
 
 def _moment(reason: str) -> datetime | None:
     """`User initiated (2026-11-25 09:30:00 GMT)`: AWS says only there when an instance began to end."""
-    found = _TRANSITION.search(reason)
-    return datetime.fromisoformat(found[1]).replace(tzinfo=UTC) if found else None
+    match = _TRANSITION.search(reason)
+    return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match else None
 
 
 def _request(row: dict[str, Any], region: str) -> SpotRequest:

@@ -60,8 +60,8 @@ def check_text(text: str) -> Checked:
         problem = ConfigProblem(
             f"found {sort}; a configuration is a mapping of keys to values", location=document.values.get(())
         )
-        found = [*document.problems, problem]
-        return Checked(document, {}, legacy_formats.Conversion(), problems=found, structural=found)
+        problems = [*document.problems, problem]
+        return Checked(document, {}, legacy_formats.Conversion(), problems=problems, structural=problems)
     conversion = legacy_formats.convert(document.data)
     checked = Checked(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:

@@ -123,10 +123,10 @@ def _orchestrator(value: str) -> str:
     if "@" in value:
         # Not repeated: what stands before the @ is a secret.
         raise say("has a token in the address; the token belongs in bacalhau.token, token_file or token_env")
-    found = _ORCHESTRATOR.fullmatch(value)
-    if not found or not 1 <= int(found["port"] or DEFAULT_PORT) <= 65535:  # noqa: PLR2004 -- TCP's last port
+    match = _ORCHESTRATOR.fullmatch(value)
+    if not match or not 1 <= int(match["port"] or DEFAULT_PORT) <= 65535:  # noqa: PLR2004 -- TCP's last port
         raise ValueError(value)
-    return f"{found['scheme'] or 'nats'}://{found['host']}:{found['port'] or DEFAULT_PORT}"
+    return f"{match['scheme'] or 'nats'}://{match['host']}:{match['port'] or DEFAULT_PORT}"
 
 
 Orchestrator = Annotated[
@@ -267,12 +267,12 @@ RANGE: Final = r"(?P<least>[0-9]{1,5}(?:\.[0-9]{1,3})?)(?P<to>\.\.(?P<most>[0-9]
 
 def bounds(value: float | str) -> tuple[Decimal, Decimal | None]:
     """`2` -> exactly two, `"2.."` -> two or more, `"2..4"` -> from two to four. Raises ValueError for anything else."""
-    found = re.fullmatch(RANGE, str(value))
-    if isinstance(value, bool) or not found:
+    match = re.fullmatch(RANGE, str(value))
+    if isinstance(value, bool) or not match:
         raise ValueError(value)
-    least = Decimal(found["least"])
-    most = Decimal(found["most"]) if found["most"] else None
-    return least, most if found["to"] else least
+    least = Decimal(match["least"])
+    most = Decimal(match["most"]) if match["most"] else None
+    return least, most if match["to"] else least
 
 
 def _span(value: object) -> object:

@@ -87,7 +87,7 @@ def _branches(node: Schema) -> list[Schema]:
 
 def _step(nodes: list[Schema], part: str | int) -> list[Schema]:
     """The schemas one key, or one list item, further in."""
-    found: list[Schema] = []
+    schemas: list[Schema] = []
     for node in nodes:
         for branch in _branches(node):
             inside = (
@@ -96,8 +96,8 @@ def _step(nodes: list[Schema], part: str | int) -> list[Schema]:
                 else branch.get("properties", {}).get(part) or _any_key(branch)
             )
             if isinstance(inside, dict):
-                found.append(inside)
-    return found
+                schemas.append(inside)
+    return schemas
 
 
 def _any_key(branch: Schema) -> Schema | None:

@@ -107,10 +107,10 @@ def _decode(raw: bytes) -> str:
 
 def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
     """Things that are allowed and still worth a word."""
-    found: list[MigrationNote] = []
+    notes: list[MigrationNote] = []
 
     def remark(path: KeyPath, text: str) -> None:
-        found.append(MigrationNote(text, checked.where(file, checked.conversion.origin(path))))
+        notes.append(MigrationNote(text, checked.where(file, checked.conversion.origin(path))))
 
     cidrs = checked.data.get("ssh_cidrs")
     for number, cidr in enumerate(cidrs if isinstance(cidrs, list) else ()):
@@ -126,7 +126,7 @@ def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
                 ("bacalhau", "orchestrators", number),
                 f"{address} has no port; {field_types.DEFAULT_PORT} is used",
             )
-    return found
+    return notes
 
 
 def _sources(checked: Checked, file: str) -> dict[str, str]:

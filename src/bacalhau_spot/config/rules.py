@@ -37,7 +37,7 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
     """Everything that is wrong between keys."""
     either = _alternatives(data)
     told = {path for path, _, _ in either}
-    pairs = [one for one in _pairs(data) if one[0] not in told]
+    pairs = [pair for pair in _pairs(data) if pair[0] not in told]
     return [
         *either,
         *pairs,
@@ -50,13 +50,13 @@ def rule_problems(data: dict[str, Any]) -> KeyMessages:
 
 
 def _alternatives(data: dict[str, Any]) -> KeyMessages:
-    found: KeyMessages = []
+    messages: KeyMessages = []
     for group in _EITHER:
         given = [path for path in group if lookup(data, path) is not None]
-        found += [
+        messages += [
             (path, True, f"cannot stand beside `{dotted(given[0])}`; keep one of them") for path in given[1:]
         ]
-    return found
+    return messages
 
 
 def _pairs(data: dict[str, Any]) -> KeyMessages:
@@ -89,31 +89,31 @@ def _plain_http(data: dict[str, Any]) -> KeyMessages:
 
 def _file_sources(data: dict[str, Any]) -> KeyMessages:
     files = lookup(data, ("instance", "files"))
-    found: KeyMessages = []
+    messages: KeyMessages = []
     for number, file in enumerate(files if isinstance(files, list) else ()):
         if isinstance(file, dict):
             given = [key for key in ("content", "source") if file.get(key) is not None]
             here: KeyPath = ("instance", "files", number)
             if not given:
-                found.append((here, False, "needs `content` or `source`"))
+                messages.append((here, False, "needs `content` or `source`"))
             elif len(given) > 1:
-                found.append(((*here, "source"), True, "cannot stand beside `content`; keep one of them"))
-    return found
+                messages.append(((*here, "source"), True, "cannot stand beside `content`; keep one of them"))
+    return messages
 
 
 def _empty(data: object, path: KeyPath) -> KeyMessages:
-    found: KeyMessages = []
+    messages: KeyMessages = []
     if isinstance(data, dict):
         for key, value in data.items():
             here = (*path, key)
             if value is not None:
-                found += _empty(value, here)
+                messages += _empty(value, here)
             elif dotted(here) not in _MAY_BE_EMPTY and path != ("regions",):
-                found.append((here, True, "has no value; give it one, or leave the key out"))
+                messages.append((here, True, "has no value; give it one, or leave the key out"))
     elif isinstance(data, list):
         for number, value in enumerate(data):
-            found += _empty(value, (*path, number))
-    return found
+            messages += _empty(value, (*path, number))
+    return messages
 
 
 def own_numbers(data: dict[str, Any]) -> list[int | None]:
@@ -171,11 +171,11 @@ def naming(cluster: object) -> Naming:
 def _tags(data: dict[str, Any]) -> KeyMessages:
     """AWS's rules for tags, with the place of the key that breaks them."""
     section = data.get("cluster")
-    found: KeyMessages = []
+    messages: KeyMessages = []
     for problem in tag_problems(naming(section)):
         head, _, key = problem.field.partition(".")
         path: KeyPath = ("cluster", head, key) if key else ("cluster", head)
         if head == "tag_value" and not (isinstance(section, dict) and "tag_value" in section):
             path = ("cluster", "name")
-        found.append((path, False, problem.message))
-    return found
+        messages.append((path, False, problem.message))
+    return messages

@@ -201,7 +201,7 @@ class _Reader:
         return None
 
     def _mapping(self, node: MappingNode, path: KeyPath) -> dict[str, object]:
-        found: dict[str, object] = {}
+        row: dict[str, object] = {}
         merged: list[Node] = []
         for key_node, value_node in node.value:
             if not isinstance(key_node, ScalarNode):
@@ -209,10 +209,10 @@ class _Reader:
             elif _tag(key_node) == "merge":
                 merged.append(value_node)
             else:
-                self._entry(found, key_node, value_node, path)
+                self._entry(row, key_node, value_node, path)
         for source in merged:
-            self._merge(found, source, path)
-        return found
+            self._merge(row, source, path)
+        return row
 
     def _entry(self, found: dict[str, object], key_node: ScalarNode, value_node: Node, path: KeyPath) -> None:
         key = str(key_node.value)

@@ -28,10 +28,10 @@ class ApiFailure:
 
 
 def regions_by_failure(
-    problems: Iterable[ApiFailure], key: Callable[[ApiFailure], GroupKey]
+    failures: Iterable[ApiFailure], key: Callable[[ApiFailure], GroupKey]
 ) -> dict[GroupKey, list[str]]:
     """The regions of each kind of refusal, both in order: the same refusal in twelve regions is one."""
     found: dict[GroupKey, set[str]] = {}
-    for problem in problems:
-        found.setdefault(key(problem), set()).add(problem.region)
+    for failure in failures:
+        found.setdefault(key(failure), set()).add(failure.region)
     return {one: sorted(found[one]) for one in sorted(found)}

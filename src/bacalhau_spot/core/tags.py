@@ -84,11 +84,11 @@ def _prefix_problem(prefix: str) -> str | None:
 
 def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
     """Everything in the names and tags that AWS would refuse; empty when all is well."""
-    found: list[TagProblem] = []
+    problems: list[TagProblem] = []
 
     def note(field: str, message: str | None) -> None:
         if message is not None:
-            found.append(TagProblem(field, message))
+            problems.append(TagProblem(field, message))
 
     note("tag_key", _key_problem(naming.tag_key))
     if naming.tag_key.lower() in {CREATOR_KEY.lower(), NAME_KEY.lower()}:
@@ -113,7 +113,7 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
             note(field, f"differs from `{other}` by case alone, which IAM does not tell apart")
     if len(naming.extra_tags) + own > MAX_TAGS:
         note("tags", f"a resource may carry {MAX_TAGS} tags; beside ours there is room for {MAX_TAGS - own}")
-    return tuple(found)
+    return tuple(problems)
 
 
 def tags_for(naming: Naming, name: str) -> dict[str, str]:

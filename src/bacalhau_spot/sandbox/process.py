@@ -129,12 +129,12 @@ def _found(state_dir: Path) -> AddressFile | None:
 
 
 def _running(state_dir: Path) -> AddressFile | None:
-    found = _found(state_dir)
-    if found is not None and found.version != __version__:
+    file = _found(state_dir)
+    if file is not None and file.version != __version__:
         raise UserError(
-            f"the sandbox that runs is of version {found.version}, this is {__version__}", hint=_RESTART
+            f"the sandbox that runs is of version {file.version}, this is {__version__}", hint=_RESTART
         )
-    return found
+    return file
 
 
 def _needed(state_dir: Path) -> AddressFile:
@@ -206,9 +206,9 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and started.poll() is None:
-        found = _found(state_dir)
-        if found is not None and found.pid == started.pid:
-            return found
+        file = _found(state_dir)
+        if file is not None and file.pid == started.pid:
+            return file
         time.sleep(_POLL_S)
     ended = started.poll()
     if ended is None:
@@ -227,8 +227,8 @@ def _environment() -> dict[str, str]:
 def _gone(running: AddressFile, state_dir: Path) -> bool:
     deadline = time.monotonic() + _STOP_S
     while time.monotonic() < deadline:
-        found = _found(state_dir)
-        if found is None or found.pid != running.pid:
+        file = _found(state_dir)
+        if file is None or file.pid != running.pid:
             return True
         time.sleep(_POLL_S)
     return False

@@ -86,10 +86,10 @@ def is_json(call: Call) -> bool:
 
 
 def _scope(authorization: str) -> _Scope:
-    found = _SCOPE.search(authorization)
-    if found is None:
+    match = _SCOPE.search(authorization)
+    if match is None:
         return _Scope()
-    key_id, region, service = found.groups()
+    key_id, region, service = match.groups()
     return _Scope(key_id, region, service.lower())
 
 

@@ -104,7 +104,7 @@ def _fits(value: object, kind: Any) -> bool:
             _fits(name, inner[0]) and _fits(one, inner[1]) for name, one in value.items()
         )
     if origin is list:
-        return isinstance(value, list) and all(_fits(one, inner[0]) for one in value)
+        return isinstance(value, list) and all(_fits(unknown, inner[0]) for unknown in value)
     if isinstance(value, bool) or kind is bool:  # Python's booleans are integers; ours are not
         return isinstance(value, bool) and kind is bool
     if kind is float:  # no comparison holds for NaN

@@ -40,30 +40,32 @@ def csv_text(table: CsvTable) -> str:
 
 def cost_rows(report: CostReport) -> CsvTable:
     """A row for each instance, volume and address that costs or has cost: the long form, to be summed as one likes."""
-    return CsvTable(_COST, tuple(row for one in report.charges for row in _charge_rows(report.cluster, one)))
+    return CsvTable(
+        _COST, tuple(row for charge in report.charges for row in _charge_rows(report.cluster, charge))
+    )
 
 
-def _charge_rows(cluster: str, one: Charge) -> Sequence[tuple[str, ...]]:
-    life = one.usage
+def _charge_rows(cluster: str, charge: Charge) -> Sequence[tuple[str, ...]]:
+    usage = charge.usage
     whose = (
         cluster,
-        life.region,
-        life.zone,
-        life.type,
-        life.id,
-        "yes" if life.spot else "no",
-        time_text(life.started_at),
-        "" if life.ended_at is None else time_text(life.ended_at),
-        "yes" if life.interrupted else "no",
+        usage.region,
+        usage.zone,
+        usage.type,
+        usage.id,
+        "yes" if usage.spot else "no",
+        time_text(usage.started_at),
+        "" if usage.ended_at is None else time_text(usage.ended_at),
+        "yes" if usage.interrupted else "no",
     )
-    priced = one.unpriced_s == 0
+    priced = charge.unpriced_s == 0
     items = (
-        ("instance", bool(life.type), one.instance_usd if priced else None, one.on_demand_usd),
-        ("volume", bool(life.volume_gib), one.volume_usd, one.volume_usd),
-        ("address", life.address, one.address_usd, one.address_usd),
+        ("instance", bool(usage.type), charge.instance_usd if priced else None, charge.on_demand_usd),
+        ("volume", bool(usage.volume_gib), charge.volume_usd, charge.volume_usd),
+        ("address", usage.address, charge.address_usd, charge.address_usd),
     )
     return [
-        (*whose, item, hours(one.seconds), exact(usd) or "", exact(dear) or "")
+        (*whose, item, hours(charge.seconds), exact(usd) or "", exact(dear) or "")
         for item, there, usd, dear in items
         if there
     ]

@@ -26,7 +26,7 @@ class ApiRefusalError(UserError):
 
     def __init__(
         self,
-        verdict: ErrorInfo,
+        info: ErrorInfo,
         *,
         code: str,
         regions: tuple[str, ...],
@@ -36,10 +36,10 @@ class ApiRefusalError(UserError):
         exit_code: ExitCode,
     ) -> None:
         super().__init__(
-            verdict.message(comma_list(regions)),
+            info.message(comma_list(regions)),
             why=why,
             hint=hint,
-            docs=f"{_DOCS}#{verdict.name}",
+            docs=f"{_DOCS}#{info.name}",
             details=details,
             exit_code=exit_code,
         )
@@ -48,23 +48,23 @@ class ApiRefusalError(UserError):
 
 
 def error_from_failures(
-    problems: Sequence[ApiFailure], *, exit_code: ExitCode | None = None, profile: str = ""
+    failures: Sequence[ApiFailure], *, exit_code: ExitCode | None = None, profile: str = ""
 ) -> ApiRefusalError:
     """All of AWS's refusals as one error: the worst kind first, each kind once with its regions.
 
     `profile`: the AWS profile in use, for the commands of AWS's own that hints name.
     """
-    code = most_severe(problem.code for problem in problems)
-    groups = _by_meaning(problems)
-    first = next(problem for problem in problems if problem.code == code)
+    code = most_severe(failure.code for failure in failures)
+    groups = _by_meaning(failures)
+    first = next(failure for failure in failures if failure.code == code)
     same = groups.pop(_meaning(first))
-    verdict, regions = _verdict(first), _regions(same)
+    info, regions = _verdict(first), _regions(same)
     return ApiRefusalError(
-        verdict,
+        info,
         code=first.code,
         regions=regions,
         why=_why(first),
-        hint=verdict.hint_for(
+        hint=info.hint_for(
             regions[0] if regions else _ANY_REGION,
             regions=comma_list(regions),
             action=_refused(same),
@@ -72,46 +72,46 @@ def error_from_failures(
             host=first.operation,  # where the orchestrator's API is, in its own errors
         ),
         details=(*_variants(same, first), *_others(list(groups.values()))),
-        exit_code=verdict.exit_code if exit_code is None else exit_code,
+        exit_code=info.exit_code if exit_code is None else exit_code,
     )
 
 
-def _verdict(problem: ApiFailure) -> ErrorInfo:
-    return classify(problem.code, problem.message)
+def _verdict(failure: ApiFailure) -> ErrorInfo:
+    return classify(failure.code, failure.message)
 
 
-def _refused(problems: Sequence[ApiFailure]) -> str:
+def _refused(failures: Sequence[ApiFailure]) -> str:
     """`ec2:CreateVpc and ec2:CreateFleet`: what AWS refused, for whoever grants it."""
-    return comma_list(sorted(filter(None, {action_of(problem) for problem in problems})))
+    return comma_list(sorted(filter(None, {action_of(failure) for failure in failures})))
 
 
-def _meaning(problem: ApiFailure) -> tuple[ErrorInfo, str]:
+def _meaning(failure: ApiFailure) -> tuple[ErrorInfo, str]:
     """What makes two problems the same one. Of codes without a row nothing is known but the code."""
-    verdict = _verdict(problem)
-    return verdict, problem.code if verdict.category is Category.UNKNOWN else ""
+    info = _verdict(failure)
+    return info, failure.code if info.category is Category.UNKNOWN else ""
 
 
-def _by_meaning(problems: Sequence[ApiFailure]) -> dict[tuple[ErrorInfo, str], list[ApiFailure]]:
+def _by_meaning(failures: Sequence[ApiFailure]) -> dict[tuple[ErrorInfo, str], list[ApiFailure]]:
     found: dict[tuple[ErrorInfo, str], list[ApiFailure]] = {}
-    for problem in problems:
-        found.setdefault(_meaning(problem), []).append(problem)
+    for failure in failures:
+        found.setdefault(_meaning(failure), []).append(failure)
     return found
 
 
-def _regions(problems: Sequence[ApiFailure]) -> tuple[str, ...]:
-    return tuple(sorted({problem.region for problem in problems if problem.region}))
+def _regions(failures: Sequence[ApiFailure]) -> tuple[str, ...]:
+    return tuple(sorted({failure.region for failure in failures if failure.region}))
 
 
-def _why(problem: ApiFailure) -> str:
+def _why(failure: ApiFailure) -> str:
     """AWS's words: `CreateVpc: VpcLimitExceeded: The maximum number of VPCs has been reached.`"""
-    return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+    return ": ".join(part for part in (failure.operation, failure.code, failure.message) if part)
 
 
 def _variants(same: Sequence[ApiFailure], first: ApiFailure) -> tuple[str, ...]:
     """The same meaning in other words of AWS: another call, or another code. Messages differ by nothing but ids."""
     found: dict[tuple[str, str], list[ApiFailure]] = {}
-    for problem in same:
-        found.setdefault((problem.operation, problem.code), []).append(problem)
+    for failure in same:
+        found.setdefault((failure.operation, failure.code), []).append(failure)
     found.pop((first.operation, first.code))
     return tuple(f"in {comma_list(_regions(group)) or _HERE}: {_why(group[0])}" for group in found.values())
 
@@ -128,4 +128,4 @@ def _briefly(group: Sequence[ApiFailure]) -> str:
     """The codes; where nothing is known but AWS's words, those."""
     if _verdict(group[0]).category is Category.UNKNOWN:
         return _why(group[0])
-    return ", ".join(sorted({problem.code for problem in group}))
+    return ", ".join(sorted({failure.code for failure in group}))

@@ -78,12 +78,14 @@ def find_section(topic: str, pages: Mapping[str, str]) -> str:
     if name in pages:
         if not anchor:
             return "\n".join(line for line in pages[name].splitlines() if not _is_comment(line)).rstrip()
-        chosen = [one for one in sections(pages[name]) if one.anchor == anchor]
-        return max(chosen, key=lambda one: one.level).text if chosen else ""
+        chosen = [section for section in sections(pages[name]) if section.anchor == anchor]
+        return max(chosen, key=lambda section: section.level).text if chosen else ""
     errors = sections(pages.get(ERRORS, ""))
-    named = next((one.text for one in errors if one.anchor == topic), "")
+    named = next((error.text for error in errors if error.anchor == topic), "")
     return (
-        named or "\n\n".join(one.text for one in errors if _has_code(one, topic)) or _by_code(topic, errors)
+        named
+        or "\n\n".join(error.text for error in errors if _has_code(error, topic))
+        or _by_code(topic, errors)
     )
 
 
@@ -94,13 +96,13 @@ def _has_code(section: Section, code: str) -> bool:
 
 def _by_code(code: str, errors: Iterable[Section]) -> str:
     """Codes that a whole family of names stands for."""
-    verdict = classify(code)
-    if verdict.category is Category.UNKNOWN:
+    info = classify(code)
+    if info.category is Category.UNKNOWN:
         return ""
-    return next((one.text for one in errors if one.anchor == verdict.name), "")
+    return next((error.text for error in errors if error.anchor == info.name), "")
 
 
 def nearest(topic: str, pages: Mapping[str, str]) -> tuple[str, ...]:
     """What may have been meant."""
-    known = [*pages, *(one.anchor for one in sections(pages.get(ERRORS, "")))]
+    known = [*pages, *(section.anchor for section in sections(pages.get(ERRORS, "")))]
     return tuple(difflib.get_close_matches(topic.lower(), known, n=3))

@@ -45,7 +45,9 @@ def texts_of_the_code() -> Iterator[str]:
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                yield "".join(str(one.value) if isinstance(one, ast.Constant) else "X" for one in node.values)
+                yield "".join(
+                    str(value.value) if isinstance(value, ast.Constant) else "X" for value in node.values
+                )
             elif (
                 isinstance(node, ast.Constant)
                 and isinstance(node.value, str)
@@ -60,8 +62,8 @@ def of_the_code() -> set[str]:
 
 
 def of_the_hints() -> set[str]:
-    verdicts = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
-    texts = {one.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc") for one in verdicts}
+    infos = {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}
+    texts = {info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc") for info in infos}
     return {command for text in texts for command in commands_in(text)}
 
 

@@ -17,31 +17,36 @@ from bacalhau_spot.core.error_catalog.classifier import (
     denied_action,
 )
 
-ALL = {*CATALOG.values(), *(one.info for one in FAMILIES), *(one.info for one in MESSAGE_RULES), classify("")}
+ALL = {
+    *CATALOG.values(),
+    *(family.info for family in FAMILIES),
+    *(rule.info for rule in MESSAGE_RULES),
+    classify(""),
+}
 WHO = "User: arn:aws:iam::123456789012:user/ann is not authorized to perform: ec2:CreateVpc"
 
 
 def test_every_row_says_what_to_do() -> None:
     """No sentence ends in a full stop, whatever is the user's to solve has a hint, and nothing is left to be filled in."""
-    for verdict in ALL:
-        told = verdict.message("eu-west-1")
-        assert told and not told.endswith("."), verdict
-        assert verdict.hint or verdict.recovery is Recovery.DONE, verdict
-        assert not re.search(r"\{(region|action|profile|quota)\}", told + verdict.hint_for("eu-west-1"))
+    for info in ALL:
+        told = info.message("eu-west-1")
+        assert told and not told.endswith("."), info
+        assert info.hint or info.recovery is Recovery.DONE, info
+        assert not re.search(r"\{(region|action|profile|quota)\}", told + info.hint_for("eu-west-1"))
 
 
 def test_a_name_is_one_place_in_the_documentation() -> None:
     """Errors name their place by it."""
-    names = [verdict.name for verdict in ALL]
+    names = [info.name for info in ALL]
     assert len(set(names)) == len(names)
     assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", name) for name in names)
 
 
 def test_a_nuance_changes_what_is_read_and_not_what_is_done() -> None:
     """The engine judges by the code alone."""
-    for one in MESSAGE_RULES:
-        for code in one.codes:
-            assert one.info.recovery is classify(code).recovery, code
+    for rule in MESSAGE_RULES:
+        for code in rule.codes:
+            assert rule.info.recovery is classify(code).recovery, code
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ def commands_in(text: str) -> Iterator[str]:
 
 def texts() -> Iterator[str]:
     yield from texts_of_the_code()
-    for verdict in {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
-        yield verdict.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
+    for info in {*CATALOG.values(), *(one.info for one in (*FAMILIES, *MESSAGE_RULES)), classify("")}:
+        yield info.hint_for("eu-west-1", profile="work", action="ec2:CreateVpc", host="http://there:1234")
     yield from (row.hint.format(**_NAMED) for row in diagnosis.RULES)
-    yield from (one.hint for one in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
+    yield from (failure.hint for failure in (*termination_reasons.JOIN_FAILURES, *termination_reasons.FAILED))
 
 
 def of_the_docs() -> Iterator[str]:

@@ -243,8 +243,8 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
 def test_each_case_has_its_verdict(name: str) -> None:
     """Its kind and its sentence."""
     known, kind, text = CASES[name]
-    verdict = diagnose(known)
-    assert (verdict.diagnosis, diagnosis_text(verdict)) == (kind, text)
+    diagnosis = diagnose(known)
+    assert (diagnosis.diagnosis, diagnosis_text(diagnosis)) == (kind, text)
 
 
 def test_every_row_has_a_case() -> None:
@@ -256,13 +256,13 @@ def test_every_row_has_a_case() -> None:
 def test_what_is_bad_says_what_to_do() -> None:
     """No hint has a hole in it, and none asks for what cannot be typed."""
     for name, (known, _, _) in CASES.items():
-        verdict = diagnose(known)
+        diagnosis = diagnose(known)
         assert (
-            verdict.hint
-            or verdict.severity in {Severity.GOOD, Severity.WAITING}
-            or verdict.diagnosis is Diagnosis.ENDING
+            diagnosis.hint
+            or diagnosis.severity in {Severity.GOOD, Severity.WAITING}
+            or diagnosis.diagnosis is Diagnosis.ENDING
         )
-        assert "{" not in verdict.hint, name
+        assert "{" not in diagnosis.hint, name
     for row in RULES:
         assert {field for _, field, _, _ in Formatter().parse(row.template) if field} <= {
             "what", "why", "left", "ago", "span",
@@ -274,7 +274,9 @@ def test_a_refused_token_is_named_with_its_own_remedy() -> None:
     """Each reason of Bacalhau's has one; those that do not pass by themselves are not waited for."""
     known, _, _ = CASES["the wrong token"]
     assert "token" in diagnose(known).hint
-    assert all(one.hint and join_failure(f"before {one.category} behind") for one in JOIN_FAILURES)
+    assert all(
+        failure.hint and join_failure(f"before {failure.category} behind") for failure in JOIN_FAILURES
+    )
     assert join_failure("something else") is None
 
 
@@ -304,7 +306,7 @@ INSTANCES = st.builds(
 BOOTS = st.builds(
     BootProgress,
     step=st.sampled_from(["", *STEPS]), step_at=st.none() | TIMES, failed=st.sampled_from(["", "join: x", "packages: y"]),
-    at_join=st.booleans(), join_error=st.sampled_from(["", "x", *(one.category for one in JOIN_FAILURES)]),
+    at_join=st.booleans(), join_error=st.sampled_from(["", "x", *(failure.category for failure in JOIN_FAILURES)]),
     commands_failed=st.sampled_from(["", "additional_commands ended with 1"]), no_docker=st.booleans(),
     interrupted_at=st.none() | TIMES,
 )  # fmt: skip
@@ -329,13 +331,13 @@ ANY = st.builds(
 @given(ANY)
 def test_whatever_is_known_there_is_exactly_one_verdict(known: NodeObservation) -> None:
     """With a sentence; what has ended is never good, what runs never gone, and nothing is good that nobody vouches for."""
-    verdict = diagnose(known)
-    assert diagnosis_text(verdict) and "{" not in diagnosis_text(verdict) + verdict.hint
+    diagnosis = diagnose(known)
+    assert diagnosis_text(diagnosis) and "{" not in diagnosis_text(diagnosis) + diagnosis.hint
     if known.instance is not None and not known.alive:
-        assert verdict.severity in {Severity.GONE, Severity.BAD}
+        assert diagnosis.severity in {Severity.GONE, Severity.BAD}
     if known.alive:
-        assert verdict.severity is not Severity.GONE
-    if verdict.severity is Severity.GOOD:
+        assert diagnosis.severity is not Severity.GONE
+    if diagnosis.severity is Severity.GOOD:
         assert known.running
         assert known.member is not None or (known.boot is not None and known.boot.joined)
 

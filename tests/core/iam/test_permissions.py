@@ -53,10 +53,10 @@ def test_no_document_is_larger_than_a_managed_policy_may_be(commands: tuple[str,
     wide = Naming(tag_key="щ" * 127, tag_value="щ" * 256, creator="щ" * 256)
     for naming in (Naming(), long, wide):
         made = policy.documents(spec(naming=naming), commands=commands, account="1" * 12)
-        for one in made:
-            assert len("".join(json.dumps(one, indent=2).split())) <= policy.characters(one) <= 6144
-        assert sum(len(one["Statement"]) for one in made) == len(
-            {id(s) for one in made for s in one["Statement"]}
+        for document in made:
+            assert len("".join(json.dumps(document, indent=2).split())) <= policy.characters(document) <= 6144
+        assert sum(len(document["Statement"]) for document in made) == len(
+            {id(s) for document in made for s in document["Statement"]}
         )
 
 
@@ -162,11 +162,11 @@ def test_what_is_asked_of_the_simulator_is_what_aws_takes() -> None:
     )
     named = {"account": "111111111111", "partition": "aws"}
     documents = policy.documents(everything, commands=COMMANDS, **named)
-    asked = policy.simulation_queries(everything, commands=COMMANDS, **named)
-    assert {action for one in asked for action in one.actions} == set(policy.actions_of(documents))
-    for one in asked:
-        assert one.resource == "*" or (one.resource.startswith("arn:aws:") and "*" not in one.resource)
-        assert not any("*" in value for _, value in one.context)
-        context: Context = {key: (value,) for key, value in one.context}
-        for action in one.actions:
-            assert judge(documents, Ask(action, one.resource, context)) is Answer.ALLOWED, (action, one)
+    queries = policy.simulation_queries(everything, commands=COMMANDS, **named)
+    assert {action for query in queries for action in query.actions} == set(policy.actions_of(documents))
+    for query in queries:
+        assert query.resource == "*" or (query.resource.startswith("arn:aws:") and "*" not in query.resource)
+        assert not any("*" in value for _, value in query.context)
+        context: Context = {key: (value,) for key, value in query.context}
+        for action in query.actions:
+            assert judge(documents, Ask(action, query.resource, context)) is Answer.ALLOWED, (action, query)

@@ -58,13 +58,13 @@ def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
     """Each part goes into its pools as AWS likes, and in the end all are launched that there was room for."""
     free = headroom(POOLS, held, most)
     now, left = dict(held), count
-    while (part := next_batch(left, headroom(POOLS, now, most))) is not None:
-        assert 0 < part.count <= left
-        assert list(part.pools) == sorted(part.pools, key=lambda pool: (pool.zone, pool.type))
-        for _ in range(part.count):
-            chosen = data.draw(st.sampled_from(part.pools))
+    while (batch := next_batch(left, headroom(POOLS, now, most))) is not None:
+        assert 0 < batch.count <= left
+        assert list(batch.pools) == sorted(batch.pools, key=lambda pool: (pool.zone, pool.type))
+        for _ in range(batch.count):
+            chosen = data.draw(st.sampled_from(batch.pools))
             now[chosen] = now.get(chosen, 0) + 1
-        left -= part.count
+        left -= batch.count
     assert all(now.get(pool, 0) <= max(most, held.get(pool, 0)) for pool in POOLS)
     assert left == max(0, count - sum(free.values()))
 
@@ -73,13 +73,13 @@ def test_wherever_aws_puts_the_nodes_no_pool_gets_more(
 def test_a_part_is_over_every_pool_that_could_take_it(count: int, held: dict[Pool, int], most: int) -> None:
     """AWS keeps as much choice as the limit leaves; what is there decides, so asking again is the same part."""
     free = headroom(POOLS, held, most)
-    part = next_batch(count, free)
-    if part is None:
+    batch = next_batch(count, free)
+    if batch is None:
         assert max(free.values()) == 0
         return
-    assert set(part.pools) == {pool for pool in POOLS if free[pool] >= part.count}
-    assert part.count == min(count, max(free.values()))
-    assert next_batch(count, dict(reversed(free.items()))) == part
+    assert set(batch.pools) == {pool for pool in POOLS if free[pool] >= batch.count}
+    assert batch.count == min(count, max(free.values()))
+    assert next_batch(count, dict(reversed(free.items()))) == batch
 
 
 def test_the_share_is_of_all_nodes_and_rounded_down() -> None:

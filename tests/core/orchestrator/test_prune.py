@@ -64,15 +64,15 @@ def test_a_node_is_judged_by_its_connection_its_instance_and_what_could_be_seen(
 ) -> None:
     """us-east-1 was looked into, eu-west-1 could not be."""
     instances = {} if shown is None else {one.instance_id: instance(1, shown)}
-    found = plan_prune(
+    plan = plan_prune(
         [one], cluster="c", instances=instances, regions_scanned=[REGION], failed_regions=[DARK]
     )
-    assert [judged.reason for judged in found.decisions] == [why]
+    assert [decision.reason for decision in plan.decisions] == [why]
 
 
 def test_a_node_that_does_not_say_where_it_is_goes_only_when_every_region_was_seen() -> None:
-    found = plan_prune([member(region="")], cluster="c", instances={}, regions_scanned=[REGION])
-    assert [judged.reason for judged in found.decisions] == [PruneReason.UNKNOWN]
+    plan = plan_prune([member(region="")], cluster="c", instances={}, regions_scanned=[REGION])
+    assert [decision.reason for decision in plan.decisions] == [PruneReason.UNKNOWN]
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_a_node_that_does_not_say_where_it_is_goes_only_when_every_region_was_se
     ],
 )
 def test_a_node_of_another_origin_is_not_even_looked_at(stranger: OrchestratorNode) -> None:
-    found = plan_prune([stranger, member(2)], cluster="c", instances={}, regions_scanned=[REGION])
-    assert [judged.member.id for judged in found.decisions] == ["n-2"]
-    assert found.others == 1
+    plan = plan_prune([stranger, member(2)], cluster="c", instances={}, regions_scanned=[REGION])
+    assert [decision.member.id for decision in plan.decisions] == ["n-2"]
+    assert plan.others == 1
     assert instances_to_check([stranger], cluster="c") == ()
 
 
@@ -103,12 +103,12 @@ def test_aws_is_asked_only_when_a_node_of_ours_is_disconnected() -> None:
 def test_in_another_account_what_aws_does_not_show_proves_nothing() -> None:
     """A wrong profile knows none of the instances, those of connected nodes neither."""
     nodes = [member(1, connected=True), member(2)]
-    found = plan_prune(nodes, cluster="c", instances={}, regions_scanned=[REGION])
-    assert [judged.reason for judged in found.decisions] == [PruneReason.CONNECTED, PruneReason.ELSEWHERE]
-    assert prune_exit_code(found, None) is ExitCode.INCOMPLETE
+    plan = plan_prune(nodes, cluster="c", instances={}, regions_scanned=[REGION])
+    assert [decision.reason for decision in plan.decisions] == [PruneReason.CONNECTED, PruneReason.ELSEWHERE]
+    assert prune_exit_code(plan, None) is ExitCode.INCOMPLETE
     here = {f"i-{1:017x}": instance(1, State.RUNNING)}
-    found = plan_prune(nodes, cluster="c", instances=here, regions_scanned=[REGION])
-    assert [judged.reason for judged in found.decisions] == [PruneReason.CONNECTED, PruneReason.UNKNOWN]
+    plan = plan_prune(nodes, cluster="c", instances=here, regions_scanned=[REGION])
+    assert [decision.reason for decision in plan.decisions] == [PruneReason.CONNECTED, PruneReason.UNKNOWN]
 
 
 _MEMBERS = st.builds(
@@ -134,21 +134,21 @@ def test_nothing_that_may_live_is_ever_forgotten(
 ) -> None:
     shown = {one.id: one for one in instances}
     looked_into = [REGION] if blind else [REGION, "eu-west-1"]
-    found = plan_prune(
+    plan = plan_prune(
         nodes,
         cluster="c",
         instances=shown,
         regions_scanned=looked_into,
         failed_regions=[DARK] if blind else [],
     )
-    connected = [one for one in nodes if is_cluster_node(one, cluster="c") and one.connected]
-    at_home = not connected or any(one.instance_id in shown for one in connected)
-    for one in found.stale:
-        assert is_cluster_node(one.member, cluster="c") and not one.member.connected
-        known = shown.get(one.member.instance_id)
+    connected = [node for node in nodes if is_cluster_node(node, cluster="c") and node.connected]
+    at_home = not connected or any(node.instance_id in shown for node in connected)
+    for decision in plan.stale:
+        assert is_cluster_node(decision.member, cluster="c") and not decision.member.connected
+        known = shown.get(decision.member.instance_id)
         assert known is None or known.state in {State.TERMINATED, State.SHUTTING_DOWN}
         assert known is not None or at_home
-        assert known is not None or one.region in {*looked_into, *([] if blind else [""])}
+        assert known is not None or decision.region in {*looked_into, *([] if blind else [""])}
 
 
 REFUSED = ApiFailure("OrchestratorForbidden", "no", "http://o:1234", "")
@@ -169,10 +169,10 @@ BROKEN = ApiFailure("OrchestratorAnswer", "no", "http://o:1234", "")
     ],
 )
 def test_how_it_ends(forgotten: PruneResult | None, blind: bool, code: ExitCode) -> None:
-    found = plan_prune(
+    plan = plan_prune(
         [], cluster="c", instances={}, regions_scanned=[], failed_regions=[DARK] if blind else []
     )
-    assert prune_exit_code(found, forgotten) is code
+    assert prune_exit_code(plan, forgotten) is code
 
 
 def test_a_node_is_told_by_its_region() -> None:

@@ -122,7 +122,7 @@ def test_the_order_of_regions_is_the_stated_one() -> None:
     low = RegionOffer(region="low", usd_per_hour=Decimal("0.02"), score=LOW_SCORE)
     full = RegionOffer(region="full", usd_per_hour=Decimal("0.01"), score=10, quota_headroom=2)
     none = RegionOffer(region="none")
-    order = [one.region for one in ranked([none, full, low, c, a, b], nodes=3)]
+    order = [offer.region for offer in ranked([none, full, low, c, a, b], nodes=3)]
     assert order == ["b", "c", "a", "low", "full", "none"]
     assert ranked([full, a], nodes=2)[0] is full
 
@@ -158,7 +158,7 @@ def test_sorting_loses_nothing_and_puts_the_unknown_last(by: str, pools: list[Po
     """By every key: best first."""
     shown = sort_pools(pools, by)
     assert sorted(map(repr, shown)) == sorted(map(repr, pools))
-    values = [SORTS[by](one) for one in shown]
+    values = [SORTS[by](offer) for offer in shown]
     known = [value for value in values if value is not None]
     assert values == [*known, *[None] * (len(values) - len(known))]
     assert known == sorted(known)

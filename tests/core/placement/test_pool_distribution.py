@@ -22,9 +22,9 @@ NODE = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 
 def test_the_fullest_pool_comes_first() -> None:
     """Type and zone together are a pool: one type in two zones is two."""
     nodes = [NODE, NODE, replace(NODE, zone="rb"), replace(NODE, type="m6a.large"), replace(NODE, zone="rb")]
-    shares = pool_distribution([*nodes, NODE])
-    assert (shares.nodes, shares.pools, shares.max_loss) == (6, 3, 3)
-    assert shares.fullest == Pool("t3.medium", "ra")
+    distribution = pool_distribution([*nodes, NODE])
+    assert (distribution.nodes, distribution.pools, distribution.max_loss) == (6, 3, 3)
+    assert distribution.fullest == Pool("t3.medium", "ra")
 
 
 def test_what_has_ended_and_what_is_not_spot_is_not_at_stake() -> None:
@@ -41,7 +41,7 @@ POOLS = st.builds(Pool, type=st.sampled_from("ab"), zone=st.sampled_from("xyz"))
 @given(st.lists(POOLS))
 def test_nothing_is_counted_twice_or_lost(pools: list[Pool]) -> None:
     """The shares add up, the first is the largest, and the order of the instances does not matter."""
-    shares = distribution_of(Counter(pools))
-    assert shares.nodes == len(pools)
-    assert shares.max_loss == max(Counter(pools).values(), default=0)
-    assert shares == distribution_of(Counter(reversed(pools)))
+    distribution = distribution_of(Counter(pools))
+    assert distribution.nodes == len(pools)
+    assert distribution.max_loss == max(Counter(pools).values(), default=0)
+    assert distribution == distribution_of(Counter(reversed(pools)))

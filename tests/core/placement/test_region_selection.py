@@ -29,29 +29,36 @@ NODES = st.integers(1, 5)
 @given(st.integers(1, 9), OFFERS, NODES)
 def test_the_best_are_chosen(count: int, offers: list[RegionOffer], nodes: int) -> None:
     """As many as asked for, where there are; none that is left out is better than one that is chosen."""
-    choices = select_regions(count, present=(), offers=offers, nodes=nodes)
-    chosen = selected_names(choices)
-    able = [one for one in offers if suitability(one, nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}]
+    decisions = select_regions(count, present=(), offers=offers, nodes=nodes)
+    chosen = selected_names(decisions)
+    able = [
+        offer
+        for offer in offers
+        if suitability(offer, nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}
+    ]
     assert len(chosen) == min(count, len(able))
-    worth = {one.region: (suitability(one, nodes), one.usd_per_hour) for one in able}
+    worth = {offer.region: (suitability(offer, nodes), offer.usd_per_hour) for offer in able}
     assert all(worth[one] <= worth[other] for one in chosen for other in set(worth) - set(chosen))
 
 
 @given(st.integers(1, 9), OFFERS, NODES)
 def test_every_region_gets_its_reason(count: int, offers: list[RegionOffer], nodes: int) -> None:
     """Once each; and where the quota has no room for the nodes, or nothing is sold, none are sent."""
-    choices = {one.region: one for one in select_regions(count, present=(), offers=offers, nodes=nodes)}
-    assert set(choices) == {one.region for one in offers}
-    for one in offers:
-        choice = choices[one.region]
-        if one.usd_per_hour is None:
-            assert choice.reason is RegionReason.NO_OFFER
-        elif one.quota_headroom is not None and one.quota_headroom < nodes:
-            assert choice.reason is RegionReason.NO_QUOTA
-        assert choice.chosen == (choice.reason in {RegionReason.CHEAPEST, RegionReason.NOT_NEEDED})
-        if choice.reason is RegionReason.NOT_NEEDED:
-            assert one.score is not None
-            assert one.score <= LOW_SCORE
+    choices = {
+        select_region.region: select_region
+        for select_region in select_regions(count, present=(), offers=offers, nodes=nodes)
+    }
+    assert set(choices) == {offer.region for offer in offers}
+    for offer in offers:
+        decision = choices[offer.region]
+        if offer.usd_per_hour is None:
+            assert decision.reason is RegionReason.NO_OFFER
+        elif offer.quota_headroom is not None and offer.quota_headroom < nodes:
+            assert decision.reason is RegionReason.NO_QUOTA
+        assert decision.chosen == (decision.reason in {RegionReason.CHEAPEST, RegionReason.NOT_NEEDED})
+        if decision.reason is RegionReason.NOT_NEEDED:
+            assert offer.score is not None
+            assert offer.score <= LOW_SCORE
 
 
 @given(st.integers(1, 9), OFFERS, NODES)
@@ -59,12 +66,12 @@ def test_a_choice_once_made_stays(count: int, offers: list[RegionOffer], nodes: 
     """When prices, scores and quotas turn, a cluster that is there does not move."""
     chosen = selected_names(select_regions(count, present=(), offers=offers, nodes=nodes))
     turned = [
-        replace(one, usd_per_hour=10 - (one.usd_per_hour or Decimal(0)), score=1, quota_headroom=0)
-        for one in offers
+        replace(offer, usd_per_hour=10 - (offer.usd_per_hour or Decimal(0)), score=1, quota_headroom=0)
+        for offer in offers
     ]
     again = select_regions(len(chosen), present=chosen, offers=turned, nodes=nodes)
     assert selected_names(again) == chosen
-    assert all(one.reason is RegionReason.PRESENT for one in again if one.chosen)
+    assert all(decision.reason is RegionReason.PRESENT for decision in again if decision.chosen)
 
 
 def test_a_dear_region_is_better_than_one_that_cannot() -> None:
@@ -75,7 +82,8 @@ def test_a_dear_region_is_better_than_one_that_cannot() -> None:
     (first, *_) = select_regions(1, present=(), offers=[cheap, risky, dear], nodes=3)
     assert (first.region, first.reason) == ("dear", RegionReason.CHEAPEST)
     reasons = {
-        one.region: one.reason for one in select_regions(3, present=(), offers=[cheap, risky, dear], nodes=3)
+        decision.region: decision.reason
+        for decision in select_regions(3, present=(), offers=[cheap, risky, dear], nodes=3)
     }
     assert reasons == {
         "cheap": RegionReason.NO_QUOTA,

@@ -116,12 +116,12 @@ def test_a_volume_without_an_instance() -> None:
 
 
 def test_sums_by_what_is_asked() -> None:
-    lives = [
+    usages = [
         life(ended=after(hours=1)),
         replace(life(), id="i-2", zone="us-east-1b"),
         replace(life(), id="i-3", region="eu-west-1", zone="eu-west-1a"),
     ]
-    charges = [charge(one, FLAT, RATES, Window(now=after(hours=2))) for one in lives]
+    charges = [charge(usage, FLAT, RATES, Window(now=after(hours=2))) for usage in usages]
     found = sum_charges_by(charges, lambda one: (one.region,))
     assert [(name, each.instances, each.running) for (name,), each in found.items()] == [
         ("eu-west-1", 1, 1),

@@ -73,7 +73,7 @@ def test_of_what_one_region_does_not_know_the_whole_knows_nothing() -> None:
 
 def test_what_is_there_already() -> None:
     """Spot at its pool's price, on demand at its own; one without a price, and nothing is known."""
-    one = Instance(
+    instance = Instance(
         "i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, datetime(2026, 11, 25, tzinfo=UTC)
     )
     bought = Instance(
@@ -86,10 +86,10 @@ def test_what_is_there_already() -> None:
         lifecycle="on-demand",
     )
     prices = {("us-east-1", "t3.medium", "us-east-1a"): Decimal("0.01")}
-    assert current_cost([one, bought], prices, RATES, root_volume_gib=20) == Decimal("0.01") + Decimal(
+    assert current_cost([instance, bought], prices, RATES, root_volume_gib=20) == Decimal("0.01") + Decimal(
         "0.08"
     ) + 2 * (Decimal("0.005") + Decimal("0.002"))
-    assert current_cost([one], {}, RATES, root_volume_gib=20) is None
+    assert current_cost([instance], {}, RATES, root_volume_gib=20) is None
     assert current_cost([], {}, RATES, root_volume_gib=20) == 0
 
 

@@ -26,10 +26,10 @@ NOTED = LoggedInstance("i-1", *WHERE, started_at=ago(hours=5), seen_at=ago(hours
 
 def only(seen: AwsInventory, *sightings: LoggedInstance) -> tuple[datetime | None, bool, bool]:
     """End, whether EC2 took it back, whether the end is known; of the one life that there is."""
-    found = usage_history(seen, sightings, root_volume_gib=20, now=NOW)
-    (life,) = found.usages
-    assert life.started_at == ago(hours=5)
-    return life.ended_at, life.interrupted, not found.unknown_end_ids
+    history = usage_history(seen, sightings, root_volume_gib=20, now=NOW)
+    (usage,) = history.usages
+    assert usage.started_at == ago(hours=5)
+    return usage.ended_at, usage.interrupted, not history.unknown_end_ids
 
 
 def test_the_instance_goes_before_its_request_and_that_before_the_log() -> None:
@@ -67,11 +67,11 @@ def test_volumes() -> None:
     """A held one counts with its instance; what is gone at the configuration's size; a loose one by itself."""
     held = Resource("volume", "vol-1", "us-east-1", used_by=("i-1",), size_gib=30, created_at=ago(hours=5))
     loose = replace(held, id="vol-2", used_by=(), size_gib=7)
-    found = usage_history(AwsInventory((ALIVE,), (), (held, loose)), (), root_volume_gib=20, now=NOW)
-    assert {one.id: (one.type, one.volume_gib, one.address) for one in found.usages} == {
+    history = usage_history(AwsInventory((ALIVE,), (), (held, loose)), (), root_volume_gib=20, now=NOW)
+    assert {usage.id: (usage.type, usage.volume_gib, usage.address) for usage in history.usages} == {
         "i-1": ("t3.medium", 30, True),
         "vol-2": ("", 7, False),
     }
-    assert found.assumed_volumes == 0
+    assert history.assumed_volumes == 0
     gone = usage_history(AwsInventory((OVER,)), (), root_volume_gib=20, now=NOW)
     assert (gone.usages[0].volume_gib, gone.assumed_volumes) == (20, 1)

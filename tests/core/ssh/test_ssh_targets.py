@@ -46,8 +46,8 @@ ALL = (A, B, C, LONGER)
 )
 def test_who_is_meant(word: str | None, meant: tuple[Instance, ...]) -> None:
     """Ids and names exactly, zones, regions, then beginnings; what every id begins with names nobody."""
-    found = matching_nodes(word, reversed(ALL), prefix=PREFIX)
-    assert found == tuple(one for one in ALL if one in meant)
+    instances = matching_nodes(word, reversed(ALL), prefix=PREFIX)
+    assert instances == tuple(instance for instance in ALL if instance in meant)
 
 
 @given(st.text(), st.sampled_from(ALL))
@@ -84,7 +84,7 @@ def test_what_is_alike_is_together() -> None:
         CommandResult(C, 0, "x"),
         CommandResult(LONGER, None, "x"),
     ]
-    assert [[one.instance.id for one in group] for group in group_identical(ran)] == [
+    assert [[result.instance.id for result in group] for group in group_identical(ran)] == [
         [A.id, C.id],
         [B.id],
         [LONGER.id],

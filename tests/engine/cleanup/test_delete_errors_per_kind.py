@@ -173,11 +173,15 @@ def nuked(cloud: Aws, sandbox: Any) -> DeletionResult:
     return asyncio.run(nuke_resources([REGION], True, calls=calls, search=ScanRequest(SCOPE)))
 
 
-def left(receipt: DeletionResult) -> list[tuple[str, str, str]]:
+def left(result: DeletionResult) -> list[tuple[str, str, str]]:
     return [
-        (one.resource.kind, one.status, f"{one.problem.code}: {one.problem.message}" if one.problem else "")
-        for one in receipt.outcomes
-        if one.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND}
+        (
+            outcome.resource.kind,
+            outcome.status,
+            f"{outcome.problem.code}: {outcome.problem.message}" if outcome.problem else "",
+        )
+        for outcome in result.outcomes
+        if outcome.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND}
     ]
 
 
@@ -209,41 +213,41 @@ def test_what_passes_is_waited_out(cloud: Aws, sandbox: Any, others: dict[str, s
         raise error(BUSY[kind], kind, "Network interface 'eni-1' is currently in use.")
 
     with spoiled(cloud, spoil):
-        receipt = nuked(cloud, sandbox)
+        result = nuked(cloud, sandbox)
     assert met == kinds
-    assert left(receipt) == []
-    assert receipt.exit_code is ExitCode.DONE
+    assert left(result) == []
+    assert result.exit_code is ExitCode.DONE
     assert account_snapshot(sandbox.client, [REGION]) == others
 
 
 def test_what_is_refused_is_told_and_left(cloud: Aws, sandbox: Any, others: dict[str, str]) -> None:
     """No kind may be deleted: each says so with AWS's code, and exit code 4; when it is allowed the next run finishes."""
-    asked: set[ResourceKind] = set()
+    kinds: set[ResourceKind] = set()
 
     def spoil(kind: ResourceKind, _number: int, _kwargs: dict[str, Any]) -> Reply | None:
-        asked.add(kind)
+        kinds.add(kind)
         raise error(DENIED.get(SPEC_BY_KIND[kind].service, "AccessDenied"), kind)
 
     full = account_snapshot(sandbox.client, [REGION])
     with spoiled(cloud, spoil):
-        receipt = nuked(cloud, sandbox)
-    assert receipt.exit_code is ExitCode.DENIED
-    assert not receipt.deleted
+        result = nuked(cloud, sandbox)
+    assert result.exit_code is ExitCode.DENIED
+    assert not result.deleted
     faults = {
-        one.resource.kind: classify(one.problem.code).category
-        for one in receipt.outcomes
-        if one.problem is not None
+        outcome.resource.kind: classify(outcome.problem.code).category
+        for outcome in result.outcomes
+        if outcome.problem is not None
     }
     # What launched the instances is left, and so are they; these hang on what is ours and left.
     held = {ResourceKind.ADDRESS, ResourceKind.GATEWAY, ResourceKind.ROUTE_TABLE}
     for kind in {kind for kind in ResourceKind if not SPEC_BY_KIND[kind].is_global} - {ResourceKind.INSTANCE}:
         assert faults.get(kind) is (Category.BUSY if kind in held else Category.PERMISSION), kind
-        assert kind in held or kind in asked
+        assert kind in held or kind in kinds
     now = account_snapshot(sandbox.client, [REGION])
     assert now.keys() == full.keys()
-    receipt = nuked(cloud, sandbox)
-    assert left(receipt) == []
-    assert receipt.exit_code is ExitCode.DONE
+    result = nuked(cloud, sandbox)
+    assert left(result) == []
+    assert result.exit_code is ExitCode.DONE
     assert account_snapshot(sandbox.client, [REGION]) == others
 
 

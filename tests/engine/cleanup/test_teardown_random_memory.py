@@ -48,9 +48,9 @@ def cleaned(made: RandomAccount) -> DeletionResult:
 def ours(made: RandomAccount) -> set[str]:
     """What may go: what carries the tag, and what its launchers launched; with what dies with it."""
     things = made.toy.living()
-    tagged = {one.id for one in things.values() if made.scope.matches(one.tags)}
-    children = {child for one in things.values() if one.id in tagged for child in one.children}
-    attached = {one.id for one in things.values() if one.dies_with in tagged | children}
+    tagged = {thing.id for thing in things.values() if made.scope.matches(thing.tags)}
+    children = {child for thing in things.values() if thing.id in tagged for child in thing.children}
+    attached = {thing.id for thing in things.values() if thing.dies_with in tagged | children}
     return {one for one in tagged | children | attached if one in things and not things[one].kept}
 
 
@@ -102,21 +102,21 @@ def test_whatever_the_account_looks_like(seed: int) -> None:
     made = random_account(seed, InMemoryCloud(FakeClock()))
     before = deepcopy(made.toy.living())
     doomed = ours(made)
-    receipt = cleaned(made)
+    result = cleaned(made)
     left = ours(made) | (doomed & made.toy.living().keys())
 
     assert snapshot(made.toy.living(), doomed | left) == snapshot(before, doomed), (
         "something of others changed"
     )
 
-    unknown = {one.id for one in receipt.unsupported}
-    assert {one.id for one in receipt.remaining} | unknown == left - _attached(made, left)
-    assert (receipt.exit_code is ExitCode.DONE) == (not left)
+    unknown = {resource.id for resource in result.unsupported}
+    assert {resource.id for resource in result.remaining} | unknown == left - _attached(made, left)
+    assert (result.exit_code is ExitCode.DONE) == (not left)
     unjustified = left - justified(made, left, blind=False)
     assert not unjustified, "it could have gone"
 
-    fates = {one.resource.id: one for one in receipt.outcomes}
-    for key in {one.id for one in receipt.remaining if one.region != GLOBAL}:
+    fates = {outcome.resource.id: outcome for outcome in result.outcomes}
+    for key in {resource.id for resource in result.remaining if resource.region != GLOBAL}:
         told = fates[key]
         assert told.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}, (key, told.status)
         assert told.problem is not None

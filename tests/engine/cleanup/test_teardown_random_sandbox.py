@@ -83,17 +83,17 @@ def tagged(made: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
     return found
 
 
-def why_left(receipt: DeletionResult) -> list[tuple[str, ...]]:
+def why_left(result: DeletionResult) -> list[tuple[str, ...]]:
     return [
         (
-            one.resource.kind,
-            one.resource.id,
-            one.status,
-            one.problem.code if one.problem else "",
-            str(one.dependencies),
+            outcome.resource.kind,
+            outcome.resource.id,
+            outcome.status,
+            outcome.problem.code if outcome.problem else "",
+            str(outcome.dependencies),
         )
-        for one in receipt.outcomes
-        if one.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND, DeletionStatus.SKIPPED}
+        for outcome in result.outcomes
+        if outcome.status not in {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND, DeletionStatus.SKIPPED}
     ]
 
 
@@ -101,33 +101,33 @@ def why_left(receipt: DeletionResult) -> list[tuple[str, ...]]:
 def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) -> None:
     made = random_sandbox_account(seed, sandbox)
     with births(cloud, sandbox, made.births):
-        receipt = nuked(cloud, sandbox, made, lift=made.lift)
+        result = nuked(cloud, sandbox, made, lift=made.lift)
     clear(sandbox.settings)
     after = account_snapshot(sandbox.client, [REGION])
 
-    left = {one.id for one in receipt.remaining}
+    left = {resource.id for resource in result.remaining}
     changed = {key for key, row in made.full.items() if key not in made.ours and after.get(key) != row}
     assert changed == set(), "something of others changed"
-    assert (receipt.exit_code is ExitCode.DONE) == (not left), receipt.exit_code
+    assert (result.exit_code is ExitCode.DONE) == (not left), result.exit_code
     still = tagged(made, after)
     assert {key for key in still if not any(key.endswith(one) for one in left)} == set(), "untold"
-    for one in receipt.outcomes:
-        if one.resource.id in left and one.resource.region == REGION:
-            assert one.problem is not None, one
-            assert one.status in {DeletionStatus.BLOCKED, DeletionStatus.FAILED}, one
+    for outcome in result.outcomes:
+        if outcome.resource.id in left and outcome.resource.region == REGION:
+            assert outcome.problem is not None, outcome
+            assert outcome.status in {DeletionStatus.BLOCKED, DeletionStatus.FAILED}, outcome
 
     for _ in range(4):
-        if receipt.exit_code is ExitCode.DONE:
+        if result.exit_code is ExitCode.DONE:
             break
         for command in dict.fromkeys(
-            blocker.fix_command for one in receipt.outcomes for blocker in one.dependencies
+            dependency.fix_command for one in result.outcomes for dependency in one.dependencies
         ):
             with contextlib.suppress(aws_cli.Gone):
                 aws_cli.run(command, sandbox.client) if command else None
         sandbox.clock.advance(300)
-        receipt = nuked(cloud, sandbox, made, lift=True)
-    assert why_left(receipt) == []
-    assert receipt.exit_code is ExitCode.DONE
+        result = nuked(cloud, sandbox, made, lift=True)
+    assert why_left(result) == []
+    assert result.exit_code is ExitCode.DONE
     assert tagged(made, account_snapshot(sandbox.client, [REGION])) == set()
 
 
@@ -139,12 +139,14 @@ def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
     sandbox.settings.terminate_s = 60.0
     ours.attachments()
     with births(cloud, sandbox, [1, 2, 3], where=elsewhere):
-        receipt = nuked(
+        result = nuked(
             cloud, sandbox, RandomSandboxAccount(ACCOUNT, lift=False), lift=False, regions=(REGION, elsewhere)
         )
-    assert receipt.exit_code is ExitCode.DONE
+    assert result.exit_code is ExitCode.DONE
     assert {
-        (one.resource.kind, one.status) for one in receipt.outcomes if one.resource.region == elsewhere
+        (outcome.resource.kind, outcome.status)
+        for outcome in result.outcomes
+        if outcome.resource.region == elsewhere
     } == {
         ("vpc", "deleted"),
         ("volume", "deleted"),

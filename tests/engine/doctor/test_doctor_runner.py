@@ -70,7 +70,7 @@ def findings(there: Any) -> dict[AccountCheck, Finding]:
             launched_in=lambda _: (),
         )
     )
-    return {one.check: one for one in found}
+    return {finding.check: finding for finding in found}
 
 
 def test_what_never_answers_is_told_and_stops_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,5 +100,5 @@ def test_an_aws_that_cannot_be_reached_is_a_failure_and_no_question_of_permissio
     """No command will work, whoever asks; what was not asked is told as that."""
     found = findings(Account(unreachable=True))
     assert found[AccountCheck.CREDENTIALS].status is CheckStatus.FAIL
-    assert {one.status for one in found.values()} == {CheckStatus.FAIL, CheckStatus.WARN}
+    assert {finding.status for finding in found.values()} == {CheckStatus.FAIL, CheckStatus.WARN}
     assert doctor_exit_code(list(found.values())) is ExitCode.FAILED

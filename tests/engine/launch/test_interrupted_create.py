@@ -97,12 +97,12 @@ async def created(calls: AwsCalls, spec: ClusterSpec = SPEC) -> CreateResult:
 
 
 async def destroyed(calls: AwsCalls) -> DeletionResult:
-    here = await discovery.load_account(calls)
+    account = await discovery.load_account(calls)
     search = ScanRequest(
         cluster_scope(SPEC.naming), with_children=frozenset(region.name for region in SPEC.regions)
     )
-    seen = await resource_scan.scan_regions(calls, search, regions=discovery.enabled_names(here.regions))
-    return await teardown.delete_resources(calls, search, cluster="c", scan=seen, timeout_s=600)
+    scan = await resource_scan.scan_regions(calls, search, regions=discovery.enabled_names(account.regions))
+    return await teardown.delete_resources(calls, search, cluster="c", scan=scan, timeout_s=600)
 
 
 def die(cloud: Aws, sandbox: Any, *, at: int, answered: bool) -> None:
@@ -117,8 +117,8 @@ def test_killed_at_every_change(cloud: Aws, sandbox: Any, at: int, answered: boo
     """Create again completes the cluster with exactly what is missing; destroy leaves nothing."""
     before = sandbox.leftovers()
     die(cloud, sandbox, at=at, answered=answered)
-    receipt = asyncio.run(created(calls_of(cloud, sandbox)))
-    assert receipt.exit_code is ExitCode.DONE
+    result = asyncio.run(created(calls_of(cloud, sandbox)))
+    assert result.exit_code is ExitCode.DONE
     new = [line.split()[:2] for line in sandbox.leftovers() if line not in before]
     assert [kind for _, kind in new].count("instance") == 4, (
         "killed and repeated, still not one node too many"
@@ -138,8 +138,8 @@ def test_killed_and_created_while_reads_lag(cloud: Aws, sandbox: Any, at: int, l
     before = sandbox.leftovers()
     sandbox.world.settings.read_lag_s = lag_s
     die(cloud, sandbox, at=at, answered=True)
-    receipt = asyncio.run(created(calls_of(cloud, sandbox)))
-    assert receipt.exit_code is ExitCode.DONE, [(one.region, one.problem) for one in receipt.regions]
+    result = asyncio.run(created(calls_of(cloud, sandbox)))
+    assert result.exit_code is ExitCode.DONE, [(region.region, region.problem) for region in result.regions]
     kinds = [line.split()[1] for line in sandbox.leftovers() if line not in before]
     assert kinds.count("instance") == 4
     assert kinds.count("vpc") == 2
@@ -215,8 +215,8 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
         )
 
     before = sandbox.leftovers()
-    receipts = asyncio.run(both())
+    results = asyncio.run(both())
     made = [line.split()[1] for line in sandbox.leftovers() if line not in before]
     assert made.count("vpc") == 2
     assert made.count("instance") == 4
-    assert all(receipt.exit_code is ExitCode.DONE for receipt in receipts)
+    assert all(result.exit_code is ExitCode.DONE for result in results)

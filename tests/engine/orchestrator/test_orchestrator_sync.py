@@ -73,7 +73,7 @@ def test_a_key_that_may_not_is_not_tried_thirty_times() -> None:
         assert 0 < len(fake.asked) <= 8
         assert len(done.failed) == len(fake.asked)
         assert whole(done) == NAMES
-        assert {problem.code for problem in done.problems} == {code}
+        assert {failure.code for failure in done.problems} == {code}
 
 
 def test_after_ctrl_c_nothing_new_is_asked_and_what_was_done_is_told() -> None:

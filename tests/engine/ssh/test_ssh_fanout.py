@@ -39,7 +39,7 @@ def test_each_has_its_own_words_and_end() -> None:
 def test_some_at_a_time(tmp_path: Path) -> None:
     """Two at most: each notes how many are at work when it begins."""
     script = f"cd {tmp_path}; : > $$.on; ls *.on | wc -l; sleep 0.1; rm $$.on"
-    assert max(int(one.stdout) for one in ran(*[script] * 6, at_once=2)) <= 2
+    assert max(int(result.stdout) for result in ran(*[script] * 6, at_once=2)) <= 2
 
 
 def test_one_that_is_too_slow_is_ended(tmp_path: Path) -> None:
@@ -53,8 +53,8 @@ def test_one_that_is_too_slow_is_ended(tmp_path: Path) -> None:
 def test_an_end_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The beginning is kept, the rest read and forgotten, so that the program can end."""
     monkeypatch.setattr(ssh_fanout, "MAX_BYTES", 1000)
-    (one,) = ran("yes | head -c 300000")
-    assert (one.code, len(one.stdout), one.truncated) == (0, 1000, True)
+    (result,) = ran("yes | head -c 300000")
+    assert (result.code, len(result.stdout), result.truncated) == (0, 1000, True)
 
 
 def test_a_program_that_cannot_be_begun() -> None:

@@ -128,7 +128,7 @@ def instances(ec2: Any, **query: Any) -> list[Any]:
 
 
 def states(ec2: Any, ids: list[str]) -> set[str]:
-    return {one["State"]["Name"] for one in instances(ec2, InstanceIds=ids)}
+    return {instance["State"]["Name"] for instance in instances(ec2, InstanceIds=ids)}
 
 
 def tags_of(row: Any, key: str = "Tags") -> dict[str, str]:

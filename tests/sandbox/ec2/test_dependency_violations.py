@@ -259,7 +259,7 @@ def test_a_commitment_must_be_paid(sandbox: Any) -> None:
     )["CapacityReservation"]["CapacityReservationId"]
     ec2.cancel_capacity_reservation(CapacityReservationId=free)
     rows = ec2.describe_capacity_reservations()["CapacityReservations"]
-    assert {one["CapacityReservationId"]: one["State"] for one in rows} == {free: "cancelled", paid: "active"}
+    assert {row["CapacityReservationId"]: row["State"] for row in rows} == {free: "cancelled", paid: "active"}
     with refused("OperationNotPermitted"):
         ec2.cancel_capacity_reservation(CapacityReservationId=paid)
 

@@ -318,7 +318,7 @@ def test_a_fresh_subnet_is_refused_pool_by_pool(sandbox: Any) -> None:
 def test_a_highest_price_of_a_tenth_of_a_cent_is_refused(sandbox: Any, price: str) -> None:
     """EC2 API reference, FleetLaunchTemplateOverridesRequest: "it must be more than USD $0.001"."""
     ec2, net, template = prepare(sandbox)
-    pools = [{**one, "MaxPrice": price} for one in overrides(net["subnets"])]
+    pools = [{**override, "MaxPrice": price} for override in overrides(net["subnets"])]
     with refused("InvalidParameterValue"):
         build_fleet(ec2, template, pools, 1)
 

@@ -199,5 +199,5 @@ def test_many_callers_never_get_more_than_there_is(sandbox: Any) -> None:
         fleets = list(threads.map(lambda _: build_fleet(ec2, template, pools, 3), range(8)))
     ids = [one for fleet in fleets for one in fleet_ids(fleet)]
     assert len(ids) == len(set(ids)) == 10
-    addresses = {one["PublicIpAddress"] for one in instances(ec2, InstanceIds=ids)}
+    addresses = {instance["PublicIpAddress"] for instance in instances(ec2, InstanceIds=ids)}
     assert len(addresses) == 10

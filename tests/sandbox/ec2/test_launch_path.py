@@ -121,7 +121,7 @@ def test_public_addresses_are_loopback_and_never_shared(sandbox: Any) -> None:
         ec2 = sandbox.client(region=region)
         made = ec2.run_instances(ImageId=image_of(ec2), InstanceType="t3.micro", MinCount=3, MaxCount=3)
         ids = [one["InstanceId"] for one in made["Instances"]]
-        found += [one["PublicIpAddress"] for one in instances(ec2, InstanceIds=ids)]
+        found += [instance["PublicIpAddress"] for instance in instances(ec2, InstanceIds=ids)]
         found.append(ec2.allocate_address(Domain="vpc")["PublicIp"])
     assert len(set(found)) == 8
     assert all(address.startswith("127.") for address in found)

@@ -10,8 +10,8 @@ THREE = ["t3.medium", "t3a.medium", "m6a.large"]
 
 
 def scores(sandbox: Any, **query: Any) -> list[Any]:
-    asked: dict[str, Any] = {"InstanceTypes": THREE, "TargetCapacity": 10}
-    return list(sandbox.client().get_spot_placement_scores(**asked | query)["SpotPlacementScores"])
+    row: dict[str, Any] = {"InstanceTypes": THREE, "TargetCapacity": 10}
+    return list(sandbox.client().get_spot_placement_scores(**row | query)["SpotPlacementScores"])
 
 
 def test_regions_and_zones(sandbox: Any) -> None:

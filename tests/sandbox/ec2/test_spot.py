@@ -123,7 +123,7 @@ def test_the_end_of_a_life_can_be_read(sandbox: Any) -> None:
     assert requests(ec2)[0]["Status"]["UpdateTime"] == at
     ec2.terminate_instances(InstanceIds=[ended["InstanceId"]])
     sandbox.clock.advance(3500)
-    first, second = (one["Status"] for one in requests(ec2))
+    first, second = (request["Status"] for request in requests(ec2))
     assert (first["Code"], first["UpdateTime"]) == (
         "instance-terminated-by-price",
         at + timedelta(seconds=120),

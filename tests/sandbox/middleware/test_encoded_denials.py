@@ -14,9 +14,9 @@ from sandbox.middleware.errors import refusal_in_full
 
 def encoded(sandbox: Any) -> str:
     _, _, message = refusal_in_full(sandbox.client().create_vpc, CidrBlock="10.0.0.0/16")
-    found = re.search(r"Encoded authorization failure message: (\S+)$", message)
-    assert found
-    return found[1]
+    match = re.search(r"Encoded authorization failure message: (\S+)$", message)
+    assert match
+    return match[1]
 
 
 def test_a_refusal_explains_itself(sandbox: Any) -> None:

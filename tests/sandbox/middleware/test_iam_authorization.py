@@ -38,12 +38,14 @@ def without(action: str, kind: str) -> list[dict[str, Any]]:
     """The policy above, less one kind of thing for one action."""
     less = copy.deepcopy(FLEET)
     statements = less[0]["Statement"]
-    for one in [one for one in statements if any(f":{kind}/" in where for where in one["Resource"])]:
+    for one in [
+        statement for statement in statements if any(f":{kind}/" in where for where in statement["Resource"])
+    ]:
         others = [where for where in one["Resource"] if f":{kind}/" not in where]
         statements.append({**one, "Action": [name for name in one["Action"] if name != action]})
         one["Resource"] = others
         statements += [{**one, "Resource": others}] if others else []
-    less[0]["Statement"] = [one for one in statements if one["Resource"]]
+    less[0]["Statement"] = [statement for statement in statements if statement["Resource"]]
     return less
 
 
@@ -59,17 +61,17 @@ def test_a_fleet_is_asked_about_with_all_that_it_uses_and_makes(sandbox: Any) ->
         {"InstanceType": "t3.medium", "SubnetId": network["subnets"]["us-east-1a"], "ImageId": image(ec2)}
     ]
     tagged: dict[str, Any] = {"TagSpecifications": spec("fleet", "instance", "volume")}
-    asked: dict[str, Any] = {"template": template, "pools": pools, "count": 1}
+    row: dict[str, Any] = {"template": template, "pools": pools, "count": 1}
 
     sandbox.settings.policies = FLEET
-    assert codes(build_fleet(ec2, **asked, **tagged)) == set()
-    assert refusal(build_fleet, ec2=ec2, **asked, TagSpecifications=spec("fleet")) == NO
+    assert codes(build_fleet(ec2, **row, **tagged)) == set()
+    assert refusal(build_fleet, ec2=ec2, **row, TagSpecifications=spec("fleet")) == NO
     for kind in ("fleet", "instance", "volume", "launch-template", "subnet"):
         sandbox.settings.policies = without("ec2:CreateFleet", kind)
-        assert refusal(build_fleet, ec2=ec2, **asked, **tagged) == NO, kind
+        assert refusal(build_fleet, ec2=ec2, **row, **tagged) == NO, kind
     for kind in (*MADE[1:], "launch-template", "security-group", "subnet"):
         sandbox.settings.policies = without("ec2:RunInstances", kind)
-        assert codes(build_fleet(ec2, **asked, **tagged)) == {"UnauthorizedOperation"}, kind
+        assert codes(build_fleet(ec2, **row, **tagged)) == {"UnauthorizedOperation"}, kind
     sandbox.settings.policies = FLEET
     run = {"ImageId": pools[0]["ImageId"], "InstanceType": "t3.medium", "MinCount": 1, "MaxCount": 1}
     born = spec("instance", "volume", "network-interface")

@@ -103,8 +103,8 @@ def test_on_arns_a_wildcard_stays_within_its_part() -> None:
         ("arn:*:vpc/vpc-1", Answer.NOT_ALLOWED),
         ("arn:aws:ec2:*:vpc/vpc-1", Answer.NOT_ALLOWED),
     ):
-        one = statement("ec2:RunInstances", ArnLike={"ec2:Vpc": wanted})
-        assert judge([policy(one)], ask) is answer
+        row = statement("ec2:RunInstances", ArnLike={"ec2:Vpc": wanted})
+        assert judge([policy(row)], ask) is answer
 
 
 def test_an_explicit_deny_wins() -> None:

@@ -27,9 +27,12 @@ def show(
     sources
         Also where each value comes from: file and line, variable, or default.
     """
-    call = CommandContext("config show", common, runtime)
-    loaded = call.loaded()
-    rows = [(one.key, one.value, one.source) for one in configuration.shown_values(loaded)]
+    context = CommandContext("config show", common, runtime)
+    loaded = context.loaded()
+    rows = [
+        (shown_value.key, shown_value.value, shown_value.source)
+        for shown_value in configuration.shown_values(loaded)
+    ]
     data = {
         "path": str(loaded.path) if loaded.path else None,
         "values": {key: {"value": value, "source": source} for key, value, source in rows},
@@ -50,11 +53,11 @@ def upgrade(
     write
         Change the file instead of printing the result; the old one is kept beside it as FILE.old.
     """
-    call = CommandContext("config upgrade", common, runtime)
-    path = call.config_path()
+    context = CommandContext("config upgrade", common, runtime)
+    path = context.config_path()
     old = configuration.read_config_text(path)
     new = configuration.upgrade_text(old, file=path.name)
-    call.notes(configuration.upgrade_notes(old, file=path.name))
+    context.notes(configuration.upgrade_notes(old, file=path.name))
     if not write or new == old:
         return Result(
             "config upgrade", view=views.raw(new), data={"path": str(path), "text": new}, unredacted=True

@@ -51,9 +51,9 @@ def configure(
     overwrite
         Write a new file over an existing one.
     """
-    call = CommandContext("configure", common, runtime)
+    context = CommandContext("configure", common, runtime)
     values = _pairs(set_ or [])
-    path = call.config_path_or_default()
+    path = context.config_path_or_default()
     exists = files.exists(path)
     changing = exists and not overwrite
     if changing:
@@ -67,10 +67,12 @@ def configure(
     else:
         asked = not (defaults or values)
         if asked and runtime.interactive:
-            call.print_status(views.sentence_text(f"{path} will hold your answers; Enter takes the default"))
-        text = configuration.template(configure_tags_and_names(call) if asked else {})
+            context.print_status(
+                views.sentence_text(f"{path} will hold your answers; Enter takes the default")
+            )
+        text = configuration.template(configure_tags_and_names(context) if asked else {})
     text = configuration.set_values(text, values, file=path.name) if values else text
-    archive = with_archive_sums(call, text, path=path, changed=values if changing else None)
+    archive = with_archive_sums(context, text, path=path, changed=values if changing else None)
     configuration.write_config(path, archive.text, overwrite=exists)
     return Result(
         "configure",
@@ -85,9 +87,9 @@ def configure(
     )
 
 
-def configure_tags_and_names(call: CommandContext) -> dict[str, str]:
+def configure_tags_and_names(context: CommandContext) -> dict[str, str]:
     """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
-    if not call.runtime.interactive:
+    if not context.runtime.interactive:
         raise UserError(
             "there is no terminal to ask on",
             hint="add --defaults, or --set key=value for each of "
@@ -99,8 +101,8 @@ def configure_tags_and_names(call: CommandContext) -> dict[str, str]:
         answer = prompts.ask_text(
             question,
             default=default,
-            console=call.err,
-            stdin=call.runtime.stdin,
+            console=context.err,
+            stdin=context.runtime.stdin,
             check=partial(_problem, key),
         )
         if answer != default:
@@ -108,23 +110,30 @@ def configure_tags_and_names(call: CommandContext) -> dict[str, str]:
     return answers
 
 
-def write_first(call: CommandContext) -> None:
+def write_first(context: CommandContext) -> None:
     """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
-    path = call.config_path_or_default()
-    call.print_status(
+    path = context.config_path_or_default()
+    context.print_status(
         f"There is no configuration yet. {path} will hold your answers; Enter takes the default."
     )
-    archive = with_archive_sums(call, configuration.template(configure_tags_and_names(call)), path=path)
+    archive = with_archive_sums(context, configuration.template(configure_tags_and_names(context)), path=path)
     configuration.write_config(path, archive.text)
     for warning in archive.warnings:
-        call.print_status(views.note("warning", warning))
-    call.print_status(f"wrote {path}; regions, instance types and the orchestrator are set there")
+        context.print_status(views.note("warning", warning))
+    context.print_status(f"wrote {path}; regions, instance types and the orchestrator are set there")
 
 
 def _problem(key: str, answer: str) -> str | None:
     """What AWS would not take in this answer."""
     field = key.removeprefix("cluster.")
-    return next((one.message for one in tag_problems(_naming(field, answer)) if one.field == field), None)
+    return next(
+        (
+            tag_problem.message
+            for tag_problem in tag_problems(_naming(field, answer))
+            if tag_problem.field == field
+        ),
+        None,
+    )
 
 
 def _naming(field: str, answer: str) -> Naming:

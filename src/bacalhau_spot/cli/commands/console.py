@@ -50,47 +50,52 @@ def console(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("console", common, runtime)
-    if follow and not call.for_people:
+    context = CommandContext("console", common, runtime)
+    if follow and not context.for_people:
         raise UserError(
             "--follow prints text as it comes, not a document",
             hint=f"leave out --follow or -o {common.output}",
             exit_code=ExitCode.USAGE,
         )
-    naming = call.naming(cluster)
-    with call.runner() as running:
-        there = node_prompt.reachable_instances(call, running, naming)
-        found = node_prompt.resolve_nodes(
-            call, node, there.instances, unseen=there.failed_regions, naming=naming, verb="listen to"
+    naming = context.naming(cluster)
+    with context.runner() as runner:
+        inventory = node_prompt.reachable_instances(context, runner, naming)
+        instances = node_prompt.resolve_nodes(
+            context,
+            node,
+            inventory.instances,
+            unseen=inventory.failed_regions,
+            naming=naming,
+            verb="listen to",
         )
-        chosen = node_prompt.pick_one(call, found, verb="console")
-        text = _read(running, chosen)
+        chosen = node_prompt.pick_one(context, instances, verb="console")
+        text = _read(runner, chosen)
         shown = boot_lines_only(text) if phases else text
         if not follow:
             if not shown:
-                call.print_status(views.empty_console_view(chosen))
+                context.print_status(views.empty_console_view(chosen))
             return Result(
                 "console",
                 view=views.raw(shown) if shown else None,
                 data=json_output.console_data(chosen, text),
             )
-        _follow(call, running, chosen, text, phases=phases, interval_s=interval)
+        _follow(context, runner, chosen, text, phases=phases, interval_s=interval)
     return Result("console", already_printed=True)
 
 
-def _read(running: Runner, node: Instance) -> str:
-    calls = running.calls
+def _read(runner: Runner, node: Instance) -> str:
+    calls = runner.calls
     return without_sequences(
-        running.run_readonly(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
+        runner.run_readonly(calls.read(node.region, lambda: calls.cloud.console(node.region, node.id)))
     )
 
 
 def _follow(
-    call: CommandContext, running: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
+    context: CommandContext, runner: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
 ) -> None:
     """Ctrl-C is the ordinary end."""
-    out, _ = consoles(list(call.runtime.argv), call.runtime)
-    call.print_status(
+    out, _ = consoles(list(context.runtime.argv), context.runtime)
+    context.print_status(
         views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")
     )
     try:
@@ -101,8 +106,8 @@ def _follow(
             if shown:
                 out.print(views.raw(shown), crop=False)
             before = text.removesuffix(rest) if rest else text
-            running.run_readonly(call.runtime.clock.sleep(interval_s))
-            text = _read(running, node)
+            runner.run_readonly(context.runtime.clock.sleep(interval_s))
+            text = _read(runner, node)
             new = new_output(before, text)
     except KeyboardInterrupt:
         return

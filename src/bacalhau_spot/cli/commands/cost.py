@@ -50,23 +50,23 @@ def cost(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("cost", common, runtime)
+    context = CommandContext("cost", common, runtime)
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None
-    spec, naming = call.spec(lenient=True), call.naming(cluster)
-    with call.runner() as running:
+    spec, naming = context.spec(lenient=True), context.naming(cluster)
+    with context.runner() as runner:
         look = _gather(
-            call, running.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib
+            context, runner.calls, naming, since=start, root_volume_gib=spec.instance.root_volume_gib
         )
-        here, report = running.run_readonly(look)
+        account, report = runner.run_readonly(look)
         others: tuple[str, ...] = ()
         if not any(charge.usage.ended_at is None for charge in report.charges):
-            enabled = discovery.enabled_names(here.regions)
-            others = other_clusters.warnings(running, naming, regions=enabled, command="cost")
-    ended = [life for life in report.usages.usages if life.id not in report.usages.unknown_end_ids]
+            enabled = discovery.enabled_names(account.regions)
+            others = other_clusters.warnings(runner, naming, regions=enabled, command="cost")
+    ended = [usage for usage in report.usages.usages if usage.id not in report.usages.unknown_end_ids]
     late = (
         *others,
-        *known_usages.log_trouble(call, here.identity, cluster=report.cluster),
-        *known_usages.log_terminations(call, here.identity, cluster=report.cluster, ended=ended),
+        *known_usages.log_trouble(context, account.identity, cluster=report.cluster),
+        *known_usages.log_terminations(context, account.identity, cluster=report.cluster, ended=ended),
     )
     return Result(
         "cost",
@@ -74,23 +74,23 @@ def cost(
         data=json_output.cost_data(report),
         rows=csv_output.cost_rows(report),
         exit_code=report.exit_code,
-        errors=call.errors_of(report.incomplete, exit_code=report.exit_code),
+        errors=context.errors_of(report.incomplete, exit_code=report.exit_code),
         warnings=late,
         stderr_warnings=late,
     )
 
 
 async def _gather(
-    call: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
+    context: CommandContext, calls: AwsCalls, naming: Naming, *, since: datetime | None, root_volume_gib: int
 ) -> tuple[AccountContext, CostReport]:
     """Who looks, and the cost."""
-    here = await discovery.load_account(calls)
-    found = await engine.cluster_usage(
+    account = await discovery.load_account(calls)
+    usage = await engine.cluster_usage(
         calls,
         naming,
-        regions=discovery.enabled_names(here.regions),
-        logged=known_usages.logged_usages(call, here.identity, cluster=naming.tag_value),
+        regions=discovery.enabled_names(account.regions),
+        logged=known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
         root_volume_gib=root_volume_gib,
         since=since,
     )
-    return here, await engine.cost_report(calls, found)
+    return account, await engine.cost_report(calls, usage)

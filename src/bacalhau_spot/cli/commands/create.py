@@ -64,59 +64,59 @@ def create(
         The most that the cluster may cost, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan
         that may come to more is refused. `none` for no limit.
     wait
-        `running`: until every instance runs. `none`: until AWS has granted or refused each.
+        `runner`: until every instance runs. `none`: until AWS has granted or refused each.
     """
-    call = CommandContext("create", common, runtime)
-    if call.first_time and runtime.interactive and not yes and call.for_people:
-        write_first(call)
-    spec = _limited(call.spec(), max_price=max_price, budget=budget)
-    with call.runner(spec) as running:
-        address = partial(caller_address, call.connection.checkip_url)
-        prepared = running.run_readonly(
+    context = CommandContext("create", common, runtime)
+    if context.first_time and runtime.interactive and not yes and context.for_people:
+        write_first(context)
+    spec = _limited(context.spec(), max_price=max_price, budget=budget)
+    with context.runner(spec) as runner:
+        address = partial(caller_address, context.connection.checkip_url)
+        prepared = runner.run_readonly(
             prepare(
-                running.calls,
+                runner.calls,
                 spec,
                 caller_address=address,
-                archive=ArchiveSource(archive.digest, call.connection.archive_url),
+                archive=ArchiveSource(archive.digest, context.connection.archive_url),
                 allow_removal=allow_removal,
-                cache=FileCache(call.cache_dir, clock=runtime.clock),
-                launched_in=partial(known_usages.launched_in, call),
+                cache=FileCache(context.cache_dir, clock=runtime.clock),
+                launched_in=partial(known_usages.launched_in, context),
             )
         )
         plan = prepared.plan
         shown = views.plan_view(plan, identity=prepared.account.identity)
         if plan.over_budget:
-            call.print_status(shown)
+            context.print_status(shown)
             raise views.over_budget(plan)
         if dry_run or plan.empty:
             return Result(
                 "create", view=shown, data={"plan": json_output.plan_data(plan)}, warnings=plan.warnings
             )
-        call.print_status(shown)
+        context.print_status(shown)
         where = f"of {spec.naming.tag_value} in account {prepared.account.identity.account_id}"
-        call.confirm(_question(plan, where=where), impact=_danger(plan), confirmed=yes)
-        audit = AuditLog(call, identity=prepared.account.identity, cluster=spec.naming.tag_value)
-        running.listen(audit.emit)
+        context.confirm(_question(plan, where=where), impact=_danger(plan), confirmed=yes)
+        audit = AuditLog(context, identity=prepared.account.identity, cluster=spec.naming.tag_value)
+        runner.listen(audit.emit)
         regions = [region.region for region in plan.regions]
-        receipt = running.run_with_progress(
-            engine.apply_plan(running.calls, prepared, wait=wait == "running"),
-            screen=partial(call.screen, regions, title=f"creating {spec.name}"),
+        result = runner.run_with_progress(
+            engine.apply_plan(runner.calls, prepared, wait=wait == "running"),
+            screen=partial(context.screen, regions, title=f"creating {spec.name}"),
         )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
-            quotas = running.run_readonly(quota_usage(running.calls, prepared, receipt))
-    audit.log_creation(receipt)
+            quotas = runner.run_readonly(quota_usage(runner.calls, prepared, result))
+    audit.log_creation(result)
     late = (
         *views.quota_lines(quotas),
-        *call.record(running.calls.mistakes),
+        *context.record(runner.calls.mistakes),
         *filter(None, (audit.trouble,)),
     )
     return Result(
         "create",
-        view=views.create_result_view(receipt),
-        data={"plan": json_output.plan_data(plan), "receipt": json_output.create_data(receipt)},
-        exit_code=receipt.exit_code,
-        errors=call.errors_of(receipt.unresolved, exit_code=receipt.exit_code),
+        view=views.create_result_view(result),
+        data={"plan": json_output.plan_data(plan), "receipt": json_output.create_data(result)},
+        exit_code=result.exit_code,
+        errors=context.errors_of(result.unresolved, exit_code=result.exit_code),
         warnings=(*plan.warnings, *late),
         stderr_warnings=late,
     )

@@ -74,84 +74,84 @@ def destroy(
     timeout
         Seconds after which it gives up and says what is left.
     """
-    call = CommandContext("destroy", common, runtime)
-    spec = call.spec(lenient=True)
-    naming = call.naming(cluster)
+    context = CommandContext("destroy", common, runtime)
+    spec = context.spec(lenient=True)
+    naming = context.naming(cluster)
     search = _search(spec, naming, named=cluster is not None)
-    orchestrator = call.orchestrator()
-    with call.runner(spec) as running:
-        here, found = running.run_readonly(_scan(running.calls, search))
-        if found.empty:
-            call.print_status(views.looking_again_view(LAG_S))
-            regions = discovery.enabled_names(here.regions)
-            found = running.run_readonly(
-                resource_scan.look_after_lag(running.calls, search, found, regions=regions)
+    orchestrator = context.orchestrator()
+    with context.runner(spec) as runner:
+        account, scan = runner.run_readonly(_scan(runner.calls, search))
+        if scan.empty:
+            context.print_status(views.looking_again_view(LAG_S))
+            regions = discovery.enabled_names(account.regions)
+            scan = runner.run_readonly(
+                resource_scan.look_after_lag(runner.calls, search, scan, regions=regions)
             )
         others: tuple[str, ...] = ()
-        if found.empty:
-            enabled = discovery.enabled_names(here.regions)
-            others = other_clusters.warnings(running, naming, regions=enabled, command="destroy")
-        doomed = [one for one in found.resources if not one.retained]
+        if scan.empty:
+            enabled = discovery.enabled_names(account.regions)
+            others = other_clusters.warnings(runner, naming, regions=enabled, command="destroy")
+        doomed = [resource for resource in scan.resources if not resource.retained]
         preview = views.deletion_preview_view(
             doomed,
-            unknown=found.unsupported,
-            identity=here.identity,
+            unknown=scan.unsupported,
+            identity=account.identity,
             cluster=naming.tag_value,
-            unseen=found.failures,
-            silent=found.partial_failures,
+            unseen=scan.failures,
+            silent=scan.partial_failures,
         )
         if dry_run:
-            return _preview(call, found, view=preview, warnings=others)
+            return _preview(context, scan, view=preview, warnings=others)
         if doomed:
-            call.print_status(preview)
-            _agree(call, doomed, identity=here.identity, cluster=naming.tag_value, agreed=yes)
-        audit = AuditLog(call, identity=here.identity, cluster=naming.tag_value)
-        running.listen(audit.emit)
+            context.print_status(preview)
+            _agree(context, doomed, identity=account.identity, cluster=naming.tag_value, agreed=yes)
+        audit = AuditLog(context, identity=account.identity, cluster=naming.tag_value)
+        runner.listen(audit.emit)
         part = teardown.delete_resources(
-            running.calls,
+            runner.calls,
             search,
             cluster=naming.tag_value,
-            scan=found,
+            scan=scan,
             options=DeletionOptions(disable_protection=disable_protection),
             timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
         )
-        receipt, forgotten = running.run_with_progress(
+        receipt, result = runner.run_with_progress(
             _destroy(
                 part,
-                running.calls,
+                runner.calls,
                 orchestrator,
-                cluster=call.label(cluster),
-                regions=discovery.enabled_names(here.regions),
+                cluster=context.label(cluster),
+                regions=discovery.enabled_names(account.regions),
             ),
-            screen=partial(call.screen, sorted(found.busy), title=f"destroying {naming.tag_value}"),
+            screen=partial(context.screen, sorted(scan.busy), title=f"destroying {naming.tag_value}"),
         )
     audit.log_deletion(receipt)
-    late = (*others, *call.record(running.calls.mistakes), *filter(None, (audit.trouble,)))
-    return _done(
-        call, receipt, forgotten, naming=naming, warnings=(*late, *views.not_removed_text(forgotten))
-    )
+    late = (*others, *context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)))
+    return _done(context, receipt, result, naming=naming, warnings=(*late, *views.not_removed_text(result)))
 
 
 def _agree(
-    call: CommandContext, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
+    context: CommandContext, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
 ) -> None:
     """Raises UserError (exit code 3) unless the user agrees: where nodes run, by typing the cluster's name."""
-    running = sum(one.kind == ResourceKind.INSTANCE and one.state not in _ENDING for one in doomed)
+    running = sum(
+        resource.kind == ResourceKind.INSTANCE and resource.state not in _ENDING for resource in doomed
+    )
     nodes = f" ({plural(running, 'running node')})" if running else ""
     question = (
         f"Delete {plural(len(doomed), 'resource')} of {cluster}{nodes} in account {identity.account_id}?"
     )
     if running:
-        call.confirm_typed(
+        context.confirm_typed(
             question, word=cluster, name="the cluster's name", confirmed=agreed, danger=Impact.DESTROYS
         )
     else:
-        call.confirm(question, impact=Impact.DESTROYS, confirmed=agreed)
+        context.confirm(question, impact=Impact.DESTROYS, confirmed=agreed)
 
 
 def _done(
-    call: CommandContext,
-    receipt: DeletionResult,
+    context: CommandContext,
+    result: DeletionResult,
     forgotten: PruneResult | None,
     *,
     naming: Naming,
@@ -159,27 +159,29 @@ def _done(
 ) -> Result:
     return Result(
         "destroy",
-        view=views.with_prune_result(views.deletion_result_view(receipt, naming=naming), forgotten),
-        data=json_output.deletion_data(receipt, forgotten),
-        exit_code=receipt.exit_code,
-        errors=call.errors_of((*receipt.problems, *receipt.failed_regions), exit_code=receipt.exit_code),
+        view=views.with_prune_result(views.deletion_result_view(result, naming=naming), forgotten),
+        data=json_output.deletion_data(result, forgotten),
+        exit_code=result.exit_code,
+        errors=context.errors_of((*result.problems, *result.failed_regions), exit_code=result.exit_code),
         warnings=warnings,
         stderr_warnings=warnings,
     )
 
 
 def _preview(
-    call: CommandContext, found: ScanResult, *, view: RenderableType, warnings: tuple[str, ...]
+    context: CommandContext, scan: ScanResult, *, view: RenderableType, warnings: tuple[str, ...]
 ) -> Result:
     return Result(
         "destroy",
         view=view,
         data={
-            "to_delete": json_output.resources_data(one for one in found.resources if not one.retained),
-            "unsupported": json_output.resources_data(found.unsupported),
+            "to_delete": json_output.resources_data(
+                resource for resource in scan.resources if not resource.retained
+            ),
+            "unsupported": json_output.resources_data(scan.unsupported),
         },
-        errors=call.errors_of(found.failures),
-        exit_code=call.incomplete(found.failures),
+        errors=context.errors_of(scan.failures),
+        exit_code=context.incomplete(scan.failures),
         warnings=warnings,
         stderr_warnings=warnings,
     )
@@ -194,11 +196,11 @@ async def _destroy(
     regions: Sequence[str],
 ) -> tuple[DeletionResult, PruneResult | None]:
     """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is only told."""
-    receipt = await part
-    if orchestrator is None or not receipt.outcomes or calls.stop.is_set:
-        return receipt, None
-    ended = receipt.deleted_ids(ResourceKind.INSTANCE)
-    return receipt, await orchestrator_sync.remove_stale(
+    result = await part
+    if orchestrator is None or not result.outcomes or calls.stop.is_set:
+        return result, None
+    ended = result.deleted_ids(ResourceKind.INSTANCE)
+    return result, await orchestrator_sync.remove_stale(
         calls, orchestrator, ended, cluster=cluster, regions=regions
     )
 
@@ -214,7 +216,7 @@ def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
 
 
 async def _scan(calls: AwsCalls, search: ScanRequest) -> tuple[AccountContext, ScanResult]:
-    here = await discovery.load_account(calls)
-    return here, await resource_scan.scan_regions(
-        calls, search, regions=discovery.enabled_names(here.regions)
+    account = await discovery.load_account(calls)
+    return account, await resource_scan.scan_regions(
+        calls, search, regions=discovery.enabled_names(account.regions)
     )

@@ -35,25 +35,25 @@ def doctor(
 
     The configuration, credentials, clock, regions, permissions, offers, quotas, SSH keys, token, orchestrator, version.
     """
-    call = CommandContext("doctor", common, runtime)
-    spec, configured = _configuration(call)
-    with call.runner() as running:
+    context = CommandContext("doctor", common, runtime)
+    spec, configured = _configuration(context)
+    with context.runner() as runner:
         patient = engine.DoctorInput(
-            calls=running.calls,
+            calls=runner.calls,
             spec=spec,
-            orchestrator=call.orchestrator() if spec is not None else None,
-            addresses=call.addresses() if spec is not None else None,
+            orchestrator=context.orchestrator() if spec is not None else None,
+            addresses=context.addresses() if spec is not None else None,
             environ=runtime.environ,
             version=__version__,
             package=project.PACKAGE,
-            cache=FileCache(call.cache_dir, clock=runtime.clock),
-            launched_in=partial(known_usages.launched_in, call),
-            endpoint=call.endpoint,
+            cache=FileCache(context.cache_dir, clock=runtime.clock),
+            launched_in=partial(known_usages.launched_in, context),
+            endpoint=context.endpoint,
             over_budget=views.over_budget,
-            archive=ArchiveSource(archive.digest, call.connection.archive_url),
+            archive=ArchiveSource(archive.digest, context.connection.archive_url),
         )
-        findings = (configured, *running.run_readonly(engine.run_checks(patient)))
-        mistakes = call.record(running.calls.mistakes)
+        findings = (configured, *runner.run_readonly(engine.run_checks(patient)))
+        mistakes = context.record(runner.calls.mistakes)
     code = doctor_exit_code(findings)
     return Result(
         "doctor",
@@ -66,10 +66,10 @@ def doctor(
     )
 
 
-def _configuration(call: CommandContext) -> tuple[ClusterSpec | None, Finding]:
+def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding]:
     """The configuration, if it can be used, and what is to be said of it."""
     try:
-        loaded = call.loaded()
+        loaded = context.loaded()
     except UserError as error:
         return None, Finding(
             AccountCheck.CONFIGURATION, CheckStatus.FAIL, error.what, error.hint, error.details

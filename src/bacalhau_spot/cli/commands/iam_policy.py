@@ -39,7 +39,7 @@ def iam_policy(
     part
         Which document, where AWS's limit of 6,144 characters makes several necessary.
     """
-    call = CommandContext("iam-policy", common, runtime)
+    context = CommandContext("iam-policy", common, runtime)
     chosen = _commands(command)
     if not re.fullmatch(r"\*|\d{12}", account):
         raise UserError(
@@ -47,8 +47,8 @@ def iam_policy(
             hint="`aws sts get-caller-identity --query Account --output text` prints yours",
             exit_code=ExitCode.USAGE,
         )
-    made = documents(call.spec(lenient=True), commands=chosen, account=account)
-    if call.for_people or part is not None:
+    made = documents(context.spec(lenient=True), commands=chosen, account=account)
+    if context.for_people or part is not None:
         made = (_one(made, part),)
     # IAM takes no character beyond U+00FF in a document (IAM user guide, "IAM and AWS STS quotas"); a tag may hold any letter.
     view = views.json_text(made[0], ascii_only=True)

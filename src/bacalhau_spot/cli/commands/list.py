@@ -47,17 +47,17 @@ def list_(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("list", common, runtime)
-    naming = call.naming(cluster)
-    with call.runner() as running:
-        here, found = running.run_readonly(_listing(running.calls, naming, regions=region))
+    context = CommandContext("list", common, runtime)
+    naming = context.naming(cluster)
+    with context.runner() as runner:
+        account, found = runner.run_readonly(_listing(runner.calls, naming, regions=region))
         others: tuple[str, ...] = ()
         if not any(instance.alive for instance in found.instances):
-            where = discovery.requested_regions(here.regions, region or ())
-            others = other_clusters.warnings(running, naming, regions=where, command="list")
+            where = discovery.requested_regions(account.regions, region or ())
+            others = other_clusters.warnings(runner, naming, regions=where, command="list")
     # A log that cannot be written to keeps nobody from looking.
     known_usages.log_terminations(
-        call, here.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
+        context, account.identity, cluster=naming.tag_value, ended=ended_usages(found.instances)
     )
     chosen = _filtered(found, states=state, show_all=show_all)
     return Result(
@@ -67,7 +67,7 @@ def list_(
         ),
         data=json_output.listing_data(chosen),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
+        errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=others,
         stderr_warnings=others,
     )
@@ -76,9 +76,9 @@ def list_(
 async def _listing(
     calls: AwsCalls, naming: Naming, *, regions: list[str] | None
 ) -> tuple[AccountContext, Listing]:
-    here = await discovery.load_account(calls)
-    where = discovery.requested_regions(here.regions, regions or ())
-    return here, await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
+    account = await discovery.load_account(calls)
+    where = discovery.requested_regions(account.regions, regions or ())
+    return account, await discovery.cluster_listing(calls, naming, cluster=naming.tag_value, regions=where)
 
 
 def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -> Listing:
@@ -87,4 +87,6 @@ def _filtered(listing: Listing, *, states: list[State] | None, show_all: bool) -
             return state in states
         return show_all or state is not State.TERMINATED
 
-    return replace(listing, instances=tuple(one for one in listing.instances if wanted(one.state)))
+    return replace(
+        listing, instances=tuple(instance for instance in listing.instances if wanted(instance.state))
+    )

@@ -101,18 +101,20 @@ def nuke(
     """
     if explain:
         return Result("nuke", view=views.order_view(), data=json_output.order_data())
-    call = CommandContext("nuke", common, runtime)
-    spec = call.spec(lenient=True)
-    with call.runner(spec) as running:
-        return NukeCommand(call, running, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
+    context = CommandContext("nuke", common, runtime)
+    spec = context.spec(lenient=True)
+    with context.runner(spec) as runner:
+        return NukeCommand(context, runner, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
 
 
 class NukeCommand:
     """One run, in the order in which the user sees it."""
 
-    def __init__(self, call: CommandContext, running: Runner, choice: NukeOptions, *, naming: Naming) -> None:
-        self._call = call
-        self._running = running
+    def __init__(
+        self, context: CommandContext, runner: Runner, choice: NukeOptions, *, naming: Naming
+    ) -> None:
+        self._call = context
+        self._running = runner
         self._choice = choice
         self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
         self._naming = naming
@@ -121,34 +123,34 @@ class NukeCommand:
         self._tags = tags_for(naming, "adopted")
 
     def run(self, *, force: bool, dry_run: bool) -> Result:
-        here = self._running.run_readonly(discovery.load_account(self._running.calls))
-        regions = self._regions(here)
+        account = self._running.run_readonly(discovery.load_account(self._running.calls))
+        regions = self._regions(account)
         # A role or a profile may be in use wherever one does not look.
-        self._search = ScanRequest(self._scope, shared=not self._regions_skipped(here, regions))
-        sights = self._sights(regions)
-        found, terms = self._running.run_readonly(self._find(here, sights, regions))
-        view = views.nuke_preview_view(found)
+        self._search = ScanRequest(self._scope, shared=not self._regions_skipped(account, regions))
+        scan = self._sights(regions)
+        preview, terms = self._running.run_readonly(self._find(account, scan, regions))
+        view = views.nuke_preview_view(preview)
         if self._choice.plan_out is not None:
             nuke_plan_file.write_plan(
                 self._choice.plan_out,
-                found.to_delete,
-                identity=here.identity,
+                preview.to_delete,
+                identity=account.identity,
                 scope=self._scope,
                 now=self._call.runtime.clock.now(),
             )
         if dry_run:
-            return self._preview(found, view=view)
-        if not found.empty:
+            return self._preview(preview, view=view)
+        if not preview.empty:
             self._call.print_status(view)
-            self._confirm(found, force=force)
-        return self._work(found, sights, terms, regions=regions)
+            self._confirm(preview, force=force)
+        return self._work(preview, scan, terms, regions=regions)
 
-    def _regions(self, here: AccountContext) -> tuple[str, ...]:
-        enabled = discovery.enabled_names(here.regions)
+    def _regions(self, account: AccountContext) -> tuple[str, ...]:
+        enabled = discovery.enabled_names(account.regions)
         wanted = tuple(filter(None, map(str.strip, self._choice.regions.split(",")))) or enabled
         strange = [name for name in wanted if name not in enabled]
         if strange:
-            known = {region.name for region in here.regions}
+            known = {region.name for region in account.regions}
             close = "" if strange[0] in known else closest_region(strange[0], known)
             meant = f"did you mean {close}? " if close else ""
             raise UserError(
@@ -161,14 +163,14 @@ class NukeCommand:
     def _sights(self, regions: Sequence[str]) -> ScanResult:
         """What there is. That there is nothing takes two looks."""
         calls, search = self._running.calls, self._search
-        sights = self._running.run_readonly(scan_regions(calls, search, regions=regions))
-        if not sights.empty or self._choice.adopt:
-            return sights
+        scan = self._running.run_readonly(scan_regions(calls, search, regions=regions))
+        if not scan.empty or self._choice.adopt:
+            return scan
         self._call.print_status(views.looking_again_view(LAG_S))
-        return self._running.run_readonly(look_after_lag(calls, search, sights, regions=regions))
+        return self._running.run_readonly(look_after_lag(calls, search, scan, regions=regions))
 
     async def _find(
-        self, here: AccountContext, sights: ScanResult, regions: Sequence[str]
+        self, account: AccountContext, scan: ScanResult, regions: Sequence[str]
     ) -> tuple[NukePreview, DeletionOptions]:
         calls = self._running.calls
         foundlings = await engine.locate_by_id(calls, self._choice.adopt, regions=regions)
@@ -179,68 +181,72 @@ class NukeCommand:
                 hint="give the id of an EC2 resource, and --regions if it is elsewhere",
                 exit_code=ExitCode.USAGE,
             )
-        terms = self._options(here, sights)
-        spared = tuple((one, why) for one in sights.resources if (why := one.retained or terms.excluded(one)))
-        kept = {id(one) for one, _ in spared}
-        doomed = tuple(one for one in sights.resources if id(one) not in kept)
-        foreign, silent = await engine.foreign_resources(
-            calls, doomed, ours=sights.ids | set(self._choice.adopt)
+        terms = self._options(account, scan)
+        spared = tuple(
+            (resource, why)
+            for resource in scan.resources
+            if (why := resource.retained or terms.excluded(resource))
         )
-        found = NukePreview(
-            identity=here.identity,
+        kept = {id(resource) for resource, _ in spared}
+        doomed = tuple(resource for resource in scan.resources if id(resource) not in kept)
+        foreign, silent = await engine.foreign_resources(
+            calls, doomed, ours=scan.ids | set(self._choice.adopt)
+        )
+        preview = NukePreview(
+            identity=account.identity,
             alias=await engine.account_alias(calls),
             scope=self._scope,
             scanned_at=self._call.runtime.clock.now(),
             to_delete=doomed,
             excluded=spared,
-            unsupported=sights.unsupported,
+            unsupported=scan.unsupported,
             denied=await engine.preflight(calls, doomed),
             usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
             to_adopt=foundlings,
-            regions_scanned=tuple(name for name in sights.by_region if name != GLOBAL),
-            regions_not_enabled=tuple(one.name for one in here.regions if not one.enabled),
-            failed_regions=sights.failures,
+            regions_scanned=tuple(name for name in scan.by_region if name != GLOBAL),
+            regions_not_enabled=tuple(region.name for region in account.regions if not region.enabled),
+            failed_regions=scan.failures,
             foreign=foreign,
             partial_failures=silent,
-            regions_skipped=self._regions_skipped(here, regions),
+            regions_skipped=self._regions_skipped(account, regions),
             disable_protection=self._choice.disable_protection,
         )
-        return found, terms
+        return preview, terms
 
     @staticmethod
-    def _regions_skipped(here: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
+    def _regions_skipped(account: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
         """Regions that are not looked into, in which there may be something all the same."""
-        return tuple(name for name in discovery.enabled_names(here.regions) if name not in regions)
+        return tuple(name for name in discovery.enabled_names(account.regions) if name not in regions)
 
-    def _options(self, here: AccountContext, sights: ScanResult) -> DeletionOptions:
+    def _options(self, account: AccountContext, scan: ScanResult) -> DeletionOptions:
         rules: list[Callable[[Resource], str]] = []
         if self._choice.plan is not None:
             rules.append(
                 plan_file_rule(
-                    nuke_plan_file.read_plan(self._choice.plan, identity=here.identity, scope=self._scope)
+                    nuke_plan_file.read_plan(self._choice.plan, identity=account.identity, scope=self._scope)
                 )
             )
         if self._min_age is not None:
-            births = creation_times(sights.resources, tag_key=self._scope.key)
+            births = creation_times(scan.resources, tag_key=self._scope.key)
             now = self._call.runtime.clock.now()
             rules.append(min_age_rule(births, now=now, at_least=self._min_age))
         return DeletionOptions(
             disable_protection=self._choice.disable_protection, excluded=first_match(rules)
         )
 
-    def _preview(self, found: NukePreview, *, view: RenderableType) -> Result:
+    def _preview(self, preview: NukePreview, *, view: RenderableType) -> Result:
         return Result(
             "nuke",
             view=view,
-            data=json_output.nuke_preview_data(found),
-            errors=self._call.errors_of(found.failed_regions),
-            exit_code=self._call.incomplete(found.failed_regions),
+            data=json_output.nuke_preview_data(preview),
+            errors=self._call.errors_of(preview.failed_regions),
+            exit_code=self._call.incomplete(preview.failed_regions),
         )
 
-    def _confirm(self, found: NukePreview, *, force: bool) -> None:
+    def _confirm(self, preview: NukePreview, *, force: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
         most = self._choice.max_resources
-        count = len(found.to_delete) + len(found.to_adopt)
+        count = len(preview.to_delete) + len(preview.to_adopt)
         if most is not None and count > most:
             if force:
                 raise UserError(
@@ -254,45 +260,43 @@ class NukeCommand:
                 confirmed=False,
             )
         self._call.confirm_typed(
-            f"Delete {plural(count, 'resource')} in account {found.identity.account_id}?",
-            word=found.identity.account_id,
+            f"Delete {plural(count, 'resource')} in account {preview.identity.account_id}?",
+            word=preview.identity.account_id,
             confirmed=force,
         )
 
     def _work(
-        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+        self, preview: NukePreview, scan: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
     ) -> Result:
         calls = self._running.calls
-        audit = AuditLog(self._call, identity=found.identity)
+        audit = AuditLog(self._call, identity=preview.identity)
         self._running.listen(audit.emit)
-        receipt = self._running.run_with_progress(
-            self._delete(found, sights, terms, regions=regions),
-            screen=partial(
-                self._call.screen, sorted(sights.busy), title=f"deleting all of {self._scope.key}"
-            ),
+        result = self._running.run_with_progress(
+            self._delete(preview, scan, terms, regions=regions),
+            screen=partial(self._call.screen, sorted(scan.busy), title=f"deleting all of {self._scope.key}"),
         )
-        audit.log_deletion(receipt)
+        audit.log_deletion(result)
         late = (*self._call.record(calls.mistakes), *filter(None, (audit.trouble,)))
         return Result(
             "nuke",
-            view=views.deletion_result_view(receipt, naming=self._naming, command="nuke"),
-            data=json_output.deletion_data(receipt),
-            exit_code=receipt.exit_code,
+            view=views.deletion_result_view(result, naming=self._naming, command="nuke"),
+            data=json_output.deletion_data(result),
+            exit_code=result.exit_code,
             errors=self._call.errors_of(
-                (*receipt.problems, *receipt.failed_regions), exit_code=receipt.exit_code
+                (*result.problems, *result.failed_regions), exit_code=result.exit_code
             ),
             warnings=late,
             stderr_warnings=late,
         )
 
     async def _delete(
-        self, found: NukePreview, sights: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
+        self, preview: NukePreview, scan: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
     ) -> DeletionResult:
         calls = self._running.calls
-        seen: ScanResult | None = sights
-        if found.to_adopt:
-            await engine.adopt(calls, found.to_adopt, tags=self._tags)
-            adopted = frozenset(found.to_adopt)
+        seen: ScanResult | None = scan
+        if preview.to_adopt:
+            await engine.adopt(calls, preview.to_adopt, tags=self._tags)
+            adopted = frozenset(preview.to_adopt)
             rule = terms.excluded
             terms = DeletionOptions(
                 disable_protection=terms.disable_protection,

@@ -102,16 +102,16 @@ def offers(
     nodes
         How many nodes one region is to take; otherwise a region's share in the configuration.
     """
-    call = CommandContext("offers", common, runtime)
-    spec = call.spec(lenient=True)
-    wanted = _wanted(spec, filters, nodes=nodes)
-    with call.runner(spec) as running:
-        found = running.run_readonly(_gather(call, running.calls, wanted, regions=_names(region)))
+    context = CommandContext("offers", common, runtime)
+    spec = context.spec(lenient=True)
+    query = _wanted(spec, filters, nodes=nodes)
+    with context.runner(spec) as runner:
+        found = runner.run_readonly(_gather(context, runner.calls, query, regions=_names(region)))
         written = None
         if writing.write:
             count = writing.count or len(_names(region)) or _count(spec)
             written = write_choice(
-                call, running, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
+                context, runner, spec, found, writing=writing, count=count, types=filters != NO_FILTERS
             )
     arranged = _arranged(found, sort=table.sort)
     return Result(
@@ -122,7 +122,7 @@ def offers(
             written=None if written is None else written.data,
         ),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.failed_regions, exit_code=found.exit_code),
+        errors=context.errors_of(found.failed_regions, exit_code=found.exit_code),
         warnings=found.notes,
     )
 
@@ -135,16 +135,16 @@ def _view(arranged: Offers, table: TableOptions) -> RenderableType:
 
 
 async def _gather(
-    call: CommandContext, calls: AwsCalls, wanted: OffersQuery, *, regions: tuple[str, ...]
+    context: CommandContext, calls: AwsCalls, query: OffersQuery, *, regions: tuple[str, ...]
 ) -> Offers:
-    here = await discovery.load_account(calls)
+    account = await discovery.load_account(calls)
     return await all_offers(
         calls,
-        wanted,
-        regions=discovery.requested_regions(here.regions, regions),
-        account=here.identity.account_id,
-        cache=FileCache(call.cache_dir, clock=call.runtime.clock),
-        rates=partial(interruption_rates, call.connection.advisor_url),
+        query,
+        regions=discovery.requested_regions(account.regions, regions),
+        account=account.identity.account_id,
+        cache=FileCache(context.cache_dir, clock=context.runtime.clock),
+        rates=partial(interruption_rates, context.connection.advisor_url),
     )
 
 

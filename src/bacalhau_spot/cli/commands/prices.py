@@ -56,16 +56,16 @@ def prices(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("prices", common, runtime)
+    context = CommandContext("prices", common, runtime)
     where = None if plot is None else runtime.path(plot)
     if where is not None:
         chart_files.check_format(where)
     now = runtime.clock.now()
     start = max(moment(since, flag="--since", now=now), now - timedelta(days=HISTORY_DAYS))
-    spec, naming = call.spec(lenient=True), call.naming(cluster)
-    with call.runner() as running:
-        chart, unseen = running.run_readonly(
-            _chart(call, running.calls, spec, naming, since=start, regions=region, types=instance_type)
+    spec, naming = context.spec(lenient=True), context.naming(cluster)
+    with context.runner() as runner:
+        chart, unseen = runner.run_readonly(
+            _chart(context, runner.calls, spec, naming, since=start, regions=region, types=instance_type)
         )
     if where is not None and chart.lines:
         chart_files.draw(chart, where)
@@ -73,13 +73,13 @@ def prices(
         "prices",
         view=views.prices_view(chart, picture=where, unseen=unseen),
         data=json_output.prices_data(chart, picture=where),
-        exit_code=call.incomplete(unseen),
-        errors=call.errors_of(unseen, exit_code=call.incomplete(unseen)),
+        exit_code=context.incomplete(unseen),
+        errors=context.errors_of(unseen, exit_code=context.incomplete(unseen)),
     )
 
 
 async def _chart(
-    call: CommandContext,
+    context: CommandContext,
     calls: AwsCalls,
     spec: ClusterSpec,
     naming: Naming,
@@ -88,16 +88,16 @@ async def _chart(
     regions: list[str] | None,
     types: list[str] | None,
 ) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
-    here = await discovery.load_account(calls)
+    account = await discovery.load_account(calls)
     discovery.requested_regions(
-        here.regions, regions or ()
+        account.regions, regions or ()
     )  # one that the account has not is said, not left out
     return await price_chart(
         calls,
         spec,
         naming,
-        enabled=discovery.enabled_names(here.regions),
-        logged=known_usages.logged_usages(call, here.identity, cluster=naming.tag_value),
+        enabled=discovery.enabled_names(account.regions),
+        logged=known_usages.logged_usages(context, account.identity, cluster=naming.tag_value),
         since=since,
         regions=regions,
         types=types,

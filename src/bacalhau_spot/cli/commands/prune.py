@@ -46,9 +46,9 @@ def prune(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("prune", common, runtime)
-    spec = call.spec(lenient=True)
-    orchestrator = call.orchestrator()
+    context = CommandContext("prune", common, runtime)
+    spec = context.spec(lenient=True)
+    orchestrator = context.orchestrator()
     if orchestrator is None:
         raise UserError(
             "prune asks the orchestrator, and no address of its API is configured",
@@ -58,36 +58,36 @@ def prune(
             exit_code=ExitCode.USAGE,
         )
     forgotten: PruneResult | None = None
-    with call.runner(spec) as running:
-        found = running.run_readonly(_gather(running.calls, orchestrator, cluster=call.label(cluster)))
-        preview = views.prune_preview_view(found, address=orchestrator.address, now=runtime.clock.now())
+    with context.runner(spec) as runner:
+        plan = runner.run_readonly(_gather(runner.calls, orchestrator, cluster=context.label(cluster)))
+        preview = views.prune_preview_view(plan, address=orchestrator.address, now=runtime.clock.now())
         view = preview
-        if found.stale and not dry_run:
-            call.print_status(preview)
+        if plan.stale and not dry_run:
+            context.print_status(preview)
             question = (
-                f"Remove {plural(len(found.stale), 'node')} of {call.naming(cluster).tag_value} "
+                f"Remove {plural(len(plan.stale), 'node')} of {context.naming(cluster).tag_value} "
                 f"from the orchestrator {orchestrator.address}?"
             )
-            call.confirm(question, impact=Impact.DESTROYS, confirmed=yes)
-            names = [one.member.id for one in found.stale]
-            forgotten = running.run_with_progress(
-                orchestrator_sync.remove_nodes(orchestrator, names, stop=running.calls.stop),
+            context.confirm(question, impact=Impact.DESTROYS, confirmed=yes)
+            names = [decision.member.id for decision in plan.stale]
+            forgotten = runner.run_with_progress(
+                orchestrator_sync.remove_nodes(orchestrator, names, stop=runner.calls.stop),
                 screen=NullProgress,
             )
-            view = views.prune_result_view(found, forgotten)
-    code = prune_exit_code(found, forgotten)
-    problems = (*(forgotten.problems if forgotten else ()), *found.failed_regions)
+            view = views.prune_result_view(plan, forgotten)
+    code = prune_exit_code(plan, forgotten)
+    failures = (*(forgotten.problems if forgotten else ()), *plan.failed_regions)
     return Result(
         "prune",
         view=view,
-        data=json_output.prune_data(found, forgotten, address=orchestrator.address),
+        data=json_output.prune_data(plan, forgotten, address=orchestrator.address),
         exit_code=code,
-        errors=(*call.errors_of(problems, exit_code=code), *_elsewhere(found)),
+        errors=(*context.errors_of(failures, exit_code=code), *_elsewhere(plan)),
     )
 
 
-def _elsewhere(found: PrunePlan) -> tuple[UserError, ...]:
-    if not found.elsewhere:
+def _elsewhere(plan: PrunePlan) -> tuple[UserError, ...]:
+    if not plan.elsewhere:
         return ()
     error = UserError(
         "AWS shows no instance of any node that is connected, so this seems to be another account than the cluster's",
@@ -102,7 +102,11 @@ async def _gather(calls: AwsCalls, orchestrator: Orchestrator, *, cluster: str) 
     nodes = await orchestrator.nodes()
     if not instances_to_check(nodes, cluster=cluster):
         return await orchestrator_sync.find_stale(calls, nodes, cluster=cluster, regions=())
-    here = await discovery.load_account(calls)
+    account = await discovery.load_account(calls)
     return await orchestrator_sync.find_stale(
-        calls, nodes, cluster=cluster, regions=discovery.enabled_names(here.regions), identity=here.identity
+        calls,
+        nodes,
+        cluster=cluster,
+        regions=discovery.enabled_names(account.regions),
+        identity=account.identity,
     )

@@ -72,30 +72,30 @@ def ssh(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("ssh", common, runtime)
+    context = CommandContext("ssh", common, runtime)
     command = args_after_separator(list(runtime.argv))
     said = _node(words[: len(words) - len(command)])
-    collecting = every or not call.for_people
+    collecting = every or not context.for_people
     if collecting and not command and not show:
         raise UserError(
             "there is no command to run",
             hint="put it behind --: `bacalhau-spot ssh --all -- uptime`",
             exit_code=ExitCode.USAGE,
         )
-    spec, naming = call.spec(lenient=True), call.naming(cluster)
+    spec, naming = context.spec(lenient=True), context.naming(cluster)
     way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
-    with call.runner() as running:
-        there = node_prompt.reachable_instances(call, running, naming)
-        found = _meant(call, there, naming, said, every=every)
+    with context.runner() as runner:
+        inventory = node_prompt.reachable_instances(context, runner, naming)
+        instances = _meant(context, inventory, naming, said, every=every)
         if show:
             return _mark_partial(
-                call, way.shown(found, unattended=every), there.failed_regions if every else ()
+                context, way.shown(instances, unattended=every), inventory.failed_regions if every else ()
             )
         if collecting:
-            ran = _run_on_all(call, running, way, found, at_once=at_once, timeout_s=timeout)
+            ran = _run_on_all(context, runner, way, instances, at_once=at_once, timeout_s=timeout)
             done = _result_of(ran, group=group, closed=way.closed)
-            return _mark_partial(call, done, there.failed_regions if every else ())
-    return _exec_interactive(call, way, found[0])
+            return _mark_partial(context, done, inventory.failed_regions if every else ())
+    return _exec_interactive(context, way, instances[0])
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class _SshTarget:
         return ssh_command(node, self.access, remote=self.command, unattended=unattended)
 
     def shown(self, found: Sequence[Instance], *, unattended: bool) -> Result:
-        made = [(one, self.line(one, unattended=unattended)) for one in found]
+        made = [(instance, self.line(instance, unattended=unattended)) for instance in found]
         return Result(
             "ssh",
             view=views.raw("\n".join(shlex.join(line) for _, line in made)),
@@ -119,22 +119,26 @@ class _SshTarget:
 
 
 def _meant(
-    call: CommandContext, there: ClusterInventory, naming: Naming, said: str | None, *, every: bool
+    context: CommandContext, inventory: ClusterInventory, naming: Naming, said: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
     """Of the nodes that run and have an address."""
-    able = [one for one in there.instances if one.state is State.RUNNING and ssh_address(one)]
-    found = node_prompt.resolve_nodes(
-        call, said, able, unseen=there.failed_regions, naming=naming, verb="reach"
+    able = [
+        instance
+        for instance in inventory.instances
+        if instance.state is State.RUNNING and ssh_address(instance)
+    ]
+    instances = node_prompt.resolve_nodes(
+        context, said, able, unseen=inventory.failed_regions, naming=naming, verb="reach"
     )
-    return found if every else (node_prompt.pick_one(call, found, verb="ssh"),)
+    return instances if every else (node_prompt.pick_one(context, instances, verb="ssh"),)
 
 
-def _mark_partial(call: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
+def _mark_partial(context: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
     """All nodes are not all where a region could not be looked into: a program must be able to tell."""
     if not unseen:
         return done
     code = done.exit_code or ExitCode.INCOMPLETE
-    return replace(done, exit_code=code, errors=call.errors_of(unseen, exit_code=code))
+    return replace(done, exit_code=code, errors=context.errors_of(unseen, exit_code=code))
 
 
 def _node(words: Sequence[str]) -> str | None:
@@ -148,46 +152,46 @@ def _node(words: Sequence[str]) -> str | None:
 
 
 def _run_on_all(
-    call: CommandContext,
-    running: Runner,
+    context: CommandContext,
+    runner: Runner,
     way: _SshTarget,
     found: Sequence[Instance],
     *,
     at_once: int,
     timeout_s: float,
 ) -> FanOutResult:
-    program = ssh_setup.program(call.runtime)
-    call.print_status(
+    program = ssh_setup.program(context.runtime)
+    context.print_status(
         views.sentence_text(
             f"on {plural(len(found), 'node')}, {min(at_once, len(found))} at a time, {timeout_s:g} s at most: "
             f"{shlex.join(way.command)}"
         )
     )
-    jobs = [(one, (program, *way.line(one, unattended=True)[1:])) for one in found]
-    environ = _for_ssh(call.runtime.environ)
+    jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in found]
+    environ = _for_ssh(context.runtime.environ)
     return FanOutResult(
         way.command,
-        running.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
+        runner.run_readonly(ssh_fanout.run_all(jobs, environ=environ, at_once=at_once, timeout_s=timeout_s)),
     )
 
 
-def _result_of(everywhere: FanOutResult, *, group: bool, closed: bool) -> Result:
+def _result_of(results: FanOutResult, *, group: bool, closed: bool) -> Result:
     return Result(
         "ssh",
-        view=views.fan_out_view(everywhere, group=group, closed=closed),
-        data=json_output.ssh_data(everywhere),
-        exit_code=everywhere.exit_code,
+        view=views.fan_out_view(results, group=group, closed=closed),
+        data=json_output.ssh_data(results),
+        exit_code=results.exit_code,
     )
 
 
-def _exec_interactive(call: CommandContext, way: _SshTarget, node: Instance) -> Result:
+def _exec_interactive(context: CommandContext, way: _SshTarget, node: Instance) -> Result:
     """The terminal is ssh's until it ends; what is typed, Ctrl-C too, is meant for it."""
-    program = ssh_setup.program(call.runtime)
-    call.print_status(views.connecting_view(node))
+    program = ssh_setup.program(context.runtime)
+    context.print_status(views.connecting_view(node))
     command = (program, *way.line(node, unattended=False)[1:])
-    code = _run_foreground(command, environ=_for_ssh(call.runtime.environ))
+    code = _run_foreground(command, environ=_for_ssh(context.runtime.environ))
     if code == SSH_FAILED:
-        call.print_status(views.unreachable_view(node, closed=way.closed))
+        context.print_status(views.unreachable_view(node, closed=way.closed))
     return Result("ssh", already_printed=True, subprocess_exit_code=code)
 
 

@@ -62,54 +62,54 @@ def status(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     """
-    call = CommandContext("status", common, runtime)
+    context = CommandContext("status", common, runtime)
     if watch and common.output in {"json", "yaml"}:
         raise UserError(
             "--watch prints look after look, which is no single JSON or YAML document",
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
-    one = _StatusReader(call, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
+    reader = _StatusReader(context, cluster=cluster, regions=tuple(dict.fromkeys(region or ())))
     if watch:
-        return _watch(call, one, interval_s=interval)
-    with call.runner() as running:
-        found = one.now(running)
+        return _watch(context, reader, interval_s=interval)
+    with context.runner() as runner:
+        found = reader.now(runner)
         alive = any(
             node.observation.instance is not None and node.observation.instance.alive for node in found.nodes
         )
-        others = () if alive else one.other_clusters(running)
-    return _result(call, found, warnings=others)
+        others = () if alive else reader.other_clusters(runner)
+    return _result(context, found, warnings=others)
 
 
 class _StatusReader:
     """One look, repeatable: who we are and which regions there are is asked once."""
 
-    def __init__(self, call: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
-        self._call = call
-        spec = call.spec(lenient=True)
-        self.naming: Naming = call.naming(cluster)
+    def __init__(self, context: CommandContext, *, cluster: str | None, regions: tuple[str, ...]) -> None:
+        self._call = context
+        spec = context.spec(lenient=True)
+        self.naming: Naming = context.naming(cluster)
         self._own: ClusterSpec | None = spec if self.naming == spec.naming else None
         self._timeouts = spec.timeouts
-        self._label = call.label(cluster)
+        self._label = context.label(cluster)
         self._only = regions
-        self._orchestrator = call.orchestrator()
+        self._orchestrator = context.orchestrator()
         self._here: AccountContext | None = None
 
-    def other_clusters(self, running: Runner) -> tuple[str, ...]:
+    def other_clusters(self, runner: Runner) -> tuple[str, ...]:
         """What else there is under the tag key, for a cluster that has no nodes. Follows a look."""
         if self._here is None:
             return ()
         reachable = discovery.requested_regions(self._here.regions, self._only)
-        return other_clusters.warnings(running, self.naming, regions=reachable, command="status")
+        return other_clusters.warnings(runner, self.naming, regions=reachable, command="status")
 
-    def now(self, running: Runner) -> ClusterStatus:
+    def now(self, runner: Runner) -> ClusterStatus:
         """Raises CloudError, and UserError for a region that the account has not."""
         if self._here is None:
-            self._here = running.run_readonly(discovery.load_account(running.calls))
+            self._here = runner.run_readonly(discovery.load_account(runner.calls))
         reachable = discovery.requested_regions(self._here.regions, self._only)
-        sight = running.run_readonly(
+        snapshot = runner.run_readonly(
             looking.cluster_snapshot(
-                running.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
+                runner.calls, self.naming, regions=reachable, orchestrator=self._orchestrator
             )
         )
         # A log that cannot be written to keeps nobody from looking.
@@ -117,10 +117,10 @@ class _StatusReader:
             self._call,
             self._here.identity,
             cluster=self.naming.tag_value,
-            ended=ended_usages(sight.instances, sight.spots),
+            ended=ended_usages(snapshot.instances, snapshot.spots),
         )
         return judged(
-            sight,
+            snapshot,
             cluster=self.naming.tag_value,
             label=self._label,
             timeouts=self._timeouts,
@@ -130,31 +130,31 @@ class _StatusReader:
         )
 
 
-def _result(call: CommandContext, found: ClusterStatus, *, warnings: tuple[str, ...] = ()) -> Result:
+def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[str, ...] = ()) -> Result:
     return Result(
         "status",
-        view=views.status_view(found, wide=call.common.output == "wide"),
+        view=views.status_view(found, wide=context.common.output == "wide"),
         data=json_output.status_data(found),
         exit_code=found.exit_code,
-        errors=call.errors_of(found.failures, exit_code=found.exit_code),
+        errors=context.errors_of(found.failures, exit_code=found.exit_code),
         warnings=warnings,
         stderr_warnings=warnings,
     )
 
 
-def _watch(call: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
+def _watch(context: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
     """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     try:
-        with _ended_in_order(), call.runner() as running:
-            found = one.now(running)
-            watcher = _watcher(call, interval_s=interval_s)
+        with _ended_in_order(), context.runner() as runner:
+            found = one.now(runner)
+            watcher = _watcher(context, interval_s=interval_s)
             watcher.show(found)
             while True:
-                running.run_readonly(call.runtime.clock.sleep(interval_s))
+                runner.run_readonly(context.runtime.clock.sleep(interval_s))
                 try:
-                    found = one.now(running)
+                    found = one.now(runner)
                     watcher.show(found)
                 except CloudError as error:
                     watcher.fail(f"{error.operation}: {error.code}")
@@ -165,7 +165,7 @@ def _watch(call: CommandContext, one: _StatusReader, *, interval_s: float) -> Re
         if watcher is not None:
             watcher.close()
     if isinstance(watcher, status_watch.LiveWatcher):
-        return _result(call, found)
+        return _result(context, found)
     return Result("status", exit_code=found.exit_code, already_printed=True)
 
 
@@ -182,11 +182,11 @@ def _ended_in_order() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _watcher(call: CommandContext, *, interval_s: float) -> status_watch.StatusWatcher:
-    if call.common.output == "ndjson":
-        return status_watch.JsonWatcher(call.runtime.stdout, endpoint=call.endpoint)
-    wide = call.common.output == "wide"
-    out, _ = consoles(list(call.runtime.argv), call.runtime)
+def _watcher(context: CommandContext, *, interval_s: float) -> status_watch.StatusWatcher:
+    if context.common.output == "ndjson":
+        return status_watch.JsonWatcher(context.runtime.stdout, endpoint=context.endpoint)
+    wide = context.common.output == "wide"
+    out, _ = consoles(list(context.runtime.argv), context.runtime)
     if out.is_terminal:
         return status_watch.LiveWatcher(out, interval_s=interval_s, wide=wide)
     return status_watch.PlainWatcher(out, wide=wide)

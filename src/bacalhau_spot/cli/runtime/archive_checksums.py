@@ -34,18 +34,18 @@ class ArchiveSums:
 
 
 def with_archive_sums(
-    call: CommandContext, text: str, *, path: Path, changed: Collection[str] | None = None
+    context: CommandContext, text: str, *, path: Path, changed: Collection[str] | None = None
 ) -> ArchiveSums:
     """`text` with the sum of each archive that its nodes will fetch.
 
     `changed`: the keys that were set in a file that exists; None for a new file. Another version or address in an existing
     file takes the old archive's sums out.
     """
-    if call.common.sandbox:  # its archive is its own, and the sum would hold real nodes to it
+    if context.common.sandbox:  # its archive is its own, and the sum would hold real nodes to it
         return ArchiveSums(text)
     if changed is not None and not _RELEASE.intersection(changed):
         return ArchiveSums(text)
-    runtime = call.runtime
+    runtime = context.runtime
     spec = configuration.load_text(
         text, path=path, environ=runtime.environ, home=runtime.home, lenient=True
     ).spec
@@ -58,22 +58,24 @@ def with_archive_sums(
             return ArchiveSums(text, warnings=(warning,))
         text = configuration.set_values(text, {_KEY: {}}, file=path.name)
         spec = replace(spec, bacalhau=replace(spec.bacalhau, sha256=()))
-    sums, warnings = _fetched(call, spec)
+    sums, warnings = _fetched(context, spec)
     values = {f"{_KEY}.{arch}": digest for arch, digest in sums}
     return ArchiveSums(configuration.set_values(text, values, file=path.name), sums, warnings)
 
 
-def _fetched(call: CommandContext, spec: ClusterSpec) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
+def _fetched(
+    context: CommandContext, spec: ClusterSpec
+) -> tuple[tuple[tuple[Arch, str], ...], tuple[str, ...]]:
     """The sums that are not configured, and why others cannot be had."""
     bacalhau = spec.bacalhau
     source = ArchiveSource(archive.digest)
-    memory = FileCache(call.cache_dir, clock=call.runtime.clock)
+    memory = FileCache(context.cache_dir, clock=context.runtime.clock)
     sums: list[tuple[Arch, str]] = []
     warnings: list[str] = []
     for arch in named_archs(spec) if bacalhau.verify_archive else ():
         if arch in dict(bacalhau.sha256):
             continue
-        call.print_status(
+        context.print_status(
             sentence_text(f"fetching Bacalhau {bacalhau.version} for {arch}, for its SHA-256 sum")
         )
         try:

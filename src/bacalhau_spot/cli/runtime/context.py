@@ -111,12 +111,12 @@ class CommandContext:
         return PlainScreen(self.err, clock=self.runtime.clock)
 
     def errors_of(
-        self, problems: Sequence[ApiFailure], *, exit_code: ExitCode = ExitCode.FAILED
+        self, failures: Sequence[ApiFailure], *, exit_code: ExitCode = ExitCode.FAILED
     ) -> tuple[UserError, ...]:
-        if not problems:
+        if not failures:
             return ()
         profile = aws_profile.selected_profile(self.common.profile, environ=self.runtime.environ)
-        return (views.error_from_failures(problems, exit_code=exit_code, profile=profile),)
+        return (views.error_from_failures(failures, exit_code=exit_code, profile=profile),)
 
     @staticmethod
     def incomplete(unseen: Sequence[ApiFailure]) -> ExitCode:
@@ -140,13 +140,13 @@ class CommandContext:
     # Configuration
 
     def _find(self) -> configuration.ConfigLocation | None:
-        found = configuration.find_config(
+        location = configuration.find_config(
             self.common.config, environ=self.runtime.environ, cwd=self.runtime.cwd
         )
         if not self._variables_told:
             self._variables_told = True
-            self._tell_variables(found)
-        return found
+            self._tell_variables(location)
+        return location
 
     def _tell_variables(self, found: configuration.ConfigLocation | None) -> None:
         """A mistyped variable may mean another cluster than the one that is used: said once, beside JSON, too."""
@@ -159,33 +159,33 @@ class CommandContext:
 
     def config_path(self) -> Path:
         """The file in force. Raises UserError when there is none."""
-        found = self._find()
-        if found is None:
+        location = self._find()
+        if location is None:
             raise UserError(
                 "there is no config.yaml here or in a folder above",
                 hint="`bacalhau-spot configure` writes one; `--sandbox` works without",
                 exit_code=ExitCode.USAGE,
             )
-        return found.path
+        return location.path
 
     def config_path_or_default(self) -> Path:
         """The file in force, or where one would be written."""
-        found = self._find()
-        return found.path if found else self.runtime.cwd / configuration.NAME
+        location = self._find()
+        return location.path if location else self.runtime.cwd / configuration.NAME
 
     @property
     def first_time(self) -> bool:
         """There is no configuration, and this is about AWS."""
-        found = self._find()
-        return found is None and not self.common.sandbox
+        location = self._find()
+        return location is None and not self.common.sandbox
 
     def loaded(self, *, lenient: bool = False) -> configuration.Loaded:
         """The configuration; the default one where there is no file and none is needed."""
         if self._loaded is None:
-            found = self._find()
-            if found is not None:
+            location = self._find()
+            if location is not None:
                 self._loaded = configuration.load(
-                    found.path, environ=self.runtime.environ, home=self.runtime.home, lenient=lenient
+                    location.path, environ=self.runtime.environ, home=self.runtime.home, lenient=lenient
                 )
             elif self.common.sandbox or lenient:
                 self._loaded = configuration.Loaded(configuration.defaults())

@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
 
 
-def reachable_instances(call: CommandContext, running: Runner, naming: Naming) -> ClusterInventory:
+def reachable_instances(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:
     """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
 
     async def look(calls: AwsCalls) -> ClusterInventory:
-        here = await discovery.load_account(calls)
-        return await discovery.instances_of(calls, naming, regions=discovery.enabled_names(here.regions))
+        account = await discovery.load_account(calls)
+        return await discovery.instances_of(calls, naming, regions=discovery.enabled_names(account.regions))
 
-    found = running.run_readonly(look(running.calls))
-    if found.failed_regions:
-        call.print_status(views.failed_regions_view(found.failed_regions))
-    return found
+    inventory = runner.run_readonly(look(runner.calls))
+    if inventory.failed_regions:
+        context.print_status(views.failed_regions_view(inventory.failed_regions))
+    return inventory
 
 
 def resolve_nodes(
-    call: CommandContext,
+    context: CommandContext,
     said: str | None,
     among: Sequence[Instance],
     *,
@@ -46,39 +46,41 @@ def resolve_nodes(
     """All that `said` may mean, at least one. Raises UserError; where somebody would not say, that none is there is not said."""
     if not among:
         if unseen:
-            raise call.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
+            raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
             f"no node of {naming.tag_value} is there to {verb}",
             hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
         )
-    found = matching_nodes(said, among, prefix=naming.resource_prefix)
-    if not found:
+    instances = matching_nodes(said, among, prefix=naming.resource_prefix)
+    if not instances:
         raise UserError(
             f"no node {'that can be seen' if unseen else 'here'} is called {said}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=(
-                *(f"{one.id}  {one.zone}" for one in matching_nodes(None, among, prefix="")),
-                *(f"{one.region}: {one.operation}: {one.code}" for one in unseen),
+                *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
+                *(f"{failure.region}: {failure.operation}: {failure.code}" for failure in unseen),
             ),
             hint="`bacalhau-spot list` shows them",
             exit_code=ExitCode.INCOMPLETE if unseen else ExitCode.USAGE,
         )
-    return found
+    return instances
 
 
-def pick_one(call: CommandContext, found: Sequence[Instance], *, verb: str) -> Instance:
+def pick_one(context: CommandContext, found: Sequence[Instance], *, verb: str) -> Instance:
     """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
     if len(found) == 1:
         return found[0]
     # Those that have ended can be asked for, and are seldom meant.
     shown = sorted(found, key=lambda one: one.state is State.TERMINATED)
-    if not (call.runtime.interactive and call.for_people):
+    if not (context.runtime.interactive and context.for_people):
         raise UserError(
             f"{len(found)} nodes may be meant, and nobody is here to choose",
-            details=tuple(f"{one.id}  {one.zone}  {one.state}" for one in shown),
+            details=tuple(f"{instance.id}  {instance.zone}  {instance.state}" for instance in shown),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,
         )
-    call.print_status(views.menu_view(shown, now=call.runtime.clock.now()))
-    number = prompts.ask_number("Which one?", at_most=len(shown), console=call.err, stdin=call.runtime.stdin)
+    context.print_status(views.menu_view(shown, now=context.runtime.clock.now()))
+    number = prompts.ask_number(
+        "Which one?", at_most=len(shown), console=context.err, stdin=context.runtime.stdin
+    )
     return shown[number - 1]

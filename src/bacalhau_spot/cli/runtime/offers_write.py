@@ -65,10 +65,10 @@ class WriteResult:
 
 
 def write_choice(
-    call: CommandContext,
-    running: Runner,
+    context: CommandContext,
+    runner: Runner,
     spec: ClusterSpec,
-    found: Offers,
+    offers: Offers,
     *,
     writing: WriteOptions,
     count: int,
@@ -78,12 +78,12 @@ def write_choice(
 
     `types`: instance types were asked for on the command line, so they are part of the choice.
     """
-    if found.failed_regions and not found.regions:
-        raise call.errors_of(found.failed_regions, exit_code=found.exit_code)[0]
-    regions = _best(found, count=count, now=[region.name for region in spec.regions])
-    names = _cheapest_types(found, regions) if types else ()
-    _check(running, spec, regions, names)
-    path = call.config_path_or_default()
+    if offers.failed_regions and not offers.regions:
+        raise context.errors_of(offers.failed_regions, exit_code=offers.exit_code)[0]
+    regions = _best(offers, count=count, now=[region.name for region in spec.regions])
+    names = _cheapest_types(offers, regions) if types else ()
+    _check(runner, spec, regions, names)
+    path = context.config_path_or_default()
     before = configuration.read_config_text(path) if files.exists(path) else configuration.template()
     after = _text(before, regions, names, file=path.name)
     change = _change(before, after, path)
@@ -95,14 +95,14 @@ def write_choice(
         "changed": bool(change or new) and not writing.dry_run,
         "diff": change,
     }
-    call.print_status(views.offers_view(replace(found, pools=()), by_region=True, ranked=True, more=0))
+    context.print_status(views.offers_view(replace(offers, pools=()), by_region=True, ranked=True, more=0))
     if not change and not new:
         return WriteResult(views.sentence_text(f"{path} says so already"), data)
-    call.print_status(views.raw(change))
+    context.print_status(views.raw(change))
     if writing.dry_run:
         return WriteResult(views.sentence_text(f"{path} was not changed"), data)
-    call.confirm(
-        f"Write {plural(len(regions), 'region')} for {call.naming().tag_value} to {path}?",
+    context.confirm(
+        f"Write {plural(len(regions), 'region')} for {context.naming().tag_value} to {path}?",
         impact=Impact.ADDS,
         confirmed=writing.yes,
     )
@@ -116,32 +116,33 @@ def write_choice(
     )
 
 
-def _best(found: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
+def _best(offers: Offers, *, count: int, now: Sequence[str]) -> tuple[str, ...]:
     """The first of the ranked regions that can take the nodes; in the order that they stand in now, when they do."""
     able = [
-        one.region
-        for one in found.regions
-        if suitability(one, found.nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}
+        region.region
+        for region in offers.regions
+        if suitability(region, offers.nodes) in {Suitability.SUITABLE, Suitability.LOW_SCORE}
     ]
     if len(able) < count:
         raise UserError(
-            f"{len(able)} of the {count} regions that were asked for can take {found.nodes} nodes each",
+            f"{len(able)} of the {count} regions that were asked for can take {offers.nodes} nodes each",
             details=tuple(
-                f"not known: {one.region}: {one.operation}: {one.code}" for one in found.failed_regions
+                f"not known: {failure.region}: {failure.operation}: {failure.code}"
+                for failure in offers.failed_regions
             ),
             hint="`bacalhau-spot offers --by region` shows why; ask for fewer with --count, or for less of each with --nodes",
-            exit_code=ExitCode.INCOMPLETE if found.failed_regions else ExitCode.FAILED,
+            exit_code=ExitCode.INCOMPLETE if offers.failed_regions else ExitCode.FAILED,
         )
     best = able[:count]
     return tuple(now) if sorted(best) == sorted(now) else tuple(best)
 
 
-def _cheapest_types(found: Offers, regions: Sequence[str]) -> tuple[str, ...]:
-    here = [one for one in found.pools if one.region in regions]
-    return tuple(dict.fromkeys(one.pool.type for one in sort_pools(here, "price")))[:_MOST_TYPES]
+def _cheapest_types(offers: Offers, regions: Sequence[str]) -> tuple[str, ...]:
+    here = [pool for pool in offers.pools if pool.region in regions]
+    return tuple(dict.fromkeys(sort_pool.pool.type for sort_pool in sort_pools(here, "price")))[:_MOST_TYPES]
 
 
-def _check(running: Runner, spec: ClusterSpec, regions: Sequence[str], names: Sequence[str]) -> None:
+def _check(runner: Runner, spec: ClusterSpec, regions: Sequence[str], names: Sequence[str]) -> None:
     """Raises UserError unless every region has an image for the types that it offers."""
     known = {region.name: region for region in spec.regions}
     wanted = replace(
@@ -150,7 +151,7 @@ def _check(running: Runner, spec: ClusterSpec, regions: Sequence[str], names: Se
         instance_types=tuple(names) or spec.instance_types,
         requirements=None if names else spec.requirements,
     )
-    check_markets(wanted, running.run_readonly(markets(running.calls, wanted, regions=regions)))
+    check_markets(wanted, runner.run_readonly(markets(runner.calls, wanted, regions=regions)))
 
 
 def _text(before: str, regions: Sequence[str], names: Sequence[str], *, file: str) -> str:

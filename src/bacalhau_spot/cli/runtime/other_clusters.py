@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import Naming
 
 
-def warnings(running: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
+def warnings(runner: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
     """One for each other cluster under the tag key, with the command that takes it. One call a region."""
-    clusters = running.run_readonly(discovery.other_clusters(running.calls, naming, regions=regions))
+    clusters = runner.run_readonly(discovery.other_clusters(runner.calls, naming, regions=regions))
     return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)

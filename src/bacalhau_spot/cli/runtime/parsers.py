@@ -33,14 +33,14 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def duration(text: str, *, flag: str) -> timedelta:
     """`90s`, `30m`, `2h`, `7d`. Raises UserError."""
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
-    if found is None:
+    match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
+    if match is None:
         raise UserError(
             f"{flag}: {text!r} is no length of time",
             hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
             exit_code=ExitCode.USAGE,
         )
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
 def moment(text: str, *, flag: str, now: datetime) -> datetime:

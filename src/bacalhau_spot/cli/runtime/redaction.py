@@ -46,7 +46,9 @@ def _known(runtime: Runtime) -> Iterator[str]:
     for name, value in runtime.environ.items():
         if len(value) >= _SHORTEST and _VARIABLES.search(name) and not name.endswith(_NO_SECRETS):
             yield value
-    yield from (one for one in runtime.secrets if len(one) >= _SHORTEST and not is_placeholder(one))
+    yield from (
+        secret for secret in runtime.secrets if len(secret) >= _SHORTEST and not is_placeholder(secret)
+    )
 
 
 def secrets_of(spec: ClusterSpec) -> Iterator[str]:

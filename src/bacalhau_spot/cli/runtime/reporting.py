@@ -118,11 +118,11 @@ def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError
     if isinstance(error, OrchestratorError):
         return views.error_from_failures([orchestrator_failure(error)])
     if isinstance(error, CloudError):
-        problem = ApiFailure(
+        failure = ApiFailure(
             code=error.code, message=error.message, operation=error.operation, region=error.region
         )
         profile = aws_profile.selected_profile(aws_profile.profile_option(argv), environ=runtime.environ)
-        return views.error_from_failures([problem], profile="" if has_flag(argv, "--sandbox") else profile)
+        return views.error_from_failures([failure], profile="" if has_flag(argv, "--sandbox") else profile)
     return UserError(
         "sorry, that is a mistake in this program",
         why=f"{type(error).__name__}: {error}",

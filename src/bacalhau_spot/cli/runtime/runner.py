@@ -60,9 +60,9 @@ class Runner:
     Ctrl-C lets calls in flight finish and begins nothing new, the second leaves at once; the terminal is whole either way.
     """
 
-    def __init__(self, runtime: Runtime, access: AwsConnection, *, api_s: float) -> None:
+    def __init__(self, runtime: Runtime, connection: AwsConnection, *, api_s: float) -> None:
         self._runtime = runtime
-        self._cloud = Aws(access)
+        self._cloud = Aws(connection)
         self._runner = asyncio.Runner()
         self._screen: Screen = NullProgress()
         self.calls = AwsCalls(
@@ -73,8 +73,8 @@ class Runner:
             jitter=runtime.jitter,
             run_id=runtime.run_id,
             hide=partial(redacted, runtime=runtime),
-            profile=selected_profile(access.profile, environ=runtime.environ)
-            if access.access_key_id is None
+            profile=selected_profile(connection.profile, environ=runtime.environ)
+            if connection.access_key_id is None
             else "",
         )
         self.log: list[Event] = []

@@ -72,26 +72,28 @@ async def find_dependencies(
 ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
     """Everything that AWS shows to depend on the resource, ours or not; and the lists that we may not read."""
     asking = _DependencySearch(session, region)
-    found = await _used_by(asking, resource)
-    return tuple(found), tuple(asking.partial_failures)
+    dependencies = await _used_by(asking, resource)
+    return tuple(dependencies), tuple(asking.partial_failures)
 
 
 async def _used_by(search: _DependencySearch, resource: Resource) -> list[Dependency]:
     kind = ResourceKind(resource.kind)
     if kind in _OTHERWISE:
         return await _named(search, await _OTHERWISE[kind](search, resource))
-    found = _query_users(resource, search.region)
+    dependencies = _query_users(resource, search.region)
     for question in DEPENDENCY_QUERIES.get(kind, ()):
-        found += await _run_query(search, question, resource.id)
+        dependencies += await _run_query(search, question, resource.id)
     if kind is ResourceKind.GATEWAY:
         mapped = interfaces("vpc-id", counts=lambda row: bool(row.get("Association")))
         for vpc_id in resource.attached_to:
-            found += await _run_query(search, mapped, vpc_id)
+            dependencies += await _run_query(search, mapped, vpc_id)
     if kind is ResourceKind.GROUP:
-        found += await _rules(search, resource.id)
-    there = {one.id for one in found}
+        dependencies += await _rules(search, resource.id)
+    there = {dependency.id for dependency in dependencies}
     # An interface goes with what it belongs to, which is told already.
-    return await _named(search, [one for one in found if one.parent_id not in there])
+    return await _named(
+        search, [dependency for dependency in dependencies if dependency.parent_id not in there]
+    )
 
 
 def _query_users(resource: Resource, region: str) -> list[Dependency]:
@@ -117,8 +119,8 @@ async def _run_query(search: _DependencySearch, query: DependencyQuery, value: s
         asked[query.filters] = [{"Name": query.filter, "Values": [value]}]
     rows = await _list(search, query.operation, query.key, **asked)
     held = [row for row in rows if query.counts(row) and query.belongs(row, value)]
-    blockers = [_dependency(query, row, search.region, value) for row in held]
-    return blockers + [address for row in held for address in _addresses(row, search.region)]
+    dependencies = [_dependency(query, row, search.region, value) for row in held]
+    return dependencies + [address for row in held for address in _addresses(row, search.region)]
 
 
 def _addresses(row: Row, region: str) -> list[Dependency]:
@@ -141,8 +143,8 @@ async def _list(search: _DependencySearch, operation: str, key: str, **asked: An
     try:
         return await search.session.pages("ec2", search.region, operation, key, **asked)
     except CloudError as error:
-        verdict = classify(error.code)
-        if verdict.recovery is Recovery.RETRY or verdict.category is Category.CREDENTIALS:
+        info = classify(error.code)
+        if info.recovery is Recovery.RETRY or info.category is Category.CREDENTIALS:
             raise
         search.partial_failures.append(error)
         return []
@@ -218,12 +220,12 @@ def _owner(row: Row) -> str:
 async def _named(search: _DependencySearch, found: Sequence[Dependency]) -> list[Dependency]:
     """With the names of the instances among them: it is by those that people know whom to ask."""
     ids = sorted(
-        {one for blocker in found for one in (blocker.id, blocker.parent_id) if one.startswith("i-")}
+        {one for dependency in found for one in (dependency.id, dependency.parent_id) if one.startswith("i-")}
     )
     if not ids:
         return list(found)
     rows = {row["InstanceId"]: row for row in await _instances(search, "instance-id", *ids)}
-    return [_with_instance(one, rows, search.region) for one in found]
+    return [_with_instance(dependency, rows, search.region) for dependency in found]
 
 
 # What replaces an instance that has ended, by the tag that AWS gives to its instances; and the command that ends both
@@ -240,24 +242,24 @@ _REPLACED_BY = {
 }
 
 
-def _with_instance(blocker: Dependency, rows: dict[str, Row], region: str) -> Dependency:
-    row = rows.get(blocker.parent_id or blocker.id)
+def _with_instance(dependency: Dependency, rows: dict[str, Row], region: str) -> Dependency:
+    row = rows.get(dependency.parent_id or dependency.id)
     if row is None:
-        return blocker
-    owner, tags = _instance_words(blocker, row), tags_of(row)
+        return dependency
+    owner, tags = _instance_words(dependency, row), tags_of(row)
     for key, (kind, command) in _REPLACED_BY.items():
         if name := tags.get(key):
             owner = f"{owner} of {kind} {name}, which replaces it".lstrip()
             free = command.format(shlex.quote(name))
-            return replace(blocker, owner=owner, fix_command=f"aws {free} --region {region}")
-    return replace(blocker, owner=owner or blocker.owner)
+            return replace(dependency, owner=owner, fix_command=f"aws {free} --region {region}")
+    return replace(dependency, owner=owner or dependency.owner)
 
 
-def _instance_words(blocker: Dependency, row: Row) -> str:
+def _instance_words(dependency: Dependency, row: Row) -> str:
     name = tags_of(row).get("Name")
     state = row["State"]["Name"]
     words = (
-        f"instance {blocker.parent_id}" if blocker.parent_id else "",
+        f"instance {dependency.parent_id}" if dependency.parent_id else "",
         f"named {name}" if name else "",
         "" if state == "running" else f"({state})",
     )

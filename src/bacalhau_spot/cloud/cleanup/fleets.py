@@ -58,13 +58,16 @@ async def find_fleets(request: FindRequest) -> list[Resource]:
 
 async def _with_members(request: FindRequest, fleets: list[Resource], tag: str) -> list[Resource]:
     """AWS names the instances of instant fleets only; all of them carry a tag of AWS's (EC2 user guide, "Tag an EC2 Fleet")."""
-    ids = [one.id for one in fleets if not one.children]
+    ids = [resource.id for resource in fleets if not resource.children]
     if not ids:
         return fleets
     members: dict[str, list[str]] = {}
     for row in await _instances(request, [{"Name": f"tag:{tag}", "Values": ids}]):
         members.setdefault(tags_of(row).get(tag, ""), []).append(row["InstanceId"])
-    return [replace(one, children=one.children or tuple(members.get(one.id, ()))) for one in fleets]
+    return [
+        replace(resource, children=resource.children or tuple(members.get(resource.id, ())))
+        for resource in fleets
+    ]
 
 
 async def _fleets_by_id(request: FindRequest, ids: Sequence[str]) -> list[Row]:
@@ -142,10 +145,10 @@ async def delete_groups(session: Session, region: str, resources: Sequence[Resou
             "autoscaling",
             region,
             "delete_auto_scaling_group",
-            AutoScalingGroupName=one.id,
+            AutoScalingGroupName=resource.id,
             ForceDelete=True,
         )
-        for one in resources
+        for resource in resources
     ]
     return deletion(*replies)
 
@@ -207,10 +210,10 @@ async def _instances(request: FindRequest, filters: list[dict[str, Any]]) -> lis
 
 
 async def _instance(request: FindRequest, row: Row) -> Resource:
-    found = _INSTANCES.resource(row, request.region)
+    resource = _INSTANCES.resource(row, request.region)
     # Spot instances know neither protection (EC2 user guide, as below).
-    if row.get("InstanceLifecycle") == "spot" or found.state == "shutting-down":
-        return found
+    if row.get("InstanceLifecycle") == "spot" or resource.state == "shutting-down":
+        return resource
     protections = []
     for name, key in _PROTECTIONS.items():
         try:
@@ -218,18 +221,18 @@ async def _instance(request: FindRequest, row: Row) -> Resource:
                 "ec2",
                 request.region,
                 "describe_instance_attribute",
-                InstanceId=found.id,
+                InstanceId=resource.id,
                 Attribute=key[0].lower() + key[1:],
             )
         except CloudError as error:
             # Of an instance without our tag the printed policy does not let us know it: then it is told when it stays.
-            unknown = error.code in DENIED and not request.scope.matches(found.tags)
+            unknown = error.code in DENIED and not request.scope.matches(resource.tags)
             if not is_gone_error(error) and not unknown:
                 raise
-            return found
+            return resource
         if reply.get(key, {}).get("Value", False):
             protections.append(name)
-    return replace(found, protection=" and ".join(protections))
+    return replace(resource, protection=" and ".join(protections))
 
 
 # Either keeps an instance from being terminated (EC2 user guide, "Change instance termination protection", "Enable stop

@@ -144,7 +144,8 @@ class Ec2Delete:
     async def __call__(self, session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
         if not self.many:
             replies = [
-                await session.call("ec2", region, self.operation, **self._asked([one])) for one in resources
+                await session.call("ec2", region, self.operation, **self._asked([resource]))
+                for resource in resources
             ]
             return deletion(*replies)
         reply = await session.call("ec2", region, self.operation, **self._asked(resources))
@@ -152,14 +153,18 @@ class Ec2Delete:
         fresh = [failed_deletion(row) for row in rows]
         return deletion(
             reply,
-            refused=[one for one in fresh if not is_gone_code(one.code) and one.code not in self.harmless],
+            refused=[
+                failure
+                for failure in fresh
+                if not is_gone_code(failure.code) and failure.code not in self.harmless
+            ],
         )
 
     async def dry_run(self, session: Session, region: str, resource: Resource) -> None:
         await session.call("ec2", region, self.operation, **self._asked([resource]), DryRun=True)
 
     def _asked(self, resources: Sequence[Resource]) -> dict[str, Any]:
-        ids = [one.handle if self.by_handle else one.id for one in resources]
+        ids = [resource.handle if self.by_handle else resource.id for resource in resources]
         return {self.parameter: ids if self.many else ids[0], **(self.extra or {})}
 
 

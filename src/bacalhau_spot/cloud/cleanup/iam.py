@@ -84,23 +84,25 @@ def _resource(kind: ResourceKind, name: str, row: Row, **extra: Any) -> Resource
 
 async def delete_profiles(session: Session, _region: str, resources: Sequence[Resource]) -> Deletion:
     replies = []
-    for one in resources:
-        for role in one.attached_to:
+    for resource in resources:
+        for role in resource.attached_to:
             replies += await _unless_gone(
                 session,
                 "remove_role_from_instance_profile",
-                InstanceProfileName=one.id,
+                InstanceProfileName=resource.id,
                 RoleName=role,
             )
-        replies.append(await session.call("iam", None, "delete_instance_profile", InstanceProfileName=one.id))
+        replies.append(
+            await session.call("iam", None, "delete_instance_profile", InstanceProfileName=resource.id)
+        )
     return deletion(*replies)
 
 
 async def delete_roles(session: Session, _region: str, resources: Sequence[Resource]) -> Deletion:
     """IAM deletes a role only when it has no policies and is in no profile (IAM API reference, DeleteRole)."""
     replies = []
-    for one in resources:
-        role = {"RoleName": one.id}
+    for resource in resources:
+        role = {"RoleName": resource.id}
         inline = await session.all_pages("iam", None, "list_role_policies", **role)
         for name in inline.get("PolicyNames", ()):
             replies += await _unless_gone(session, "delete_role_policy", **role, PolicyName=name)
@@ -114,8 +116,8 @@ async def delete_roles(session: Session, _region: str, resources: Sequence[Resou
 async def delete_policies(session: Session, _region: str, resources: Sequence[Resource]) -> Deletion:
     """All versions but the default one go first (IAM API reference, DeletePolicy). It is detached from nothing foreign."""
     replies = []
-    for one in resources:
-        policy = {"PolicyArn": one.handle}
+    for resource in resources:
+        policy = {"PolicyArn": resource.handle}
         versions = await session.all_pages("iam", None, "list_policy_versions", **policy)
         for row in versions.get("Versions", ()):
             if not row.get("IsDefaultVersion"):

@@ -51,16 +51,18 @@ _GATEWAYS = Ec2Listing(
 
 
 async def find_gateways(request: FindRequest) -> list[Resource]:
-    found = await _GATEWAYS(request)
-    if not any(one.attached_to for one in found):
-        return found
+    resources = await _GATEWAYS(request)
+    if not any(resource.attached_to for resource in resources):
+        return resources
     rows = await request.session.pages(
         "ec2", request.region, "describe_vpcs", "Vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}]
     )
     default = {row["VpcId"] for row in rows if row.get("IsDefault")}
     return [
-        replace(one, retained=_OF_THE_ACCOUNT) if default.intersection(one.attached_to) else one
-        for one in found
+        replace(resource, retained=_OF_THE_ACCOUNT)
+        if default.intersection(resource.attached_to)
+        else resource
+        for resource in resources
     ]
 
 
@@ -68,8 +70,10 @@ def _tables(row: Row) -> dict[str, Any]:
     associations = [one for one in row.get("Associations") or () if not one.get("Main")]
     main = len(associations) != len(row.get("Associations") or ())
     return {
-        "attached_to": tuple(one["RouteTableAssociationId"] for one in associations),
-        "used_by": tuple(one["SubnetId"] for one in associations if one.get("SubnetId")),
+        "attached_to": tuple(association["RouteTableAssociationId"] for association in associations),
+        "used_by": tuple(
+            association["SubnetId"] for association in associations if association.get("SubnetId")
+        ),
         "retained": _WITH_ITS_VPC if main else "",
     }
 

@@ -55,7 +55,9 @@ def _one(
     """One delete call for each resource."""
 
     async def delete(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-        return deletion(*[await session.call(service, region, operation, **ask(one)) for one in resources])
+        return deletion(
+            *[await session.call(service, region, operation, **ask(resource)) for resource in resources]
+        )
 
     return delete
 
@@ -93,7 +95,7 @@ async def _parameter(request: FindRequest, name: str, row: Row) -> Resource:
 async def delete_parameters(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
     """Names that do not exist come back as `InvalidParameters`: they have gone already."""
     return deletion(
-        await session.call("ssm", region, "delete_parameters", Names=[one.id for one in resources])
+        await session.call("ssm", region, "delete_parameters", Names=[resource.id for resource in resources])
     )
 
 
@@ -125,8 +127,8 @@ async def find_secrets(request: FindRequest) -> list[Resource]:
 async def delete_secrets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
     """At once: a scheduled deletion keeps the name for a week. Replicas must go first (Secrets Manager user guide)."""
     replies = []
-    for one in resources:
-        about = await session.call("secretsmanager", region, "describe_secret", SecretId=one.handle)
+    for resource in resources:
+        about = await session.call("secretsmanager", region, "describe_secret", SecretId=resource.handle)
         copies = [copy["Region"] for copy in about.get("ReplicationStatus") or ()]
         if copies:
             replies.append(
@@ -134,7 +136,7 @@ async def delete_secrets(session: Session, region: str, resources: Sequence[Reso
                     "secretsmanager",
                     region,
                     "remove_regions_from_replication",
-                    SecretId=one.handle,
+                    SecretId=resource.handle,
                     RemoveReplicaRegions=copies,
                 )
             )
@@ -143,7 +145,7 @@ async def delete_secrets(session: Session, region: str, resources: Sequence[Reso
                 "secretsmanager",
                 region,
                 "delete_secret",
-                SecretId=one.handle,
+                SecretId=resource.handle,
                 ForceDeleteWithoutRecovery=True,
             )
         )
@@ -172,15 +174,15 @@ async def _rule(request: FindRequest, arn: str) -> Resource:
 async def delete_rules(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
     """A rule that has targets cannot be deleted (EventBridge API reference, DeleteRule)."""
     replies = []
-    for one in resources:
-        where = {"EventBusName": one.handle} if one.handle else {}
-        targets = await session.call("events", region, "list_targets_by_rule", Rule=one.id, **where)
+    for resource in resources:
+        where = {"EventBusName": resource.handle} if resource.handle else {}
+        targets = await session.call("events", region, "list_targets_by_rule", Rule=resource.id, **where)
         ids = [target["Id"] for target in targets.get("Targets", ())]
         if ids:
             replies.append(
-                await session.call("events", region, "remove_targets", Rule=one.id, Ids=ids, **where)
+                await session.call("events", region, "remove_targets", Rule=resource.id, Ids=ids, **where)
             )
-        replies.append(await session.call("events", region, "delete_rule", Name=one.id, **where))
+        replies.append(await session.call("events", region, "delete_rule", Name=resource.id, **where))
     return deletion(*replies)
 
 
@@ -259,9 +261,9 @@ async def _bucket(request: FindRequest, arn: str) -> Resource | None:
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
     """Every version, delete marker and unfinished upload first (S3 API reference, DeleteBucket)."""
     replies = []
-    for one in resources:
-        replies += await _empty(session, region, one.id)
-        replies.append(await session.call("s3", region, "delete_bucket", Bucket=one.id))
+    for resource in resources:
+        replies += await _empty(session, region, resource.id)
+        replies.append(await session.call("s3", region, "delete_bucket", Bucket=resource.id))
     return deletion(*replies)
 
 

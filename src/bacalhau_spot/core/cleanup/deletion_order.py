@@ -210,7 +210,9 @@ def deletable(remaining: Iterable[Resource], *, scanned: Collection[ResourceKind
     """
     resources = tuple(remaining)
     turn = unblocked_kinds(resources) & frozenset(scanned)
-    return tuple(one for one in resources if one.kind in turn and not is_deleting_or_detaching(one))
+    return tuple(
+        resource for resource in resources if resource.kind in turn and not is_deleting_or_detaching(resource)
+    )
 
 
 # States in which AWS is already removing the thing: asking again does nothing.

@@ -76,31 +76,34 @@ class DeletionResult:
 
     @property
     def deleted(self) -> tuple[DeletionOutcome, ...]:
-        return tuple(one for one in self.outcomes if one.status == DeletionStatus.DELETED)
+        return tuple(outcome for outcome in self.outcomes if outcome.status == DeletionStatus.DELETED)
 
     def deleted_ids(self, kind: str) -> frozenset[str]:
         """Ids of one kind that AWS does not show any more."""
-        remaining = {one.id for one in self.remaining}
+        remaining = {resource.id for resource in self.remaining}
         fates = {DeletionStatus.DELETED, DeletionStatus.NOT_FOUND}
         return frozenset(
-            one.resource.id
-            for one in self.outcomes
-            if one.resource.kind == kind and one.status in fates and one.resource.id not in remaining
+            outcome.resource.id
+            for outcome in self.outcomes
+            if outcome.resource.kind == kind
+            and outcome.status in fates
+            and outcome.resource.id not in remaining
         )
 
     @property
     def problems(self) -> tuple[ApiFailure, ...]:
         return tuple(
-            one.problem
-            for one in self.outcomes
-            if one.problem is not None and one.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}
+            outcome.problem
+            for outcome in self.outcomes
+            if outcome.problem is not None
+            and outcome.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED}
         )
 
     @property
     def exit_code(self) -> ExitCode:
         if self.interrupted:
             return ExitCode.INTERRUPTED
-        code = most_severe(problem.code for problem in (*self.problems, *self.failed_regions))
+        code = most_severe(failure.code for failure in (*self.problems, *self.failed_regions))
         denied = code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}
         if self.remaining or self.unsupported:
             return ExitCode.DENIED if denied else ExitCode.FAILED

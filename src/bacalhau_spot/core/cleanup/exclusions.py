@@ -28,18 +28,20 @@ def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Re
     """
     every = tuple(resources)
     youngest: dict[tuple[str, str], datetime] = {}
-    for one in every:
-        if one.created_at is None:
+    for resource in every:
+        if resource.created_at is None:
             continue
-        for place in {one.region, GLOBAL}:
-            group = (place, one.tags.get(tag_key, ""))
-            youngest[group] = max(youngest.get(group, one.created_at), one.created_at)
+        for place in {resource.region, GLOBAL}:
+            group = (place, resource.tags.get(tag_key, ""))
+            youngest[group] = max(youngest.get(group, resource.created_at), resource.created_at)
     found: dict[ResourceKey, datetime] = {}
-    for one in every:
-        neighbour = youngest.get((one.region, one.tags.get(tag_key, "")))
-        moment = neighbour if one.created_at is None or one.region == GLOBAL else one.created_at
+    for resource in every:
+        neighbour = youngest.get((resource.region, resource.tags.get(tag_key, "")))
+        moment = (
+            neighbour if resource.created_at is None or resource.region == GLOBAL else resource.created_at
+        )
         if moment is not None:
-            found[resource_key(one)] = moment
+            found[resource_key(resource)] = moment
     return found
 
 
@@ -48,8 +50,8 @@ def min_age_rule(
 ) -> Callable[[Resource], str]:
     """Spares what is younger, and what appears after the look: it is younger still. What has no known age is not spared."""
 
-    def why(one: Resource) -> str:
-        moment = created_at.get(resource_key(one)) or one.created_at
+    def why(resource: Resource) -> str:
+        moment = created_at.get(resource_key(resource)) or resource.created_at
         return (
             ""
             if moment is None or now - moment >= at_least

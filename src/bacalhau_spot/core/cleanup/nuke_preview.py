@@ -52,7 +52,7 @@ class NukePreview:
     @property
     def youngest_age(self) -> timedelta | None:
         """How old the youngest is of those that are to go; None when none of them says."""
-        births = [one.created_at for one in self.to_delete if one.created_at is not None]
+        births = [resource.created_at for resource in self.to_delete if resource.created_at is not None]
         return self.scanned_at - max(births) if births else None
 
     def cluster_of(self, resource: Resource) -> str:
@@ -61,4 +61,4 @@ class NukePreview:
 
 
 def sort_resources(resources: Iterable[Resource]) -> list[Resource]:
-    return sorted(resources, key=lambda one: (one.region, one.kind, one.id))
+    return sorted(resources, key=lambda resource: (resource.region, resource.kind, resource.id))

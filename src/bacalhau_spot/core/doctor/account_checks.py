@@ -81,15 +81,15 @@ class Finding:
 
 
 def doctor_exit_code(findings: Collection[Finding]) -> ExitCode:
-    failed = [one for one in findings if one.status is CheckStatus.FAIL]
-    if any(one.denied for one in failed):
+    failed = [finding for finding in findings if finding.status is CheckStatus.FAIL]
+    if any(finding.denied for finding in failed):
         return ExitCode.DENIED
     return ExitCode.FAILED if failed else ExitCode.DONE
 
 
 def by_severity(findings: Collection[Finding]) -> tuple[Finding, ...]:
     order = list(AccountCheck)
-    return tuple(sorted(findings, key=lambda one: order.index(one.check)))
+    return tuple(sorted(findings, key=lambda finding: order.index(finding.check)))
 
 
 # What stays as it is until somebody mends it.
@@ -97,29 +97,29 @@ _SETUP_ADVICE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.C
 
 
 def refusal(
-    check: AccountCheck, problem: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
+    check: AccountCheck, failure: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
 ) -> Finding:
     """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
 
     Whatever is wrong with the credentials always is. `profile`: the one in use, for the fix.
     """
-    verdict = classify(problem.code, problem.message)
-    serious = verdict.category in _SETUP_ADVICE if needed else verdict.category is Category.CREDENTIALS
-    told = verdict.message(problem.region) if serious else aws_message(problem)
-    if verdict.category is not Category.CREDENTIALS:
+    info = classify(failure.code, failure.message)
+    serious = info.category in _SETUP_ADVICE if needed else info.category is Category.CREDENTIALS
+    told = info.message(failure.region) if serious else aws_message(failure)
+    if info.category is not Category.CREDENTIALS:
         told = f"{blind}: {told}"
     return Finding(
         check,
         CheckStatus.FAIL if serious else CheckStatus.WARN,
         told,
-        verdict.hint_for(problem.region or "us-east-1", action=action_of(problem), profile=profile),
-        (aws_message(problem),) if serious else (),
-        denied=serious and verdict.category in {Category.CREDENTIALS, Category.PERMISSION},
+        info.hint_for(failure.region or "us-east-1", action=action_of(failure), profile=profile),
+        (aws_message(failure),) if serious else (),
+        denied=serious and info.category in {Category.CREDENTIALS, Category.PERMISSION},
     )
 
 
-def aws_message(problem: ApiFailure) -> str:
-    return ": ".join(part for part in (problem.operation, problem.code, problem.message) if part)
+def aws_message(failure: ApiFailure) -> str:
+    return ": ".join(part for part in (failure.operation, failure.code, failure.message) if part)
 
 
 def create_refused(error: UserError) -> Finding:
@@ -255,11 +255,11 @@ def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Seq
 
 
 def region_choice(
-    choices: Sequence[RegionDecision], remarks: Sequence[str], *, count: int, known: Sequence[Region]
+    decisions: Sequence[RegionDecision], remarks: Sequence[str], *, count: int, known: Sequence[Region]
 ) -> tuple[Finding, ...]:
     """The regions that a create would choose for `auto`; where there are none, what that means for the rest."""
     enabled = sum(region.enabled for region in known)
-    none = explain_no_region(choices)
+    none = explain_no_region(decisions)
     if none is not None:
         room = none.reason is RegionReason.NO_QUOTA
         failed, other = (
@@ -275,7 +275,7 @@ def region_choice(
             Finding(failed, CheckStatus.FAIL, none.message, none.hint, tuple(remarks)),
             not_checked(other, why="no region can be chosen", fix=f"see {failed}"),
         )
-    names = selected_names(choices)
+    names = selected_names(decisions)
     text = f"{', '.join(names)} chosen now, of {enabled} enabled in this account"
     if not remarks:
         return (Finding(AccountCheck.REGIONS, CheckStatus.PASS, text),)

@@ -28,11 +28,11 @@ def public_part(private_text: str) -> str | None:
 
     None for other forms. Source: OpenSSH, PROTOCOL.key.
     """
-    found = _OPENSSH.search(private_text)
-    if found is None:
+    match = _OPENSSH.search(private_text)
+    if match is None:
         return None
     try:
-        raw = base64.b64decode("".join(found[1].split()), validate=True)
+        raw = base64.b64decode("".join(match[1].split()), validate=True)
         if not raw.startswith(_MAGIC):
             return None
         rest = raw[len(_MAGIC) :]
@@ -200,7 +200,7 @@ def no_orchestrator() -> Finding:
     )
 
 
-def orchestrator_api(where: str | None, *, version: str = "", problem: ApiFailure | None = None) -> Finding:
+def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailure | None = None) -> Finding:
     if where is None:
         return Finding(
             AccountCheck.ORCHESTRATOR,
@@ -208,14 +208,14 @@ def orchestrator_api(where: str | None, *, version: str = "", problem: ApiFailur
             "no address of its API is configured: `status` cannot tell whether nodes have joined",
             "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine on which the orchestrator runs",
         )
-    if problem is not None:
-        verdict = classify(problem.code)
+    if failure is not None:
+        info = classify(failure.code)
         return Finding(
             AccountCheck.ORCHESTRATOR,
             CheckStatus.FAIL,
             f"its API at {where} does not answer as it should",
-            verdict.hint_for(problem.region, host=where),
-            (aws_message(problem),),
+            info.hint_for(failure.region, host=where),
+            (aws_message(failure),),
         )
     return Finding(
         AccountCheck.ORCHESTRATOR,

@@ -156,13 +156,13 @@ _ACTION = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z0-9*]+)")
 
 def denied_action(message: str) -> str:
     """`ec2:CreateVpc`: what AWS says it refused; empty where it does not."""
-    found = _ACTION.search(message)
-    return found[1] if found else ""
+    match = _ACTION.search(message)
+    return match[1] if match else ""
 
 
 def by_message(code: str, message: str) -> ErrorInfo | None:
     """What AWS's words add to its code."""
-    for one in MESSAGE_RULES:
-        if code in one.codes and re.search(one.words, message, re.IGNORECASE):
-            return one.info
+    for rule in MESSAGE_RULES:
+        if code in rule.codes and re.search(rule.words, message, re.IGNORECASE):
+            return rule.info
     return None

@@ -105,10 +105,10 @@ class NodeStatus:
     @property
     def load(self) -> Load | None:
         """None where the orchestrator does not say."""
-        it = self.observation.member
-        if it is None or not it.connected or not self.observation.alive:
+        node = self.observation.member
+        if node is None or not node.connected or not self.observation.alive:
             return None
-        return Load(used=_subtract(it.total, it.free), total=it.total, running=it.running)
+        return Load(used=_subtract(node.total, node.free), total=node.total, running=node.running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ class ClusterStatus:
 
     def _explains(self, node: NodeStatus) -> bool:
         """Whether a node may be missing because this one has ended."""
-        launches = [one.launched_at for one in self.snapshot.instances if one.alive]
+        launches = [instance.launched_at for instance in self.snapshot.instances if instance.alive]
         over = bool(launches) and node.ended_at is not None and node.ended_at < min(launches)
         elsewhere = self.wanted is not None and not self.wanted.get(node.region)
         unknown = self.missing is None and node.diagnosis.diagnosis in {Diagnosis.ENDED, Diagnosis.ENDING}
@@ -240,7 +240,7 @@ class ClusterStatus:
 
     @property
     def exit_code(self) -> ExitCode:
-        code = most_severe(problem.code for problem in self.failures)
+        code = most_severe(failure.code for failure in self.failures)
         if code is None:
             return ExitCode.DONE if self.matches_spec else ExitCode.FAILED
         if self._certainly_differs:
@@ -295,7 +295,7 @@ def cluster_status(
             missing=sum(max(0, count - present[name]) for name, count in wanted.items()),
             surplus=0,
         )
-    alive = sum(one.alive for one in snapshot.instances)
+    alive = sum(instance.alive for instance in snapshot.instances)
     if spec.auto_regions is not None and not spec.regions:
         # Which regions it takes was decided when it was made.
         return ClusterStatus(
@@ -336,36 +336,36 @@ def _observations(
             terminated_by=terminated_by.get(instance.id, ""),
         )
     known = {instance.id for instance in snapshot.instances}
-    for member in snapshot.members:
-        if member.instance_id not in known and _is_ours(member, snapshot, label):
-            yield NodeObservation(now=snapshot.taken_at, member=member, api=snapshot.api, timeouts=timeouts)
+    for node in snapshot.members:
+        if node.instance_id not in known and _is_ours(node, snapshot, label):
+            yield NodeObservation(now=snapshot.taken_at, member=node, api=snapshot.api, timeouts=timeouts)
 
 
-def _by_instance(members: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNode]:
+def _by_instance(nodes: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNode]:
     """Of several that name the same instance the one that is connected."""
-    ordered = sorted(members, key=lambda one: one.connected)
-    return {one.instance_id: one for one in ordered if one.instance_id}
+    ordered = sorted(nodes, key=lambda one: one.connected)
+    return {node.instance_id: node for node in ordered if node.instance_id}
 
 
-def _is_ours(member: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> bool:
+def _is_ours(node: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> bool:
     """Of this cluster, and its region was looked into: elsewhere its instance may well run."""
-    if not is_cluster_node(member, cluster=label):
+    if not is_cluster_node(node, cluster=label):
         return False
-    region = region_of(member)
+    region = region_of(node)
     return region in snapshot.regions_scanned if region else not snapshot.failed_regions
 
 
-def needs_console(instance: Instance, *, api: ApiAvailability, member: OrchestratorNode | None) -> bool:
+def needs_console(instance: Instance, *, api: ApiAvailability, node: OrchestratorNode | None) -> bool:
     """Only what has not joined, or may not have: a console costs a call a node."""
     return (
         instance.alive
         and instance.private_ip is not None
-        and (api is not ApiAvailability.AVAILABLE or member is None)
+        and (api is not ApiAvailability.AVAILABLE or node is None)
     )
 
 
-def member_of(instance: Instance, members: Iterable[OrchestratorNode]) -> OrchestratorNode | None:
-    return _by_instance(members).get(instance.id)
+def member_of(instance: Instance, nodes: Iterable[OrchestratorNode]) -> OrchestratorNode | None:
+    return _by_instance(nodes).get(instance.id)
 
 
 def _subtract(total: Capacity, free: Capacity) -> Capacity:
@@ -380,8 +380,8 @@ def _subtract(total: Capacity, free: Capacity) -> Capacity:
 def _sum(capacities: Iterable[Capacity]) -> Capacity:
     every = list(capacities)
     return Capacity(
-        cpu=sum((one.cpu for one in every), Decimal(0)),
-        memory_bytes=sum(one.memory_bytes for one in every),
-        disk_bytes=sum(one.disk_bytes for one in every),
-        gpus=sum(one.gpus for one in every),
+        cpu=sum((capacity.cpu for capacity in every), Decimal(0)),
+        memory_bytes=sum(capacity.memory_bytes for capacity in every),
+        disk_bytes=sum(capacity.disk_bytes for capacity in every),
+        gpus=sum(capacity.gpus for capacity in every),
     )

@@ -381,15 +381,15 @@ RULES: tuple[DiagnosisRule, ...] = (
 def diagnose(obs: NodeObservation) -> NodeDiagnosis:
     """The one verdict on this node."""
     row = next(row for row in RULES if row.when(obs))
-    told = row.args(obs)
+    args = row.args(obs)
     return NodeDiagnosis(
         diagnosis=row.diagnosis,
         severity=row.severity,
         template=row.template,
-        hint=_filled_hint(told.hint or row.hint, obs),
-        what=told.what,
-        reason=told.reason,
-        time=told.time,
+        hint=_filled_hint(args.hint or row.hint, obs),
+        what=args.what,
+        reason=args.reason,
+        time=args.time,
     )
 
 

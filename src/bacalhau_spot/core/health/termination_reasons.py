@@ -81,4 +81,4 @@ FAILED = (
 
 def join_failure(words: str, *, among: tuple[JoinFailure, ...] = JOIN_FAILURES) -> JoinFailure | None:
     """What a reason means; None when we do not know it."""
-    return next((one for one in among if one.category in words), None)
+    return next((failure for failure in among if failure.category in words), None)

@@ -366,7 +366,7 @@ PERMISSIONS: tuple[Permission, ...] = (*_READ, *_CREATE, *_DELETE)
 # Every command that needs a permission, in the order of the table.
 COMMANDS = tuple(
     name
-    for name in dict.fromkeys(one for row in PERMISSIONS for one in row.commands)
+    for name in dict.fromkeys(command for row in PERMISSIONS for command in row.commands)
     if name not in OPT_IN_COMMANDS
 )
 
@@ -399,8 +399,8 @@ def required_permissions(spec: ClusterSpec, commands: tuple[str, ...]) -> tuple[
 _ACTIONS = {row.action for row in PERMISSIONS}
 
 
-def action_of(problem: ApiFailure) -> str:
+def action_of(failure: ApiFailure) -> str:
     """`ec2:CreateVpc`: as AWS says it, else by the call; the call alone where several services have one of that name."""
-    named = denied_action(problem.message)
-    known = [action for action in _ACTIONS if action.partition(":")[2] == problem.operation]
-    return named or (known[0] if len(known) == 1 else problem.operation)
+    named = denied_action(failure.message)
+    known = [action for action in _ACTIONS if action.partition(":")[2] == failure.operation]
+    return named or (known[0] if len(known) == 1 else failure.operation)

@@ -141,7 +141,7 @@ def _example(scope: ResourceScope, target: PolicyTarget, action: str) -> str:
     kind = f":{_CREATED_BY_ACTION.get(action, '')}/" if scope is ResourceScope.CREATED_WITH_TAG else ""
     if scope is ResourceScope.CLUSTER_ROLE:
         kind = ":instance-profile/" if "InstanceProfile" in action else ":role/"
-    chosen = next((one for one in resources if kind in one), resources[0])
+    chosen = next((resource for resource in resources if kind in resource), resources[0])
     inside = "/example" if scope is ResourceScope.BUCKETS and action in _ON_OBJECTS else ""
     return _concrete(chosen, target) + inside
 
@@ -175,7 +175,14 @@ def _context(conditions: Statement | None, target: PolicyTarget) -> tuple[tuple[
 def actions_of(found: Sequence[Document]) -> tuple[str, ...]:
     """Every action that the documents allow, by name."""
     return tuple(
-        sorted({action for one in found for statement in one["Statement"] for action in statement["Action"]})
+        sorted(
+            {
+                action
+                for document in found
+                for statement in document["Statement"]
+                for action in statement["Action"]
+            }
+        )
     )
 
 
@@ -200,21 +207,21 @@ def split_by_size(statements: Sequence[Statement]) -> tuple[Document, ...]:
 
 
 def _statements(rows: Sequence[Permission], target: PolicyTarget, *, other_clusters: bool) -> list[Statement]:
-    found: list[Statement] = []
+    statements: list[Statement] = []
     for bound in ResourceScope:
         actions = sorted({row.action for row in rows if bound in row.scopes})
         if not actions:
             continue
         if bound is ResourceScope.CREATED_WITH_TAG:
-            found += _tag_on_create_statements(actions, target)
+            statements += _tag_on_create_statements(actions, target)
             continue
-        found.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_arns(bound, target)})
+        statements.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_arns(bound, target)})
         if bound is ResourceScope.TAGGED and other_clusters:
             mine = sorted({row.action for row in rows if bound in row.scopes and "nuke" in row.commands})
-            found.append(
+            statements.append(
                 {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(target)}
             )
-    return found
+    return statements
 
 
 def _tag_on_create_statements(actions: Sequence[str], target: PolicyTarget) -> list[Statement]:

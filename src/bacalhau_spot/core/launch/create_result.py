@@ -45,14 +45,14 @@ class RegionResult:
 
     @property
     def running(self) -> tuple[Instance, ...]:
-        return tuple(one for one in self.instances if phase_of(one) is Phase.RUNNING)
+        return tuple(instance for instance in self.instances if phase_of(instance) is Phase.RUNNING)
 
     @property
     def lost(self) -> tuple[Instance, ...]:
         return tuple(
-            one
-            for one in self.instances
-            if phase_of(one) in {Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}
+            instance
+            for instance in self.instances
+            if phase_of(instance) in {Phase.TERMINATING, Phase.TERMINATED, Phase.LOST}
         )
 
     @property
@@ -73,7 +73,7 @@ class RegionResult:
     @property
     def zones(self) -> dict[str, int]:
         """How many run per zone."""
-        return dict(sorted(Counter(one.zone for one in self.running).items()))
+        return dict(sorted(Counter(instance.zone for instance in self.running).items()))
 
     @property
     def code(self) -> str | None:
@@ -82,7 +82,7 @@ class RegionResult:
             return self.problem.code
         if not self.pool_failures or (self.missing == 0 and self.reassigned == 0):
             return None
-        return most_severe(refusal.code for refusal in self.pool_failures)
+        return most_severe(failure.code for failure in self.pool_failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class CreateResult:
     @property
     def unresolved(self) -> tuple[ApiFailure, ...]:
         """The problems that other regions did not make up for, and those that have to be mended even so."""
-        found = tuple(
+        failures = tuple(
             region.problem
             for region in self.regions
             if region.problem is not None
@@ -138,14 +138,16 @@ class CreateResult:
             )
         )
         return (
-            self.problems if self.interrupted or self.not_removed or (self.missing and not found) else found
+            self.problems
+            if self.interrupted or self.not_removed or (self.missing and not failures)
+            else failures
         )
 
     @property
     def exit_code(self) -> ExitCode:
         if self.interrupted:
             return ExitCode.INTERRUPTED
-        code = most_severe(problem.code for problem in self.problems)
+        code = most_severe(failure.code for failure in self.problems)
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
         # A region's problem that other regions made up for is told, and is no failure.
@@ -160,12 +162,12 @@ class CreateResult:
     @property
     def _misconfigured(self) -> bool:
         """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
-        told = [
+        categories = [
             classify(one.code, one.message).category
             for region in self.regions
             for one in (*region.pool_failures, *([region.problem] if region.problem else ()))
         ]
-        return not self.launched and not self.not_removed and set(told) == {Category.CONFIG}
+        return not self.launched and not self.not_removed and set(categories) == {Category.CONFIG}
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,10 @@ def chosen_subnets(
     subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess = PublicAccess.OFF
 ) -> dict[str, str]:
     """One subnet per zone, as a fleet wants it: of those that lead out the one with most free addresses."""
-    fitting = [one for one in subnets if has_egress(one, public_ip=public_ip, account=account)]
-    return {one.zone: one.id for one in sorted(fitting, key=lambda one: (one.free_addresses, one.id))}
+    fitting = [subnet for subnet in subnets if has_egress(subnet, public_ip=public_ip, account=account)]
+    return {
+        one.zone: one.id for one in sorted(fitting, key=lambda subnet: (subnet.free_addresses, subnet.id))
+    }
 
 
 def own_vpc_problem(region: str, *, public_ip: bool, account: PublicAccess) -> NetworkProblem | None:
@@ -107,7 +109,7 @@ def given_vpc_problem(
 ) -> NetworkProblem | None:
     """Why nodes could not join from a VPC of the user's; `zones` are those that offer the instance types."""
     look = f"`aws ec2 describe-subnets --region {region} --filters Name=vpc-id,Values={vpc_id}` lists its subnets"
-    here = [one for one in subnets if one.zone in zones]
+    here = [subnet for subnet in subnets if subnet.zone in zones]
     if not here:
         return NetworkProblem(
             f"{vpc_id} has no subnet in {region} in a zone that offers the instance types ({', '.join(zones)})",
@@ -115,7 +117,7 @@ def given_vpc_problem(
         )
     if chosen_subnets(here, public_ip=public_ip, account=account):
         return None
-    fitting = [one for one in here if _fits(one, public_ip=public_ip)]
+    fitting = [subnet for subnet in here if _fits(subnet, public_ip=public_ip)]
     if fitting:
         return _blocked(region, fitting, public_ip=public_ip, account=account)
     wanted, other = ("an internet gateway", "a NAT or transit gateway")
@@ -140,7 +142,7 @@ def _blocked(
     region: str, subnets: Sequence[Subnet], *, public_ip: bool, account: PublicAccess
 ) -> NetworkProblem:
     mode = subnets[0].public_access or account
-    names = ", ".join(sorted(one.id for one in subnets))
+    names = ", ".join(sorted(subnet.id for subnet in subnets))
     where = (
         f"of the VPC, or of {names}"
         if public_ip

@@ -92,7 +92,7 @@ class Plan:
     def existing(self) -> int:
         """All nodes that there are, those in regions that the configuration no longer names too."""
         configured = {region.region for region in self.regions}
-        return self.present + sum(one.region not in configured for one in self.surplus)
+        return self.present + sum(instance.region not in configured for instance in self.surplus)
 
     @property
     def empty(self) -> bool:
@@ -130,7 +130,7 @@ def plan(
     allow_removal: bool = False,
     warnings: Sequence[str] = (),
     rates: Rates | None = None,
-    choices: Sequence[RegionDecision] = (),
+    decisions: Sequence[RegionDecision] = (),
 ) -> Plan:
     """The plan for `demands`. `markets` holds at least every region that launches; without `rates` AWS's list prices count."""
     regions = tuple(
@@ -143,7 +143,7 @@ def plan(
         surplus=demands.removable,
         remove=demands.removable if allow_removal else (),
         warnings=(*warnings, *_price_warnings(spec, regions)),
-        choices=tuple(choices),
+        choices=tuple(decisions),
     )
 
 

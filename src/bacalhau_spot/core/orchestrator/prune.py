@@ -79,20 +79,20 @@ class PrunePlan:
 
     @property
     def stale(self) -> tuple[PruneDecision, ...]:
-        return tuple(one for one in self.decisions if one.stale)
+        return tuple(decision for decision in self.decisions if decision.stale)
 
     @property
     def elsewhere(self) -> bool:
         """AWS was asked in another account than the cluster's, as it seems."""
-        return any(one.reason is PruneReason.ELSEWHERE for one in self.decisions)
+        return any(decision.reason is PruneReason.ELSEWHERE for decision in self.decisions)
 
     @property
     def undecided(self) -> tuple[PruneDecision, ...]:
         """Disconnected, and they stay all the same."""
         return tuple(
-            one
-            for one in self.decisions
-            if one.reason in {PruneReason.ALIVE, PruneReason.REGION_FAILED, PruneReason.ELSEWHERE}
+            decision
+            for decision in self.decisions
+            if decision.reason in {PruneReason.ALIVE, PruneReason.REGION_FAILED, PruneReason.ELSEWHERE}
         )
 
 
@@ -112,7 +112,7 @@ class PruneResult:
 
     @property
     def problems(self) -> tuple[ApiFailure, ...]:
-        return (*(problem for _, problem in self.failed), *((self.problem,) if self.problem else ()))
+        return (*(failure for _, failure in self.failed), *((self.problem,) if self.problem else ()))
 
     @property
     def remaining(self) -> tuple[str, ...]:
@@ -120,22 +120,22 @@ class PruneResult:
         return (*(name for name, _ in self.failed), *self.not_removed)
 
 
-def is_cluster_node(member: OrchestratorNode, *, cluster: str) -> bool:
+def is_cluster_node(node: OrchestratorNode, *, cluster: str) -> bool:
     """Whether the node is of the cluster with this label."""
-    ours = member.labels.get("provider") == "aws" and member.labels.get(CLUSTER_LABEL) == cluster
-    return ours and _INSTANCE_ID.fullmatch(member.instance_id) is not None
+    ours = node.labels.get("provider") == "aws" and node.labels.get(CLUSTER_LABEL) == cluster
+    return ours and _INSTANCE_ID.fullmatch(node.instance_id) is not None
 
 
-def instances_to_check(members: Iterable[OrchestratorNode], *, cluster: str) -> tuple[str, ...]:
+def instances_to_check(nodes: Iterable[OrchestratorNode], *, cluster: str) -> tuple[str, ...]:
     """Ids of the instances about which AWS must be asked: those of all the cluster's nodes, when one is disconnected."""
-    ours = [one for one in members if is_cluster_node(one, cluster=cluster)]
-    if all(one.connected for one in ours):
+    ours = [node for node in nodes if is_cluster_node(node, cluster=cluster)]
+    if all(node.connected for node in ours):
         return ()
-    return tuple(sorted({one.instance_id for one in ours}))
+    return tuple(sorted({node.instance_id for node in ours}))
 
 
 def plan_prune(
-    members: Collection[OrchestratorNode],
+    nodes: Collection[OrchestratorNode],
     *,
     cluster: str,
     instances: Mapping[str, Instance],
@@ -144,7 +144,7 @@ def plan_prune(
     identity: Identity | None = None,
 ) -> PrunePlan:
     """Every node of the cluster, judged. `instances`: what AWS shows of `doubtful`, by id, in all of `regions_scanned`."""
-    ours = [one for one in members if is_cluster_node(one, cluster=cluster)]
+    ours = [node for node in nodes if is_cluster_node(node, cluster=cluster)]
     sight = _ScanContext(
         frozenset(regions_scanned),
         failed_regions=bool(failed_regions),
@@ -153,18 +153,18 @@ def plan_prune(
     return PrunePlan(
         cluster=cluster,
         decisions=tuple(
-            PruneDecision(one, _reason_of(one, instances.get(one.instance_id), sight))
-            for one in sorted(ours, key=lambda one: (region_of(one), one.id))
+            PruneDecision(node, _reason_of(node, instances.get(node.instance_id), sight))
+            for node in sorted(ours, key=lambda our: (region_of(our), our.id))
         ),
-        others=len(members) - len(ours),
+        others=len(nodes) - len(ours),
         regions_scanned=tuple(regions_scanned),
         failed_regions=tuple(failed_regions),
         identity=identity,
     )
 
 
-def region_of(member: OrchestratorNode) -> str:
-    return member.labels.get("region", "")
+def region_of(node: OrchestratorNode) -> str:
+    return node.labels.get("region", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,30 +177,30 @@ class _ScanContext:
 
 
 def _in_other_accounts(nodes: Iterable[OrchestratorNode], instances: Mapping[str, Instance]) -> bool:
-    connected = [one for one in nodes if one.connected]
-    return bool(connected) and not any(one.instance_id in instances for one in connected)
+    connected = [node for node in nodes if node.connected]
+    return bool(connected) and not any(node.instance_id in instances for node in connected)
 
 
-def _reason_of(member: OrchestratorNode, instance: Instance | None, scan: _ScanContext) -> PruneReason:
-    if member.connected:
+def _reason_of(node: OrchestratorNode, instance: Instance | None, scan: _ScanContext) -> PruneReason:
+    if node.connected:
         return PruneReason.CONNECTED
     if instance is not None:
         return PruneReason.TERMINATED if instance.state in _TERMINATING else PruneReason.ALIVE
-    region = region_of(member)
+    region = region_of(node)
     # A node that does not say where it is may be anywhere.
     if region not in scan.regions and (region or scan.failed_regions):
         return PruneReason.REGION_FAILED
     return PruneReason.ELSEWHERE if scan.elsewhere else PruneReason.UNKNOWN
 
 
-def prune_exit_code(pruning: PrunePlan, forgotten: PruneResult | None) -> ExitCode:
+def prune_exit_code(plan: PrunePlan, result: PruneResult | None) -> ExitCode:
     """How a prune ends. None: nothing was to be removed, or it was a dry run."""
-    if forgotten is not None:
-        if forgotten.interrupted:
+    if result is not None:
+        if result.interrupted:
             return ExitCode.INTERRUPTED
-        code = most_severe(problem.code for problem in forgotten.problems)
+        code = most_severe(failure.code for failure in result.problems)
         if code is not None:
             return classify(code).exit_code
-        if forgotten.remaining:
+        if result.remaining:
             return ExitCode.FAILED
-    return ExitCode.INCOMPLETE if pruning.failed_regions or pruning.elsewhere else ExitCode.DONE
+    return ExitCode.INCOMPLETE if plan.failed_regions or plan.elsewhere else ExitCode.DONE

@@ -142,7 +142,7 @@ def fits(info: TypeInfo, requirements: Requirements) -> bool:
 
 def _of_family(name: str, families: Sequence[str]) -> bool:
     own = family_of(name)
-    return any(own.startswith(one[:-1]) if one.endswith("*") else own == one for one in families)
+    return any(own.startswith(family[:-1]) if family.endswith("*") else own == family for family in families)
 
 
 def _within(value: Decimal | int, low: Decimal | int, high: Decimal | int | None) -> bool:
@@ -195,20 +195,20 @@ def quota_headroom(infos: Iterable[TypeInfo], headrooms: Mapping[str, Headroom])
 def region_offer(market: RegionMarketData, data: GlobalMarketData, pools: Sequence[PoolOffer]) -> RegionOffer:
     """The region as a whole. `pools` are its pool offers."""
     cheapest = _cheapest_of_zones(pools)
-    infos = {one.pool.type: one.info for one in pools}
-    ranges = [price for one in cheapest for price in (one.low, one.high) if price is not None]
+    infos = {pool.pool.type: pool.info for pool in pools}
+    ranges = [price for offer in cheapest for price in (offer.low, offer.high) if price is not None]
     return RegionOffer(
         region=market.region,
-        usd_per_hour=_mean([one.usd_per_hour for one in cheapest]),
+        usd_per_hour=_mean([offer.usd_per_hour for offer in cheapest]),
         low=min(ranges, default=None),
         high=max(ranges, default=None),
-        on_demand_usd_per_hour=_mean([one.on_demand_usd_per_hour for one in cheapest]),
+        on_demand_usd_per_hour=_mean([offer.on_demand_usd_per_hour for offer in cheapest]),
         interruption=max(
-            (one.interruption for one in cheapest if one.interruption is not None), default=None
+            (offer.interruption for offer in cheapest if offer.interruption is not None), default=None
         ),
         score=data.scores.get(market.region),
         quota_headroom=quota_headroom(infos.values(), market.headrooms),
-        zones=len({one.pool.zone for one in pools}),
+        zones=len({pool.pool.zone for pool in pools}),
         pools=len(pools),
         types=tuple(sorted(infos)),
     )
@@ -217,9 +217,9 @@ def region_offer(market: RegionMarketData, data: GlobalMarketData, pools: Sequen
 def _cheapest_of_zones(pools: Sequence[PoolOffer]) -> list[PoolOffer]:
     """Of each zone the cheapest pool; zones without any price are left out."""
     found: dict[str, PoolOffer] = {}
-    for one in sorted(pools, key=_price_key):
-        if one.usd_per_hour is not None:
-            found.setdefault(one.pool.zone, one)
+    for pool in sorted(pools, key=_price_key):
+        if pool.usd_per_hour is not None:
+            found.setdefault(pool.pool.zone, pool)
     return [found[zone] for zone in sorted(found)]
 
 
@@ -253,11 +253,11 @@ def ranked(offers: Iterable[RegionOffer], *, nodes: int) -> tuple[RegionOffer, .
     return tuple(
         sorted(
             offers,
-            key=lambda one: (
-                suitability(one, nodes),
-                one.usd_per_hour or 0,
-                -(one.score or 0),
-                one.region,
+            key=lambda offer: (
+                suitability(offer, nodes),
+                offer.usd_per_hour or 0,
+                -(offer.score or 0),
+                offer.region,
             ),
         )
     )
@@ -287,8 +287,8 @@ def fill_missing_scores(scores: Mapping[str, int], regions: Iterable[str]) -> di
     return {**dict.fromkeys(regions, worst), **scores}
 
 
-def _price_key(one: PoolOffer) -> tuple[bool, Decimal, str, str]:
-    return (one.usd_per_hour is None, one.usd_per_hour or Decimal(0), one.pool.zone, one.pool.type)
+def _price_key(offer: PoolOffer) -> tuple[bool, Decimal, str, str]:
+    return (offer.usd_per_hour is None, offer.usd_per_hour or Decimal(0), offer.pool.zone, offer.pool.type)
 
 
 # What offers are sorted by: what is best comes first. `rank` is the order of regions above.
@@ -304,10 +304,10 @@ SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
 def sort_pools(pools: Iterable[PoolOffer], by: str) -> tuple[PoolOffer, ...]:
     """By a key of SORTS; of equals the cheapest first; what is not known last."""
     key = SORTS[by]
-    return tuple(sorted(pools, key=lambda one: (key(one) is None, key(one) or 0, _price_key(one))))
+    return tuple(sorted(pools, key=lambda pool: (key(pool) is None, key(pool) or 0, _price_key(pool))))
 
 
 def sort_regions(regions: Iterable[RegionOffer], by: str) -> tuple[RegionOffer, ...]:
     """`regions` are ranked already, and equals stay so."""
     key = SORTS[by]
-    return tuple(sorted(regions, key=lambda one: (key(one) is None, key(one) or 0)))
+    return tuple(sorted(regions, key=lambda region: (key(region) is None, key(region) or 0)))

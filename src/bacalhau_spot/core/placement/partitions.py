@@ -113,7 +113,10 @@ def partition_of(region: str) -> Partition:
     """Also of a region that is newer than the table, by the beginning of its name. Without any hint: the commercial one."""
     if region in _BY_REGION:
         return _BY_REGION[region]
-    return next((one for one in PARTITIONS if _prefix(region) in map(_prefix, one.regions)), COMMERCIAL)
+    return next(
+        (partition for partition in PARTITIONS if _prefix(region) in map(_prefix, partition.regions)),
+        COMMERCIAL,
+    )
 
 
 def _prefix(region: str) -> str:

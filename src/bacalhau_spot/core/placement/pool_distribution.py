@@ -56,7 +56,11 @@ class PoolDistribution:
 def pool_distribution(instances: Iterable[Instance]) -> PoolDistribution:
     """The shares of the spot instances that run or start. On-demand ones are not taken back."""
     return distribution_of(
-        Counter(Pool(one.type, one.zone) for one in instances if one.alive and one.lifecycle == _SPOT)
+        Counter(
+            Pool(instance.type, instance.zone)
+            for instance in instances
+            if instance.alive and instance.lifecycle == _SPOT
+        )
     )
 
 

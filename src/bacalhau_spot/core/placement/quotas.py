@@ -70,10 +70,10 @@ def family_of(type_name: str) -> str:
 
 def quota_of(type_name: str) -> SpotQuota | None:
     """The quota that counts spot instances of this type; None: there is none that we know, as for metal Macs."""
-    found = _NAME.match(type_name)
-    if found is None:
+    match = _NAME.match(type_name)
+    if match is None:
         return None
-    letters, generation = found.groups()
+    letters, generation = match.groups()
     return _BY_FAMILY.get(letters + generation) or _BY_FAMILY.get(letters)
 
 

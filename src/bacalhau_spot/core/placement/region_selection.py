@@ -58,15 +58,15 @@ def select_regions(
     Where the cluster has nodes it stays: the choice of a reached state is itself. Where the quota leaves no room for the
     nodes none are sent.
     """
-    known = {one.region: one for one in offers}
+    known = {offer.region: offer for offer in offers}
     kept = sorted(present)[:count]
-    choices = [_choice(known.get(name), name, chosen=True, reason=RegionReason.PRESENT) for name in kept]
-    for one in ranked((one for one in offers if one.region not in kept), nodes=nodes):
-        what = suitability(one, nodes)
-        chosen = what in _CHOSEN and sum(choice.chosen for choice in choices) < count
+    decisions = [_choice(known.get(name), name, chosen=True, reason=RegionReason.PRESENT) for name in kept]
+    for offer in ranked((offer for offer in offers if offer.region not in kept), nodes=nodes):
+        what = suitability(offer, nodes)
+        chosen = what in _CHOSEN and sum(decision.chosen for decision in decisions) < count
         reason = _CHOSEN[what] if chosen else _REJECTED[what]
-        choices.append(_choice(one, one.region, chosen=chosen, reason=reason))
-    return tuple(choices)
+        decisions.append(_choice(offer, offer.region, chosen=chosen, reason=reason))
+    return tuple(decisions)
 
 
 def _choice(offer: RegionOffer | None, region: str, *, chosen: bool, reason: RegionReason) -> RegionDecision:
@@ -75,9 +75,9 @@ def _choice(offer: RegionOffer | None, region: str, *, chosen: bool, reason: Reg
     return RegionDecision(region, chosen, reason, offer.usd_per_hour, offer.score, offer.quota_headroom)
 
 
-def selected_names(choices: Sequence[RegionDecision]) -> tuple[str, ...]:
+def selected_names(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
     """The names of the chosen ones, by name."""
-    return tuple(sorted(choice.region for choice in choices if choice.chosen))
+    return tuple(sorted(decision.region for decision in decisions if decision.chosen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +89,21 @@ class NoRegion:
     hint: str
 
 
-def _console(choices: Sequence[RegionDecision]) -> str:
-    partition = partition_of(choices[0].region)
+def _console(decisions: Sequence[RegionDecision]) -> str:
+    partition = partition_of(decisions[0].region)
     return f"{partition.home}.{partition.console}"
 
 
-def explain_no_region(choices: Sequence[RegionDecision]) -> NoRegion | None:
+def explain_no_region(decisions: Sequence[RegionDecision]) -> NoRegion | None:
     """None when at least one is chosen."""
-    if selected_names(choices):
+    if selected_names(decisions):
         return None
-    if any(choice.reason is RegionReason.NO_QUOTA for choice in choices):
+    if any(decision.reason is RegionReason.NO_QUOTA for decision in decisions):
         return NoRegion(
             RegionReason.NO_QUOTA,
             "in no enabled region the account's quota for spot instances leaves room for the nodes",
             "`bacalhau-spot offers --by region` shows how much there is in each: set fewer `nodes`, more regions under "
-            f"`regions`, or ask AWS for more at https://{_console(choices)}/servicequotas/home/services/ec2/quotas",
+            f"`regions`, or ask AWS for more at https://{_console(decisions)}/servicequotas/home/services/ec2/quotas",
         )
     return NoRegion(
         RegionReason.NO_OFFER,

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def selection_notes(
-    choices: Sequence[RegionDecision], *, count: int, nodes: int, offers: Offers
+    decisions: Sequence[RegionDecision], *, count: int, nodes: int, offers: Offers
 ) -> tuple[str, ...]:
     """Sentences for the user. `count` regions were wanted, each for `nodes` nodes."""
     return (
-        *_fewer_than_asked(choices, count=count),
-        *_rejected(choices, nodes=nodes),
-        *_last_resort(choices),
+        *_fewer_than_asked(decisions, count=count),
+        *_rejected(decisions, nodes=nodes),
+        *_last_resort(decisions),
         *_missing_data(offers.partial_failures),
         *_refused("not considered:", offers.failed_regions),  # nobody could weigh them
     )
 
 
-def _fewer_than_asked(choices: Sequence[RegionDecision], *, count: int) -> tuple[str, ...]:
-    chosen = sum(choice.chosen for choice in choices)
+def _fewer_than_asked(decisions: Sequence[RegionDecision], *, count: int) -> tuple[str, ...]:
+    chosen = sum(decision.chosen for decision in decisions)
     if not 0 < chosen < count:
         return ()
     return (
@@ -36,30 +36,38 @@ def _fewer_than_asked(choices: Sequence[RegionDecision], *, count: int) -> tuple
     )
 
 
-def _rejected(choices: Sequence[RegionDecision], *, nodes: int) -> tuple[str, ...]:
+def _rejected(decisions: Sequence[RegionDecision], *, nodes: int) -> tuple[str, ...]:
     """Regions that are cheaper than the dearest chosen one."""
-    prices = [one.usd_per_hour for one in choices if one.chosen and one.usd_per_hour is not None]
+    prices = [
+        decision.usd_per_hour
+        for decision in decisions
+        if decision.chosen and decision.usd_per_hour is not None
+    ]
     if not prices:
         return ()
     words = [
-        f"{one.region} ({_reason(one, nodes)})"
-        for one in choices
-        if not one.chosen
-        and one.usd_per_hour is not None
-        and one.usd_per_hour < max(prices)
-        and one.reason in {RegionReason.NO_QUOTA, RegionReason.LOW_SCORE}
+        f"{decision.region} ({_reason(decision, nodes)})"
+        for decision in decisions
+        if not decision.chosen
+        and decision.usd_per_hour is not None
+        and decision.usd_per_hour < max(prices)
+        and decision.reason in {RegionReason.NO_QUOTA, RegionReason.LOW_SCORE}
     ]
     return (f"cheaper, but not chosen: {', '.join(words)}",) if words else ()
 
 
-def _reason(one: RegionDecision, nodes: int) -> str:
-    if one.reason is RegionReason.NO_QUOTA:
-        return f"its spot quota leaves room for {one.quota_headroom} of {nodes} nodes"
-    return f"placement score {one.score} of 10"
+def _reason(decision: RegionDecision, nodes: int) -> str:
+    if decision.reason is RegionReason.NO_QUOTA:
+        return f"its spot quota leaves room for {decision.quota_headroom} of {nodes} nodes"
+    return f"placement score {decision.score} of 10"
 
 
-def _last_resort(choices: Sequence[RegionDecision]) -> tuple[str, ...]:
-    words = [f"{one.region} ({_reason(one, 0)})" for one in choices if one.reason is RegionReason.NOT_NEEDED]
+def _last_resort(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
+    words = [
+        f"{decision.region} ({_reason(decision, 0)})"
+        for decision in decisions
+        if decision.reason is RegionReason.NOT_NEEDED
+    ]
     return (f"chosen for want of better ones: {', '.join(words)}",) if words else ()
 
 
@@ -72,20 +80,20 @@ def _missing_data(silent: Sequence[ApiFailure]) -> tuple[str, ...]:
     )
 
 
-def data_gaps(problems: Sequence[ApiFailure]) -> tuple[str, ...]:
+def data_gaps(failures: Sequence[ApiFailure]) -> tuple[str, ...]:
     """Regions in which the cluster may have something all the same; one sentence a refusal."""
-    return _refused("could not look into", problems)
+    return _refused("could not look into", failures)
 
 
-def _refused(what: str, problems: Sequence[ApiFailure]) -> tuple[str, ...]:
+def _refused(what: str, failures: Sequence[ApiFailure]) -> tuple[str, ...]:
     return tuple(
         f"{what} {', '.join(regions)}: AWS refused {operation} ({code})"
-        for (operation, code), regions in regions_by_failure(problems, _refusal).items()
+        for (operation, code), regions in regions_by_failure(failures, _refusal).items()
     )
 
 
-def _refusal(problem: ApiFailure) -> tuple[str, str]:
-    return problem.operation, problem.code
+def _refusal(failure: ApiFailure) -> tuple[str, str]:
+    return failure.operation, failure.code
 
 
 _UNKNOWN = {

@@ -83,7 +83,7 @@ class PriceSteps:
     def __init__(self, points: Mapping[str, Iterable[PricePoint]]) -> None:
         self._steps: dict[tuple[str, str, str], list[PricePoint]] = {}
         for region, changes in points.items():
-            for point in sorted(changes, key=lambda one: one.since):
+            for point in sorted(changes, key=lambda change: change.since):
                 self._steps.setdefault((region, point.zone, point.type), []).append(point)
 
     def price_at(self, usage: Usage, moment: datetime) -> Decimal | None:
@@ -230,8 +230,8 @@ def sum_charges(charges: Iterable[Charge]) -> CostTotal:
     instances = [one for one in found if one.usage.type]
     return CostTotal(
         instances=len(instances),
-        running=sum(1 for one in instances if one.usage.ended_at is None),
-        seconds=sum((one.seconds for one in instances), Decimal(0)),
+        running=sum(1 for instance in instances if instance.usage.ended_at is None),
+        seconds=sum((instance.seconds for instance in instances), Decimal(0)),
         instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
         volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
         address_usd=sum((one.address_usd for one in found), Decimal(0)),

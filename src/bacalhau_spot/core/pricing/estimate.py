@@ -123,8 +123,8 @@ def _price_range(prices: Sequence[Decimal | None], *, limit: Decimal | None = No
     return PriceRange(min(low, limit), min(max(known), limit) if complete else limit)
 
 
-def _multiply(span: PriceRange | None, count: int) -> PriceRange | None:
-    return None if span is None else PriceRange(span.low * count, span.high * count)
+def _multiply(price_range: PriceRange | None, count: int) -> PriceRange | None:
+    return None if price_range is None else PriceRange(price_range.low * count, price_range.high * count)
 
 
 def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
@@ -157,13 +157,13 @@ def current_cost(
 ) -> Decimal | None:
     """What the living instances cost an hour; `prices` by (region, type, zone). None while one of them has no price."""
     usd = Decimal(0)
-    for one in instances:
-        if one.lifecycle == "spot":
-            price = prices.get((one.region, one.type, one.zone))
+    for instance in instances:
+        if instance.lifecycle == "spot":
+            price = prices.get((instance.region, instance.type, instance.zone))
         else:
-            price = rates.on_demand.get((one.region, one.type))
+            price = rates.on_demand.get((instance.region, instance.type))
         if price is None:
             return None
-        address_usd = rates.address_hour if public_ip or one.public_ip else Decimal(0)
-        usd += price + address_usd + rates.gib_month_of(one.region) * root_volume_gib / HOURS_A_MONTH
+        address_usd = rates.address_hour if public_ip or instance.public_ip else Decimal(0)
+        usd += price + address_usd + rates.gib_month_of(instance.region) * root_volume_gib / HOURS_A_MONTH
     return usd

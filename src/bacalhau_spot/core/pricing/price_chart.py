@@ -97,11 +97,11 @@ def _marks(
 ) -> tuple[InterruptionMark, ...]:
     by_pool = {(line.zone, line.type): line for line in lines}
     counts: dict[tuple[str, str, datetime, str], int] = {}
-    for life in usages:
-        ends = ((life.ended_at, "taken back"),) if life.interrupted else ()
-        for moment, what in ((life.started_at, "launched"), *ends):
-            if moment is not None and moment >= since and (life.zone, life.type) in by_pool:
-                key = (life.zone, life.type, moment, what)
+    for usage in usages:
+        ends = ((usage.ended_at, "taken back"),) if usage.interrupted else ()
+        for moment, what in ((usage.started_at, "launched"), *ends):
+            if moment is not None and moment >= since and (usage.zone, usage.type) in by_pool:
+                key = (usage.zone, usage.type, moment, what)
                 counts[key] = counts.get(key, 0) + 1
     return tuple(
         InterruptionMark(by_pool[zone, type_name], moment, what, count)

@@ -77,8 +77,8 @@ def usage_history(
     noted = {one.id: one for one in logged}
     requests = {one.instance_id: one for one in inventory.requests if one.instance_id}
     found = {
-        one.id: _usage_of_instance(one, requests.get(one.id), noted.get(one.id), now=now)
-        for one in inventory.instances
+        instance.id: _usage_of_instance(instance, requests.get(instance.id), noted.get(instance.id), now=now)
+        for instance in inventory.instances
     }
     for instance_id, request in requests.items():
         if instance_id not in found:
@@ -86,26 +86,28 @@ def usage_history(
     only_noted = [one for one in noted.values() if one.id not in found]
     found |= {one.id: _usage_of_log(one) for one in only_noted}
     sizes = _gib_by_instance(inventory.volumes)
-    instances = [replace(life, volume_gib=sizes.get(life.id, root_volume_gib)) for life, _ in found.values()]
-    lives = (*instances, *_detached_volumes(inventory.volumes, found))
+    instances = [
+        replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib)) for usage, _ in found.values()
+    ]
+    usages = (*instances, *_detached_volumes(inventory.volumes, found))
     return UsageHistory(
-        usages=tuple(sorted(lives, key=lambda life: (life.region, life.started_at, life.id))),
-        unknown_end_ids=tuple(sorted(life.id for life, known in found.values() if not known)),
-        assumed_volumes=sum(life.id not in sizes for life in instances),
+        usages=tuple(sorted(usages, key=lambda life: (life.region, life.started_at, life.id))),
+        unknown_end_ids=tuple(sorted(usage.id for usage, known in found.values() if not known)),
+        assumed_volumes=sum(usage.id not in sizes for usage in instances),
         log_only=len(only_noted),
     )
 
 
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
     """Those that are over and of which AWS says when they ended, itself or by their spot requests."""
-    lives: list[Usage] = []
+    usages: list[Usage] = []
     told = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
-    for one in instances:
-        ended = one.terminated_at or told.get(one.id)
-        if not one.alive and ended is not None:
-            life, _ = _usage_of_instance(replace(one, terminated_at=ended), None, None, now=ended)
-            lives.append(life)
-    return tuple(lives)
+    for instance in instances:
+        ended = instance.terminated_at or told.get(instance.id)
+        if not instance.alive and ended is not None:
+            usage, _ = _usage_of_instance(replace(instance, terminated_at=ended), None, None, now=ended)
+            usages.append(usage)
+    return tuple(usages)
 
 
 def _usage_of_instance(
@@ -114,7 +116,7 @@ def _usage_of_instance(
     """A life, and whether its end is known. AWS lists ended instances for an hour: without a time it ended just now."""
     ended = instance.terminated_at or _end(request) or (logged.ended_at if logged else None)
     over = not instance.alive
-    life = Usage(
+    usage = Usage(
         id=instance.id,
         region=instance.region,
         zone=instance.zone,
@@ -126,7 +128,7 @@ def _usage_of_instance(
         or _was_interrupted(request),
         address=over or instance.public_ip is not None,
     )
-    return life, not over or ended is not None
+    return usage, not over or ended is not None
 
 
 def _usage_of_request(
@@ -135,7 +137,7 @@ def _usage_of_request(
     """An instance that AWS no longer lists, but its request."""
     ended = _end(request) or (logged.ended_at if logged else None)
     last = logged.seen_at if logged else request.updated_at or request.created_at
-    life = Usage(
+    usage = Usage(
         id=instance_id,
         region=request.region,
         zone=request.zone,
@@ -144,11 +146,11 @@ def _usage_of_request(
         ended_at=ended or last,
         interrupted=_was_interrupted(request),
     )
-    return life, ended is not None
+    return usage, ended is not None
 
 
 def _usage_of_log(logged: LoggedInstance) -> tuple[Usage, bool]:
-    life = Usage(
+    usage = Usage(
         id=logged.id,
         region=logged.region,
         zone=logged.zone,
@@ -157,7 +159,7 @@ def _usage_of_log(logged: LoggedInstance) -> tuple[Usage, bool]:
         ended_at=logged.ended_at or logged.seen_at,
         interrupted=logged.interrupted,
     )
-    return life, logged.ended_at is not None
+    return usage, logged.ended_at is not None
 
 
 def _end(request: SpotRequest | None) -> datetime | None:
@@ -181,14 +183,14 @@ def _detached_volumes(volumes: Sequence[Resource], instance_ids: Container[str])
     """Volumes that no instance of the cluster holds: they cost as long as they are there."""
     return [
         Usage(
-            id=one.id,
-            region=one.region,
-            zone=one.zone,
+            id=resource.id,
+            region=resource.region,
+            zone=resource.zone,
             type="",
-            started_at=one.created_at,
-            volume_gib=one.size_gib,
+            started_at=resource.created_at,
+            volume_gib=resource.size_gib,
             address=False,
         )
-        for one in volumes
-        if one.created_at is not None and not any(holder in instance_ids for holder in one.used_by)
+        for resource in volumes
+        if resource.created_at is not None and not any(holder in instance_ids for holder in resource.used_by)
     ]

@@ -31,13 +31,13 @@ def matching_nodes(text: str | None, instances: Iterable[Instance], *, prefix: s
         lambda one: bool(word) and word != _ID and _has_prefix(one, word, prefix=prefix),
     )
     for meant in readings:
-        found = tuple(one for one in there if meant(one))
+        found = tuple(instance for instance in there if meant(instance))
         if found:
             return found
     return ()
 
 
-def _has_prefix(one: Instance, word: str, *, prefix: str) -> bool:
+def _has_prefix(instance: Instance, word: str, *, prefix: str) -> bool:
     """An id may be given without its `i-`."""
-    names = (one.id, one.id.removeprefix(_ID), f"{prefix}{one.id}")
+    names = (instance.id, instance.id.removeprefix(_ID), f"{prefix}{instance.id}")
     return any(name.startswith(word) for name in names) and not f"{prefix}{_ID}".startswith(word)

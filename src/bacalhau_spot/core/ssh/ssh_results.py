@@ -43,7 +43,7 @@ class FanOutResult:
 
     @property
     def failed(self) -> tuple[CommandResult, ...]:
-        return tuple(one for one in self.results if not one.succeeded)
+        return tuple(result for result in self.results if not result.succeeded)
 
     @property
     def exit_code(self) -> ExitCode:
@@ -53,6 +53,6 @@ class FanOutResult:
 def group_identical(results: Sequence[CommandResult]) -> tuple[tuple[CommandResult, ...], ...]:
     """Those that ended alike and said the same, together; the most first."""
     groups: dict[tuple[int | None, str, str], list[CommandResult]] = {}
-    for one in results:
-        groups.setdefault((one.code, one.stdout, one.stderr), []).append(one)
+    for result in results:
+        groups.setdefault((result.code, result.stdout, result.stderr), []).append(result)
     return tuple(sorted((tuple(group) for group in groups.values()), key=len, reverse=True))

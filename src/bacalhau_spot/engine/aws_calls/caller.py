@@ -189,10 +189,10 @@ class AwsCalls:
     def _is_retryable(
         self, error: CloudError, *, non_idempotent: bool, retry_dependencies: bool, by_s: float
     ) -> bool:
-        verdict = classify(error.code)
-        if verdict.recovery is not Recovery.RETRY or (non_idempotent and verdict.category in UNCERTAIN):
+        info = classify(error.code)
+        if info.recovery is not Recovery.RETRY or (non_idempotent and info.category in UNCERTAIN):
             return False
-        if verdict.category is Category.BUSY and not retry_dependencies:
+        if info.category is Category.BUSY and not retry_dependencies:
             return False
         return self.clock.monotonic_s() < by_s
 
@@ -218,10 +218,10 @@ async def gather_all(*parts: Awaitable[T]) -> list[T]:
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-def most_severe_error(problems: Sequence[ApiFailure]) -> CloudError:
+def most_severe_error(failures: Sequence[ApiFailure]) -> CloudError:
     """The one of several refusals that the user is told, as what AWS raised. There must be one."""
-    code = most_severe(problem.code for problem in problems)
-    first = next(problem for problem in problems if problem.code == code)
+    code = most_severe(failure.code for failure in failures)
+    first = next(failure for failure in failures if failure.code == code)
     return CloudError(
         first.code,
         first.message,

@@ -204,7 +204,7 @@ def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure])
     if (
         answers
         or len(unseen) < 2  # noqa: PLR2004 - several
-        or any(classify(one.code).category is not Category.PERMISSION for one in unseen)
+        or any(classify(failure.code).category is not Category.PERMISSION for failure in unseen)
     ):
         return
     first = min(unseen, key=lambda one: (one.operation, one.region))

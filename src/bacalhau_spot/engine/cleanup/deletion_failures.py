@@ -64,17 +64,17 @@ class DeletionFailures:
     ) -> None:
         """What is ours is named with the reason why it stays; no command is offered then that would end it."""
         self.blockers[failure_key(resource)] = tuple(
-            _with_reason(blocker, reasons) for blocker in dependencies
+            _with_reason(dependency, reasons) for dependency in dependencies
         )
 
     def add_unreadable(self, resource: Resource, hidden: Sequence[CloudError]) -> None:
         """What else uses it AWS would not show; said with the refusal, once."""
-        problem = self.problems.get(failure_key(resource))
-        if problem is None or not hidden or _UNREAD in problem.message:
+        failure = self.problems.get(failure_key(resource))
+        if failure is None or not hidden or _UNREAD in failure.message:
             return
         lists = ", ".join(sorted({f"{error.operation} ({error.code})" for error in hidden}))
         self.problems[failure_key(resource)] = replace(
-            problem, message=f"{problem.message} {_UNREAD}: {lists}"
+            failure, message=f"{failure.message} {_UNREAD}: {lists}"
         )
 
     def clear(self, resource: Resource) -> None:
@@ -90,18 +90,18 @@ class DeletionFailures:
     def busy(self) -> list[Key]:
         """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
         return [
-            key for key, problem in self.problems.items() if classify(problem.code).category is Category.BUSY
+            key for key, failure in self.problems.items() if classify(failure.code).category is Category.BUSY
         ]
 
     def _problem(self, code: str, message: str) -> ApiFailure:
         return ApiFailure(code=code, message=message, operation="", region=self._region)
 
-    def _note(self, resource: Resource, problem: ApiFailure, *, stuck: bool) -> None:
-        self.problems[failure_key(resource)] = problem
+    def _note(self, resource: Resource, failure: ApiFailure, *, stuck: bool) -> None:
+        self.problems[failure_key(resource)] = failure
         if stuck:
             self.stuck.add(failure_key(resource))
 
 
-def _with_reason(blocker: Dependency, reasons: Mapping[str, str]) -> Dependency:
-    why = reasons.get(blocker.parent_id) or reasons.get(blocker.id)
-    return replace(blocker, owner=f"ours: {why}", fix_command="") if why else blocker
+def _with_reason(dependency: Dependency, reasons: Mapping[str, str]) -> Dependency:
+    why = reasons.get(dependency.parent_id) or reasons.get(dependency.id)
+    return replace(dependency, owner=f"ours: {why}", fix_command="") if why else dependency

@@ -70,8 +70,8 @@ async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[Api
             error = failure
         return None if error is None else replace(api_failure(error), region=one.region)
 
-    examples = {(one.region, one.kind): one for one in resources}
-    answers = await gather_all(*(ask(one) for one in examples.values()))
+    examples = {(resource.region, resource.kind): resource for resource in resources}
+    answers = await gather_all(*(ask(resource) for resource in examples.values()))
     return tuple(answer for answer in answers if answer is not None)
 
 
@@ -89,19 +89,23 @@ async def foreign_resources(
             return []
         silent.extend(map(api_failure, hidden))
         return [
-            (one, blocker) for blocker in found if blocker.id not in ours and blocker.parent_id not in ours
+            (one, dependency)
+            for dependency in found
+            if dependency.id not in ours and dependency.parent_id not in ours
         ]
 
-    answers = await gather_all(*(ask(one) for one in resources if one.kind == ResourceKind.VPC))
+    answers = await gather_all(
+        *(ask(resource) for resource in resources if resource.kind == ResourceKind.VPC)
+    )
     return tuple(pair for answer in answers for pair in answer), tuple(silent)
 
 
 async def prices_of(calls: AwsCalls, resources: Sequence[Resource]) -> Prices:
     """What the instances' capacity pools cost now. A region that would not say has no prices."""
     types: dict[str, set[str]] = {}
-    for one in resources:
-        if one.kind == ResourceKind.INSTANCE and one.type:
-            types.setdefault(one.region, set()).add(one.type)
+    for resource in resources:
+        if resource.kind == ResourceKind.INSTANCE and resource.type:
+            types.setdefault(resource.region, set()).add(resource.type)
 
     async def ask(region: str, names: set[str]) -> Prices:
         try:

@@ -110,7 +110,9 @@ class RegionTeardown:
     def _waiting(self) -> list[Key]:
         turn = unblocked_kinds(self._movable(self.remaining.values()))
         return [
-            key for key, one in self.remaining.items() if one.kind in turn and key not in self._refusals.stuck
+            key
+            for key, resource in self.remaining.items()
+            if resource.kind in turn and key not in self._refusals.stuck
         ]
 
     @property
@@ -120,14 +122,14 @@ class RegionTeardown:
 
     async def scan_all(self) -> None:
         """Everything, whatever was seen before. Raises CloudError, Stopped."""
-        sight = await scan_region(
+        scan = await scan_region(
             self.calls,
             self._search,
             self.name,
             also=list(map(_by_name, self.seen.values())),
             children=self._children,
         )
-        self.update(sight, at_s=self.calls.clock.monotonic_s())
+        self.update(scan, at_s=self.calls.clock.monotonic_s())
         self._watched = unblocked_kinds(self._movable(self.remaining.values()))
 
     async def scan_next(self) -> None:
@@ -147,12 +149,12 @@ class RegionTeardown:
             return
         turn = unblocked_kinds(self._movable(self.remaining.values()))
         visitor = RegionScanner(self.calls, self._search, self.name, children=self._children)
-        found = await visitor.find(turn, also=list(map(_by_name, self.remaining.values())))
-        waiting = [one for one in self.remaining.values() if one.kind not in turn]
+        resources = await visitor.find(turn, also=list(map(_by_name, self.remaining.values())))
+        waiting = [resource for resource in self.remaining.values() if resource.kind not in turn]
         self._watched = turn
         self.update(
             RegionScan(
-                resources=(*waiting, *found),
+                resources=(*waiting, *resources),
                 unsupported=self.unsupported,
                 failures=self.failures,
                 partial_failures=self.partial_failures,
@@ -175,18 +177,18 @@ class RegionTeardown:
         )
         self._children |= scan.children
         now: dict[Key, Resource] = {}
-        for one in scan.resources:
-            key = failure_key(one)
-            why = one.retained or self._terms.excluded(one)
+        for resource in scan.resources:
+            key = failure_key(resource)
+            why = resource.retained or self._terms.excluded(resource)
             if key not in self.seen and not why:
-                self.calls.emit(events.ResourceFound(region=self.name, kind=one.kind, id=one.id))
-            self.seen[key] = one
-            if is_deleting(one):
+                self.calls.emit(events.ResourceFound(region=self.name, kind=resource.kind, id=resource.id))
+            self.seen[key] = resource
+            if is_deleting(resource):
                 self._leaving_since_s.setdefault(key, self.calls.clock.monotonic_s())
             if why:
                 self.spared[key] = why
             else:
-                now[key] = one
+                now[key] = resource
         unknown = {
             key: one for key, one in self.remaining.items() if key[0] in scan.failed_kinds and key not in now
         }
@@ -207,7 +209,9 @@ class RegionTeardown:
 
         Once for each launcher: a refusal for another reason comes back.
         """
-        instances = {one.id for one in self.remaining.values() if one.kind == ResourceKind.INSTANCE}
+        instances = {
+            resource.id for resource in self.remaining.values() if resource.kind == ResourceKind.INSTANCE
+        }
         for key in self._refusals.stuck - self._retried:
             launcher = self.remaining.get(key)
             if launcher is not None and launcher.children and instances.isdisjoint(launcher.children):
@@ -217,9 +221,9 @@ class RegionTeardown:
     async def delete_ready(self) -> bool:
         """Ask for everything whose turn it is; whether AWS took any of it. Raises Stopped, and CloudError that ends it all."""
         by_kind: dict[ResourceKind, list[Resource]] = {}
-        for one in deletable(self._movable(self.remaining.values()), scanned=self._watched):
-            if await self._may_delete(one):
-                by_kind.setdefault(ResourceKind(one.kind), []).append(one)
+        for resource in deletable(self._movable(self.remaining.values()), scanned=self._watched):
+            if await self._may_delete(resource):
+                by_kind.setdefault(ResourceKind(resource.kind), []).append(resource)
         batches = [
             (kind, resources[start : start + SPEC_BY_KIND[kind].batch])
             for kind, resources in by_kind.items()
@@ -233,15 +237,15 @@ class RegionTeardown:
         """Groups that wait for each other, or for the default group of their VPC, do so by rules that are ours to revoke."""
         refused = [
             resource_id
-            for (kind, resource_id), problem in self._refusals.problems.items()
+            for (kind, resource_id), failure in self._refusals.problems.items()
             if kind == ResourceKind.GROUP
-            and problem.code == "DependencyViolation"
+            and failure.code == "DependencyViolation"
             and (kind, resource_id) in self.remaining
         ]
         if not refused:
             return
-        groups = [one.id for one in self.remaining.values() if one.kind == ResourceKind.GROUP]
-        vpcs = [one.id for one in self.remaining.values() if one.kind == ResourceKind.VPC]
+        groups = [resource.id for resource in self.remaining.values() if resource.kind == ResourceKind.GROUP]
+        vpcs = [resource.id for resource in self.remaining.values() if resource.kind == ResourceKind.VPC]
         try:
             await self.calls.write(
                 self.name,
@@ -260,54 +264,54 @@ class RegionTeardown:
         for waiting in self.remaining.values():
             if is_deleting_or_detaching(waiting) and not is_deleting(waiting):
                 self._is_in_use(waiting)
-        for one in [self.remaining[key] for key in self._refusals.busy if key in self.remaining]:
-            found, hidden = await self.calls.read(self.name, partial(cloud.dependencies, self.name, one))
-            staying = [blocker for blocker in found if self._is_dependency(blocker, one)]
-            self._refusals.add_dependencies(one, staying, reasons=self._reasons)
-            self._refusals.add_unreadable(one, hidden)
+        for resource in [self.remaining[key] for key in self._refusals.busy if key in self.remaining]:
+            found, hidden = await self.calls.read(self.name, partial(cloud.dependencies, self.name, resource))
+            staying = [dependency for dependency in found if self._is_dependency(dependency, resource)]
+            self._refusals.add_dependencies(resource, staying, reasons=self._reasons)
+            self._refusals.add_unreadable(resource, hidden)
 
-    def _is_dependency(self, blocker: Dependency, one: Resource) -> bool:
-        """It stays, and does not itself wait for `one`: a VPC of ours is no reason why its gateway stays."""
+    def _is_dependency(self, dependency: Dependency, resource: Resource) -> bool:
+        """It stays, and does not itself wait for `resource`: a VPC of ours is no reason why its gateway stays."""
         later = (
-            is_known_kind(blocker.kind)
-            and one.kind in prerequisites(ResourceKind(blocker.kind))
-            and self._is_managed(blocker.id)
+            is_known_kind(dependency.kind)
+            and resource.kind in prerequisites(ResourceKind(dependency.kind))
+            and self._is_managed(dependency.id)
         )
         return (
             not later
-            and self._remains(blocker.id)
-            and (not blocker.parent_id or self._remains(blocker.parent_id))
+            and self._remains(dependency.id)
+            and (not dependency.parent_id or self._remains(dependency.parent_id))
         )
 
     def _movable(self, resources: Iterable[Resource]) -> list[Resource]:
-        return [one for one in resources if failure_key(one) not in self._refusals.stuck]
+        return [resource for resource in resources if failure_key(resource) not in self._refusals.stuck]
 
-    async def _may_delete(self, one: Resource) -> bool:
+    async def _may_delete(self, resource: Resource) -> bool:
         """Nothing foreign hangs on it, nothing starts it again, and it is not protected, or not any more."""
-        if self._relaunched(one):
-            self._refusals.by_us(one, RELAUNCHED, "what launched it is left and would start another")
+        if self._relaunched(resource):
+            self._refusals.by_us(resource, RELAUNCHED, "what launched it is left and would start another")
             return False
-        if self._is_in_use(one):
+        if self._is_in_use(resource):
             return False
-        if not one.protection:
+        if not resource.protection:
             return True
         if not self._terms.disable_protection:
-            self._refusals.by_us(one, PROTECTED, f"{one.protection} is on")
+            self._refusals.by_us(resource, PROTECTED, f"{resource.protection} is on")
             return False
-        return await self._disable_protection(one)
+        return await self._disable_protection(resource)
 
-    async def _disable_protection(self, one: Resource) -> bool:
+    async def _disable_protection(self, resource: Resource) -> bool:
         try:
-            await self.calls.write(self.name, partial(self.calls.cloud.unprotect, self.name, one))
+            await self.calls.write(self.name, partial(self.calls.cloud.unprotect, self.name, resource))
         except CloudError as error:
-            self._refusals.by_aws(one, error)
+            self._refusals.by_aws(resource, error)
             return False
         return True
 
-    def _relaunched(self, one: Resource) -> bool:
+    def _relaunched(self, resource: Resource) -> bool:
         stuck = (self.remaining[key] for key in self._refusals.stuck if key in self.remaining)
-        return one.kind == ResourceKind.INSTANCE and any(
-            launcher.relaunches and one.id in launcher.children for launcher in stuck
+        return resource.kind == ResourceKind.INSTANCE and any(
+            launcher.relaunches and resource.id in launcher.children for launcher in stuck
         )
 
     def _remains(self, resource_id: str) -> bool:
@@ -319,11 +323,11 @@ class RegionTeardown:
         """Why what is ours stays."""
         return {resource_id: why for (_, resource_id), why in self.spared.items()} | self._refusals.reasons
 
-    def _is_in_use(self, one: Resource) -> bool:
+    def _is_in_use(self, resource: Resource) -> bool:
         """Something that stays uses it; it is told then, with what frees it."""
-        staying = tuple(filter(self._remains, one.used_by))
+        staying = tuple(filter(self._remains, resource.used_by))
         if staying:
-            self._refusals.in_use(one, staying, reasons=self._reasons)
+            self._refusals.in_use(resource, staying, reasons=self._reasons)
         return bool(staying)
 
     def _is_managed(self, resource_id: str) -> bool:
@@ -341,24 +345,26 @@ class RegionTeardown:
             if classify(error.code).category is Category.CREDENTIALS:
                 raise
             if len(batch) > 1:
-                return any(await gather_all(*(self._delete(kind, [one]) for one in batch)))
+                return any(await gather_all(*(self._delete(kind, [resource]) for resource in batch)))
             self._refusals.by_aws(batch[0], error)
             return False
         return self._process_result(batch, answer)
 
     def _process_result(self, batch: Sequence[Resource], answer: Deletion) -> bool:
         """Whether AWS took something that it had not taken before: repeating an order is no progress."""
-        refused = {one.id: one for one in answer.failed}
+        refused = {failure.id: failure for failure in answer.failed}
         taken = False
-        for one in batch:
-            if one.id in refused:
-                self._refusals.in_batch(one, refused[one.id].code, refused[one.id].message)
+        for resource in batch:
+            if resource.id in refused:
+                self._refusals.in_batch(resource, refused[resource.id].code, refused[resource.id].message)
                 continue
-            self._refusals.clear(one)
-            taken = taken or failure_key(one) not in self.requests
-            self.requests[failure_key(one)] = answer.request_ids
+            self._refusals.clear(resource)
+            taken = taken or failure_key(resource) not in self.requests
+            self.requests[failure_key(resource)] = answer.request_ids
             self.calls.emit(
-                events.Deleting(region=self.name, kind=one.kind, id=one.id, request_ids=answer.request_ids)
+                events.Deleting(
+                    region=self.name, kind=resource.kind, id=resource.id, request_ids=answer.request_ids
+                )
             )
         return taken
 
@@ -368,17 +374,17 @@ class RegionTeardown:
     def _outcome(self, key: Key, resource: Resource) -> DeletionOutcome:
         if key in self.remaining:
             # What cannot be listed may be gone: the reason is told beside it.
-            problem, blind = self._refusals.problems.get(key), self._blind.get(key[0])
-            blockers = self._refusals.blockers.get(key, ())
+            failure, blind = self._refusals.problems.get(key), self._blind.get(key[0])
+            dependencies = self._refusals.blockers.get(key, ())
             fate = (
                 DeletionStatus.BLOCKED
-                if blockers
+                if dependencies
                 else DeletionStatus.FAILED
-                if problem
+                if failure
                 else DeletionStatus.NOT_ATTEMPTED
             )
             return DeletionOutcome(
-                resource=resource, status=fate, problem=problem or blind, dependencies=blockers
+                resource=resource, status=fate, problem=failure or blind, dependencies=dependencies
             )
         if key in self.spared and key not in self._asked:
             return DeletionOutcome(resource=resource, status=DeletionStatus.SKIPPED, reason=self.spared[key])

@@ -82,35 +82,38 @@ class ScanResult:
 
     @property
     def empty(self) -> bool:
-        return all(sight.empty for sight in self.by_region.values())
+        return all(scan.empty for scan in self.by_region.values())
 
     @property
     def resources(self) -> tuple[Resource, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.resources)
+        return tuple(resource for scan in self.by_region.values() for resource in scan.resources)
 
     @property
     def unsupported(self) -> tuple[Resource, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.unsupported)
+        return tuple(resource for scan in self.by_region.values() for resource in scan.unsupported)
 
     @property
     def failures(self) -> tuple[ApiFailure, ...]:
         """All that we should have seen and did not."""
-        return (*self.failed_regions, *(one for sight in self.by_region.values() for one in sight.failures))
+        return (
+            *self.failed_regions,
+            *(failure for scan in self.by_region.values() for failure in scan.failures),
+        )
 
     @property
     def partial_failures(self) -> tuple[ApiFailure, ...]:
-        return tuple(one for sight in self.by_region.values() for one in sight.partial_failures)
+        return tuple(failure for scan in self.by_region.values() for failure in scan.partial_failures)
 
     @property
     def ids(self) -> set[str]:
         """Of everything that is ours, tagged or launched by what is."""
-        children = {child for sight in self.by_region.values() for child in sight.children}
-        return children | {one.id for one in (*self.resources, *self.unsupported)}
+        children = {child for scan in self.by_region.values() for child in scan.children}
+        return children | {resource.id for resource in (*self.resources, *self.unsupported)}
 
     @property
     def busy(self) -> tuple[str, ...]:
         """Regions in which there is something to delete."""
-        return tuple(region for region, sight in self.by_region.items() if sight.resources)
+        return tuple(region for region, scan in self.by_region.items() if scan.resources)
 
 
 async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequence[str]) -> ScanResult:
@@ -124,8 +127,8 @@ async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequen
 
     at_s = calls.clock.monotonic_s()
     sights, dark = await in_all_regions((*regions, GLOBAL) if request.shared else regions, one)
-    answered = {region: sight for region, sight in sights.items() if region != GLOBAL}
-    check_permitted(answered, [problem for problem in dark if problem.region != GLOBAL])
+    answered = {region: scan for region, scan in sights.items() if region != GLOBAL}
+    check_permitted(answered, [failure for failure in dark if failure.region != GLOBAL])
     return ScanResult(by_region=sights, failed_regions=dark, at_s=at_s, settled_s=at_s + LAG_S)
 
 
@@ -152,19 +155,19 @@ async def scan_region(
     visitor = RegionScanner(calls, request, region, children=children)
     tagged, runs = await visitor.index()
     candidates = (*tagged, *also)
-    kinds = {ResourceKind(one.kind) for one in candidates if is_known_kind(one.kind)}
+    kinds = {ResourceKind(candidate.kind) for candidate in candidates if is_known_kind(candidate.kind)}
     if region == GLOBAL:
         kinds = set(kinds_of(GLOBAL))
     else:
         kinds = (kinds | {ResourceKind.SCALING_GROUP}) & set(kinds_of(region))  # groups are in no index
         if runs or region in request.with_children or kinds & _MADE:
             kinds |= _MADE & set(kinds_of(region))
-    found = await visitor.find(kinds, also=candidates)
+    resources = await visitor.find(kinds, also=candidates)
     unknown = (
         Resource(kind=one.kind, id=one.id, region=region) for one in tagged if not is_known_kind(one.kind)
     )
     return RegionScan(
-        resources=found,
+        resources=resources,
         unsupported=tuple(unknown),
         failures=tuple(visitor.unseen),
         partial_failures=tuple(visitor.silent),
@@ -212,19 +215,19 @@ class RegionScanner:
     ) -> tuple[Resource, ...]:
         """The live resources of these kinds. Launchers come first: they name instances that may lack the tag."""
         candidates: dict[ResourceKind, list[str]] = {}
-        for one in also:
-            if is_known_kind(one.kind):
-                candidates.setdefault(ResourceKind(one.kind), []).append(one.id)
+        for tagged in also:
+            if is_known_kind(tagged.kind):
+                candidates.setdefault(ResourceKind(tagged.kind), []).append(tagged.id)
         first = [kind for kind in _LAUNCHERS if kind in kinds]
         # In the table's order, which is that of the report: what frees a group stands before what frees its VPC.
         rest = [kind for kind in SPEC_BY_KIND if kind in kinds and kind not in first]
         then = [kind for kind in rest if kind != ResourceKind.INSTANCE or not first]
         groups = await gather_all(*(self._kind(kind, candidates.get(kind, ())) for kind in (*first, *then)))
-        found = [one for group in groups for one in group]
-        self.children.update(child for one in found for child in one.children)
+        resources = [resource for group in groups for resource in group]
+        self.children.update(child for resource in resources for child in resource.children)
         if first and (ResourceKind.INSTANCE in kinds or self.children):
-            found += await self._kind(ResourceKind.INSTANCE, ())
-        return tuple(one for one in found if not one.is_gone)
+            resources += await self._kind(ResourceKind.INSTANCE, ())
+        return tuple(resource for resource in resources if not resource.is_gone)
 
     async def _kind(self, kind: ResourceKind, ids: Sequence[str]) -> tuple[Resource, ...]:
         asked = sorted(self.children) if kind is ResourceKind.INSTANCE else ids

@@ -88,13 +88,17 @@ async def delete_resources(
     return DeletionResult(
         cluster=cluster,
         outcomes=tuple(outcome for place in every for outcome in place.outcomes()),
-        remaining=tuple(one for place in every for one in place.remaining.values()),
-        unsupported=tuple(one for place in every for one in place.unsupported),
+        remaining=tuple(resource for place in every for resource in place.remaining.values()),
+        unsupported=tuple(resource for place in every for resource in place.unsupported),
         regions_scanned=tuple(
             place.name for place in every if place.failure is None and place.name != GLOBAL
         ),
-        failed_regions=(*scan.failed_regions, *(one for place in every for one in place.failures), *troubles),
-        partial_failures=tuple(one for place in every for one in place.partial_failures),
+        failed_regions=(
+            *scan.failed_regions,
+            *(failure for place in every for failure in place.failures),
+            *troubles,
+        ),
+        partial_failures=tuple(failure for place in every for failure in place.partial_failures),
         interrupted=calls.stop.by_user,
     )
 

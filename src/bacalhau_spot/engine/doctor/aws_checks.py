@@ -207,9 +207,9 @@ async def _regions(
             quotas,
             *await _simulated_permissions(calls, spec, identity),
         )
-    choices, remarks = chosen
-    found = account_checks.region_choice(choices, remarks, count=spec.auto_regions, known=known)
-    return (*found, *await _within(calls, with_regions(spec, choices), identity, known))
+    decisions, remarks = chosen
+    findings = account_checks.region_choice(decisions, remarks, count=spec.auto_regions, known=known)
+    return (*findings, *await _within(calls, with_regions(spec, decisions), identity, known))
 
 
 async def _within(
@@ -234,11 +234,11 @@ async def _choice(
 
     instances, unseen = await in_all_regions(regions, ours)
     check_failed_regions(unseen, seen=instances)
-    present = {region for region, here in instances.items() if any(one.alive for one in here)}
-    choices, remarks = await choose_regions(
+    present = {region for region, here in instances.items() if any(instance.alive for instance in here)}
+    decisions, remarks = await choose_regions(
         calls, spec, reachable=list(instances), present=present, identity=identity, cache=cache
     )
-    return choices, (*remarks, *data_gaps(unseen))
+    return decisions, (*remarks, *data_gaps(unseen))
 
 
 # --- Permissions
@@ -252,18 +252,18 @@ async def _simulated_permissions(
 
 async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
     """IAM's simulator for every action, and dry runs in every region, where other policies than the identity's count, too."""
-    asked = simulation_queries(
+    queries = simulation_queries(
         spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
     )
-    actions = {action for question in asked for action in question.actions}
+    actions = {action for query in queries for action in query.actions}
     missing, dry, doubtful = await _dry_runs(calls, spec, actions)
     why = next(iter(sorted(doubtful.values())), "")
     try:
         principal = await _principal(calls, identity)
         answers = await asyncio.gather(
-            *(calls.read("", partial(calls.cloud.simulate, principal, question)) for question in asked)
+            *(calls.read("", partial(calls.cloud.simulate, principal, query)) for query in queries)
         )
-        told, refused = _tally(asked, answers)
+        told, refused = _tally(queries, answers)
         told, why = told | dry, why or account_checks.UNCERTAIN
         for action in refused:
             missing.setdefault(action, "")
@@ -312,9 +312,9 @@ async def _dry_runs(
 
     async def one(region: str, action: str) -> None:
         refused = await calls.read(region, partial(calls.cloud.dry_run_create, region, action, tags=tags))
-        verdict = None if refused is None else classify(refused.code)
-        fault = None if verdict is None else verdict.category
-        if refused is not None and verdict is not None and verdict.name == _REGION_REFUSES:
+        info = None if refused is None else classify(refused.code)
+        fault = None if info is None else info.category
+        if refused is not None and info is not None and info.name == _REGION_REFUSES:
             doubtful.setdefault(action, aws_message(api_failure(refused)))
         elif refused is not None and fault is Category.PERMISSION:
             missing.setdefault(action, f"in {region}: {refused.code}")
@@ -360,12 +360,12 @@ async def _quotas(calls: AwsCalls, spec: ClusterSpec, name: str, market: Market)
         headrooms(calls, name, infos),
     )
     more = max(0, nodes_by_region(spec).get(name, 0) - sum(instance.alive for instance in instances))
-    found = [account_checks.spot_quota(name, nodes=more, types=infos, headrooms=room)]
+    findings = [account_checks.spot_quota(name, nodes=more, types=infos, headrooms=room)]
     if all(region.vpc_id is None for region in spec.regions if region.name == name):
         count, ours = await calls.read(name, partial(calls.cloud.vpcs, name, key=key, value=value))
         limit = await calls.read(
             name, partial(calls.cloud.quota, name, service="vpc", code=account_checks.VPC_QUOTA)
         )
         full = account_checks.vpc_quota(name, count=count, ours=ours, limit=limit)
-        found += [full] if full is not None else []
-    return found
+        findings += [full] if full is not None else []
+    return findings

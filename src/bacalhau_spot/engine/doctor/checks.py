@@ -82,15 +82,15 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
             run_check(calls, AccountCheck.ORCHESTRATOR, _api(inputs)),
             *(run_check(calls, AccountCheck.ORCHESTRATOR, part) for part in _addresses(inputs)),
         ]
-    found = [*await run_checks_together(*parts)]
+    findings = [*await run_checks_together(*parts)]
     if spec is None:
-        seen = {one.check for one in found}
-        found += [
+        seen = {finding.check for finding in findings}
+        findings += [
             account_checks.not_checked(check, why="the configuration comes first", fix=_CONFIGURE_FIRST)
             for check in _NEEDS_CONFIGURATION
             if check not in seen
         ]
-    return account_checks.by_severity(found)
+    return account_checks.by_severity(findings)
 
 
 # --- The machine, the keys, the orchestrator
@@ -127,8 +127,8 @@ async def _api(inputs: DoctorInput) -> Sequence[Finding]:
         version = await orchestrator.version()
         await orchestrator.nodes()
     except OrchestratorError as error:
-        problem = ApiFailure(code=error.code, message=error.message, operation="", region="")
-        return (local_checks.orchestrator_api(orchestrator.address, problem=problem),)
+        failure = ApiFailure(code=error.code, message=error.message, operation="", region="")
+        return (local_checks.orchestrator_api(orchestrator.address, failure=failure),)
     return (local_checks.orchestrator_api(orchestrator.address, version=version),)
 
 
@@ -146,4 +146,4 @@ async def _tools(inputs: DoctorInput) -> Sequence[Finding]:
 
 
 def configuration_failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(one for one in findings if one.status is CheckStatus.FAIL)
+    return tuple(finding for finding in findings if finding.status is CheckStatus.FAIL)

@@ -40,9 +40,9 @@ async def try_fetch(
         why = f"there was no answer within {DEADLINE_S:.0f} seconds"
         return None, (account_checks.not_checked(check, why=why, fix="run `bacalhau-spot doctor` again"),)
     except CloudError as error:
-        problem = api_failure(error)
+        failure = api_failure(error)
         return None, (
-            account_checks.refusal(check, problem, blind=blind, needed=needed, profile=calls.profile),
+            account_checks.refusal(check, failure, blind=blind, needed=needed, profile=calls.profile),
         )
     except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
         return None, (account_checks.refusal(check, calls.internal_error(error, region=""), blind=blind),)
@@ -58,4 +58,4 @@ async def run_check(
 
 async def run_checks_together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:
     """All of them at once, in their order."""
-    return tuple(one for group in await asyncio.gather(*looks) for one in group)
+    return tuple(finding for group in await asyncio.gather(*looks) for finding in group)

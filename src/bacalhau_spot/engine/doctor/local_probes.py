@@ -61,7 +61,7 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
     pip = shutil.which("pip", path=environ.get("PATH", ""))
     if pip is None:
         return None, "pip is not on the path"
-    asked = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         *(pip, "index", "versions", "--disable-pip-version-check", name),
         env=dict(environ),
         stdin=asyncio.subprocess.DEVNULL,
@@ -69,10 +69,10 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        output, _ = await asyncio.wait_for(asked.communicate(), _PIP_S)
+        output, _ = await asyncio.wait_for(process.communicate(), _PIP_S)
     except TimeoutError:
-        asked.kill()
-        await asked.wait()
+        process.kill()
+        await process.wait()
         return None, f"pip did not answer within {_PIP_S:.0f} seconds"
-    found = re.match(rf"{re.escape(name)} \(([^)]+)\)", output.decode("utf-8", "replace"))
-    return (found[1], "") if found else (None, "pip finds no package of that name")
+    match = re.match(rf"{re.escape(name)} \(([^)]+)\)", output.decode("utf-8", "replace"))
+    return (match[1], "") if match else (None, "pip finds no package of that name")

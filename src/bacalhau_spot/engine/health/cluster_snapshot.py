@@ -79,7 +79,7 @@ async def cluster_snapshot(
         regions_scanned=tuple(seen),
         failed_regions=unseen,
         partial_failures=(
-            *(problem for region in seen.values() for problem in region.partial_failures),
+            *(failure for region in seen.values() for failure in region.partial_failures),
             *mute,
         ),
     )
@@ -104,11 +104,11 @@ async def _orchestrator_data(orchestrator: Orchestrator | None) -> _Orchestrator
     if orchestrator is None:
         return _OrchestratorData()
     try:
-        members = await orchestrator.nodes()
+        nodes = await orchestrator.nodes()
     except OrchestratorError as error:
-        refusal = ApiFailure(code=error.code, message=error.message, operation=error.address, region="")
-        return _OrchestratorData(ApiAvailability.UNAVAILABLE, address=orchestrator.address, failure=refusal)
-    return _OrchestratorData(ApiAvailability.AVAILABLE, members, orchestrator.address)
+        failure = ApiFailure(code=error.code, message=error.message, operation=error.address, region="")
+        return _OrchestratorData(ApiAvailability.UNAVAILABLE, address=orchestrator.address, failure=failure)
+    return _OrchestratorData(ApiAvailability.AVAILABLE, nodes, orchestrator.address)
 
 
 async def _consoles(
@@ -127,10 +127,10 @@ async def _consoles(
     wanted = [
         one
         for one in instances
-        if needs_console(one, api=orchestrator.api, member=member_of(one, orchestrator.members))
+        if needs_console(one, api=orchestrator.api, node=member_of(one, orchestrator.members))
     ]
     answers = await asyncio.gather(*(read(one) for one in wanted))
-    problems = {(one.region, one.code): one for _, _, one in answers if one is not None}
+    problems = {(failure.region, failure.code): failure for _, _, failure in answers if failure is not None}
     return {name: found for name, found, _ in answers if found is not None}, tuple(problems.values())
 
 

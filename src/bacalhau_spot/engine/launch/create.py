@@ -75,7 +75,7 @@ async def apply_plan(calls: AwsCalls, prepared: PreparedCreate, *, wait: bool = 
         existing=plan.existing,
         regions=tuple(_region_receipt(work, region) for region in regions),
         removed=removed,
-        not_removed=tuple(one.id for one in plan.remove if one.id not in removed),
+        not_removed=tuple(instance.id for instance in plan.remove if instance.id not in removed),
         resources_created=tuple(sorted(Counter(made.kind for made in calls.made).items())),
         interrupted=calls.stop.by_user,
         waited=wait,
@@ -85,8 +85,10 @@ async def apply_plan(calls: AwsCalls, prepared: PreparedCreate, *, wait: bool = 
 
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
     """What the cluster is now: those from before and those that were launched, as they were last seen."""
-    known = {one.id: one for one in work.prepared.inventory.instances if one.id not in gone}
-    known |= {one.id: one for instances in work.instances.values() for one in instances}
+    known = {
+        instance.id: instance for instance in work.prepared.inventory.instances if instance.id not in gone
+    }
+    known |= {instance.id: instance for instances in work.instances.values() for instance in instances}
     return list(known.values())
 
 
@@ -126,14 +128,14 @@ async def _contained(work: _Work, region: str, part: Callable[[], Awaitable[obje
     return False
 
 
-def _failed(work: _Work, region: str, problem: ApiFailure) -> None:
-    work.problems[region] = problem
+def _failed(work: _Work, region: str, failure: ApiFailure) -> None:
+    work.problems[region] = failure
     work.calls.emit(
         events.RegionFailed(
-            region=region, operation=problem.operation, code=problem.code, message=problem.message
+            region=region, operation=failure.operation, code=failure.code, message=failure.message
         )
     )
-    if classify(problem.code).recovery is Recovery.STOP:
+    if classify(failure.code).recovery is Recovery.STOP:
         # No other call can survive this one's refusal: begin nothing more anywhere.
         work.calls.stop.set(by_user=False)
 
@@ -202,15 +204,19 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
 
 def _not_moved(work: _Work, region: str) -> list[Instance]:
     """The region's instances from before, without those that the plan ends."""
-    going = {one.id for one in work.prepared.plan.remove}
-    return [one for one in work.prepared.inventory.instances if one.region == region and one.id not in going]
+    going = {instance.id for instance in work.prepared.plan.remove}
+    return [
+        instance
+        for instance in work.prepared.inventory.instances
+        if instance.region == region and instance.id not in going
+    ]
 
 
 def _may_move(work: _Work, region: str) -> bool:
     """Whether what a region lacks is of a kind that another region may not lack. Configuration and permission never are."""
     if work.spec.spread is Spread.STRICT:
         return False
-    codes = [refusal.code for result in work.sites[region].results for refusal in result.pool_errors]
+    codes = [pool_error.code for result in work.sites[region].results for pool_error in result.pool_errors]
     if region in work.problems:
         codes.append(work.problems[region].code)
     code = most_severe(codes)
@@ -282,7 +288,7 @@ def _report_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> 
 
 
 def _codes(work: _Work, region: str) -> list[str]:
-    codes = [refusal.code for result in work.sites[region].results for refusal in result.pool_errors]
+    codes = [pool_error.code for result in work.sites[region].results for pool_error in result.pool_errors]
     return codes + ([work.problems[region].code] if region in work.problems else [])
 
 
@@ -315,9 +321,11 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
         launched=tuple(launched.id for result in results for launched in result.launched),
         instances=work.instances.get(region, ()),
         pool_failures=tuple(
-            PoolFailure(type=one.type, zone=one.zone, code=one.code, message=one.message)
+            PoolFailure(
+                type=pool_error.type, zone=pool_error.zone, code=pool_error.code, message=pool_error.message
+            )
             for result in results
-            for one in result.pool_errors
+            for pool_error in result.pool_errors
         ),
         problem=work.problems.get(region) or _not_allowed(region, results),
     )
@@ -325,9 +333,9 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
 
 def _not_allowed(region: str, results: Sequence[FleetResult]) -> ApiFailure | None:
     """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
-    refusals = [one for result in results for one in result.pool_errors]
-    code = most_severe(refusal.code for refusal in refusals)
+    pool_errors = [one for result in results for one in result.pool_errors]
+    code = most_severe(refusal.code for refusal in pool_errors)
     if code is None or classify(code).category not in {Category.CREDENTIALS, Category.PERMISSION}:
         return None
-    refusal = next(one for one in refusals if one.code == code)
-    return ApiFailure(code=code, message=refusal.message, operation="CreateFleet", region=region)
+    pool_error = next(one for one in pool_errors if one.code == code)
+    return ApiFailure(code=code, message=pool_error.message, operation="CreateFleet", region=region)

@@ -177,17 +177,18 @@ def launched_of(instances: Iterable[Instance]) -> tuple[LaunchedInstance, ...]:
 
 def _is_lag(result: FleetResult) -> bool:
     """Whether AWS refused because it does not see yet what was made moments ago; or said nothing at all."""
-    refusals = [refusal for refusal in result.pool_errors if refusal.code != UNFULFILLABLE]
+    pool_errors = [pool_error for pool_error in result.pool_errors if pool_error.code != UNFULFILLABLE]
     if not result.pool_errors:
         return True
-    return any(map(_unknown_profile, refusals)) or (
-        bool(refusals) and all(classify(refusal.code).category is Category.LAG for refusal in refusals)
+    return any(map(_unknown_profile, pool_errors)) or (
+        bool(pool_errors)
+        and all(classify(pool_error.code).category is Category.LAG for pool_error in pool_errors)
     )
 
 
-def _unknown_profile(refusal: PoolError) -> bool:
+def _unknown_profile(pool_error: PoolError) -> bool:
     # AWS has no code of its own for it (IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible).
-    return refusal.code == "InvalidParameterValue" and "iam instance profile" in refusal.message.lower()
+    return pool_error.code == "InvalidParameterValue" and "iam instance profile" in pool_error.message.lower()
 
 
 async def _is_remembered(calls: AwsCalls, region: str, result: FleetResult, *, within: timedelta) -> bool:

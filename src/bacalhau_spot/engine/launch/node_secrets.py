@@ -76,11 +76,11 @@ class NodeSecrets:
 
     async def _keep_token(self, region: str) -> None:
         cloud, name = self._calls.cloud, self._parameter
-        there = await self._calls.read(region, partial(cloud.parameter, region, name))
-        if there == self._token:
+        secret = await self._calls.read(region, partial(cloud.parameter, region, name))
+        if secret == self._token:
             return
         put = partial(cloud.put_parameter, region, name, value=self._token, tags=tags_for(self._naming, name))
-        if there is None and await self._make(
+        if secret is None and await self._make(
             region, ResourceKind.PARAMETER, name, partial(put, replace=False)
         ):
             return

@@ -79,34 +79,38 @@ async def prepare(
 
     `launched_in`: regions in which this machine has launched nodes of the cluster that nobody has ended since.
     """
-    here = await load_account(calls)
-    check_regions(spec, here.regions)
-    seen, address = await asyncio.gather(
-        cluster_inventory(calls, spec.naming, regions=enabled_names(here.regions)),
+    account = await load_account(calls)
+    check_regions(spec, account.regions)
+    inventory, address = await asyncio.gather(
+        cluster_inventory(calls, spec.naming, regions=enabled_names(account.regions)),
         _address(spec, caller_address),
     )
     choices: tuple[RegionDecision, ...] = ()
     remarks: tuple[str, ...] = ()
     if spec.auto_regions is not None:
-        check_failed_regions(seen.failed_regions, seen=seen.tagged, launched_in=launched_in(here.identity))
-        spec, choices, remarks = await _choose_regions(calls, spec, here, seen, cache=cache or NullCache())
+        check_failed_regions(
+            inventory.failed_regions, seen=inventory.tagged, launched_in=launched_in(account.identity)
+        )
+        spec, choices, remarks = await _choose_regions(
+            calls, spec, account, inventory, cache=cache or NullCache()
+        )
     for region in spec.regions:
         render(spec, region=region.name)  # too long or unusable: said now
-    _check_inventory(spec, seen)
-    wants = node_demand(spec, seen.instances)
+    _check_inventory(spec, inventory)
+    wants = node_demand(spec, inventory.instances)
     found = await markets(calls, spec, regions=list(wants.launch))
     check_markets(spec, found)
     ground = await check_networks(calls, spec, found)
     refuse_networks_without_egress(ground)
     spec = await _with_sums(spec, found, archive=archive, cache=cache or NullCache())
-    held = nodes_per_pool(seen.instances)
+    held = nodes_per_pool(inventory.instances)
     _check_shares(spec, found, wants.launch, held)
     configured = {region.name for region in spec.regions}
     warnings = (
         *share_warnings(spec, held),
         *remarks,
-        *data_gaps([one for one in seen.failed_regions if one.region not in configured]),
-        *(one.warning for one in ground.values() if one.warning),
+        *data_gaps([failure for failure in inventory.failed_regions if failure.region not in configured]),
+        *(check.warning for check in ground.values() if check.warning),
         *_ssh_warning(spec, address),
         *_join_warning(spec),
         *_gpu_warning(spec, found),
@@ -114,14 +118,14 @@ async def prepare(
     )
     lists, refused = await _lists(calls, found)
     planned = plan(
-        spec, wants, found, allow_removal=allow_removal, warnings=warnings, choices=choices, rates=lists
+        spec, wants, found, allow_removal=allow_removal, warnings=warnings, decisions=choices, rates=lists
     )
     planned = replace(
         planned,
         list_prices_missing=refused[0].code if refused else "",
         exposure=_exposure(spec, planned, held),
         archives=spec.bacalhau.sha256 if found else (),
-        budget=await _budget(calls, spec, planned, seen, lists=lists),
+        budget=await _budget(calls, spec, planned, inventory, lists=lists),
     )
     cidrs = tuple(
         f"{address}/32" if cidr == CALLER else cidr for cidr in spec.ssh_cidrs if cidr != CALLER or address
@@ -129,8 +133,8 @@ async def prepare(
     return PreparedCreate(
         spec=spec,
         plan=planned,
-        account=here,
-        inventory=seen,
+        account=account,
+        inventory=inventory,
         markets=found,
         cidrs=cidrs,
         network_checks=ground,
@@ -156,13 +160,13 @@ async def _lists(calls: AwsCalls, found: dict[str, Market]) -> tuple[Rates, tupl
 
 
 async def _budget(
-    calls: AwsCalls, spec: ClusterSpec, planned: Plan, seen: ClusterInventory, *, lists: Rates
+    calls: AwsCalls, spec: ClusterSpec, planned: Plan, inventory: ClusterInventory, *, lists: Rates
 ) -> Budget | None:
     """What the cluster would come to beside what it may; asked only where there is a budget and something to launch."""
     if spec.budget_usd_per_hour is None or not planned.launch:
         return None
-    removed = {one.id for one in planned.remove}
-    staying = [one for one in seen.instances if one.alive and one.id not in removed]
+    removed = {instance.id for instance in planned.remove}
+    staying = [instance for instance in inventory.instances if instance.alive and instance.id not in removed]
     root_gib = spec.instance.root_volume_gib
     total = planned.estimate.total
     return Budget(
@@ -179,37 +183,37 @@ async def _budget(
 
 
 async def _choose_regions(
-    calls: AwsCalls, spec: ClusterSpec, here: AccountContext, seen: ClusterInventory, *, cache: Cache
+    calls: AwsCalls, spec: ClusterSpec, account: AccountContext, inventory: ClusterInventory, *, cache: Cache
 ) -> tuple[ClusterSpec, tuple[RegionDecision, ...], tuple[str, ...]]:
     """The configuration with regions in the place of `auto`, what became of each region, and remarks on that."""
-    reachable = [name for name in enabled_names(here.regions) if name in seen.tagged]
-    choices, remarks = await choose_regions(
+    reachable = [name for name in enabled_names(account.regions) if name in inventory.tagged]
+    decisions, remarks = await choose_regions(
         calls,
         spec,
         reachable=reachable,
-        present={instance.region for instance in seen.instances if instance.alive},
-        identity=here.identity,
+        present={instance.region for instance in inventory.instances if instance.alive},
+        identity=account.identity,
         cache=cache,
     )
-    none = explain_no_region(choices)
+    none = explain_no_region(decisions)
     if none is not None:
         raise UserError(
             none.message,
-            details=(*remarks, *data_gaps(seen.failed_regions)),
+            details=(*remarks, *data_gaps(inventory.failed_regions)),
             hint=none.hint,
             exit_code=ExitCode.USAGE if none.reason is RegionReason.NO_OFFER else ExitCode.FAILED,
         )
-    return with_regions(spec, choices), choices, remarks
+    return with_regions(spec, decisions), decisions, remarks
 
 
 async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str | None]]) -> str | None:
     return await caller_address() if CALLER in spec.ssh_cidrs else None
 
 
-def _check_inventory(spec: ClusterSpec, seen: ClusterInventory) -> None:
+def _check_inventory(spec: ClusterSpec, inventory: ClusterInventory) -> None:
     """A configured region that cannot be looked into may hold nodes already: launching blindly could double them."""
     configured = {region.name for region in spec.regions}
-    blind = [problem for problem in seen.failed_regions if problem.region in configured]
+    blind = [failure for failure in inventory.failed_regions if failure.region in configured]
     if blind:
         raise most_severe_error(blind)
 
@@ -228,11 +232,11 @@ def check_markets(spec: ClusterSpec, found: dict[str, Market]) -> None:
 
 def refuse_networks_without_egress(found: Mapping[str, NetworkCheck]) -> None:
     """Raises UserError when nodes could not join from a network that they would be launched into."""
-    obstacles = [one.problem for one in found.values() if one.problem]
+    obstacles = [check.problem for check in found.values() if check.problem]
     if obstacles:
         raise UserError(
             "nodes could not join from the network that they would be launched into",
-            details=tuple(one.what for one in obstacles),
+            details=tuple(obstacle.what for obstacle in obstacles),
             hint=obstacles[0].hint,
             exit_code=ExitCode.USAGE,
         )

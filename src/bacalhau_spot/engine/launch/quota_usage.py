@@ -34,7 +34,7 @@ class QuotaUsage:
 
 
 async def quota_usage(
-    calls: AwsCalls, prepared: PreparedCreate, receipt: CreateResult
+    calls: AwsCalls, prepared: PreparedCreate, result: CreateResult
 ) -> tuple[QuotaUsage, ...]:
     """Of the regions that a quota stopped, as far as AWS says; nothing else depends on it, so nothing is raised."""
 
@@ -44,16 +44,17 @@ async def quota_usage(
         except CloudError:
             return ()
 
-    found = await asyncio.gather(*(one(region) for region in receipt.regions if region.code is not None))
+    found = await asyncio.gather(*(one(region) for region in result.regions if region.code is not None))
     return tuple(quota for quotas in found for quota in quotas)
 
 
-async def _usage_of(calls: AwsCalls, prepared: PreparedCreate, receipt: RegionResult) -> Sequence[QuotaUsage]:
-    verdict, region = classify(receipt.code or ""), receipt.region
+async def _usage_of(calls: AwsCalls, prepared: PreparedCreate, result: RegionResult) -> Sequence[QuotaUsage]:
+    verdict, region = classify(result.code or ""), result.region
     if verdict == _SPOT:
         offers = prepared.markets[region].offers
         types = sorted(
-            {one.type for one in receipt.pool_failures if one.type} or {one.pool.type for one in offers}
+            {failure.type for failure in result.pool_failures if failure.type}
+            or {offer.pool.type for offer in offers}
         )
         infos = await calls.read(region, partial(calls.cloud.types, region, types))
         rooms = await headrooms(calls, region, {info.name: info for info in infos})

@@ -74,7 +74,9 @@ class RegionLaunch:
     @property
     def pool_counts(self) -> dict[Pool, int]:
         """How many nodes each pool has by now."""
-        new = Counter(Pool(one.type, one.zone) for result in self.results for one in result.launched)
+        new = Counter(
+            Pool(instance.type, instance.zone) for result in self.results for instance in result.launched
+        )
         return dict(Counter(self.existing_counts) + new)
 
 
@@ -112,11 +114,11 @@ async def _launch_fleets(
 ) -> None:
     """Fleets that AWS can delete again, one after the other; none after one that fell short."""
     while count > 0:
-        part = LaunchBatch(_pools(region_launch), min(count, MAX_FLEET_SIZE))
-        result = await _launch_batch(calls, spec, region_launch, part)
-        if len(result.launched) < part.count:
+        batch = LaunchBatch(_pools(region_launch), min(count, MAX_FLEET_SIZE))
+        result = await _launch_batch(calls, spec, region_launch, batch)
+        if len(result.launched) < batch.count:
             return
-        count -= part.count
+        count -= batch.count
 
 
 async def _launch_batches(
@@ -125,27 +127,29 @@ async def _launch_batches(
     """Fleet after fleet, each so small that AWS may put it where it likes: the next depends on where this one went."""
     open_pools = set(_pools(region_launch))
     while count > 0:
-        part = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
-        if part is None:
+        batch = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
+        if batch is None:
             reached = PoolError("", "", POOL_SHARE, f"no pool may hold more than {most} nodes")
             region_launch.results.append(FleetResult("", pool_errors=(reached,)))
             return
-        result = await _launch_batch(calls, spec, region_launch, part)
+        result = await _launch_batch(calls, spec, region_launch, batch)
         count -= len(result.launched)
-        if len(result.launched) < part.count:
+        if len(result.launched) < batch.count:
             # A pool that has refused is not asked again; where AWS names none, none of the part's is.
-            refused = {Pool(one.type, one.zone) for one in result.pool_errors} & set(part.pools)
-            open_pools -= refused or set(part.pools)
+            refused = {Pool(pool_error.type, pool_error.zone) for pool_error in result.pool_errors} & set(
+                batch.pools
+            )
+            open_pools -= refused or set(batch.pools)
 
 
 def _pools(region_launch: RegionLaunch) -> tuple[Pool, ...]:
     """Every pool that can be launched in, by name, not by price: the same request must look the same when it is repeated."""
-    found = (
+    pools = (
         offer.pool
         for offer in region_launch.market.offers
         if offer.pool.zone in region_launch.network.subnets
     )
-    return tuple(sorted(found, key=lambda pool: (pool.zone, pool.type)))
+    return tuple(sorted(pools, key=lambda pool: (pool.zone, pool.type)))
 
 
 async def _launch_batch(
@@ -157,13 +161,13 @@ async def _launch_batch(
         request=lambda attempt: _request(spec, region_launch, batch, attempt=attempt),
         known={
             *region_launch.known,
-            *(one.id for result in region_launch.results for one in result.launched),
+            *(instance.id for result in region_launch.results for instance in result.launched),
         },
         repeatable=not region_launch.template_is_new,
     )
     result = await request_fleet(calls, fleet)
     region_launch.results.append(result)
-    refusals = tuple((one.type, one.zone, one.code) for one in result.pool_errors)
+    refusals = tuple((pool_error.type, pool_error.zone, pool_error.code) for pool_error in result.pool_errors)
     calls.emit(
         events.FleetResponded(
             region=region_launch.region,
@@ -414,7 +418,13 @@ def _idempotency_context(region_launch: RegionLaunch) -> tuple[str, ...]:
     before = {*region_launch.known, *region_launch.known_fleets, *tagged}
     since = [result.fleet_id for result in region_launch.results if result.fleet_id]
     return tuple(
-        sorted({*before, *since, *(one.id for result in region_launch.results for one in result.launched)})
+        sorted(
+            {
+                *before,
+                *since,
+                *(instance.id for result in region_launch.results for instance in result.launched),
+            }
+        )
     )
 
 

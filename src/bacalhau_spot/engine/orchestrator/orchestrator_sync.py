@@ -45,7 +45,7 @@ async def instances_by_id(
         return found
 
     answers, unseen = await in_all_regions(regions, one)
-    return {one.id: one for found in answers.values() for one in found}, tuple(answers), unseen
+    return {instance.id: instance for found in answers.values() for instance in found}, tuple(answers), unseen
 
 
 async def remove_nodes(
@@ -117,12 +117,12 @@ async def remove_stale(
         nodes = await orchestrator.nodes()
     except OrchestratorError as error:
         return PruneResult(address=orchestrator.address, problem=orchestrator_failure(error))
-    names = {one.id for one in nodes if one.instance_id in ended and one.labels.get("provider") == "aws"}
-    if instances_to_check([one for one in nodes if one.id not in names], cluster=cluster):
+    names = {node.id for node in nodes if node.instance_id in ended and node.labels.get("provider") == "aws"}
+    if instances_to_check([node for node in nodes if node.id not in names], cluster=cluster):
         # Nodes of regions that cannot be looked into stay; that they could not is told beside what AWS has.
         with contextlib.suppress(CloudError):
-            pruning = await find_stale(calls, nodes, cluster=cluster, regions=regions)
-            names |= {one.member.id for one in pruning.stale}
+            plan = await find_stale(calls, nodes, cluster=cluster, regions=regions)
+            names |= {decision.member.id for decision in plan.stale}
     return await remove_nodes(orchestrator, sorted(names), stop=calls.stop)
 
 

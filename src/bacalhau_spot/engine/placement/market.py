@@ -78,8 +78,8 @@ async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> d
     for region, names in wanted.items():
         missing = sorted(set(names) - set(infos))
         if missing:
-            found = await calls.read(region, partial(calls.cloud.types, region, missing))
-            infos.update({info.name: info for info in found})
+            type_infos = await calls.read(region, partial(calls.cloud.types, region, missing))
+            infos.update({info.name: info for info in type_infos})
     return infos
 
 

@@ -123,7 +123,7 @@ async def region_offers(
     return Offers(
         nodes=query.nodes,
         regions=ranked(
-            (region_offer(one, known, pool_offers(one, known)) for one in seen.values()), nodes=query.nodes
+            (region_offer(data, known, pool_offers(data, known)) for data in seen.values()), nodes=query.nodes
         ),
         regions_scanned=tuple(seen),
         failed_regions=(*unseen, *blind),
@@ -137,17 +137,17 @@ async def _select_types(
     """The acceptable types of each region that told of them, what each type is, and the regions that told nothing."""
     types, unseen = await in_all_regions(regions, partial(_types, scan))
     infos, blind = await _infos(scan, types)
-    dark = {one.region for one in blind}
+    dark = {failure.region for failure in blind}
     seen = {region: here for region, here in types.items() if region not in dark}
     return seen, infos, (*unseen, *blind)
 
 
 async def _types(scan: _MarketScan, region: str) -> Types:
     """Named ones as they are; of those that meet the requirements the cheapest, because AWS names hundreds."""
-    calls, wanted = scan.calls, scan.query
-    if wanted.types or wanted.requirements is None:
-        return Types(wanted.types, wanted.types)
-    return await matching_types(calls, wanted.requirements, region)
+    calls, query = scan.calls, scan.query
+    if query.types or query.requirements is None:
+        return Types(query.types, query.types)
+    return await matching_types(calls, query.requirements, region)
 
 
 async def _infos(
@@ -164,10 +164,10 @@ async def _infos(
     for regions in (order[:1], order[1:]):
         missing = sorted(names - set(infos))
         if missing:
-            found, problems = await in_all_regions(regions, partial(_described, scan, missing))
+            found, failures = await in_all_regions(regions, partial(_described, scan, missing))
             infos.update({info.name: info for here in found.values() for info in here})
-            refused += problems
-    blind = tuple(one for one in refused if not set(types[one.region].names) & set(infos))
+            refused += failures
+    blind = tuple(failure for failure in refused if not set(types[failure.region].names) & set(infos))
     requirements = scan.query.requirements
     if requirements is None:
         return infos, blind
@@ -218,7 +218,7 @@ async def _history(
 
 
 async def _scores(scan: _MarketScan, types: Mapping[str, Types]) -> dict[str, int]:
-    found = await placement_scores(
+    scores = await placement_scores(
         scan.calls,
         scan.cache,
         account=scan.account,
@@ -226,9 +226,9 @@ async def _scores(scan: _MarketScan, types: Mapping[str, Types]) -> dict[str, in
         nodes=scan.query.nodes,
         regions=list(types),
     )
-    if found.problem is not None:
-        scan.partial_failures.append(found.problem)
-    return dict(found.by_region)
+    if scores.problem is not None:
+        scan.partial_failures.append(scores.problem)
+    return dict(scores.by_region)
 
 
 def _per_type(types: Mapping[str, Types]) -> set[str]:

@@ -43,8 +43,8 @@ async def headrooms(calls: AwsCalls, region: str, infos: Mapping[str, TypeInfo])
     vcpus = {name: info.vcpus for name, info in infos.items()}
     others = sorted(set(in_use) - set(vcpus))
     if others:
-        found = await calls.read(region, partial(calls.cloud.types, region, others))
-        vcpus |= {info.name: info.vcpus for info in found}
+        type_infos = await calls.read(region, partial(calls.cloud.types, region, others))
+        vcpus |= {info.name: info.vcpus for info in type_infos}
     used = used_vcpus(in_use, vcpus)
     return {
         quota.code: Headroom(quota, vcpus=limit, used=used.get(quota.code, 0))

@@ -37,14 +37,16 @@ def check_failed_regions(
     (`launched_in`) before we were forbidden to look.
     """
     doubtful = [
-        one for one in failed_regions if not seen or classify(one.code).category is not Category.PERMISSION
+        failure
+        for failure in failed_regions
+        if not seen or classify(failure.code).category is not Category.PERMISSION
     ]
     if doubtful:
         raise most_severe_error(doubtful)
-    hidden = [problem for problem in failed_regions if problem.region in launched_in]
+    hidden = [failure for failure in failed_regions if failure.region in launched_in]
     if hidden:
         raise UserError(
-            f"nodes of this cluster may run in {', '.join(sorted({problem.region for problem in hidden}))}: this machine "
+            f"nodes of this cluster may run in {', '.join(sorted({failure.region for failure in hidden}))}: this machine "
             "launched them, and AWS does not show them to these credentials; nothing was launched",
             why=f"{hidden[0].operation}: {hidden[0].code}: {hidden[0].message}",
             hint="use credentials that may look there, or end those nodes with `bacalhau-spot destroy`; to launch elsewhere all "
@@ -71,15 +73,15 @@ async def choose_regions(
     share = -(-spec.nodes // max(1, count))  # rounded up: the first regions take one more
     if len(present) >= count:  # nothing is open
         return select_regions(count, present=present, offers=(), nodes=share), ()
-    wanted = OffersQuery(spec.instance_types, spec.requirements, nodes=max(1, share))
-    found = await region_offers(calls, wanted, regions=reachable, account=identity.account_id, cache=cache)
-    choices = select_regions(count, present=present, offers=found.regions, nodes=wanted.nodes)
-    none = explain_no_region(choices)
-    if found.failed_regions and none is not None and none.reason is RegionReason.NO_OFFER:
-        raise most_severe_error(found.failed_regions)
-    return choices, selection_notes(choices, count=count, nodes=wanted.nodes, offers=found)
+    query = OffersQuery(spec.instance_types, spec.requirements, nodes=max(1, share))
+    offers = await region_offers(calls, query, regions=reachable, account=identity.account_id, cache=cache)
+    decisions = select_regions(count, present=present, offers=offers.regions, nodes=query.nodes)
+    none = explain_no_region(decisions)
+    if offers.failed_regions and none is not None and none.reason is RegionReason.NO_OFFER:
+        raise most_severe_error(offers.failed_regions)
+    return decisions, selection_notes(decisions, count=count, nodes=query.nodes, offers=offers)
 
 
-def with_regions(spec: ClusterSpec, choices: Sequence[RegionDecision]) -> ClusterSpec:
+def with_regions(spec: ClusterSpec, decisions: Sequence[RegionDecision]) -> ClusterSpec:
     """The configuration with the chosen regions in the place of `auto`."""
-    return replace(spec, regions=tuple(RegionSpec(name) for name in selected_names(choices)))
+    return replace(spec, regions=tuple(RegionSpec(name) for name in selected_names(decisions)))

@@ -57,14 +57,14 @@ async def cluster_usage(
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
     seen = AwsInventory(
-        instances=tuple(one for found in answers.values() for one in found.instances),
-        requests=tuple(one for found in answers.values() for one in found.requests),
-        volumes=tuple(one for found in answers.values() for one in found.volumes),
+        instances=tuple(instance for found in answers.values() for instance in found.instances),
+        requests=tuple(request for found in answers.values() for request in found.requests),
+        volumes=tuple(resource for found in answers.values() for resource in found.volumes),
     )
     lives = usage_history(seen, logged, root_volume_gib=root_volume_gib, now=window.now)
-    asked = tuple(life for life in lives.usages if since is None or life.end(window.now) >= since)
+    usages = tuple(usage for usage in lives.usages if since is None or usage.end(window.now) >= since)
     return ClusterUsage(
-        naming.tag_value, window, lives, asked, tuple(answers), unseen, log_entries=bool(logged)
+        naming.tag_value, window, lives, usages, tuple(answers), unseen, log_entries=bool(logged)
     )
 
 
@@ -109,18 +109,18 @@ async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInvento
 
 def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
     found: dict[str, list[tuple[str, str]]] = {}
-    for life in usages:
-        if life.spot:
-            found.setdefault(life.region, []).append((life.type, life.zone))
+    for usage in usages:
+        if usage.spot:
+            found.setdefault(usage.region, []).append((usage.type, usage.zone))
     return found
 
 
-def _first_start(lives: Sequence[Usage], window: Window) -> dict[str, datetime]:
+def _first_start(usages: Sequence[Usage], window: Window) -> dict[str, datetime]:
     """Since when each region's prices matter: the first launch there, or the instance-hour that `since` is in."""
     earliest = window.now - timedelta(days=HISTORY_DAYS)
     if window.since is not None:
         earliest = max(earliest, window.since - timedelta(hours=1))
     found: dict[str, datetime] = {}
-    for life in lives:
-        found[life.region] = min(found.get(life.region, window.now), life.started_at)
+    for usage in usages:
+        found[usage.region] = min(found.get(usage.region, window.now), usage.started_at)
     return {region: max(begun, earliest) for region, begun in found.items()}

@@ -46,14 +46,14 @@ async def price_chart(
         root_volume_gib=spec.instance.root_volume_gib,
         since=since,
     )
-    lives = [life for life in found.market_data if life.type and life.spot]
+    usages = [life for life in found.market_data if life.type and life.spot]
     pools: _Pools = {}
-    for life in lives:
-        pools.setdefault(life.region, []).append((life.type, life.zone))
+    for usage in usages:
+        pools.setdefault(usage.region, []).append((usage.type, usage.zone))
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
     points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
-    made = price_chart_of(naming.tag_value, points, lives, since=since, now=found.window.now)
+    made = price_chart_of(naming.tag_value, points, usages, since=since, now=found.window.now)
     return made, (*found.failed_regions, *silent)
 
 

@@ -34,13 +34,13 @@ async def rates(
 
     They are asked for once, without patience: everything works without them, and Pricing has no request bucket of EC2's.
     """
-    problems: list[ApiFailure] = []
+    failures: list[ApiFailure] = []
 
     async def ask(call: Callable[[], Awaitable[dict[K, Decimal]]]) -> dict[K, Decimal]:
         try:
             return await call()
         except CloudError as error:
-            problems.append(api_failure(error))
+            failures.append(api_failure(error))
             return {}
 
     if not regions:
@@ -49,7 +49,7 @@ async def rates(
         ask(partial(calls.cloud.on_demand_prices, regions, types)),
         ask(partial(calls.cloud.volume_prices, regions)),
     )
-    return Rates(on_demand=on_demand, gib_month=gib_month), tuple(problems)
+    return Rates(on_demand=on_demand, gib_month=gib_month), tuple(failures)
 
 
 async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:
@@ -61,8 +61,8 @@ async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> P
 async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
     """What their pools cost now: one call a region. Raises CloudError."""
     types: dict[str, set[str]] = {}
-    for one in instances:
-        types.setdefault(one.region, set()).add(one.type)
+    for instance in instances:
+        types.setdefault(instance.region, set()).add(instance.type)
     parts = await gather_all(*(pool_prices(calls, region, names) for region, names in types.items()))
     return {pool: usd for part in parts for pool, usd in part.items()}
 
@@ -78,7 +78,7 @@ async def history(
 
     One call a region.
     """
-    problems: list[ApiFailure] = []
+    failures: list[ApiFailure] = []
 
     async def one(region: str) -> tuple[PricePoint, ...]:
         types = sorted({type_name for type_name, _ in pools[region]})
@@ -87,8 +87,8 @@ async def history(
         try:
             return await calls.read(region, ask)
         except CloudError as error:
-            problems.append(api_failure(error))
+            failures.append(api_failure(error))
             return ()
 
     found = await gather_all(*(one(region) for region in pools))
-    return dict(zip(pools, found, strict=True)), tuple(problems)
+    return dict(zip(pools, found, strict=True)), tuple(failures)

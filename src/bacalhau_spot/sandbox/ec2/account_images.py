@@ -19,7 +19,7 @@ def register_image(region: Region, args: Args) -> Answer:
     if any(image.name == name and image.owner == ACCOUNT_ID for image in region.images.values()):
         raise AwsError("InvalidAMIName.Duplicate", f"AMI name {name} is already in use by another AMI")
     disks = [one.get("Ebs") or {} for one in args.get("BlockDeviceMappings") or ()]
-    snapshot_id = next((str(one["SnapshotId"]) for one in disks if one.get("SnapshotId")), "")
+    snapshot_id = next((str(disk["SnapshotId"]) for disk in disks if disk.get("SnapshotId")), "")
     snapshot = region.backend.snapshots.get(snapshot_id)
     stored = bool(args.get("ImageLocation"))  # in S3, which makes it an instance-store image
     if snapshot is None and not stored:

@@ -44,17 +44,17 @@ _GONE = "reboot: Power down"
 
 
 def get_output(region: Region, args: Args) -> Answer:
-    one = instances.find(region, [str(args.get("InstanceId") or "")])[0]
-    if args.get("Latest") and (catalog.type_info(one.type) or {}).get("Hypervisor") != "nitro":
+    machine = instances.find(region, [str(args.get("InstanceId") or "")])[0]
+    if args.get("Latest") and (catalog.type_info(machine.type) or {}).get("Hypervisor") != "nitro":
         raise AwsError(
             "UnsupportedOperation",
             "This instance type does not support retrieving the latest console logs.",
         )
-    text = "".join(f"{line}\r\n" for line in _lines(region, one)).encode()
+    text = "".join(f"{line}\r\n" for line in _lines(region, machine)).encode()
     if not text:
-        return {"InstanceId": one.id}
+        return {"InstanceId": machine.id}
     return {
-        "InstanceId": one.id,
+        "InstanceId": machine.id,
         "Timestamp": region.now(),
         "Output": base64.b64encode(text[-_LONGEST:]).decode(),
     }

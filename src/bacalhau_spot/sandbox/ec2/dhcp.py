@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def create_options(region: Region, args: Args) -> Answer:
     """AWS: EC2 API Reference, CreateDhcpOptions."""
     tags = tags_of(args, "dhcp-options")
-    asked = {str(one["Key"]).replace("-", "_"): one["Values"] for one in args.get("DhcpConfigurations") or ()}
-    made = region.backend.create_dhcp_options(**asked)
+    row = {str(one["Key"]).replace("-", "_"): one["Values"] for one in args.get("DhcpConfigurations") or ()}
+    made = region.backend.create_dhcp_options(**row)
     region.set_tags(made.id, tags)
     return {"DhcpOptions": _described(region, made)}
 

@@ -138,7 +138,7 @@ def _forget_later(region: Region, fleet: Fleet) -> None:
 
 
 def _forget(region: Region, fleet: Fleet) -> None:
-    if not any(one.alive for one in fleet.instances):
+    if not any(instance.alive for instance in fleet.instances):
         region.fleets.pop(fleet.id, None)
         region.forget_tags(fleet.id)
 
@@ -294,7 +294,7 @@ def _as_a_pools(refusal: AwsError) -> AwsError:
 
 def _zone(region: Region, override: Mapping[str, Any]) -> str | None:
     """The zone is shown with a refusal too, when the subnet tells it."""
-    known = [one for one in region.subnets() if one.id == override.get("SubnetId")]
+    known = [subnet for subnet in region.subnets() if subnet.id == override.get("SubnetId")]
     return str(known[0].availability_zone) if known else override.get("AvailabilityZone")
 
 
@@ -401,11 +401,11 @@ def find(region: Region, fleet_id: str) -> Fleet:
 def describe_fleets(region: Region, args: Args) -> Answer:
     """An instant fleet is shown only to those who name it."""
     if args.get("FleetIds"):
-        found = [find(region, fleet_id) for fleet_id in args["FleetIds"]]
+        fleets = [find(region, fleet_id) for fleet_id in args["FleetIds"]]
     else:
-        found = [fleet for fleet in region.fleets.values() if fleet.type != "instant"]
-    found = filters.select(found, args.get("Filters"), FILTERS, lambda fleet: region.tags(fleet.id))
-    shown, token = paging.page(found, args)
+        fleets = [fleet for fleet in region.fleets.values() if fleet.type != "instant"]
+    fleets = filters.select(fleets, args.get("Filters"), FILTERS, lambda fleet: region.tags(fleet.id))
+    shown, token = paging.page(fleets, args)
     return {"Fleets": [_described(region, fleet) for fleet in shown], "NextToken": token}
 
 
@@ -445,13 +445,13 @@ def describe_fleet_instances(region: Region, args: Args) -> Answer:
         )
     rows = [
         {
-            "InstanceId": one.id,
-            "InstanceType": one.type,
-            "SpotInstanceRequestId": one.spot_request_id or None,
+            "InstanceId": instance.id,
+            "InstanceType": instance.type,
+            "SpotInstanceRequestId": instance.spot_request_id or None,
             "InstanceHealth": "healthy",
         }
-        for one in fleet.instances
-        if one.state in (machine.PENDING, machine.RUNNING)
+        for instance in fleet.instances
+        if instance.state in (machine.PENDING, machine.RUNNING)
     ]
     shown, token = paging.page(rows, args)
     return {"ActiveInstances": shown, "FleetId": fleet.id, "NextToken": token}
@@ -484,7 +484,7 @@ def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | 
         return "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"
     if fleet.type == "instant" and not ends:
         return "unexpectedError", "A fleet of type instant can only be deleted together with its instances."
-    running = sum(one.state in (machine.PENDING, machine.RUNNING) for one in fleet.instances)
+    running = sum(instance.state in (machine.PENDING, machine.RUNNING) for instance in fleet.instances)
     if fleet.type == "instant" and running > DELETABLE_INSTANCES:
         return "unexpectedError", "The fleet has too many instances to be deleted with them."
     return None
@@ -493,7 +493,7 @@ def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | 
 def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
     """Nothing is launched any more; with `ends` its instances are terminated."""
     before = fleet.state
-    alive = [one for one in fleet.instances if one.alive]
+    alive = [instance for instance in fleet.instances if instance.alive]
     fleet.state = "deleted_terminating" if ends else "deleted_running"
     if ends:
         for one in alive:
@@ -511,6 +511,6 @@ def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
 
 
 def _settle(region: Region, fleet: Fleet) -> None:
-    if not any(one.alive for one in fleet.instances):
+    if not any(instance.alive for instance in fleet.instances):
         fleet.state = "deleted"
         _forget_later(region, fleet)

@@ -43,8 +43,8 @@ def answer(region: Region, call: Call, moto: Handler) -> Reply:
 
 
 def _groups(region: Region) -> dict[str, Any]:
-    found: dict[str, Any] = get_backend("autoscaling")[ACCOUNT_ID][region.name].autoscaling_groups
-    return found
+    row: dict[str, Any] = get_backend("autoscaling")[ACCOUNT_ID][region.name].autoscaling_groups
+    return row
 
 
 def members(region: Region, name: str) -> list[Machine]:
@@ -101,8 +101,12 @@ def _refill(region: Region, name: str) -> None:
     group = _groups(region).get(name)
     if group is None or name in region.ending_groups:
         return
-    alive = {one.id for one in members(region, name) if one.state in (machine.PENDING, machine.RUNNING)}
-    group.instance_states = [one for one in group.instance_states if one.instance.id in alive]
+    alive = {
+        member.id for member in members(region, name) if member.state in (machine.PENDING, machine.RUNNING)
+    }
+    group.instance_states = [
+        instance_state for instance_state in group.instance_states if instance_state.instance.id in alive
+    ]
     missing = int(group.desired_capacity or 0) - len(alive)
     if missing > 0:
         group.replace_autoscaling_group_instances(missing, group.get_propagated_tags())

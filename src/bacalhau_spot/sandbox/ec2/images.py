@@ -199,14 +199,14 @@ FILTERS: dict[str, filters.Getter[Image]] = {
 
 def describe_images(region: Region, args: Args) -> Answer:
     if args.get("ImageIds"):
-        found = [find(region, image_id) for image_id in args["ImageIds"]]
+        images = [find(region, image_id) for image_id in args["ImageIds"]]
     else:
-        found = [*region.images.values(), *map(_of_moto, region.backend.amis.values())]
+        images = [*region.images.values(), *map(_of_moto, region.backend.amis.values())]
     if args.get("Owners"):
         owners = {ACCOUNT_ID if owner == "self" else owner for owner in args["Owners"]}
-        found = [image for image in found if image.owner in owners or image.owner_alias in owners]
-    found = filters.select(found, args.get("Filters"), FILTERS, lambda image: region.tags(image.id))
-    shown, token = paging.page(found, args)
+        images = [image for image in images if image.owner in owners or image.owner_alias in owners]
+    images = filters.select(images, args.get("Filters"), FILTERS, lambda image: region.tags(image.id))
+    shown, token = paging.page(images, args)
     return {"Images": [_described(region, image) for image in shown], "NextToken": token}
 
 

@@ -38,8 +38,8 @@ def find(region: Region, ids: Iterable[str]) -> list[Machine]:
 def selected(region: Region, args: Args, getters: Mapping[str, filters.Getter[Machine]]) -> list[Machine]:
     machine.adopt(region)
     ids = args.get("InstanceIds")
-    found = find(region, ids) if ids else list(region.machines.values())
-    return filters.select(found, args.get("Filters"), getters, lambda one: region.tags(one.id))
+    machines = find(region, ids) if ids else list(region.machines.values())
+    return filters.select(machines, args.get("Filters"), getters, lambda one: region.tags(one.id))
 
 
 def describe_instances(region: Region, args: Args) -> Answer:
@@ -48,9 +48,9 @@ def describe_instances(region: Region, args: Args) -> Answer:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    found = sorted(selected(region, args, FILTERS), key=lambda one: one.order)
-    largest = max(1000, len(found)) if args.get("InstanceIds") else 1000
-    shown, token = paging.page(found, args, largest=largest, smallest=5)
+    machines = sorted(selected(region, args, FILTERS), key=lambda one: one.order)
+    largest = max(1000, len(machines)) if args.get("InstanceIds") else 1000
+    shown, token = paging.page(machines, args, largest=largest, smallest=5)
     return {"Reservations": reservations(region, shown), "NextToken": token}
 
 
@@ -283,9 +283,9 @@ def terminate_instances(region: Region, args: Args) -> Answer:
     ids = args.get("InstanceIds") or ()
     if not ids:
         raise AwsError("MissingParameter", "The request must contain the parameter InstanceId")
-    found = find(region, ids)
-    protected = [one for one in found if protection(one) and one.state != TERMINATED]
-    for one in found:
+    machines = find(region, ids)
+    protected = [one for one in machines if protection(one) and one.state != TERMINATED]
+    for one in machines:
         if protected and one.zone not in {other.zone for other in protected}:
             _terminate(region, one)
     for one in protected:
@@ -295,7 +295,7 @@ def terminate_instances(region: Region, args: Args) -> Answer:
                 f"The instance '{one.id}' may not be terminated. Modify its '{protection(one)}' instance attribute "
                 "and try again.",
             )
-    return {"TerminatingInstances": [_terminate(region, one) for one in found]}
+    return {"TerminatingInstances": [_terminate(region, one) for one in machines]}
 
 
 def protection(one: Machine) -> str:

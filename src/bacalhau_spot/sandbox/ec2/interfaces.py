@@ -71,7 +71,10 @@ def _status(eni: Any) -> str:
 
 
 def _address(region: Region, eni: Any) -> Any:
-    return next((one for one in region.backend.addresses if one.eni is eni and one.association_id), None)
+    return next(
+        (address for address in region.backend.addresses if address.eni is eni and address.association_id),
+        None,
+    )
 
 
 def _association(region: Region, eni: Any) -> dict[str, Any] | None:
@@ -112,10 +115,10 @@ def described(region: Region, eni: Any) -> dict[str, Any]:
         "Association": _association(region, eni),
         "PrivateIpAddresses": [
             {
-                "PrivateIpAddress": one.get("PrivateIpAddress"),
-                "Primary": bool(one.get("Primary")),
+                "PrivateIpAddress": private_ip_address.get("PrivateIpAddress"),
+                "Primary": bool(private_ip_address.get("Primary")),
             }
-            for one in eni.private_ip_addresses
+            for private_ip_address in eni.private_ip_addresses
         ],
         "TagSet": region.tag_set(eni.id),
     }

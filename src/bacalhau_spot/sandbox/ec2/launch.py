@@ -204,9 +204,9 @@ def _disk_locked(region: Region, launch: Launch) -> bool:
         return False
     default = bool(region.backend.ebs_encryption_by_default)
     return any(
-        ((one.get("Encrypted") or default) and not one.get("KmsKeyId"))
-        or _own_key(region, str(one.get("SnapshotId") or ""))
-        for one in launch.devices
+        ((device.get("Encrypted") or default) and not device.get("KmsKeyId"))
+        or _own_key(region, str(device.get("SnapshotId") or ""))
+        for device in launch.devices
     )
 
 

@@ -42,11 +42,11 @@ class Launch:
 
 
 def tags_by_kind(specifications: Iterable[Mapping[str, Any]] | None) -> TagsByKind:
-    found: TagsByKind = {}
+    kind: TagsByKind = {}
     for specification in specifications or ():
         tags = {str(tag["Key"]): str(tag.get("Value", "")) for tag in specification.get("Tags") or ()}
-        found.setdefault(str(specification.get("ResourceType", "")), {}).update(tags)
-    return found
+        kind.setdefault(str(specification.get("ResourceType", "")), {}).update(tags)
+    return kind
 
 
 def merged(data: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _forget(region: Region, machine: Machine) -> None:
     region.machines.pop(machine.id, None)
     reservation = region.backend.reservations.get(machine.reservation_id)
     if reservation is not None:
-        reservation.instances = [one for one in reservation.instances if one.id != machine.id]
+        reservation.instances = [instance for instance in reservation.instances if instance.id != machine.id]
         if not reservation.instances:
             region.backend.reservations.pop(machine.reservation_id)
     region.spot_requests.pop(machine.spot_request_id, None)

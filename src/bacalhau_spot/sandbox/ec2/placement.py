@@ -82,8 +82,8 @@ def _instances(names: Sequence[str], target: int, unit: str | None) -> int:
 
 def _count(region: Region, args: Args) -> None:
     """New questions of the last 24 hours are counted over all regions; a repeated one is free."""
-    asked = {key: value for key, value in args.items() if key not in {"NextToken", "MaxResults", "DryRun"}}
-    question, now = json.dumps(asked, sort_keys=True, default=str), region.now()
+    row = {key: value for key, value in args.items() if key not in {"NextToken", "MaxResults", "DryRun"}}
+    question, now = json.dumps(row, sort_keys=True, default=str), region.now()
     known = region.world.placement_questions
     for old in [one for one, since in known.items() if now - since >= DAY_S]:
         del known[old]
@@ -120,8 +120,12 @@ def _liking(zone: str, types: Sequence[str], offered: set[str]) -> float:
 def _room(region: Region, zone: str, types: Sequence[str], offered: set[str]) -> float:
     """How many instances the switch `capacity` has places for; what runs already is not counted."""
     limits = region.world.settings.capacity
-    places = [limits.get(f"{zone}/{one}", limits.get(zone, math.inf)) for one in types if one in offered]
-    pools_limited = all(f"{zone}/{one}" in limits for one in types if one in offered)
+    places = [
+        limits.get(f"{zone}/{type_name}", limits.get(zone, math.inf))
+        for type_name in types
+        if type_name in offered
+    ]
+    pools_limited = all(f"{zone}/{type_name}" in limits for type_name in types if type_name in offered)
     if not places:
         return 0
     return sum(places) if pools_limited else max(places)

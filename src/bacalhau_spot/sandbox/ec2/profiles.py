@@ -26,7 +26,10 @@ def check(region: Region, asked: Mapping[str, Any] | None) -> None:
     field = "name" if asked.get("Name") else "arn"
     value = str(asked.get("Name") or asked.get("Arn") or "")
     name = value.rpartition("/")[2]
-    there = {one.name for one in iam_backends[ACCOUNT_ID]["aws"].instance_profiles.values()}
+    there = {
+        instance_profile.name
+        for instance_profile in iam_backends[ACCOUNT_ID]["aws"].instance_profiles.values()
+    }
     if name in there:
         known_at = region.world.profiles.setdefault(name, region.now() + region.world.settings.iam_lag_s)
         if region.now() >= known_at:

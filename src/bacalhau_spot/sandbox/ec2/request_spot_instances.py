@@ -31,9 +31,9 @@ def request_spot_instances(region: Region, args: Args) -> Answer:
     if room.count < count and room.refusal.code not in WAITING:
         raise room.refusal
     made = launch.create(region, wanted, min(count, room.count))
-    found = [region.spot_requests[one.spot_request_id] for one in made]
-    for one in found:
-        one.type = kind
+    requests = [region.spot_requests[machine.spot_request_id] for machine in made]
+    for request in requests:
+        request.type = kind
     for _ in range(count - len(made)):
         waiting = spot.SpotRequest(
             id=launch.new_request_id(region),
@@ -46,8 +46,8 @@ def request_spot_instances(region: Region, args: Args) -> Answer:
             updated=region.now(),
             type=kind,
         )
-        found.append(spot.keep(region, waiting))
-    return {"SpotInstanceRequests": [spot.described(region, one) for one in found]}
+        requests.append(spot.keep(region, waiting))
+    return {"SpotInstanceRequests": [spot.described(region, request) for request in requests]}
 
 
 def relaunch_later(region: Region, ended: Machine) -> None:

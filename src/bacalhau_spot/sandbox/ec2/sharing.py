@@ -38,9 +38,9 @@ def check(region: Region, action: str, args: Args) -> None:
 
 def _vpc_of(region: Region, args: Args) -> str:
     backend: Any = region.backend
-    subnets = {one.id: one.vpc_id for one in region.subnets()}
-    tables = {one.id: one.vpc_id for one in backend.route_tables.values()}
-    acls = {one.id: one.vpc_id for one in backend.network_acls.values()}
+    subnets = {subnet.id: subnet.vpc_id for subnet in region.subnets()}
+    tables = {route_table.id: route_table.vpc_id for route_table in backend.route_tables.values()}
+    acls = {network_acl.id: network_acl.vpc_id for network_acl in backend.network_acls.values()}
     return str(
         args.get("VpcId")
         or subnets.get(args.get("SubnetId"))

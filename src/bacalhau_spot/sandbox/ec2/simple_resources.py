@@ -92,7 +92,7 @@ def create_placement_group(region: Region, args: Args) -> Answer:
 
 
 def _placement(region: Region, name: str) -> Item | None:
-    return next((one for one in of(region, _PLACEMENT) if one.row["GroupName"] == name), None)
+    return next((item for item in of(region, _PLACEMENT) if item.row["GroupName"] == name), None)
 
 
 def describe_placement_groups(region: Region, args: Args) -> Answer:
@@ -100,10 +100,10 @@ def describe_placement_groups(region: Region, args: Args) -> Answer:
     for name in args.get("GroupNames") or ():
         if _placement(region, name) is None:
             raise AwsError("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
-    named = args.get("GroupNames") or [one.row["GroupName"] for one in items]
+    named = args.get("GroupNames") or [item.row["GroupName"] for item in items]
     answer = listed(
         region,
-        [one for one in items if one.row["GroupName"] in named],
+        [item for item in items if item.row["GroupName"] in named],
         args,
         key="PlacementGroups",
         getters={"group-name": _field("GroupName"), "state": _field("State"), "strategy": _field("Strategy")},
@@ -118,7 +118,7 @@ def delete_placement_group(region: Region, args: Args) -> Answer:
     item = _placement(region, name)
     if item is None:
         raise AwsError("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
-    if any(one.alive and one.placement_group == name for one in region.machines.values()):
+    if any(machine.alive and machine.placement_group == name for machine in region.machines.values()):
         raise AwsError(
             "InvalidPlacementGroup.InUse", f"The placement group {name} is in use and may not be deleted."
         )

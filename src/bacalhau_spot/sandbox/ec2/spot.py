@@ -142,11 +142,11 @@ def find(region: Region, request_id: str) -> SpotRequest:
 
 def describe_requests(region: Region, args: Args) -> Answer:
     if args.get("SpotInstanceRequestIds"):
-        found = [find(region, request_id) for request_id in args["SpotInstanceRequestIds"]]
+        requests = [find(region, request_id) for request_id in args["SpotInstanceRequestIds"]]
     else:
-        found = list(region.spot_requests.values())
-    found = filters.select(found, args.get("Filters"), FILTERS, lambda request: region.tags(request.id))
-    shown, token = paging.page(found, args, smallest=5)
+        requests = list(region.spot_requests.values())
+    requests = filters.select(requests, args.get("Filters"), FILTERS, lambda request: region.tags(request.id))
+    shown, token = paging.page(requests, args, smallest=5)
     return {
         "SpotInstanceRequests": [described(region, request) for request in shown],
         "NextToken": token or "",
@@ -155,13 +155,13 @@ def describe_requests(region: Region, args: Args) -> Answer:
 
 def cancel_requests(region: Region, args: Args) -> Answer:
     """Cancelling does not end the instance; a closed request stays closed."""
-    found = [find(region, request_id) for request_id in args.get("SpotInstanceRequestIds") or ()]
-    for request in found:
+    requests = [find(region, request_id) for request_id in args.get("SpotInstanceRequestIds") or ()]
+    for request in requests:
         if request.state == "active":
             request.move(state="cancelled", status="request-canceled-and-instance-running", now=region.now())
         elif request.state == "open":
             request.move(state="cancelled", status="canceled-before-fulfillment", now=region.now())
-    states = [{"SpotInstanceRequestId": request.id, "State": request.state} for request in found]
+    states = [{"SpotInstanceRequestId": request.id, "State": request.state} for request in requests]
     return {"CancelledSpotInstanceRequests": states}
 
 

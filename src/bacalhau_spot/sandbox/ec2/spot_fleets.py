@@ -49,7 +49,7 @@ def describe(region: Region, args: Args) -> Answer:
     wanted = args.get("SpotFleetRequestIds")
     found = [_find(region, one) for one in wanted] if wanted else list(region.spot_fleets.values())
     page, token = paging.page(found, args)
-    return {"SpotFleetRequestConfigs": [_described(region, one) for one in page], "NextToken": token}
+    return {"SpotFleetRequestConfigs": [_described(region, fleet) for fleet in page], "NextToken": token}
 
 
 def _find(region: Region, fleet_id: str) -> Fleet:

@@ -37,8 +37,8 @@ _LETTERS = re.compile(r"([a-z]+)(\d*)")
 
 
 def family(type_name: str) -> str:
-    found = _LETTERS.match(type_name)
-    letters, generation = found.groups() if found else ("", "")
+    match = _LETTERS.match(type_name)
+    letters, generation = match.groups() if match else ("", "")
     word = _SAME.get(letters, letters)
     if word + generation in FAMILIES:
         return word + generation

@@ -25,10 +25,10 @@ def describe_status(region: Region, args: Args) -> Answer:
             "InvalidParameterCombination",
             "The parameter instancesSet cannot be used with the parameter maxResults",
         )
-    found = instances.selected(region, {**args, "Filters": None}, {})
+    machines = instances.selected(region, {**args, "Filters": None}, {})
     if not args.get("IncludeAllInstances"):
-        found = [one for one in found if one.state == machine.RUNNING]
-    rows = [_row(region, one) for one in sorted(found, key=lambda one: one.order)]
+        machines = [one for one in machines if one.state == machine.RUNNING]
+    rows = [_row(region, one) for one in sorted(machines, key=lambda one: one.order)]
     rows = filters.select(rows, args.get("Filters"), FILTERS)
     largest = max(1000, len(rows)) if args.get("InstanceIds") else 1000
     shown, token = paging.page(rows, args, largest=largest, smallest=5)

@@ -119,8 +119,8 @@ def _alive(region: Region) -> set[str]:
         backend.egress_only_internet_gateways, region.shelf, region.images,
     ):  # fmt: skip
         found.update(collection)
-    found.update(one.id for one in region.spot_fleets.values() if one.state == "active")
-    found.update(one.id for one in backend.vpc_pcxs.values() if one._status.code in _JOINED)  # noqa: SLF001 - as moto does
+    found.update(spot_fleet.id for spot_fleet in region.spot_fleets.values() if spot_fleet.state == "active")
+    found.update(vpc_pcx.id for vpc_pcx in backend.vpc_pcxs.values() if vpc_pcx._status.code in _JOINED)  # noqa: SLF001 - as moto does
     found.update(subnet.id for subnet in region.subnets())
     found.update(key.id for key in backend.key_pairs.values())
     found.update(address.allocation_id for address in backend.addresses if address.allocation_id)

@@ -141,7 +141,7 @@ def with_states(region: Region, action: str, reply: Reply) -> Reply:
 
 
 def _vpc_of(region: Region, resource_id: str) -> str:
-    return next((str(one.vpc_id) for one in region.subnets() if one.id == resource_id), resource_id)
+    return next((str(subnet.vpc_id) for subnet in region.subnets() if subnet.id == resource_id), resource_id)
 
 
 def reaches_internet(region: Region, machine: Machine) -> bool:
@@ -166,9 +166,13 @@ def reaches_internet(region: Region, machine: Machine) -> bool:
 
 def _default_route(region: Region, subnet: Any) -> Any:
     """Of the subnet's own table, or of its VPC's main one."""
-    tables = [one for one in region.backend.route_tables.values() if one.vpc_id == subnet.vpc_id]
+    tables = [
+        route_table
+        for route_table in region.backend.route_tables.values()
+        if route_table.vpc_id == subnet.vpc_id
+    ]
     # by association; moto shows them nowhere else
     own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as said
     table = own or next((one for one in tables if one.main_association_id), None)
     routes = table.routes if table else ()
-    return next((one for one in routes if one.destination_cidr_block == EVERYWHERE), None)
+    return next((route for route in routes if route.destination_cidr_block == EVERYWHERE), None)

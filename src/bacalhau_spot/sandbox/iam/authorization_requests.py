@@ -141,10 +141,10 @@ class Asker:
                 yield Ask(name, ask.resource, {**ask.context, **ec2_arns.requested(tags)})
             return
         about = [*self._existing(call, args), *_new(call, args)]
-        yield from [one.ask(name) for one in about] or [Ask(name)]
-        for one in about:
-            if one.fresh and one.tags:
-                yield one.ask("ec2:CreateTags", ec2__CreateAction=call.action)
+        yield from [thing.ask(name) for thing in about] or [Ask(name)]
+        for thing in about:
+            if thing.fresh and thing.tags:
+                yield thing.ask("ec2:CreateTags", ec2__CreateAction=call.action)
 
     def _existing(self, call: Call, args: Args) -> list[ec2_arns.Thing]:
         keys = _ONLY.get(call.action)
@@ -208,8 +208,8 @@ def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
     vpc_arn = ec2_arns.vpc_of(region, str(data.get("SubnetId") or interfaces[0].get("SubnetId") or ""))
     if not (data.get("SecurityGroupIds") or interfaces[0].get("Groups")):
         used += ec2_arns.default_group(region, vpc_arn.rpartition("/")[2])
-    for one in dict.fromkeys(filter(None, used)):
-        yield ec2_arns.of_ec2(region, one).ask("ec2:RunInstances")
+    for unknown in dict.fromkeys(filter(None, used)):
+        yield ec2_arns.of_ec2(region, unknown).ask("ec2:RunInstances")
     tags = launch_parameters.tags_by_kind(data.get("TagSpecifications"))
     for kind in dict.fromkeys((*_LAUNCHED, *(_SPOT if spot else ()), *tags)):
         made = ec2_arns.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
@@ -255,14 +255,14 @@ def _beside(call: Call) -> Iterator[Ask]:
     if name == SERVICE_ROLE:
         yield service_role(str(args.get("AWSServiceName")))
         return
-    found: list[ec2_arns.Thing] = about(call.region, args) if about else []
+    things: list[ec2_arns.Thing] = about(call.region, args) if about else []
     if name == "ssm:PutParameter" and args.get("Tags"):
         tags = ec2_arns.requested(ec2_arns.tag_dict(args["Tags"]))
         for action in (name, "ssm:AddTagsToResource"):
-            asked = found[0].ask(action)
-            yield Ask(action, asked.resource, {**asked.context, **tags})
+            ask = things[0].ask(action)
+            yield Ask(action, ask.resource, {**ask.context, **tags})
         return
-    yield from [one.ask(name) for one in found] or [Ask(name)]
+    yield from [thing.ask(name) for thing in things] or [Ask(name)]
     if name == "iam:AddRoleToInstanceProfile":
         passed = non_ec2_arns.role(args["RoleName"])
         yield passed.ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
@@ -271,14 +271,14 @@ def _beside(call: Call) -> Iterator[Ask]:
 def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
     kind = name.removeprefix("iam:Create")
     path = args.get("Path") or "/"
-    found = (
+    thing = (
         non_ec2_arns.role(args["RoleName"], path=path)
         if kind == "Role"
         else non_ec2_arns.profile(args["InstanceProfileName"], path=path)
     )
     keys = sorted(key for key in args if key.startswith("Tags.member.") and key.endswith(".Key"))
     tags = {args[key]: args.get(key.removesuffix("Key") + "Value", "") for key in keys}
-    made = ec2_arns.Thing(found.arn, tags, fresh=True)
+    made = ec2_arns.Thing(thing.arn, tags, fresh=True)
     yield made.ask(name)
     if tags:
         yield made.ask(f"iam:Tag{kind}")

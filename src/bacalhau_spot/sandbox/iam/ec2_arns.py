@@ -59,8 +59,8 @@ def _tag_keys(resource_arn: str) -> Iterator[str]:
 
 def requested(tags: Mapping[str, str]) -> Context:
     """The condition keys under which the tags in a request are seen."""
-    found: Context = {f"aws:RequestTag/{name}": (value,) for name, value in tags.items()}
-    return found | ({"aws:TagKeys": tuple(tags)} if tags else {})
+    context: Context = {f"aws:RequestTag/{name}": (value,) for name, value in tags.items()}
+    return context | ({"aws:TagKeys": tuple(tags)} if tags else {})
 
 
 def arn(service: str, region: str, rest: str, *, account: str = ACCOUNT_ID) -> str:
@@ -103,7 +103,7 @@ def vpc_of(region: str, subnet_id: str) -> str:
 def default_group(region: str, vpc_id: str) -> list[str]:
     """The group that an instance is in when its launch names none."""
     groups = get_backend("ec2")[ACCOUNT_ID][region].groups.get(vpc_id) or {}
-    return [one.id for one in groups.values() if one.name == "default"]
+    return [group.id for group in groups.values() if group.name == "default"]
 
 
 def _vpc(backend: Any, region: str, kind: str, resource_id: str) -> str:
@@ -167,17 +167,17 @@ def attached(ec2: Handler, region: str, attachment_id: str) -> list[str]:
 def _table_and_subnet(region: str, association_id: str) -> list[str]:
     tables = get_backend("ec2")[ACCOUNT_ID][region].route_tables.values()
     return [
-        str(one[key])
+        str(association[key])
         for table in tables
-        for one in table.associations
-        if one.get("RouteTableAssociationId") == association_id
+        for association in table.associations
+        if association.get("RouteTableAssociationId") == association_id
         for key in ("RouteTableId", "SubnetId")
-        if one.get(key)
+        if association.get(key)
     ]
 
 
 def placement_group(ec2: Handler, region: str, name: str) -> str:
     """Its id; the name where there is none."""
     text = ec2(Call("ec2", region, "DescribePlacementGroups", {"GroupName.1": name})).body.decode()
-    found = re.search(r"<groupId>([^<]+)<", text)
-    return found[1] if found else name
+    match = re.search(r"<groupId>([^<]+)<", text)
+    return match[1] if match else name

@@ -29,13 +29,27 @@ def role(name: str, *, path: str = "/") -> Thing:
 
 
 def profile(name: str, *, path: str = "/") -> Thing:
-    found = next((one for one in _iam().instance_profiles.values() if one.name == name), None)
+    found = next(
+        (
+            instance_profile
+            for instance_profile in _iam().instance_profiles.values()
+            if instance_profile.name == name
+        ),
+        None,
+    )
     where = found.path if found else path
     return Thing(arn("iam", "", f"instance-profile{where}{name}"), tag_dict(found.tags if found else None))
 
 
 def roles_in(profile_name: str) -> list[str]:
-    found = next((one for one in _iam().instance_profiles.values() if one.name == profile_name), None)
+    found = next(
+        (
+            instance_profile
+            for instance_profile in _iam().instance_profiles.values()
+            if instance_profile.name == profile_name
+        ),
+        None,
+    )
     return [one.name for one in found.roles] if found else []
 
 

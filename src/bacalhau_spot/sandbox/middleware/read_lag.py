@@ -61,7 +61,11 @@ class ReadLag:
     def _check_references(self, call: Call) -> None:
         within_s = self._world.settings.read_lag_s / 2 if call.mutates else self._lag_s(call)
         with self._lock:
-            fresh = [one for one in _references(call) if self._age(self._made, call.region, one) < within_s]
+            fresh = [
+                reference
+                for reference in _references(call)
+                if self._age(self._made, call.region, reference) < within_s
+            ]
         if call.action == "CreateFleet":  # it refuses these pool by pool, in an answer that is a success
             fresh = [one for one in fresh if not one.startswith(_REFUSED_BY_POOL)]
         if fresh:

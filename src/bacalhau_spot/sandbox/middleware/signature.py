@@ -22,10 +22,10 @@ _OURS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 def is_ours(call: Call) -> bool:
     """Computed again, as AWS does, from the headers that the client says it signed."""
     headers = call.http.headers
-    found = _SIGNED.search(headers.get("authorization", ""))
-    if found is None:
+    match = _SIGNED.search(headers.get("authorization", ""))
+    if match is None:
         return False
-    names, claimed = found.groups()
+    names, claimed = match.groups()
     query = f"?{call.http.query}" if call.http.query else ""
     url = f"http://{headers.get('host', '')}{call.http.path}{query}"
     signed = {name: headers.get(name, "") for name in names.split(";")}

@@ -117,9 +117,9 @@ def _members(params: Mapping[str, str], name: str) -> list[str]:
 
 
 def _context(params: Mapping[str, str]) -> Context:
-    found: Context = {}
+    context: Context = {}
     number = 1
     while (key := f"ContextEntries.member.{number}") + ".ContextKeyName" in params:
-        found[params[f"{key}.ContextKeyName"]] = tuple(_members(params, f"{key}.ContextKeyValues"))
+        context[params[f"{key}.ContextKeyName"]] = tuple(_members(params, f"{key}.ContextKeyValues"))
         number += 1
-    return found
+    return context

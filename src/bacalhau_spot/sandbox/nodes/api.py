@@ -75,12 +75,12 @@ class Orchestrator:
         }
         if (method, path) in plain:
             return plain[method, path](parse_qs(call.http.query, keep_blank_values=True))
-        found = _NODE.fullmatch(path)
-        if found and method == "GET":
-            return {"Node": self._one(unquote(found[1]))}
-        if found and method == "PUT":
-            return self._put(unquote(found[1]), call.body)
-        known = found or path in {known for _, known in plain}
+        match = _NODE.fullmatch(path)
+        if match and method == "GET":
+            return {"Node": self._one(unquote(match[1]))}
+        if match and method == "PUT":
+            return self._put(unquote(match[1]), call.body)
+        known = match or path in {known for _, known in plain}
         if known:
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
         raise Refusal(
@@ -139,11 +139,11 @@ class Orchestrator:
         return {"NextToken": "", "Nodes": rows[:limit] if limit else rows}
 
     def _one(self, prefix: str) -> dict[str, Any]:
-        found = [row for row in self._rows() if _id(row).startswith(prefix)]
-        if not found:
+        rows = [row for row in self._rows() if _id(row).startswith(prefix)]
+        if not rows:
             raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"node not found: {prefix}", "NodesManager")
-        if len(found) > 1:
-            ids = [_id(row) for row in found]
+        if len(rows) > 1:
+            ids = [_id(row) for row in rows]
             shown = " ".join(ids if len(ids) <= 3 else [*ids[:3], "..."])  # noqa: PLR2004 - as it does
             raise Refusal(
                 HTTPStatus.CONFLICT,
@@ -152,7 +152,7 @@ class Orchestrator:
                 "NodesManager",
                 "Use a more specific node ID prefix",
             )
-        return found[0]
+        return rows[0]
 
     def _put(self, prefix: str, body: bytes) -> dict[str, Any]:
         try:

@@ -147,12 +147,12 @@ def _capacity(node: Node) -> dict[str, Any]:
         for gpu in info.get("GpuInfo", {}).get("Gpus", [])
         for index in range(int(gpu.get("Count", 0)))
     ]  # fmt: skip
-    found: dict[str, Any] = {
+    row: dict[str, Any] = {
         "CPU": _number(catalog.vcpus(node.type) * SHARE),
         "Memory": int(catalog.memory_mib(node.type) * 2**20 * SHARE),
         "Disk": int(node.disk_gib * 2**30 * SHARE),
     }
-    return found | ({"GPU": len(gpus), "GPUs": gpus} if gpus else {})
+    return row | ({"GPU": len(gpus), "GPUs": gpus} if gpus else {})
 
 
 def _less(whole: dict[str, Any], running: int) -> dict[str, Any]:

@@ -53,7 +53,14 @@ def _check_delete(arn: str) -> None:
 
 def _check_remove(profile_name: str, role_name: str) -> None:
     """AWS: IAM API Reference, RemoveRoleFromInstanceProfile. Moto stumbles over a role that is not in it."""
-    profile = next((one for one in _backend().instance_profiles.values() if one.name == profile_name), None)
+    profile = next(
+        (
+            instance_profile
+            for instance_profile in _backend().instance_profiles.values()
+            if instance_profile.name == profile_name
+        ),
+        None,
+    )
     if profile is not None and all(role.name != role_name for role in profile.roles):
         message = f"Instance profile {profile_name} does not have the role {role_name}."
         raise AwsError("NoSuchEntity", message, status=_NOT_FOUND)
@@ -67,11 +74,13 @@ def _users(arn: str, *, usage: str) -> Iterator[tuple[str, str, str]]:
         ("User", backend.users.values()),
         ("Group", backend.groups.values()),
     ):
-        for one in holders:
-            attached = usage != "PermissionsBoundary" and arn in one.managed_policies
-            boundary = usage != "PermissionsPolicy" and getattr(one, "permissions_boundary_arn", None) == arn
+        for holder in holders:
+            attached = usage != "PermissionsBoundary" and arn in holder.managed_policies
+            boundary = (
+                usage != "PermissionsPolicy" and getattr(holder, "permissions_boundary_arn", None) == arn
+            )
             if attached or boundary:
-                yield kind, str(one.name), str(one.id)
+                yield kind, str(holder.name), str(holder.id)
 
 
 def _entities(arn: str, *, usage: str) -> Reply:

@@ -37,6 +37,6 @@ def _arn(region: Region, name: str) -> str:
 def _write(region: Region, name: str) -> None:
     """Without any tag: it is nobody's but the account's."""
     groups = _backend(region)
-    writers = [one for one in region.backend.flow_logs.values() if one.log_group_name == name]
+    writers = [flow_log for flow_log in region.backend.flow_logs.values() if flow_log.log_group_name == name]
     if writers and name not in groups.groups:
         groups.create_log_group(name, {})

@@ -110,18 +110,18 @@ def _default_all(_settings: Settings, region: str, asked: Mapping[str, Any]) -> 
 
 
 def _all(asked: Mapping[str, Any]) -> list[Quota]:
-    found = [quota for quota in TABLE if quota.service == asked.get("ServiceCode")]
-    if not found:
+    quotas = [quota for quota in TABLE if quota.service == asked.get("ServiceCode")]
+    if not quotas:
         raise _nothing("service")
     code = asked.get("QuotaCode")
-    return [quota for quota in found if code in (None, quota.code)]
+    return [quota for quota in quotas if code in (None, quota.code)]
 
 
 def _one(asked: Mapping[str, Any]) -> Quota:
-    found = [quota for quota in _all(asked) if quota.code == asked.get("QuotaCode")]
-    if not found:
+    quotas = [quota for quota in _all(asked) if quota.code == asked.get("QuotaCode")]
+    if not quotas:
         raise _nothing("quota")
-    return found[0]
+    return quotas[0]
 
 
 def _nothing(what: str) -> AwsError:

@@ -68,16 +68,16 @@ def _everything(region: Region, moto: Handler) -> Shown:
 
 def _of_ec2(region: Region) -> Shown:
     """From the same index as DescribeTags; moto's lacks half of the kinds."""
-    found: Shown = {}
+    shown: Shown = {}
     token = None
     while True:
         page = tags.describe_tags(region, {"NextToken": token})
         for row in page["Tags"]:
             arn = f"arn:aws:ec2:{region.name}:{ACCOUNT_ID}:{row['ResourceType']}/{row['ResourceId']}"
-            found.setdefault(arn, {})[row["Key"]] = row["Value"]
+            shown.setdefault(arn, {})[row["Key"]] = row["Value"]
         token = page["NextToken"]
         if not token:
-            return found
+            return shown
 
 
 def _events(region: Region) -> Shown:
@@ -99,7 +99,7 @@ def _bucket_here(region: Region, arn: str) -> bool:
 
 
 def _beside(region: Region, moto: Handler) -> Shown:
-    found: Shown = {}
+    shown: Shown = {}
     token = ""
     while True:
         body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})
@@ -108,7 +108,7 @@ def _beside(region: Region, moto: Handler) -> Shown:
             arn = row["ResourceARN"]
             service = arn.split(":")[2]
             if service not in {"ec2", "events"} and (service != "s3" or _bucket_here(region, arn)):
-                found[arn] = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+                shown[arn] = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
         token = reply.get("PaginationToken") or ""
         if not token:
-            return found
+            return shown

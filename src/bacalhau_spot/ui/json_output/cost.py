@@ -17,7 +17,7 @@ _HOUR_S = Decimal(3600)
 
 
 def cost_data(report: CostReport) -> Data:
-    instances = [one for one in report.charges if one.usage.type]
+    instances = [charge for charge in report.charges if charge.usage.type]
     return {
         "cluster": report.cluster,
         "since": None if report.window.since is None else time_text(report.window.since),
@@ -28,67 +28,67 @@ def cost_data(report: CostReport) -> Data:
             {"region": name[0], "zone": name[1], **sum_data(each)} for name, each in report.by("zone").items()
         ],
         "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
-        "instances": [_instance(one) for one in instances],
-        "volumes": [_volume(one) for one in report.charges if not one.usage.type],
+        "instances": [_instance(charge) for charge in instances],
+        "volumes": [_volume(charge) for charge in report.charges if not charge.usage.type],
         "unknown_end_ids": list(report.usages.unknown_end_ids),
         "assumed_volumes": report.usages.assumed_volumes,
         "log_only": report.usages.log_only,
         "regions_scanned": list(report.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in report.failed_regions],
-        "unpriced": [problem_data(problem) for problem in (*report.unpriced, *report.unlisted_prices)],
+        "failed_regions": [problem_data(failure) for failure in report.failed_regions],
+        "unpriced": [problem_data(failure) for failure in (*report.unpriced, *report.unlisted_prices)],
     }
 
 
-def sum_data(one: CostTotal) -> Data:
+def sum_data(total: CostTotal) -> Data:
     return {
-        "instances": one.instances,
-        "running": one.running,
-        "hours": hours(one.seconds),
-        "instance_usd": exact(one.instance_usd),
-        "volume_usd": exact(one.volume_usd),
-        "address_usd": exact(one.address_usd),
-        "usd": exact(one.usd),
-        "on_demand_usd": exact(one.on_demand_usd),
-        "saving": None if one.saving is None else str(one.saving.quantize(Decimal("0.0001"))),
-        "current_usd_per_hour": exact(one.current_usd_per_hour),
-        "unpriced_hours": hours(one.unpriced_s),
+        "instances": total.instances,
+        "running": total.running,
+        "hours": hours(total.seconds),
+        "instance_usd": exact(total.instance_usd),
+        "volume_usd": exact(total.volume_usd),
+        "address_usd": exact(total.address_usd),
+        "usd": exact(total.usd),
+        "on_demand_usd": exact(total.on_demand_usd),
+        "saving": None if total.saving is None else str(total.saving.quantize(Decimal("0.0001"))),
+        "current_usd_per_hour": exact(total.current_usd_per_hour),
+        "unpriced_hours": hours(total.unpriced_s),
     }
 
 
-def _instance(one: Charge) -> Data:
-    life = one.usage
+def _instance(charge: Charge) -> Data:
+    usage = charge.usage
     return {
-        "id": life.id,
-        "region": life.region,
-        "zone": life.zone,
-        "type": life.type,
-        "spot": life.spot,
-        "started_at": time_text(life.started_at),
-        "ended_at": None if life.ended_at is None else time_text(life.ended_at),
-        "interrupted": life.interrupted,
-        "volume_gib": life.volume_gib,
-        "address": life.address,
-        "hours": hours(one.seconds),
-        "instance_usd": exact(one.instance_usd),
-        "volume_usd": exact(one.volume_usd),
-        "address_usd": exact(one.address_usd),
-        "usd": exact(one.usd),
-        "on_demand_usd": exact(one.on_demand_usd),
-        "current_usd_per_hour": exact(one.current_usd_per_hour),
-        "unpriced_hours": hours(one.unpriced_s),
+        "id": usage.id,
+        "region": usage.region,
+        "zone": usage.zone,
+        "type": usage.type,
+        "spot": usage.spot,
+        "started_at": time_text(usage.started_at),
+        "ended_at": None if usage.ended_at is None else time_text(usage.ended_at),
+        "interrupted": usage.interrupted,
+        "volume_gib": usage.volume_gib,
+        "address": usage.address,
+        "hours": hours(charge.seconds),
+        "instance_usd": exact(charge.instance_usd),
+        "volume_usd": exact(charge.volume_usd),
+        "address_usd": exact(charge.address_usd),
+        "usd": exact(charge.usd),
+        "on_demand_usd": exact(charge.on_demand_usd),
+        "current_usd_per_hour": exact(charge.current_usd_per_hour),
+        "unpriced_hours": hours(charge.unpriced_s),
     }
 
 
-def _volume(one: Charge) -> Data:
+def _volume(charge: Charge) -> Data:
     return {
-        "id": one.usage.id,
-        "region": one.usage.region,
-        "zone": one.usage.zone,
-        "started_at": time_text(one.usage.started_at),
-        "volume_gib": one.usage.volume_gib,
-        "hours": hours(one.seconds),
-        "usd": exact(one.usd),
-        "current_usd_per_hour": exact(one.current_usd_per_hour),
+        "id": charge.usage.id,
+        "region": charge.usage.region,
+        "zone": charge.usage.zone,
+        "started_at": time_text(charge.usage.started_at),
+        "volume_gib": charge.usage.volume_gib,
+        "hours": hours(charge.seconds),
+        "usd": exact(charge.usd),
+        "current_usd_per_hour": exact(charge.current_usd_per_hour),
     }
 
 

@@ -29,12 +29,12 @@ def plan_data(plan: Plan) -> Data:
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
         "archives": archives_data(plan.archives),
-        "region_decisions": [_choice(choice) for choice in plan.choices],
+        "region_decisions": [_choice(decision) for decision in plan.choices],
         "exposure": None
         if plan.exposure is None
         else {"pools": plan.exposure.pools, "at_most": plan.exposure.max_nodes, "limit": plan.exposure.limit},
-        "surplus": [one.id for one in plan.surplus],
-        "remove": [one.id for one in plan.remove],
+        "surplus": [instance.id for instance in plan.surplus],
+        "remove": [instance.id for instance in plan.remove],
     }
 
 
@@ -42,14 +42,14 @@ def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[Data]:
     return [{"arch": str(arch), "sha256": digest} for arch, digest in archives]
 
 
-def _choice(choice: RegionDecision) -> Data:
+def _choice(decision: RegionDecision) -> Data:
     return {
-        "region": choice.region,
-        "selected": choice.chosen,
-        "reason": str(choice.reason),
-        "usd_per_hour": None if choice.usd_per_hour is None else str(choice.usd_per_hour),
-        "score": choice.score,
-        "quota_headroom": choice.quota_headroom,
+        "region": decision.region,
+        "selected": decision.chosen,
+        "reason": str(decision.reason),
+        "usd_per_hour": None if decision.usd_per_hour is None else str(decision.usd_per_hour),
+        "score": decision.score,
+        "quota_headroom": decision.quota_headroom,
     }
 
 
@@ -73,44 +73,44 @@ def _region_plan(region: RegionPlan) -> Data:
     }
 
 
-def _estimate(one: Estimate) -> Data:
+def _estimate(estimate: Estimate) -> Data:
     return {
-        "instances": _span(one.instances),
-        "volumes_usd_per_hour": exact(one.volumes_usd),
-        "addresses_usd_per_hour": exact(one.addresses_usd),
-        "total": _span(one.total),
-        "on_demand": _span(one.on_demand_total),
-        "saving": _span(one.saving),
+        "instances": _span(estimate.instances),
+        "volumes_usd_per_hour": exact(estimate.volumes_usd),
+        "addresses_usd_per_hour": exact(estimate.addresses_usd),
+        "total": _span(estimate.total),
+        "on_demand": _span(estimate.on_demand_total),
+        "saving": _span(estimate.saving),
     }
 
 
-def _span(span: PriceRange | None) -> Data | None:
-    return None if span is None else {"low": exact(span.low), "high": exact(span.high)}
+def _span(price_range: PriceRange | None) -> Data | None:
+    return None if price_range is None else {"low": exact(price_range.low), "high": exact(price_range.high)}
 
 
-def _budget(one: Budget) -> Data:
+def _budget(budget: Budget) -> Data:
     return {
-        "usd_per_hour": exact(one.usd_per_hour),
-        "existing_usd_per_hour": exact(one.existing_usd),
-        "launch_usd_per_hour": exact(one.launch_usd),
+        "usd_per_hour": exact(budget.usd_per_hour),
+        "existing_usd_per_hour": exact(budget.existing_usd),
+        "launch_usd_per_hour": exact(budget.launch_usd),
     }
 
 
-def create_data(receipt: CreateResult) -> Data:
+def create_data(result: CreateResult) -> Data:
     return {
-        "cluster": receipt.cluster,
-        "wanted": receipt.wanted,
-        "existing": receipt.existing,
-        "requested": receipt.requested,
-        "launched": receipt.launched,
-        "running": receipt.running,
-        "missing": receipt.missing,
-        "interrupted": receipt.interrupted,
-        "removed": list(receipt.removed),
-        "not_removed": list(receipt.not_removed),
-        "resources_created": dict(receipt.resources_created),
-        "pools": pools_data(receipt.pools),
-        "regions": [_region_receipt(region) for region in receipt.regions],
+        "cluster": result.cluster,
+        "wanted": result.wanted,
+        "existing": result.existing,
+        "requested": result.requested,
+        "launched": result.launched,
+        "running": result.running,
+        "missing": result.missing,
+        "interrupted": result.interrupted,
+        "removed": list(result.removed),
+        "not_removed": list(result.not_removed),
+        "resources_created": dict(result.resources_created),
+        "pools": pools_data(result.pools),
+        "regions": [_region_receipt(region) for region in result.regions],
     }
 
 
@@ -125,10 +125,10 @@ def _region_receipt(region: RegionResult) -> Data:
         "zones": region.zones,
         "failed": region.missing,
         "code": region.code,
-        "instances": [instance_data(one) for one in region.instances],
+        "instances": [instance_data(instance) for instance in region.instances],
         "pool_failures": [
-            {"type": one.type, "zone": one.zone, "code": one.code, "message": one.message}
-            for one in region.pool_failures
+            {"type": failure.type, "zone": failure.zone, "code": failure.code, "message": failure.message}
+            for failure in region.pool_failures
         ],
         "problem": None if region.problem is None else problem_data(region.problem),
     }
@@ -138,9 +138,13 @@ def listing_data(listing: Listing) -> Data:
     return {
         "cluster": listing.cluster,
         "instances": [
-            instance_data(one) for one in sorted(listing.instances, key=lambda one: (one.region, one.id))
+            instance_data(instance)
+            for instance in sorted(listing.instances, key=lambda one: (one.region, one.id))
         ],
-        "others": [{"region": one.region, "kind": one.kind, "id": one.id} for one in listing.others],
+        "others": [
+            {"region": resource.region, "kind": resource.kind, "id": resource.id}
+            for resource in listing.others
+        ],
         "regions_scanned": list(listing.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in listing.failed_regions],
+        "failed_regions": [problem_data(failure) for failure in listing.failed_regions],
     }

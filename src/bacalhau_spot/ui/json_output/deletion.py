@@ -23,67 +23,73 @@ _MICRO = Decimal("0.000001")
 
 
 def resources_data(resources: Iterable[Resource]) -> list[Data]:
-    return [_resource(one) for one in sort_resources(resources)]
+    return [_resource(resource) for resource in sort_resources(resources)]
 
 
-def _resource(one: Resource) -> Data:
-    return {"region": one.region, "kind": one.kind, "id": one.id, "name": one.name, "state": one.state}
+def _resource(resource: Resource) -> Data:
+    return {
+        "region": resource.region,
+        "kind": resource.kind,
+        "id": resource.id,
+        "name": resource.name,
+        "state": resource.state,
+    }
 
 
-def deletion_data(receipt: DeletionResult, forgotten: PruneResult | None = None) -> Data:
+def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) -> Data:
     """`forgotten`: what the orchestrator was made to forget; None when it was not asked."""
     return {
-        "cluster": receipt.cluster,
-        "interrupted": receipt.interrupted,
+        "cluster": result.cluster,
+        "interrupted": result.interrupted,
         "outcomes": [
             {
-                **_resource(one.resource),
-                "status": one.status,
-                "reason": one.reason,
-                "request_ids": list(one.request_ids),
-                "dependencies": [asdict(blocker) for blocker in one.dependencies],
-                "problem": None if one.problem is None else problem_data(one.problem),
+                **_resource(outcome.resource),
+                "status": outcome.status,
+                "reason": outcome.reason,
+                "request_ids": list(outcome.request_ids),
+                "dependencies": [asdict(dependency) for dependency in outcome.dependencies],
+                "problem": None if outcome.problem is None else problem_data(outcome.problem),
             }
-            for one in receipt.outcomes
+            for outcome in result.outcomes
         ],
-        "remaining": resources_data(receipt.remaining),
-        "unsupported": resources_data(receipt.unsupported),
-        "regions_scanned": list(receipt.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in receipt.failed_regions],
-        "partial_failures": [problem_data(problem) for problem in receipt.partial_failures],
+        "remaining": resources_data(result.remaining),
+        "unsupported": resources_data(result.unsupported),
+        "regions_scanned": list(result.regions_scanned),
+        "failed_regions": [problem_data(failure) for failure in result.failed_regions],
+        "partial_failures": [problem_data(failure) for failure in result.partial_failures],
         "orchestrator": prune_result_data(forgotten),
     }
 
 
-def nuke_preview_data(found: NukePreview) -> Data:
+def nuke_preview_data(preview: NukePreview) -> Data:
     """With `--dry-run`."""
     return {
-        "account_id": found.identity.account_id,
-        "alias": found.alias,
-        "arn": found.identity.arn,
+        "account_id": preview.identity.account_id,
+        "alias": preview.alias,
+        "arn": preview.identity.arn,
         "to_delete": [
             {
-                **_resource(one),
-                "cluster": one.tags.get(found.scope.key, ""),
-                "protection": one.protection,
-                "created_at": None if one.created_at is None else time_text(one.created_at),
+                **_resource(resource),
+                "cluster": resource.tags.get(preview.scope.key, ""),
+                "protection": resource.protection,
+                "created_at": None if resource.created_at is None else time_text(resource.created_at),
             }
-            for one in sort_resources(found.to_delete)
+            for resource in sort_resources(preview.to_delete)
         ],
-        "excluded": [{**_resource(one), "reason": why} for one, why in found.excluded],
-        "unsupported": resources_data(found.unsupported),
-        "to_adopt": [{"id": one, "region": region} for one, region in sorted(found.to_adopt.items())],
-        "denied": [problem_data(problem) for problem in found.denied],
-        "regions_scanned": list(found.regions_scanned),
-        "regions_skipped": list(found.regions_skipped),
-        "regions_not_enabled": list(found.regions_not_enabled),
+        "excluded": [{**_resource(resource), "reason": why} for resource, why in preview.excluded],
+        "unsupported": resources_data(preview.unsupported),
+        "to_adopt": [{"id": one, "region": region} for one, region in sorted(preview.to_adopt.items())],
+        "denied": [problem_data(failure) for failure in preview.denied],
+        "regions_scanned": list(preview.regions_scanned),
+        "regions_skipped": list(preview.regions_skipped),
+        "regions_not_enabled": list(preview.regions_not_enabled),
         "foreign": [
-            {"vpc": one.id, "region": one.region, "dependency": asdict(blocker)}
-            for one, blocker in found.foreign
+            {"vpc": resource.id, "region": resource.region, "dependency": asdict(dependency)}
+            for resource, dependency in preview.foreign
         ],
-        "partial_failures": [problem_data(problem) for problem in found.partial_failures],
-        "failed_regions": [problem_data(problem) for problem in found.failed_regions],
-        "usd_per_hour": None if found.usd_per_hour is None else str(found.usd_per_hour.quantize(_MICRO)),
+        "partial_failures": [problem_data(failure) for failure in preview.partial_failures],
+        "failed_regions": [problem_data(failure) for failure in preview.failed_regions],
+        "usd_per_hour": None if preview.usd_per_hour is None else str(preview.usd_per_hour.quantize(_MICRO)),
     }
 
 
@@ -92,13 +98,13 @@ def order_data() -> Data:
     return {
         "kinds": [
             {
-                "kind": one.value,
+                "kind": kind.value,
                 "step": step,
-                "service": SPEC_BY_KIND[one].service,
-                "after": sorted(other.value for other in SPEC_BY_KIND[one].after),
-                "deleted_with_parent": SPEC_BY_KIND[one].deleted_with_parent,
+                "service": SPEC_BY_KIND[kind].service,
+                "after": sorted(other.value for other in SPEC_BY_KIND[kind].after),
+                "deleted_with_parent": SPEC_BY_KIND[kind].deleted_with_parent,
             }
             for step, wave in enumerate(levels(), start=1)
-            for one in wave
+            for kind in wave
         ]
     }

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def checkup_data(findings: Sequence[Finding]) -> Data:
-    counted = Counter(one.status for one in findings)
+    counted = Counter(finding.status for finding in findings)
     return {
         "passed": counted[CheckStatus.PASS],
         "warnings": counted[CheckStatus.WARN],
         "failed": counted[CheckStatus.FAIL],
         "findings": [
             {
-                "check": one.check.value,
-                "status": one.status.value,
-                "message": one.message,
-                "hint": one.hint,
-                "details": list(one.details),
+                "check": finding.check.value,
+                "status": finding.status.value,
+                "message": finding.message,
+                "hint": finding.hint,
+                "details": list(finding.details),
             }
-            for one in findings
+            for finding in findings
         ],
     }

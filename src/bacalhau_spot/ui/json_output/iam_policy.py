@@ -18,5 +18,5 @@ def policy_data(documents: Sequence[Document], *, commands: Sequence[str]) -> Da
         "commands": list(commands),
         "actions": list(actions_of(documents)),
         "characters_allowed": MAX_CHARACTERS,
-        "documents": [{"characters": characters(one), "document": one} for one in documents],
+        "documents": [{"characters": characters(document), "document": document} for document in documents],
     }

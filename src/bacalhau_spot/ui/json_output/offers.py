@@ -25,26 +25,26 @@ def offers_data(offers: Offers, *, written: Data | None = None) -> Data:
     """`written`: what --write has put, or would put, into the configuration."""
     return {
         "nodes": offers.nodes,
-        "pools": [_pool(one) for one in offers.pools],
-        "regions": [_region(one, nodes=offers.nodes) for one in offers.regions],
+        "pools": [_pool(pool) for pool in offers.pools],
+        "regions": [_region(region, nodes=offers.nodes) for region in offers.regions],
         "regions_scanned": list(offers.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in offers.failed_regions],
-        "partial_failures": [problem_data(problem) for problem in offers.partial_failures],
+        "failed_regions": [problem_data(failure) for failure in offers.failed_regions],
+        "partial_failures": [problem_data(failure) for failure in offers.partial_failures],
         "written": written,
     }
 
 
-def _deal(one: OfferMetrics) -> Data:
+def _deal(metrics: OfferMetrics) -> Data:
     return {
-        "usd_per_hour": _usd(one.usd_per_hour),
+        "usd_per_hour": _usd(metrics.usd_per_hour),
         "week": None
-        if one.low is None or one.high is None
-        else {"low": _usd(one.low), "high": _usd(one.high)},
-        "on_demand_usd_per_hour": _usd(one.on_demand_usd_per_hour),
-        "saving": None if one.saving is None else str(one.saving.quantize(_FOUR)),
-        "interruption": None if one.interruption is None else INTERRUPTIONS[one.interruption],
-        "score": one.score,
-        "quota_headroom": one.quota_headroom,
+        if metrics.low is None or metrics.high is None
+        else {"low": _usd(metrics.low), "high": _usd(metrics.high)},
+        "on_demand_usd_per_hour": _usd(metrics.on_demand_usd_per_hour),
+        "saving": None if metrics.saving is None else str(metrics.saving.quantize(_FOUR)),
+        "interruption": None if metrics.interruption is None else INTERRUPTIONS[metrics.interruption],
+        "score": metrics.score,
+        "quota_headroom": metrics.quota_headroom,
     }
 
 
@@ -52,25 +52,25 @@ def _usd(amount: Decimal | None) -> str | None:
     return None if amount is None else str(amount.quantize(_MICRO))
 
 
-def _pool(one: PoolOffer) -> Data:
+def _pool(offer: PoolOffer) -> Data:
     return {
-        "region": one.region,
-        "zone": one.pool.zone,
-        "type": one.pool.type,
-        "arch": str(one.arch),
-        "vcpus": one.info.vcpus,
-        "memory_mib": one.info.memory_mib,
-        "gpus": one.info.gpus,
-        **_deal(one),
+        "region": offer.region,
+        "zone": offer.pool.zone,
+        "type": offer.pool.type,
+        "arch": str(offer.arch),
+        "vcpus": offer.info.vcpus,
+        "memory_mib": offer.info.memory_mib,
+        "gpus": offer.info.gpus,
+        **_deal(offer),
     }
 
 
-def _region(one: RegionOffer, *, nodes: int) -> Data:
+def _region(offer: RegionOffer, *, nodes: int) -> Data:
     return {
-        "region": one.region,
-        "zones": one.zones,
-        "pools": one.pools,
-        "types": list(one.types),
-        "suitability": _STANDINGS[suitability(one, nodes)],
-        **_deal(one),
+        "region": offer.region,
+        "zones": offer.zones,
+        "pools": offer.pools,
+        "types": list(offer.types),
+        "suitability": _STANDINGS[suitability(offer, nodes)],
+        **_deal(offer),
     }

@@ -10,51 +10,51 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.orchestrator.prune import PruneDecision, PrunePlan, PruneResult
 
 
-def prune_data(pruning: PrunePlan, forgotten: PruneResult | None, *, address: str) -> Data:
-    """`forgotten` None: nothing was removed, by choice or because there was nothing."""
+def prune_data(plan: PrunePlan, result: PruneResult | None, *, address: str) -> Data:
+    """`result` None: nothing was removed, by choice or because there was nothing."""
     return {
-        "cluster": pruning.cluster,
+        "cluster": plan.cluster,
         "orchestrator": address,
-        "nodes": [_node(one, forgotten) for one in pruning.decisions],
-        "others": pruning.others,
-        "regions_scanned": list(pruning.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in pruning.failed_regions],
-        "interrupted": forgotten is not None and forgotten.interrupted,
+        "nodes": [_node(decision, result) for decision in plan.decisions],
+        "others": plan.others,
+        "regions_scanned": list(plan.regions_scanned),
+        "failed_regions": [problem_data(failure) for failure in plan.failed_regions],
+        "interrupted": result is not None and result.interrupted,
     }
 
 
-def _node(one: PruneDecision, forgotten: PruneResult | None) -> Data:
-    problem = dict(forgotten.failed).get(one.member.id) if forgotten else None
-    since = one.member.since
+def _node(decision: PruneDecision, result: PruneResult | None) -> Data:
+    failure = dict(result.failed).get(decision.member.id) if result else None
+    since = decision.member.since
     return {
-        "id": one.member.id,
-        "instance_id": one.member.instance_id,
-        "region": one.region,
-        "connected": one.member.connected,
+        "id": decision.member.id,
+        "instance_id": decision.member.instance_id,
+        "region": decision.region,
+        "connected": decision.member.connected,
         "since": None if since is None else time_text(since),
-        "reason": str(one.reason),
-        "status": _removal_status(one, forgotten),
-        "problem": None if problem is None else problem_data(problem),
+        "reason": str(decision.reason),
+        "status": _removal_status(decision, result),
+        "problem": None if failure is None else problem_data(failure),
     }
 
 
-def _removal_status(one: PruneDecision, forgotten: PruneResult | None) -> str:
-    if not one.stale:
+def _removal_status(decision: PruneDecision, result: PruneResult | None) -> str:
+    if not decision.stale:
         return "kept"
-    if forgotten is None:
+    if result is None:
         return "to remove"
-    if one.member.id in forgotten.removed:
+    if decision.member.id in result.removed:
         return "removed"
-    return "left" if one.member.id in forgotten.not_removed else "failed"
+    return "left" if decision.member.id in result.not_removed else "failed"
 
 
-def prune_result_data(forgotten: PruneResult | None) -> Data | None:
+def prune_result_data(result: PruneResult | None) -> Data | None:
     """The nodes of ended instances; None when no orchestrator was asked."""
-    if forgotten is None:
+    if result is None:
         return None
     return {
-        "address": forgotten.address,
-        "removed": list(forgotten.removed),
-        "not_removed": list(forgotten.remaining),
-        "problems": [problem_data(problem) for problem in forgotten.problems],
+        "address": result.address,
+        "removed": list(result.removed),
+        "not_removed": list(result.remaining),
+        "problems": [problem_data(failure) for failure in result.problems],
     }

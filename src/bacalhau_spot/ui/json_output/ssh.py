@@ -24,27 +24,27 @@ def _node(instance: Instance) -> Data:
     }
 
 
-def ssh_data(everywhere: FanOutResult) -> Data:
+def ssh_data(results: FanOutResult) -> Data:
     return {
-        "command": list(everywhere.command),
-        "failed": len(everywhere.failed),
+        "command": list(results.command),
+        "failed": len(results.failed),
         "nodes": [
             {
-                **_node(one.instance),
-                "exit_code": one.code,
-                "timed_out": one.code is None,
-                "stdout": one.stdout,
-                "stderr": one.stderr,
-                "truncated": one.truncated,
+                **_node(result.instance),
+                "exit_code": result.code,
+                "timed_out": result.code is None,
+                "stdout": result.stdout,
+                "stderr": result.stderr,
+                "truncated": result.truncated,
             }
-            for one in everywhere.results
+            for result in results.results
         ],
     }
 
 
 def ssh_lines_data(made: Sequence[tuple[Instance, Sequence[str]]]) -> Data:
     """With `--print`."""
-    return {"lines": [{**_node(one), "argv": list(line)} for one, line in made]}
+    return {"lines": [{**_node(instance), "argv": list(line)} for instance, line in made]}
 
 
 def console_data(instance: Instance, text: str) -> Data:
@@ -52,6 +52,7 @@ def console_data(instance: Instance, text: str) -> Data:
         **_node(instance),
         "text": text,
         "phases": [
-            {"at": time_text(one.at), "phase": one.phase, "detail": one.text} for one in console_lines(text)
+            {"at": time_text(console_line.at), "phase": console_line.phase, "detail": console_line.text}
+            for console_line in console_lines(text)
         ],
     }

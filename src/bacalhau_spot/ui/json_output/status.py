@@ -18,42 +18,44 @@ if TYPE_CHECKING:
 
 
 def status_data(status: ClusterStatus) -> Data:
-    sight = status.snapshot
-    refusal = sight.api_failure
+    snapshot = status.snapshot
+    failure = snapshot.api_failure
     return {
         "cluster": status.cluster,
-        "taken_at": time_text(sight.taken_at),
+        "taken_at": time_text(snapshot.taken_at),
         "matches_spec": status.matches_spec,
         "missing": status.missing,
         "surplus": status.surplus,
         "total": _part(status.total),
-        "regions": [{"region": part.name, **_part(part)} for part in status.regions],
+        "regions": [
+            {"region": region_status.name, **_part(region_status)} for region_status in status.regions
+        ],
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
         "pools": pools_data(status.pools),
         "orchestrator": {
-            "api": str(sight.api),
-            "address": sight.address,
-            "problem": None if refusal is None else problem_data(refusal),
+            "api": str(snapshot.api),
+            "address": snapshot.address,
+            "problem": None if failure is None else problem_data(failure),
         },
-        "regions_scanned": list(sight.regions_scanned),
-        "failed_regions": [problem_data(problem) for problem in sight.failed_regions],
-        "partial_failures": [problem_data(problem) for problem in sight.partial_failures],
+        "regions_scanned": list(snapshot.regions_scanned),
+        "failed_regions": [problem_data(problem) for problem in snapshot.failed_regions],
+        "partial_failures": [problem_data(problem) for problem in snapshot.partial_failures],
     }
 
 
-def _part(part: RegionStatus) -> Data:
+def _part(region_status: RegionStatus) -> Data:
     return {
-        "wanted": part.wanted,
-        "present": part.present,
-        **{str(severity): part.count(severity) for severity in Severity},
-        "load": _load(part.load),
+        "wanted": region_status.wanted,
+        "present": region_status.present,
+        **{str(severity): region_status.count(severity) for severity in Severity},
+        "load": _load(region_status.load),
     }
 
 
 def _node(node: NodeStatus) -> Data:
-    it = node.observation
-    instance = it.instance
+    observation = node.observation
+    instance = observation.instance
     return {
         "id": node.id,
         "region": node.region,
@@ -64,54 +66,58 @@ def _node(node: NodeStatus) -> Data:
         "public_ip": instance.public_ip if instance else None,
         "private_ip": instance.private_ip if instance else None,
         "termination_reason": instance.termination_reason if instance else None,
-        "terminated_by": it.terminated_by or None,
-        "checks": {"system": str(it.checks.system), "instance": str(it.checks.instance)},
+        "terminated_by": observation.terminated_by or None,
+        "checks": {"system": str(observation.checks.system), "instance": str(observation.checks.instance)},
         "spot_request": None
-        if it.spot is None
-        else {"id": it.spot.request_id, "code": it.spot.code, "since": time_text(it.spot.updated_at)},
-        "boot": _boot(it),
-        "orchestrator_node": _member(it),
+        if observation.spot is None
+        else {
+            "id": observation.spot.request_id,
+            "code": observation.spot.code,
+            "since": time_text(observation.spot.updated_at),
+        },
+        "boot": _boot(observation),
+        "orchestrator_node": _member(observation),
         "load": _load(node.load),
         "diagnosis": _verdict(node.diagnosis),
     }
 
 
-def _boot(it: NodeObservation) -> Data | None:
-    if it.boot is None:
+def _boot(observation: NodeObservation) -> Data | None:
+    if observation.boot is None:
         return None
     return {
-        "step": it.boot.step,
-        "since": _time(it.boot.step_at),
-        "failed": it.boot.failed,
-        "join_error": it.boot.join_error,
-        "commands_failed": it.boot.commands_failed,
+        "step": observation.boot.step,
+        "since": _time(observation.boot.step_at),
+        "failed": observation.boot.failed,
+        "join_error": observation.boot.join_error,
+        "commands_failed": observation.boot.commands_failed,
     }
 
 
-def _member(it: NodeObservation) -> Data | None:
-    member = it.member
-    if member is None:
+def _member(observation: NodeObservation) -> Data | None:
+    node = observation.member
+    if node is None:
         return None
     return {
-        "id": member.id,
-        "connected": member.connected,
-        "membership": str(member.membership),
-        "engines": list(member.engines),
-        "version": member.version,
-        "last_heartbeat_at": _time(member.last_heartbeat_at),
-        "since": _time(member.since),
-        "last_error": member.last_error,
+        "id": node.id,
+        "connected": node.connected,
+        "membership": str(node.membership),
+        "engines": list(node.engines),
+        "version": node.version,
+        "last_heartbeat_at": _time(node.last_heartbeat_at),
+        "since": _time(node.since),
+        "last_error": node.last_error,
     }
 
 
-def _verdict(verdict: NodeDiagnosis) -> Data:
+def _verdict(diagnosis: NodeDiagnosis) -> Data:
     return {
-        "kind": str(verdict.diagnosis),
-        "severity": str(verdict.severity),
-        "text": diagnosis_text(verdict),
-        "why": verdict.reason,
-        "seconds": None if verdict.time is None else int(verdict.time.total_seconds()),
-        "hint": verdict.hint,
+        "kind": str(diagnosis.diagnosis),
+        "severity": str(diagnosis.severity),
+        "text": diagnosis_text(diagnosis),
+        "why": diagnosis.reason,
+        "seconds": None if diagnosis.time is None else int(diagnosis.time.total_seconds()),
+        "hint": diagnosis.hint,
     }
 
 

@@ -20,42 +20,42 @@ def time_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def problem_data(problem: ApiFailure) -> Data:
+def problem_data(failure: ApiFailure) -> Data:
     return {
-        "code": problem.code,
-        "message": problem.message,
-        "operation": problem.operation,
-        "region": problem.region,
-        "request_id": problem.request_id,
+        "code": failure.code,
+        "message": failure.message,
+        "operation": failure.operation,
+        "region": failure.region,
+        "request_id": failure.request_id,
     }
 
 
-def pools_data(shares: PoolDistribution) -> Data:
+def pools_data(distribution: PoolDistribution) -> Data:
     """How spot nodes are spread over capacity pools."""
-    fullest = shares.fullest
+    fullest = distribution.fullest
     return {
-        "count": shares.pools,
-        "nodes": shares.nodes,
-        "max_loss": shares.max_loss,
+        "count": distribution.pools,
+        "nodes": distribution.nodes,
+        "max_loss": distribution.max_loss,
         "fullest": None if fullest is None else {"type": fullest.type, "zone": fullest.zone},
     }
 
 
-def instance_data(one: Instance) -> Data:
+def instance_data(instance: Instance) -> Data:
     return {
-        "id": one.id,
-        "region": one.region,
-        "zone": one.zone,
-        "type": one.type,
-        "state": str(one.state),
-        "phase": str(phase_of(one)),
-        "launched_at": time_text(one.launched_at),
-        "lifecycle": one.lifecycle,
-        "public_ip": one.public_ip,
-        "private_ip": one.private_ip,
-        "spot_request_id": one.spot_request_id,
-        "image_id": one.image_id,
-        "vpc_id": one.vpc_id,
-        "subnet_id": one.subnet_id,
-        "termination_reason": one.termination_reason,
+        "id": instance.id,
+        "region": instance.region,
+        "zone": instance.zone,
+        "type": instance.type,
+        "state": str(instance.state),
+        "phase": str(phase_of(instance)),
+        "launched_at": time_text(instance.launched_at),
+        "lifecycle": instance.lifecycle,
+        "public_ip": instance.public_ip,
+        "private_ip": instance.private_ip,
+        "spot_request_id": instance.spot_request_id,
+        "image_id": instance.image_id,
+        "vpc_id": instance.vpc_id,
+        "subnet_id": instance.subnet_id,
+        "termination_reason": instance.termination_reason,
     }

@@ -88,19 +88,19 @@ def _labels(name: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _cells(one: CostTotal) -> tuple[str, ...]:
-    more = _AT_LEAST if one.unpriced_s else ""
+def _cells(total: CostTotal) -> tuple[str, ...]:
+    more = _AT_LEAST if total.unpriced_s else ""
     return (
-        str(one.instances),
-        str(one.running),
-        str((one.seconds / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)),
-        usd(one.instance_usd) + more,
-        usd(one.volume_usd),
-        usd(one.address_usd),
-        usd(one.usd) + more,
-        _known(one.on_demand_usd),
-        "" if one.saving is None else percent(one.saving),
-        _known(one.current_usd_per_hour),
+        str(total.instances),
+        str(total.running),
+        str((total.seconds / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)),
+        usd(total.instance_usd) + more,
+        usd(total.volume_usd),
+        usd(total.address_usd),
+        usd(total.usd) + more,
+        _known(total.on_demand_usd),
+        "" if total.saving is None else percent(total.saving),
+        _known(total.current_usd_per_hour),
     )
 
 
@@ -110,7 +110,7 @@ def _known(amount: Decimal | None) -> str:
 
 def _total(report: CostReport) -> list[RenderableType]:
     whole = report.total
-    begun = report.window.since or min(one.usage.started_at for one in report.charges)
+    begun = report.window.since or min(charge.usage.started_at for charge in report.charges)
     least = "at least " if whole.unpriced_s else ""
     words = f"{report.cluster}: {least}{usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
     lines: list[RenderableType] = [Paragraph(words, style="bold")]
@@ -129,15 +129,15 @@ def _total(report: CostReport) -> list[RenderableType]:
 def assumptions(report: CostReport) -> list[str]:
     """What the numbers take for granted, in plain words."""
     lines: list[str] = []
-    lives = report.usages
-    if lives.log_only:
-        noun = plural(lives.log_only, "instance")
+    history = report.usages
+    if history.log_only:
+        noun = plural(history.log_only, "instance")
         lines.append(f"{noun} that AWS has forgotten: counted from this machine's audit log")
-    if lives.unknown_end_ids:
-        noun = plural(len(lives.unknown_end_ids), "instance")
+    if history.unknown_end_ids:
+        noun = plural(len(history.unknown_end_ids), "instance")
         lines.append(f"{noun} whose end nobody noted: counted until last seen, so it was at least so much")
-    if lives.assumed_volumes:
-        noun = plural(lives.assumed_volumes, "instance")
+    if history.assumed_volumes:
+        noun = plural(history.assumed_volumes, "instance")
         lines.append(f"the volumes of {noun}, which are gone: counted at the size in the configuration")
     return lines
 
@@ -151,8 +151,8 @@ def gaps(report: CostReport) -> list[str]:
         lines.append(f"{spent} hours of which no spot price is known; sums that lack them have a {_AT_LEAST}")
     lines += sorted(
         {
-            _unpriced(problem.operation, problem.code, problem.region)
-            for problem in (*report.unpriced, *report.unlisted_prices)
+            _unpriced(failure.operation, failure.code, failure.region)
+            for failure in (*report.unpriced, *report.unlisted_prices)
         }
     )
     log = "this machine's audit log does not know" if report.log_entries else "no audit log here knows"

@@ -26,37 +26,37 @@ if TYPE_CHECKING:
 _ENDED = frozenset({Phase.TERMINATING, Phase.TERMINATED, Phase.LOST})
 
 
-def create_result_view(receipt: CreateResult) -> Group:
+def create_result_view(result: CreateResult) -> Group:
     """A row a region with its zones below it, why something is missing, the total, and what one does next."""
     parts: list[RenderableType] = []
-    told = [region for region in receipt.regions if region.requested or region.extra or region.problem]
-    if told:
-        parts.append(_table(receipt, told))
-    parts.extend(_reasons(receipt))
-    parts.extend(_lost(receipt))
-    if receipt.removed:
-        verb = "was" if len(receipt.removed) == 1 else "were"
-        parts.append(Paragraph(f"terminated {plural(len(receipt.removed), 'instance')} that {verb} too many"))
-    if receipt.not_removed:
+    regions = [region for region in result.regions if region.requested or region.extra or region.problem]
+    if regions:
+        parts.append(_table(result, regions))
+    parts.extend(_reasons(result))
+    parts.extend(_lost(result))
+    if result.removed:
+        verb = "was" if len(result.removed) == 1 else "were"
+        parts.append(Paragraph(f"terminated {plural(len(result.removed), 'instance')} that {verb} too many"))
+    if result.not_removed:
         parts.append(
-            Paragraph(f"not terminated, although too many: {first_few(receipt.not_removed)}", style="yellow")
+            Paragraph(f"not terminated, although too many: {first_few(result.not_removed)}", style="yellow")
         )
-    parts.append(_total(receipt))
-    parts.extend(pools_line(receipt.pools))
-    parts.extend(_after(receipt))
+    parts.append(_total(result))
+    parts.extend(pools_line(result.pools))
+    parts.extend(_after(result))
     return Group(*parts)
 
 
-def _table(receipt: CreateResult, regions: list[RegionResult]) -> RenderableType:
+def _table(result: CreateResult, regions: list[RegionResult]) -> RenderableType:
     numbers = ("asked", "launched", "running", "failed")
     rows: list[tuple[str, ...]] = []
     for region in regions:
-        rows.append(_region_row(region, movers=_movers(receipt), takers=_takers(receipt)))
+        rows.append(_region_row(region, movers=_movers(result), takers=_takers(result)))
         rows.extend(_zone_rows(region))
     counts = (
-        receipt.requested,
-        receipt.launched,
-        receipt.running,
+        result.requested,
+        result.launched,
+        result.running,
         sum(_failed(region) for region in regions),
     )
     return TextTable(
@@ -68,12 +68,12 @@ def _table(receipt: CreateResult, regions: list[RegionResult]) -> RenderableType
     )
 
 
-def _movers(receipt: CreateResult) -> list[str]:
-    return [region.region for region in receipt.regions if region.reassigned]
+def _movers(result: CreateResult) -> list[str]:
+    return [region.region for region in result.regions if region.reassigned]
 
 
-def _takers(receipt: CreateResult) -> list[str]:
-    return [region.region for region in receipt.regions if region.extra]
+def _takers(result: CreateResult) -> list[str]:
+    return [region.region for region in result.regions if region.extra]
 
 
 def _region_row(region: RegionResult, *, movers: list[str], takers: list[str]) -> tuple[str, ...]:
@@ -113,14 +113,14 @@ def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
 
 def _zone_rows(region: RegionResult) -> list[tuple[str, ...]]:
     """What became of each zone. AWS chooses among them, so none was asked of one; those only refused share a row."""
-    used = sorted({one.zone for one in region.instances})
+    used = sorted({instance.zone for instance in region.instances})
     rows = []
     for zone in used:
-        phases = [phase_of(one) for one in region.instances if one.zone == zone]
+        phases = [phase_of(instance) for instance in region.instances if instance.zone == zone]
         counts = (len(phases), phases.count(Phase.RUNNING), sum(phase in _ENDED for phase in phases))
         rows.append(("", zone.removeprefix(region.region), "", *map(str, counts), _refused(region, zone)))
     unused: dict[str, list[str]] = {}
-    for zone in sorted({one.zone for one in region.pool_failures if one.zone} - set(used)):
+    for zone in sorted({failure.zone for failure in region.pool_failures if failure.zone} - set(used)):
         unused.setdefault(_refused(region, zone), []).append(zone.removeprefix(region.region))
     rows.extend(("", " ".join(zones), "", "", "", "", why) for why, zones in unused.items())
     return rows
@@ -129,101 +129,102 @@ def _zone_rows(region: RegionResult) -> list[tuple[str, ...]]:
 def _refused(region: RegionResult, zone: str) -> str:
     """`no capacity: t3.medium, m6a.large`"""
     types: dict[str, list[str]] = {}
-    for refusal in region.pool_failures:
-        if refusal.zone == zone and refusal.type not in types.setdefault(error_label(refusal.code), []):
-            types[error_label(refusal.code)].append(refusal.type)
+    for failure in region.pool_failures:
+        if failure.zone == zone and failure.type not in types.setdefault(error_label(failure.code), []):
+            types[error_label(failure.code)].append(failure.type)
     return "; ".join(
         f"{why}: {first_few(sorted(names))}" if any(names) else why for why, names in sorted(types.items())
     )
 
 
-def _reasons(receipt: CreateResult) -> list[RenderableType]:
+def _reasons(result: CreateResult) -> list[RenderableType]:
     """Why regions could not do what was asked, each reason once; and what helps, where other regions did not make up for it.
 
     Problems that nobody made up for are told as errors.
     """
     by_code: dict[str, list[RegionResult]] = {}
-    for region in receipt.regions:
-        told_here = region.problem not in receipt.unresolved and (region.reassigned or _failed(region))
+    for region in result.regions:
+        told_here = region.problem not in result.unresolved and (region.reassigned or _failed(region))
         if region.code is not None and told_here:
             by_code.setdefault(region.code, []).append(region)
     lines: list[RenderableType] = []
     for code, regions in sorted(by_code.items()):
         names, message = sorted(region.region for region in regions), _message(code, regions)
-        verdict = classify(code, message)
-        lines.append(Paragraph(f"{verdict.message(comma_list(names))} ({code})", style="yellow"))
-        if verdict.hint and any(_failed(region) for region in regions):
-            hint = verdict.hint_for(names[0], action=denied_action(message), quota=_spot_quota(code, regions))
+        info = classify(code, message)
+        lines.append(Paragraph(f"{info.message(comma_list(names))} ({code})", style="yellow"))
+        if info.hint and any(_failed(region) for region in regions):
+            hint = info.hint_for(names[0], action=denied_action(message), quota=_spot_quota(code, regions))
             lines.append(Paragraph(hint, prefix="  hint: "))
     return lines
 
 
 def _message(code: str, regions: Sequence[RegionResult]) -> str:
     """AWS's words beside the code."""
-    told = [(one.code, one.message) for region in regions for one in region.pool_failures]
+    told = [(failure.code, failure.message) for region in regions for failure in region.pool_failures]
     told += [(region.problem.code, region.problem.message) for region in regions if region.problem]
     return next((message for known, message in told if known == code), "")
 
 
 def _spot_quota(code: str, regions: Sequence[RegionResult]) -> str:
     """The quota that counts the types that were refused for it; empty when nothing says which types those were."""
-    types = (one.type for region in regions for one in region.pool_failures if one.code == code)
+    types = (failure.type for region in regions for failure in region.pool_failures if failure.code == code)
     return next((quota.code for quota in quotas_of(types)), "")
 
 
-def _lost(receipt: CreateResult) -> list[Paragraph]:
-    lost = [one for region in receipt.regions for one in region.lost]
+def _lost(result: CreateResult) -> list[Paragraph]:
+    lost = [instance for region in result.regions for instance in region.lost]
     lines = [
-        Paragraph(f"{one.id} in {one.zone} did not stay: {_why_ended(one)}", style="yellow") for one in lost
+        Paragraph(f"{instance.id} in {instance.zone} did not stay: {_why_ended(instance)}", style="yellow")
+        for instance in lost
     ]
-    locked = sorted({one.region for one in lost if one.termination_reason == LOCKED_DISK})
+    locked = sorted({instance.region for instance in lost if instance.termination_reason == LOCKED_DISK})
     return lines + [Paragraph(LOCKED_DISK_HINT.format(region=region), prefix="hint: ") for region in locked]
 
 
-def _why_ended(one: Instance) -> str:
-    code = one.termination_reason or ""
+def _why_ended(instance: Instance) -> str:
+    code = instance.termination_reason or ""
     words = ENDED_BY.get(code) if code else None
-    return f"ended {words} ({code})" if words else code or str(one.state)
+    return f"ended {words} ({code})" if words else code or str(instance.state)
 
 
-def _total(receipt: CreateResult) -> Paragraph:
-    now = receipt.existing + receipt.running - len(receipt.removed)
-    text = f"{now} of {plural(receipt.wanted, 'node')} running"
-    if now > receipt.wanted:
-        text = f"{plural(now, 'node')} running, {receipt.wanted} requested: {now - receipt.wanted} too many"
-    text = ", ".join((text, *_unsettled(receipt.regions)))
-    if receipt.interrupted:
+def _total(result: CreateResult) -> Paragraph:
+    now = result.existing + result.running - len(result.removed)
+    text = f"{now} of {plural(result.wanted, 'node')} running"
+    if now > result.wanted:
+        text = f"{plural(now, 'node')} running, {result.wanted} requested: {now - result.wanted} too many"
+    text = ", ".join((text, *_unsettled(result.regions)))
+    if result.interrupted:
         return Paragraph(
-            f"interrupted: {plural(receipt.launched, 'instance')} launched, {text}", style="bold yellow"
+            f"interrupted: {plural(result.launched, 'instance')} launched, {text}", style="bold yellow"
         )
-    return Paragraph(text, style="bold yellow" if receipt.missing or receipt.not_removed else "bold green")
+    return Paragraph(text, style="bold yellow" if result.missing or result.not_removed else "bold green")
 
 
-def _after(receipt: CreateResult) -> list[RenderableType]:
+def _after(result: CreateResult) -> list[RenderableType]:
     """What one does next. Where it did not go well: what has been made by now, how to go on, and how to undo."""
-    if not (receipt.interrupted or receipt.missing or receipt.not_removed):
-        private = any(one.public_ip is None for region in receipt.regions for one in region.running)
+    if not (result.interrupted or result.missing or result.not_removed):
+        private = any(instance.public_ip is None for region in result.regions for instance in region.running)
         return [
             *next_commands(("bacalhau-spot list", "bacalhau-spot destroy")),
             *([Paragraph(PRIVATE)] if private else []),
         ]
-    made = ", ".join(count_of_kind(count, name) for name, count in receipt.resources_created)
+    made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
         *([Paragraph(f"made on the way: {made}")] if made else []),
-        *next_commands((_again(receipt),), label="to go on: "),
+        *next_commands((_again(result),), label="to go on: "),
         *(
             []
-            if _another_create(receipt)
+            if _another_create(result)
             else next_commands(("bacalhau-spot destroy",), label="to remove everything: ")
         ),
     ]
 
 
-def _another_create(receipt: CreateResult) -> bool:
+def _another_create(result: CreateResult) -> bool:
     """Whether somebody else's create of the same cluster is under way: what `destroy` would remove is theirs too."""
-    problems = (region.problem for region in receipt.regions)
-    return any(problem is not None and classify(problem.code).name == "other-create" for problem in problems)
+    problems = (region.problem for region in result.regions)
+    return any(failure is not None and classify(failure.code).name == "other-create" for failure in problems)
 
 
-def _again(receipt: CreateResult) -> str:
-    return "bacalhau-spot create --allow-removal" if receipt.not_removed else "bacalhau-spot create"
+def _again(result: CreateResult) -> str:
+    return "bacalhau-spot create --allow-removal" if result.not_removed else "bacalhau-spot create"

@@ -54,22 +54,23 @@ def _kinds(resources: Iterable[Resource]) -> str:
 def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
     return [
         Paragraph(
-            f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}"
+            f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
+            f"{resource.region}"
         )
-        for one in unknown
+        for resource in unknown
     ]
 
 
-def deletion_result_view(receipt: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
+def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:
     """Deleted by region and kind, what is left and why, and what the verifying look found."""
     parts: list[RenderableType] = []
-    if receipt.outcomes:
-        parts.append(_table(receipt))
-    parts.extend(_remaining(receipt))
-    parts.extend(_unknown(receipt.unsupported))
-    parts.extend(failed_regions_text(receipt.failed_regions))
-    parts.extend(_partial_failures(receipt.partial_failures))
-    parts.extend(_ending(receipt, naming, found=bool(receipt.outcomes), command=command))
+    if result.outcomes:
+        parts.append(_table(result))
+    parts.extend(_remaining(result))
+    parts.extend(_unknown(result.unsupported))
+    parts.extend(failed_regions_text(result.failed_regions))
+    parts.extend(_partial_failures(result.partial_failures))
+    parts.extend(_ending(result, naming, found=bool(result.outcomes), command=command))
     return Group(*parts)
 
 
@@ -82,32 +83,32 @@ _HEADS = {
 }
 
 
-def _table(receipt: DeletionResult) -> TextTable:
+def _table(result: DeletionResult) -> TextTable:
     """A row a region: what was deleted, by kind, and how many ended otherwise; columns in which nothing stands are not shown."""
     regions: dict[str, list[DeletionOutcome]] = {}
-    for one in receipt.outcomes:
-        regions.setdefault(one.resource.region, []).append(one)
+    for outcome in result.outcomes:
+        regions.setdefault(outcome.resource.region, []).append(outcome)
     rows = [(region, *_counts(found), _deleted(found)) for region, found in sorted(regions.items())]
-    every = f"{len(receipt.deleted)} in all"
-    total = ("total", *_counts(receipt.outcomes), every) if len(regions) > 1 else None
+    every = f"{len(result.deleted)} in all"
+    total = ("total", *_counts(result.outcomes), every) if len(regions) > 1 else None
     return TextTable(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
 
 
 def _counts(outcomes: Sequence[DeletionOutcome]) -> list[str]:
-    numbers = (sum(one.status in fates for one in outcomes) for fates in _HEADS.values())
+    numbers = (sum(outcome.status in fates for outcome in outcomes) for fates in _HEADS.values())
     return [str(number) if number else "" for number in numbers]
 
 
 def _deleted(outcomes: Sequence[DeletionOutcome]) -> str:
-    return _kinds(one.resource for one in outcomes if one.status == DeletionStatus.DELETED)
+    return _kinds(outcome.resource for outcome in outcomes if outcome.status == DeletionStatus.DELETED)
 
 
-def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
+def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
     """Services that a cluster of this configuration never uses, and that would not say whether they hold anything."""
-    operations = sorted({problem.operation for problem in problems})
+    operations = sorted({failure.operation for failure in failures})
     if not operations:
         return []
-    why = error_label(problems[0].code)
+    why = error_label(failures[0].code)
     return [
         Paragraph(
             f"not looked into, and not used as configured: {comma_list(operations)} ({why})", style="dim"
@@ -144,70 +145,74 @@ def looking_again_view(lag_s: float) -> RenderableType:
     )
 
 
-def _remaining(receipt: DeletionResult) -> list[RenderableType]:
+def _remaining(result: DeletionResult) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
     left = [
         one
-        for one in receipt.outcomes
+        for one in result.outcomes
         if one.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionStatus.NOT_ATTEMPTED}
     ]
     # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
     waiting = [one for one in left if one.status == DeletionStatus.NOT_ATTEMPTED and one.problem is None]
     together = waiting if len(waiting) > _ONE_BY_ONE else []
     lines: list[RenderableType] = [
-        Paragraph(f"left in {region}: {_kinds(ones)}", style="yellow")
-        for region, ones in resources_by_region(one.resource for one in together).items()
+        Paragraph(f"left in {region}: {_kinds(resources)}", style="yellow")
+        for region, resources in resources_by_region(one.resource for one in together).items()
     ]
     freed: set[str] = set()
-    for one in left:
-        if one in together:
+    for outcome in left:
+        if outcome in together:
             continue
-        name = f"{kind_label(one.resource.kind)} {one.resource.id} in {one.resource.region}"
-        lines.append(Paragraph(f"left: {name}{_why(one)}", style="yellow"))
-        for blocker in one.dependencies:
-            lines += _dependency_text(blocker, again=blocker.fix_command in freed)
-            freed.add(blocker.fix_command)
+        name = f"{kind_label(outcome.resource.kind)} {outcome.resource.id} in {outcome.resource.region}"
+        lines.append(Paragraph(f"left: {name}{_why(outcome)}", style="yellow"))
+        for dependency in outcome.dependencies:
+            lines += _dependency_text(dependency, again=dependency.fix_command in freed)
+            freed.add(dependency.fix_command)
     return lines
 
 
-def _dependency_text(blocker: Dependency, *, again: bool) -> list[RenderableType]:
+def _dependency_text(dependency: Dependency, *, again: bool) -> list[RenderableType]:
     """`again`: its command has been told already."""
-    owner = f", {blocker.owner}" if blocker.owner else ""
-    lines: list[RenderableType] = [Paragraph(f"  kept by {kind_label(blocker.kind)} {blocker.id}{owner}")]
-    if blocker.fix_command and not again:
-        lines.append(Paragraph(blocker.fix_command, style="cyan", prefix="    free it: ", whole=True))
-    elif not blocker.fix_command and blocker.owner.startswith(AWS_SERVICE_OWNER):
+    owner = f", {dependency.owner}" if dependency.owner else ""
+    lines: list[RenderableType] = [
+        Paragraph(f"  kept by {kind_label(dependency.kind)} {dependency.id}{owner}")
+    ]
+    if dependency.fix_command and not again:
+        lines.append(Paragraph(dependency.fix_command, style="cyan", prefix="    free it: ", whole=True))
+    elif not dependency.fix_command and dependency.owner.startswith(AWS_SERVICE_OWNER):
         lines.append(Paragraph("delete it in the service that made it", prefix="    free it: "))
     return lines
 
 
-def _why(one: DeletionOutcome) -> str:
-    if one.problem is None:
+def _why(outcome: DeletionOutcome) -> str:
+    if outcome.problem is None:
         return ""
-    words = one.problem.code if one.dependencies or one.problem.operation else one.problem.message
-    asked = f", request {one.problem.request_id}" if one.problem.request_id else ""
+    words = (
+        outcome.problem.code if outcome.dependencies or outcome.problem.operation else outcome.problem.message
+    )
+    asked = f", request {outcome.problem.request_id}" if outcome.problem.request_id else ""
     return f" ({words}{asked})"
 
 
-def _ending(receipt: DeletionResult, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
+def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
     tag = naming.tag_key if command == "nuke" else f"{naming.tag_key}={naming.tag_value}"
-    where = plural(len(receipt.regions_scanned), "region")
-    if receipt.interrupted or receipt.remaining:
+    where = plural(len(result.regions_scanned), "region")
+    if result.interrupted or result.remaining:
         text = (
-            f"{plural(len(receipt.remaining), 'resource')} left"
-            if receipt.remaining
+            f"{plural(len(result.remaining), 'resource')} left"
+            if result.remaining
             else "not everything was verified"
         )
-        text = f"interrupted: {text}" if receipt.interrupted else text
+        text = f"interrupted: {text}" if result.interrupted else text
         return [
             Paragraph(text, style="bold yellow"),
             *next_commands((f"bacalhau-spot {command}",), label="to go on: "),
         ]
-    if receipt.unsupported:
+    if result.unsupported:
         return [
-            Paragraph(f"{plural(len(receipt.unsupported), 'resource')} left in {where}", style="bold yellow")
+            Paragraph(f"{plural(len(result.unsupported), 'resource')} left in {where}", style="bold yellow")
         ]
-    if receipt.failed_regions:
+    if result.failed_regions:
         return [Paragraph("not everything could be looked into", style="bold yellow")]
     if not found:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]

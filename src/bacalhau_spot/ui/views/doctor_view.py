@@ -31,21 +31,21 @@ _DOCS = "docs/doctor.md"
 def checkup_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
     for same in _alike(findings):
-        one, names = same[0], [each.check.value for each in same]
+        finding, names = same[0], [each.check.value for each in same]
         head, which = (
             (names[0], ()) if len(names) == 1 else (plural(len(names), "check"), (", ".join(names),))
         )
         lines.append(
             Paragraph(
-                f"{head.ljust(_WIDE)}  {one.message}",
-                prefix=f"{one.status}  ",
-                prefix_style=_STYLES[one.status],
+                f"{head.ljust(_WIDE)}  {finding.message}",
+                prefix=f"{finding.status}  ",
+                prefix_style=_STYLES[finding.status],
             )
         )
-        lines.extend(Paragraph(text, prefix=_BELOW) for text in (*which, *one.details))
-        if one.hint:
-            command = one.hint.startswith(_COMMANDS)
-            lines.append(Paragraph(one.hint, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
+        lines.extend(Paragraph(text, prefix=_BELOW) for text in (*which, *finding.details))
+        if finding.hint:
+            command = finding.hint.startswith(_COMMANDS)
+            lines.append(Paragraph(finding.hint, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
     counted = Counter(one.status for one in findings)
     lines.append(
         Paragraph(
@@ -60,16 +60,18 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
     return [
         list(same)
-        for _, same in groupby(findings, key=lambda one: (one.status, one.message, one.hint, one.details))
+        for _, same in groupby(
+            findings, key=lambda finding: (finding.status, finding.message, finding.hint, finding.details)
+        )
     ]
 
 
 def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
     """Which failed, for those who see stderr alone; what is the matter with each is said above, once."""
-    failed = [one for one in findings if one.status is CheckStatus.FAIL]
+    failed = [finding for finding in findings if finding.status is CheckStatus.FAIL]
     if not failed:
         return ()
-    names = comma_list(list(dict.fromkeys(one.check.value for one in failed)))
+    names = comma_list(list(dict.fromkeys(finding.check.value for finding in failed)))
     return (
         UserError(
             f"{len(failed)} of {plural(len(findings), 'check')} failed: {names}",

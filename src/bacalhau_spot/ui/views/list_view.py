@@ -33,7 +33,7 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
         ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
         shown = TextTable(
             _WIDE if wide else _NARROW,
-            [_row(one, wide=wide, now=now) for one in ordered],
+            [_row(instance, wide=wide, now=now) for instance in ordered],
             right=("age",),
             spare=("subnet", "image", "lifecycle", "spot request", "private", "age", "type", "state", "zone"),
         )
@@ -51,9 +51,9 @@ def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     if not listing.others:
         empty = configured and not listing.instances and not listing.failed_regions
         return [*next_commands(("bacalhau-spot create",))] if empty else []
-    counts = Counter(one.kind for one in listing.others)
+    counts = Counter(resource.kind for resource in listing.others)
     kinds = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
-    regions = plural(len({one.region for one in listing.others}), "region")
+    regions = plural(len({resource.region for resource in listing.others}), "region")
     where = "beside them" if listing.instances else "what there is"
     parts: list[RenderableType] = [Paragraph(f"{where} in {regions}: {kinds}", style="dim")]
     if not listing.instances:
@@ -61,24 +61,30 @@ def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     return parts
 
 
-def _row(one: Instance, *, wide: bool, now: datetime) -> list[str]:
+def _row(instance: Instance, *, wide: bool, now: datetime) -> list[str]:
     cells = [
-        one.region,
-        one.zone.removeprefix(one.region),
-        one.id,
-        one.type,
-        str(one.state),
-        age(now - one.launched_at),
-        one.public_ip or _NOTHING,
+        instance.region,
+        instance.zone.removeprefix(instance.region),
+        instance.id,
+        instance.type,
+        str(instance.state),
+        age(now - instance.launched_at),
+        instance.public_ip or _NOTHING,
     ]
     if wide:
-        more = (one.private_ip, one.lifecycle, one.spot_request_id, one.image_id, one.subnet_id)
+        more = (
+            instance.private_ip,
+            instance.lifecycle,
+            instance.spot_request_id,
+            instance.image_id,
+            instance.subnet_id,
+        )
         cells += [cell or _NOTHING for cell in more]
     return cells
 
 
 def _counts(listing: Listing) -> str:
-    states = Counter(str(one.state) for one in listing.instances)
-    regions = len({one.region for one in listing.instances})
+    states = Counter(str(instance.state) for instance in listing.instances)
+    regions = len({instance.region for instance in listing.instances})
     parts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     return f"{plural(len(listing.instances), 'instance')} in {plural(regions, 'region')}: {parts}"

@@ -35,35 +35,38 @@ if TYPE_CHECKING:
 JUST_MADE = timedelta(minutes=2)
 
 
-def nuke_preview_view(found: NukePreview) -> Group:
+def nuke_preview_view(preview: NukePreview) -> Group:
     """Who and where, the list, what stays, what we may not, what stops costing."""
-    parts: list[RenderableType] = [*_where(found)]
-    if found.to_delete:
-        parts.append(_list(found))
-    elif not found.to_adopt:
-        parts.append(Paragraph(_nothing(found)))
+    parts: list[RenderableType] = [*_where(preview)]
+    if preview.to_delete:
+        parts.append(_list(preview))
+    elif not preview.to_adopt:
+        parts.append(Paragraph(_nothing(preview)))
     parts += [
         Paragraph(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
-        for one, region in sorted(found.to_adopt.items())
+        for one, region in sorted(preview.to_adopt.items())
     ]
-    parts += _excluded(found)
+    parts += _excluded(preview)
     parts += [
         Paragraph(
-            f"carries the tag, and this program does not know how to delete it: {one.kind} {one.id} in {one.region}",
+            (
+                f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
+                f"{resource.region}"
+            ),
             style="yellow",
         )
-        for one in found.unsupported
+        for resource in preview.unsupported
     ]
-    parts += _foreign(found)
-    parts += _denied(found)
-    parts += _cost(found)
+    parts += _foreign(preview)
+    parts += _denied(preview)
+    parts += _cost(preview)
     return Group(*parts)
 
 
-def _nothing(found: NukePreview) -> str:
-    if found.failed_regions:
+def _nothing(preview: NukePreview) -> str:
+    if preview.failed_regions:
         return "nothing of ours was found where it could be looked for"
-    return f"nothing of ours was found: nothing carries {found.scope.key} with our value or mark"
+    return f"nothing of ours was found: nothing carries {preview.scope.key} with our value or mark"
 
 
 def order_view() -> Group:
@@ -71,12 +74,12 @@ def order_view() -> Group:
     rows = [
         (
             str(number),
-            kind_label(one),
-            "" if SPEC_BY_KIND[one].service == "ec2" else SPEC_BY_KIND[one].service,
-            ", ".join(kind_label(other) for other in sorted(SPEC_BY_KIND[one].after)),
+            kind_label(kind),
+            "" if SPEC_BY_KIND[kind].service == "ec2" else SPEC_BY_KIND[kind].service,
+            ", ".join(kind_label(other) for other in sorted(SPEC_BY_KIND[kind].after)),
         )
         for number, wave in enumerate(levels(), start=1)
-        for one in wave
+        for kind in wave
     ]
     return Group(
         Paragraph(
@@ -89,15 +92,15 @@ def order_view() -> Group:
     )
 
 
-def _where(found: NukePreview) -> list[RenderableType]:
-    alias = f" ({found.alias})" if found.alias else ""
+def _where(preview: NukePreview) -> list[RenderableType]:
+    alias = f" ({preview.alias})" if preview.alias else ""
     lines: list[RenderableType] = [
-        Paragraph(f"account {found.identity.account_id}{alias} as {found.identity.arn}", style="bold"),
-        Paragraph(f"looked into {comma_list(found.regions_scanned)}", style="dim"),
+        Paragraph(f"account {preview.identity.account_id}{alias} as {preview.identity.arn}", style="bold"),
+        Paragraph(f"looked into {comma_list(preview.regions_scanned)}", style="dim"),
     ]
-    if found.regions_skipped:
+    if preview.regions_skipped:
         lines.append(
-            Paragraph(f"left out, as you wished: {comma_list(found.regions_skipped)}", style="yellow")
+            Paragraph(f"left out, as you wished: {comma_list(preview.regions_skipped)}", style="yellow")
         )
         lines.append(
             Paragraph(
@@ -105,69 +108,72 @@ def _where(found: NukePreview) -> list[RenderableType]:
                 style="yellow",
             )
         )
-    if found.regions_not_enabled:
+    if preview.regions_not_enabled:
         lines.append(
             Paragraph(
-                f"not looked into, not enabled in this account: {comma_list(found.regions_not_enabled)}",
+                f"not looked into, not enabled in this account: {comma_list(preview.regions_not_enabled)}",
                 style="dim",
             )
         )
-    return [*lines, *failed_regions_text(found.failed_regions)]
+    return [*lines, *failed_regions_text(preview.failed_regions)]
 
 
-def _list(found: NukePreview) -> TextTable:
+def _list(preview: NukePreview) -> TextTable:
     """A column in which all rows say the same is left out: one cluster is named once, below."""
-    several = len(_clusters(found)) > 1
+    several = len(_clusters(preview)) > 1
     heads = ("region", "kind", "id", "name", *(("cluster",) if several else ()), "age", "remark")
     return TextTable(
         heads,
         [
             (
-                one.region,
-                kind_label(one.kind),
-                one.id,
-                one.name,
-                *((found.cluster_of(one),) if several else ()),
-                age(found.scanned_at - one.created_at) if one.created_at else "",
-                _remark(one, found),
+                resource.region,
+                kind_label(resource.kind),
+                resource.id,
+                resource.name,
+                *((preview.cluster_of(resource),) if several else ()),
+                age(preview.scanned_at - resource.created_at) if resource.created_at else "",
+                _remark(resource, preview),
             )
-            for one in sort_resources(found.to_delete)
+            for resource in sort_resources(preview.to_delete)
         ],
         spare=("name", "age", *(("cluster",) if several else ())),
     )
 
 
-def _clusters(found: NukePreview) -> list[str]:
-    return sorted({found.cluster_of(one) for one in found.to_delete} - {""})
+def _clusters(preview: NukePreview) -> list[str]:
+    return sorted({preview.cluster_of(resource) for resource in preview.to_delete} - {""})
 
 
-def _remark(one: Resource, found: NukePreview) -> str:
-    if one.protection:
-        return f"{one.protection}: {'will be lifted' if found.disable_protection else 'add --disable-protection'}"
-    if one.region != GLOBAL and not found.cluster_of(one):
+def _remark(resource: Resource, preview: NukePreview) -> str:
+    if resource.protection:
+        return f"{resource.protection}: {'will be lifted' if preview.disable_protection else 'add --disable-protection'}"
+    if resource.region != GLOBAL and not preview.cluster_of(resource):
         return "without our tag: launched by what is ours"
-    return one.state if one.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
+    return resource.state if resource.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
 
 
-def _excluded(found: NukePreview) -> list[RenderableType]:
+def _excluded(preview: NukePreview) -> list[RenderableType]:
     reasons: dict[str, list[Resource]] = {}
-    for one, why in found.excluded:
-        reasons.setdefault(why, []).append(one)
+    for resource, why in preview.excluded:
+        reasons.setdefault(why, []).append(resource)
     return [
         Paragraph(
-            f"stays: {first_few([f'{kind_label(one.kind)} {one.id}' for one in sort_resources(ones)], at_most=6)} ({why})",
+            f"stays: {first_few([f'{kind_label(one.kind)} {one.id}' for one in sort_resources(resources)], at_most=6)} ({why})",
             style="dim",
         )
-        for why, ones in sorted(reasons.items())
+        for why, resources in sorted(reasons.items())
     ]
 
 
-def _foreign(found: NukePreview) -> list[RenderableType]:
+def _foreign(preview: NukePreview) -> list[RenderableType]:
     """What is not ours is told before anybody agrees: it stays, and keeps what it is in."""
     lines: list[RenderableType] = []
-    for vpc in dict.fromkeys(one.id for one, _ in found.foreign):
-        there = [blocker for one, blocker in found.foreign if one.id == vpc]
-        names = [f"{kind_label(one.kind)} {one.id}{f' ({one.owner})' if one.owner else ''}" for one in there]
+    for vpc in dict.fromkeys(resource.id for resource, _ in preview.foreign):
+        dependencies = [dependency for resource, dependency in preview.foreign if resource.id == vpc]
+        names = [
+            f"{kind_label(dependency.kind)} {dependency.id}{f' ({dependency.owner})' if dependency.owner else ''}"
+            for dependency in dependencies
+        ]
         lines.append(
             Paragraph(
                 (
@@ -178,7 +184,7 @@ def _foreign(found: NukePreview) -> list[RenderableType]:
             )
         )
     reasons = regions_by_failure(
-        found.partial_failures, lambda one: f"{one.operation}: {error_label(one.code)}"
+        preview.partial_failures, lambda one: f"{one.operation}: {error_label(one.code)}"
     )
     lines += [
         Paragraph(
@@ -191,33 +197,33 @@ def _foreign(found: NukePreview) -> list[RenderableType]:
     return lines
 
 
-def _denied(found: NukePreview) -> list[RenderableType]:
+def _denied(preview: NukePreview) -> list[RenderableType]:
     """One line an action: the same refusal in twelve regions is one."""
     return [
         Paragraph(
             f"you may not {action} in {comma_list(regions)}: what does not go by itself will be left",
             style="bold yellow",
         )
-        for action, regions in regions_by_failure(found.denied, lambda one: one.operation).items()
+        for action, regions in regions_by_failure(preview.denied, lambda one: one.operation).items()
     ]
 
 
-def _cost(found: NukePreview) -> list[RenderableType]:
-    if not found.to_delete:
+def _cost(preview: NukePreview) -> list[RenderableType]:
+    if not preview.to_delete:
         return []
     counts: dict[str, int] = {}
-    for one in found.to_delete:
-        counts[one.kind] = counts.get(one.kind, 0) + 1
-    regions = len({one.region for one in found.to_delete if one.region != GLOBAL})
+    for resource in preview.to_delete:
+        counts[resource.kind] = counts.get(resource.kind, 0) + 1
+    regions = len({one.region for one in preview.to_delete if one.region != GLOBAL})
     what = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
-    whose = f" of {comma_list(_clusters(found))}" if _clusters(found) else ""
+    whose = f" of {comma_list(_clusters(preview))}" if _clusters(preview) else ""
     lines: list[RenderableType] = [
         Paragraph(
-            f"{plural(len(found.to_delete), 'resource')}{whose} in {plural(regions, 'region')}: {what}",
+            f"{plural(len(preview.to_delete), 'resource')}{whose} in {plural(regions, 'region')}: {what}",
             style="bold",
         )
     ]
-    youngest = found.youngest_age
+    youngest = preview.youngest_age
     if youngest is not None and youngest < JUST_MADE:
         lines.append(
             Paragraph(
@@ -225,11 +231,13 @@ def _cost(found: NukePreview) -> list[RenderableType]:
                 style="bold yellow",
             )
         )
-    if found.usd_per_hour is None:
+    if preview.usd_per_hour is None:
         lines.append(Paragraph("what stops costing is not known, because not every spot price is"))
-    if found.usd_per_hour:
-        month = usd(found.usd_per_hour * HOURS_A_MONTH)
+    if preview.usd_per_hour:
+        month = usd(preview.usd_per_hour * HOURS_A_MONTH)
         lines.append(
-            Paragraph(f"stops costing about {usd(found.usd_per_hour)} an hour, {month} a month", style="bold")
+            Paragraph(
+                f"stops costing about {usd(preview.usd_per_hour)} an hour, {month} a month", style="bold"
+            )
         )
     return lines

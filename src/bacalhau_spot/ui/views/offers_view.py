@@ -79,21 +79,21 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
 
 
 def _pools(pools: Sequence[PoolOffer]) -> TextTable:
-    gpus = any(one.info.gpus for one in pools)
+    gpus = any(pool.info.gpus for pool in pools)
     return TextTable(
         _POOL,
         [
             (
-                one.region,
-                one.pool.zone.removeprefix(one.region),
-                one.pool.type,
-                str(one.info.vcpus),
-                _gib(one.info.memory_mib),
-                str(one.info.gpus) if gpus else "",
-                str(one.arch),
-                *_deal(one),
+                pool.region,
+                pool.pool.zone.removeprefix(pool.region),
+                pool.pool.type,
+                str(pool.info.vcpus),
+                _gib(pool.info.memory_mib),
+                str(pool.info.gpus) if gpus else "",
+                str(pool.arch),
+                *_deal(pool),
             )
-            for one in pools
+            for pool in pools
         ],
         right=_NUMBERS,
         spare=_SPARE,
@@ -104,23 +104,29 @@ def _regions(offers: Offers) -> TextTable:
     return TextTable(
         _REGION,
         [
-            (one.region, str(one.zones), str(one.pools), *_deal(one), _remark(one, offers.nodes))
-            for one in offers.regions
+            (
+                region.region,
+                str(region.zones),
+                str(region.pools),
+                *_deal(region),
+                _remark(region, offers.nodes),
+            )
+            for region in offers.regions
         ],
         right=_NUMBERS,
         spare=_SPARE,
     )
 
 
-def _deal(one: OfferMetrics) -> tuple[str, ...]:
+def _deal(metrics: OfferMetrics) -> tuple[str, ...]:
     return (
-        _UNKNOWN if one.usd_per_hour is None else usd(one.usd_per_hour),
-        _UNKNOWN if one.low is None or one.high is None else usd_range(one.low, one.high),
-        _UNKNOWN if one.on_demand_usd_per_hour is None else usd(one.on_demand_usd_per_hour),
-        _UNKNOWN if one.saving is None else f"{one.saving * 100:.0f}%",
-        _UNKNOWN if one.interruption is None else INTERRUPTIONS[one.interruption],
-        _UNKNOWN if one.score is None else str(one.score),
-        _UNKNOWN if one.quota_headroom is None else str(one.quota_headroom),
+        _UNKNOWN if metrics.usd_per_hour is None else usd(metrics.usd_per_hour),
+        _UNKNOWN if metrics.low is None or metrics.high is None else usd_range(metrics.low, metrics.high),
+        _UNKNOWN if metrics.on_demand_usd_per_hour is None else usd(metrics.on_demand_usd_per_hour),
+        _UNKNOWN if metrics.saving is None else f"{metrics.saving * 100:.0f}%",
+        _UNKNOWN if metrics.interruption is None else INTERRUPTIONS[metrics.interruption],
+        _UNKNOWN if metrics.score is None else str(metrics.score),
+        _UNKNOWN if metrics.quota_headroom is None else str(metrics.quota_headroom),
     )
 
 
@@ -128,20 +134,20 @@ def _gib(mib: int) -> str:
     return f"{(Decimal(mib) / _MIB_PER_GIB).normalize():f}"
 
 
-def _remark(one: RegionOffer, nodes: int) -> str:
+def _remark(offer: RegionOffer, nodes: int) -> str:
     return {
         Suitability.SUITABLE: "",
         Suitability.LOW_SCORE: "low score",
         Suitability.NO_QUOTA: f"no room for {plural(nodes, 'node')}",
         Suitability.NO_PRICE: "no price",
-    }[suitability(one, nodes)]
+    }[suitability(offer, nodes)]
 
 
 def _counts(offers: Offers, *, by_region: bool, shown: int, more: int) -> str:
     noun = "region" if by_region else "capacity pool"
     if more:
         return f"the first {shown} of {plural(shown + more, noun)}; all of them with --top {shown + more}"
-    regions = len({one.region for one in offers.pools})
+    regions = len({pool.region for pool in offers.pools})
     return plural(shown, noun) + ("" if by_region else f" in {plural(regions, 'region')}")
 
 
@@ -163,19 +169,19 @@ def _failed_regions(offers: Offers) -> list[RenderableType]:
 _OF_ALL = frozenset({"GetProducts", "GetSpotPlacementScores"})
 
 
-def _partial_failures(problems: Sequence[ApiFailure]) -> list[Paragraph]:
+def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
     """What AWS would not say; one line a reason."""
 
-    def gap(one: ApiFailure) -> tuple[str, str, bool]:
-        what = _WHAT.get(one.operation, one.operation)
-        return what, _REASONS.get(one.code) or error_label(one.code), one.operation in _OF_ALL
+    def gap(failure: ApiFailure) -> tuple[str, str, bool]:
+        what = _WHAT.get(failure.operation, failure.operation)
+        return what, _REASONS.get(failure.code) or error_label(failure.code), failure.operation in _OF_ALL
 
     return [
         Paragraph(
             f"not known: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
             style="yellow",
         )
-        for (what, reason, of_all), regions in regions_by_failure(problems, gap).items()
+        for (what, reason, of_all), regions in regions_by_failure(failures, gap).items()
     ]
 
 

@@ -79,35 +79,41 @@ def _price(region: RegionPlan) -> str:
     return usd_range(region.low, region.high)
 
 
-def _money(one: Estimate) -> tuple[str, str]:
-    total = _UNKNOWN_PRICE if one.total is None else _span(one.total)
-    return total, _saved(one.saving)
+def _money(estimate: Estimate) -> tuple[str, str]:
+    total = _UNKNOWN_PRICE if estimate.total is None else _span(estimate.total)
+    return total, _saved(estimate.saving)
 
 
-def _span(span: PriceRange) -> str:
-    return usd_range(span.low, span.high)
+def _span(price_range: PriceRange) -> str:
+    return usd_range(price_range.low, price_range.high)
 
 
-def _saved(span: PriceRange | None) -> str:
-    if span is None:
+def _saved(price_range: PriceRange | None) -> str:
+    if price_range is None:
         return ""
-    low, high = percent(span.low), percent(span.high)
+    low, high = percent(price_range.low), percent(price_range.high)
     return low if low == high else f"{low} to {high}"
 
 
 def _totals(plan: Plan) -> list[RenderableType]:
-    one = plan.estimate
+    estimate = plan.estimate
     launch = f"launch {plural(plan.launch, 'instance')}"
-    if one.total is None:
+    if estimate.total is None:
         text = f"{launch}: the price is unknown: AWS shows none for some pool"
         return [Paragraph(text, style="bold"), *_budget(plan)]
-    instances = "" if one.instances is None else f"instances {_span(one.instances)} at today's spot prices, "
+    instances = (
+        ""
+        if estimate.instances is None
+        else f"instances {_span(estimate.instances)} at today's spot prices, "
+    )
     return [
-        Paragraph(f"{launch}: {_span(one.total)} an hour, {_span(one.total.month)} a month", style="bold"),
         Paragraph(
-            f"an hour: {instances}volumes {usd(one.volumes_usd)}, public addresses {usd(one.addresses_usd)}"
+            f"{launch}: {_span(estimate.total)} an hour, {_span(estimate.total.month)} a month", style="bold"
         ),
-        Paragraph(_on_demand(plan, one)),
+        Paragraph(
+            f"an hour: {instances}volumes {usd(estimate.volumes_usd)}, public addresses {usd(estimate.addresses_usd)}"
+        ),
+        Paragraph(_on_demand(plan, estimate)),
         *_budget(plan),
         Paragraph(f"in no sum and no budget: {IN_NO_SUM}", style="dim"),
     ]
@@ -191,7 +197,7 @@ def _exposure(plan: Plan) -> list[Paragraph]:
 def _surplus(plan: Plan) -> list[Paragraph]:
     if not plan.surplus:
         return []
-    counts = Counter(one.region for one in plan.surplus)
+    counts = Counter(instance.region for instance in plan.surplus)
     where = ", ".join(f"{number} in {region}" for region, number in sorted(counts.items()))
     launched = f", {plan.launch} to launch" if plan.launch else ""
     exist = f"{plural(plan.existing, 'node')} {'exists' if plan.existing == 1 else 'exist'}"
@@ -201,5 +207,8 @@ def _surplus(plan: Plan) -> list[Paragraph]:
         return [Paragraph(f"{total} --allow-removal terminates {them}.", "yellow")]
     return [
         Paragraph(f"{total} Terminate:", style="bold"),
-        *(Paragraph(f"  - {one.id} {one.type} in {one.zone}", style="red") for one in plan.remove),
+        *(
+            Paragraph(f"  - {instance.id} {instance.type} in {instance.zone}", style="red")
+            for instance in plan.remove
+        ),
     ]

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.placement.pool_distribution import PoolDistribution
 
 
-def pools_line(shares: PoolDistribution) -> list[Paragraph]:
+def pools_line(distribution: PoolDistribution) -> list[Paragraph]:
     """In how many pools the nodes are, and what the loss of one would take; nothing without spot nodes."""
-    if shares.fullest is None:
+    if distribution.fullest is None:
         return []
-    where = f"{shares.fullest.type} in {shares.fullest.zone}"
+    where = f"{distribution.fullest.type} in {distribution.fullest.zone}"
     text = (
-        f"{plural(shares.nodes, 'spot node')} in {plural(shares.pools, 'capacity pool')}; "
-        f"the loss of one takes up to {shares.max_loss} ({where})"
+        f"{plural(distribution.nodes, 'spot node')} in {plural(distribution.pools, 'capacity pool')}; "
+        f"the loss of one takes up to {distribution.max_loss} ({where})"
     )
-    return [Paragraph(text, style="yellow" if shares.pools == 1 and shares.nodes > 1 else "dim")]
+    return [Paragraph(text, style="yellow" if distribution.pools == 1 and distribution.nodes > 1 else "dim")]

@@ -32,94 +32,95 @@ _NOTHING = "-"
 _FEW = 10
 
 
-def prune_preview_view(pruning: PrunePlan, *, address: str, now: datetime) -> Group:
+def prune_preview_view(plan: PrunePlan, *, address: str, now: datetime) -> Group:
     """Which nodes are to be removed, and which disconnected ones stay, each with its reason."""
     parts: list[RenderableType] = [Paragraph(f"orchestrator {address}", style="dim")]
-    if pruning.identity is not None:
-        parts.append(
-            Paragraph(f"account {pruning.identity.account_id} as {pruning.identity.arn}", style="dim")
-        )
-    if pruning.stale:
+    if plan.identity is not None:
+        parts.append(Paragraph(f"account {plan.identity.account_id} as {plan.identity.arn}", style="dim"))
+    if plan.stale:
         parts += [
             Paragraph(
-                f"to remove, of {plural(len(pruning.decisions), 'node')} of {pruning.cluster}:", style="bold"
+                f"to remove, of {plural(len(plan.decisions), 'node')} of {plan.cluster}:", style="bold"
             ),
-            _table(pruning.stale, now=now),
+            _table(plan.stale, now=now),
         ]
     else:
-        parts.append(Paragraph(_nothing(pruning), style="bold green"))
-    if pruning.undecided:
-        parts += [Paragraph("disconnected, and they stay:", style="bold"), _table(pruning.undecided, now=now)]
-    parts.extend(failed_regions_text(pruning.failed_regions))
+        parts.append(Paragraph(_nothing(plan), style="bold green"))
+    if plan.undecided:
+        parts += [Paragraph("disconnected, and they stay:", style="bold"), _table(plan.undecided, now=now)]
+    parts.extend(failed_regions_text(plan.failed_regions))
     return Group(*parts)
 
 
-def _nothing(pruning: PrunePlan) -> str:
-    if not pruning.decisions:
-        others = f"; {plural(pruning.others, 'node')} of others" if pruning.others else ""
-        return f"nothing to remove: it lists no node of {pruning.cluster}{others}"
-    connected = sum(one.reason is PruneReason.CONNECTED for one in pruning.decisions)
-    return f"nothing to remove: {connected} of {plural(len(pruning.decisions), 'node')} of {pruning.cluster} connected"
+def _nothing(plan: PrunePlan) -> str:
+    if not plan.decisions:
+        others = f"; {plural(plan.others, 'node')} of others" if plan.others else ""
+        return f"nothing to remove: it lists no node of {plan.cluster}{others}"
+    connected = sum(decision.reason is PruneReason.CONNECTED for decision in plan.decisions)
+    return (
+        f"nothing to remove: {connected} of {plural(len(plan.decisions), 'node')} of {plan.cluster} connected"
+    )
 
 
 def _table(judged: Sequence[PruneDecision], *, now: datetime) -> TextTable:
     return TextTable(
         _HEADS,
-        [(one.member.id, one.region, _since(one, now), WHY[one.reason]) for one in judged],
+        [
+            (decision.member.id, decision.region, _since(decision, now), WHY[decision.reason])
+            for decision in judged
+        ],
         right=("disconnected",),
         spare=("disconnected", "region"),
     )
 
 
-def _since(one: PruneDecision, now: datetime) -> str:
-    return _NOTHING if one.member.since is None else age(now - one.member.since)
+def _since(decision: PruneDecision, now: datetime) -> str:
+    return _NOTHING if decision.member.since is None else age(now - decision.member.since)
 
 
-def prune_result_view(pruning: PrunePlan, forgotten: PruneResult) -> Group:
+def prune_result_view(plan: PrunePlan, result: PruneResult) -> Group:
     """What the orchestrator forgot, and what it still lists and why."""
-    return Group(*_became(forgotten), *failed_regions_text(pruning.failed_regions))
+    return Group(*_became(result), *failed_regions_text(plan.failed_regions))
 
 
-def with_prune_result(view: RenderableType, forgotten: PruneResult | None) -> RenderableType:
+def with_prune_result(view: RenderableType, result: PruneResult | None) -> RenderableType:
     """A teardown's receipt, and below it what the orchestrator forgot."""
-    if forgotten is None or not (forgotten.removed or forgotten.remaining):
+    if result is None or not (result.removed or result.remaining):
         return view
-    return Group(view, *_became(forgotten))
+    return Group(view, *_became(result))
 
 
-def _became(forgotten: PruneResult) -> list[RenderableType]:
+def _became(result: PruneResult) -> list[RenderableType]:
     reasons: dict[str, list[str]] = {}
-    for name, problem in forgotten.failed:
-        reasons.setdefault(f" ({_code(problem)})", []).append(name)
-    if forgotten.not_removed:
-        reasons.setdefault("", []).extend(forgotten.not_removed)
+    for name, failure in result.failed:
+        reasons.setdefault(f" ({_code(failure)})", []).append(name)
+    if result.not_removed:
+        reasons.setdefault("", []).extend(result.not_removed)
     lines: list[RenderableType] = [
         Paragraph(f"still listed: {first_few(names, at_most=_FEW)}{why}", style="yellow")
         for why, names in reasons.items()
     ]
-    done, every = len(forgotten.removed), len(forgotten.removed) + len(forgotten.remaining)
+    done, every = len(result.removed), len(result.removed) + len(result.remaining)
     count = plural(every, "node") if done == every else f"{done} of {plural(every, 'node')}"
-    stopped = "interrupted: " if forgotten.interrupted else ""
+    stopped = "interrupted: " if result.interrupted else ""
     style = "bold green" if done == every else "bold yellow"
-    lines.append(
-        Paragraph(f"{stopped}{count} removed from the orchestrator {forgotten.address}", style=style)
-    )
+    lines.append(Paragraph(f"{stopped}{count} removed from the orchestrator {result.address}", style=style))
     return lines
 
 
-def _code(problem: ApiFailure) -> str:
-    return f"{problem.code}: {problem.message}"
+def _code(failure: ApiFailure) -> str:
+    return f"{failure.code}: {failure.message}"
 
 
-def not_removed_text(forgotten: PruneResult | None) -> tuple[str, ...]:
+def not_removed_text(result: PruneResult | None) -> tuple[str, ...]:
     """A warning about the nodes that a teardown could not take from the orchestrator; nothing where there is none."""
-    if forgotten is None or forgotten.interrupted or not (forgotten.problems or forgotten.remaining):
+    if result is None or result.interrupted or not (result.problems or result.remaining):
         return ()
-    why = f" ({_code(forgotten.problems[0])})" if forgotten.problems else ""
-    names = forgotten.remaining
+    why = f" ({_code(result.problems[0])})" if result.problems else ""
+    names = result.remaining
     what = (
         "nodes whose instances ended" if not names else names[0] if len(names) == 1 else f"{len(names)} nodes"
     )
     return (
-        f"the orchestrator {forgotten.address} still lists {what}{why}; `bacalhau-spot prune` removes what is gone",
+        f"the orchestrator {result.address} still lists {what}{why}; `bacalhau-spot prune` removes what is gone",
     )

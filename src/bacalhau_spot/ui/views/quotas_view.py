@@ -28,8 +28,8 @@ class Quota(Protocol):
 def quota_lines(quotas: Sequence[Quota]) -> tuple[str, ...]:
     """A sentence for each, regions with the same numbers together."""
     regions: dict[tuple[str, str, int, int], list[str]] = {}
-    for one in quotas:
-        regions.setdefault((one.name, one.unit, one.limit, one.used), []).append(one.region)
+    for quota in quotas:
+        regions.setdefault((quota.name, quota.unit, quota.limit, quota.used), []).append(quota.region)
     return tuple(
         f'{comma_list(sorted(names))}: the quota "{name}" is {limit} {unit} now, of which {used} are in use'
         for (name, unit, limit, used), names in regions.items()

@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
 
 
-def failed_regions_view(problems: Sequence[ApiFailure]) -> Group:
-    return Group(*failed_regions_text(problems))
+def failed_regions_view(failures: Sequence[ApiFailure]) -> Group:
+    return Group(*failed_regions_text(failures))
 
 
 def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
     """A numbered row a node. Where they are in different states, that is what is chosen between."""
-    differ = len({one.state for one in nodes}) > 1
+    differ = len({instance.state for instance in nodes}) > 1
     rows = [
         (
             str(number),
-            one.region,
-            one.zone.removeprefix(one.region),
-            one.id,
-            one.type,
-            age(now - one.launched_at),
-            *([str(one.state)] if differ else []),
+            instance.region,
+            instance.zone.removeprefix(instance.region),
+            instance.id,
+            instance.type,
+            age(now - instance.launched_at),
+            *([str(instance.state)] if differ else []),
         )
-        for number, one in enumerate(nodes, start=1)
+        for number, instance in enumerate(nodes, start=1)
     ]
     return TextTable(
         ("", "region", "zone", "node", "type", "age", *(["state"] if differ else [])),
@@ -95,50 +95,52 @@ def empty_console_view(node: Instance) -> Paragraph:
     )
 
 
-def fan_out_view(everywhere: FanOutResult, *, group: bool, closed: bool) -> Group:
+def fan_out_view(results: FanOutResult, *, group: bool, closed: bool) -> Group:
     """Each node's lines with its id before them, or what is alike once; then how it ended, a row a node that failed."""
     parts: list[RenderableType] = []
     if group:
-        for same in group_identical(everywhere.results):
+        for same in group_identical(results.results):
             parts.extend(_same_output(same))
     else:
-        parts.extend(_lines(one) for one in everywhere.results if one.stdout or one.stderr)
-    failed = everywhere.failed
+        parts.extend(_lines(result) for result in results.results if result.stdout or result.stderr)
+    failed = results.failed
     if failed:
         parts.append(
             TextTable(
                 ("region", "zone", "node", "address", "ended"),
-                [_row(one) for one in failed],
+                [_row(result) for result in failed],
                 spare=("address", "zone"),
             )
         )
-    well = len(everywhere.results) - len(failed)
+    well = len(results.results) - len(failed)
     parts.append(
         Text(
-            f"{well} of {plural(len(everywhere.results), 'node')} well"
+            f"{well} of {plural(len(results.results), 'node')} well"
             + (f", {len(failed)} failed" if failed else ""),
             style="bold yellow" if failed else "bold green",
         )
     )
-    if any(one.unreachable for one in failed):
+    if any(result.unreachable for result in failed):
         parts.append(Paragraph("where a node was not reached:", style="yellow"))
-        private = any(one.unreachable and one.instance.public_ip is None for one in failed)
+        private = any(result.unreachable and result.instance.public_ip is None for result in failed)
         parts.extend(_reasons(closed=closed, private=private))
     return Group(*parts)
 
 
-def _lines(one: CommandResult) -> RenderableType:
-    said = without_sequences(one.stdout).splitlines() + without_sequences(one.stderr).splitlines()
-    more = ["… more than is kept"] if one.truncated else []
+def _lines(result: CommandResult) -> RenderableType:
+    said = without_sequences(result.stdout).splitlines() + without_sequences(result.stderr).splitlines()
+    more = ["… more than is kept"] if result.truncated else []
     # Never folded: each line stays one line, for grep.
     return Group(
-        *(Text(f"{one.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
+        *(Text(f"{result.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
     )
 
 
 def _same_output(same: Sequence[CommandResult]) -> list[RenderableType]:
     first = same[0]
-    heading = f"{plural(len(same), 'node')}, {_ended(first)}: {first_few([one.instance.id for one in same])}"
+    heading = (
+        f"{plural(len(same), 'node')}, {_ended(first)}: {first_few([result.instance.id for result in same])}"
+    )
     text = "\n".join(
         filter(
             None, (without_sequences(first.stdout).rstrip("\n"), without_sequences(first.stderr).rstrip("\n"))
@@ -148,14 +150,20 @@ def _same_output(same: Sequence[CommandResult]) -> list[RenderableType]:
     return [Paragraph(heading, style="bold"), Group(*body)]
 
 
-def _row(one: CommandResult) -> tuple[str, ...]:
-    node = one.instance
-    return (node.region, node.zone.removeprefix(node.region), node.id, ssh_address(node) or "-", _ended(one))
+def _row(result: CommandResult) -> tuple[str, ...]:
+    node = result.instance
+    return (
+        node.region,
+        node.zone.removeprefix(node.region),
+        node.id,
+        ssh_address(node) or "-",
+        _ended(result),
+    )
 
 
-def _ended(one: CommandResult) -> str:
-    if one.code is None:
+def _ended(result: CommandResult) -> str:
+    if result.code is None:
         return "given up: too slow"
-    if one.unreachable:
+    if result.unreachable:
         return "exit code 255: perhaps not reached"
-    return f"exit code {one.code}"
+    return f"exit code {result.code}"

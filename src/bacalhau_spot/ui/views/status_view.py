@@ -106,29 +106,29 @@ def status_view(status: ClusterStatus, *, wide: bool) -> StatusView:
 
 
 def _regions(status: ClusterStatus) -> TextTable:
-    parts = status.regions
-    unseen = {one.region for one in status.snapshot.failed_regions}
+    region_statuses = status.regions
+    unseen = {failure.region for failure in status.snapshot.failed_regions}
     return TextTable(
         ("region", *_NUMBERS),
-        [_part(part, seen=part.name not in unseen) for part in parts],
+        [_part(region_status, seen=region_status.name not in unseen) for region_status in region_statuses],
         right=_NUMBERS,
         spare=("memory", "cpu", "jobs", "wanted"),
         total=_part(status.total)
-        if len(parts) > 1 or not all(node.region for node in status.nodes)
+        if len(region_statuses) > 1 or not all(node.region for node in status.nodes)
         else None,
     )
 
 
-def _part(part: RegionStatus, *, seen: bool = True) -> list[str]:
+def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
     """`seen`: AWS has shown what there is; otherwise that is not said to be nothing."""
-    load = part.load
+    load = region_status.load
     return [
-        part.name,
-        "" if part.wanted is None else str(part.wanted),
-        str(part.present) if seen else _NOT_SEEN,
-        str(part.count(Severity.GOOD)) if seen else _NOT_SEEN,
+        region_status.name,
+        "" if region_status.wanted is None else str(region_status.wanted),
+        str(region_status.present) if seen else _NOT_SEEN,
+        str(region_status.count(Severity.GOOD)) if seen else _NOT_SEEN,
         *(
-            _unless_zero(part.count(one))
+            _unless_zero(region_status.count(one))
             for one in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
         ),
         *_load(load, nothing=""),
@@ -150,20 +150,20 @@ def _nodes(nodes: Iterable[NodeStatus], status: ClusterStatus, *, wide: bool) ->
 
 
 def _row(node: NodeStatus, status: ClusterStatus, *, wide: bool) -> list[str]:
-    it = node.observation
-    instance, member = it.instance, it.member
+    observation = node.observation
+    instance, member = observation.instance, observation.member
     cells = [
         node.region or _NOTHING,
         node.zone.removeprefix(node.region) or _NOTHING,
         node.id,
         instance.type if instance else _NOTHING,
         str(instance.state) if instance else _NOTHING,
-        age(it.age) if instance else _NOTHING,
+        age(observation.age) if instance else _NOTHING,
         *_load(node.load, nothing="" if status.snapshot.api is not ApiAvailability.AVAILABLE else _NOTHING),
     ]
     if wide:
         address = (instance.public_ip or instance.private_ip) if instance else None
-        checks = f"{it.checks.system}, {it.checks.instance}" if instance else _NOTHING
+        checks = f"{observation.checks.system}, {observation.checks.instance}" if instance else _NOTHING
         cells += [checks, address or _NOTHING, member.version if member else "", member.id if member else ""]
     return [*cells, diagnosis_text(node.diagnosis)]
 
@@ -238,11 +238,11 @@ def _sentence(status: ClusterStatus) -> RenderableType:
 
 def _failures(status: ClusterStatus) -> list[RenderableType]:
     """What could not be looked at, and what that means for what is shown."""
-    sight = status.snapshot
-    parts: list[RenderableType] = [*failed_regions_text(sight.failed_regions)]
+    snapshot = status.snapshot
+    parts: list[RenderableType] = [*failed_regions_text(snapshot.failed_regions)]
     gaps: dict[tuple[str, str], list[str]] = {}
-    for problem in sight.partial_failures:
-        gaps.setdefault((problem.operation, error_label(problem.code)), []).append(problem.region)
+    for failure in snapshot.partial_failures:
+        gaps.setdefault((failure.operation, error_label(failure.code)), []).append(failure.region)
     parts += [
         Paragraph(
             f"{_GAPS.get(operation, operation)} of {comma_list(sorted(regions))} not known ({why})",
@@ -250,15 +250,15 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
         )
         for (operation, why), regions in sorted(gaps.items())
     ]
-    if sight.api is ApiAvailability.UNAVAILABLE:
-        why = error_label(sight.api_failure.code) if sight.api_failure else "no answer"
+    if snapshot.api is ApiAvailability.UNAVAILABLE:
+        why = error_label(snapshot.api_failure.code) if snapshot.api_failure else "no answer"
         parts.append(
             Paragraph(
-                f"{sight.address} did not answer ({why}): who has joined is what the consoles say",
+                f"{snapshot.address} did not answer ({why}): who has joined is what the consoles say",
                 style="yellow",
             )
         )
-    elif sight.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
+    elif snapshot.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
         parts.append(
             Paragraph(
                 "no orchestrator's API is configured (bacalhau.api): who has joined is what the consoles say, "
@@ -302,8 +302,8 @@ def _by_remedy(nodes: Iterable[NodeStatus]) -> dict[str, list[NodeStatus]]:
     first: dict[tuple[str, str], str] = {}
     found: dict[str, list[NodeStatus]] = {}
     for node in nodes:
-        verdict: NodeDiagnosis = node.diagnosis
-        hint = first.setdefault((verdict.diagnosis, verdict.reason), verdict.hint)
+        diagnosis: NodeDiagnosis = node.diagnosis
+        hint = first.setdefault((diagnosis.diagnosis, diagnosis.reason), diagnosis.hint)
         if hint:
             found.setdefault(hint, []).append(node)
     return found

@@ -17,47 +17,51 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance
 
 
-def logged_usages(call: CommandContext, identity: Identity, *, cluster: str) -> tuple[LoggedInstance, ...]:
+def logged_usages(context: CommandContext, identity: Identity, *, cluster: str) -> tuple[LoggedInstance, ...]:
     """What the log has on the cluster's instances."""
-    return _rows(call, identity, cluster=cluster).logged
+    return _rows(context, identity, cluster=cluster).logged
 
 
-def _rows(call: CommandContext, identity: Identity, *, cluster: str) -> AuditRows:
-    now = call.runtime.clock.now()
-    return audit_rows(call.cache_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
+def _rows(context: CommandContext, identity: Identity, *, cluster: str) -> AuditRows:
+    now = context.runtime.clock.now()
+    return audit_rows(context.cache_dir / NAME, account_id=identity.account_id, cluster=cluster, now=now)
 
 
-def launched_in(call: CommandContext, identity: Identity) -> set[str]:
+def launched_in(context: CommandContext, identity: Identity) -> set[str]:
     """Regions in which this machine has launched nodes of the configured cluster whose end nobody has noted."""
-    sightings = logged_usages(call, identity, cluster=call.naming().tag_value)
-    return {sighting.region for sighting in sightings if sighting.ended_at is None}
+    logged = logged_usages(context, identity, cluster=context.naming().tag_value)
+    return {sighting.region for sighting in logged if sighting.ended_at is None}
 
 
-def log_trouble(call: CommandContext, identity: Identity, *, cluster: str) -> tuple[str, ...]:
+def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) -> tuple[str, ...]:
     """What a sum over the log has to say about the log itself."""
-    rows = _rows(call, identity, cluster=cluster)
+    rows = _rows(context, identity, cluster=cluster)
     if rows.skipped:
         what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
-        return (f"{what} of the audit log {call.cache_dir / NAME} cannot be read and count for nothing",)
+        return (f"{what} of the audit log {context.cache_dir / NAME} cannot be read and count for nothing",)
     return (rows.trouble,) if rows.trouble else ()
 
 
-def terminated_by(call: CommandContext, identity: Identity) -> dict[str, str]:
+def terminated_by(context: CommandContext, identity: Identity) -> dict[str, str]:
     """By instance, the command of this machine that terminated it."""
-    return terminations(call.cache_dir / NAME, account_id=identity.account_id)
+    return terminations(context.cache_dir / NAME, account_id=identity.account_id)
 
 
 def log_terminations(
-    call: CommandContext, identity: Identity, *, cluster: str, ended: Iterable[Usage]
+    context: CommandContext, identity: Identity, *, cluster: str, ended: Iterable[Usage]
 ) -> tuple[str, ...]:
     """Write those lives that the log does not know to have ended. What went wrong with that, for a warning."""
-    lives = [life for life in ended if life.type and life.ended_at is not None]
-    if not lives:
+    usages = [usage for usage in ended if usage.type and usage.ended_at is not None]
+    if not usages:
         return ()
-    noted = {one.id for one in logged_usages(call, identity, cluster=cluster) if one.ended_at is not None}
-    fresh = [life for life in lives if life.id not in noted]
+    noted = {
+        logged.id
+        for logged in logged_usages(context, identity, cluster=cluster)
+        if logged.ended_at is not None
+    }
+    fresh = [usage for usage in usages if usage.id not in noted]
     if not fresh:
         return ()
-    audit = AuditLog(call, identity=identity, cluster=cluster)
+    audit = AuditLog(context, identity=identity, cluster=cluster)
     audit.log_ended_usages(fresh)
     return (audit.trouble,) if audit.trouble else ()

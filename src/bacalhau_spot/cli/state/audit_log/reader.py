@@ -103,8 +103,8 @@ def _readable(path: Path) -> Iterator[_Row]:
 def _add(
     found: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
 ) -> None:
-    for one in seen:
-        found[one.id] = _joined(found.get(one.id), one)
+    for logged in seen:
+        found[logged.id] = _joined(found.get(logged.id), logged)
     # Whoever ended it need not have named the cluster: `nuke` takes them all.
     for instance_id in ended:
         if instance_id in found and found[instance_id].ended_at is None:
@@ -181,13 +181,13 @@ def _logged_instance(
     )
 
 
-def _joined(before: LoggedInstance | None, one: LoggedInstance) -> LoggedInstance:
+def _joined(before: LoggedInstance | None, logged: LoggedInstance) -> LoggedInstance:
     """AWS's launch time is earlier than any moment at which we saw it."""
     if before is None:
-        return one
+        return logged
     return replace(
-        one,
-        started_at=min(before.started_at, one.started_at),
-        ended_at=before.ended_at or one.ended_at,
-        interrupted=before.interrupted or one.interrupted,
+        logged,
+        started_at=min(before.started_at, logged.started_at),
+        ended_at=before.ended_at or logged.ended_at,
+        interrupted=before.interrupted or logged.interrupted,
     )

@@ -38,10 +38,10 @@ _KEPT = (
 class AuditLog:
     """One run's lines. A disk that cannot be written to does not keep anything from being deleted: `trouble` says so."""
 
-    def __init__(self, call: CommandContext, *, identity: Identity, cluster: str = "") -> None:
+    def __init__(self, context: CommandContext, *, identity: Identity, cluster: str = "") -> None:
         """`cluster`: the value of the tag, where the command is about one cluster."""
-        runtime = call.runtime
-        self.path = call.cache_dir / NAME
+        runtime = context.runtime
+        self.path = context.cache_dir / NAME
         self.trouble = ""
         self._clock = runtime.clock
         self._who = {
@@ -58,56 +58,56 @@ class AuditLog:
             names = event.__dataclass_fields__
             self._write(event_name(type(event)), **{name: getattr(event, name) for name in names})
 
-    def log_creation(self, receipt: CreateResult) -> None:
+    def log_creation(self, result: CreateResult) -> None:
         """How a create ended: the instances that it launched, as AWS last showed them, and those that it ended."""
         self._write(
             "created",
-            exit_code=int(receipt.exit_code),
+            exit_code=int(result.exit_code),
             instances=[
                 {
-                    "id": one.id,
-                    "region": one.region,
-                    "zone": one.zone,
-                    "type": one.type,
-                    "launched_at": time_text(one.launched_at),
+                    "id": instance.id,
+                    "region": instance.region,
+                    "zone": instance.zone,
+                    "type": instance.type,
+                    "launched_at": time_text(instance.launched_at),
                 }
-                for region in receipt.regions
-                for one in region.instances
+                for region in result.regions
+                for instance in region.instances
             ],
-            removed=list(receipt.removed),
+            removed=list(result.removed),
         )
 
     def log_ended_usages(self, usages: Iterable[Usage]) -> None:
         """Instances that have ended, by AWS's own word, before AWS forgets them."""
-        for life in usages:
+        for usage in usages:
             self._write(
                 "usage-ended",
-                id=life.id,
-                region=life.region,
-                zone=life.zone,
-                type=life.type,
-                started_at=time_text(life.started_at),
-                ended_at=None if life.ended_at is None else time_text(life.ended_at),
-                interrupted=life.interrupted,
+                id=usage.id,
+                region=usage.region,
+                zone=usage.zone,
+                type=usage.type,
+                started_at=time_text(usage.started_at),
+                ended_at=None if usage.ended_at is None else time_text(usage.ended_at),
+                interrupted=usage.interrupted,
             )
 
-    def log_deletion(self, receipt: DeletionResult) -> None:
+    def log_deletion(self, result: DeletionResult) -> None:
         refused: Sequence[Any] = [
             {
-                "region": one.resource.region,
-                "kind": one.resource.kind,
-                "id": one.resource.id,
-                "status": one.status,
-                "code": one.problem.code if one.problem else "",
-                "request_id": one.problem.request_id if one.problem else "",
+                "region": outcome.resource.region,
+                "kind": outcome.resource.kind,
+                "id": outcome.resource.id,
+                "status": outcome.status,
+                "code": outcome.problem.code if outcome.problem else "",
+                "request_id": outcome.problem.request_id if outcome.problem else "",
             }
-            for one in receipt.outcomes
-            if one.problem is not None
+            for outcome in result.outcomes
+            if outcome.problem is not None
         ]
         self._write(
             "command-ended",
-            exit_code=int(receipt.exit_code),
-            remaining=len(receipt.remaining),
+            exit_code=int(result.exit_code),
+            remaining=len(result.remaining),
             refused=refused,
         )
 
