@@ -50,9 +50,9 @@ def read_text(path: Path, *, max_bytes: int) -> str:
         raise OSError(errno.EILSEQ, "it is not text (UTF-8)") from error
 
 
-def exists(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Whether there is something that can be looked at; pathlib's raises for what cannot, before Python 3.14."""
-    return os.path.exists(path)  # noqa: PTH110
+    return os.path.exists(path)  # noqa: PTH110 - for that reason
 
 
 def write(path: Path, text: str, *, overwrite: bool = True) -> None:

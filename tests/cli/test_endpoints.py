@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli.runtime.endpoint import is_aws, other_endpoints, shown
-from bacalhau_spot.core.placement.partitions import PARTITIONS
+from bacalhau_spot.core.partitions import PARTITIONS
 from support.cli_runner import CliRunner
 
 

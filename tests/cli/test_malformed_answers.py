@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cloud.ec2_params import usd
+from bacalhau_spot.cloud.ec2_params import parse_usd
 from support.cli_runner import CliResult, CliRunner
 from support.malformed import malformed
 
@@ -67,4 +67,4 @@ def test_nothing_is_verified_on_them(sandbox: Any, program: CliRunner, command: 
 def test_what_is_no_price(text: str) -> None:
     """T6: `Decimal` takes "NaN", and sums with it end the program (cloud/prices.py)."""
     with pytest.raises((ValueError, ArithmeticError)):
-        usd(text)
+        parse_usd(text)

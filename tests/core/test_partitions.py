@@ -8,7 +8,7 @@ import pytest
 from bacalhau_spot.core.doctor import account_checks
 from bacalhau_spot.core.error_catalog.classifier import classify
 from bacalhau_spot.core.model import Identity
-from bacalhau_spot.core.placement.partitions import (
+from bacalhau_spot.core.partitions import (
     COMMERCIAL,
     PARTITIONS,
     closest_region,

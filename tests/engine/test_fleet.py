@@ -26,7 +26,7 @@ class Calls:
         self.asked: list[FleetRequest] = []
         self.now_s = 0.0
         self.clock = SimpleNamespace(monotonic_s=lambda: self.now_s)
-        self.cloud = SimpleNamespace(launch=self._launch, fleet_created_at=self._created_at)
+        self.cloud = SimpleNamespace(launch=self._launch, fleet=self._fleet)
         self.emit = lambda _event: None
 
     async def write(self, _region: str, send: Any) -> Any:
@@ -42,7 +42,7 @@ class Calls:
         self.asked.append(request)
         return self.answers.pop(0)
 
-    async def _created_at(self, _region: str, _fleet_id: str) -> None:
+    async def _fleet(self, _region: str, _fleet_id: str) -> None:
         return None
 
 

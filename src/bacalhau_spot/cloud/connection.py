@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.public_ip import CHECKIP_URL
-from bacalhau_spot.core.placement.partitions import COMMERCIAL
+from bacalhau_spot.core.partitions import COMMERCIAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

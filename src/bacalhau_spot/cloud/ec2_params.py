@@ -29,7 +29,7 @@ def _pool(row: dict[str, Any]) -> tuple[str, str]:
     return row["InstanceType"], row["AvailabilityZone"]
 
 
-def usd(text: str) -> Decimal:
+def parse_usd(text: str) -> Decimal:
     """A price as AWS writes it. Raises ValueError for what can be none: no number, negative, not finite, without measure."""
     price = Decimal(text) if len(text) <= _LONGEST_PRICE else Decimal("NaN")
     if not price.is_finite() or not 0 <= price < _NO_PRICE:

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, usd
+from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, parse_usd
 from bacalhau_spot.cloud.replies import required
 from bacalhau_spot.core.model import Arch, Image, TypeInfo
 
@@ -95,7 +95,7 @@ class AwsMarketPlace:
                 continue
             if pool not in newest or row["Timestamp"] > newest[pool]["Timestamp"]:
                 newest[pool] = row
-        return {pool: usd(row["SpotPrice"]) for pool, row in newest.items()}
+        return {pool: parse_usd(row["SpotPrice"]) for pool, row in newest.items()}
 
     async def parameters(self, region: str, names: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}

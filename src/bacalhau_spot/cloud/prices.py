@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, usd
+from bacalhau_spot.cloud.ec2_params import LINUX, linux_prices, parse_usd
 from bacalhau_spot.core.model import PricePoint
-from bacalhau_spot.core.placement.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ class AwsPrices:
                 type=row["InstanceType"],
                 zone=row["AvailabilityZone"],
                 since=row["Timestamp"],
-                usd_per_hour=usd(row["SpotPrice"]),
+                usd_per_hour=parse_usd(row["SpotPrice"]),
             )
             for row in linux_prices(rows)
         }
@@ -121,7 +121,7 @@ def _usd(terms: dict[str, Any]) -> Iterator[Decimal]:
     """Of a product's terms the price per unit; nothing where it is free or in another currency."""
     for term in terms.values():
         for dimension in term.get("priceDimensions", {}).values():
-            price = usd(dimension.get("pricePerUnit", {}).get("USD", "0"))
+            price = parse_usd(dimension.get("pricePerUnit", {}).get("USD", "0"))
             if price:
                 yield price
 

@@ -36,7 +36,7 @@ def find_config(
     for folder in (cwd, *cwd.parents):
         if _is_file(folder / NAME):
             return ConfigLocation(folder / NAME, f"found in {folder}")
-        if files.exists(folder / ".git"):
+        if files.path_exists(folder / ".git"):
             return None
     return None
 

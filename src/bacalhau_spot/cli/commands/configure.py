@@ -9,11 +9,11 @@ from cyclopts import Parameter
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot import files
-from bacalhau_spot.cli.runtime.archive_checksums import with_archive_sums
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
+from bacalhau_spot.cli.state.archive_checksums import with_archive_sums
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tag_problems
 from bacalhau_spot.errors import ExitCode, UserError
@@ -54,7 +54,7 @@ def configure(
     context = CommandContext("configure", common, runtime)
     values = _pairs(set_ or [])
     path = context.config_path_or_default()
-    exists = files.exists(path)
+    exists = files.path_exists(path)
     changing = exists and not overwrite
     if changing:
         if not values:

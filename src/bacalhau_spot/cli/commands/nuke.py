@@ -19,7 +19,7 @@ from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.core.cleanup.exclusions import creation_times, first_match, min_age_rule, plan_file_rule
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.kinds import GLOBAL
-from bacalhau_spot.core.placement.partitions import closest_region
+from bacalhau_spot.core.partitions import closest_region
 from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.engine.aws_calls import discovery

@@ -18,7 +18,7 @@ from bacalhau_spot.cli.runtime.runner import NullProgress, Runner, Screen
 from bacalhau_spot.cloud.advisor import ADVISOR_URL
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.model import BacalhauSpec, Naming, Secret
-from bacalhau_spot.core.placement.partitions import COMMERCIAL, partition_of
+from bacalhau_spot.core.partitions import COMMERCIAL, partition_of
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.instance.bacalhau_config import label_value
 from bacalhau_spot.ui import prompts, terminal, views

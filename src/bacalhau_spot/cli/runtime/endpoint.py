@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bacalhau_spot.cli.runtime import aws_profile
-from bacalhau_spot.core.placement.partitions import PARTITIONS
+from bacalhau_spot.core.partitions import PARTITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -84,10 +84,10 @@ def write_choice(
     names = _cheapest_types(offers, regions) if types else ()
     _check(runner, spec, regions, names)
     path = context.config_path_or_default()
-    before = configuration.read_config_text(path) if files.exists(path) else configuration.template()
+    before = configuration.read_config_text(path) if files.path_exists(path) else configuration.template()
     after = _text(before, regions, names, file=path.name)
     change = _change(before, after, path)
-    new = not files.exists(path)
+    new = not files.path_exists(path)
     data = {
         "path": str(path),
         "regions": list(regions),

@@ -16,5 +16,5 @@ if TYPE_CHECKING:
 
 def warnings(runner: Runner, naming: Naming, *, regions: Sequence[str], command: str) -> tuple[str, ...]:
     """One for each other cluster under the tag key, with the command that takes it. One call a region."""
-    clusters = runner.run_readonly(discovery.other_clusters(runner.calls, naming, regions=regions))
+    clusters = runner.run_readonly(discovery.count_other_clusters(runner.calls, naming, regions=regions))
     return views.other_cluster_warnings(clusters, tag_key=naming.tag_key, command=command)

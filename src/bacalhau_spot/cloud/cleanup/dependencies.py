@@ -13,7 +13,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, Dependency
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify
 from bacalhau_spot.core.kinds import ResourceKind, kind_of_id
-from bacalhau_spot.core.placement.partitions import partition_of
+from bacalhau_spot.core.partitions import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import action_of
-from bacalhau_spot.core.placement.partitions import (
+from bacalhau_spot.core.partitions import (
     closest_region,
     in_console,
     is_known,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from bacalhau_spot.core.placement.partitions import in_console
+from bacalhau_spot.core.partitions import in_console
 from bacalhau_spot.errors import ExitCode
 
 # Where other instance types are found: without a size, only those of the configuration are looked at.

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
+from bacalhau_spot.core.partitions import partition_of
 from bacalhau_spot.core.placement.offers import Suitability, ranked, suitability
-from bacalhau_spot.core.placement.partitions import partition_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -136,7 +136,7 @@ async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str
     )
 
 
-async def other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
+async def count_other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
     """The instances of each other cluster under our tag key with our creator's mark; regions that refuse are left out."""
     scope = account_scope(naming)
 

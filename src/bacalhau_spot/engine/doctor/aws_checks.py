@@ -19,10 +19,10 @@ from bacalhau_spot.core.placement.region_selection_notes import data_gaps
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import (
+    count_other_clusters,
     enabled_names,
     get_identity,
     in_all_regions,
-    other_clusters,
 )
 from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_together, try_fetch
 from bacalhau_spot.engine.launch.preparation import prepare
@@ -171,7 +171,7 @@ async def _no_address() -> str | None:
 async def _other_clusters(calls: AwsCalls, spec: ClusterSpec) -> Sequence[Finding]:
     """A cluster that was renamed runs on under its old name (complaint 10, flintrock#113)."""
     regions = enabled_names(await calls.read("", calls.cloud.regions))
-    counts = await other_clusters(calls, spec.naming, regions=regions)
+    counts = await count_other_clusters(calls, spec.naming, regions=regions)
     return account_checks.other_clusters(counts, tag_key=spec.naming.tag_key)
 
 

@@ -15,7 +15,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch import events
-from bacalhau_spot.core.placement.partitions import partition_in
+from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
 from bacalhau_spot.instance.user_data import in_ssm
 
