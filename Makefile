@@ -12,7 +12,7 @@ lint:
 
 lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade
-	uv export -q --frozen --no-emit-project --format requirements.txt -o requirements.lock
+	uv export -q --frozen --no-emit-workspace --format requirements.txt -o requirements.lock
 	uv run python docs/generate.py --constraints
 
 docs: # regenerate what is generated; CI checks that there is no difference

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.instance.bacalhau_config import label_value
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.cli_runner import CliResult, CliRunner
 from support.orchestrator import StandIn, cluster_node, node, stand_in
 from support.schemas import contract
