@@ -169,7 +169,7 @@ def test_destroy_is_clean_whatever_the_orchestrator_says(
         "removed",
     ]
     assert {one["id"] for one in partly.data["nodes"] if one["status"] == "failed"} == there.refused
-    assert "the store is closed" in partly.envelope["errors"][0]["reason"]
+    assert "the store is closed" in partly.envelope["errors"][0]["why"]
 
 
 def test_destroy_with_an_orchestrator_that_is_not_there(user: CliRunner, there: StandIn) -> None:
