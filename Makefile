@@ -1,11 +1,20 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test lint lock docs bench
+.PHONY: check test quick versions lint lock docs bench
 
 check:
 	.ci/run
 
 test:
 	uv run pytest
+
+quick: # what most changes break, in less than half a minute
+	uv run pytest tests/core tests/config tests/ui tests/test_names.py
+
+versions: # the quick tests on the other Pythons that this machine has
+	for version in 3.12 3.13 3.14; do \
+		uv python find --no-python-downloads $$version >/dev/null 2>&1 || { echo "no Python $$version here"; continue; }; \
+		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui || exit 1; \
+	done
 
 lint:
 	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports

@@ -17,6 +17,14 @@ from bacalhau_spot.instance.user_data import DOWNLOAD_URL
 DEFAULT_ARCHIVE = DOWNLOAD_URL.partition("{")[0]
 # Addresses that this process has tried to connect to, and names that it has asked DNS for, since the last test.
 _abroad: list[str] = []
+# So few files are run in one process: starting workers takes longer.
+_FEW_FILES = 3
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers for `-n auto`: two for folders, none for single files; `-n` on the command line overrides it."""
+    files = [argument for argument in config.args if argument.partition("::")[0].endswith(".py")]
+    return 0 if files and len(files) == len(config.args) <= _FEW_FILES else 2
 
 
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
