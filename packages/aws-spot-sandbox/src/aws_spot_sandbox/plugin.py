@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aws_spot_sandbox.ec2 import Ec2
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.http_types import Http, Reply
     from aws_spot_sandbox.state import World
 

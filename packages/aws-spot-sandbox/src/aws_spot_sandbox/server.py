@@ -10,7 +10,7 @@ from botocore.model import OperationNotFoundError
 
 from aws_spot_sandbox import inventory, middleware, protocol
 from aws_spot_sandbox.admin import PREFIX, Admin
-from aws_spot_sandbox.ec2 import Ec2
+from aws_spot_sandbox.ec2_api import Ec2
 from aws_spot_sandbox.http_server import Listener
 from aws_spot_sandbox.http_types import AwsError, ConnectionLost
 from aws_spot_sandbox.moto_app import Moto

@@ -21,7 +21,7 @@ from aws_spot_sandbox_bacalhau.node_registry import APPROVED, REJECTED
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aws_spot_sandbox.ec2 import Ec2
+    from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.state import World
     from aws_spot_sandbox_bacalhau.node_registry import Entry, Roster
 

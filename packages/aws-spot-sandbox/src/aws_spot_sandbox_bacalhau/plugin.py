@@ -17,9 +17,9 @@ from aws_spot_sandbox_bacalhau.node_registry import Roster
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from aws_spot_sandbox.ec2 import Ec2
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox.ec2_api import Ec2
     from aws_spot_sandbox.http_types import Handler, Http
     from aws_spot_sandbox.state import World
 

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 from moto.core.utils import get_service_model
 
+from aws_spot_sandbox.ec2.page_bounds import page_bounds
 from aws_spot_sandbox.http_types import AwsError
-from aws_spot_sandbox.middleware.parameters import page_bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

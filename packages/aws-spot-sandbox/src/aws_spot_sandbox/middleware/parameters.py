@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from moto.core.utils import get_service_model
 
+from aws_spot_sandbox.ec2.page_bounds import page_bounds
 from aws_spot_sandbox.http_types import AwsError
 from aws_spot_sandbox.protocol import is_json
 
@@ -56,16 +57,6 @@ _NO_PAGES_WITH = {
     "DescribeVolumes": "VolumeIds",
 }
 _EXCLUSIVE = re.compile(r"You cannot specify this parameter and the (.+?) parameter in the same")
-# Operations whose MaxResults has bounds in their pages of the API reference alone.
-_PAGE_BOUNDS = {
-    "DescribeInstances": (5, 1000),
-    "DescribeInstanceStatus": (5, 1000),
-    "DescribeVolumes": (5, 1000),
-    "DescribeSnapshots": (5, 1000),
-    "DescribeSpotInstanceRequests": (5, 1000),
-    "DescribeVpcEndpoints": (5, 1000),
-}
-_DOCUMENTED_BOUNDS = re.compile(r"(?:between|[Vv]alid range:?) ([\d,]+) (?:and|to|-) ([\d,]+)")
 
 
 class Parameters:
@@ -127,18 +118,6 @@ def _ids_without_pages(action: str) -> str:
         return _NO_PAGES_WITH.get(action, "")
     wanted = documented[1].replace(" ", "").lower()
     return next((name for name in members if name.lower() == wanted), "")
-
-
-@cache
-def page_bounds(action: str) -> tuple[int, int]:
-    """The least and the most that `MaxResults` of an operation of EC2 may be, by its model, or else its documentation."""
-    size = get_service_model("ec2").operation_model(action).input_shape.members["MaxResults"]
-    if "max" in size.metadata:
-        return int(size.metadata.get("min", 1)), int(size.metadata["max"])
-    documented = _DOCUMENTED_BOUNDS.search(size.documentation)
-    if documented is not None:
-        return int(documented[1].replace(",", "")), int(documented[2].replace(",", ""))
-    return _PAGE_BOUNDS.get(action, (1, 1000))
 
 
 def _check_filters(action: str, tree: Mapping[str, Any]) -> None:
