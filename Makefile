@@ -17,7 +17,7 @@ versions: # the quick tests on the other Pythons that this machine has
 	done
 
 lint:
-	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports
+	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run pytest -n 0 tests/test_prose.py
 
 lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade

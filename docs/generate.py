@@ -35,12 +35,12 @@ from bacalhau_spot.ui.formatting import capitalized
 ROOT = Path(__file__).resolve().parent.parent
 
 EXIT_CODES = {
-    ExitCode.DONE: "done, or nothing to do",
-    ExitCode.FAILED: "failed, partly failed, or something remains",
-    ExitCode.USAGE: "the command line or the configuration is wrong",
-    ExitCode.DECLINED: "declined, or nobody was there to confirm",
-    ExitCode.DENIED: "credentials or permission",
-    ExitCode.INCOMPLETE: "could not look everywhere",
+    ExitCode.DONE: "success, or nothing to do",
+    ExitCode.FAILED: "failure, partial failure, or remaining resources",
+    ExitCode.USAGE: "invalid command line or configuration",
+    ExitCode.DECLINED: "not confirmed, or no terminal for the prompt",
+    ExitCode.DENIED: "invalid credentials or missing permission",
+    ExitCode.INCOMPLETE: "incomplete result: a region or service could not be scanned",
     ExitCode.INTERRUPTED: "interrupted",
 }
 
@@ -51,20 +51,20 @@ FAULTS = {
     Category.QUOTA: "Quota",
     Category.PRICE: "Price",
     Category.CAPACITY: "Capacity",
-    Category.UNKNOWN: "Ours, or not known",
-    Category.AWS: "AWS's own trouble",
-    Category.NETWORK: "The network between",
-    Category.THROTTLED: "Too many calls",
-    Category.BUSY: "Still in use",
-    Category.LAG: "Not shown yet",
-    Category.EXISTS: "Already so",
+    Category.UNKNOWN: "Internal or unknown",
+    Category.AWS: "AWS failure",
+    Category.NETWORK: "Network",
+    Category.THROTTLED: "Throttling",
+    Category.BUSY: "Resource in use",
+    Category.LAG: "Eventual consistency",
+    Category.EXISTS: "Already exists or deleted",
 }
 ACTIONS = {
-    Recovery.RETRY: "makes the call again until its deadline (`timeouts.api_s`)",
-    Recovery.OTHER_REGION: "asks the other regions for what is missing, unless `spread: strict`",
-    Recovery.STOP_REGION: "stops in this region; the others go on",
-    Recovery.STOP: "stops: nothing else can succeed either",
-    Recovery.DONE: "goes on",
+    Recovery.RETRY: "retries the call until its deadline (`timeouts.api_s`)",
+    Recovery.OTHER_REGION: "launches the missing nodes in other regions, unless `spread: strict`",
+    Recovery.STOP_REGION: "stops in this region; the others continue",
+    Recovery.STOP: "stops: no other call can succeed",
+    Recovery.DONE: "continues",
 }
 
 
@@ -85,13 +85,13 @@ def kinds() -> str:
         for step, wave in enumerate(levels(), start=1)
         for kind in wave
     ]
-    return "\n".join(["| step | kind | service | goes when gone | |", "|---|---|---|---|---|", *rows])
+    return "\n".join(["| step | kind | service | deleted after | |", "|---|---|---|---|---|", *rows])
 
 
 def _remark(row: KindSpec) -> str:
     words = (
-        "made by `create`" if row.created_by_us else "",
-        "dies with its owner, as a rule" if row.deleted_with_parent else "",
+        "created by `create`" if row.created_by_us else "",
+        "usually deleted with its owner" if row.deleted_with_parent else "",
     )
     return "; ".join(filter(None, words))
 
@@ -116,7 +116,7 @@ def errors() -> str:
         codes.setdefault(family.info, []).append(f"`{family.prefix}…{family.suffix}`")
     for rule in MESSAGE_RULES:
         codes.setdefault(rule.info, []).extend(f"`{code}`*" for code in sorted(rule.codes))
-    codes[classify("")] = ["whatever is not on this page"]
+    codes[classify("")] = ["all other codes"]
     lines = []
     for fault in Category:
         lines += [f"## {FAULTS[fault]}", ""]
@@ -133,8 +133,8 @@ def _verdict(info: ErrorInfo, codes: list[str]) -> list[str]:
         "",
         capitalized(f"{info.message('REGION')}."),
         "",
-        *([f"- What to do: {hint}"] if hint else []),
-        f"- What the program does: {ACTIONS[info.recovery]}",
+        *([f"- Solution: {hint}"] if hint else []),
+        f"- Behaviour: {ACTIONS[info.recovery]}",
         f"- AWS's code: {', '.join(sorted(set(codes)))}",
         "",
     ]
@@ -209,7 +209,7 @@ def main() -> int:
     stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
     for path in stale:
         if check:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not what the tables say; run `make docs`\n")
+            sys.stderr.write(f"{path.relative_to(ROOT)} is out of date; run `make docs`\n")
         else:
             path.write_text(pages()[path])
     return 1 if check and stale else 0
