@@ -170,7 +170,7 @@ def test_the_checkup_names_the_profile_too(user: User) -> None:
     assert done.code == 4
     assert "fix: run `aws sso login --profile work`, then" in done.stdout
     assert done.stdout.count("the credentials come first") == 1
-    assert "WARN  8 checks        not looked at" in done.stdout
+    assert "WARN  8 checks        not checked" in done.stdout
 
 
 @pytest.mark.parametrize(

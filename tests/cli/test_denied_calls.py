@@ -100,7 +100,7 @@ def test_a_region_that_may_hold_the_cluster_is_not_taken_for_empty(sandbox: Any,
     refuse(sandbox, TAGS, region=other)
     result = program("create", "--dry-run")
     assert result.code == 0
-    assert f"could not look into {other}: AWS refused DescribeTags (UnauthorizedOperation)" in one_line(
+    assert f"could not scan {other}: AWS refused DescribeTags (UnauthorizedOperation)" in one_line(
         result.stdout
     )
 

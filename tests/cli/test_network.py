@@ -87,7 +87,7 @@ def test_plain_http_where_tls_should_be(program: CliRunner, monkeypatch: pytest.
 
 @pytest.fixture
 def stranger(tmp_path: Path) -> Iterator[str]:
-    """A server with a certificate that nobody vouches for, as a proxy that looks into connections has it."""
+    """A server with a certificate that nobody vouches for, as a proxy that inspects TLS connections has it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)

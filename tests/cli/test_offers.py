@@ -73,7 +73,7 @@ def test_filters_sorting_and_the_first_rows(program: CliRunner) -> None:
 @pytest.mark.parametrize(
     ("argv", "word"),
     [
-        (("--vcpus", "two"), "--vcpus: 'two' is no range"),
+        (("--vcpus", "two"), "--vcpus: 'two' is not a range"),
         (("--region", "mars-1"), "mars-1 is not among the enabled regions"),
     ],
 )
@@ -90,7 +90,7 @@ def test_a_region_that_refuses_is_told_and_the_others_shown(sandbox: Any, progra
     ]
     done = program("offers", *FEW, "--by", "region")
     assert done.code == 5
-    assert "not looked into: eu-west-1 (not allowed)" in done.stdout
+    assert "not scanned: eu-west-1 (not allowed)" in done.stdout
     assert "us-west-2" in done.stdout
     json = program("offers", *FEW, "-o", "json")
     assert [problem["region"] for problem in json.data["failed_regions"]] == ["eu-west-1"]

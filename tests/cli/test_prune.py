@@ -101,7 +101,7 @@ def test_nodes_whose_instances_are_gone_are_removed_and_no_others(
     contract("prune", looked.data)
     assert there.removals == []
 
-    # A region that cannot be looked into keeps its nodes, and the exit code says so.
+    # A region that cannot be scanned keeps its nodes, and the exit code says so.
     sandbox.world.settings.faults = [
         {"match": "DescribeInstances", "region": "eu-west-1", "code": "UnauthorizedOperation", "status": 403}
     ]

@@ -141,13 +141,13 @@ def test_another_clusters_role_stays(sandbox: Any, user: CliRunner) -> None:
 def test_a_cluster_without_ssm_needs_no_permission_for_it(
     sandbox: Any, program: CliRunner, action: str
 ) -> None:
-    """Who may use EC2 alone can destroy; what was not looked into is told, and is no failure."""
+    """Who may use EC2 alone can destroy; what was not scanned is told, and is no failure."""
     program.configure(nodes=1, regions="[us-west-1]")
     assert program("create", "--yes").code == 0
     sandbox.world.settings.deny = (action,)
     done = program("destroy", "--yes")
     assert done.code == 0, done.stdout + done.stderr
-    assert f"not looked into, and not used as configured: {action.split(':')[1]}" in done.stdout
+    assert f"not scanned, and not used by the configuration: {action.split(':')[1]}" in done.stdout
 
 
 def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, user: CliRunner) -> None:
@@ -158,7 +158,7 @@ def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, u
     assert done.code == 5
     assert "ListRoles" in done.stderr
     assert "verified" not in done.stdout
-    assert "not everything could be looked into" in done.stdout
+    assert "not everything could be scanned" in done.stdout
 
 
 def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: CliRunner) -> None:

@@ -243,7 +243,7 @@ def test_watching(sandbox: Any, user: CliRunner) -> None:
 
     user.clock = Fading(sandbox.clock)
     fading = user("status", *HERE, "--watch")
-    assert fading.code == 5 and "not looked into" in fading.stdout
+    assert fading.code == 5 and "not scanned" in fading.stdout
 
     class Expiring(Impatient):
         async def sleep(self, seconds: float) -> None:
@@ -253,7 +253,7 @@ def test_watching(sandbox: Any, user: CliRunner) -> None:
     sandbox.settings.deny = []
     user.clock = Expiring(sandbox.clock)
     expiring = user("status", *HERE, "--watch")
-    assert expiring.code == 0 and "--- the look failed: DescribeInstances: " in expiring.stdout
+    assert expiring.code == 0 and "--- the check failed: DescribeInstances: " in expiring.stdout
 
 
 def test_the_dead_of_clusters_that_are_over_are_not_listed(sandbox: Any, program: CliRunner) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from support.cli_runner import CliRunner
 
-NO_SUCH = "`bacalhau-spot --help` lists what there is"
+NO_SUCH = "`bacalhau-spot --help` lists the options"
 BEHIND = "stands before the command, and options come behind it"
 
 

@@ -59,7 +59,7 @@ def moto(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
-    """create, list, create again, destroy: the same words and exit codes, and nothing of ours is left."""
+    """create, list, create again, destroy: the same words and exit codes, and no managed resource is left."""
     program = CliRunner(folder=tmp_path)
     program.configure(nodes=4, regions="[us-east-1, eu-west-1]", more=f'image: "{IMAGE}"\n')
     created = program("create", "--yes", "-o", "json")

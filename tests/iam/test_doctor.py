@@ -229,7 +229,7 @@ CASES = [
         do="renamed",
     ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
-    Case(C.SPOT_ROLE, W, "it could not be told: GetRole", "", {"deny": ["iam:GetRole"]}),
+    Case(C.SPOT_ROLE, W, "could not be determined: GetRole", "", {"deny": ["iam:GetRole"]}),
     Case(
         C.MARKET,
         F,
@@ -259,7 +259,7 @@ CASES = [
     Case(
         C.MARKET,
         F,
-        "us-west-2: it could not be told: your AWS identity is not allowed",
+        "us-west-2: could not be determined: your AWS identity is not allowed",
         "DescribeSpotPriceHistory",
         {
             "faults": [
@@ -271,7 +271,7 @@ CASES = [
     Case(
         C.MARKET,
         W,
-        "us-west-2: it could not be told: DescribeSpotPriceHistory: InternalError",
+        "us-west-2: could not be determined: DescribeSpotPriceHistory: InternalError",
         "",
         {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
         code=0,
@@ -312,9 +312,9 @@ CASES = [
         code=1,
     ),
     Case(C.QUOTAS, F, "VPCs are in use", "--service-code vpc", {"quotas": {"vpcs": 1}}, code=1),
-    Case(C.QUOTAS, W, "it could not be told", "", {"deny": ["servicequotas:*"]}),
+    Case(C.QUOTAS, W, "could not be determined", "", {"deny": ["servicequotas:*"]}),
     Case(C.SSH_KEYS, F, "may be read by others (0644)", "chmod 600", do="key mode", code=1),
-    Case(C.SSH_KEYS, F, "are no pair", "ssh-keygen -y", do="other key", code=1),
+    Case(C.SSH_KEYS, F, "are not a pair", "ssh-keygen -y", do="other key", code=1),
     Case(
         C.SSH_KEYS,
         F,

@@ -200,10 +200,10 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
         assert {one["dependency"]["id"] for one in looked.data["foreign"]} == expected
     shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
     assert (
-        f"not ours, and in the way of VPC {scene.ours.vpc}, which will be left: network interface {theirs}"
+        f"unmanaged, and blocking VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
         in shown
     )
-    assert "not looked into, not enabled in this account: af-south-1" in shown
+    assert "not scanned, because not enabled in this account: af-south-1" in shown
 
 
 def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: CliRunner) -> None:

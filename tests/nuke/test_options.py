@@ -53,7 +53,7 @@ def test_the_accounts_id_is_to_be_typed(program: CliRunner) -> None:
         assert "nothing was changed" in done.stderr
     shown = program("nuke", answers="no\n").stderr
     assert f"account {ACCOUNT} as arn:aws:iam::{ACCOUNT}:user/sandbox" in shown
-    assert "looked into" in shown
+    assert "scanned" in shown
     assert "ap-northeast-1" in shown
     assert "stops costing about $" in shown
     assert f"Type {ACCOUNT} to go on" in shown
@@ -322,7 +322,7 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: CliRu
 
 
 def test_a_service_that_will_not_say(sandbox: Any, program: CliRunner, nodes: int) -> None:
-    """What could not be looked into may hold something: exit code 5, and it is named. Destroy does not need it."""
+    """What could not be scanned may hold something: exit code 5, and it is named. Destroy does not need it."""
     assert nodes
     sandbox.settings.deny = ["tagging:GetResources", "tag:GetResources"]
     done = nuke(program, "--force")

@@ -90,7 +90,7 @@ def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
     assert rendered(views.prices_view(nothing)) == "AWS shows no spot prices for these pools"
     refused = [ApiFailure("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "us-east-1")]
     assert rendered(views.prices_view(nothing, unseen=refused)) == (
-        "no spot prices could be read\nnot looked into: us-east-1 (not allowed)"
+        "no spot prices could be read\nnot scanned: us-east-1 (not allowed)"
     )
     assert rendered(views.prices_view(pictured, picture=Path("/tmp/p.png"))) == snapshot
 

@@ -81,7 +81,7 @@ def test_every_reason_has_words() -> None:
     assert set(WHY) == set(PruneReason)
 
 
-_PRUNE = "`bacalhau-spot prune` removes what is gone"
+_PRUNE = "`bacalhau-spot prune` removes them"
 _DENIED = "OrchestratorForbidden: HTTP 403: Request Forbidden"
 
 

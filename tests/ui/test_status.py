@@ -80,7 +80,7 @@ def test_the_frame_tells_its_time_and_its_troubles() -> None:
     assert drawn(frame, width=80, height=10)[0] == "looking"
     frame.status = STATUSES["well"]
     assert drawn(frame, width=80, height=20)[0] == "12:00:00 UTC · every 5 s; Ctrl-C ends"
-    frame.trouble = "the last look failed: DescribeInstances: RequestExpired"
+    frame.trouble = "the last check failed: DescribeInstances: RequestExpired"
     shown = drawn(frame, width=80, height=20)
     assert shown[0].endswith("RequestExpired") and any("joined" in line for line in shown)
 

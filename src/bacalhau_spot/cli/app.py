@@ -23,7 +23,7 @@ COMMANDS: Commands = {
     ),
     "list": (
         "bacalhau_spot.cli.commands.list:list_",
-        "List the cluster's instances: what AWS has now, in all regions, not what a file remembers.",
+        "List the cluster's instances in all regions, as AWS reports them now.",
     ),
     "status": (
         "bacalhau_spot.cli.commands.status:status",
@@ -88,7 +88,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             ),
             "upgrade": (
                 "bacalhau_spot.cli.commands.config:upgrade",
-                "Rewrite a configuration of an older tool in the present form, comments kept.",
+                "Rewrite a configuration in an earlier form to the present form, with its comments.",
             ),
             "schema": ("bacalhau_spot.cli.commands.config:schema", "Print the configuration's JSON Schema."),
         },

@@ -35,7 +35,7 @@ def _digest(reply: HTTPResponse) -> str:
     found, size = hashlib.sha256(), 0
     while part := reply.read(CHUNK):
         if not size and not part.startswith(_GZIP):
-            raise FetchError("what is there is not a gzip archive")  # a sign-in page, for instance
+            raise FetchError("the download is not a gzip archive")  # a sign-in page, for instance
         found.update(part)
         size += len(part)
         if size > _MAX_BYTES:

@@ -49,7 +49,7 @@ def _is_file(path: Path) -> bool:
         return False
     except OSError as error:
         raise UserError(
-            f"{path} cannot be looked at",
+            f"{path} cannot be read",
             why=error.strerror or str(error),
             hint="name the configuration with --config",
             exit_code=ExitCode.USAGE,

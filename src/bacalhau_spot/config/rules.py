@@ -54,14 +54,15 @@ def _alternatives(data: dict[str, Any]) -> KeyMessages:
     for group in _EITHER:
         given = [path for path in group if lookup(data, path) is not None]
         messages += [
-            (path, True, f"cannot stand beside `{dotted(given[0])}`; keep one of them") for path in given[1:]
+            (path, True, f"cannot be combined with `{dotted(given[0])}`; keep one of them")
+            for path in given[1:]
         ]
     return messages
 
 
 def _pairs(data: dict[str, Any]) -> KeyMessages:
     return [
-        (given, True, f"needs `{other[-1]}` beside it")
+        (given, True, f"needs `{other[-1]}` as well")
         for pair in _TOGETHER
         for given, other in (pair, pair[::-1])
         if lookup(data, given) is not None and lookup(data, other) is None
@@ -97,7 +98,9 @@ def _file_sources(data: dict[str, Any]) -> KeyMessages:
             if not given:
                 messages.append((here, False, "needs `content` or `source`"))
             elif len(given) > 1:
-                messages.append(((*here, "source"), True, "cannot stand beside `content`; keep one of them"))
+                messages.append(
+                    ((*here, "source"), True, "cannot be combined with `content`; keep one of them")
+                )
     return messages
 
 
@@ -148,7 +151,7 @@ def _numbers(data: dict[str, Any]) -> KeyMessages:
 _NODES_MISSING: Final = (
     ("nodes",),
     True,
-    "is missing: some regions have a number of their own, the others share what is left of `nodes`",
+    "is missing: some regions have a number of their own, the others share the rest of `nodes`",
 )
 
 

@@ -273,7 +273,7 @@ class File(_Section):
 
 
 class InstanceSection(_Section):
-    """What a node is beside its type."""
+    """A node's properties other than its type."""
 
     root_volume_gib: field_types.VolumeGib = Field(
         default=_INSTANCE.root_volume_gib, description="Size of the encrypted root volume, in GiB."
@@ -380,5 +380,7 @@ class Config(_Section):
     bacalhau: BacalhauSection | None = Field(
         default=None, description="What the nodes run, and whom they join."
     )
-    instance: InstanceSection | None = Field(default=None, description="What a node is beside its type.")
+    instance: InstanceSection | None = Field(
+        default=None, description="A node's properties other than its type."
+    )
     timeouts: Waits | None = Field(default=None, description="How long each kind of wait may last.")

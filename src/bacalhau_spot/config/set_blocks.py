@@ -24,7 +24,7 @@ def set_block(text: str, values: Mapping[str, object], *, file: str = "config.ya
     Raises UserError (exit code 2) when the result would not be good.
     """
     text = upgrade_text(text, file=file)
-    # What goes makes room for what comes: some keys cannot stand beside each other.
+    # What goes makes room for what comes: some keys cannot be combined with each other.
     for key, value in sorted(values.items(), key=lambda item: item[1] is not None):
         if _data(text).get(key) != value:
             text = _put(text, key, value, file=file)

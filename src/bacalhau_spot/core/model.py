@@ -148,7 +148,7 @@ class BacalhauSpec:
 
 @dataclass(frozen=True, slots=True)
 class InstanceSpec:
-    """What a node is beside its type."""
+    """A node's properties other than its type."""
 
     root_volume_gib: int = 20
     public_ip: bool = True  # False: in private subnets of a VPC of the user's, behind a NAT

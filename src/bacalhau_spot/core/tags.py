@@ -112,7 +112,10 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
         elif other != key:
             note(field, f"differs from `{other}` by case alone, which IAM does not tell apart")
     if len(naming.extra_tags) + own > MAX_TAGS:
-        note("tags", f"a resource may carry {MAX_TAGS} tags; beside ours there is room for {MAX_TAGS - own}")
+        note(
+            "tags",
+            f"a resource may carry {MAX_TAGS} tags; besides the tags of bacalhau-spot there is room for {MAX_TAGS - own}",
+        )
     return tuple(problems)
 
 

@@ -127,12 +127,12 @@ def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
         # In UTC, so that what is too far away for any arithmetic shows here.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
-        raise UnexpectedFormatError(f"{where}: {key} is no time") from None
+        raise UnexpectedFormatError(f"{where}: {key} is not a time") from None
 
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UnexpectedFormatError(f"{where} is no object")
+        raise UnexpectedFormatError(f"{where} is not an object")
     return value
 
 

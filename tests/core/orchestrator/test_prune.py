@@ -62,7 +62,7 @@ def instance(number: int, state: State, *, region: str = REGION) -> Instance:
 def test_a_node_is_judged_by_its_connection_its_instance_and_what_could_be_seen(
     one: OrchestratorNode, shown: State | None, why: PruneReason
 ) -> None:
-    """us-east-1 was looked into, eu-west-1 could not be."""
+    """us-east-1 was scanned, eu-west-1 could not be."""
     instances = {} if shown is None else {one.instance_id: instance(1, shown)}
     plan = plan_prune(
         [one], cluster="c", instances=instances, regions_scanned=[REGION], failed_regions=[DARK]

@@ -132,7 +132,7 @@ def test_whatever_the_account_looks_like(cloud: Aws, sandbox: Any, seed: int) ->
 
 
 def test_what_is_born_where_nothing_was(cloud: Aws, sandbox: Any) -> None:
-    """In a region that was clear when it was looked into, while another took its time: the last look is at all of them."""
+    """In a region that was clear when it was scanned, while another took its time: the last look is at all of them."""
     elsewhere = "us-west-1"
     ours = ResourceFixture(sandbox.client, REGION, busy_account.OURS, "ours")
     ours.network()

@@ -46,12 +46,12 @@ def upgrade(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Rewrite a configuration of an older tool in the present form, comments kept.
+    """Rewrite a configuration in an earlier form to the present form, with its comments.
 
     Parameters
     ----------
     write
-        Change the file instead of printing the result; the old one is kept beside it as FILE.old.
+        Change the file instead of printing the result. The previous file is kept as FILE.old.
     """
     context = CommandContext("config upgrade", common, runtime)
     path = context.config_path()

@@ -39,7 +39,7 @@ def cost(
     """Show what the cluster has cost, and what it costs per hour now.
 
     From AWS alone, and the audit log of this machine for instances that AWS has forgotten. Spot prices as they were in
-    force, by the second; volumes and public addresses; beside it what the same would have cost on demand.
+    force, by the second; volumes and public addresses; for comparison the on-demand cost of the same.
 
     Parameters
     ----------

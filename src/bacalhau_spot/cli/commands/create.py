@@ -47,7 +47,7 @@ def create(
 ) -> Result:
     """Launch what the configuration asks for and is not there yet.
 
-    Shows the plan with its price and asks. Running it again adds only what is missing.
+    Shows the plan with its price and asks. Running it again adds only the missing nodes.
 
     Parameters
     ----------

@@ -70,9 +70,9 @@ def destroy(
     cluster
         Another cluster than the configuration's, by the value of its tag.
     disable_protection
-        Lift the protection against deletion of what is the cluster's.
+        Disable the protection against deletion of the cluster's resources.
     timeout
-        Seconds after which it gives up and says what is left.
+        Seconds until it stops and lists the remaining resources.
     """
     context = CommandContext("destroy", common, runtime)
     spec = context.spec(lenient=True)

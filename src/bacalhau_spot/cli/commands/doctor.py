@@ -78,7 +78,7 @@ def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding
         return loaded.spec, Finding(
             AccountCheck.CONFIGURATION,
             CheckStatus.WARN,
-            "there is no config.yaml: the default configuration is looked at",
+            "there is no config.yaml: the default configuration is checked",
             "bacalhau-spot configure",
         )
     spec = loaded.spec

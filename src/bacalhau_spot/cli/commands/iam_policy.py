@@ -27,8 +27,8 @@ def iam_policy(
 ) -> Result:
     """Print the least-privilege IAM policy for what the configuration needs.
 
-    For `aws iam create-policy --policy-name bacalhau-spot --policy-document file://policy.json`. It allows making only what
-    is born with the cluster's tag, and changing or deleting only what carries it. Asks AWS nothing.
+    For `aws iam create-policy --policy-name bacalhau-spot --policy-document file://policy.json`. It allows the creation
+    of resources with the cluster's tag only, and changes to and deletion of resources that carry it. Makes no AWS calls.
 
     Parameters
     ----------

@@ -34,7 +34,7 @@ def list_(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """List the cluster's instances: what AWS has now, in all regions, not what a file remembers.
+    """List the cluster's instances in all regions, as AWS reports them now.
 
     Parameters
     ----------

@@ -49,7 +49,7 @@ class NukeOptions:
     """What is to be deleted, and what is not."""
 
     regions: Annotated[str, Parameter(name="--regions")] = ""
-    """Look into these only, separated by commas."""
+    """Scan only these regions, separated by commas."""
 
     min_age: Annotated[str, Parameter(name="--min-age")] = ""
     """Leave alone what is younger: 30m, 2h, 7d."""
@@ -61,16 +61,16 @@ class NukeOptions:
     """Write what was found into this file."""
 
     plan: Annotated[Path | None, Parameter(name="--plan")] = None
-    """Delete only what this file names and what still is ours."""
+    """Delete only the resources in this file that still carry the tag."""
 
     adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
-    """Take this id for ours although it does not carry the tag: it is tagged, then deleted."""
+    """Delete this resource although it does not carry the tag: it is tagged first."""
 
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
-    """Lift the protection against deletion of what is ours."""
+    """Disable the protection against deletion of the cluster's resources."""
 
     timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
-    """Seconds after which it gives up and says what is left."""
+    """Seconds until it stops and lists the remaining resources."""
 
 
 EVERYTHING = NukeOptions()
@@ -87,8 +87,9 @@ def nuke(
 ) -> Result:
     """Delete everything that carries our tag, in every region of the account, and verify that it is gone.
 
-    Ours is what shows the tag's key with the configured value, or with any value and our creator's mark. Shows the whole
-    list first; then the account's id is to be typed. Whatever is not ours is not touched, and named where it is in the way.
+    A resource is deleted if it carries the tag's key with the configured value, or with any value and the tag of this
+    program. Shows the whole list first, then asks for the account's id. Other resources are not touched; those that block
+    a deletion are listed.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ class NukeCommand:
         lost = [one for one in self._choice.adopt if one not in foundlings]
         if lost:
             raise UserError(
-                f"--adopt: no region that was looked into has {lost[0]}",
+                f"--adopt: no scanned region has {lost[0]}",
                 hint="give the id of an EC2 resource, and --regions if it is elsewhere",
                 exit_code=ExitCode.USAGE,
             )
@@ -215,7 +216,7 @@ class NukeCommand:
 
     @staticmethod
     def _regions_skipped(account: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
-        """Regions that are not looked into, in which there may be something all the same."""
+        """Regions that are not scanned, in which there may be something all the same."""
         return tuple(name for name in discovery.enabled_names(account.regions) if name not in regions)
 
     def _options(self, account: AccountContext, scan: ScanResult) -> DeletionOptions:

@@ -91,9 +91,9 @@ def offers(
 ) -> Result:
     """Show where spot nodes are cheap and can be had, and put a choice into the configuration.
 
-    All enabled regions, for the configuration's instance types or what the options ask for: price now and over a week,
-    beside on-demand; how often AWS took such instances back last month; AWS's placement score, 10 being best; and how many
-    nodes the account's quota has room for.
+    All enabled regions, for the configuration's instance types or what the options ask for: spot price now and over
+    a week, on-demand price, interruption rate of last month, placement score (10 is best), and the number of nodes that
+    the account's quota allows.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _span(text: str, *, flag: str) -> tuple[Decimal, Decimal | None]:
         return configuration.bounds(text) if text else (Decimal(0), None)
     except ValueError:
         raise UserError(
-            f"{flag}: {text!r} is no range",
+            f"{flag}: {text!r} is not a range",
             hint=f"{flag} 2 is exactly two, {flag} 2.. at least two, {flag} 2..4 from two to four",
             exit_code=ExitCode.USAGE,
         ) from None

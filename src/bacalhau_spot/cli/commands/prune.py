@@ -34,8 +34,8 @@ def prune(
 ) -> Result:
     """Remove from the orchestrator the nodes of this cluster whose instances are gone.
 
-    The orchestrator lists a node for ever, unless somebody removes it. Shows what it found and asks. A node that is
-    connected, of another origin, or in a region that could not be looked into is not touched.
+    The orchestrator lists a node until somebody removes it. Shows the nodes and asks. A node that is
+    connected, of another origin, or in a region that could not be scanned is not touched.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def prune(
         raise UserError(
             "prune asks the orchestrator, and no address of its API is configured",
             hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
-            "`key_env` beside it if its API wants a key",
+            "`key_env` if its API needs a key",
             docs="docs/prune.md",
             exit_code=ExitCode.USAGE,
         )

@@ -114,6 +114,6 @@ def interrupt(
         region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
     return Result(
         "sandbox interrupt",
-        view=views.sentence_text(f"{instance} in {region} will be taken back in {notice_s:g} s"),
+        view=views.sentence_text(f"{instance} in {region} will be interrupted in {notice_s:g} s"),
         data={"instance": instance, "region": region, "notice_s": notice_s, "reason": reason},
     )

@@ -134,7 +134,7 @@ def _meant(
 
 
 def _mark_partial(context: CommandContext, done: Result, unseen: Sequence[ApiFailure]) -> Result:
-    """All nodes are not all where a region could not be looked into: a program must be able to tell."""
+    """All nodes are not all where a region could not be scanned: a program must be able to tell."""
     if not unseen:
         return done
     code = done.exit_code or ExitCode.INCOMPLETE

@@ -54,7 +54,7 @@ def status(
     Parameters
     ----------
     watch
-        Look again and again until Ctrl-C, which ends it with the exit code of the last look.
+        Repeat until Ctrl-C. The exit code is that of the latest check.
     interval
         Seconds between two looks.
     region
@@ -65,7 +65,7 @@ def status(
     context = CommandContext("status", common, runtime)
     if watch and common.output in {"json", "yaml"}:
         raise UserError(
-            "--watch prints look after look, which is no single JSON or YAML document",
+            "--watch prints one result after the other, which is not a single JSON or YAML document",
             hint="use -o ndjson: one envelope a line",
             exit_code=ExitCode.USAGE,
         )
@@ -96,7 +96,7 @@ class _StatusReader:
         self._here: AccountContext | None = None
 
     def other_clusters(self, runner: Runner) -> tuple[str, ...]:
-        """What else there is under the tag key, for a cluster that has no nodes. Follows a look."""
+        """Other clusters under the tag key, for a cluster without running nodes. Call `now` first."""
         if self._here is None:
             return ()
         reachable = discovery.requested_regions(self._here.regions, self._only)

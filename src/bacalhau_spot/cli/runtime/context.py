@@ -126,7 +126,7 @@ class CommandContext:
         """Keep the tracebacks of our own mistakes; what to say about them."""
         if not mistakes:
             return ()
-        return (f"this program made a mistake, sorry: {record(mistakes, self.runtime.argv, self.runtime)}",)
+        return (f"internal error of this program: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
     @property
     def cache_dir(self) -> Path:

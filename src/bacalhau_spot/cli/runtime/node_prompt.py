@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def reachable_instances(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:
-    """The cluster's, in all regions. Regions that could not be looked into are told, and the rest is there."""
+    """The cluster's, in all regions. Regions that could not be scanned are told, and the rest is there."""
 
     async def look(calls: AwsCalls) -> ClusterInventory:
         account = await discovery.load_account(calls)
@@ -49,7 +49,7 @@ def resolve_nodes(
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
             f"no node of {naming.tag_value} is there to {verb}",
-            hint="`bacalhau-spot status` shows what there is, `bacalhau-spot create` makes them",
+            hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
     instances = matching_nodes(said, among, prefix=naming.resource_prefix)
     if not instances:

@@ -36,7 +36,7 @@ def duration(text: str, *, flag: str) -> timedelta:
     match = re.fullmatch(r"(\d+)\s*([smhd])", text.strip().lower())
     if match is None:
         raise UserError(
-            f"{flag}: {text!r} is no length of time",
+            f"{flag}: {text!r} is not a duration",
             hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
             exit_code=ExitCode.USAGE,
         )

@@ -128,7 +128,7 @@ class Runner:
             self._screen.close()
             _, err = consoles(list(self._runtime.argv), self._runtime)
             err.print(
-                Paragraph("left at once; `bacalhau-spot list` shows what there is", whole=True), crop=False
+                Paragraph("stopped at once; `bacalhau-spot list` shows the instances", whole=True), crop=False
             )
             self._runtime.stderr.flush()
             os._exit(ExitCode.INTERRUPTED)

@@ -24,7 +24,7 @@ _LIST = re.compile(r" Available commands: .*")
 def usage_error(error: CycloptsError, argv: list[str]) -> UserError:
     """In one line, without a suggestion that agrees to something."""
     what = _what(error)
-    hint = f"`bacalhau-spot {_nearest_help(argv)}--help` lists what there is"
+    hint = f"`bacalhau-spot {_nearest_help(argv)}--help` lists the options"
     first = _first_unknown(error)
     if isinstance(error, UnknownCommandError) and first.startswith("-"):
         what = f"{first} stands before the command, and options come behind it"

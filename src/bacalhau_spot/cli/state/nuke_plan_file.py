@@ -105,4 +105,4 @@ def _shown(value: object) -> str:
 
 
 def _no_plan(where: Path | str, why: str) -> UserError:
-    return UserError(f"{where}: this is no plan of `nuke --plan-out`", why=why, exit_code=ExitCode.USAGE)
+    return UserError(f"{where}: this is not a plan of `nuke --plan-out`", why=why, exit_code=ExitCode.USAGE)

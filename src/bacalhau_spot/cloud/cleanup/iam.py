@@ -1,6 +1,6 @@
 """IAM: instance profiles, roles, managed policies. It lists by path and shows no tags in its lists, and is the same everywhere.
 
-A cluster's own are below our path. For the whole account every path is looked into, but not AWS's own.
+A cluster's own are below our path. For the whole account every path is scanned, but not AWS's own.
 """
 
 from __future__ import annotations

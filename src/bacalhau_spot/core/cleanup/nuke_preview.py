@@ -21,7 +21,7 @@ class NukePreview:
     """`to_delete` is to go; `excluded` is ours and stays, with the reason; `unsupported` is of kinds that we cannot delete.
 
     `denied`: what AWS says that we may not delete. `to_adopt`: id -> region of what is to be adopted. `regions_skipped`: regions
-    that nobody looked into, by wish; `regions_not_enabled`: those that the account has not enabled; `failed_regions`: what
+    that nobody scanned, by wish; `regions_not_enabled`: those that the account has not enabled; `failed_regions`: what
     could not be seen.
     `foreign`: what is in a VPC of ours and is not ours, by the VPC; `partial_failures`: what AWS would not say of that.
     `disable_protection`: protection is to be taken away.

@@ -1,7 +1,7 @@
 """What `doctor` makes of what it saw: a mark, a sentence, and what to do, for each thing that a cluster needs.
 
 Rules:
-1. FAIL: a command will fail, or nodes will not join. WARN: it may, or it could not be told. PASS: it will not be for this.
+1. FAIL: a command will fail, or nodes will not join. WARN: it may, or could not be determined. PASS: it will not be for this.
 2. Each WARN and FAIL says what to do, as a command where there is one.
 3. What could not be looked at is a WARN that says why; it is never a PASS.
 """
@@ -156,7 +156,7 @@ def create_warns(warning: str) -> Finding:
 
 
 def not_checked(check: AccountCheck, *, why: str, fix: str) -> Finding:
-    return Finding(check, CheckStatus.WARN, f"not looked at: {why}", fix)
+    return Finding(check, CheckStatus.WARN, f"not checked: {why}", fix)
 
 
 # --- The account
@@ -389,7 +389,7 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
             AccountCheck.MARKET,
             CheckStatus.WARN,
             f"{text}; AWS gives no price for any",
-            "it keeps nobody from a create; run `bacalhau-spot doctor` again later to see prices",
+            "`create` works without it; run `bacalhau-spot doctor` again later to see prices",
         )
     return Finding(AccountCheck.MARKET, CheckStatus.PASS, text)
 

@@ -125,7 +125,7 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.FAIL,
-            f"{private.path} and the public key are no pair",
+            f"{private.path} and the public key are not a pair",
             f"name the private key of the public one as `private_ssh_key_path`; or make this one's public half anew with "
             f"`ssh-keygen -y -f {path} > {path}.pub`, and name that as `public_ssh_key_path`",
         )
@@ -154,11 +154,11 @@ def token(secret: Secret | None) -> Finding:
             AccountCheck.TOKEN,
             CheckStatus.WARN,
             "none is configured; an orchestrator that wants one refuses the nodes",
-            "whoever runs the orchestrator knows whether it wants one: put it into a file of its own, and name that with "
+            "the administrator of the orchestrator knows whether it needs one: put it into a file of its own, and name that with "
             "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
         )
     fix = (
-        "whoever runs the orchestrator has the right one; `bacalhau-spot config show --sources` says from which file or "
+        "the administrator of the orchestrator has the right one; `bacalhau-spot config show --sources` says from which file or "
         "variable (`token_file`, `token_env`) this one is"
     )
     text = secret.reveal()
@@ -237,8 +237,8 @@ def newest_version_check(mine: str, *, package: str, newest: str | None, why: st
         return Finding(
             AccountCheck.VERSION,
             CheckStatus.WARN,
-            f"{mine}; whether there is a newer one could not be told ({why})",
-            f"it keeps nobody from a create; `pip index versions {package}` asks again",
+            f"{mine}; whether there is a newer one could not be determined ({why})",
+            f"`create` works without it; `pip index versions {package}` asks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(

@@ -61,7 +61,7 @@ MESSAGE_RULES = (
             "denied-by-organization",
             "your organization (the company's accounts together) forbids this in {region} by a service control policy, whatever "
             "your own permissions are",
-            "take {regions} out of `regions`, or ask whoever runs the AWS organization to allow {action} there",
+            "take {regions} out of `regions`, or ask the administrator of the AWS organization to allow {action} there",
         ),
     ),
     MessageRule(
@@ -99,8 +99,8 @@ MESSAGE_RULES = (
         _denied_by(
             "explicitly-denied",
             "a policy forbids this to your AWS identity in {region}",
-            "ask your administrator to take {action} out of the statement that denies it; one that allows it does not help "
-            "beside it",
+            "ask your administrator to take {action} out of the statement that denies it; another statement that "
+            "allows it does not help",
         ),
     ),
     MessageRule(_SIGNED, r"signature expired|not yet current|expired: \d{8}T", CLOCK),
@@ -133,7 +133,7 @@ MESSAGE_RULES = (
             Category.LAG,
             Recovery.STOP_REGION,
             "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
-            "wait a minute, then run the same command again; it adds only what is missing",
+            "wait a minute, then run the same command again; it adds only the missing nodes",
         ),
     ),
     MessageRule(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),
@@ -145,7 +145,7 @@ MESSAGE_RULES = (
             TLS,
             name="certificate",
             sentence="the certificate of what answers in the place of AWS in {region} is not trusted here",
-            hint="behind a proxy that looks into connections: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem`; "
+            hint="behind a proxy that inspects TLS connections: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem`; "
             "else compare `date -u` with the real time",
         ),
     ),

@@ -50,7 +50,7 @@ CLOCK = _nobody(
 _BLOCKED = _nobody(
     "account-blocked",
     "AWS has closed or blocked this account, or it has never been activated",
-    "whoever owns the account has to sign in at https://console.aws.amazon.com/support and ask AWS why",
+    "the owner of the account has to sign in at https://console.aws.amazon.com/support and ask AWS why",
 )
 _NO_KEY = _nobody(
     "no-credentials",
@@ -63,7 +63,7 @@ _HALF_KEY = _nobody(
     "the AWS credentials are incomplete",
     "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `unset AWS_ACCESS_KEY_ID "
     "AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where they name a role: the "
-    "profile needs source_profile beside role_arn",
+    "profile needs source_profile in addition to role_arn",
 )
 _NO_PROFILE = _nobody(
     "no-such-profile",
@@ -124,7 +124,7 @@ _WEB_IDENTITY = _nobody(
     "web-identity",
     "AWS does not accept the web identity token for the role",
     "get a new token (your CI system or cluster gives it out) into the file that AWS_WEB_IDENTITY_TOKEN_FILE names; if new ones "
-    "are refused, too, have an administrator name whoever issues them in the trust policy of the role (IAM console, Roles)",
+    "are refused, too, have an administrator name their issuer in the trust policy of the role (IAM console, Roles)",
 )
 _MFA = _nobody(
     "mfa",
@@ -203,7 +203,7 @@ _SCALING_ROLE = _forbidden(
 _TAG_POLICY = _forbidden(
     "tag-policy",
     "your organization has rules for tags (a tag policy), and does not allow these",
-    "ask whoever runs the AWS organization for the rules, and set what they ask for under `cluster.tags` in the configuration",
+    "ask the administrator of the AWS organization for the rules, and set the tags under `cluster.tags` in the configuration",
 )
 
 ROWS = {

@@ -15,7 +15,7 @@ ROWS = {
         "mistake",
         Category.UNKNOWN,
         Recovery.STOP_REGION,
-        "this program made a mistake in {region}, sorry",
+        "internal error of this program in {region}",
         f"run the same command again; if it happens again, {REPORT} with what --debug prints",
     ),
     "Configuration": ErrorInfo(  # what a region shows does not go with what the configuration says
@@ -45,8 +45,8 @@ ROWS = {
         "held",
         Category.BUSY,
         Recovery.DONE,
-        "something of ours is used by something that stays",
-        "the report names what uses it and the command that frees it: ask whoever made it first, then run the same command again",
+        "a managed resource is used by a resource that stays",
+        "the report names what uses it and the command that frees it: ask its owner first, then run the same command again",
     ),
     "LauncherLives": ErrorInfo(
         "launcher",

@@ -59,7 +59,7 @@ _KEY_PAIR = _wrong(
 )
 _USER_DATA = _wrong(
     "user-data",
-    "AWS does not accept what the nodes in {region} are told to do at their start; it holds 16 KB at most",
+    "AWS does not accept the user-data of the nodes in {region}; it holds 16 KB at most",
     "shorten `instance.additional_commands` and `instance.files`, or fetch long files from the commands",
 )
 _TAGS = _wrong(
@@ -93,7 +93,7 @@ _OTHER_CREATE = ErrorInfo(
     Category.BUSY,
     Recovery.STOP_REGION,
     "another create of this cluster is at work in {region}, or was a moment ago",
-    "wait a minute, then run the same command again; it adds only what is missing",
+    "wait a minute, then run the same command again; it adds only the missing nodes",
 )
 _OUR_CALL = ErrorInfo(
     "our-call",

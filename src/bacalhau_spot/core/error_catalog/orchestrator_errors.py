@@ -15,15 +15,15 @@ ROWS = {
         Category.CREDENTIALS,
         "the orchestrator does not accept the API key or password",
         "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
-        "`user_env` and `password_env`): set it to what whoever runs the orchestrator has under `API.Auth.Users` in its "
-        "configuration",
+        "`user_env` and `password_env`): set it to the value under `API.Auth.Users` in the orchestrator's configuration, which "
+        "its administrator has",
     ),
     "OrchestratorForbidden": _api(
         "forbidden",
         Category.PERMISSION,
         "the orchestrator's API key or user may not do this",
-        "ask whoever runs the orchestrator to give it the actions read:node and write:node under `API.Auth.Users`, and to "
-        "restart it",
+        "ask the administrator of the orchestrator to add the actions read:node and write:node under `API.Auth.Users`, and "
+        "to restart it",
     ),
     "OrchestratorUnreachable": _api(
         "unreachable",
@@ -42,8 +42,8 @@ ROWS = {
         "tls",
         Category.CONFIG,
         "the certificate of the orchestrator's API is not trusted here",
-        "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of whoever signed it (PEM; whoever "
-        "runs the orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
+        "`bacalhau-spot configure --set bacalhau.api.ca_file=PATH` names the certificate of its signer (PEM; the "
+        "administrator of the orchestrator has it); `bacalhau.api.host` has to be a name that the certificate holds",
     ),
     "OrchestratorScheme": _api(
         "scheme",
@@ -67,7 +67,7 @@ ROWS = {
         "failed",
         Category.UNKNOWN,
         "the orchestrator's API is there and could not answer",
-        "look into the orchestrator's own log for the reason (`journalctl -u bacalhau` on its machine), then run the same "
+        "read the orchestrator's own log for the reason (`journalctl -u bacalhau` on its machine), then run the same "
         "command again",
     ),
     "OrchestratorAnswer": _api(

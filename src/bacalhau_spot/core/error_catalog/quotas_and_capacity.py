@@ -80,7 +80,7 @@ _DISKS = _used_up(
 _FLEETS = _used_up(
     "fleet-quota",
     "the account has no room for another fleet in {region}",
-    "delete those that are no longer needed (`bacalhau-spot nuke --dry-run` shows ours of all clusters, "
+    "delete those that are no longer needed (`bacalhau-spot nuke --dry-run` shows those of all clusters, "
     "`aws ec2 describe-fleets --region {region}` all), "
     f"or ask for more at {_QUOTAS}/ec2/quotas",
 )

@@ -49,13 +49,13 @@ _CUT_OFF = _between(
 _PROXY = _between(
     "proxy",
     "the proxy between here and AWS in {region} does not let the call through",
-    "check HTTPS_PROXY, or `unset HTTPS_PROXY https_proxy` if none is needed; NO_PROXY names what goes without",
+    "check HTTPS_PROXY, or `unset HTTPS_PROXY https_proxy` if none is needed; NO_PROXY lists the hosts that need none",
 )
 TLS = _between(
     "tls",
     "no secure connection to AWS in {region} could be made",
-    "a proxy that looks into connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (whoever "
-    "runs the network has it); check the clock with `date -u` too",
+    "a proxy that inspects TLS connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (the "
+    "administrator of the network has it); check the clock with `date -u` too",
 )
 _NOT_AWS = _between(
     "not-aws",
@@ -67,7 +67,7 @@ _BUSY = ErrorInfo(
     Category.BUSY,
     Recovery.RETRY,
     "something in {region} is still used by something else, or AWS is not done with it",
-    "where the report names what keeps it, ask whoever made that, and free it with the command there; otherwise run the same "
+    "where the report names what keeps it, ask its owner, then run the command there; otherwise run the same "
     "command again in a few minutes",
 )
 _LAG = ErrorInfo(

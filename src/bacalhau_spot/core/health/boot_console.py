@@ -37,7 +37,7 @@ class ConsoleLine:
 
 @dataclass(frozen=True, slots=True)
 class BootProgress:
-    """What the lines come to. Empty: nothing of ours is on the console.
+    """What the lines come to. Empty: no managed resource is on the console.
 
     `step` is one of STEPS, `step_at` when it began. `failed`: why first boot gave up, `at_join` if it was because it never
     joined. `join_error`: why Bacalhau last could not connect. `commands_failed`: the user's own commands failed, which does

@@ -348,7 +348,7 @@ def _by_instance(nodes: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNod
 
 
 def _is_ours(node: OrchestratorNode, snapshot: ClusterSnapshot, label: str) -> bool:
-    """Of this cluster, and its region was looked into: elsewhere its instance may well run."""
+    """Of this cluster, and its region was scanned: elsewhere its instance may well run."""
     if not is_cluster_node(node, cluster=label):
         return False
     region = region_of(node)

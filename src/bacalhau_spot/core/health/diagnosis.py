@@ -257,7 +257,7 @@ _NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` names who kn
 
 RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
-        Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator as ours, and no instance is behind it",
+        Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator under the cluster's label, and has no instance",
         lambda it: it.instance is None and it.member is not None and it.member.connected,
         "connected as a node of this cluster, but no instance is behind it",
         "AWS may show it in a minute; or it is of another account, under the same name; or somebody has the token: change it",

@@ -172,7 +172,7 @@ class CreateResult:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What AWS has under the cluster's tag now. `failed_regions`: regions that could not be looked into, and why.
+    """What AWS has under the cluster's tag now. `failed_regions`: regions that could not be scanned, and why.
 
     `others`: everything beside the instances, by the tag index.
     """

@@ -1,11 +1,11 @@
 """Which nodes the orchestrator may forget: those of one cluster whose instances are gone.
 
 Rules:
-1. A node is the cluster's by its labels: provider, cluster, and the id of an EC2 instance. Any other is not looked at.
+1. A node is the cluster's by its labels: provider, cluster, and the id of an EC2 instance. Any other is not checked.
 2. A connected node stays, whatever AWS says.
 3. An instance is gone when AWS shows it ending or ended, or in no region at all; AWS forgets it about an hour after its end.
    A stopped one is not gone: it may start again.
-4. What could not be looked into is not gone.
+4. What could not be scanned is not gone.
 5. Where nodes are connected and AWS shows the instance of none of them, this is another account than the cluster's, and what
    AWS does not show proves nothing.
 

@@ -90,7 +90,7 @@ class RegionOffer(OfferMetrics):
 class Offers:
     """The answer to "where to". `nodes`: how many one region is to take. `regions` are ranked.
 
-    `failed_regions`: regions that could not be looked into. `partial_failures`: what AWS would not say, and what the answer
+    `failed_regions`: regions that could not be scanned. `partial_failures`: what AWS would not say, and what the answer
     does without.
     `notes`: further sentences for the user.
     """

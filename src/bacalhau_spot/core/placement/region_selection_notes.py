@@ -68,7 +68,7 @@ def _last_resort(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
         for decision in decisions
         if decision.reason is RegionReason.NOT_NEEDED
     ]
-    return (f"chosen for want of better ones: {', '.join(words)}",) if words else ()
+    return (f"chosen because no better region is available: {', '.join(words)}",) if words else ()
 
 
 def _missing_data(silent: Sequence[ApiFailure]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _missing_data(silent: Sequence[ApiFailure]) -> tuple[str, ...]:
 
 def data_gaps(failures: Sequence[ApiFailure]) -> tuple[str, ...]:
     """Regions in which the cluster may have something all the same; one sentence a refusal."""
-    return _refused("could not look into", failures)
+    return _refused("could not scan", failures)
 
 
 def _refused(what: str, failures: Sequence[ApiFailure]) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ GROUPINGS: dict[str, Callable[[Usage], tuple[str, ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class CostReport:
-    """A cluster's cost. `failed_regions`: regions that could not be looked into.
+    """A cluster's cost. `failed_regions`: regions that could not be scanned.
 
     `unpriced`: spot prices that AWS would not tell, so that sums lack them; `unlisted_prices`: list prices that it would
     not tell, so

@@ -45,7 +45,7 @@ class AccountContext:
 
 @dataclass(frozen=True, slots=True)
 class ClusterInventory:
-    """What carries the cluster's tag, by region. `failed_regions`: regions that could not be looked into."""
+    """What carries the cluster's tag, by region. `failed_regions`: regions that could not be scanned."""
 
     tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
     instances: tuple[Instance, ...] = ()
@@ -220,7 +220,7 @@ def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure])
 async def in_all_regions(
     regions: Sequence[str], call: Callable[[str], Coroutine[object, object, T]]
 ) -> tuple[dict[str, T], tuple[ApiFailure, ...]]:
-    """`call` in all regions at once: the answers, and the regions that could not be looked into.
+    """`call` in all regions at once: the answers, and the regions that could not be scanned.
 
     Credentials that are refused everywhere are not blindness everywhere: it is one error, and it is raised.
     """

@@ -39,7 +39,7 @@ class ScanRequest:
 
     `with_children`: regions in which every kind that `create` makes is listed, whatever the tag index says, which lags.
     `required`: services without which the search is blind. That another one refuses is only told, unless the tag index names
-    something of its. `shared`: also what is the same in all regions, which nodes of regions that are not looked into may use.
+    something of its. `shared`: also what is the same in all regions, which nodes of regions that are not scanned may use.
     """
 
     scope: Scope
@@ -54,7 +54,7 @@ class RegionScan:
 
     `failures`: what a service that we need would not tell; `partial_failures`: what another one would not; `failed_kinds`:
     the kinds that were
-    therefore not looked at, and why. `children`: instances that launchers of ours named as their own.
+    therefore not checked, and why. `children`: instances that launchers of ours named as their own.
     """
 
     resources: tuple[Resource, ...] = ()
@@ -71,7 +71,7 @@ class RegionScan:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """All regions, and GLOBAL. `failed_regions`: those that could not be looked into at all, and why. `at_s`: when, by the
+    """All regions, and GLOBAL. `failed_regions`: those that could not be scanned at all, and why. `at_s`: when, by the
     clock.
     """
 
@@ -250,7 +250,7 @@ class RegionScanner:
             return ()
 
     def _tolerate(self, error: CloudError, service: str, *, named: bool = False) -> None:
-        """Without EC2 a region is unseen. Any other service may refuse, and the rest is looked into all the same.
+        """Without EC2 a region is unseen. Any other service may refuse, and the rest is scanned all the same.
 
         `named`: something of ours was shown to be there, or was there before.
         """

@@ -331,7 +331,7 @@ async def _dry_runs(
 async def _region(calls: AwsCalls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
     looking = markets(calls, spec, regions=[name])
     found, why = await try_fetch(
-        calls, AccountCheck.MARKET, looking, blind=f"{name}: it could not be told", needed=True
+        calls, AccountCheck.MARKET, looking, blind=f"{name}: could not be determined", needed=True
     )
     if found is None:
         fix = f"see {AccountCheck.MARKET}"

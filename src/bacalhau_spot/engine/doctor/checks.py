@@ -40,7 +40,7 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 
 @dataclass(frozen=True)
 class DoctorInput:
-    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not looked at.
+    """What is looked at. `spec` None: the configuration is wrong, and what depends on it is not checked.
 
     `addresses`: where the nodes connect to, to be tried from here; None: not what is configured, and nothing is tried.
     """

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # How long one look may take, whatever it waits for.
 DEADLINE_S = 30.0
-_NOT_CHECKED = "it could not be told"
+_NOT_CHECKED = "could not be determined"
 
 
 async def try_fetch(

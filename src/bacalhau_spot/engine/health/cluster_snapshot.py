@@ -54,7 +54,7 @@ async def cluster_snapshot(
 ) -> ClusterSnapshot:
     """What there is now. Three calls a region that has instances, one where it has none, and one a console that matters.
 
-    What cannot be looked at is told in the result. Raises CloudError only when the credentials are refused everywhere.
+    What cannot be read is told in the result. Raises CloudError only when the credentials are refused everywhere.
     """
 
     async def one(region: str) -> _RegionData:

@@ -211,7 +211,7 @@ async def _address(spec: ClusterSpec, caller_address: Callable[[], Awaitable[str
 
 
 def _check_inventory(spec: ClusterSpec, inventory: ClusterInventory) -> None:
-    """A configured region that cannot be looked into may hold nodes already: launching blindly could double them."""
+    """A configured region that cannot be scanned may hold nodes already: launching blindly could double them."""
     configured = {region.name for region in spec.regions}
     blind = [failure for failure in inventory.failed_regions if failure.region in configured]
     if blind:

@@ -119,7 +119,7 @@ async def remove_stale(
         return PruneResult(address=orchestrator.address, problem=orchestrator_failure(error))
     names = {node.id for node in nodes if node.instance_id in ended and node.labels.get("provider") == "aws"}
     if instances_to_check([node for node in nodes if node.id not in names], cluster=cluster):
-        # Nodes of regions that cannot be looked into stay; that they could not is told beside what AWS has.
+        # Nodes of regions that cannot be scanned stay; that they could not is told beside what AWS has.
         with contextlib.suppress(CloudError):
             plan = await find_stale(calls, nodes, cluster=cluster, regions=regions)
             names |= {decision.member.id for decision in plan.stale}

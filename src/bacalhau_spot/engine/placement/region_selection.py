@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def check_failed_regions(
     failed_regions: Sequence[ApiFailure], *, seen: Collection[str], launched_in: Collection[str] = ()
 ) -> None:
-    """Raises CloudError where a region may hold nodes and could not be looked into: others would be launched beside them.
+    """Raises CloudError where a region may hold nodes and could not be scanned: others would be launched beside them.
 
     Where we may not even look we can have launched nothing, unless we may look nowhere. Raises UserError where we did launch
     (`launched_in`) before we were forbidden to look.

@@ -96,7 +96,7 @@ class LiveWatcher:
         self._live.refresh()
 
     def fail(self, why: str) -> None:
-        self._frame.trouble = f"the last look failed: {why}"
+        self._frame.trouble = f"the last check failed: {why}"
         self._live.refresh()
 
     def close(self) -> None:
@@ -116,7 +116,7 @@ class PlainWatcher:
         self._console.print(Unfolded(view) if self._wide else view, crop=False)
 
     def fail(self, why: str) -> None:
-        self._console.print(Paragraph(f"--- the look failed: {why}", whole=True), crop=False)
+        self._console.print(Paragraph(f"--- the check failed: {why}", whole=True), crop=False)
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -118,9 +118,9 @@ def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]
 
 
 def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
-    """Regions that could not be looked into, with the reason; one line a reason."""
+    """Regions that could not be scanned, with the reason; one line a reason."""
     return [
-        Paragraph(f"not looked into: {comma_list(regions)} ({reason})", style="yellow")
+        Paragraph(f"not scanned: {comma_list(regions)} ({reason})", style="yellow")
         for reason, regions in regions_by_failure(failures, lambda one: error_label(one.code)).items()
     ]
 

@@ -49,7 +49,7 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
         parts.append(Paragraph(_empty(report)))
         parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())
     if report.charges:
-        parts += _listed("Taken for granted:", assumptions(report))
+        parts += _listed("Assumptions:", assumptions(report))
     parts += _listed("Not in it:", gaps(report))
     parts.extend(failed_regions_text(report.failed_regions))
     return Group(*parts)
@@ -63,7 +63,7 @@ def _listed(head: str, lines: Sequence[str]) -> list[RenderableType]:
 def _empty(report: CostReport) -> str:
     where = plural(len(report.regions_scanned), "region")
     since = f" since {report.window.since:%Y-%m-%d %H:%M} UTC" if report.window.since else ""
-    return f"nothing that {report.cluster} would have cost is known{since}; looked into {where}"
+    return f"nothing that {report.cluster} would have cost is known{since}; scanned {where}"
 
 
 def _table(report: CostReport, by: str) -> TextTable:

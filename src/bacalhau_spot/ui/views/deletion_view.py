@@ -111,7 +111,7 @@ def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
     why = error_label(failures[0].code)
     return [
         Paragraph(
-            f"not looked into, and not used as configured: {comma_list(operations)} ({why})", style="dim"
+            f"not scanned, and not used by the configuration: {comma_list(operations)} ({why})", style="dim"
         )
     ]
 
@@ -213,7 +213,7 @@ def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str
             Paragraph(f"{plural(len(result.unsupported), 'resource')} left in {where}", style="bold yellow")
         ]
     if result.failed_regions:
-        return [Paragraph("not everything could be looked into", style="bold yellow")]
+        return [Paragraph("not everything could be scanned", style="bold yellow")]
     if not found:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
     return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]

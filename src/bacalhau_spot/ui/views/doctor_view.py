@@ -57,7 +57,7 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
 
 
 def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
-    """Neighbours of which the same is said about different checks, together: what was not looked at is one thing to do."""
+    """Neighbours of which the same is said about different checks, together: what was not checked is one thing to do."""
     return [
         list(same)
         for _, same in groupby(

@@ -24,7 +24,7 @@ _NOTHING = "-"
 
 
 def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: bool = True) -> Group:
-    """A row an instance, the counts, and the regions that could not be looked into.
+    """A row an instance, the counts, and the regions that could not be scanned.
 
     `configured`: it is the configuration's cluster, which is the only one that `create` makes.
     """
@@ -54,7 +54,7 @@ def _others(listing: Listing, *, configured: bool) -> list[RenderableType]:
     counts = Counter(resource.kind for resource in listing.others)
     kinds = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
     regions = plural(len({resource.region for resource in listing.others}), "region")
-    where = "beside them" if listing.instances else "what there is"
+    where = "other resources" if listing.instances else "resources"
     parts: list[RenderableType] = [Paragraph(f"{where} in {regions}: {kinds}", style="dim")]
     if not listing.instances:
         parts.extend(next_commands(("bacalhau-spot destroy",), label="to remove everything: "))

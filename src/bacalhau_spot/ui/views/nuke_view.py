@@ -65,8 +65,8 @@ def nuke_preview_view(preview: NukePreview) -> Group:
 
 def _nothing(preview: NukePreview) -> str:
     if preview.failed_regions:
-        return "nothing of ours was found where it could be looked for"
-    return f"nothing of ours was found: nothing carries {preview.scope.key} with our value or mark"
+        return "no managed resources were found in the regions that could be scanned"
+    return f"no managed resources were found: nothing carries {preview.scope.key} with our value or mark"
 
 
 def order_view() -> Group:
@@ -96,7 +96,7 @@ def _where(preview: NukePreview) -> list[RenderableType]:
     alias = f" ({preview.alias})" if preview.alias else ""
     lines: list[RenderableType] = [
         Paragraph(f"account {preview.identity.account_id}{alias} as {preview.identity.arn}", style="bold"),
-        Paragraph(f"looked into {comma_list(preview.regions_scanned)}", style="dim"),
+        Paragraph(f"scanned {comma_list(preview.regions_scanned)}", style="dim"),
     ]
     if preview.regions_skipped:
         lines.append(
@@ -111,7 +111,7 @@ def _where(preview: NukePreview) -> list[RenderableType]:
     if preview.regions_not_enabled:
         lines.append(
             Paragraph(
-                f"not looked into, not enabled in this account: {comma_list(preview.regions_not_enabled)}",
+                f"not scanned, because not enabled in this account: {comma_list(preview.regions_not_enabled)}",
                 style="dim",
             )
         )
@@ -148,7 +148,7 @@ def _remark(resource: Resource, preview: NukePreview) -> str:
     if resource.protection:
         return f"{resource.protection}: {'will be lifted' if preview.disable_protection else 'add --disable-protection'}"
     if resource.region != GLOBAL and not preview.cluster_of(resource):
-        return "without our tag: launched by what is ours"
+        return "without our tag: launched by a managed resource"
     return resource.state if resource.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
 
 
@@ -166,7 +166,7 @@ def _excluded(preview: NukePreview) -> list[RenderableType]:
 
 
 def _foreign(preview: NukePreview) -> list[RenderableType]:
-    """What is not ours is told before anybody agrees: it stays, and keeps what it is in."""
+    """Unmanaged resources are listed before the question: they stay, and so do the VPCs that hold them."""
     lines: list[RenderableType] = []
     for vpc in dict.fromkeys(resource.id for resource, _ in preview.foreign):
         dependencies = [dependency for resource, dependency in preview.foreign if resource.id == vpc]
@@ -177,8 +177,8 @@ def _foreign(preview: NukePreview) -> list[RenderableType]:
         lines.append(
             Paragraph(
                 (
-                    f"not ours, and in the way of VPC {vpc}, which will be left: {first_few(names)}; --adopt ID says "
-                    "that it is yours"
+                    f"unmanaged, and blocking VPC {vpc}, which will be retained: {first_few(names)}; --adopt ID "
+                    "deletes it, too"
                 ),
                 style="yellow",
             )
@@ -188,8 +188,8 @@ def _foreign(preview: NukePreview) -> list[RenderableType]:
     )
     lines += [
         Paragraph(
-            f"not known: whether something that is not ours is in the VPCs of {comma_list(regions)} ({why}); "
-            "what turns out to be in the way is named and left",
+            f"not known: whether the VPCs of {comma_list(regions)} hold unmanaged resources ({why}); "
+            "resources that block a deletion will be listed and retained",
             style="yellow",
         )
         for why, regions in reasons.items()

@@ -172,7 +172,7 @@ def _no_telling(budget: Budget) -> UserError:
         else ""
     )
     return UserError(
-        f"whether the budget of {usd(budget.usd_per_hour)} an hour is kept cannot be told; nothing was launched",
+        f"whether the budget of {usd(budget.usd_per_hour)} an hour is kept cannot be determined; nothing was launched",
         why=f"AWS shows no price for {'some pool' if say_most else 'the pool of some node that is there'}",
         hint=f"{most}lift the budget: `--budget none`",
         exit_code=ExitCode.USAGE,

@@ -24,7 +24,7 @@ WHY: Mapping[PruneReason, str] = {
     PruneReason.UNKNOWN: "AWS has no such instance",
     PruneReason.CONNECTED: "it is connected",
     PruneReason.ALIVE: "AWS still has its instance",
-    PruneReason.REGION_FAILED: "its region could not be looked into",
+    PruneReason.REGION_FAILED: "its region could not be scanned",
     PruneReason.ELSEWHERE: "this seems to be another AWS account",
 }
 _HEADS = ("node", "region", "disconnected", "why")
@@ -121,6 +121,4 @@ def not_removed_text(result: PruneResult | None) -> tuple[str, ...]:
     what = (
         "nodes whose instances ended" if not names else names[0] if len(names) == 1 else f"{len(names)} nodes"
     )
-    return (
-        f"the orchestrator {result.address} still lists {what}{why}; `bacalhau-spot prune` removes what is gone",
-    )
+    return (f"the orchestrator {result.address} still lists {what}{why}; `bacalhau-spot prune` removes them",)

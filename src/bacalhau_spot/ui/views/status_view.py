@@ -286,14 +286,12 @@ def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[Rende
         who = nodes[0].id if len(nodes) == 1 else f"{nodes[0].id} and {len(nodes) - 1} more"
         lines.append(Paragraph(hint, prefix=f"{who}: "))
     if status.missing and not status.snapshot.failed_regions:
-        lines.append(Paragraph("`bacalhau-spot create` launches what is missing", prefix="missing: "))
+        lines.append(Paragraph("`bacalhau-spot create` launches the missing nodes", prefix="missing: "))
     if status.surplus:
         what = "`bacalhau-spot create --allow-removal` terminates them"
         lines.append(Paragraph(what, prefix="too many: "))
     if ghosts:
-        lines.append(
-            Paragraph("`bacalhau-spot prune` makes the orchestrator forget what is gone", prefix="gone: ")
-        )
+        lines.append(Paragraph("`bacalhau-spot prune` removes them from the orchestrator", prefix="gone: "))
     return lines
 
 
