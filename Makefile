@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test lint lock docs bench
+.PHONY: check test quick versions lint lock docs bench
 
 check:
 	.ci/run
@@ -7,12 +7,21 @@ check:
 test:
 	uv run pytest
 
+quick: # what most changes break, in less than half a minute
+	uv run pytest tests/core tests/config tests/ui tests/test_names.py
+
+versions: # the quick tests on the other Pythons that this machine has
+	for version in 3.12 3.13 3.14; do \
+		uv python find --no-python-downloads $$version >/dev/null 2>&1 || { echo "no Python $$version here"; continue; }; \
+		uv run -q --isolated --no-python-downloads --python $$version pytest tests/core tests/config tests/ui || exit 1; \
+	done
+
 lint:
 	uv run ruff check . && uv run ruff format --check . && uv run mypy && uv run lint-imports && uv run pytest -n 0 tests/test_prose.py
 
 lock: # pins and hashes for all dependencies; see CONTRIBUTING.md
 	uv lock --upgrade
-	uv export -q --frozen --no-emit-project --format requirements.txt -o requirements.lock
+	uv export -q --frozen --no-emit-workspace --format requirements.txt -o requirements.lock
 	uv run python docs/generate.py --constraints
 
 docs: # regenerate what is generated; CI checks that there is no difference

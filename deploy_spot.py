@@ -1,10 +1,11 @@
 #!/usr/bin/env -S uv run -s
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["bacalhau-spot"]
+# dependencies = ["bacalhau-spot[sandbox]"]
 #
 # [tool.uv.sources]
 # bacalhau-spot = { path = ".", editable = true }
+# aws-spot-sandbox = { path = "packages/aws-spot-sandbox", editable = true }
 # ///
 try:
     from bacalhau_spot.cli import main

@@ -19,8 +19,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from bacalhau_spot.sandbox.server import Sandbox
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Settings, World
+from aws_spot_sandbox.server import Sandbox
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Settings, World
 
 # Calls in a row, each needing the answer of the one before, without polls.
 CHAINS = {

@@ -17,10 +17,8 @@ EXCEPTIONS = {
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:
-    """The sandbox apart: it models AWS, and speaks of EC2's things a second time."""
     for path in sorted(SOURCE.rglob("*.py")):
-        if path.relative_to(SOURCE).parts[0] != "sandbox":
-            yield path.relative_to(SOURCE), ast.parse(path.read_text(encoding="utf-8"))
+        yield path.relative_to(SOURCE), ast.parse(path.read_text(encoding="utf-8"))
 
 
 def test_a_public_class_or_function_name_is_defined_in_one_module() -> None:
@@ -41,6 +39,6 @@ def test_a_module_name_stands_once_on_a_floor() -> None:
             found[path.parts[0], path.stem].append(str(path))
     for folder in sorted(SOURCE.rglob("__init__.py")):
         path = folder.parent.relative_to(SOURCE)
-        if len(path.parts) > 1 and path.parts[0] != "sandbox":
+        if len(path.parts) > 1:
             found[path.parts[0], path.name].append(str(path))
     assert {key: places for key, places in found.items() if len(places) > 1} == {}

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import regions
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from aws_spot_sandbox.ec2 import regions
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support import planted_secrets, shared_clients
 from support.cli_runner import CliRunner
 from support.engine_clock import EngineClock

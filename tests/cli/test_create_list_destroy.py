@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.state import World
+from aws_spot_sandbox.state import World
 from support.cli_runner import CliResult, CliRunner
 
 MUTATING = (

@@ -11,8 +11,8 @@ import botocore.credentials
 import botocore.utils
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud import credentials
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.cli_runner import CliResult, CliRunner
 from support.misbehaving_servers import SILENT, bad_server, page
 from support.planted_secrets import SESSION_TOKEN

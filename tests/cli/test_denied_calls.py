@@ -33,14 +33,14 @@ class Look(NamedTuple):
     never: str
 
 
-TAGS, PRICES = "ec2:DescribeTags", "ec2:DescribeSpotPriceHistory"
+TAGS, INSTANCES, PRICES = "ec2:DescribeTags", "ec2:DescribeInstances", "ec2:DescribeSpotPriceHistory"
 LOOKS = (
-    Look(f"console {HERE}", TAGS, "", 5, "DescribeTags: UnauthorizedOperation", "no node"),
-    Look(f"ssh {HERE} --print", TAGS, "", 5, "DescribeTags: UnauthorizedOperation", "no node"),
-    Look(f"ssh {HERE} --print", TAGS, HERE, 5, f"{HERE}: DescribeTags: UnauthorizedOperation", "no node here"),
-    Look("ssh --all --print", TAGS, HERE, 5, "DescribeTags: UnauthorizedOperation", "no node"),
+    Look(f"console {HERE}", INSTANCES, "", 5, "DescribeInstances: UnauthorizedOperation", "no node"),
+    Look(f"ssh {HERE} --print", INSTANCES, "", 5, "DescribeInstances: UnauthorizedOperation", "no node"),
+    Look(f"ssh {HERE} --print", INSTANCES, HERE, 5, f"{HERE}: DescribeInstances: UnauthorizedOperation", "no node here"),
+    Look("ssh --all --print", INSTANCES, HERE, 5, "DescribeInstances: UnauthorizedOperation", "no node"),
     Look("prices", PRICES, "", 5, "no spot prices could be read", "AWS shows no"),
-    Look("status", TAGS.replace("Tags", "Instances"), HERE, 1, f"{HERE} 1 ? ?", f"{HERE} 1 0 0"),
+    Look("status", INSTANCES, HERE, 1, f"{HERE} 1 ? ?", f"{HERE} 1 0 0"),
     Look("status", "ec2:GetConsoleOutput", "", 1, "its console could not be read", "nothing on its console"),
     Look("destroy --dry-run", TAGS, "", 4, "all 6 regions", "nothing of"),
     Look("nuke --dry-run", TAGS, "", 4, "all 6 regions", "nothing carries"),
@@ -148,7 +148,7 @@ def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, 
         "what may not be counted is not launched"
     )
     sandbox.settings.faults = []
-    refuse(sandbox, "ec2:DescribeInstances", after=1)
+    refuse(sandbox, "ec2:DescribeInstances", region=HERE, after=1)
     done = program("create", "--yes")
     assert (done.code, "starting" in done.stdout) == (4, False)
     assert "0 of 1 node running, 1 granted and not seen since" in done.stdout

@@ -17,11 +17,11 @@ import botocore.session
 import pytest
 import urllib3.exceptions
 
+from aws_spot_sandbox.ec2 import regions as places
+from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS
 from bacalhau_spot.core.error_catalog.classifier import CATALOG, MESSAGE_RULES, Category, ErrorInfo, classify
 from bacalhau_spot.errors import UserError
-from bacalhau_spot.sandbox.ec2 import regions as places
-from bacalhau_spot.sandbox.regions import ENABLED_BY_DEFAULT
 from bacalhau_spot.ui.pages import topic_of
 from support.certificates import self_signed
 from support.cli_runner import CliResult, CliRunner

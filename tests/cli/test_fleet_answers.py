@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.middleware.read_lag import ReadLag
+from aws_spot_sandbox.middleware.read_lag import ReadLag
 from support.cli_runner import CliRunner
 
 HOUR = 3600

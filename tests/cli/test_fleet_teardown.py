@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import fleets, machine
+from aws_spot_sandbox.ec2 import fleets, machine
 from support.cli_runner import CliRunner
 
 

@@ -20,12 +20,12 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # its makers ship no types
 
+from aws_spot_sandbox.ec2 import console as serial_console
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.sanitize import escaped, sanitized, without_sequences
 from bacalhau_spot.engine.aws_calls.clock import RealClock
-from bacalhau_spot.sandbox.ec2 import console as serial_console
 from bacalhau_spot.ui.progress.progress_live import LiveScreen
 from bacalhau_spot.ui.terminal import stderr_console
 from support.cli_runner import CONFIG, CliRunner, Terminal

@@ -293,7 +293,7 @@ def test_doctor_fails_for_whatever_create_refuses_first(sandbox: Any, program: C
     what = refused.envelope["errors"][0]["what"]
     checked = program("doctor", "-o", "json")
     failures = [
-        one for one in checked.data["findings"] if one["mark"].upper() == "FAIL" and one["check"] == "create"
+        one for one in checked.data["findings"] if one["status"] == "FAIL" and one["check"] == "create"
     ]
-    assert checked.code != 0 and [failure["what"] for failure in failures] == [what], checked.stdout
+    assert checked.code != 0 and [failure["message"] for failure in failures] == [what], checked.stdout
     assert len(sandbox.client().describe_vpcs()["Vpcs"]) == 1

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.instance.bacalhau_config import label_value
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.cli_runner import CliResult, CliRunner
 from support.orchestrator import StandIn, cluster_node, node, stand_in
 from support.schemas import contract
@@ -169,7 +169,7 @@ def test_destroy_is_clean_whatever_the_orchestrator_says(
         "removed",
     ]
     assert {one["id"] for one in partly.data["nodes"] if one["status"] == "failed"} == there.refused
-    assert "the store is closed" in partly.envelope["errors"][0]["reason"]
+    assert "the store is closed" in partly.envelope["errors"][0]["why"]
 
 
 def test_destroy_with_an_orchestrator_that_is_not_there(user: CliRunner, there: StandIn) -> None:

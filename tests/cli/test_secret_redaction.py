@@ -9,11 +9,11 @@ from typing import Any
 import botocore.exceptions
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.cloud.aws import Aws
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.ui import json_output
 from support.cli_runner import CONFIG, CliRunner
 from support.planted_secrets import API_KEY, BACALHAU_TOKEN, PLANTED, SESSION_TOKEN

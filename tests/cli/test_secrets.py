@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.cli_runner import CliRunner
 
 TOKEN = "planted-token-71"

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox.endpoint_file import AddressFile
 from bacalhau_spot import __version__
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.core.model import Secret
 from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login
-from bacalhau_spot.sandbox.endpoint_file import AddressFile
 from support.cli_runner import CliResult, CliRunner, Terminal
 from support.engine_clock import EngineClock
 from support.schemas import schema

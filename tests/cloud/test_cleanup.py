@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore import xform_name
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud import cleanup
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.cleanup import HANDLERS
@@ -18,7 +19,6 @@ from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.tags import Scope
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from sandbox.conftest import boto_session
 from support.one_of_each import ResourceFixture
 from support.sandbox import sandbox, sandbox_server

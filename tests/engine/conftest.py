@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.sandbox import sandbox, sandbox_server
 
 __all__ = ["cloud", "sandbox", "sandbox_server"]

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot import __version__, project
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tags_for
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.cli_runner import CliRunner
 from support.engine_clock import EngineClock
 from support.schemas import contract

@@ -172,7 +172,7 @@ def test_without_any_one_action_a_command_fails(sandbox: Any, user: CliRunner) -
 
 
 # Of what a choice of regions asks for: it does without, and the plan says what was not known.
-UNKNOWN = {"ec2:DescribeInstances", "ec2:GetSpotPlacementScores", "servicequotas:GetServiceQuota"}
+UNKNOWN = {"ec2:GetSpotPlacementScores", "servicequotas:GetServiceQuota"}
 
 
 def test_a_choice_of_regions_names_what_it_lacks(sandbox: Any, user: CliRunner) -> None:

@@ -13,10 +13,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from aws_spot_sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from bacalhau_spot.instance.scripts import secret
 from bacalhau_spot.instance.scripts.metadata import Metadata
 from bacalhau_spot.instance.scripts.shell import CommandFailedError
-from bacalhau_spot.sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from support.sandbox import sandbox, sandbox_server
 
 if TYPE_CHECKING:

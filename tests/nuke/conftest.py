@@ -2,7 +2,7 @@
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2 import regions
+from aws_spot_sandbox.ec2 import regions
 from cli.conftest import program
 from support import busy_account
 from support.sandbox import sandbox, sandbox_server

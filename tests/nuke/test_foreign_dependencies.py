@@ -72,7 +72,7 @@ def commands(done: CliResult) -> list[str]:
 
 
 def nuked(program: CliRunner) -> CliResult:
-    return program("nuke", "--force", "--regions", REGION, "-o", "json")
+    return program("nuke", "--force", "-o", "json")
 
 
 def run(command: str, sandbox: Any) -> None:

@@ -389,7 +389,7 @@ def test_the_audit_log(program: CliRunner, nodes: int) -> None:
     assert deleted == {one["id"] for one in done.data["outcomes"] if one["status"] == "deleted"}
     asked = [row for row in rows if row["event"] == "deleting"]
     assert all(row["request_ids"] for row in asked)
-    assert rows[-1]["event"] == "ended"
+    assert rows[-1]["event"] == "command-ended"
     assert rows[-1]["exit_code"] == 0
     program("nuke", "--force")
     begun = [row["argv"][0] for row in audit(program) if row["event"] == "command-started"]

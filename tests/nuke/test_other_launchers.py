@@ -108,7 +108,7 @@ def test_an_instance_by_hand_in_our_subnet_is_named(
     done = cluster(*command, "-o", "json")
     assert done.code == 1, done.stdout
     assert living(sandbox) == {theirs}
-    assert theirs in {blocker[key] for blocker in blockers(done) for key in ("id", "of")}
+    assert theirs in {blocker[key] for blocker in blockers(done) for key in ("id", "parent_id")}
 
 
 @COMMANDS
@@ -182,4 +182,4 @@ def test_anothers_persistent_request_in_our_subnet_is_left(
     assert living(sandbox) == {instance}
     rows = sandbox.client().describe_spot_instance_requests(SpotInstanceRequestIds=[request])
     assert rows["SpotInstanceRequests"][0]["State"] == "active"
-    assert instance in {blocker[key] for blocker in blockers(done) for key in ("id", "of")}
+    assert instance in {blocker[key] for blocker in blockers(done) for key in ("id", "parent_id")}

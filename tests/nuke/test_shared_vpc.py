@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bacalhau_spot.sandbox.ec2.sharing import OWNER
+from aws_spot_sandbox.ec2.sharing import OWNER
 from sandbox.ec2.clusters import refused
 from support.networks import Net
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from bacalhau_spot.sandbox.http_types import Call, Reply
+from aws_spot_sandbox.http_types import Call, Reply
 
 # More digits than Python turns into a number (sys.int_info), and deeper than it nests.
 HUGE, DEEP = "9" * 5000, 100_000

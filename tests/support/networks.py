@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bacalhau_spot.sandbox.ec2 import ways_out
+from aws_spot_sandbox.ec2 import ways_out
 from sandbox.ec2.clusters import image
 
 BLOCK_ALL, BLOCK_INGRESS = {"*": "block-bidirectional"}, {"*": "block-ingress"}

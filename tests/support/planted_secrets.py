@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bacalhau_spot.sandbox.state import SECRET_ACCESS_KEY
+from aws_spot_sandbox.state import SECRET_ACCESS_KEY
 
 SESSION_TOKEN = "planted-session-token-0123456789"
 BACALHAU_TOKEN = "planted-bacalhau-token-0123456789"

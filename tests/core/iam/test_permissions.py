@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox.iam.policy_evaluator import Answer, Ask, Context, judge
 from bacalhau_spot import config
 from bacalhau_spot.core.iam import policy
 from bacalhau_spot.core.iam.permissions import (
@@ -19,7 +20,6 @@ from bacalhau_spot.core.iam.permissions import (
     ResourceScope,
 )
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, Secrets
-from bacalhau_spot.sandbox.iam.policy_evaluator import Answer, Ask, Context, judge
 from support.calls_in_code import calls_in_code
 
 DEFAULTS = config.defaults()

@@ -8,9 +8,9 @@ from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_process
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.sandbox import process
 from bacalhau_spot.ui import views
 
 
@@ -21,7 +21,8 @@ def start(
 ) -> Result:
     """Start the sandbox, when it does not run. Any command with --sandbox does the same."""
     del common
-    endpoint = process.ensure_running(state_dir=runtime.state_dir)
+    with sandbox_process() as process:
+        endpoint = process.ensure_running(state_dir=runtime.state_dir)
     return Result(
         "sandbox start",
         view=views.sentence_text(
@@ -39,7 +40,8 @@ def stop(
 ) -> Result:
     """Stop the sandbox. Everything in it is gone."""
     del common
-    stopped = process.stop(state_dir=runtime.state_dir)
+    with sandbox_process() as process:
+        stopped = process.stop(state_dir=runtime.state_dir)
     text = "the sandbox has stopped; everything in it is gone" if stopped else "no sandbox was running"
     return Result("sandbox stop", view=views.sentence_text(text), data={"stopped": stopped})
 
@@ -51,7 +53,8 @@ def sandbox_status(
 ) -> Result:
     """Show whether the sandbox runs, its switches and what is in it."""
     del common
-    now = process.status(state_dir=runtime.state_dir)
+    with sandbox_process() as process:
+        now = process.status(state_dir=runtime.state_dir)
     if now is None:
         return Result(
             "sandbox status",
@@ -82,7 +85,8 @@ def set_(
             hint="for example `bacalhau-spot sandbox set pending_s=5`",
             exit_code=ExitCode.USAGE,
         )
-    after = process.change(settings, state_dir=runtime.state_dir)
+    with sandbox_process() as process:
+        after = process.change(settings, state_dir=runtime.state_dir)
     return Result("sandbox set", view=views.tree_view(after), data=after)
 
 
@@ -106,7 +110,8 @@ def interrupt(
         Why AWS does it: it needs the capacity, or the price has risen above the highest that was offered.
     """
     del common
-    region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
+    with sandbox_process() as process:
+        region = process.interrupt(instance, notice_s=notice_s, state_dir=runtime.state_dir, reason=reason)
     return Result(
         "sandbox interrupt",
         view=views.sentence_text(f"{instance} in {region} will be taken back in {notice_s:g} s"),

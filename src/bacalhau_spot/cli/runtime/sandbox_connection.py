@@ -1,17 +1,54 @@
-"""Where the sandbox is, for the commands that are to speak to it."""
+"""The sandbox, which is a distribution of its own (extra `sandbox`): where it is, and its errors in our form."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud.connection import AwsConnection
-from bacalhau_spot.sandbox import process
+from bacalhau_spot.errors import ExitCode, UserError
+
+_HINTS = {
+    "NotRunning": "`bacalhau-spot sandbox start` starts one, and so does any command with --sandbox",
+    "Refused": "`bacalhau-spot sandbox status` shows all switches and their values",
+    "Restart": "`bacalhau-spot sandbox stop`, then the same command again",
+}
+INSTALL = "uv tool install '.[sandbox]'"
+
+
+@contextmanager
+def sandbox_process() -> Iterator[ModuleType]:
+    """`aws_spot_sandbox.process`. Raises UserError where it is not installed, and for whatever it refuses."""
+    try:
+        process = importlib.import_module("aws_spot_sandbox.process")
+        errors = importlib.import_module("aws_spot_sandbox.errors")
+    except ImportError as error:
+        raise UserError(
+            "the sandbox is not installed: it is an extra",
+            hint=f"`{INSTALL}` in the checkout installs it; `uv run -s deploy_spot.py` brings it",
+            exit_code=ExitCode.USAGE,
+        ) from error
+    try:
+        yield process
+    except errors.SandboxError as error:
+        raise UserError(
+            error.message,
+            why=error.why,
+            details=error.details,
+            hint=_HINTS.get(error.code, error.hint),
+            docs="docs/sandbox.md",
+            exit_code=ExitCode.USAGE if error.usage else ExitCode.FAILED,
+        ) from error
 
 
 def connect_sandbox(runtime: Runtime) -> AwsConnection:
     """The way to the sandbox, which is started when it does not run."""
-    endpoint = process.ensure_running(state_dir=runtime.state_dir)
+    with sandbox_process() as process:
+        endpoint = process.ensure_running(state_dir=runtime.state_dir)
     return AwsConnection(
         endpoint_url=endpoint.url,
         access_key_id=endpoint.access_key_id,
@@ -19,11 +56,13 @@ def connect_sandbox(runtime: Runtime) -> AwsConnection:
         checkip_url=f"{endpoint.url}/_sandbox/address",
         advisor_url=f"{endpoint.url}/_sandbox/advisor",
         archive_url=f"{endpoint.url}/_sandbox/archive/{{version}}/{{arch}}",
-        orchestrator_url=endpoint.orchestrator_url,
-        orchestrator_key=endpoint.orchestrator_key,
+        orchestrator_url=endpoint.plugged_in["orchestrator_url"],
+        orchestrator_key=endpoint.plugged_in["orchestrator_key"],
     )
 
 
 def sandbox_cache_dir(runtime: Runtime) -> Path:
     """Where is kept what is known of the sandbox that runs; the next one begins with an empty folder."""
-    return process.memory_dir(runtime.state_dir)
+    with sandbox_process() as process:
+        folder: Path = process.memory_dir(runtime.state_dir)
+    return folder

@@ -1,0 +1,102 @@
+"""Room: how many more instances a pool, its zone, its region and the account's quota allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_spot_sandbox.ec2 import catalog, prices, spot_quotas
+from aws_spot_sandbox.http_types import AwsError
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.ec2.launch_parameters import Launch
+    from aws_spot_sandbox.ec2.region import Region
+
+NO_LIMIT = 1_000_000
+NO_SPOT = "There is no Spot capacity available that matches your request."
+NO_ON_DEMAND = (
+    "We currently do not have sufficient {type} capacity in the Availability Zone you requested ({zone}). Our system will "
+    "be working on provisioning additional capacity. You can currently get {type} capacity by not specifying an "
+    "Availability Zone in your request."
+)
+
+NO_ADDRESSES = (
+    "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances."
+)
+RESERVED_ADDRESSES = 5  # the first four of a subnet and its last are AWS's
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many fit, and what to say of those that do not."""
+
+    count: int
+    refusal: AwsError
+
+
+def room(region: Region, launch: Launch) -> Room:
+    """The tightest of price, quota, capacity and free addresses for this launch, now."""
+    price = _price_refusal(region, launch)
+    if price is not None:
+        return Room(0, price)
+    quota = _quota_room(region, launch)
+    places = _capacity_room(region, launch)
+    addresses = _address_room(region, launch)
+    if addresses < min(quota, places):
+        return Room(
+            addresses, AwsError("InsufficientFreeAddressesInSubnet", NO_ADDRESSES.format(launch.subnet.id))
+        )
+    if quota < places:
+        return Room(quota, AwsError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"))
+    text = NO_SPOT if launch.spot else NO_ON_DEMAND.format(type=launch.type, zone=launch.zone)
+    # AWS counts this among its own faults: status 500, so that clients try again by themselves
+    return Room(places, AwsError("InsufficientInstanceCapacity", text, status=500))
+
+
+def _price_refusal(region: Region, launch: Launch) -> AwsError | None:
+    if not launch.spot or launch.max_price is None:
+        return None
+    price = prices.current(region, launch.zone, launch.type)
+    if launch.max_price >= price:
+        return None
+    return AwsError(
+        "SpotMaxPriceTooLow",
+        f"Your Spot request price of {launch.max_price:g} is lower than the minimum required Spot request fulfillment "
+        f"price of {prices.spelled(price)}.",
+    )
+
+
+def _quota_room(region: Region, launch: Launch) -> int:
+    word = spot_quotas.family(launch.type)
+    limit = spot_quotas.allowed(region.world.settings, region.name, word)
+    if limit is None or not launch.spot:
+        return NO_LIMIT
+    used = sum(
+        catalog.vcpus(machine.type)
+        for machine in region.machines.values()
+        if machine.spot and machine.alive and spot_quotas.family(machine.type) == word
+    )
+    return max(0, limit - used) // catalog.vcpus(launch.type)
+
+
+def _capacity_room(region: Region, launch: Launch) -> int:
+    """Every place that has a number limits; a pool's own number stands instead of its zone's, as the narrower one."""
+    limits = region.world.settings.capacity
+    pool = f"{launch.zone}/{launch.type}"
+    alive = [machine for machine in region.machines.values() if machine.alive] if limits else []
+    if pool in limits:
+        used = sum(machine.zone == launch.zone and machine.type == launch.type for machine in alive)
+        return max(0, limits[pool] - used)
+    if launch.zone in limits:
+        return max(0, limits[launch.zone] - sum(machine.zone == launch.zone for machine in alive))
+    if region.name in limits:
+        return max(0, limits[region.name] - len(alive))
+    return NO_LIMIT
+
+
+def _address_room(region: Region, launch: Launch) -> int:
+    subnet_id = launch.subnet.id
+    used = sum(
+        len(eni.private_ip_addresses) for eni in region.backend.enis.values() if eni.subnet.id == subnet_id
+    )
+    return max(0, int(launch.subnet.cidr.num_addresses) - RESERVED_ADDRESSES - used)

@@ -1,0 +1,78 @@
+"""Console output: what a serial port would have shown of the boot by now, our own programs' lines among it.
+
+AWS: EC2 API Reference, GetConsoleOutput: the last 64 KB, in base64; `Latest` at any time, on Nitro only; nothing in the first
+seconds. When EC2 posts the rest is its own affair: here it is always the latest.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from aws_spot_sandbox.ec2 import catalog, instances
+from aws_spot_sandbox.http_types import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_spot_sandbox.ec2.machine import Machine
+    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+_LONGEST = 65536
+_SILENT_S = 2.0  # of the first seconds nothing is shown
+# Where in the boot the machine itself says something, as a part of the time until the node joins; before our programs do
+_MACHINE = (
+    (0.0, "Linux version 6.8.0-1040-aws (buildd@lcy02-amd64-118) #42-Ubuntu SMP"),
+    (
+        0.0,
+        "Command line: BOOT_IMAGE=/vmlinuz-6.8.0-1040-aws root=PARTUUID=8a3b ro console=tty1 console=ttyS0",
+    ),
+    (0.02, "DMI: Amazon EC2 {type}/, BIOS 1.0 10/16/2017"),
+    (0.05, "nvme nvme0: pci function 0000:00:04.0"),
+    (0.08, "EXT4-fs (nvme0n1p1): mounted filesystem with ordered data mode"),
+    (0.1, "systemd[1]: Detected virtualization amazon."),
+    (0.12, "systemd[1]: Hostname set to <{host}>."),
+    (0.18, "cloud-init[512]: Cloud-init v. 25.1.4 running 'init-local'"),
+    (0.22, "cloud-init[568]: Cloud-init v. 25.1.4 running 'init'"),
+    (0.3, "cloud-init[701]: Cloud-init v. 25.1.4 running 'modules:config'"),
+    (0.36, "cloud-init[745]: Cloud-init v. 25.1.4 running 'modules:final'"),
+)
+_GONE = "reboot: Power down"
+
+
+def get_output(region: Region, args: Args) -> Answer:
+    machine = instances.find(region, [str(args.get("InstanceId") or "")])[0]
+    if args.get("Latest") and (catalog.type_info(machine.type) or {}).get("Hypervisor") != "nitro":
+        raise AwsError(
+            "UnsupportedOperation",
+            "This instance type does not support retrieving the latest console logs.",
+        )
+    text = "".join(f"{line}\r\n" for line in _lines(region, machine)).encode()
+    if not text:
+        return {"InstanceId": machine.id}
+    return {
+        "InstanceId": machine.id,
+        "Timestamp": region.now(),
+        "Output": base64.b64encode(text[-_LONGEST:]).decode(),
+    }
+
+
+def _lines(region: Region, one: Machine) -> list[str]:
+    """In the order in which they came, until now or until the machine was off."""
+    began = one.started_at
+    if began is None or region.now() < began + _SILENT_S:
+        return []
+    until = region.now() if one.ending_at is None else min(region.now(), one.ending_at)
+    lines = [*_of_machine(region, one, began), *region.plugins.console_lines(region, one)]
+    shown = [text for at, text in sorted(lines, key=lambda line: line[0]) if at <= until]
+    if one.ending_at is not None and one.ending_at <= region.now():
+        shown.append(f"[{one.ending_at - began:12.6f}] {_GONE}")
+    return shown
+
+
+def _of_machine(region: Region, one: Machine, began: float) -> Iterator[tuple[float, str]]:
+    address = next((eni.private_ip_address for eni in one.moto.nics.values()), "10-0-0-0")
+    host = f"ip-{address.replace('.', '-')}"
+    for part, text in _MACHINE:
+        after = region.world.settings.boot_s * part
+        yield began + after, f"[{after:12.6f}] {text.format(type=one.type, host=host)}"

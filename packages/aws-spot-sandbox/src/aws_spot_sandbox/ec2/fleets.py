@@ -1,0 +1,516 @@
+"""EC2 Fleet: one call over many pools, and an error for each that could not be used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox.ec2 import (
+    capacity,
+    catalog,
+    filters,
+    launch,
+    launch_parameters,
+    machine,
+    paging,
+    prices,
+    spot,
+    templates,
+)
+from aws_spot_sandbox.http_types import AwsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from aws_spot_sandbox.ec2.launch_parameters import Launch
+    from aws_spot_sandbox.ec2.machine import Machine
+    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
+# AWS: with more instances "the deletion request might fail" (EC2 API reference, DeleteFleets).
+DELETABLE_INSTANCES = 1000
+# runs-on#217: about two days after a fleet has ended, or its last instance, AWS does not show it any more.
+FORGET_S = 48 * 3600.0
+_LEAST_PRICE_USD = 0.001
+INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
+UNFULFILLABLE = (
+    "Unable to fulfill capacity due to your request configuration. Please adjust your request and try again."
+)
+_NOT_IN_ZONE = (
+    "Your requested instance type ({type}) is not supported in your requested Availability Zone ({zone})."
+)
+# The parameters of an override that change what is launched; the others steer the choice
+LAUNCH_KEYS = (
+    "InstanceType", "SubnetId", "AvailabilityZone", "ImageId", "BlockDeviceMappings", "KeyName",
+    "SecurityGroupIds", "MetadataOptions", "IamInstanceProfile",
+)  # fmt: skip
+
+
+@dataclass
+class Pool:
+    """An override: what it would launch, and what it granted or why it refused."""
+
+    shown: dict[str, Any]  # LaunchTemplateAndOverrides of the answer
+    weight: float
+    priority: float
+    launch: Launch | None = None
+    refusal: AwsError | None = None
+    price: float = 0.0
+    made: list[Machine] = field(default_factory=list)
+
+
+@dataclass
+class Fleet:
+    """A fleet, as DescribeFleets shows it."""
+
+    id: str
+    type: str
+    created: float
+    args: Args
+    pools: list[Pool]
+    spot: bool
+    state: str = "active"
+
+    @property
+    def instances(self) -> list[Machine]:
+        return [one for pool in self.pools for one in pool.made]
+
+
+def create_fleet(region: Region, args: Args) -> Answer:
+    """Grant what fits, from the cheapest pool with room on. Each pool that refused says why, beside whatever was granted.
+
+    AWS: osbuild-composer#4507 shows an instance and InsufficientInstanceCapacity in one answer to a capacity of one;
+    karpenter-provider-aws#3051 and #5283 UnfulfillableCapacity beside the refusals of a fleet that got nothing.
+    """
+    kind = args.get("Type") or "maintain"
+    _check(args, kind)
+    is_spot = _is_spot(args)
+    pools = list(_pools(region, args, spot=is_spot))
+    fleet = Fleet(region.new_fleet_id(), kind, region.now(), args, pools, is_spot)
+    wanted = _capacity(args)
+    blank = _blank(region, fleet)
+    missing = wanted if blank else _fill(region, fleet, wanted)
+    least = _options(args, spot=is_spot).get("MinTargetCapacity")
+    if least and wanted - missing < least:
+        _withdraw(region, fleet)
+    region.fleets[fleet.id] = fleet
+    region.set_tags(fleet.id, launch_parameters.tags_by_kind(args.get("TagSpecifications")).get("fleet", {}))
+    answer: Answer = {"FleetId": fleet.id}
+    if kind == "instant":
+        _forget_later(region, fleet)
+        answer["Instances"] = _granted(fleet)
+        answer["Errors"] = [] if blank else _refused(fleet) + _unfulfillable(fleet)
+    return answer
+
+
+def _blank(region: Region, fleet: Fleet) -> bool:
+    """Whether the fleet is one that launches nothing and says nothing: OpenStack's nodepool has a branch for that answer."""
+    settings = region.world.settings
+    if fleet.type != "instant" or settings.blank_fleets <= 0:
+        return False
+    settings.blank_fleets -= 1
+    return True
+
+
+def begin(region: Region, args: Args, *, fleet_id: str) -> Fleet:
+    """A fleet that keeps its number: a spot fleet is one too, by another name."""
+    fleet = Fleet(fleet_id, "maintain", region.now(), args, list(_pools(region, args, spot=True)), spot=True)
+    _fill(region, fleet, _capacity(args))
+    return fleet
+
+
+def refill_later(region: Region, ended: Machine) -> None:
+    """A fleet of type `maintain` replaces what ends while it lives (EC2 user guide, "EC2 Fleet request types")."""
+    fleet = region.fleets.get(ended.fleet_id) or region.spot_fleets.get(ended.fleet_id)
+    if fleet is not None and fleet.type == "maintain" and fleet.state == "active":
+        region.later(region.world.settings.refill_s, lambda: _refill(region, fleet))
+
+
+def forget_later(region: Region, ended: Machine) -> None:
+    """The record of an instant fleet goes two days after its last instance has begun to end."""
+    fleet = region.fleets.get(ended.fleet_id)
+    if fleet is not None and fleet.type == "instant":
+        _forget_later(region, fleet)
+
+
+def _forget_later(region: Region, fleet: Fleet) -> None:
+    region.later(FORGET_S, lambda: _forget(region, fleet))
+
+
+def _forget(region: Region, fleet: Fleet) -> None:
+    if not any(instance.alive for instance in fleet.instances):
+        region.fleets.pop(fleet.id, None)
+        region.forget_tags(fleet.id)
+
+
+def _refill(region: Region, fleet: Fleet) -> None:
+    if fleet.state != "active":
+        return
+    there = sum(
+        pool.weight * sum(one.state in (machine.PENDING, machine.RUNNING) for one in pool.made)
+        for pool in fleet.pools
+    )
+    missing = _capacity(fleet.args) - there
+    if missing > 0:
+        _fill(region, fleet, missing)
+
+
+def _check(args: Args, kind: str) -> None:
+    if kind not in ("instant", "request", "maintain"):
+        raise AwsError("InvalidParameterValue", f"Value ({kind}) for parameter Type is invalid.")
+    configs = args.get("LaunchTemplateConfigs") or ()
+    if not configs:
+        raise AwsError("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
+    if _capacity(args) < 0 or "TotalTargetCapacity" not in (args.get("TargetCapacitySpecification") or {}):
+        raise AwsError("InvalidFleetConfig", "The TotalTargetCapacity must be zero or a positive number.")
+    overrides = sum(len(config.get("Overrides") or ()) for config in configs)
+    if kind != "instant" and overrides > OVERRIDES_LIMIT:
+        raise AwsError("InvalidFleetConfig", f"The fleet may have at most {OVERRIDES_LIMIT} overrides.")
+    for config in configs:
+        _check_prices(config.get("Overrides") or ())
+    launch.check_kinds(
+        args.get("TagSpecifications"), INSTANT_KINDS if kind == "instant" else frozenset({"fleet"})
+    )
+
+
+def _check_prices(overrides: Iterable[Mapping[str, Any]]) -> None:
+    """A highest price must be more than $0.001 (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice)."""
+    for override in overrides:
+        price = override.get("MaxPrice")
+        if price is not None and not float(price) > _LEAST_PRICE_USD:
+            raise AwsError("InvalidParameterValue", f"Value ({price}) for parameter MaxPrice is invalid.")
+
+
+def _capacity(args: Args) -> float:
+    return float((args.get("TargetCapacitySpecification") or {}).get("TotalTargetCapacity") or 0)
+
+
+def _is_spot(args: Args) -> bool:
+    target = args.get("TargetCapacitySpecification") or {}
+    if target.get("DefaultTargetCapacityType"):
+        return bool(target["DefaultTargetCapacityType"] == "spot")
+    return not target.get("OnDemandTargetCapacity") and bool(target.get("SpotTargetCapacity"))
+
+
+def _options(args: Args, *, spot: bool) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = args.get("SpotOptions" if spot else "OnDemandOptions") or {}
+    return found
+
+
+def _pools(region: Region, args: Args, *, spot: bool) -> Iterator[Pool]:
+    extra = {
+        "TagSpecifications": [
+            one for one in args.get("TagSpecifications") or () if one.get("ResourceType") != "fleet"
+        ]
+    }
+    for config in args["LaunchTemplateConfigs"]:
+        asked = config.get("LaunchTemplateSpecification") or {}
+        version = templates.version(region, asked)
+        data = launch_parameters.merged(version.data, extra)
+        if asked.get("UserData"):
+            data["UserData"] = asked["UserData"]
+        named = {"LaunchTemplateId": version.template.id, "Version": str(version.number)}
+        for override in _expanded(region, config.get("Overrides") or [{}]):
+            pool = Pool(
+                shown={"LaunchTemplateSpecification": named, "Overrides": override},
+                weight=float(override.get("WeightedCapacity") or 1),
+                priority=float(override.get("Priority") or 0),
+            )
+            _resolve(region, pool, data, (version.template.id, version.number), spot=spot)
+            yield pool
+
+
+def _expanded(region: Region, overrides: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """An override by attributes stands for one of each type that has them."""
+    for override in overrides:
+        wanted = override.get("InstanceRequirements")
+        if not wanted:
+            yield override
+            continue
+        plain = {key: value for key, value in override.items() if key != "InstanceRequirements"}
+        zone = region.subnet(plain["SubnetId"]).availability_zone if plain.get("SubnetId") else None
+        offered = catalog.pools(region).get(zone or str(plain.get("AvailabilityZone")))
+        for name in catalog.matching(region, wanted, {}):
+            if offered is None or name in offered:
+                yield {**plain, "InstanceType": name}
+
+
+def _resolve(
+    region: Region, pool: Pool, data: Mapping[str, Any], template: tuple[str, int], *, spot: bool
+) -> None:
+    override = pool.shown["Overrides"]
+    changes = {key: override[key] for key in LAUNCH_KEYS if override.get(key)}
+    try:
+        _check_seen(region, data, override)
+        pool.launch = launch_parameters.resolve(
+            region,
+            launch_parameters.merged(data, changes),
+            spot=spot,
+            template=template,
+            max_price=override.get("MaxPrice"),
+        )
+        if spot:
+            _check_sold(region, pool.launch)
+    except AwsError as refusal:
+        pool.launch, pool.refusal = None, _as_a_pools(refusal)
+        pool.shown["Overrides"] = {**override, "AvailabilityZone": _zone(region, override)}
+        return
+    pool.shown["Overrides"] = {
+        **override, "InstanceType": pool.launch.type, "SubnetId": pool.launch.subnet.id,
+        "AvailabilityZone": pool.launch.zone,
+    }  # fmt: skip
+    if spot:
+        pool.price = prices.current(region, pool.launch.zone, pool.launch.type)
+    else:
+        pool.price = prices.on_demand(region.name, pool.launch.type)
+
+
+def _check_seen(region: Region, data: Mapping[str, Any], override: Mapping[str, Any]) -> None:
+    """What was made moments ago is refused pool by pool, as whatever RunInstances refuses is (EC2 user guide, "EC2 Fleet")."""
+    unseen = region.world.unseen_by_fleets.get(region.name, frozenset())
+    groups = [group for card in data.get("NetworkInterfaces") or () for group in card.get("Groups") or ()]
+    if override.get("SubnetId") in unseen:
+        subnet_id = override["SubnetId"]
+        raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+    for group in groups:
+        if group in unseen:
+            raise AwsError("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
+
+
+def _check_sold(region: Region, wanted: Launch) -> None:
+    if prices.sold_as_spot(region, wanted.zone, wanted.type):
+        return
+    raise AwsError("Unsupported", _NOT_IN_ZONE.format(type=wanted.type, zone=wanted.zone))
+
+
+def _as_a_pools(refusal: AwsError) -> AwsError:
+    """In a fleet's errors AWS gives "not sold here" another code than RunInstances does (karpenter-provider-aws#2243, #6483)."""
+    if refusal.code == "Unsupported" and "Availability Zone" in refusal.message:
+        return AwsError(
+            "InvalidFleetConfiguration", refusal.message.partition(". Please retry")[0].rstrip(".") + "."
+        )
+    return refusal
+
+
+def _zone(region: Region, override: Mapping[str, Any]) -> str | None:
+    """The zone is shown with a refusal too, when the subnet tells it."""
+    known = [subnet for subnet in region.subnets() if subnet.id == override.get("SubnetId")]
+    return str(known[0].availability_zone) if known else override.get("AvailabilityZone")
+
+
+def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
+    """What could not be granted. Every pool that gave less than was asked of it says why."""
+    missing = wanted
+    for pool in sorted(_usable(fleet), key=_order(fleet)):
+        if missing <= 0:
+            break
+        assert pool.launch is not None  # noqa: S101 - _usable leaves out the others
+        asked = -int(-missing // pool.weight)  # rounded up: AWS overshoots rather than falls short
+        room = capacity.room(region, pool.launch)
+        count = min(asked, room.count)
+        if count > 0:
+            pool.made = [*pool.made, *launch.create(region, pool.launch, count, fleet_id=fleet.id)]
+        missing -= count * pool.weight
+        if count < asked:
+            pool.refusal = room.refusal
+    return missing
+
+
+def _usable(fleet: Fleet) -> list[Pool]:
+    return [pool for pool in fleet.pools if pool.launch is not None]
+
+
+def _order(fleet: Fleet) -> Any:
+    strategy = _options(fleet.args, spot=fleet.spot).get("AllocationStrategy") or "lowestPrice"
+    if strategy in ("prioritized", "capacityOptimizedPrioritized", "capacity-optimized-prioritized"):
+        return lambda pool: (pool.priority, pool.price / pool.weight)
+    return lambda pool: pool.price / pool.weight
+
+
+def _withdraw(region: Region, fleet: Fleet) -> None:
+    """MinTargetCapacity could not be met: nothing is launched at all."""
+    for pool in fleet.pools:
+        for one in pool.made:
+            machine.discard(region, one)
+        pool.made = []
+        pool.refusal = pool.refusal or AwsError("UnfulfillableCapacity", UNFULFILLABLE)
+
+
+def _granted(fleet: Fleet) -> list[dict[str, Any]]:
+    return [
+        {
+            "LaunchTemplateAndOverrides": pool.shown,
+            "Lifecycle": _lifecycle(fleet),
+            "InstanceIds": [one.id for one in pool.made],
+            "InstanceType": pool.made[0].type,
+        }
+        for pool in fleet.pools
+        if pool.made
+    ]
+
+
+def _refused(fleet: Fleet) -> list[dict[str, Any]]:
+    return [
+        {
+            "LaunchTemplateAndOverrides": pool.shown,
+            "Lifecycle": _lifecycle(fleet),
+            "ErrorCode": pool.refusal.code,
+            "ErrorMessage": pool.refusal.message,
+        }
+        for pool in fleet.pools
+        if pool.refusal is not None
+    ]
+
+
+def _unfulfillable(fleet: Fleet) -> list[dict[str, Any]]:
+    """What AWS adds to the pools' own refusals when nothing at all was launched."""
+    if fleet.instances or not _refused(fleet) or _capacity(fleet.args) <= 0:
+        return []
+    row = {"LaunchTemplateAndOverrides": fleet.pools[0].shown, "Lifecycle": _lifecycle(fleet)}
+    return [{**row, "ErrorCode": "UnfulfillableCapacity", "ErrorMessage": UNFULFILLABLE}]
+
+
+def _lifecycle(fleet: Fleet) -> str:
+    return "spot" if fleet.spot else "on-demand"
+
+
+def _fulfilled(fleet: Fleet) -> float:
+    return sum(pool.weight * sum(one.alive for one in pool.made) for pool in fleet.pools)
+
+
+def _activity(fleet: Fleet) -> str:
+    return "fulfilled" if _fulfilled(fleet) >= _capacity(fleet.args) else "pending_fulfillment"
+
+
+FILTERS: dict[str, filters.Getter[Fleet]] = {
+    "fleet-state": lambda fleet: fleet.state,
+    "type": lambda fleet: fleet.type,
+    "activity-status": _activity,
+    "excess-capacity-termination-policy": lambda _: "termination",
+    "replace-unhealthy-instances": lambda _: False,
+}
+
+
+def find(region: Region, fleet_id: str) -> Fleet:
+    fleet = region.fleets.get(fleet_id)
+    if fleet is None:
+        raise AwsError("InvalidFleetId.NotFound", f"The fleet ID '{fleet_id}' does not exist")
+    return fleet
+
+
+def describe_fleets(region: Region, args: Args) -> Answer:
+    """An instant fleet is shown only to those who name it."""
+    if args.get("FleetIds"):
+        fleets = [find(region, fleet_id) for fleet_id in args["FleetIds"]]
+    else:
+        fleets = [fleet for fleet in region.fleets.values() if fleet.type != "instant"]
+    fleets = filters.select(fleets, args.get("Filters"), FILTERS, lambda fleet: region.tags(fleet.id))
+    shown, token = paging.page(fleets, args)
+    return {"Fleets": [_described(region, fleet) for fleet in shown], "NextToken": token}
+
+
+def _described(region: Region, fleet: Fleet) -> dict[str, Any]:
+    target = dict(fleet.args.get("TargetCapacitySpecification") or {})
+    target["DefaultTargetCapacityType"] = _lifecycle(fleet)
+    fulfilled = _fulfilled(fleet)
+    answer = {
+        "FleetId": fleet.id,
+        "FleetState": fleet.state,
+        "ActivityStatus": _activity(fleet),
+        "CreateTime": fleet.created,
+        "Type": fleet.type,
+        "TargetCapacitySpecification": target,
+        "FulfilledCapacity": fulfilled,
+        "FulfilledOnDemandCapacity": 0.0 if fleet.spot else fulfilled,
+        "LaunchTemplateConfigs": fleet.args.get("LaunchTemplateConfigs"),
+        "SpotOptions": fleet.args.get("SpotOptions"),
+        "OnDemandOptions": fleet.args.get("OnDemandOptions"),
+        "ClientToken": fleet.args.get("ClientToken"),
+        "ReplaceUnhealthyInstances": False,
+        "TerminateInstancesWithExpiration": False,
+        "ExcessCapacityTerminationPolicy": "termination",
+        "Tags": region.tag_set(fleet.id) or None,
+    }
+    if fleet.type == "instant":
+        answer |= {"Instances": _granted(fleet), "Errors": _refused(fleet) + _unfulfillable(fleet)}
+    return answer
+
+
+def describe_fleet_instances(region: Region, args: Args) -> Answer:
+    fleet = find(region, str(args.get("FleetId")))
+    if fleet.type == "instant":
+        raise AwsError(
+            "Unsupported",
+            f"Fleet {fleet.id} is instant fleet. Describe fleet instances is not supported by this type of fleet",
+        )
+    rows = [
+        {
+            "InstanceId": instance.id,
+            "InstanceType": instance.type,
+            "SpotInstanceRequestId": instance.spot_request_id or None,
+            "InstanceHealth": "healthy",
+        }
+        for instance in fleet.instances
+        if instance.state in (machine.PENDING, machine.RUNNING)
+    ]
+    shown, token = paging.page(rows, args)
+    return {"ActiveInstances": shown, "FleetId": fleet.id, "NextToken": token}
+
+
+def delete_fleets(region: Region, args: Args) -> Answer:
+    """Each by itself: the answer is a success even when none was deleted."""
+    ids, ends = args.get("FleetIds") or [], bool(args.get("TerminateInstances"))
+    instant = sum(region.fleets[one].type == "instant" for one in ids if one in region.fleets)
+    if instant > INSTANT_LIMIT or len(ids) > OTHER_LIMIT:
+        raise AwsError(
+            "InvalidParameterValue",
+            f"You can delete up to {INSTANT_LIMIT} fleets of type instant, or {OTHER_LIMIT} others, in one request.",
+        )
+    done, failed = [], []
+    for fleet_id in ids:
+        refusal = _why_not(region, fleet_id, ends=ends)
+        if refusal is None:
+            done.append(end(region, region.fleets[fleet_id], ends=ends))
+        else:
+            failed.append({"FleetId": fleet_id, "Error": {"Code": refusal[0], "Message": refusal[1]}})
+    return {"SuccessfulFleetDeletions": done, "UnsuccessfulFleetDeletions": failed}
+
+
+def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | None:
+    fleet = region.fleets.get(fleet_id)
+    if not fleet_id.startswith("fleet-"):
+        return "fleetIdMalformed", f"The fleet ID '{fleet_id}' is malformed"
+    if fleet is None:
+        return "fleetIdDoesNotExist", f"The fleet ID '{fleet_id}' does not exist"
+    if fleet.type == "instant" and not ends:
+        return "unexpectedError", "A fleet of type instant can only be deleted together with its instances."
+    running = sum(instance.state in (machine.PENDING, machine.RUNNING) for instance in fleet.instances)
+    if fleet.type == "instant" and running > DELETABLE_INSTANCES:
+        return "unexpectedError", "The fleet has too many instances to be deleted with them."
+    return None
+
+
+def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
+    """Nothing is launched any more; with `ends` its instances are terminated."""
+    before = fleet.state
+    alive = [instance for instance in fleet.instances if instance.alive]
+    fleet.state = "deleted_terminating" if ends else "deleted_running"
+    if ends:
+        for one in alive:
+            machine.shut_down(region, one, code=machine.USER_SHUTDOWN, by_user=True)
+            spot.close(region, one, status="instance-terminated-by-user")
+    settings = region.world.settings
+    region.later(
+        settings.terminate_s + settings.fleet_deletion_s if ends else 0, lambda: _settle(region, fleet)
+    )
+    if settings.fleet_deletion_s:
+        region.later(settings.fleet_deletion_s, lambda: region.forget_tags(fleet.id))
+    else:
+        region.forget_tags(fleet.id)
+    return {"FleetId": fleet.id, "PreviousFleetState": before, "CurrentFleetState": fleet.state}
+
+
+def _settle(region: Region, fleet: Fleet) -> None:
+    if not any(instance.alive for instance in fleet.instances):
+        fleet.state = "deleted"
+        _forget_later(region, fleet)

@@ -1,0 +1,161 @@
+"""An instance: moto's object, which its other actions know, with what moto has no place for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.ec2.region import Region
+
+PENDING, RUNNING, SHUTTING_DOWN, TERMINATED = 0, 16, 32, 48
+STATES = {0: "pending", 16: "running", 32: "shutting-down", 48: "terminated", 64: "stopping", 80: "stopped"}
+USER_SHUTDOWN = "Client.UserInitiatedShutdown"
+SPOT_SHUTDOWN = "Server.SpotInstanceTermination"
+
+
+@dataclass
+class Machine:
+    """What the sandbox knows of an instance beyond moto's object, which holds its state, interfaces and volumes."""
+
+    moto: Any
+    reservation_id: str
+    launched_at: float
+    order: int  # instances are listed in the order of their launch
+    spot: bool = False
+    spot_request_id: str = ""
+    fleet_id: str = ""
+    client_token: str = ""
+    profile: dict[str, str] = field(default_factory=dict)
+    placement_group: str = ""
+    disk_locked: bool = False  # spot's role may not use the key of its disk
+    cpu_credits: str = ""  # of burstable types
+    boot_mode: str = "uefi-preferred"
+    notice_at: float | None = None  # when AWS announced the interruption
+    notice_s: float = 0.0  # and how long before it
+    started_at: float | None = None  # when it came to run
+    ending_at: float | None = None  # when it began to shut down
+    token: str | None = None  # what its node has read from the Parameter Store
+
+    @property
+    def id(self) -> str:
+        return str(self.moto.id)
+
+    @property
+    def type(self) -> str:
+        return str(self.moto.instance_type)
+
+    @property
+    def zone(self) -> str:
+        return str(self.moto.placement.zone)
+
+    @property
+    def state(self) -> int:
+        return int(self.moto._state.code)  # noqa: SLF001 - moto's own accessor returns the same object
+
+    def set_state(self, code: int) -> None:
+        self.moto._state.code = code  # noqa: SLF001 - as above; assigning is the only way to say shutting-down
+        self.moto._state.name = STATES[code]  # noqa: SLF001 - as above
+
+    @property
+    def alive(self) -> bool:
+        """Holds capacity, quota, an interface: until it is terminated."""
+        return self.state != TERMINATED
+
+
+def shut_down(region: Region, machine: Machine, *, code: str, by_user: bool) -> None:
+    """Begin to end an instance. Beginning twice changes nothing."""
+    if machine.state in (SHUTTING_DOWN, TERMINATED):
+        return
+    machine.set_state(SHUTTING_DOWN)
+    machine.ending_at = region.now()
+    _explain(machine, code, by_user=by_user, moment=region.now())
+    for listener in region.on_end:
+        listener(region, machine)
+    region.later(region.world.settings.terminate_s, lambda: _finish(region, machine))
+
+
+def _explain(machine: Machine, code: str, *, by_user: bool, moment: float) -> None:
+    when = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} GMT"
+    who = "User initiated" if by_user else "Service initiated"
+    texts = {USER_SHUTDOWN: "User initiated shutdown", SPOT_SHUTDOWN: "Spot instance termination"}
+    machine.moto._reason = f"{who} ({when})"  # noqa: SLF001 - what moto shows as StateTransitionReason
+    machine.moto.state_reason.code = code
+    machine.moto.state_reason.message = f"{code}: {texts.get(code, 'Instance ended')}"
+
+
+def _finish(region: Region, machine: Machine) -> None:
+    """The instance is gone: its interface and its volumes go with it, its row stays for a while."""
+    machine.set_state(TERMINATED)
+    backend, instance = region.backend, machine.moto
+    for eni in list(instance.nics.values()):
+        _release(region, instance, eni)
+    for device, mapping in list(instance.block_device_mapping.items()):
+        backend.detach_volume(mapping.volume_id, instance.id, device)
+        if mapping.delete_on_termination:
+            backend.volumes.pop(mapping.volume_id, None)
+            region.forget_tags(mapping.volume_id)
+    instance.block_device_mapping.clear()
+    backend.iam_instance_profile_associations.pop(instance.id, None)
+    region.later(region.world.settings.forget_s, lambda: _forget(region, machine))
+
+
+def _release(region: Region, instance: Any, eni: Any) -> None:
+    deletes = str(eni.delete_on_termination).lower() == "true"
+    for address in eni.private_ip_addresses:
+        eni.subnet.del_subnet_ip(address.get("PrivateIpAddress"))
+    eni.public_ip = None
+    for address in region.backend.addresses:  # an Elastic IP outlives the instance, its association does not
+        if address.eni is eni or address.instance is instance:
+            address.eni = address.instance = address.association_id = None
+    instance.detach_eni(eni)
+    instance.nics.clear()
+    if deletes:
+        region.backend.enis.pop(eni.id, None)
+        region.forget_tags(eni.id)
+
+
+def _forget(region: Region, machine: Machine) -> None:
+    region.machines.pop(machine.id, None)
+    reservation = region.backend.reservations.get(machine.reservation_id)
+    if reservation is not None:
+        reservation.instances = [instance for instance in reservation.instances if instance.id != machine.id]
+        if not reservation.instances:
+            region.backend.reservations.pop(machine.reservation_id)
+    region.spot_requests.pop(machine.spot_request_id, None)
+    region.forget_tags(machine.spot_request_id)
+    region.forget_tags(machine.id)
+
+
+def adopt(region: Region) -> None:
+    """Instances that moto launched itself (an Auto Scaling group's) become ours, so that they age like the others."""
+    known = sum(len(reservation.instances) for reservation in region.backend.reservations.values())
+    if known == len(region.machines):
+        return
+    for reservation in list(region.backend.reservations.values()):
+        for instance in reservation.instances:
+            if instance.id not in region.machines:
+                _adopt(region, reservation.id, instance)
+
+
+def _adopt(region: Region, reservation_id: str, instance: Any) -> None:
+    for eni in instance.nics.values():
+        eni.delete_on_termination = True
+        if eni.public_ip and not eni.public_ip.startswith("127."):
+            eni.public_ip, eni.public_ip_auto_assign = region.addresses.next(), False
+    region.machines[instance.id] = Machine(
+        moto=instance,
+        reservation_id=reservation_id,
+        launched_at=region.now(),
+        order=region.turn(),
+        spot=instance.lifecycle == "spot",
+        started_at=region.now(),
+    )
+
+
+def discard(region: Region, machine: Machine) -> None:
+    """Undo a launch that AWS would not have begun: no trace remains."""
+    machine.set_state(SHUTTING_DOWN)
+    _finish(region, machine)
+    _forget(region, machine)

@@ -1,0 +1,91 @@
+"""Changes to moto's objects that nothing short of changing them can bring about. Made per backend, never to a class."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from moto.backends import get_backend
+
+from aws_spot_sandbox.state import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.http_types import Call
+
+# An alias that no key service has to answer for: moto would otherwise create a KMS key for the first encrypted volume.
+DEFAULT_KEY = "arn:aws:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"
+
+
+def fresh_backend(region: str) -> Any:
+    """Moto's backend of the region, emptied: moto keeps one per process, whatever sandbox used it before."""
+    # Thirteen hundred old images take moto longer to make than everything else of a region: images come from here.
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    backend = get_backend("ec2")[ACCOUNT_ID][region]
+    backend.reset()
+    backend.default_kms_key_id = DEFAULT_KEY.format(region=backend.region_name, account=backend.account_id)
+    _quick_tags(backend)
+    _quick_images(backend)
+    _public_gateway(backend)
+    return backend
+
+
+def _quick_tags(backend: Any) -> None:
+    """Moto finds one resource's tags by trying a pattern on every tag of the region: quadratic, and soon seconds."""
+    slow = backend.describe_tags
+
+    def describe_tags(filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
+        if filters is not None and list(filters) == ["resource-id"] and len(filters["resource-id"]) == 1:
+            resource_id = filters["resource-id"][0]
+            if "*" not in resource_id and "?" not in resource_id:
+                return _rows(resource_id, backend.tags.get(resource_id) or {})
+        found: list[dict[str, str]] = slow(filters=filters)
+        return found
+
+    backend.describe_tags = describe_tags
+
+
+def _rows(resource_id: str, tags: dict[str, str]) -> list[dict[str, str]]:
+    kind = {"resource_id": resource_id, "resource_type": ""}
+    return [{**kind, "key": key, "value": value} for key, value in tags.items()]
+
+
+def _quick_images(backend: Any) -> None:
+    """Every new instance looks its image up, and moto does it by filtering all thirteen hundred."""
+    slow = backend.describe_images
+
+    def describe_images(
+        ami_ids: list[str] | None = None, filters: dict[str, Any] | None = None, **others: Any
+    ) -> list[Any]:
+        if not ami_ids and not others and filters is not None and list(filters) == ["image-id"]:
+            found = backend.amis.get(filters["image-id"])
+            return [found] if found else []
+        all_of_them: list[Any] = slow(ami_ids=ami_ids, filters=filters, **others)
+        return all_of_them
+
+    backend.describe_images = describe_images
+
+
+def _public_gateway(backend: Any) -> None:
+    """A default VPC on AWS has an internet gateway, and its main route table leads there. It counts as one of the five."""
+    vpc = backend.get_default_vpc()
+    if vpc is None or backend.internet_gateways:
+        return
+    gateway = backend.create_internet_gateway()
+    backend.attach_internet_gateway(gateway.id, vpc.id)
+    for table in backend.route_tables.values():
+        if table.vpc_id == vpc.id:
+            backend.create_route(table.id, "0.0.0.0/0", gateway_id=gateway.id)
+
+
+def plain_filters(call: Call) -> Call:
+    r"""A filter like `a\*b` means a star; moto then finds nothing. Without the backslash it finds that, and more."""
+    if not any("\\" in value and name.startswith("Filter.") for name, value in call.params.items()):
+        return call
+    params = {
+        name: re.sub(r"\\(.)", r"\1", value) if name.startswith("Filter.") else value
+        for name, value in call.params.items()
+    }
+    return replace(call, params=params, body=urlencode({"Action": call.action, **params}).encode())

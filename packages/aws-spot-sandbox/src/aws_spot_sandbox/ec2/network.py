@@ -1,0 +1,157 @@
+"""What depends on what: moto deletes groups, subnets and interfaces in use; AWS refuses and says why."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox.ec2 import gateways, quotas
+from aws_spot_sandbox.ec2.tags import tags_of
+from aws_spot_sandbox.http_types import AwsError
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+GROUP_TEXT = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
+def _in_use(message: str) -> AwsError:
+    return AwsError("DependencyViolation", message)
+
+
+def check_new_group(region: Region, args: Args) -> None:
+    """Names and descriptions of groups know few characters: no apostrophe, nothing beyond ASCII."""
+    quotas.check(region, "security_groups")
+    for parameter in ("GroupName", "Description"):
+        text = str(args.get(parameter) or "")
+        if not GROUP_TEXT.fullmatch(text) or (parameter == "GroupName" and text.startswith("sg-")):
+            raise AwsError("InvalidParameterValue", f"Value ({text}) for parameter {parameter} is invalid.")
+
+
+def check_group(region: Region, args: Args) -> None:
+    """A group goes when no interface carries it and no other group's rule names it; a default group never."""
+    group = _named_group(region, args)
+    if group is None:
+        return  # moto has the words for an unknown one
+    if group.name == "default":
+        raise AwsError(
+            "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
+        )
+    carried = any(group in eni.group_set for eni in region.backend.enis.values())
+    if carried or any(_mentions(other, group.id) for other in region.groups() if other.id != group.id):
+        raise _in_use(f"resource {group.id} has a dependent object")
+
+
+def _named_group(region: Region, args: Args) -> Any:
+    for group in region.groups():
+        if group.id == args.get("GroupId") or (
+            not args.get("GroupId") and group.name == args.get("GroupName")
+        ):
+            return group
+    return None
+
+
+def _mentions(group: Any, group_id: str) -> bool:
+    rules = (*group.ingress_rules, *group.egress_rules)
+    return any((rule.source_group or {}).get("GroupId") == group_id for rule in rules)
+
+
+def check_subnet(region: Region, args: Args) -> None:
+    subnet_id = str(args.get("SubnetId"))
+    held = any(eni.subnet.id == subnet_id for eni in region.backend.enis.values())
+    gateways = (gateway for gateway in region.backend.nat_gateways.values() if gateway.state != "deleted")
+    if held or any(gateway.subnet_id == subnet_id for gateway in gateways):
+        raise _in_use(f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+
+
+def forget_subnet(region: Region, args: Args) -> None:
+    """A deleted subnet leaves its route table and its ACL. In moto it stays, and neither can then ever be deleted."""
+    gone = args.get("SubnetId")
+    for table in region.backend.route_tables.values():
+        kept = {key: target for key, target in table._associations.items() if target != gone}  # noqa: SLF001 - moto has no other way
+        table._associations = kept  # noqa: SLF001 - as above
+    for acl in region.backend.network_acls.values():
+        held = acl._associations.items()  # noqa: SLF001 - as above
+        acl._associations = {key: one for key, one in held if one.subnet_id != gone}  # noqa: SLF001 - as above
+    region.forget_tags(str(gone))
+
+
+def check_detach_gateway(region: Region, args: Args) -> None:
+    vpc_id = args.get("VpcId")
+    if any(eni.public_ip and eni.subnet.vpc_id == vpc_id for eni in region.backend.enis.values()):
+        raise _in_use(
+            f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before "
+            "detaching the gateway."
+        )
+
+
+def check_gateway(region: Region, args: Args) -> None:
+    gateway_id = str(args.get("InternetGatewayId"))
+    gateway = region.backend.internet_gateways.get(gateway_id)
+    if gateway is not None and gateway.vpc:
+        raise _in_use(f"The internetGateway '{gateway_id}' has dependencies and cannot be deleted.")
+
+
+def check_route_table(region: Region, args: Args) -> None:
+    table = region.backend.route_tables.get(args.get("RouteTableId"))
+    if table is not None and table.associations:  # the main one counts its place as an association
+        raise _in_use(f"The routeTable '{table.id}' has dependencies and cannot be deleted.")
+
+
+def check_vpc(region: Region, args: Args) -> None:
+    """Default group, main route table and default ACL go with the VPC; everything else has to be gone."""
+    vpc_id = str(args.get("VpcId"))
+    backend = region.backend
+    if vpc_id not in backend.vpcs:
+        raise AwsError("InvalidVpcID.NotFound", f"The vpc ID '{vpc_id}' does not exist")
+    held = (
+        any(subnet.vpc_id == vpc_id for subnet in region.subnets())
+        or any(group.vpc_id == vpc_id and group.name != "default" for group in region.groups())
+        or any(gateway.vpc and gateway.vpc.id == vpc_id for gateway in backend.internet_gateways.values())
+        or any(table.vpc_id == vpc_id and not _is_main(table) for table in backend.route_tables.values())
+        or any(eni.subnet.vpc_id == vpc_id for eni in backend.enis.values())
+        or any(acl.vpc_id == vpc_id and not _is_default(acl) for acl in backend.network_acls.values())
+        or any(gateways.holders_of(region, vpc_id))
+    )
+    if held:
+        raise _in_use(f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+    _strip(region, vpc_id)
+
+
+def _is_main(table: Any) -> bool:
+    return table.main_association_id is not None
+
+
+def _is_default(acl: Any) -> bool:
+    return acl.default in (True, "true")
+
+
+def _strip(region: Region, vpc_id: str) -> None:
+    """Nothing but what goes with the VPC is left: take away what keeps moto from seeing that, and its leftovers."""
+    backend = region.backend
+    options = backend.vpcs[vpc_id].dhcp_options
+    if options is not None:  # moto would delete them with the VPC
+        options.vpc = backend.vpcs[vpc_id].dhcp_options = None
+    for table in list(backend.route_tables.values()):
+        if table.vpc_id == vpc_id:
+            table._associations = {}  # noqa: SLF001 - associations of subnets long deleted
+            region.forget_tags(table.id)
+    for acl_id, acl in list(backend.network_acls.items()):
+        if acl.vpc_id == vpc_id:
+            backend.network_acls.pop(acl_id)
+            region.forget_tags(acl_id)
+
+
+def allocate_address(region: Region, args: Args) -> Answer:
+    """An Elastic IP is a loopback address here: moto would draw one of the world's real ones."""
+    quotas.check(region, "elastic_ips")
+    found = region.backend.allocate_address(
+        "vpc", address=region.addresses.next(), tags=tags_of(args, "elastic-ip")
+    )
+    return {
+        "PublicIp": found.public_ip,
+        "AllocationId": found.allocation_id,
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": region.name,
+    }

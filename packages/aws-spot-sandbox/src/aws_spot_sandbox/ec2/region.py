@@ -1,0 +1,143 @@
+"""One region's state: moto's backend for it, and what moto has no place for."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox.http_types import AwsError
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.ec2.fleets import Fleet
+    from aws_spot_sandbox.ec2.images import Image
+    from aws_spot_sandbox.ec2.machine import Machine
+    from aws_spot_sandbox.ec2.simple_resources import Item
+    from aws_spot_sandbox.ec2.spot import SpotRequest
+    from aws_spot_sandbox.plugin import Plugin
+    from aws_spot_sandbox.state import World
+
+Args = dict[str, Any]  # an action's parameters, named as in boto3
+Answer = dict[str, Any]  # and its answer
+Action = Callable[["Region", Args], Answer]
+Check = Callable[["Region", Args], None]
+
+HEX = "0123456789abcdef"
+
+
+class Addresses:
+    """Public addresses: loopback only, so that a tool that tries SSH never knocks at a stranger's door."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count(1)
+
+    def next(self) -> str:
+        # 127.1.0.1 upwards, three million of them, without those that end in 0 or 255
+        number = next(self._numbers)
+        high, last = divmod(number - 1, 254)
+        return f"127.{1 + high // 256 % 254}.{high % 256}.{last + 1}"
+
+
+@dataclass
+class Region:
+    """A region. Whoever touches it holds `lock`."""
+
+    name: str
+    world: World
+    backend: Any  # moto's EC2Backend
+    addresses: Addresses
+    plugins: Plugin
+    parameter: Callable[[str, str], str | None]  # (region, name) -> value of an SSM parameter
+    machines: dict[str, Machine] = field(default_factory=dict)  # by instance id
+    spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
+    fleets: dict[str, Fleet] = field(default_factory=dict)
+    spot_fleets: dict[str, Fleet] = field(default_factory=dict)
+    shelf: dict[str, Item] = field(default_factory=dict)  # kinds that moto does not know, by id
+    indexed: dict[str, dict[str, str]] = field(
+        default_factory=dict
+    )  # ARN -> tags, as the tagging API last saw it
+    vanished: dict[str, tuple[float, dict[str, str]]] = field(
+        default_factory=dict
+    )  # since when, and its last tags
+    ending_groups: set[str] = field(default_factory=set)  # Auto Scaling groups whose instances are going
+    on_end: list[Callable[[Region, Machine], None]] = field(
+        default_factory=list
+    )  # told when an instance begins to end
+    images: dict[str, Image] = field(default_factory=dict)  # the public ones that moto does not know
+    offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
+        default_factory=dict
+    )  # pools, by what is switched off
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _turns: Iterator[int] = field(default_factory=itertools.count)
+    _at: float | None = None  # while something is done that was due: when that was
+
+    def now(self) -> float:
+        """While what was due is done: when it was due, however late anybody asks."""
+        return self.world.now() if self._at is None else self._at
+
+    def moment(self) -> datetime:
+        return datetime.fromtimestamp(self.now(), UTC).replace(tzinfo=None)  # moto's times are naive UTC
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do it when the clock has moved on by so much; what is due is done before the next call is answered."""
+        heapq.heappush(self._agenda, (self.now() + delay_s, self.turn(), action))
+
+    def advance(self) -> None:
+        now = self.world.now()
+        try:
+            while self._agenda and self._agenda[0][0] <= now:
+                self._at, _, action = heapq.heappop(self._agenda)
+                action()
+        finally:
+            self._at = None
+
+    def turn(self) -> int:
+        return next(self._turns)
+
+    def new_id(self, prefix: str) -> str:
+        return f"{prefix}-0" + "".join(self.world.random.choices(HEX, k=16))
+
+    def new_fleet_id(self) -> str:
+        digits = "".join(self.world.random.choices(HEX, k=32))
+        return f"fleet-{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+    def tags(self, resource_id: str) -> Mapping[str, str]:
+        # moto keeps tags in a defaultdict: asking it for an unknown id would create the entry
+        found: Mapping[str, str] = self.backend.tags.get(resource_id) or {}
+        return found
+
+    def set_tags(self, resource_id: str, tags: Mapping[str, str]) -> None:
+        if tags:
+            self.backend.tags[resource_id].update(tags)
+
+    def forget_tags(self, resource_id: str) -> None:
+        self.backend.tags.pop(resource_id, None)
+
+    def tag_set(self, resource_id: str) -> list[dict[str, str]]:
+        return [{"Key": key, "Value": value} for key, value in self.tags(resource_id).items()]
+
+    def zones(self) -> list[str]:
+        return [zone.name for zone in self.backend.zones.get(self.name, [])]
+
+    def subnet(self, subnet_id: str) -> Any:
+        for subnets in self.backend.subnets.values():
+            if subnet_id in subnets:
+                return subnets[subnet_id]
+        raise AwsError("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+
+    def subnets(self) -> list[Any]:
+        return [subnet for subnets in self.backend.subnets.values() for subnet in subnets.values()]
+
+    def groups(self) -> list[Any]:
+        return [group for groups in self.backend.groups.values() for group in groups.values()]
+
+    def group(self, group_id: str) -> Any:
+        for groups in self.backend.groups.values():
+            if group_id in groups:
+                return groups[group_id]
+        raise AwsError("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")

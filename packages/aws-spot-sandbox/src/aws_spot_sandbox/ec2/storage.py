@@ -1,0 +1,64 @@
+"""Volumes that are taken from their instance, and flow logs: both without what moto wants to know and AWS does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox.http_types import AwsError
+from aws_spot_sandbox.state import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+
+def detach_volume(region: Region, args: Args) -> Answer:
+    """AWS: EC2 API Reference, DetachVolume: the volume's id is enough; the root volume of what runs stays."""
+    volume = region.backend.volumes.get(args.get("VolumeId"))
+    if volume is None:
+        raise AwsError("InvalidVolume.NotFound", f"The volume '{args.get('VolumeId')}' does not exist.")
+    attachment = volume.attachment
+    if attachment is None:
+        raise AwsError("IncorrectState", f"Volume '{volume.id}' is in the 'available' state.")
+    instance = attachment.instance
+    machine = region.machines.get(instance.id)
+    if attachment.device == instance.root_device_name and machine is not None and machine.alive:
+        raise AwsError(
+            "OperationNotPermitted",
+            f"Unable to detach root volume '{volume.id}' from instance '{instance.id}'",
+        )
+    done = region.backend.detach_volume(volume.id, instance.id, attachment.device)
+    return {
+        "VolumeId": volume.id,
+        "InstanceId": instance.id,
+        "Device": done.device,
+        "State": "detaching",
+        "AttachTime": done.attach_time,
+    }
+
+
+def delete_flow_logs(region: Region, args: Args) -> Answer:
+    """AWS: EC2 API Reference, DeleteFlowLogs: a success, whatever became of each."""
+    refused: list[dict[str, Any]] = []
+    for one in args.get("FlowLogIds") or ():
+        if region.backend.flow_logs.pop(one, None) is None:
+            message = f"These flow log ids in the input list are not found: [TotalCount: 1] {one}"
+            refused.append(
+                {"ResourceId": one, "Error": {"Code": "InvalidFlowLogId.NotFound", "Message": message}}
+            )
+        region.forget_tags(one)
+    return {"Unsuccessful": refused}
+
+
+def check_acl(region: Region, args: Args) -> None:
+    """AWS: EC2 API Reference, DeleteNetworkAcl: not the default one."""
+    acl = region.backend.network_acls.get(args.get("NetworkAclId"))
+    if acl is not None and acl.default in (True, "true"):
+        raise AwsError("InvalidParameterValue", f"You cannot delete the default network ACL: {acl.id}")
+
+
+def default_key(region: Region, args: Args) -> Answer:
+    """EC2 API reference, GetEbsDefaultKmsKeyId: AWS's own by its alias, unless the account has chosen one."""
+    del args
+    chosen = region.world.settings.default_key_without_spot
+    own = f"arn:aws:kms:{region.name}:{ACCOUNT_ID}:key/5a9d0000-0000-4000-8000-000000000001"
+    return {"KmsKeyId": own if chosen else "alias/aws/ebs"}

@@ -1,0 +1,143 @@
+"""Launch templates: moto keeps them; what AWS checks and how a launch reads them is here."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING, Any
+
+from moto.core.types import Base64EncodedString
+
+from aws_spot_sandbox.ec2 import filters, paging, quotas
+from aws_spot_sandbox.ec2.tags import tags_of
+from aws_spot_sandbox.http_types import AwsError
+from aws_spot_sandbox.state import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_spot_sandbox.ec2.region import Answer, Args, Region
+
+USER_DATA_LIMIT = 16384
+NAME = re.compile(r"[a-zA-Z0-9().\-/_]{3,128}")
+FILTERS: dict[str, filters.Getter[Any]] = {
+    "launch-template-name": lambda template: template.name,
+    "create-time": lambda template: template.create_time.isoformat(),
+}
+
+
+def check_user_data(text: str | None, *, code: str = "InvalidUserData.Malformed") -> bytes:
+    """The raw bytes. Templates and launches answer the same mistake with different codes."""
+    try:
+        raw = base64.b64decode(text or "", validate=True)
+    except (binascii.Error, ValueError):
+        raise AwsError("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data.") from None
+    if len(raw) > USER_DATA_LIMIT:
+        raise AwsError(code, f"User data is limited to {USER_DATA_LIMIT} bytes.")
+    return raw
+
+
+def create_template(region: Region, args: Args) -> Answer:
+    """Moto would list the template's own tags among those of its instances, and read user data as text."""
+    quotas.check(region, "launch_templates")
+    name = str(args.get("LaunchTemplateName") or "")
+    if not NAME.fullmatch(name):
+        raise AwsError(
+            "InvalidLaunchTemplateName.MalformedException",
+            "Launch template name must be between 3 and 128 characters, and may contain letters, numbers, and the "
+            "following characters: - ( ) . / _",
+        )
+    if name in region.backend.launch_template_name_to_ids:
+        raise AwsError(
+            "InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use."
+        )
+    check_data(region, args)
+    data = dict(args["LaunchTemplateData"])
+    if data.get("UserData"):
+        data["UserData"] = Base64EncodedString(data["UserData"])
+    tags = {"launch-template": tags_of(args, "launch-template")}
+    template = region.backend.create_launch_template(name, args.get("VersionDescription") or "", data, tags)
+    template.create_time = template.versions[0].create_time = region.moment()
+    return {"LaunchTemplate": _described(region, template)}
+
+
+def check_data(_region: Region, args: Args) -> None:
+    data = args.get("LaunchTemplateData") or {}
+    if not data:
+        raise AwsError("MissingParameter", "The request must contain the parameter LaunchTemplateData")
+    if data.get("UserData"):
+        check_user_data(data["UserData"])
+
+
+def find(region: Region, asked: Mapping[str, Any]) -> Any:
+    """The template that a specification names by id or by name."""
+    backend, template_id = region.backend, asked.get("LaunchTemplateId")
+    if template_id:
+        if template_id not in backend.launch_templates:
+            raise AwsError(
+                "InvalidLaunchTemplateId.NotFound",
+                f"The specified launch template, with template ID {template_id}, does not exist.",
+            )
+        return backend.launch_templates[template_id]
+    name = asked.get("LaunchTemplateName")
+    if not name:
+        raise AwsError(
+            "MissingParameter",
+            "The request must contain the parameter launchTemplateId or launchTemplateName",
+        )
+    if name not in backend.launch_template_name_to_ids:
+        raise AwsError(
+            "InvalidLaunchTemplateName.NotFoundException",
+            f"The specified launch template, with template name {name}, does not exist.",
+        )
+    return backend.launch_templates[backend.launch_template_name_to_ids[name]]
+
+
+def version(region: Region, asked: Mapping[str, Any]) -> Any:
+    template = find(region, asked)
+    wanted = str(asked.get("Version") or "$Default")
+    if wanted == "$Latest":
+        return template.versions[-1]
+    number = template.default_version_number if wanted == "$Default" else wanted
+    for candidate in template.versions:
+        if str(candidate.number) == str(number):
+            return candidate
+    raise AwsError(
+        "InvalidLaunchTemplateId.VersionNotFound",
+        f"Could not find launch template version {wanted} for launch template {template.id}.",
+    )
+
+
+def describe_templates(region: Region, args: Args) -> Answer:
+    """Moto stops silently after fifteen templates and does not show tags made later; AWS pages by 200."""
+    backend = region.backend
+    if args.get("LaunchTemplateIds") or args.get("LaunchTemplateNames"):
+        found = [find(region, {"LaunchTemplateId": one}) for one in args.get("LaunchTemplateIds") or ()]
+        found += [find(region, {"LaunchTemplateName": one}) for one in args.get("LaunchTemplateNames") or ()]
+    else:
+        found = list(backend.launch_templates.values())
+    found = filters.select(found, args.get("Filters"), FILTERS, lambda template: region.tags(template.id))
+    shown, token = paging.page(found, args, largest=200)
+    return {"LaunchTemplates": [_described(region, template) for template in shown], "NextToken": token}
+
+
+def _described(region: Region, template: Any) -> dict[str, Any]:
+    return {
+        "LaunchTemplateId": template.id,
+        "LaunchTemplateName": template.name,
+        "CreateTime": template.create_time,
+        "CreatedBy": f"arn:aws:iam::{ACCOUNT_ID}:root",
+        "DefaultVersionNumber": template.default_version_number,
+        "LatestVersionNumber": template.latest_version_number,
+        "Tags": region.tag_set(template.id) or None,
+    }
+
+
+def delete_template(region: Region, args: Args) -> Answer:
+    template = find(region, args)
+    region.backend.launch_templates.pop(template.id)
+    region.backend.launch_template_name_to_ids.pop(template.name, None)
+    answer = {"LaunchTemplate": _described(region, template)}
+    region.forget_tags(template.id)
+    return answer

@@ -1,0 +1,275 @@
+"""AWS's EC2 as far as create, list and destroy touch it: what is answered here, what is checked before moto answers."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from moto.core.exceptions import ServiceException
+
+from aws_spot_sandbox.ec2 import (
+    account_images,
+    catalog,
+    console,
+    dhcp,
+    fleets,
+    gateways,
+    groups,
+    images,
+    instances,
+    interfaces,
+    keys,
+    machine,
+    moto_patches,
+    network,
+    paging,
+    placement,
+    prices,
+    quotas,
+    request_spot_instances,
+    sharing,
+    simple_resources,
+    spot,
+    spot_fleets,
+    status,
+    storage,
+    tags,
+    templates,
+    ways_out,
+)
+from aws_spot_sandbox.ec2 import regions as places
+from aws_spot_sandbox.ec2.codec import Codec
+from aws_spot_sandbox.ec2.region import Addresses, Region
+from aws_spot_sandbox.http_types import AwsError, Call, Handler, Reply
+from aws_spot_sandbox.services import iam, logs, pricing, tagging
+from aws_spot_sandbox.services import quotas as account_quotas
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aws_spot_sandbox.ec2.region import Action, Args, Check
+    from aws_spot_sandbox.plugin import Plugin
+    from aws_spot_sandbox.state import World
+
+OK = 200
+ANSWERS: Mapping[str, Action] = {
+    "AllocateAddress": network.allocate_address,
+    "CancelCapacityReservation": simple_resources.cancel_reservation,
+    "CancelSpotFleetRequests": spot_fleets.cancel,
+    "CancelSpotInstanceRequests": spot.cancel_requests,
+    "CreateCapacityReservation": simple_resources.create_reservation,
+    "CreateDhcpOptions": dhcp.create_options,
+    "CreateFleet": fleets.create_fleet,
+    "CreateInstanceConnectEndpoint": simple_resources.create_connect_endpoint,
+    "CreateLaunchTemplate": templates.create_template,
+    "CreatePlacementGroup": simple_resources.create_placement_group,
+    "CreateTags": tags.create_tags,
+    "CreateVpcBlockPublicAccessExclusion": ways_out.create_exclusion,
+    "DeleteFleets": fleets.delete_fleets,
+    "DeleteFlowLogs": storage.delete_flow_logs,
+    "DeleteInstanceConnectEndpoint": simple_resources.delete_connect_endpoint,
+    "DeleteKeyPair": keys.delete_pair,
+    "DeleteLaunchTemplate": templates.delete_template,
+    "DeleteNatGateway": gateways.delete_nat,
+    "DeletePlacementGroup": simple_resources.delete_placement_group,
+    "DeleteTags": tags.delete_tags,
+    "DeleteVpcEndpoints": gateways.delete_endpoints,
+    "DeleteVpcBlockPublicAccessExclusion": ways_out.delete_exclusion,
+    "DeregisterImage": account_images.deregister_image,
+    "DescribeCapacityReservations": simple_resources.describe_reservations,
+    "DescribeDhcpOptions": dhcp.describe_options,
+    "DescribeFleetInstances": fleets.describe_fleet_instances,
+    "DescribeFleets": fleets.describe_fleets,
+    "DescribeImages": images.describe_images,
+    "DescribeInstanceConnectEndpoints": simple_resources.describe_connect_endpoints,
+    "DescribeInstanceCreditSpecifications": instances.describe_credits,
+    "DescribeInstanceStatus": status.describe_status,
+    "DescribeInstanceTypeOfferings": catalog.describe_offerings,
+    "DescribeInstanceTypes": catalog.describe_types,
+    "DescribeInstances": instances.describe_instances,
+    "DescribeLaunchTemplates": templates.describe_templates,
+    "DescribeNetworkInterfaces": interfaces.describe_interfaces,
+    "DescribePlacementGroups": simple_resources.describe_placement_groups,
+    "DescribeRegions": places.describe_regions,
+    "DescribeSpotFleetRequests": spot_fleets.describe,
+    "DescribeSpotInstanceRequests": spot.describe_requests,
+    "DescribeSpotPriceHistory": prices.describe_history,
+    "DescribeTags": tags.describe_tags,
+    "DetachVolume": storage.detach_volume,
+    "DescribeVpcBlockPublicAccessExclusions": ways_out.describe_exclusions,
+    "DescribeVpcBlockPublicAccessOptions": ways_out.describe_options,
+    "DisableImageDeregistrationProtection": account_images.unprotect_image,
+    "EnableImageDeregistrationProtection": account_images.protect_image,
+    "GetConsoleOutput": console.get_output,
+    "GetEbsDefaultKmsKeyId": storage.default_key,
+    "GetInstanceTypesFromInstanceRequirements": catalog.types_from_requirements,
+    "GetSpotPlacementScores": placement.scores,
+    "RegisterImage": account_images.register_image,
+    "RequestSpotFleet": spot_fleets.request,
+    "RequestSpotInstances": request_spot_instances.request_spot_instances,
+    "RunInstances": instances.run_instances,
+    "TerminateInstances": instances.terminate_instances,
+}
+# Asked before moto is: they refuse, or make way
+CHECKS: Mapping[str, Check] = {
+    "CreateInternetGateway": quotas.guard("internet_gateways"),
+    "CreateLaunchTemplateVersion": templates.check_data,
+    "CreateSecurityGroup": network.check_new_group,
+    "CreateSubnet": quotas.check_subnets,
+    "CreateVpc": quotas.guard("vpcs"),
+    "DeleteDhcpOptions": dhcp.check_delete,
+    "DeleteInternetGateway": network.check_gateway,
+    "DeleteNetworkAcl": storage.check_acl,
+    "DeleteNetworkInterface": interfaces.check_delete,
+    "DeleteRouteTable": network.check_route_table,
+    "DeleteSecurityGroup": network.check_group,
+    "DeleteSnapshot": account_images.check_snapshot,
+    "DeleteSubnet": network.check_subnet,
+    "DeleteVpc": network.check_vpc,
+    "DetachInternetGateway": network.check_detach_gateway,
+    "DetachNetworkInterface": interfaces.check_detach,
+    "DisassociateAddress": gateways.check_disassociate,
+    "ReleaseAddress": gateways.check_release,
+    "StopInstances": instances.check_stop,
+}
+# What remains to be done when moto has said yes
+AFTERWARDS: Mapping[str, Check] = {
+    "CreateNatGateway": gateways.settle_new,
+    "CreateVpcEndpoint": gateways.settle_new,
+    "DeleteNetworkInterface": interfaces.release_addresses,
+    "DeleteSubnet": network.forget_subnet,
+}
+
+# Services that show what EC2 has, launch it, or write for it, and what moto lets through; by signing name
+BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
+    "autoscaling": groups.answer,
+    "iam": iam.answer,
+    "logs": logs.answer,
+    "tagging": tagging.answer,
+}
+# Services that know nothing of what exists in a region
+ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
+    "pricing": pricing.answer,
+    "servicequotas": account_quotas.answer,
+}
+
+
+class Ec2:
+    """The last stage: every call that comes through the layer ends here or in moto."""
+
+    def __init__(self, world: World, moto: Handler, plugins: Plugin) -> None:
+        self._world = world
+        self._moto = moto
+        self._codec = Codec()
+        self._regions: dict[str, Region] = {}
+        self._lock = threading.Lock()
+        self._addresses = Addresses()
+        self._requests = 0
+        self._plugins = plugins
+
+    def __call__(self, call: Call) -> Reply:
+        if call.service == "ssm" and call.action in ("GetParameter", "GetParameters"):
+            return images.answer_parameters(call, self._moto)
+        if call.service in ELSEWHERE:
+            return ELSEWHERE[call.service](self._world, call)
+        if call.service != "ec2" and call.service not in BESIDE:
+            return self._moto(call)
+        region = self._region(call.region)
+        with region.lock:
+            region.advance()
+            if call.service in BESIDE:
+                return BESIDE[call.service](region, call, self._moto)
+            return self._answer(region, call)
+
+    def reset(self) -> None:
+        """As new: no region remembers anything. moto's part of a region is emptied when it is next looked at."""
+        with self._lock:
+            self._regions.clear()
+            self._addresses = Addresses()
+
+    def settle(self) -> None:
+        """Everything that is due by now, in every region that was ever spoken to, has happened and plug-ins know it."""
+        with self._lock:
+            regions = list(self._regions.values())
+        for region in regions:
+            with region.lock:
+                region.advance()
+                machine.adopt(region)
+                self._plugins.settle(region)
+
+    def interrupt(
+        self, region: str, instance_id: str, *, notice_s: float = 120, reason: str = "capacity"
+    ) -> None:
+        """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
+        place = self._region(region)
+        with place.lock:
+            place.advance()
+            spot.interrupt(place, instance_id, notice_s=notice_s, reason=reason)
+
+    def _answer(self, region: Region, call: Call) -> Reply:
+        if not self._codec.knows(call.action):
+            return self._moto(call)
+        try:
+            args = self._codec.parse(call.action, call.params)
+            tags.check_all(args)
+            sharing.check(region, call.action, args)
+            answer = self._own(region, call.action, args)
+            if answer is not None:
+                return Reply(self._codec.render(call.action, answer, request_id=self._request_id()))
+            if call.action in CHECKS:
+                CHECKS[call.action](region, args)
+        except ServiceException as refusal:  # moto's word for AWS's no
+            raise AwsError(refusal.code, str(refusal.message)) from refusal
+        reply = paging.paged(moto_patches.plain_filters(call), self._moto)
+        if reply.status == OK and call.action in AFTERWARDS:
+            AFTERWARDS[call.action](region, args)
+        if reply.status == OK and call.action in sharing.LISTS:
+            return sharing.with_owners(region, ways_out.with_states(region, call.action, reply))
+        return reply
+
+    def _own(self, region: Region, action: str, args: Args) -> dict[str, Any] | None:
+        if action == "DescribeInstanceAttribute":
+            return instances.describe_attribute(region, args)
+        own = ANSWERS.get(action)
+        return own(region, args) if own else None
+
+    def _region(self, name: str) -> Region:
+        with self._lock:
+            known = self._regions.get(name)
+            if known is None:
+                backend = moto_patches.fresh_backend(name)
+                known = self._regions[name] = Region(
+                    name=name,
+                    world=self._world,
+                    backend=backend,
+                    addresses=self._addresses,
+                    parameter=self._parameter,
+                    images=images.published(name),
+                    plugins=self._plugins,
+                    on_end=[
+                        self._plugins.ended,
+                        fleets.refill_later,
+                        fleets.forget_later,
+                        groups.refill_later,
+                        request_spot_instances.relaunch_later,
+                    ],
+                )
+                place = known
+                backend.terminate_instances = lambda ids: groups.terminate(place, ids)
+            return known
+
+    def _parameter(self, region: str, name: str) -> str | None:
+        members = {"Name": name, "WithDecryption": True}
+        call = Call("ssm", region, "GetParameter", {"Name": name}, json.dumps(members).encode())
+        try:
+            reply = images.answer_parameters(call, self._moto)
+        except AwsError:
+            return None
+        if reply.status != OK:
+            return None
+        return str(json.loads(reply.body)["Parameter"]["Value"])
+
+    def _request_id(self) -> str:
+        self._requests += 1
+        return f"5a9d0000-0000-4000-8000-{self._requests:012x}"

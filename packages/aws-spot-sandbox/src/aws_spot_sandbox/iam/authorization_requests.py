@@ -1,0 +1,315 @@
+"""What AWS asks IAM about one call: the action on each thing, and the actions behind it that have no call of their own.
+
+AWS: Service Authorization Reference, of each service; EC2 User Guide, "Grant permission to tag Amazon EC2 resources during
+creation" (ec2:CreateTags with ec2:CreateAction); "EC2 Fleet prerequisites"; IAM User Guide, "Grant a user permissions to pass a
+role to an AWS service".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, unquote
+
+from moto.backends import get_backend
+
+from aws_spot_sandbox.ec2 import launch_parameters
+from aws_spot_sandbox.ec2.codec import Codec
+from aws_spot_sandbox.iam import ec2_arns, non_ec2_arns
+from aws_spot_sandbox.iam.policy_evaluator import Ask
+from aws_spot_sandbox.state import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aws_spot_sandbox.http_types import Call, Handler
+
+Args = dict[str, Any]
+# IAM's names of services that sign with another one.
+_PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
+# What of a call EC2 asks IAM about, where it is not every id in it.
+_ONLY = {
+    "CreateRoute": ("RouteTableId",),
+    "AuthorizeSecurityGroupIngress": ("GroupId",),
+    "AuthorizeSecurityGroupEgress": ("GroupId",),
+    "RevokeSecurityGroupIngress": ("GroupId",),
+    "RevokeSecurityGroupEgress": ("GroupId",),
+    "CreateLaunchTemplate": (),
+    "CreateLaunchTemplateVersion": ("LaunchTemplateId",),
+    "CreateFlowLogs": ("ResourceIds",),
+}
+# Reads of EC2's that policies can narrow to single things; of all others they cannot.
+_NARROW_READS = frozenset({"DescribeInstanceAttribute", "GetConsoleOutput"})
+_MADE_BY = {
+    "CreateVpc": "vpc",
+    "CreateSubnet": "subnet",
+    "CreateInternetGateway": "internet-gateway",
+    "CreateSecurityGroup": "security-group",
+    "CreateLaunchTemplate": "launch-template",
+    "CreateVolume": "volume",
+}
+_LAUNCHED = ("instance", "volume", "network-interface")
+_SPOT = ("spot-instances-request",)
+SERVICE_ROLE = "iam:CreateServiceLinkedRole"
+
+
+def action_of(call: Call) -> str:
+    """As policies spell it. REST calls have no name of their own: method and path tell."""
+    service = _PREFIXES.get(call.service, call.service)
+    return f"{service}:{call.action or _rest_action(call)}"
+
+
+def names_things(action: str) -> bool:
+    """Whether policies can narrow an action to single things: few of EC2's looks; beside EC2, what beside.py knows."""
+    service, _, name = action.partition(":")
+    if service == "ec2":
+        return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
+    return service == "s3" or action in non_ec2_arns.ABOUT or action in _BEHIND
+
+
+# Asked about a thing, but not by a call of the same name, or about one that is only being made.
+_BEHIND = frozenset(
+    {
+        *("iam:CreateInstanceProfile", "iam:CreateRole", "iam:CreateServiceLinkedRole", "iam:PassRole"),
+        *("iam:TagInstanceProfile", "iam:TagRole", "ssm:AddTagsToResource"),
+    }
+)
+
+
+class Asker:
+    """Takes calls apart. `last`: the services themselves, asked for what only they know."""
+
+    def __init__(self, last: Handler) -> None:
+        self._last = last
+        self._codec = Codec()
+
+    def direct(self, call: Call) -> list[Ask]:
+        """What must be allowed for the call itself to be taken."""
+        if call.service == "ec2":
+            return list(self._ec2(call))
+        if call.service == "s3":
+            return _s3(call)
+        return list(_beside(call))
+
+    def behind(self, call: Call) -> list[Ask]:
+        """What must be allowed for a fleet to launch: the caller launches, tags and passes the role."""
+        if call.name != "ec2:CreateFleet":
+            return []
+        args = self._codec.parse(call.action, call.params)
+        spot = (args.get("TargetCapacitySpecification") or {}).get("DefaultTargetCapacityType") == "spot"
+        return [
+            ask
+            for data in _fleet_launches(call.region, args)
+            for ask in _launch(call.region, data, spot=spot)
+        ]
+
+    def refused_fleet(self, call: Call, *, code: str, message: str) -> bytes:
+        """The answer to a fleet whose launches are not allowed: an error for each override."""
+        args = self._codec.parse(call.action, call.params)
+        shown = [
+            {"LaunchTemplateSpecification": config.get("LaunchTemplateSpecification"), "Overrides": override}
+            for config in args.get("LaunchTemplateConfigs") or ()
+            for override in config.get("Overrides") or [{}]
+        ]
+        errors = [
+            {
+                "LaunchTemplateAndOverrides": one,
+                "Lifecycle": "spot",
+                "ErrorCode": code,
+                "ErrorMessage": message,
+            }
+            for one in shown
+        ]
+        answer = {"FleetId": "fleet-00000000-0000-0000-0000-000000000000", "Instances": [], "Errors": errors}
+        return self._codec.render(call.action, answer, request_id="5a9d0000-0000-4000-8000-00000000f1ee")
+
+    def _ec2(self, call: Call) -> Iterator[Ask]:
+        name = f"ec2:{call.action}"
+        if not self._codec.knows(call.action) or not (call.mutates or call.action in _NARROW_READS):
+            yield Ask(name)
+            return
+        args = self._codec.parse(call.action, call.params)
+        if call.action == "RunInstances":
+            data = launch_parameters.merged(_template_data(call.region, args), args)
+            market = (data.get("InstanceMarketOptions") or {}).get("MarketType")
+            yield from _launch(call.region, data, spot=market == "spot")
+            return
+        if call.action in {"CreateTags", "DeleteTags"}:
+            tags = ec2_arns.tag_dict(args.get("Tags"))
+            for one in args.get("Resources") or ():
+                ask = ec2_arns.of_ec2(call.region, one).ask(name)
+                yield Ask(name, ask.resource, {**ask.context, **ec2_arns.requested(tags)})
+            return
+        about = [*self._existing(call, args), *_new(call, args)]
+        yield from [thing.ask(name) for thing in about] or [Ask(name)]
+        for thing in about:
+            if thing.fresh and thing.tags:
+                yield thing.ask("ec2:CreateTags", ec2__CreateAction=call.action)
+
+    def _existing(self, call: Call, args: Args) -> list[ec2_arns.Thing]:
+        keys = _ONLY.get(call.action)
+        if call.action == "CreateFleet":
+            # The template, and the subnets and images of the overrides; what the template names is asked of RunInstances.
+            asked: Any = args.get("LaunchTemplateConfigs")
+        elif call.action == "DeletePlacementGroup":
+            asked = [ec2_arns.placement_group(self._last, call.region, str(args.get("GroupName")))]
+        else:
+            asked = [value for key, value in args.items() if keys is None or key in keys]
+        ids = list(ec2_arns.ids_in(asked))
+        for value in args.values():
+            if isinstance(value, str):
+                ids += ec2_arns.attached(self._last, call.region, value)
+        return [ec2_arns.of_ec2(call.region, one) for one in dict.fromkeys(ids)]
+
+
+def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
+    tags = launch_parameters.tags_by_kind(args.get("TagSpecifications"))
+    if call.action == "CreateFleet":
+        # Of the tags of instances those of the call itself count, not the template's.
+        tags = {"fleet": {}, "instance": {}, **tags}
+    elif not tags and call.action in _MADE_BY:
+        tags = {_MADE_BY[call.action]: {}}
+    return [ec2_arns.new_in_ec2(call.region, kind, own) for kind, own in tags.items()]
+
+
+def _fleet_launches(region: str, args: Args) -> Iterator[Args]:
+    extra = [one for one in args.get("TagSpecifications") or () if one.get("ResourceType") != "fleet"]
+    for config in args.get("LaunchTemplateConfigs") or ():
+        asked = config.get("LaunchTemplateSpecification") or {}
+        data = launch_parameters.merged(
+            _template_data(region, {"LaunchTemplate": asked}), {"TagSpecifications": extra}
+        )
+        for override in config.get("Overrides") or [{}]:
+            yield {**data, **override, "LaunchTemplate": asked}
+
+
+def _template_data(region: str, args: Args) -> Args:
+    asked = args.get("LaunchTemplate") or {}
+    backend: Any = get_backend("ec2")[ACCOUNT_ID][region]
+    template = backend.launch_templates.get(asked.get("LaunchTemplateId"))
+    if template is None:
+        return {}
+    number = str(asked.get("Version") or "$Default")
+    version = {"$Latest": template.latest_version, "$Default": template.default_version}.get(number)
+    found: Args = dict((version() if callable(version) else template.get_version(int(number))).data)
+    return found
+
+
+def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
+    """RunInstances on all that it uses and all that it makes, and what follows from its tags and its profile."""
+    interfaces = data.get("NetworkInterfaces") or [{}]
+    used = [
+        data.get("ImageId"),
+        data.get("SubnetId") or interfaces[0].get("SubnetId"),
+        (data.get("LaunchTemplate") or {}).get("LaunchTemplateId"),
+        *(data.get("SecurityGroupIds") or ()),
+        *(interfaces[0].get("Groups") or ()),
+    ]
+    vpc_arn = ec2_arns.vpc_of(region, str(data.get("SubnetId") or interfaces[0].get("SubnetId") or ""))
+    if not (data.get("SecurityGroupIds") or interfaces[0].get("Groups")):
+        used += ec2_arns.default_group(region, vpc_arn.rpartition("/")[2])
+    for unknown in dict.fromkeys(filter(None, used)):
+        yield ec2_arns.of_ec2(region, unknown).ask("ec2:RunInstances")
+    tags = launch_parameters.tags_by_kind(data.get("TagSpecifications"))
+    for kind in dict.fromkeys((*_LAUNCHED, *(_SPOT if spot else ()), *tags)):
+        made = ec2_arns.new_in_ec2(region, kind, tags.get(kind, {}), vpc_arn=vpc_arn)
+        yield made.ask("ec2:RunInstances")
+        if made.tags:
+            yield made.ask("ec2:CreateTags", ec2__CreateAction="RunInstances")
+    profile = (data.get("IamInstanceProfile") or {}).get("Name")
+    for name in non_ec2_arns.roles_in(profile) if profile else ():
+        yield non_ec2_arns.role(name).ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
+
+
+def service_role(service: str) -> Ask:
+    """Making the role that a service of AWS's acts with."""
+    name = f"role/aws-service-role/{service}/AWSServiceRoleForEC2Spot"
+    return Ask(SERVICE_ROLE, ec2_arns.arn("iam", "", name), {"iam:AWSServiceName": (service,)})
+
+
+# --- Beside EC2
+
+
+def _members(call: Call) -> Args:
+    """The parameters; of JSON services with their types."""
+    try:
+        found = json.loads(call.body) if call.body[:1] == b"{" else None
+    except ValueError:
+        found = None
+    if isinstance(found, dict):
+        return found
+    args: Args = dict(call.params)
+    for key, value in call.params.items():  # AlarmNames.member.1
+        name, middle, _ = key.partition(".member.")
+        if middle:
+            args.setdefault(name, []).append(value)
+    return args
+
+
+def _beside(call: Call) -> Iterator[Ask]:
+    name, args = action_of(call), _members(call)
+    about = non_ec2_arns.ABOUT.get(name)
+    if name in {"iam:CreateRole", "iam:CreateInstanceProfile"}:
+        yield from _new_in_iam(name, args)
+        return
+    if name == SERVICE_ROLE:
+        yield service_role(str(args.get("AWSServiceName")))
+        return
+    things: list[ec2_arns.Thing] = about(call.region, args) if about else []
+    if name == "ssm:PutParameter" and args.get("Tags"):
+        tags = ec2_arns.requested(ec2_arns.tag_dict(args["Tags"]))
+        for action in (name, "ssm:AddTagsToResource"):
+            ask = things[0].ask(action)
+            yield Ask(action, ask.resource, {**ask.context, **tags})
+        return
+    yield from [thing.ask(name) for thing in things] or [Ask(name)]
+    if name == "iam:AddRoleToInstanceProfile":
+        passed = non_ec2_arns.role(args["RoleName"])
+        yield passed.ask("iam:PassRole", iam__PassedToService="ec2.amazonaws.com")
+
+
+def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
+    kind = name.removeprefix("iam:Create")
+    path = args.get("Path") or "/"
+    thing = (
+        non_ec2_arns.role(args["RoleName"], path=path)
+        if kind == "Role"
+        else non_ec2_arns.profile(args["InstanceProfileName"], path=path)
+    )
+    keys = sorted(key for key in args if key.startswith("Tags.member.") and key.endswith(".Key"))
+    tags = {args[key]: args.get(key.removesuffix("Key") + "Value", "") for key in keys}
+    made = ec2_arns.Thing(thing.arn, tags, fresh=True)
+    yield made.ask(name)
+    if tags:
+        yield made.ask(f"iam:Tag{kind}")
+
+
+# --- REST
+
+# (method, sub-resource) -> S3's actions on the bucket, or on its objects.
+_S3 = {
+    ("GET", "tagging"): ("GetBucketTagging",),
+    ("GET", "versions"): ("ListBucketVersions",),
+    ("GET", "uploads"): ("ListBucketMultipartUploads",),
+    ("POST", "delete"): ("DeleteObject", "DeleteObjectVersion"),
+    ("DELETE", "uploadId"): ("AbortMultipartUpload",),
+    ("DELETE", ""): ("DeleteBucket",),
+}
+
+
+def _s3_key(call: Call) -> tuple[str, str]:
+    names = {name for name, _ in parse_qsl(call.http.query, keep_blank_values=True)}
+    return call.http.method, next((name for _, name in _S3 if name and name in names), "")
+
+
+def _rest_action(call: Call) -> str:
+    if call.service == "s3":
+        return _S3.get(_s3_key(call), ("Other",))[0]
+    return call.http.path.rpartition("/")[2]  # …/operation/DescribeAlarms
+
+
+def _s3(call: Call) -> list[Ask]:
+    key = _s3_key(call)
+    bucket, _, name = unquote(call.http.path).lstrip("/").partition("/")
+    where = f"{bucket}/{name or '*'}" if key[1] in {"delete", "uploadId"} else bucket
+    return [Ask(f"s3:{action}", f"arn:aws:s3:::{where}") for action in _S3.get(key, ("Other",))]

@@ -1,0 +1,60 @@
+"""What AWS does to every call before a service sees it, one stage a file. Each is switched by `World.settings`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_spot_sandbox.middleware.call_log import Record
+from aws_spot_sandbox.middleware.client_token import ClientToken
+from aws_spot_sandbox.middleware.credentials import Credentials
+from aws_spot_sandbox.middleware.deny import Deny
+from aws_spot_sandbox.middleware.dry_run import DryRun
+from aws_spot_sandbox.middleware.encoded_denials import Decoder
+from aws_spot_sandbox.middleware.faults import Faults
+from aws_spot_sandbox.middleware.identity import Identity
+from aws_spot_sandbox.middleware.latency import Latency
+from aws_spot_sandbox.middleware.opt_in import OptIn
+from aws_spot_sandbox.middleware.parameters import Parameters
+from aws_spot_sandbox.middleware.policy import Policy
+from aws_spot_sandbox.middleware.read_lag import ReadLag
+from aws_spot_sandbox.middleware.service_role import ServiceRole
+from aws_spot_sandbox.middleware.simulator import Simulator
+from aws_spot_sandbox.middleware.throttle import Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from aws_spot_sandbox.http_types import Handler
+    from aws_spot_sandbox.state import World
+
+# In the order in which a call meets them
+STAGES = (
+    Record,
+    Latency,
+    Credentials,
+    OptIn,
+    Parameters,
+    Deny,
+    Policy,
+    Throttle,
+    Faults,
+    DryRun,
+    ServiceRole,
+    Simulator,
+    ClientToken,
+    ReadLag,
+    Identity,
+    Decoder,
+)
+
+
+def build(
+    world: World, inner: Handler, *, stages: Sequence[Callable[[World, Handler], Handler]] = STAGES
+) -> Handler:
+    """All stages before `inner`, as one Handler. Stages remember: a new world needs a new layer."""
+    handler = inner
+    for stage in reversed(stages):
+        handler = stage(world, handler)
+        if isinstance(handler, Policy):
+            handler.last = inner
+    return handler

@@ -1,0 +1,96 @@
+"""One refusal, three spellings: EC2, the other query services and the JSON services each have codes of their own.
+
+AWS: EC2 API Reference, "Error codes"; STS API Reference, "Common Error Types"; Systems Manager API Reference, "Common Errors".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_spot_sandbox import protocol
+from aws_spot_sandbox.http_types import AwsError
+from aws_spot_sandbox.middleware import encoded_denials
+
+if TYPE_CHECKING:
+    from aws_spot_sandbox.http_types import Call
+
+
+def unknown_key(call: Call) -> AwsError:
+    """The key id is nobody's, or of no use in that region."""
+    if call.service == "ec2":
+        return _not_validated()
+    if protocol.is_json(call):
+        return AwsError(
+            "UnrecognizedClientException", "The security token included in the request is invalid."
+        )
+    return AwsError(
+        "InvalidClientTokenId", "The security token included in the request is invalid.", status=403
+    )
+
+
+def wrong_signature(call: Call) -> AwsError:
+    """The key id is known, and the secret is another's."""
+    if call.service == "ec2":
+        return _not_validated()
+    message = (
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key "
+        "and signing method. Consult the service documentation for details."
+    )
+    if protocol.is_json(call):
+        return AwsError("InvalidSignatureException", message)
+    return AwsError("SignatureDoesNotMatch", message, status=403)
+
+
+def expired(call: Call) -> AwsError:
+    if call.service == "ec2":
+        return AwsError("RequestExpired", "Request has expired.")
+    message = "The security token included in the request is expired"
+    if protocol.is_json(call):
+        return AwsError("ExpiredTokenException", message)
+    return AwsError("ExpiredToken", message, status=403)
+
+
+def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explicit: bool = False) -> AwsError:
+    """EC2 names a resource and gives proof only for what changes something; reads are refused without either.
+
+    `action`: what was not allowed, where it is not the call itself. `explicit`: a policy says no, instead of none saying yes.
+    """
+    asked = action or call.name
+    bare = call.service == "ec2" and not call.mutates
+    where = "" if bare else f" on resource: {resource}"
+    reason = (
+        "with an explicit deny in an identity-based policy"
+        if explicit
+        else f"because no identity-based policy allows the {asked} action"
+    )
+    why = f"User: {user_arn} is not authorized to perform: {asked}{where} {reason}"
+    if call.service == "ec2":
+        message = f"You are not authorized to perform this operation. {why}"
+        if not bare:
+            encoded = encoded_denials.encoded(call, action=asked, resource=resource, explicit=explicit)
+            message += f". Encoded authorization failure message: {encoded}"
+        return AwsError("UnauthorizedOperation", message, status=403)
+    if protocol.is_json(call):
+        return AwsError("AccessDeniedException", why)
+    return AwsError("AccessDenied", why, status=403)
+
+
+def no_service_role() -> AwsError:
+    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances"."""
+    return AwsError(
+        "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+        "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+        status=403,
+    )
+
+
+def name_taken(role: str) -> AwsError:
+    return AwsError(
+        "InvalidInput",
+        f"Service role name {role} has been taken in this account, please try a different suffix.",
+        status=400,
+    )
+
+
+def _not_validated() -> AwsError:
+    return AwsError("AuthFailure", "AWS was not able to validate the provided access credentials", status=401)

@@ -1,0 +1,78 @@
+"""The caller's IAM policies. Without any, everything is allowed; with some, what they allow and do not deny.
+
+AWS: IAM User Guide, "Policy evaluation logic". A fleet launches with its caller's permissions, and tells what it was not
+allowed as it tells what it had no capacity for: an error for each override.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from aws_spot_sandbox.http_types import AwsError, Reply
+from aws_spot_sandbox.iam.authorization_requests import SERVICE_ROLE, Asker, action_of, service_role
+from aws_spot_sandbox.iam.policy_evaluator import Answer, Ask, Context, judge
+from aws_spot_sandbox.middleware import error_responses
+from aws_spot_sandbox.middleware.identity import USER_ARN, WHO_AM_I
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aws_spot_sandbox.http_types import Call, Handler
+    from aws_spot_sandbox.state import World
+
+SPOT = "spot.amazonaws.com"
+
+
+class Policy:
+    """`last`: the services themselves, past all stages, asked for what only they know."""
+
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+        self.last = inner
+        self._asker: Asker | None = None
+
+    def __call__(self, call: Call) -> Reply:
+        if self._world.settings.policies and call.name != WHO_AM_I:
+            if self._asker is None:  # it reads EC2's model
+                self._asker = Asker(self.last)
+            self._decide(call, self._asker.direct(call))
+            if call.name == "ec2:CreateFleet" and call.params.get("DryRun", "").lower() != "true":
+                return self._fleet(call, self._asker)
+        return self._inner(call)
+
+    def _fleet(self, call: Call, asker: Asker) -> Reply:
+        behind = asker.behind(call)
+        if SPOT not in self._world.settings.service_roles:
+            behind.append(service_role(SPOT))
+        try:
+            self._decide(call, behind)
+        except AwsError as refusal:
+            return Reply(asker.refused_fleet(call, code=refusal.code, message=refusal.message))
+        return self._inner(call)
+
+    def _decide(self, call: Call, asks: Iterable[Ask]) -> None:
+        for one in asks:
+            ask = _where(call, one)
+            self._world.evaluated.append((call.region, action_of(call), ask.action))
+            answer = judge(self._world.settings.policies, ask)
+            if answer is Answer.ALLOWED:
+                continue
+            if ask.action == SERVICE_ROLE and call.service == "ec2":
+                raise error_responses.no_service_role()
+            raise error_responses.denied(
+                call,
+                user_arn=USER_ARN,
+                resource=ask.resource,
+                action=ask.action,
+                explicit=answer is Answer.DENIED,
+            )
+
+
+def _where(call: Call, ask: Ask) -> Ask:
+    """With the condition keys that tell the region (IAM user guide, "AWS global condition context keys")."""
+    keys: Context = {"aws:RequestedRegion": (call.region,)}
+    if call.service == "ec2":
+        keys["ec2:Region"] = (call.region,)
+    return replace(ask, context={**keys, **ask.context})

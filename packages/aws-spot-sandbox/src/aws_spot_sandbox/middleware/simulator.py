@@ -1,0 +1,125 @@
+"""IAM's policy simulator, which moto lacks: what the caller may do, without doing it.
+
+AWS: IAM API Reference, SimulatePrincipalPolicy: every action on every resource, in the one context that is given; and
+EvaluationResult: a row an action, whose resource is a pattern and never what was asked about; of resources that were named, the
+decisions stand beneath it. Not documented: a `*` beside ARNs, and actions of which AWS knows the resources together with those
+of which it does not, are InvalidInput.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from aws_spot_sandbox.http_types import AwsError, Reply
+from aws_spot_sandbox.iam.authorization_requests import names_things
+from aws_spot_sandbox.iam.policy_evaluator import Answer, Ask, Context, absent_keys, judge
+from aws_spot_sandbox.middleware.deny import denied
+from aws_spot_sandbox.middleware.identity import USER_ARN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_spot_sandbox.http_types import Call, Handler
+    from aws_spot_sandbox.state import World
+
+SIMULATE = "iam:SimulatePrincipalPolicy"
+_DECISIONS = {
+    Answer.ALLOWED: "allowed",
+    Answer.NOT_ALLOWED: "implicitDeny",
+    Answer.DENIED: "explicitDeny",
+}
+_REPLY = (
+    '<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/"><SimulatePrincipalPolicyResult>'
+    "<IsTruncated>false</IsTruncated><EvaluationResults>{rows}</EvaluationResults></SimulatePrincipalPolicyResult>"
+    "<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></SimulatePrincipalPolicyResponse>"
+)
+_ROW = (
+    "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>*</EvalResourceName>"
+    "<EvalDecision>{decision}</EvalDecision><MissingContextValues>{missing}</MissingContextValues>"
+    "<ResourceSpecificResults>{beneath}</ResourceSpecificResults></member>"
+)
+_BENEATH = (
+    "<member><EvalResourceName>{resource}</EvalResourceName><EvalResourceDecision>{decision}</EvalResourceDecision>"
+    "<MissingContextValues>{missing}</MissingContextValues></member>"
+)
+_STRICTEST = (Answer.DENIED, Answer.NOT_ALLOWED, Answer.ALLOWED)
+
+
+class Simulator:
+    def __init__(self, world: World, inner: Handler) -> None:
+        self._world = world
+        self._inner = inner
+
+    def __call__(self, call: Call) -> Reply:
+        if call.name != SIMULATE:
+            return self._inner(call)
+        who = call.params.get("PolicySourceArn", "")
+        if who != USER_ARN:
+            raise AwsError("NoSuchEntity", f"The entity {who} cannot be found.", status=404)
+        actions, resources = _members(call.params, "ActionNames"), _members(call.params, "ResourceArns")
+        _check(actions, resources)
+        context = _context(call.params)
+        rows = [self._row(action, resources or ["*"], context) for action in actions]
+        return Reply(_REPLY.format(rows="".join(rows), request_id=uuid4()).encode())
+
+    def _row(self, action: str, resources: list[str], context: Context) -> str:
+        asks = [Ask(action, resource, context) for resource in resources]
+        answers = [self._answer(ask) for ask in asks]
+        missing = [self._missing(ask, answer) for ask, answer in zip(asks, answers, strict=True)]
+        beneath = [
+            _BENEATH.format(resource=escape(ask.resource), decision=_DECISIONS[answer], missing=keys)
+            for ask, answer, keys in zip(asks, answers, missing, strict=True)
+        ]
+        return _ROW.format(
+            action=escape(action),
+            decision=_DECISIONS[min(answers, key=_STRICTEST.index)],
+            missing=missing[0] if resources == ["*"] else "",
+            beneath="" if resources == ["*"] else "".join(beneath),
+        )
+
+    def _missing(self, ask: Ask, answer: Answer) -> str:
+        """The condition keys that were not given and on which a refusal may hang."""
+        if answer is not Answer.NOT_ALLOWED:
+            return ""
+        keys = absent_keys(self._world.settings.policies, ask)
+        return "".join(f"<member>{escape(key)}</member>" for key in keys)
+
+    def _answer(self, ask: Ask) -> Answer:
+        if denied(self._world, ask.action):
+            return Answer.NOT_ALLOWED
+        policies = self._world.settings.policies
+        return judge(policies, ask) if policies else Answer.ALLOWED
+
+
+def _check(actions: list[str], resources: list[str]) -> None:
+    """What AWS does not take together."""
+    if resources in ([], ["*"]):
+        return
+    for resource in resources:
+        if not resource.startswith("arn:"):
+            raise AwsError("InvalidInput", f"ResourceNames are not in a valid ARN format: {resource}.")
+    known = [action for action in actions if names_things(action)]
+    others = [action for action in actions if not names_things(action)]
+    if known and others:
+        groups = f"[{','.join(known)}] and [{','.join(others)}]"
+        text = f"Invalid Input Actions: {groups} require different authorization information."
+        raise AwsError("InvalidInput", text)
+
+
+def _members(params: Mapping[str, str], name: str) -> list[str]:
+    """AWS's query protocol: Name.member.1, Name.member.2 …"""
+    found: list[str] = []
+    while f"{name}.member.{len(found) + 1}" in params:
+        found.append(params[f"{name}.member.{len(found) + 1}"])
+    return found
+
+
+def _context(params: Mapping[str, str]) -> Context:
+    context: Context = {}
+    number = 1
+    while (key := f"ContextEntries.member.{number}") + ".ContextKeyName" in params:
+        context[params[f"{key}.ContextKeyName"]] = tuple(_members(params, f"{key}.ContextKeyValues"))
+        number += 1
+    return context

@@ -1,0 +1,242 @@
+"""The sandbox as a process of its own, found again through a file that says where it is.
+
+Nothing here imports moto: whoever only asks whether it runs must not wait for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox import __version__, admin_client
+from aws_spot_sandbox.endpoint_file import AddressFile, open_private
+from aws_spot_sandbox.errors import SandboxError
+from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_START_S = 30.0  # two seconds on a quiet machine, three on one with six busy programs on two cores
+_STOP_S = 10.0
+_POLL_S = 0.05
+_LOG_TAIL_LINES = 12
+_RESTART = "stop it, then run the same command again"
+
+# A newcomer's AWS: pleasant, and not so quick that nothing can be seen
+PLEASANT = {
+    "latency_s": 0.03,
+    "pending_s": 1.5,
+    "terminate_s": 1.5,
+    "checks_s": 10.0,
+    "boot_s": 6.0,
+    "assume_orchestrator": True,
+}
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """How to reach the sandbox as if it were AWS."""
+
+    url: str
+    access_key_id: str = ACCESS_KEY_ID
+    secret_access_key: str = SECRET_ACCESS_KEY
+    account_id: str = ACCOUNT_ID
+    plugged_in: dict[str, str | None] = field(default_factory=dict)  # what plug-ins have beside it, by name
+
+
+def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) -> Endpoint:
+    """The sandbox that runs, or a new one with PLEASANT settings changed by `settings`. Raises SandboxError."""
+    running = _running(state_dir)
+    if running is None:
+        with _lock(state_dir):  # two commands at once share one
+            running = _running(state_dir) or _start(state_dir, idle_s, {**PLEASANT, **settings})
+    said = _ask(running, "GET", "endpoint")
+    return Endpoint(
+        running.url,
+        plugged_in={name: value for name, value in said.items() if name != "url"},
+    )
+
+
+def memory_dir(state_dir: Path) -> Path:
+    """Where others may keep what they learn of the sandbox that runs: its end is the end of that, too."""
+    return state_dir / "sandbox"
+
+
+def status(*, state_dir: Path) -> dict[str, Any] | None:
+    """What the sandbox says about itself; None when none runs."""
+    running = _found(state_dir)
+    return None if running is None else dict(_ask(running, "GET", "status"))
+
+
+def stop(*, state_dir: Path) -> bool:
+    """End it, with everything in it. False when none was running."""
+    running = _found(state_dir)
+    if running is None:
+        return False
+    _ask(running, "POST", "stop")
+    if not _gone(running, state_dir):
+        os.kill(running.pid, signal.SIGTERM)  # it answered with this very number when we asked
+        if not _gone(running, state_dir):
+            raise SandboxError(
+                f"the sandbox does not stop (process {running.pid})", hint=f"kill {running.pid}"
+            )
+    return True
+
+
+def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
+    """Switches by "name=value", the value as JSON or else as text. All settings afterwards. Raises SandboxError."""
+    return dict(_ask(_needed(state_dir), "POST", "set", dict(map(_assignment, assignments))))
+
+
+def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
+    """AWS takes a spot instance back. Its region. Raises SandboxError."""
+    asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
+    return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
+
+
+def reset(*, state_dir: Path) -> None:
+    """Everything in it is gone, its switches stay. Raises SandboxError."""
+    _ask(_needed(state_dir), "POST", "reset")
+    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)
+
+
+def leftovers(*, state_dir: Path) -> list[str]:
+    """What exists in it: "region kind id" a line. Raises SandboxError."""
+    return list(_ask(_needed(state_dir), "GET", "leftovers"))
+
+
+def _found(state_dir: Path) -> AddressFile | None:
+    """The sandbox that the file names, when it answers and is the one that the file means."""
+    file = AddressFile.read(state_dir)
+    if file is None:
+        return None
+    try:
+        said = admin_client.ask(file.url, "GET", "ping")
+    except (admin_client.Unreachable, admin_client.Refused):
+        return None  # stale: it was killed, or the machine was restarted and the port is another's
+    return file if isinstance(said, dict) and said.get("pid") == file.pid else None
+
+
+def _running(state_dir: Path) -> AddressFile | None:
+    file = _found(state_dir)
+    if file is not None and file.version != __version__:
+        raise SandboxError(
+            f"the sandbox that runs is of version {file.version}, this is {__version__}",
+            hint=_RESTART,
+            code="Restart",
+        )
+    return file
+
+
+def _needed(state_dir: Path) -> AddressFile:
+    running = _found(state_dir)
+    if running is None:
+        raise SandboxError(
+            "no sandbox is running",
+            hint="start one with `ensure_running`",
+            code="NotRunning",
+        )
+    return running
+
+
+def _ask(running: AddressFile, method: str, verb: str, body: Any = None) -> Any:
+    try:
+        return admin_client.ask(running.url, method, verb, body)
+    except admin_client.Refused as refusal:
+        raise SandboxError(
+            f"the sandbox refuses: {refusal}",
+            hint="`status` has all switches and their values",
+            code="Refused",
+            usage=True,
+        ) from refusal
+    except admin_client.Unreachable as error:
+        raise SandboxError(
+            "the sandbox does not answer", why=str(error), hint=_RESTART, code="Restart"
+        ) from error
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SandboxError(f"{text!r} sets nothing", hint="name=value, e.g. latency_s=0.08", usage=True)
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value
+
+
+@contextlib.contextmanager
+def _lock(state_dir: Path) -> Iterator[None]:
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = open_private(state_dir / "sandbox.lock")
+    except OSError as error:
+        raise SandboxError(
+            f"the sandbox cannot keep its files in {state_dir}",
+            why=error.strerror or str(error),
+            hint="make that folder writable, or name another one in XDG_STATE_HOME",
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressFile:
+    log = state_dir / "sandbox.log"
+    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)  # of one that ended, however it ended
+    command = [sys.executable, "-m", "aws_spot_sandbox", "--state-dir", str(state_dir.absolute())]
+    command += ["--idle-s", str(idle_s), "--settings", json.dumps(settings)]
+    with open_private(log, truncate=True) as output:
+        started = subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",  # keeps no folder busy
+            env=_environment(),
+            start_new_session=True,  # the terminal's end is not its end
+        )
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and started.poll() is None:
+        file = _found(state_dir)
+        if file is not None and file.pid == started.pid:
+            return file
+        time.sleep(_POLL_S)
+    ended = started.poll()
+    if ended is None:
+        started.terminate()
+    how = f"exit code {ended}" if ended is not None else f"no answer within {_START_S:g} s"
+    raise SandboxError("the sandbox did not start", why=how, details=_tail(log), hint=f"the log is {log}")
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what would turn moto's own session towards the user's AWS, and with the way to this package."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    here = str(Path(__file__).resolve().parents[1])
+    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
+
+
+def _gone(running: AddressFile, state_dir: Path) -> bool:
+    deadline = time.monotonic() + _STOP_S
+    while time.monotonic() < deadline:
+        file = _found(state_dir)
+        if file is None or file.pid != running.pid:
+            return True
+        time.sleep(_POLL_S)
+    return False
+
+
+def _tail(log: Path) -> tuple[str, ...]:
+    with contextlib.suppress(OSError):
+        return tuple(log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:])
+    return ()

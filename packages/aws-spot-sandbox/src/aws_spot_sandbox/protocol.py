@@ -1,0 +1,103 @@
+"""AWS's three wire protocols, as far as a call has to be taken apart and a refusal has to be written."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+from uuid import uuid4
+from xml.sax.saxutils import escape
+
+from aws_spot_sandbox.http_types import Call, Http, Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_spot_sandbox.http_types import AwsError
+
+# AWS: IAM User Guide, "Elements of an AWS API request signature": key id / date / region / service / aws4_request
+_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class _Scope:
+    access_key_id: str = ""
+    region: str = "us-east-1"
+    service: str = ""
+
+
+def take_apart(http: Http, body: bytes) -> Call:
+    """What is asked, of which service, where, and by whom; an action of "" when only the service itself can tell."""
+    scope = _scope(http.headers.get("authorization", ""))
+    target = http.headers.get("x-amz-target", "")
+    if target:
+        action, params = target.rpartition(".")[2], _members(body)
+    else:
+        params = dict(parse_qsl(http.query, keep_blank_values=True))
+        if http.headers.get("content-type", "").startswith(_FORM):
+            params |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        action = params.pop("Action", "")
+    return Call(
+        service=scope.service,
+        region=scope.region,
+        action=action,
+        params=params,
+        body=body,
+        access_key_id=scope.access_key_id,
+        http=http,
+    )
+
+
+def write_error(call: Call, error: AwsError) -> Reply:
+    """The refusal as the service that was called would write it."""
+    code, message = escape(error.code), escape(error.message)
+    request_id = uuid4()
+    if call.service == "ec2":
+        inner = f"<Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+        text = f"<Response>{inner}<RequestID>{request_id}</RequestID></Response>"
+    elif is_json(call):
+        members = {"__type": error.code, "message": error.message}
+        return Reply(json.dumps(members).encode(), error.status, "application/x-amz-json-1.1")
+    else:
+        inner = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+        text = f"<ErrorResponse>{inner}<RequestId>{request_id}</RequestId></ErrorResponse>"
+    return Reply(f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(), error.status)
+
+
+def numbered(call: Call, reply: Reply) -> Reply:
+    """The reply with a request id in its body where AWS has one there and moto's template for it has none.
+
+    AWS: AWS Query protocol (Smithy specification, "Response serialization"): every answer ends with ResponseMetadata.
+    """
+    query = bool(call.action) and not is_json(call) and call.service not in ("ec2", "s3")
+    if not query or not reply.numbered or b"<RequestId>" in reply.body:
+        return reply
+    body, root, end = reply.body.rpartition(f"</{call.action}Response>".encode())
+    number = f"<ResponseMetadata><RequestId>{uuid4()}</RequestId></ResponseMetadata>".encode()
+    return replace(reply, body=body + number + root + end) if root else reply
+
+
+def is_json(call: Call) -> bool:
+    """JSON-RPC services name the action in a header; REST ones, whose path is the action, nowhere."""
+    return "x-amz-target" in call.http.headers or (not call.action and call.service != "s3")
+
+
+def _scope(authorization: str) -> _Scope:
+    match = _SCOPE.search(authorization)
+    if match is None:
+        return _Scope()
+    key_id, region, service = match.groups()
+    return _Scope(key_id, region, service.lower())
+
+
+def _members(body: bytes) -> dict[str, str]:
+    try:
+        members: Mapping[str, Any] = json.loads(body or b"{}")
+    except ValueError:  # moto answers what AWS answers to that
+        return {}
+    if not isinstance(members, dict):  # likewise
+        return {}
+    return {name: one if isinstance(one, str) else json.dumps(one) for name, one in members.items()}

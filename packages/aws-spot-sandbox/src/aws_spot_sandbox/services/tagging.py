@@ -1,0 +1,114 @@
+"""The Resource Groups Tagging API: what carries a tag, of most services, and for hours also what no longer exists.
+
+AWS: Resource Groups Tagging API reference, GetResources ("tagged or previously tagged"); "Services that support": neither Auto
+Scaling groups nor IAM roles and users are among them.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from moto.backends import get_backend
+
+from aws_spot_sandbox.ec2 import paging, tags
+from aws_spot_sandbox.http_types import AwsError, Call, Reply
+from aws_spot_sandbox.state import ACCOUNT_ID
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox.http_types import Handler
+
+Shown = dict[str, dict[str, str]]  # ARN -> tags
+_PAGE = 100
+
+
+def answer(region: Region, call: Call, moto: Handler) -> Reply:
+    """GetResources is ours; everything else is moto's."""
+    if call.action != "GetResources":
+        return moto(call)
+    asked = json.loads(call.body or b"{}")
+    rows = [
+        {"ResourceARN": arn, "Tags": [{"Key": key, "Value": value} for key, value in shown.items()]}
+        for arn, shown in sorted(_everything(region, moto).items())
+        if shown and _wanted(shown, asked.get("TagFilters") or ())
+    ]
+    size = int(asked.get("ResourcesPerPage") or _PAGE)
+    if not 1 <= size <= _PAGE:
+        raise AwsError("InvalidParameterException", f"ResourcesPerPage must be between 1 and {_PAGE}")
+    start = paging.offset(asked.get("PaginationToken"))
+    token = paging.token(start + size) if start + size < len(rows) else ""
+    body = {"ResourceTagMappingList": rows[start : start + size], "PaginationToken": token}
+    return Reply(json.dumps(body).encode(), content_type="application/x-amz-json-1.1")
+
+
+def _wanted(shown: Mapping[str, str], asked: Iterable[Mapping[str, Any]]) -> bool:
+    """All keys, and of each key one of the values if any are named."""
+    return all(
+        one["Key"] in shown and (not one.get("Values") or shown[one["Key"]] in one["Values"]) for one in asked
+    )
+
+
+def _everything(region: Region, moto: Handler) -> Shown:
+    now = {**_of_ec2(region), **_events(region), **_beside(region, moto)}
+    stale_s = region.world.settings.tagging_stale_s
+    for arn, shown in region.indexed.items():
+        if arn not in now:
+            region.vanished.setdefault(arn, (region.now(), shown))
+    region.indexed = now
+    old = {
+        arn: shown
+        for arn, (since, shown) in region.vanished.items()
+        if arn not in now and region.now() - since < stale_s
+    }
+    return {**old, **now}
+
+
+def _of_ec2(region: Region) -> Shown:
+    """From the same index as DescribeTags; moto's lacks half of the kinds."""
+    shown: Shown = {}
+    token = None
+    while True:
+        page = tags.describe_tags(region, {"NextToken": token})
+        for row in page["Tags"]:
+            arn = f"arn:aws:ec2:{region.name}:{ACCOUNT_ID}:{row['ResourceType']}/{row['ResourceId']}"
+            shown.setdefault(arn, {})[row["Key"]] = row["Value"]
+        token = page["NextToken"]
+        if not token:
+            return shown
+
+
+def _events(region: Region) -> Shown:
+    """EventBridge's rules and buses, which moto leaves out."""
+    backend = get_backend("events")[ACCOUNT_ID][region.name]
+    buses = backend.event_buses.values()
+    arns = [*(bus.arn for bus in buses), *(rule.arn for bus in buses for rule in bus.rules.values())]
+    return {
+        arn: {row["Key"]: row["Value"] for row in backend.tagger.list_tags_for_resource(arn)["Tags"]}
+        for arn in arns
+    }
+
+
+def _bucket_here(region: Region, arn: str) -> bool:
+    """A bucket is shown in its own region; moto shows it in all."""
+    buckets = get_backend("s3")[ACCOUNT_ID]["aws"].buckets
+    name = arn.rpartition(":")[2]
+    return name in buckets and buckets[name].region_name == region.name
+
+
+def _beside(region: Region, moto: Handler) -> Shown:
+    shown: Shown = {}
+    token = ""
+    while True:
+        body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})
+        reply = json.loads(moto(Call("tagging", region.name, "GetResources", body=body.encode())).body)
+        for row in reply["ResourceTagMappingList"]:
+            arn = row["ResourceARN"]
+            service = arn.split(":")[2]
+            if service not in {"ec2", "events"} and (service != "s3" or _bucket_here(region, arn)):
+                shown[arn] = {tag["Key"]: tag["Value"] for tag in row["Tags"]}
+        token = reply.get("PaginationToken") or ""
+        if not token:
+            return shown

@@ -1,0 +1,283 @@
+"""A stand-in for the orchestrator's HTTP API, of Bacalhau 1.9: its nodes, and what every agent answers.
+
+Bacalhau 1.9, pkg/publicapi: paths, parameters, answers and errors are its own, odd ones included (`order_by=status` sorts by
+approval, an unknown action is 500, pages are not implemented).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote
+
+from aws_spot_sandbox.http_types import AwsError, Call, Reply
+from aws_spot_sandbox_bacalhau import serializers
+from aws_spot_sandbox_bacalhau.node_registry import APPROVED, REJECTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from aws_spot_sandbox.ec2_api import Ec2
+    from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.node_registry import Entry, Roster
+
+SERVICE = "orchestrator"
+_JSON = "application/json; charset=UTF-8"
+_NODE = re.compile(r"/orchestrator/nodes/([^/]+)")
+_OPEN = {"/agent/alive", "/agent/version", "/agent/authconfig"}
+_SELECTOR = re.compile(
+    r"\s*(?:(?P<key>[\w./-]+)\s*(?P<op>==|=|!=)\s*(?P<one>[\w.-]*)"
+    r"|(?P<in_key>[\w./-]+)\s+(?P<in_op>in|notin)\s*\((?P<many>[^)]*)\)"
+    r"|(?P<no>!?)\s*(?P<has>[\w./-]+))\s*(?:,|$)"
+)
+Query = dict[str, list[str]]
+Rows = list[dict[str, Any]]
+
+
+@dataclass
+class Refusal(Exception):  # noqa: N818 - as one says it
+    """An error of Bacalhau's (bacerrors)."""
+
+    status: int
+    code: str
+    message: str
+    component: str
+    hint: str = ""
+    reason: str = ""
+
+
+class Orchestrator:
+    """A Handler. `path` in its calls begins after /api/v1; the action is what a switch `faults` calls it."""
+
+    def __init__(self, world: World, ec2: Ec2, roster: Roster) -> None:
+        self._world = world
+        self._ec2 = ec2
+        self._roster = roster
+
+    def __call__(self, call: Call) -> Reply:
+        try:
+            return _reply(HTTPStatus.OK, self._answer(call))
+        except Refusal as no:
+            return _error(call, no)
+
+    def _answer(self, call: Call) -> Any:
+        path, method = call.http.path, call.http.method
+        self._authorize(call)
+        plain: Mapping[tuple[str, str], Callable[[Query], Any]] = {
+            ("GET", "/agent/alive"): lambda _: {"Status": "OK"},
+            ("GET", "/agent/version"): lambda _: serializers.build(serializers.VERSION),
+            ("GET", "/agent/node"): lambda _: serializers.orchestrator(self._roster.began)["Info"],
+            ("GET", "/orchestrator/nodes"): self._list,
+        }
+        if (method, path) in plain:
+            return plain[method, path](parse_qs(call.http.query, keep_blank_values=True))
+        match = _NODE.fullmatch(path)
+        if match and method == "GET":
+            return {"Node": self._one(unquote(match[1]))}
+        if match and method == "PUT":
+            return self._put(unquote(match[1]), call.body)
+        known = match or path in {known for _, known in plain}
+        if known:
+            raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "InternalError", "Method Not Allowed", "APIServer")
+        raise Refusal(
+            HTTPStatus.NOT_FOUND,
+            "NotFound",
+            "The requested resource/URL was not found.",
+            "APIServer",
+            "The server version may be older than this CLI version and does not support the endpoint yet.",
+        )
+
+    def _authorize(self, call: Call) -> None:
+        settings = self._world.settings
+        key = settings.orchestrator_api_key
+        if key is None or call.http.path in _OPEN:
+            return
+        given = call.http.headers.get("authorization", "")
+        if given not in {f"Bearer {key}", f"Basic {base64.b64encode(key.encode()).decode()}"}:
+            raise Refusal(
+                HTTPStatus.UNAUTHORIZED,
+                "Unauthorized",
+                "Request Unauthorized",
+                "Authorizer",
+                "Unauthorized principal. Event has been recorded.",
+                "unsupported authentication method" if given else "Missing Authorization header",
+            )
+        if settings.orchestrator_read_only and call.http.method != "GET":
+            raise Refusal(
+                HTTPStatus.FORBIDDEN,
+                "Forbidden",
+                "Request Forbidden",
+                "Authorizer",
+                "Check if user have access to this resource. Event has been recorded.",
+                "user 'sandbox' does not have the required capability 'write:node'",
+            )
+
+    def _rows(self) -> Rows:
+        """Every node that it knows, itself among them, by id."""
+        self._ec2.settle()
+        now, settings = self._world.now(), self._world.settings
+        with self._roster.lock:
+            rows = [serializers.state(entry, settings, now) for entry in self._roster.entries.values()]
+        return sorted([*rows, serializers.orchestrator(self._roster.began)], key=_id)
+
+    def _list(self, query: Query) -> dict[str, Any]:
+        rows = self._rows()
+        for name, read in (("filter-approval", _approval), ("filter-status", _status)):
+            wanted = query.get(name, [""])[0].upper()
+            rows = [row for row in rows if wanted in ("", read(row))]
+        for key, test in _selector(",".join(query.get("labels", []))):
+            rows = [row for row in rows if test(row["Info"]["Labels"].get(key))]
+        order = query.get("order_by", [""])[0] or "id"
+        if order not in _ORDERS:
+            raise Refusal(HTTPStatus.BAD_REQUEST, "InternalError", "invalid order_by", "APIServer")
+        rows.sort(key=_ORDERS[order], reverse=query.get("reverse", [""])[0] in {"true", "1"})
+        limit = _limit(query.get("limit", ["0"])[0])
+        return {"NextToken": "", "Nodes": rows[:limit] if limit else rows}
+
+    def _one(self, prefix: str) -> dict[str, Any]:
+        rows = [row for row in self._rows() if _id(row).startswith(prefix)]
+        if not rows:
+            raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"node not found: {prefix}", "NodesManager")
+        if len(rows) > 1:
+            ids = [_id(row) for row in rows]
+            shown = " ".join(ids if len(ids) <= 3 else [*ids[:3], "..."])  # noqa: PLR2004 - as it does
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                "MultipleNodesFound",
+                f"multiple nodes found for prefix: {prefix}, matching IDs: [{shown}]",
+                "NodesManager",
+                "Use a more specific node ID prefix",
+            )
+        return rows[0]
+
+    def _put(self, prefix: str, body: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(body or b"{}")
+            action = str(asked.get("Action", ""))
+        except (ValueError, AttributeError) as wrong:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST, "InternalError", f"Syntax error: {wrong}", "APIServer"
+            ) from wrong
+        if action not in {"approve", "reject", "delete"}:
+            raise Refusal(
+                HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "Internal server error", "Unknown"
+            )
+        name = _id(self._one(prefix))
+        with self._roster.lock:
+            entry = self._roster.entries.get(name)
+            if entry is not None:  # itself is no node that could be changed here
+                self._change(entry, action, prefix)
+        return {"Success": True}
+
+    def _change(self, entry: Entry, action: str, prefix: str) -> None:
+        already = {"approve": APPROVED, "reject": REJECTED}.get(action)
+        if entry.membership == already:
+            raise Refusal(
+                HTTPStatus.CONFLICT,
+                "ConflictNodeState",
+                f"node {prefix} already {already.lower()}",
+                "NodesManager",
+            )
+        change = {
+            "approve": self._roster.approve,
+            "reject": self._roster.reject,
+            "delete": self._roster.remove,
+        }
+        change[action](entry)
+
+
+def action(method: str, path: str) -> str:
+    """What a switch `faults` calls a request."""
+    if _NODE.fullmatch(path):
+        return "GetNode" if method == "GET" else "PutNode"
+    return "ListNodes" if path == "/orchestrator/nodes" else path.rpartition("/")[2].title()
+
+
+def write_fault(error: AwsError, call: Call) -> Reply:
+    """A fault that was ordered, as Bacalhau would spell it."""
+    return _error(call, Refusal(error.status, error.code, error.message, "APIServer"))
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    return str(row["Info"]["NodeID"])
+
+
+def _approval(row: Mapping[str, Any]) -> str:
+    return str(row["Membership"])
+
+
+def _status(row: Mapping[str, Any]) -> str:
+    return str(row["ConnectionState"]["Status"])
+
+
+def _free(kind: str) -> Callable[[Mapping[str, Any]], float]:
+    # the most first
+    return lambda row: -float(row["Info"]["ComputeNodeInfo"]["AvailableCapacity"].get(kind, 0))
+
+
+_ORDERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+    "id": _id,
+    "type": lambda row: {"Requester": 1, "Compute": 2}[row["Info"]["NodeType"]],
+    "available_cpu": _free("CPU"),
+    "available_memory": _free("Memory"),
+    "available_disk": _free("Disk"),
+    "available_gpu": _free("GPU"),
+    "approval": _approval,
+    "status": _approval,
+}
+
+
+def _limit(text: str) -> int:
+    if not text.isdigit():
+        raise Refusal(
+            HTTPStatus.BAD_REQUEST, "InternalError", f'strconv.ParseUint: parsing "{text}"', "APIServer"
+        )
+    return int(text)
+
+
+def _selector(text: str) -> list[tuple[str, Callable[[str | None], bool]]]:
+    """A Kubernetes label selector: `a=b`, `a!=b`, `a in (b,c)`, `a notin (b)`, `a`, `!a`."""
+    found: list[tuple[str, Callable[[str | None], bool]]] = []
+    at = 0
+    while at < len(text.rstrip()):
+        match = _SELECTOR.match(text, at)
+        if match is None or match.end() == at:
+            raise Refusal(
+                HTTPStatus.BAD_REQUEST, "InternalError", f"unable to parse requirement: {text}", "APIServer"
+            )
+        at = match.end()
+        found.append(_requirement(match))
+    return found
+
+
+def _requirement(match: re.Match[str]) -> tuple[str, Callable[[str | None], bool]]:
+    if match["has"]:
+        absent = bool(match["no"])
+        return match["has"], lambda value: (value is None) == absent
+    key = match["key"] or match["in_key"]
+    wanted = {match["one"]} if match["key"] else {one.strip() for one in match["many"].split(",")}
+    negative = (match["op"] or match["in_op"]) in {"!=", "notin"}
+    return key, lambda value: (value in wanted) != negative
+
+
+def _reply(status: int, answer: Any) -> Reply:
+    return Reply(json.dumps(answer).encode() + b"\n", int(status), _JSON)
+
+
+def _error(call: Call, no: Refusal) -> Reply:
+    body: dict[str, Any] = {
+        "Status": int(no.status),
+        "Message": no.message,
+        "RequestID": call.http.headers.get("x-request-id", ""),
+        "Code": no.code,
+        "Component": no.component,
+    }
+    if no.hint:
+        body["Hint"] = no.hint
+    if no.reason:
+        body["Details"] = {"reason": no.reason}
+    return _reply(no.status, body)

@@ -1,0 +1,200 @@
+"""What the orchestrator knows of its nodes, and what it never forgets by itself.
+
+Bacalhau 1.9, the orchestrator's node manager: a node registers by a handshake and sends a heartbeat every 15 s; every 20 s the
+manager looks for those whose last one is more than a minute old. A node that says goodbye is disconnected at once. Nothing is
+ever removed but by hand; a node that was removed and lives registers anew at its next heartbeat, one that was rejected is
+refused until it is approved.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_spot_sandbox.ec2 import machine as machines
+from aws_spot_sandbox.ec2 import selectors
+from aws_spot_sandbox_bacalhau import boot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_spot_sandbox.ec2.machine import Machine
+    from aws_spot_sandbox.ec2.region import Region
+    from aws_spot_sandbox.state import World
+    from aws_spot_sandbox_bacalhau.user_data_parser import Given
+
+BEAT_S, LOOK_S, SILENCE_S = 15.0, 20.0, 60.0
+APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
+# How a node goes, in the orchestrator's words
+GOODBYE, TIMEOUT, BANNED = "graceful shutdown", "heartbeat timeout", "node rejected"
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a node tells of itself in its handshake."""
+
+    name: str
+    type: str
+    disk_gib: int
+    version: str
+    profile: bool
+    labels: Mapping[str, str]
+    meant_by: selectors.Names
+
+
+@dataclass
+class Entry:
+    """One row of the orchestrator's memory."""
+
+    node: Node
+    membership: str
+    since: float  # when it last registered
+    away_at: float | None = None  # disconnected since then, with `error`
+    error: str = ""
+    silent_at: float | None = None  # its machine has ended without a word
+    free_at: float = 0.0  # approved after a rejection: it comes back at its next try
+
+    def connected(self, now: float) -> bool:
+        return self.away_at is None and (self.silent_at is None or now < _noticed(self))
+
+    def settle(self, now: float) -> None:
+        """A silence that has been noticed becomes what it is remembered as."""
+        if self.away_at is None and self.silent_at is not None and now >= _noticed(self):
+            self.away_at, self.error = _noticed(self), TIMEOUT
+
+    def last_heartbeat(self, now: float) -> float:
+        ends = [now, *(one for one in (self.away_at, self.silent_at) if one is not None)]
+        return beat(self.since, min(ends))
+
+
+def beat(first: float, now: float) -> float:
+    """The latest heartbeat of a node that registered at `first`."""
+    return first + max(0.0, math.floor((now - first) / BEAT_S) * BEAT_S)
+
+
+def _noticed(entry: Entry) -> float:
+    """The orchestrator's first look at which the last heartbeat is too old."""
+    overdue = beat(entry.since, entry.silent_at or 0.0) + SILENCE_S
+    return (math.floor(overdue / LOOK_S) + 1) * LOOK_S
+
+
+def _next_beat(first: float, after: float) -> float:
+    return first if after < first else beat(first, after) + BEAT_S
+
+
+class Roster:
+    """All regions' nodes in one orchestrator. Whoever calls `look` or `ended` holds the region's lock."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._removed: dict[str, float] = {}
+        self.lock = threading.RLock()
+        self.entries: dict[str, Entry] = {}
+        self.began = world.now()
+
+    def look(self, region: Region) -> None:
+        """Take in what has happened in a region by now."""
+        with self.lock:
+            for one in list(region.machines.values()):
+                if one.state in (machines.PENDING, machines.RUNNING):
+                    self._see(region, one)
+
+    def ended(self, region: Region, machine: Machine) -> None:
+        """An instance begins to end. What it has not said by now it will never say."""
+        with self.lock:
+            entry = self._see(region, machine)
+            if entry is not None and entry.away_at is None and entry.silent_at is None:
+                entry.silent_at = region.now()
+
+    def approve(self, entry: Entry) -> None:
+        entry.membership, entry.free_at = APPROVED, self._world.now()
+
+    def reject(self, entry: Entry) -> None:
+        entry.membership = REJECTED
+        entry.away_at, entry.error = self._world.now(), BANNED
+
+    def remove(self, entry: Entry) -> None:
+        self._removed[entry.node.name] = self._world.now()
+        self.entries.pop(entry.node.name, None)
+
+    def _see(self, region: Region, machine: Machine) -> Entry | None:
+        about = boot.told(machine)
+        if about is None:
+            return None
+        fate, name, now = boot.fate(region, machine), boot.name(machine, about), region.now()
+        entry = self.entries.get(name)
+        if entry is not None:
+            entry.settle(now)
+        if fate.joins_at is None:
+            if entry is not None and entry.away_at is None and entry.silent_at is None:
+                entry.silent_at = now  # the switches say now that it does not work
+        else:
+            entry = self._heard(region, machine, entry, joins_at=fate.joins_at, until=fate.leaves_at)
+        leaves = fate.leaves_at is not None and now >= fate.leaves_at
+        if entry is not None and entry.away_at is None and leaves:
+            entry.away_at, entry.error = fate.leaves_at, GOODBYE
+        return entry
+
+    def _heard(
+        self, region: Region, machine: Machine, entry: Entry | None, *, joins_at: float, until: float | None
+    ) -> Entry | None:
+        """Its handshake, when there has been one since the orchestrator last forgot or refused it."""
+        latest = region.now() if until is None else min(region.now(), until)
+        if entry is None:
+            name = boot.name(machine, _told(machine))
+            at = _next_beat(joins_at, self._removed.get(name, -1.0))
+            if at <= latest:
+                entry = self.entries[name] = Entry(_node(region, machine), self._membership(), since=at)
+            return entry
+        if entry.membership == REJECTED or (entry.away_at is None and entry.silent_at is None):
+            return entry
+        if entry.error == GOODBYE:
+            return entry
+        at = _next_beat(joins_at, max(entry.free_at, entry.away_at or entry.silent_at or 0.0))
+        if at <= latest:
+            entry.since, entry.away_at, entry.silent_at, entry.error = at, None, None, ""
+        return entry
+
+    def _membership(self) -> str:
+        return PENDING if self._world.settings.manual_approval else APPROVED
+
+
+def _told(machine: Machine) -> Given:
+    about = boot.told(machine)
+    assert about is not None, "only nodes of ours are heard of"  # noqa: S101 - says it to the type checker
+    return about
+
+
+def _node(region: Region, machine: Machine) -> Node:
+    about = _told(machine)
+    own = {
+        "instance-id": machine.id,
+        "instance-type": machine.type,
+        "region": region.name,
+        "zone": machine.zone,
+        "lifecycle": "spot" if machine.spot else "on-demand",
+    }
+    arm = "arm" in str(machine.moto.architecture)
+    # Bacalhau's own labels come last and win
+    automatic = {
+        "name": boot.name(machine, about),
+        "os_arch": "arm64" if arm else "amd64",
+        "os_type": "linux",
+    }
+    sizes = [disk.size for disk in _disks(region, machine)]
+    return Node(
+        name=automatic["name"],
+        type=machine.type,
+        disk_gib=int(sizes[0]) if sizes else 8,
+        version=about.version,
+        profile=bool(machine.profile),
+        labels={**about.labels, **own, **automatic},
+        meant_by=selectors.names(region, machine),
+    )
+
+
+def _disks(region: Region, machine: Machine) -> list[Any]:
+    ids = [one.volume_id for one in machine.moto.block_device_mapping.values()]
+    return [region.backend.volumes[one] for one in ids if one in region.backend.volumes]

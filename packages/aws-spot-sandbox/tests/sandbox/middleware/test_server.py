@@ -1,0 +1,120 @@
+"""The endpoint as clients meet it."""
+
+from __future__ import annotations
+
+import http.client
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aws_spot_sandbox.regions import OPT_IN
+from aws_spot_sandbox.state import Settings, World
+from sandbox.middleware.errors import refusal, refusal_in_full
+
+
+def test_every_call_is_recorded(sandbox: Any) -> None:
+    """Region, action and outcome of each call, in order."""
+    ec2 = sandbox.client()
+    ec2.describe_vpcs()
+    refusal(ec2.delete_vpc, VpcId="vpc-0123456789abcdef0")
+    sandbox.client("sts", "eu-west-1").get_caller_identity()
+    refusal(sandbox.client("ssm").get_parameter, Name="/nothing")
+    assert sandbox.world.calls == [
+        ("us-east-1", "ec2:DescribeVpcs", "ok"),
+        ("us-east-1", "ec2:DeleteVpc", "InvalidVpcID.NotFound"),
+        ("eu-west-1", "sts:GetCallerIdentity", "ok"),
+        ("us-east-1", "ssm:GetParameter", "ParameterNotFound"),
+    ]
+
+
+def test_latency(sandbox: Any) -> None:
+    """Every call takes the time that is set, by the sandbox's clock."""
+    sandbox.settings.latency_s = 0.25
+    before = sandbox.clock.now()
+    sandbox.client().describe_vpcs()
+    sandbox.client("sts").get_caller_identity()
+    assert sandbox.clock.now() == before + 0.5
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "name"),
+    [
+        ("ec2", "describe_fpga_images", {}, "ec2:DescribeFpgaImages"),
+        ("health", "describe_events", {}, "health:DescribeEvents"),
+        ("service-quotas", "list_services", {}, "servicequotas:ListServices"),
+        ("pricing", "describe_services", {"ServiceCode": "AmazonEC2"}, "pricing:DescribeServices"),
+    ],
+)
+def test_gaps_are_named(sandbox: Any, service: str, operation: str, arguments: Any, name: str) -> None:
+    """What is not there says so, with a status that clients do not repeat (they repeat 500, 502, 503 and 504)."""
+    code, status, message = refusal_in_full(getattr(sandbox.client(service), operation), **arguments)
+    assert (code, status) == ("NotImplemented", 501)
+    assert message == f"the sandbox does not implement {name}"
+
+
+def test_connections_are_kept(sandbox: Any) -> None:
+    """HTTP/1.1: one connection serves many requests, as AWS's do."""
+    host = sandbox.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host)
+    try:
+        connection.request("GET", "/_sandbox/ping")
+        connection.getresponse().read()
+        socket = connection.sock
+        connection.request("GET", "/_sandbox/ping")
+        assert connection.getresponse().status == 200
+        assert connection.sock is socket
+    finally:
+        connection.close()
+
+
+def test_a_reset_leaves_nothing(sandbox: Any) -> None:
+    """A fresh account: other resources are gone, the default VPC is back, nothing was called."""
+    ec2 = sandbox.client()
+    ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    for vpc in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]:
+        assert vpc["IsDefault"]
+    sandbox.server.reset(World(now=sandbox.clock.now, sleep=sandbox.clock.sleep))
+    assert sandbox.world.calls == []
+    assert [vpc["IsDefault"] for vpc in ec2.describe_vpcs()["Vpcs"]] == [True]
+
+
+def test_every_region_has_a_default_vpc(sandbox: Any) -> None:
+    """As an AWS account has. AWS: VPC User Guide, "Default VPCs"."""
+    for region in ("us-east-1", "eu-north-1", "sa-east-1"):
+        assert [vpc["IsDefault"] for vpc in sandbox.client("ec2", region).describe_vpcs()["Vpcs"]] == [True]
+
+
+def test_leftovers(sandbox: Any) -> None:
+    """What exists in all regions, one line each; default VPCs only when asked for, and marked."""
+    ec2 = sandbox.client("ec2", "eu-west-1")
+    sandbox.client().describe_vpcs()
+    assert sandbox.leftovers() == []
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    volume = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+    found = sandbox.leftovers()
+    assert f"eu-west-1 vpc {vpc}" in found
+    assert f"eu-west-1 volume {volume}" in found
+    # The VPC came with a route table, an access list and a group
+    assert {line.split()[1] for line in found} == {"vpc", "volume", "rtb", "acl", "sg"}
+    everything = sandbox.leftovers(defaults=True)
+    assert sum(" vpc " in line and line.endswith(" (default)") for line in everything) == 2
+    ec2.delete_volume(VolumeId=volume)
+    ec2.delete_vpc(VpcId=vpc)
+    assert sandbox.leftovers() == []
+
+
+@pytest.mark.parametrize("switch", Settings.names())
+def test_every_switch_is_documented(switch: str) -> None:
+    """docs/sandbox.md has a row for each, or a section."""
+    page = (Path(__file__).parents[5] / "docs" / "sandbox.md").read_text()
+    assert f"| `{switch}` |" in page or f"`{switch}` is a list" in page
+
+
+@pytest.mark.parametrize("region", OPT_IN)
+def test_regions_that_are_opted_in_work(sandbox: Any, region: str) -> None:
+    """Even those that moto may not know yet. AWS: General Reference, "Amazon EC2 endpoints and quotas"."""
+    sandbox.settings.opted_in = [region]
+    ec2 = sandbox.client("ec2", region)
+    assert ec2.describe_availability_zones()["AvailabilityZones"]
+    assert ec2.describe_vpcs()["Vpcs"]

@@ -1,0 +1,5 @@
+"""The sandbox's own fixtures."""
+
+from support.sandbox import sandbox, sandbox_server
+
+__all__ = ["sandbox", "sandbox_server"]

@@ -1,0 +1,157 @@
+"""Console output. Source: EC2 API reference, GetConsoleOutput; the lines are those of src/bacalhau_spot/instance/scripts."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from typing import Any
+
+from bacalhau_spot.core.model import Secrets
+from sandbox.ec2.clusters import image, refused
+from sandbox_nodes.machines import BOOT_S, PENDING_S, launch, spec
+
+LINE = re.compile(r"bacalhau-spot: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ) ([a-z]+)(?:: (.*))?")
+HARD_WORDS = {
+    "join_check.py": ("not joined after {seconds:.0f} s: {error or ",),
+    "first_boot.py": (
+        '"packages", "Docker"',
+        '"docker", "waiting until it answers"',
+        "Bacalhau {facts['version']}",
+        "{name}, Bacalhau {facts['version']}, archive sha256 {digest}",
+        "EC2 takes the instance back; the node does not start",
+        "the configuration names no orchestrator",
+        "connected for {lasted:.0f} s, engines ",
+        "Bacalhau does not offer Docker here",
+    ),
+    "interruption_watcher.py": (
+        '"interrupted", f"{notice.action} in {self._left(notice)} s; no new work is accepted"',
+        '"stopping", f"unfinished executions: ',
+        '"stopped", f"{self._left(notice)} s before the instance ends"',
+    ),
+    "docker.py": ("Docker does not answer after {wait_for_runtime.DOCKER_S:.0f} s: ",),
+    "secret.py": ("the parameter {parameter} cannot be read: {why}", "the instance has no role"),
+    "shell.py": ("did not end within {timeout_s} s", "ended with {done.returncode}: "),
+}
+
+
+def console(sandbox: Any, instance_id: str, **more: Any) -> str:
+    answer = sandbox.client().get_console_output(InstanceId=instance_id, **more)
+    return str(answer.get("Output", ""))  # botocore has taken it out of base64
+
+
+def ours(sandbox: Any, instance_id: str) -> list[tuple[str, str]]:
+    """Phase and detail of our own lines."""
+    found = [LINE.fullmatch(line) for line in console(sandbox, instance_id).split("\r\n")]
+    return [(line[2], line[3] or "") for line in found if line]
+
+
+def test_it_grows_with_the_boot(sandbox: Any) -> None:
+    """Nothing at first; then the kernel, cloud-init, and phase after phase with its time, until `joined`."""
+    one = launch(sandbox)[0]
+    sandbox.clock.advance(PENDING_S + 1)
+    assert "Output" not in sandbox.client().get_console_output(InstanceId=one)
+    sandbox.clock.advance(3)
+    early = console(sandbox, one, Latest=True)
+    assert early.startswith("[    0.000000] Linux version ")
+    assert "cloud-init" in early
+    assert ours(sandbox, one) == []
+    sandbox.clock.advance(5)
+    assert [phase for phase, _ in ours(sandbox, one)] == ["packages"]
+    sandbox.clock.advance(BOOT_S)
+    lines = ours(sandbox, one)
+    assert [phase for phase, _ in lines] == ["packages", "docker", "download", "start"]
+    assert lines[3][1].startswith(f"bacalhau-{one}, Bacalhau v1.")
+    sandbox.clock.advance(60)
+    assert ours(sandbox, one)[-1] == ("joined", "connected for 11 s, engines docker wasm")
+    times = [line[1] for line in map(LINE.fullmatch, console(sandbox, one).split("\r\n")) if line]
+    assert times == sorted(times)
+
+
+def test_the_words_are_the_programs_own() -> None:
+    """What the sandbox writes would mislead as soon as the programs say it differently."""
+    for name, phrases in HARD_WORDS.items():
+        source = (resources.files("bacalhau_spot.instance") / "scripts" / name).read_text("utf-8")
+        for phrase in phrases:
+            assert phrase in source, (name, phrase)
+
+
+def test_a_refused_token(sandbox: Any) -> None:
+    """`waiting` with Bacalhau's reason, and `failed` when join_s is over."""
+    sandbox.settings.orchestrator_token = "another"
+    one = launch(sandbox)[0]
+    sandbox.clock.advance(PENDING_S + BOOT_S)
+    assert ours(sandbox, one)[-1] == ("waiting", "nats: Authorization Violation")
+    sandbox.clock.advance(600)
+    assert ours(sandbox, one)[-1] == (
+        "failed",
+        "join: not joined after 600 s: nats: Authorization Violation",
+    )
+
+
+def test_every_way_to_get_stuck_ends_in_its_own_words(sandbox: Any) -> None:
+    """Each program gives up after a time of its own; before it, nothing follows the phase; `boot` never says a word of ours."""
+    said = {}
+    for phase in ("packages", "docker", "download", "start", "join", "boot"):
+        sandbox.settings.stuck[launch(sandbox)[0]] = phase
+    sandbox.clock.advance(PENDING_S + BOOT_S)
+    for one, phase in sandbox.settings.stuck.items():
+        assert "failed" not in dict(ours(sandbox, one)), phase
+    sandbox.clock.advance(1000)
+    for one, phase in sandbox.settings.stuck.items():
+        said[phase] = ours(sandbox, one)[-1:]
+    assert said.pop("boot") == []
+    assert {phase: lines[0][0] for phase, lines in said.items()} == dict.fromkeys(said, "failed")
+    assert all(lines[0][1].startswith(f"{phase}: ") for phase, lines in said.items())
+
+
+def test_a_token_that_cannot_be_read(sandbox: Any) -> None:
+    """With `secrets: ssm` and no role: secret.py's reason, after its patience."""
+    one = launch(sandbox, of=spec(secrets=Secrets.SSM))[0]
+    sandbox.clock.advance(PENDING_S + BOOT_S + 300)
+    phase, why = ours(sandbox, one)[-1]
+    assert phase == "failed"
+    assert why.endswith("cannot be read: the instance has no role")
+
+
+def test_without_docker_it_says_so(sandbox: Any) -> None:
+    sandbox.settings.without_docker = ["*"]
+    one = launch(sandbox)[0]
+    sandbox.clock.advance(60)
+    assert ours(sandbox, one)[-2:] == [
+        ("warning", "Bacalhau does not offer Docker here"),
+        ("joined", "connected for 11 s, engines wasm"),
+    ]
+
+
+def test_the_watcher_on_an_interruption(sandbox: Any) -> None:
+    """Its three lines; when the machine is off, the kernel's last word and nothing after it."""
+    one = launch(sandbox)[0]
+    sandbox.clock.advance(60)
+    sandbox.server.interrupt("us-east-1", one)
+    assert ours(sandbox, one)[-3:] == [
+        ("interrupted", "terminate in 120 s; no new work is accepted"),
+        ("stopping", "unfinished executions: 0"),
+        ("stopped", "120 s before the instance ends"),
+    ]
+    sandbox.clock.advance(200)
+    assert console(sandbox, one).rstrip().endswith("reboot: Power down")
+
+
+def test_a_notice_during_the_boot(sandbox: Any) -> None:
+    """first_boot.py does not start a node that would be taken at once."""
+    one = launch(sandbox)[0]
+    sandbox.clock.advance(PENDING_S + 5)
+    sandbox.server.interrupt("us-east-1", one)
+    sandbox.clock.advance(60)
+    lines = ours(sandbox, one)
+    assert lines[-1] == ("failed", "start: EC2 takes the instance back; the node does not start")
+    assert ("interrupted", "terminate in 117 s; no new work is accepted") in lines
+
+
+def test_what_is_refused(sandbox: Any) -> None:
+    """Latest is for Nitro; an instance that is not there."""
+    old = launch(sandbox, InstanceType="t2.micro", ImageId=image(sandbox.client()))[0]
+    with refused("UnsupportedOperation"):
+        console(sandbox, old, Latest=True)
+    with refused("InvalidInstanceID.NotFound"):
+        console(sandbox, "i-0123456789abcdef0")
