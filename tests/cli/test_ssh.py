@@ -208,13 +208,13 @@ def test_nobody_to_reach(user: CliRunner) -> None:
 def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any, user: CliRunner) -> None:
     """Where nothing can be seen, that is the error; where a part is not, the rest works, and all is not said to be all."""
     user.configure(nodes=1, regions="[us-west-2]", more="username: bob\nprivate_ssh_key_path: ./key\n")
-    fault = {"match": "DescribeTags", "code": "UnauthorizedOperation"}
+    fault = {"match": "DescribeInstances", "code": "UnauthorizedOperation"}
     made = created(user)
     sandbox.settings.faults = [fault]
     for line in (("ssh",), ("console",), ("ssh", "--all", "--", "uptime")):
         done = user(*line)
         assert (done.code, "no node" in done.stderr) == (5, False), done.stderr
-        assert "DescribeTags: UnauthorizedOperation" in done.stderr
+        assert "DescribeInstances: UnauthorizedOperation" in done.stderr
     sandbox.settings.faults = [{**fault, "region": "us-east-1"}]
     assert user("ssh", made[0], "--", "uptime").code == 0
     some = user("ssh", "--all", "-o", "json", "--", "uptime")

@@ -67,6 +67,7 @@ def test_a_life_without_the_sandbox(moto: str, tmp_path: Path) -> None:
     listed = program("list", "-o", "json")
     assert [one["state"] for one in listed.data["instances"]] == ["running"] * 4
     again = program("create", "--yes", "-o", "json")
+    assert again.code == 0, again.stdout + again.stderr
     assert again.data["plan"]["launch"] == 0
     destroyed = program("destroy", "--yes", "-o", "json")
     assert destroyed.code == 0, destroyed.stdout

@@ -145,7 +145,7 @@ class AwsCompute:
                 return None
             raise
         rows = required(reply, "Fleets", operation="describe_fleets", region=region)
-        if not rows:
+        if not rows or "CreateTime" not in rows[0]:  # botocore's model does not require it
             return None
         created_at = rows[0]["CreateTime"]
         ids = (name for launched in rows[0].get("Instances", ()) for name in launched.get("InstanceIds", ()))
