@@ -44,7 +44,10 @@ EXCEPTIONS: dict[tuple[str, str], str] = {}
 # Messages written before this list. The number only falls; at 0 this line and its use are deleted.
 PENDING_MESSAGES = 104
 # docs/commands.md is generated from the source as a whole, and is checked there.
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")} - {ROOT / "docs" / "commands.md"})
+PAGES = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/*.md")}
+    - {ROOT / "docs" / "commands.md"}
+)
 # Output, commands and generated tables: an empty text takes their place.
 NOT_PROSE = (
     re.compile(r"<!-- begin generated: .*?<!-- end generated: [^\n]*-->", re.DOTALL),
@@ -121,7 +124,7 @@ def literal(node: ast.AST) -> str:
             return ""
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_have_no_private_words(path: Path) -> None:
     assert [fault for sentence in page(path) for fault in sentence.faults()] == []
 
