@@ -42,7 +42,10 @@ WORDS = {
 # Sentences that keep such a word, and why: the place, a part of the sentence, the reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {}
 # docs/commands.md is generated from the source as a whole, and is checked there.
-PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")} - {ROOT / "docs" / "commands.md"})
+PAGES = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("packages/*/*.md")}
+    - {ROOT / "docs" / "commands.md"}
+)
 # Output, commands and generated tables: an empty text takes their place.
 NOT_PROSE = (
     re.compile(r"<!-- begin generated: .*?<!-- end generated: [^\n]*-->", re.DOTALL),
@@ -119,7 +122,7 @@ def literal(node: ast.AST) -> str:
             return ""
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_pages_have_no_private_words(path: Path) -> None:
     assert [fault for sentence in page(path) for fault in sentence.faults()] == []
 
