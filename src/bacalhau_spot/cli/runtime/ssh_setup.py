@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bacalhau_spot import files
-from bacalhau_spot.core.ssh.ssh_command import SshOptions
+from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH, SshOptions
 from bacalhau_spot.core.tags import slug
 from bacalhau_spot.errors import ExitCode, UserError
 
@@ -27,7 +27,7 @@ def program(runtime: Runtime) -> str:
     if found is None:
         raise UserError(
             "there is no ssh program on this machine",
-            hint="install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
+            hint=INSTALL_OPENSSH,
         )
     return found
 

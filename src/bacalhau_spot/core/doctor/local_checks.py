@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, aws_message
 from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import Secret
@@ -260,6 +261,6 @@ def local_tools(*, ssh: bool) -> Finding:
             AccountCheck.TOOLS,
             CheckStatus.WARN,
             "ssh is not on the path: `ssh` cannot log in",
-            "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)",
+            INSTALL_OPENSSH,
         )
     return Finding(AccountCheck.TOOLS, CheckStatus.PASS, "ssh is there")

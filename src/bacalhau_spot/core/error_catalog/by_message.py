@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import NamedTuple
 
-from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery
+from bacalhau_spot.core.error_catalog.categories import WAIT_FOR_OTHERS, Category, ErrorInfo, Recovery
 from bacalhau_spot.core.error_catalog.credentials_and_permissions import CLOCK, METADATA, NOT_ALLOWED, PROCESS
 from bacalhau_spot.core.error_catalog.invalid_requests import OPT_IN
 from bacalhau_spot.core.error_catalog.transient import TLS
@@ -133,7 +133,7 @@ MESSAGE_RULES = (
             Category.LAG,
             Recovery.STOP_REGION,
             "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
-            "wait a minute, then run the same command again; it adds only the missing nodes",
+            WAIT_FOR_OTHERS,
         ),
     ),
     MessageRule(frozenset({"CredentialRetrievalError"}), r"custom-process", PROCESS),

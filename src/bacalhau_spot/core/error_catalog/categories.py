@@ -10,6 +10,9 @@ from bacalhau_spot.errors import ExitCode
 
 # Where other instance types are found: without a size, only those of the configuration are looked at.
 MORE_TYPES = "`bacalhau-spot offers --vcpus 2..4 --memory 4..`"
+# Hints that several errors share.
+AGAIN_IN_A_MINUTE = "run the same command again in a minute"
+WAIT_FOR_OTHERS = "wait a minute, then run the same command again; it adds only the missing nodes"
 # What a hint says where AWS does not say which action it refused.
 _SOME_ACTION = "the action that AWS names"
 

@@ -5,7 +5,14 @@ Source: EC2 API reference, "Error codes for the Amazon EC2 API".
 
 from __future__ import annotations
 
-from bacalhau_spot.core.error_catalog.categories import MORE_TYPES, Category, ErrorInfo, Recovery, rows_for
+from bacalhau_spot.core.error_catalog.categories import (
+    MORE_TYPES,
+    WAIT_FOR_OTHERS,
+    Category,
+    ErrorInfo,
+    Recovery,
+    rows_for,
+)
 from bacalhau_spot.project import REPORT
 
 
@@ -93,7 +100,7 @@ _OTHER_CREATE = ErrorInfo(
     Category.BUSY,
     Recovery.STOP_REGION,
     "another create of this cluster is at work in {region}, or was a moment ago",
-    "wait a minute, then run the same command again; it adds only the missing nodes",
+    WAIT_FOR_OTHERS,
 )
 _OUR_CALL = ErrorInfo(
     "our-call",

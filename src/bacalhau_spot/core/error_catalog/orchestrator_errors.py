@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery
+from bacalhau_spot.core.error_catalog.categories import AGAIN_IN_A_MINUTE, Category, ErrorInfo, Recovery
 
 
 def _api(name: str, fault: Category, sentence: str, hint: str) -> ErrorInfo:
@@ -61,7 +61,7 @@ ROWS = {
         "busy",
         Category.THROTTLED,
         "the orchestrator has too much to do",
-        "run the same command again in a minute",
+        AGAIN_IN_A_MINUTE,
     ),
     "OrchestratorFailed": _api(
         "failed",

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from bacalhau_spot.core.error_catalog.categories import Category, ErrorInfo, Recovery, rows_for
+from bacalhau_spot.core.error_catalog.categories import (
+    AGAIN_IN_A_MINUTE,
+    Category,
+    ErrorInfo,
+    Recovery,
+    rows_for,
+)
 
 _THROTTLED = ErrorInfo(
     "throttled",
@@ -75,7 +81,7 @@ _LAG = ErrorInfo(
     Category.LAG,
     Recovery.RETRY,
     "AWS does not show in {region} what was just made there",
-    "run the same command again in a minute",
+    AGAIN_IN_A_MINUTE,
 )
 _EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "it is already so in {region}")
 

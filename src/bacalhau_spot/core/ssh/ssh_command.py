@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import Instance
 
+INSTALL_OPENSSH = "install OpenSSH's client (on Debian and Ubuntu: `sudo apt-get install openssh-client`)"
 # What ssh itself ends with when it cannot do what it is for (ssh(1), "Exit status"); the remote command may use it too.
 SSH_FAILED = 255
 _CONNECT_S = 10

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 
-    from bacalhau_spot.core.model import Arch
+    from bacalhau_spot.core.model import Arch, Resource
     from bacalhau_spot.core.problem import ApiFailure
 
 # How far a line is indented that goes on from the one before.
@@ -232,3 +232,11 @@ def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
         else:
             found.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
     return found
+
+
+def unsupported_text(resource: Resource) -> str:
+    """A tagged resource of a kind that no deletion covers."""
+    return (
+        f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
+        f"{resource.region}"
+    )

@@ -10,7 +10,13 @@ from rich.console import Group
 
 from bacalhau_spot.core.cleanup.deletion_result import AWS_SERVICE_OWNER, DeletionStatus, resources_by_region
 from bacalhau_spot.ui.formatting import comma_list, count_of_kind, error_label, kind_label, plural
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, next_commands
+from bacalhau_spot.ui.views.blocks import (
+    Paragraph,
+    TextTable,
+    failed_regions_text,
+    next_commands,
+    unsupported_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,13 +58,7 @@ def _kinds(resources: Iterable[Resource]) -> str:
 
 
 def _unknown(unknown: Sequence[Resource]) -> list[Paragraph]:
-    return [
-        Paragraph(
-            f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
-            f"{resource.region}"
-        )
-        for resource in unknown
-    ]
+    return [Paragraph(unsupported_text(resource)) for resource in unknown]
 
 
 def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str = "destroy") -> Group:

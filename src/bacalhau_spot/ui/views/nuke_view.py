@@ -22,7 +22,7 @@ from bacalhau_spot.ui.formatting import (
     plural,
     usd,
 )
-from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
+from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, unsupported_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -47,16 +47,7 @@ def nuke_preview_view(preview: NukePreview) -> Group:
         for one, region in sorted(preview.to_adopt.items())
     ]
     parts += _excluded(preview)
-    parts += [
-        Paragraph(
-            (
-                f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
-                f"{resource.region}"
-            ),
-            style="yellow",
-        )
-        for resource in preview.unsupported
-    ]
+    parts += [Paragraph(unsupported_text(resource), style="yellow") for resource in preview.unsupported]
     parts += _foreign(preview)
     parts += _denied(preview)
     parts += _cost(preview)
