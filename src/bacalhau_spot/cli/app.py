@@ -19,7 +19,7 @@ Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in t
 COMMANDS: Commands = {
     "create": (
         "bacalhau_spot.cli.commands.create:create",
-        "Launch what the configuration asks for and is not there yet.",
+        "Launch the nodes that the configuration asks for and that do not exist yet.",
     ),
     "list": (
         "bacalhau_spot.cli.commands.list:list_",
@@ -27,7 +27,7 @@ COMMANDS: Commands = {
     ),
     "status": (
         "bacalhau_spot.cli.commands.status:status",
-        "Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.",
+        "Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.",
     ),
     "ssh": (
         "bacalhau_spot.cli.commands.ssh:ssh",
@@ -47,7 +47,7 @@ COMMANDS: Commands = {
     ),
     "prices": (
         "bacalhau_spot.cli.commands.prices:prices",
-        "Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.",
+        "Show the spot price history of the cluster's pools, or of the pools that the configuration allows.",
     ),
     "prune": (
         "bacalhau_spot.cli.commands.prune:prune",
@@ -55,7 +55,7 @@ COMMANDS: Commands = {
     ),
     "cost": (
         "bacalhau_spot.cli.commands.cost:cost",
-        "Show what the cluster has cost, and what it costs per hour now.",
+        "Show the cluster's cost so far and its current cost per hour.",
     ),
     "offers": (
         "bacalhau_spot.cli.commands.offers:offers",
@@ -67,15 +67,15 @@ COMMANDS: Commands = {
     ),
     "doctor": (
         "bacalhau_spot.cli.commands.doctor:doctor",
-        "Check everything that a cluster needs, and say how to mend what is wrong. Makes and changes nothing.",
+        "Check all prerequisites of a cluster, with a fix for each failure. Changes nothing.",
     ),
     "iam-policy": (
         "bacalhau_spot.cli.commands.iam_policy:iam_policy",
-        "Print the least-privilege IAM policy for what the configuration needs.",
+        "Print the least-privilege IAM policy for this configuration.",
     ),
     "explain": (
         "bacalhau_spot.cli.commands.explain:explain",
-        "Print a page of the documentation, or what an error means and what to do about it. Asks nobody.",
+        "Print a page of the documentation, or the meaning and the remedy of an error. Makes no network calls.",
     ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
@@ -84,7 +84,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
         {
             "show": (
                 "bacalhau_spot.cli.commands.config:show",
-                "Check the configuration and show what is in force.",
+                "Check the configuration and show the effective values.",
             ),
             "upgrade": (
                 "bacalhau_spot.cli.commands.config:upgrade",
@@ -106,7 +106,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             ),
             "status": (
                 "bacalhau_spot.cli.commands.sandbox:sandbox_status",
-                "Show whether the sandbox runs, its switches and what is in it.",
+                "Show the sandbox's state, its switches and its resources.",
             ),
             "set": (
                 "bacalhau_spot.cli.commands.sandbox:set_",

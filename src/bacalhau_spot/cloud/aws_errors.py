@@ -90,7 +90,7 @@ def translate_chain(error: Exception) -> CloudError:
         return CloudError("CredentialRetrievalError", f"the answer has no {error}", operation="", region="")
     # A JSON parser's error shows what it could not read, which may be half a secret; only its kind is told.
     if isinstance(error, json.JSONDecodeError):
-        return CloudError("CredentialProcessOutput", "what it printed is not JSON", operation="", region="")
+        return CloudError("CredentialProcessOutput", "its output is not JSON", operation="", region="")
     if isinstance(error, ValueError):  # a number that is none, in a variable or a file
         return CloudError("InvalidSetting", str(error), operation="", region="")
     return CloudError("CredentialFileError", str(error), operation="", region="")

@@ -67,7 +67,7 @@ def nuked(
 
 
 def tagged(made: RandomSandboxAccount, shown: dict[str, str]) -> set[str]:
-    """Keys of what carries our tag."""
+    """Keys of resources with our tag."""
     found = set()
     for key, text in shown.items():
         row = json.loads(text)

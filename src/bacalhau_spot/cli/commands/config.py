@@ -20,12 +20,12 @@ def show(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Check the configuration and show what is in force.
+    """Check the configuration and show the effective values.
 
     Parameters
     ----------
     sources
-        Also where each value comes from: file and line, variable, or default.
+        Also the source of each value: file and line, variable, or default.
     """
     context = CommandContext("config show", common, runtime)
     loaded = context.loaded()

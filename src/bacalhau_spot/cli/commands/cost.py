@@ -36,7 +36,7 @@ def cost(
     common: TabularOptions = NO_TABULAR_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Show what the cluster has cost, and what it costs per hour now.
+    """Show the cluster's cost so far and its current cost per hour.
 
     From AWS alone, and the audit log of this machine for instances that AWS has forgotten. Spot prices as they were in
     force, by the second; volumes and public addresses; for comparison the on-demand cost of the same.

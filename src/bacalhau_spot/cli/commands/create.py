@@ -45,7 +45,7 @@ def create(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Launch what the configuration asks for and is not there yet.
+    """Launch the nodes that the configuration asks for and that do not exist yet.
 
     Shows the plan with its price and asks. Running it again adds only the missing nodes.
 

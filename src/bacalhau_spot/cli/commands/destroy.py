@@ -58,7 +58,7 @@ def destroy(
 ) -> Result:
     """Delete everything of this cluster, in every region, and verify that it is gone.
 
-    Shows what it found and asks. Whatever does not carry the cluster's tag is not touched. Where the orchestrator's API is
+    Shows the resources and asks. Resources without the cluster's tag are not touched. Where the orchestrator's API is
     configured, the orchestrator forgets the cluster's nodes whose instances are gone.
 
     Parameters

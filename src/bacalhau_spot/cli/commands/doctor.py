@@ -31,7 +31,7 @@ def doctor(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Check everything that a cluster needs, and say how to mend what is wrong. Makes and changes nothing.
+    """Check all prerequisites of a cluster, with a fix for each failure. Changes nothing.
 
     The configuration, credentials, clock, regions, permissions, offers, quotas, SSH keys, token, orchestrator, version.
     """

@@ -22,7 +22,7 @@ def explain(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Print a page of the documentation, or what an error means and what to do about it. Asks nobody.
+    """Print a page of the documentation, or the meaning and the remedy of an error. Makes no network calls.
 
     Parameters
     ----------

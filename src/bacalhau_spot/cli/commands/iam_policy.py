@@ -25,7 +25,7 @@ def iam_policy(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Print the least-privilege IAM policy for what the configuration needs.
+    """Print the least-privilege IAM policy for this configuration.
 
     For `aws iam create-policy --policy-name bacalhau-spot --policy-document file://policy.json`. It allows the creation
     of resources with the cluster's tag only, and changes to and deletion of resources that carry it. Makes no AWS calls.

@@ -52,13 +52,13 @@ class NukeOptions:
     """Scan only these regions, separated by commas."""
 
     min_age: Annotated[str, Parameter(name="--min-age")] = ""
-    """Leave alone what is younger: 30m, 2h, 7d."""
+    """Keep resources that are younger: 30m, 2h, 7d."""
 
     max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
     """How many resources you expect at most. More than that asks again; with --force it refuses."""
 
     plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
-    """Write what was found into this file."""
+    """Write the list of resources into this file."""
 
     plan: Annotated[Path | None, Parameter(name="--plan")] = None
     """Delete only the resources in this file that still carry the tag."""

@@ -38,7 +38,7 @@ def prices(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Show how spot prices have moved: of the cluster's pools, or of what the configuration allows.
+    """Show the spot price history of the cluster's pools, or of the pools that the configuration allows.
 
     A chart in the terminal, or with `--plot` a picture; with marks where the cluster's instances were launched and where AWS
     took them back.

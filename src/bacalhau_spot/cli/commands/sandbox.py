@@ -51,7 +51,7 @@ def sandbox_status(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Show whether the sandbox runs, its switches and what is in it."""
+    """Show the sandbox's state, its switches and its resources."""
     del common
     with sandbox_process() as process:
         now = process.status(state_dir=runtime.state_dir)

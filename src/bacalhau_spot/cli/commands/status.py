@@ -47,7 +47,7 @@ def status(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Show the whole cluster's health: what EC2, the orchestrator and the nodes say, and what to do.
+    """Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.
 
     Ends with 0 only if the cluster is what the configuration asks for and every node has joined; with 1 if it is not.
 

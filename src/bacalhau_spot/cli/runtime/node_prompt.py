@@ -74,7 +74,7 @@ def pick_one(context: CommandContext, found: Sequence[Instance], *, verb: str) -
     shown = sorted(found, key=lambda one: one.state is State.TERMINATED)
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
-            f"{len(found)} nodes may be meant, and nobody is here to choose",
+            f"{len(found)} nodes may be meant, and there is no terminal to choose on",
             details=tuple(f"{instance.id}  {instance.zone}  {instance.state}" for instance in shown),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,

@@ -22,7 +22,7 @@ class CommonOptions:
     """Configuration file; otherwise $BACALHAU_SPOT_CONFIG, then config.yaml here or in a folder above."""
 
     profile: Annotated[str | None, Parameter(name="--profile")] = None
-    """AWS profile, as in ~/.aws/config; otherwise what the AWS CLI would use."""
+    """AWS profile, as in ~/.aws/config. Default: the profile that the AWS CLI would use."""
 
     sandbox: Annotated[bool, Parameter(name="--sandbox", negative="")] = False
     """Use the AWS on this machine instead: nothing is launched, nothing costs money."""

@@ -203,7 +203,10 @@ def clock(*, here: datetime, at_aws: datetime) -> Finding:
     fix = "set it, with NTP: `sudo timedatectl set-ntp true` (Linux), `sudo sntp -sS time.apple.com` (macOS)"
     if abs(off_s) >= _REFUSED_S:
         return Finding(
-            AccountCheck.CLOCK, CheckStatus.FAIL, f"{text}; AWS refuses what is five minutes off", fix
+            AccountCheck.CLOCK,
+            CheckStatus.FAIL,
+            f"{text}; AWS rejects requests that are five minutes off",
+            fix,
         )
     if abs(off_s) >= _NOTICED_S:
         return Finding(AccountCheck.CLOCK, CheckStatus.WARN, text, fix)
@@ -298,7 +301,7 @@ class SimulatedPermissions:
 
 
 # Why some actions are not told although the simulator answers.
-UNCERTAIN = "IAM's simulator says nothing certain about them: what allows them has conditions that only a real call can meet"
+UNCERTAIN = "IAM's simulator cannot decide: the statements that allow them have conditions that only a real call can meet"
 
 
 def permissions(rights: SimulatedPermissions) -> Finding:

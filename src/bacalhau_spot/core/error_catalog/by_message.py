@@ -69,7 +69,7 @@ MESSAGE_RULES = (
         r"resource control policy|VPC endpoint policy",
         _denied_by(
             "denied-by-network",
-            "a policy on the resource or on the way to AWS forbids this in {region}, whatever your own permissions are",
+            "a policy on the resource or on the way to AWS forbids this in {region}, regardless of your own permissions",
             "ask your administrator to allow {action} in the policy that AWS names above (a resource control policy or VPC "
             "endpoint policy)",
         ),
@@ -144,7 +144,7 @@ MESSAGE_RULES = (
         replace(
             TLS,
             name="certificate",
-            sentence="the certificate of what answers in the place of AWS in {region} is not trusted here",
+            sentence="the certificate of the server that answers instead of AWS in {region} is not trusted here",
             hint="behind a proxy that inspects TLS connections: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem`; "
             "else compare `date -u` with the real time",
         ),

@@ -43,7 +43,7 @@ _WRONG_SECRET = _nobody(
 )
 CLOCK = _nobody(
     "clock",
-    "this machine's clock is wrong: AWS refuses what is signed at another time than its own",
+    "this machine's clock is wrong: AWS rejects signatures with another time than its own",
     "compare `date -u` with the real time and set the clock (Linux: `sudo timedatectl set-ntp true`, macOS: "
     "`sudo sntp -sS time.apple.com`), then run the same command again",
 )
@@ -139,7 +139,7 @@ _MFA_AGAIN = _nobody(
 _BAD_FILE = _nobody(
     "aws-config",
     "the AWS configuration of this machine cannot be used",
-    "correct what is named above in ~/.aws/config, ~/.aws/credentials or the AWS_… variables; "
+    "correct the setting named above in ~/.aws/config, ~/.aws/credentials or the AWS_… variables; "
     "`aws configure list` reads the same",
 )
 _HOME = _nobody(
@@ -164,11 +164,11 @@ NOT_ALLOWED = _forbidden(
 _NOT_YOURS = _forbidden(
     "not-yours",
     "it belongs to another account, or to a service of AWS",
-    "delete it where it was made; what is named above says by whom",
+    "delete it in the service that made it, which is named above",
 )
 _NOT_PERMITTED = _forbidden(
     "not-permitted",
-    "AWS lets nobody do this to it: it is protected, or a service of AWS manages it",
+    "AWS does not allow this: the resource is protected, or an AWS service manages it",
     "`bacalhau-spot destroy --disable-protection` lifts protection against deletion; what a service of AWS made is deleted in "
     "that service",
 )

@@ -16,14 +16,14 @@ ROWS = {
         Category.UNKNOWN,
         Recovery.STOP_REGION,
         "internal error of this program in {region}",
-        f"run the same command again; if it happens again, {REPORT} with what --debug prints",
+        f"run the same command again; if it happens again, {REPORT} with the output of --debug",
     ),
     "Configuration": ErrorInfo(  # what a region shows does not go with what the configuration says
         "configuration",
         Category.CONFIG,
         Recovery.STOP_REGION,
-        "the configuration does not go with what is in {region}",
-        "correct what is named above in the configuration, then run the same command again",
+        "the configuration does not fit the existing resources in {region}",
+        "correct the value named above in the configuration, then run the same command again",
     ),
     POOL_SHARE: ErrorInfo(
         "pool-share",
@@ -39,14 +39,17 @@ ROWS = {
         Category.CONFIG,
         Recovery.DONE,
         "something is protected against deletion",
-        "look at what the report names; if it may go, the same command with `--disable-protection` deletes it, too",
+        "check the resources in the report; the same command with `--disable-protection` deletes them, too",
     ),
     "HeldByAnother": ErrorInfo(
         "held",
         Category.BUSY,
         Recovery.DONE,
         "a managed resource is used by a resource that stays",
-        "the report names what uses it and the command that frees it: ask its owner first, then run the same command again",
+        (
+            "the report names the resource that uses it and the command that deletes that one: ask its owner first, "
+            "then run the same command again"
+        ),
     ),
     "LauncherLives": ErrorInfo(
         "launcher",
@@ -54,7 +57,7 @@ ROWS = {
         Recovery.DONE,
         "what replaces an instance that ends (a maintain fleet, a persistent spot request or an Auto Scaling group) is left, "
         "and would start another",
-        "remove what keeps the launcher first, which the report names; then run the same command again",
+        "first remove the resource that blocks the launcher, which the report names; then run the same command again",
     ),
 }
 
@@ -64,5 +67,5 @@ UNKNOWN = ErrorInfo(
     Recovery.STOP_REGION,
     "AWS refused a call in {region}",
     "AWS's own words are above; https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html explains the codes; "
-    f"if neither helps, {REPORT} with what --debug prints",
+    f"if neither helps, {REPORT} with the output of --debug",
 )

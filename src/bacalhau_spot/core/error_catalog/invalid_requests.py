@@ -88,7 +88,10 @@ _ENCRYPTION_KEY = _wrong(
 _UNSUPPORTED = _wrong(
     "unsupported",
     "AWS does not support this in {region}",
-    f"what AWS names above does not go together: choose other `instance_types` ({MORE_TYPES} lists some), or `image: auto`",
+    (
+        f"the values that AWS names above do not fit together: choose other `instance_types` ({MORE_TYPES} lists some), "
+        "or `image: auto`"
+    ),
 )
 _BAD_VALUE = _wrong(
     "bad-value",
@@ -107,7 +110,7 @@ _OUR_CALL = ErrorInfo(
     Category.UNKNOWN,
     Recovery.STOP_REGION,
     "AWS does not understand a call of this program in {region}, sorry",
-    f"`bacalhau-spot doctor` says which version this is; {REPORT} with what --debug prints",
+    f"`bacalhau-spot doctor` prints the version; {REPORT} with the output of --debug",
 )
 
 ROWS = {

@@ -119,7 +119,7 @@ _SCORES = ErrorInfo(
 ANY_QUOTA = _used_up(
     "quota",
     "a quota of the account in {region} is used up",
-    f"remove what is no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
+    f"remove resources that are no longer needed, or ask for more at {_QUOTAS}/ec2/quotas",
 )
 _PRICE = ErrorInfo(
     "price",
@@ -133,14 +133,14 @@ CAPACITY = ErrorInfo(
     Category.CAPACITY,
     Recovery.OTHER_REGION,
     "no spot capacity in {region}",
-    f"add instance types or regions to the configuration ({MORE_TYPES} shows what can be had where), or try again later",
+    f"add instance types or regions to the configuration ({MORE_TYPES} shows the capacity of each region), or try again later",
 )
 _NOT_HERE = ErrorInfo(
     "type-not-in-zone",
     Category.CAPACITY,  # another pool's turn
     Recovery.OTHER_REGION,
     "the instance type is not sold as spot in that zone of {region}",
-    f"add instance types or regions to the configuration; {MORE_TYPES} shows what can be had where",
+    f"add instance types or regions to the configuration; {MORE_TYPES} shows the capacity of each region",
 )
 _CLOSED_ZONE = ErrorInfo(
     "closed-zone",

@@ -65,7 +65,7 @@ TLS = _between(
 )
 _NOT_AWS = _between(
     "not-aws",
-    "what answered in the place of AWS in {region} is not AWS",
+    "the server that answered instead of AWS in {region} is not AWS",
     "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
 )
 _BUSY = ErrorInfo(
@@ -73,14 +73,14 @@ _BUSY = ErrorInfo(
     Category.BUSY,
     Recovery.RETRY,
     "something in {region} is still used by something else, or AWS is not done with it",
-    "where the report names what keeps it, ask its owner, then run the command there; otherwise run the same "
+    "if the report names a blocking resource, ask its owner, then run the command there; otherwise run the same "
     "command again in a few minutes",
 )
 _LAG = ErrorInfo(
     "lag",
     Category.LAG,
     Recovery.RETRY,
-    "AWS does not show in {region} what was just made there",
+    "AWS does not list a new resource in {region} yet",
     AGAIN_IN_A_MINUTE,
 )
 _EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "it is already so in {region}")

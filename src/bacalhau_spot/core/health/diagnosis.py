@@ -249,7 +249,7 @@ _TERMINATE = (
     "`bacalhau-spot create` replaces it"
 )
 _REPLACE = "`bacalhau-spot create` replaces it"
-_READ = "`bacalhau-spot console {node}` shows what it said"
+_READ = "`bacalhau-spot console {node}` shows its output"
 _CHECK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
 _PRUNE = "`bacalhau-spot prune` removes it there"
 _APPROVE = "on the orchestrator's machine, `bacalhau node approve {member}` lets it work"
@@ -260,7 +260,10 @@ RULES: tuple[DiagnosisRule, ...] = (
         Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator under the cluster's label, and has no instance",
         lambda it: it.instance is None and it.member is not None and it.member.connected,
         "connected as a node of this cluster, but no instance is behind it",
-        "AWS may show it in a minute; or it is of another account, under the same name; or somebody has the token: change it",
+        (
+            "AWS may list it in a minute; or it belongs to another account with the same cluster name; or the token is "
+            "known to others: change it"
+        ),
     ),
     DiagnosisRule(
         Diagnosis.ORPHAN, Severity.GONE, "known to the orchestrator alone",
@@ -348,13 +351,13 @@ RULES: tuple[DiagnosisRule, ...] = (
         "compare `bacalhau.api.host` with `bacalhau.orchestrators`: they may be two", _step,
     ),
     DiagnosisRule(
-        Diagnosis.COMMANDS_FAILED, Severity.BAD, "nobody but the console knows, which says: joined, commands failed",
+        Diagnosis.COMMANDS_FAILED, Severity.BAD, "joined, by its console alone, commands failed",
         lambda it: _console_joined(it) and it.boot is not None and bool(it.boot.commands_failed),
         "joined, by its console, but{what}", _READ,
         lambda it: MessageArgs(what=f" {it.boot.commands_failed.partition(';')[0]}" if it.boot else ""),
     ),
     DiagnosisRule(
-        Diagnosis.CONSOLE_JOINED, Severity.GOOD, "nobody but the console knows, which says: joined",
+        Diagnosis.CONSOLE_JOINED, Severity.GOOD, "joined, by its console alone",
         _console_joined, "joined{ago}, by its console", "", _step,
     ),
     DiagnosisRule(

@@ -56,7 +56,7 @@ class JoinFailure:
     hint: str
 
 
-_RETRY_HINT = "nodes keep what they were launched with: `bacalhau-spot destroy`, then `bacalhau-spot create`"
+_RETRY_HINT = "a change applies to new nodes only: `bacalhau-spot destroy`, then `bacalhau-spot create`"
 _APPROVE_HINT = (
     "on the orchestrator's machine, `bacalhau node list --filter-approval rejected` lists it, and `bacalhau node approve` with "
     "its name lets it in"

@@ -35,7 +35,7 @@ class ResourceScope(StrEnum):
 
     ANY = "everything: it only looks"
     CREATED_WITH_TAG = "resources created with our tag"
-    TAGGED = "what carries our tag"
+    TAGGED = "resources with our tag"
     TAGGING = "tags given at creation, with our tag among them"
     ADOPTING = "our tag, on anything of EC2's"
     ROUTES = "any route table: main route tables carry no tag"

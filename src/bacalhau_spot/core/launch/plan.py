@@ -235,7 +235,8 @@ def unsuitable_images_hint(spec: ClusterSpec) -> str:
     """What to change where the types and the images do not fit."""
     types = "`requirements` (its `arch` must be the image's)" if spec.requirements else "`instance_types`"
     return (
-        f"change {types} ({MORE_TYPES} shows what can be had where) or `image` (`auto` fits every type), for all regions or for "
+        f"change {types} ({MORE_TYPES} shows the capacity of each region) or `image` (`auto` fits every type), for "
+        "all regions or for "
         "one under `regions`"
     )
 

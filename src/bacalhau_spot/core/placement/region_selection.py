@@ -108,5 +108,5 @@ def explain_no_region(decisions: Sequence[RegionDecision]) -> NoRegion | None:
     return NoRegion(
         RegionReason.NO_OFFER,
         "no enabled region offers the configured instance types",
-        f"change `instance_types`: {MORE_TYPES} shows what can be had where",
+        f"change `instance_types`: {MORE_TYPES} shows the capacity of each region",
     )

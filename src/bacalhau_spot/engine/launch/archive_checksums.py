@@ -92,7 +92,7 @@ def _unknown(url: str, arch: Arch, why: str) -> UserError:
         f"the SHA-256 sum of Bacalhau's archive for {arch} is not known: {url} cannot be fetched from here",
         why=why,
         hint=f"write the sum into the configuration as `bacalhau.sha256.{arch}`, or set `bacalhau.verify_archive: false` "
-        "to let the nodes run whatever they receive",
+        "to let the nodes run an unverified archive",
         docs="docs/nodes.md",
         exit_code=ExitCode.FAILED,
     )

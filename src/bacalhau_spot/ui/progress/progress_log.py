@@ -65,7 +65,7 @@ def _heartbeat(progress: Progress) -> str:
 
 # Codes for which what AWS answered says less than what we wait for.
 _WAITS = {
-    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is at work; waiting for what it launches",
+    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is at work; waiting for its instances",
     "InvalidInstanceID.NotFound": "AWS does not show every instance yet; looking again",
 }
 

@@ -119,7 +119,7 @@ def _total(report: CostReport) -> list[RenderableType]:
         lines.append(Paragraph(f"{dear}: {percent(whole.saving)} saved"))
     rate = whole.current_usd_per_hour
     if rate is None:
-        now = "what it costs now is not known"
+        now = "the current cost is not known"
     else:
         now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
     lines.append(Paragraph(now))

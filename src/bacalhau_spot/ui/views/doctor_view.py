@@ -75,7 +75,7 @@ def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple
     return (
         UserError(
             f"{len(failed)} of {plural(len(findings), 'check')} failed: {names}",
-            hint="mend what failed as the list says, then run `bacalhau-spot doctor` again",
+            hint="apply the fixes in the list, then run `bacalhau-spot doctor` again",
             docs=_DOCS,
             exit_code=exit_code,
         ),

@@ -74,7 +74,7 @@ def order_view() -> Group:
     ]
     return Group(
         Paragraph(
-            "Each kind goes when what stands behind it is gone from its region, and all that need not wait go at once."
+            "Each kind is deleted when the kinds after the arrow are gone from its region; independent kinds are deleted at once."
         ),
         TextTable(("step", "kind", "service", "when gone"), rows, right=("step",)),
         Paragraph(
@@ -192,7 +192,7 @@ def _denied(preview: NukePreview) -> list[RenderableType]:
     """One line an action: the same refusal in twelve regions is one."""
     return [
         Paragraph(
-            f"you may not {action} in {comma_list(regions)}: what does not go by itself will be left",
+            f"you may not {action} in {comma_list(regions)}: resources that do not end by themselves will remain",
             style="bold yellow",
         )
         for action, regions in regions_by_failure(preview.denied, lambda one: one.operation).items()
@@ -223,7 +223,7 @@ def _cost(preview: NukePreview) -> list[RenderableType]:
             )
         )
     if preview.usd_per_hour is None:
-        lines.append(Paragraph("what stops costing is not known, because not every spot price is"))
+        lines.append(Paragraph("the saving is not known, because some spot prices are not known"))
     if preview.usd_per_hour:
         month = usd(preview.usd_per_hour * HOURS_A_MONTH)
         lines.append(

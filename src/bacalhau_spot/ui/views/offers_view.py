@@ -67,7 +67,7 @@ def offers_view(offers: Offers, *, by_region: bool, ranked: bool, more: int) -> 
             parts.append(Paragraph(_order(offers.nodes), style="dim"))
     else:
         where = plural(len(offers.regions_scanned), "region")
-        parts.append(Paragraph(f"nothing to offer in {where}; by size, whatever the types: {MORE_TYPES}"))
+        parts.append(Paragraph(f"nothing to offer in {where}; by size, for all types: {MORE_TYPES}"))
     parts += _failed_regions(offers)
     if rows:
         parts.append(

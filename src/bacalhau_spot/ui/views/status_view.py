@@ -82,7 +82,7 @@ class StatusView:
         if level < _NO_REMEDIES:
             parts.extend(remedies)
         elif remedies:
-            parts.append(Paragraph("what to do: `bacalhau-spot status -o wide`", style="cyan"))
+            parts.append(Paragraph("remedies: `bacalhau-spot status -o wide`", style="cyan"))
         return Group(*parts)
 
 
@@ -254,14 +254,14 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
         why = error_label(snapshot.api_failure.code) if snapshot.api_failure else "no answer"
         parts.append(
             Paragraph(
-                f"{snapshot.address} did not answer ({why}): who has joined is what the consoles say",
+                f"{snapshot.address} did not answer ({why}): joined is read from the consoles",
                 style="yellow",
             )
         )
     elif snapshot.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
         parts.append(
             Paragraph(
-                "no orchestrator's API is configured (bacalhau.api): who has joined is what the consoles say, "
+                "no orchestrator's API is configured (bacalhau.api): joined is read from the consoles, "
                 "and what nodes do is not known",
                 style="dim",
             )
