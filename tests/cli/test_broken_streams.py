@@ -231,4 +231,4 @@ def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
     runner._interrupted()
     with pytest.raises(SystemExit), runner:
         runner._interrupted()
-    assert "`bacalhau-spot list --sandbox --config other.yaml` shows what there is" in stderr.getvalue()
+    assert "`bacalhau-spot list --sandbox --config other.yaml` shows the instances" in stderr.getvalue()
