@@ -180,7 +180,7 @@ def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Findi
     how = _ORIGINS.get(origin, f"({origin})" if origin else "")
     text = f"account {identity.account_id} as {identity.arn}"
     if endpoint:
-        text = f"{text} at {endpoint}, which is not AWS"
+        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint} and not from AWS"
     if identity.arn.endswith(":root"):
         return Finding(
             AccountCheck.CREDENTIALS,
