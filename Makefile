@@ -1,5 +1,5 @@
 # The handful of things one does here. `make check` is what .ci/run runs.
-.PHONY: check test quick versions lint lock docs bench
+.PHONY: check test quick long versions lint lock docs bench
 
 check:
 	.ci/run
@@ -9,6 +9,9 @@ test:
 
 quick: # what most changes break, in less than half a minute
 	uv run pytest tests/core tests/config tests/ui tests/test_names.py
+
+long: # the enumerations of which `make test` runs a sample
+	LONG_TESTS=1 uv run pytest tests/engine/cleanup tests/iam
 
 versions: # the quick tests on the other Pythons that this machine has
 	for version in 3.12 3.13 3.14; do \

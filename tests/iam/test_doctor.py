@@ -185,7 +185,7 @@ CASES = [
         C.CREDENTIALS, F, "have expired", "get new ones", {"credentials_expire_after_calls": 0}, code=DENIED
     ),
     Case(C.REGIONS, W, "the credentials come first", "credentials", {"credentials_expire_after_calls": 0}),
-    Case(C.CLOCK, F, "s ahead of AWS's; AWS refuses", "timedatectl", do="clock 400"),
+    Case(C.CLOCK, F, "s ahead of AWS's; AWS rejects", "timedatectl", do="clock 400"),
     Case(C.CLOCK, W, "90 s behind AWS's", "timedatectl", do="clock -90"),
     Case(
         C.CREATE,
@@ -217,7 +217,7 @@ CASES = [
     Case(
         C.PERMISSIONS,
         W,
-        "3 actions could not be asked about (IAM's simulator says nothing certain",
+        "3 actions could not be asked about (IAM's simulator cannot decide",
         "iam-policy",
         {"policies": SECOND_FACTOR},
     ),

@@ -273,8 +273,8 @@ MISFITS = (
     (json.dumps({**PLAN, "scope": SCOPE, "resources": [{"id": "i-1"}]}), ["region, kind and id"]),
     (json.dumps({**PLAN, "scope": SCOPE, "resources": 7}), ["region, kind and id"]),
     # T6: nesting ended in RecursionError; the account's id came onto the terminal as it stood there (T4).
-    ("[" * 100_000, ["no plan", "nested too deeply"]),
-    ('{"plan_version": ' + "9" * 5000 + "}", ["no plan"]),
+    ("[" * 100_000, ["not a plan", "nested too deeply"]),
+    ('{"plan_version": ' + "9" * 5000 + "}", ["not a plan"]),
     (json.dumps({**PLAN, "plan_version": True, "scope": SCOPE}), ["no plan_version 1"]),
     (json.dumps({**PLAN, "scope": SCOPE, "resorces": []}), ["'resorces' is not a key of a plan"]),
     (
@@ -309,7 +309,10 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: CliRu
     """And leaves what it leaves, with exit code 4; the rest goes."""
     sandbox.settings.deny = ["ec2:DeleteVpc"]
     looked = nuke(program, "--dry-run")
-    assert "you may not DeleteVpc in eu-west-1 and us-west-2: what does not go by itself" in looked.stdout
+    assert (
+        "you may not DeleteVpc in eu-west-1 and us-west-2: resources that do not end by themselves"
+        in looked.stdout
+    )
     done = nuke(program, "--force", "-o", "json")
     assert done.code == 4
     assert {one["kind"] for one in done.data["remaining"]} == {"vpc"}
