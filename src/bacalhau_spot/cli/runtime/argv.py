@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TextIO
 
 from bacalhau_spot.cli.runtime.aws_profile import profile_option
-from bacalhau_spot.cli.runtime.endpoint import other_endpoints, shown
+from bacalhau_spot.cli.runtime.endpoint import SANDBOX, asked_instead
 from bacalhau_spot.errors import ExitCode, UserError
 
 _OUTPUT = ("-o", "--output", "--format")
@@ -72,14 +72,10 @@ def print_banner(argv: list[str], stderr: TextIO) -> None:
     stderr.flush()
 
 
-SANDBOX = "sandbox"
-
-
 def asked_endpoint(argv: list[str]) -> str:
-    """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
-    if has_flag(argv, "--sandbox"):
-        return SANDBOX
-    return ", ".join(map(shown, other_endpoints(profile_option(own_args(argv)), environ=os.environ)))
+    """`endpoint.asked_instead` for a command line that may not have been understood."""
+    profile = profile_option(own_args(argv))
+    return asked_instead(profile, sandbox=has_flag(argv, "--sandbox"), environ=os.environ)
 
 
 def has_flag(argv: list[str], flag: str) -> bool:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 # botocore asks in this order (botocore.configprovider).
 _VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
+# By the variable that names another path (AWS SDKs and Tools Reference Guide).
+FILES = {"AWS_CONFIG_FILE": "~/.aws/config", "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials"}
 
 
 def selected_profile(option: str | None, *, environ: Mapping[str, str]) -> str:
@@ -18,18 +20,22 @@ def selected_profile(option: str | None, *, environ: Mapping[str, str]) -> str:
     return option or next((environ[name] for name in _VARIABLES if environ.get(name)), "")
 
 
-def _is_known(name: str, *, environ: Mapping[str, str]) -> bool:
-    """Whether one of the AWS files has the profile; also where they cannot be read, which botocore says."""
+def read_aws_files(*files: str, environ: Mapping[str, str]) -> configparser.RawConfigParser | None:
+    """Those of FILES, by the variable that names each. None where they cannot be read, which botocore reports."""
     parser = configparser.RawConfigParser(strict=False)
-    paths = (
-        environ.get("AWS_CONFIG_FILE") or "~/.aws/config",
-        environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials",
-    )
     try:
-        parser.read(map(os.path.expanduser, paths), encoding="utf-8")
+        # os.path's leaves the path as it is where nobody knows the home; pathlib's raises.
+        paths = [os.path.expanduser(environ.get(name) or FILES[name]) for name in files]  # noqa: PTH111
+        parser.read(paths, encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError, OSError):
-        return True
-    return parser.has_section(name) or parser.has_section(f"profile {name}")
+        return None
+    return parser
+
+
+def _is_known(name: str, *, environ: Mapping[str, str]) -> bool:
+    """Whether one of the AWS files has the profile; also where they cannot be read."""
+    parser = read_aws_files(*FILES, environ=environ)
+    return parser is None or parser.has_section(name) or parser.has_section(f"profile {name}")
 
 
 def profile_option(argv: list[str]) -> str | None:

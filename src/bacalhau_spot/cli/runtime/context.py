@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import aws_profile, environment_variables
-from bacalhau_spot.cli.runtime.argv import SANDBOX
-from bacalhau_spot.cli.runtime.endpoint import other_endpoints, shown
+from bacalhau_spot.cli.runtime.endpoint import asked_instead
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
@@ -246,10 +245,7 @@ class CommandContext:
     @property
     def endpoint(self) -> str:
         """What is asked instead of AWS: the sandbox, or the addresses that the user's settings name; empty for AWS itself."""
-        if self.common.sandbox:
-            return SANDBOX
-        others = other_endpoints(self.common.profile, environ=os.environ)
-        return ", ".join(map(shown, others))
+        return asked_instead(self.common.profile, sandbox=self.common.sandbox, environ=os.environ)
 
     def _home_region(self) -> str:
         """Of the partition in which the configured regions are: credentials of one mean nothing in another."""

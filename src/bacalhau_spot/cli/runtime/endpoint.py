@@ -5,8 +5,6 @@ Source: AWS SDKs and Tools Reference Guide, "Service-specific endpoints".
 
 from __future__ import annotations
 
-import configparser
-import os
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
 # VPC endpoints, FIPS and dual-stack lie beneath AWS's own domains.
 _AWS = tuple(f".{domain}" for partition in PARTITIONS for domain in partition.domains)
 _VARIABLE = "AWS_ENDPOINT_URL"
+SANDBOX = "sandbox"
 
 
 def is_aws(url: str) -> bool:
@@ -40,18 +39,20 @@ def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[
     return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
 
 
+def asked_instead(option: str | None, *, sandbox: bool, environ: Mapping[str, str]) -> str:
+    """The endpoint that is asked instead of AWS, as it may be shown: the sandbox, or addresses; empty for AWS itself."""
+    return SANDBOX if sandbox else ", ".join(map(shown, other_endpoints(option, environ=environ)))
+
+
 def shown(url: str) -> str:
     """Without the user and the password that an address may hold."""
     return re.sub(r"//[^/]*@", "//", url)
 
 
 def _of_profile(name: str, *, environ: Mapping[str, str]) -> Iterator[str]:
-    parser = configparser.RawConfigParser(strict=False)
-    path = environ.get("AWS_CONFIG_FILE") or "~/.aws/config"
-    try:
-        parser.read(os.path.expanduser(path), encoding="utf-8")  # noqa: PTH111 - pathlib's raises where there is no home
-    except (configparser.Error, UnicodeDecodeError, OSError):
-        return  # botocore says what is wrong with it
+    parser = aws_profile.read_aws_files("AWS_CONFIG_FILE", environ=environ)
+    if parser is None:
+        return
     section = name if name == "default" and parser.has_section(name) else f"profile {name}"
     if not parser.has_section(section):
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
@@ -110,11 +111,7 @@ async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequenc
     The index of tags is AWS's secondary one: it may hide all of a region. So what runs is counted by DescribeInstances in each,
     and where another list knows of more, until that shows it, too.
     """
-
-    async def one(region: str) -> tuple[tuple[TaggedId, ...], tuple[Instance, ...]]:
-        return await tagged_and_instances(calls, naming, region)
-
-    answers, unseen = await in_all_regions(regions, one)
+    answers, unseen = await in_all_regions(regions, partial(tagged_and_instances, calls, naming))
     return ClusterInventory(
         tagged={region: tagged for region, (tagged, _) in answers.items()},
         instances=tuple(instance for _, instances in answers.values() for instance in instances),
