@@ -38,6 +38,11 @@ WORDS = {
     r"\bfor want of\b|\btaken for granted\b|\bit keeps nobody\b|\bof equals\b|\bfor ever\b": "say it in nouns",
     r"\bmade a mistake\b|\ba mistake in\b": "internal error",
     r"\bis kept by\b|\bfree it with\b": "blocked by, to unblock",
+    r"\bmade on the way\b|\bto have (one|it|a VPC) made\b|\bfree it\b": "created, to have one created, to unblock",
+    r"\bstill at it\b|\bat work in\b|\bto agree beforehand\b": "in progress, running, to confirm",
+    r"\b(says?|shows?) which (one|file|variable)\b|\bsays where\b|\bsays how\b": "shows the …",
+    r"\bwhat (the file|it|they) comes? to\b|\bwhat (it|they) (offers?|runs?|does|do)\b": "name the noun",
+    r"\bis there to\b|\bmeans nothing\b|\bdid not stay\b|\bhas too much to do\b": "say it in the field's words",
 }
 # Sentences that keep such a word, and why: the place, a part of the sentence, the reason.
 EXCEPTIONS: dict[tuple[str, str], str] = {}

@@ -172,7 +172,7 @@ def test_what_aws_has_forgotten(story: Story) -> None:
     log.unlink()
     assert cost(story)["instances"] == []
     shown = story.program("cost").stdout
-    assert "no audit log here knows" in " ".join(shown.split())
+    assert "no audit log on this machine contains" in " ".join(shown.split())
 
 
 def test_a_budget_is_kept(story: Story) -> None:
@@ -229,7 +229,7 @@ def test_what_may_not_be_asked(story: Story) -> None:
         (("create", "--max-price", "-1"), "not an amount of US dollars"),
         (("list", "-o", "csv"), "csv"),
         (("prices", "--region", "mars-1"), "not among the enabled regions"),
-        (("prices", "--plot", "prices.pdf"), "ends in none of .png, .svg, .html"),
+        (("prices", "--plot", "prices.pdf"), "none of the extensions .png, .svg, .html"),
     ],
 )
 def test_what_cannot_be_understood(program: CliRunner, argv: tuple[str, ...], says: str) -> None:

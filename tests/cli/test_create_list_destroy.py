@@ -238,7 +238,7 @@ def test_a_region_that_is_not_enabled(sandbox: Any, program: CliRunner) -> None:
     done = program("create", "--yes")
     assert done.code == 2
     assert "aws account enable-region --region-name af-south-1" in done.stderr
-    assert "eu-wets-1: there is no such region" in done.stderr
+    assert "eu-wets-1: no such region" in done.stderr
     assert sandbox.leftovers() == before
 
 

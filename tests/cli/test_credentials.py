@@ -117,7 +117,7 @@ FAIL = f"credential_process = {sys.executable} -c \"import sys; sys.exit('vault 
             ['source_profile "gone"', "explain aws-config"],
         ),
         ("[profile work]\nrole_arn = arn:aws:iam::123456789012:role/a\n", ["explain half-credentials"]),
-        (f"[profile work]\n{FAIL}\n", ["credential_process gave no credentials", "vault is locked"]),
+        (f"[profile work]\n{FAIL}\n", ["credential_process returned no credentials", "vault is locked"]),
         (f"[profile work]\n{PRINT.format('what?')}\n", ["is not JSON", "explain credential-process"]),
         (
             "[profile work]\ncredential_process = /no/such/program\n",
@@ -169,7 +169,7 @@ def test_the_checkup_names_the_profile_too(user: User) -> None:
     done = user.program("doctor", "--profile", "work")
     assert done.code == 4
     assert "fix: run `aws sso login --profile work`, then" in done.stdout
-    assert done.stdout.count("the credentials come first") == 1
+    assert done.stdout.count("needs the credentials first") == 1
     assert "WARN  8 checks        not checked" in done.stdout
 
 

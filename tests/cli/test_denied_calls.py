@@ -151,7 +151,7 @@ def test_what_was_granted_and_not_seen_is_not_said_to_be_starting(sandbox: Any, 
     refuse(sandbox, "ec2:DescribeInstances", region=HERE, after=1)
     done = program("create", "--yes")
     assert (done.code, "starting" in done.stdout) == (4, False)
-    assert "0 of 1 node running, 1 granted and not seen since" in done.stdout
+    assert "0 of 1 node running, 1 granted by AWS, not yet visible" in done.stdout
 
 
 def test_what_cannot_be_listed_any_more_is_not_gone(sandbox: Any, program: CliRunner) -> None:
@@ -190,7 +190,7 @@ def test_a_dry_run_without_an_answer_is_no_permission(sandbox: Any, program: Cli
     (rights,) = [one for one in found if one["check"] == "permissions"]
     assert (
         rights["status"],
-        "1 actions could not be asked about (CreateVpc: InternalError" in rights["message"],
+        "1 actions could not be checked (CreateVpc: InternalError" in rights["message"],
     ) == (
         "WARN",
         True,

@@ -455,7 +455,7 @@ def test_a_launcher_that_stays(sandbox: Any, program: CliRunner) -> None:
     done = program("destroy", "--yes")
     assert done.code == 4
     assert "is left, and would start another (LauncherLives)" in done.stderr
-    assert "also: a managed resource is used by a resource that stays (HeldByAnother)" in done.stderr
+    assert "also: a managed resource is in use by a resource that is retained (HeldByAnother)" in done.stderr
     assert "explain not-permitted" in done.stderr
     assert done.stdout.index("1 launch template") < done.stdout.index("left: ")
     assert [line.split()[2] for line in sandbox.leftovers() if line.split()[1] == "instance"] == kept

@@ -41,7 +41,7 @@ def test_a_mistake_while_looking(program: CliRunner, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Aws, "identity", broken)
     done = program("list")
     assert done.code == 1
-    assert "internal error in this program" in done.stderr
+    assert "internal error" in done.stderr
     assert "ValueError: [not markup]" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Traceback" in program("list", "--debug").stderr

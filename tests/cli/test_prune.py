@@ -180,7 +180,7 @@ def test_destroy_with_an_orchestrator_that_is_not_there(user: CliRunner, there: 
     assert done.code == 0
     assert done.data["orchestrator"]["problems"][0]["code"] == "OrchestratorUnreachable"
     (warning,) = done.envelope["warnings"]
-    assert "still lists nodes whose instances ended" in warning
+    assert "still lists terminated nodes" in warning
     contract("destroy", done.data)
     again = user("destroy", "--yes", "-o", "json")
     assert again.data["orchestrator"] is None

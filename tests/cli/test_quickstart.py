@@ -97,7 +97,7 @@ def test_the_first_words_wait_for_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )
-    assert done.stdout == "bacalhau-spot create · sandbox: nothing here is AWS\nset()"
+    assert done.stdout == "bacalhau-spot create · sandbox: not AWS\nset()"
 
 
 def test_the_help_page_says_what_each_command_does() -> None:

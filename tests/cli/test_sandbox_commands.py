@@ -26,7 +26,7 @@ def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     assert newcomer("sandbox", "status").stdout.startswith("no sandbox is running")
     created = newcomer("create", "--sandbox", "--yes")
     assert created.code == 0, created.stderr
-    assert "sandbox: nothing here is AWS" in created.stderr
+    assert "sandbox: not AWS" in created.stderr
     assert "12 of 12 nodes running" in created.stdout
     assert "bacalhau-spot list --sandbox" in created.stdout
 

@@ -158,7 +158,7 @@ def test_a_cluster_with_ssm_is_not_verified_gone_without_looking(sandbox: Any, u
     assert done.code == 5
     assert "ListRoles" in done.stderr
     assert "verified" not in done.stdout
-    assert "not everything could be scanned" in done.stdout
+    assert "the scan is incomplete" in done.stdout
 
 
 def test_a_fresh_profile_that_ec2_does_not_know_yet_is_waited_for(sandbox: Any, user: CliRunner) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.cli_runner import CliRunner
 
 NO_SUCH = "`bacalhau-spot --help` lists the options"
-BEHIND = "stands before the command, and options come behind it"
+BEHIND = "is an option before the command; options follow the command"
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ _MISTAKES = {
     "aws: {spot_price_limt: 0.01}": "1:7  aws.spot_price_limt: is not a key; did you mean `spot_price_limit`",
     "aws: {timeouts: {apii: 3}}": "1:18  aws.timeouts.apii: is not a key; did you mean `api`",
     "aws: {nodes: 3}": "1:7  aws.nodes: is not a key here; it belongs at the top level",
-    "aws: {qqqq: 3}": "1:7  aws.qqqq: is not a key",
+    "aws: {qqqq: 3}": "1:7  aws.qqqq: is not a known key",
     "aws: {timeouts: 5}": "1:7  aws.timeouts: found a number; must be a mapping",
     "aws: [us-east-1]": "1:1  aws: found a list; must be a mapping",
     "regions: {us-east-1: {architecture: arm64}}": "1:23  regions.us-east-1.architecture: is decided by",

@@ -184,7 +184,7 @@ CASES = [
     Case(
         C.CREDENTIALS, F, "have expired", "get new ones", {"credentials_expire_after_calls": 0}, code=DENIED
     ),
-    Case(C.REGIONS, W, "the credentials come first", "credentials", {"credentials_expire_after_calls": 0}),
+    Case(C.REGIONS, W, "needs the credentials first", "credentials", {"credentials_expire_after_calls": 0}),
     Case(C.CLOCK, F, "s ahead of AWS's; AWS rejects", "timedatectl", do="clock 400"),
     Case(C.CLOCK, W, "90 s behind AWS's", "timedatectl", do="clock -90"),
     Case(
@@ -217,7 +217,7 @@ CASES = [
     Case(
         C.PERMISSIONS,
         W,
-        "3 actions could not be asked about (IAM's simulator cannot decide",
+        "3 actions could not be checked (IAM's simulator cannot decide",
         "iam-policy",
         {"policies": SECOND_FACTOR},
     ),
@@ -312,7 +312,7 @@ CASES = [
         code=1,
     ),
     Case(C.QUOTAS, F, "VPCs are in use", "--service-code vpc", {"quotas": {"vpcs": 1}}, code=1),
-    Case(C.QUOTAS, W, "could not be determined", "", {"deny": ["servicequotas:*"]}),
+    Case(C.QUOTAS, W, "could not be checked", "", {"deny": ["servicequotas:*"]}),
     Case(C.SSH_KEYS, F, "may be read by others (0644)", "chmod 600", do="key mode", code=1),
     Case(C.SSH_KEYS, F, "are not a pair", "ssh-keygen -y", do="other key", code=1),
     Case(
@@ -359,7 +359,7 @@ CASES = [
     Case(C.ORCHESTRATOR, F, "does not answer as it should", "", do="deaf api", code=1),
     Case(C.ORCHESTRATOR, W, "no address of its API", "bacalhau.api.host", do="no api"),
     Case(C.VERSION, W, "0.1.0; the newest is 9.9.9", "pip install --upgrade", do="newer"),
-    Case(C.VERSION, W, "pip is not on the path", "pip index versions", do="no pip"),
+    Case(C.VERSION, W, "pip is not on the PATH", "pip index versions", do="no pip"),
     Case(C.VERSION, W, "finds no package", "pip index versions", do="pip knows nothing"),
     Case(C.TOOLS, W, "ssh is not on the path", "openssh-client", do="no ssh"),
 ]

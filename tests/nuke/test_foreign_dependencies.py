@@ -184,7 +184,7 @@ def test_a_reservation_with_a_commitment_stays(sandbox: Any, program: CliRunner)
     done = nuked(program)
     assert done.code == 0
     assert [(one["id"], one["status"], one["reason"]) for one in done.data["outcomes"]] == [
-        (made, "skipped", "it has a commitment that must be paid")
+        (made, "skipped", "it has a commitment that AWS bills until its end")
     ]
 
 
@@ -200,7 +200,7 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
         assert {one["dependency"]["id"] for one in looked.data["foreign"]} == expected
     shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
     assert (
-        f"unmanaged, and blocking VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
+        f"not managed by bacalhau-spot, and blocking VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
         in shown
     )
     assert "not scanned, because not enabled in this account: af-south-1" in shown

@@ -172,7 +172,7 @@ def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
         (
             (400, {}, b"Client sent an HTTP request to an HTTPS server.\n"),
             "OrchestratorScheme",
-            "it speaks https, and the address says http",
+            "it uses TLS, and the address begins with http",
         ),
         ((200, {}, b"<html>hello</html>"), "OrchestratorAnswer", "the answer is not an object"),
         ((200, {}, b'{"Nodes": 3}'), "OrchestratorAnswer", "Nodes is of the wrong kind"),
@@ -180,12 +180,12 @@ def hostile(**fields: bytes) -> tuple[int, dict[str, str], bytes]:
         ((200, {}, b'{"Nodes": [{}]}'), "OrchestratorAnswer", "a node: Info is missing"),
         # T6: TypeError, InvalidOperation, OverflowError and a number of a gigabyte.
         (hostile(CPU=b"1e9999999999999999999"), "OrchestratorAnswer", "the answer is not an object"),
-        (hostile(CPU=b"1e999999999"), "OrchestratorAnswer", "CPU is not a number that can be used"),
-        (hostile(CPU=b"NaN"), "OrchestratorAnswer", "CPU is not a number that can be used"),
-        (hostile(CPU=b"-1"), "OrchestratorAnswer", "CPU is not a number that can be used"),
-        (hostile(CPU=b"true"), "OrchestratorAnswer", "CPU is not a number that can be used"),
-        (hostile(Memory=b"Infinity"), "OrchestratorAnswer", "Memory is not a number that can be used"),
-        (hostile(Memory=b"1e999999999"), "OrchestratorAnswer", "Memory is not a number that can be used"),
+        (hostile(CPU=b"1e999999999"), "OrchestratorAnswer", "CPU is not a valid number"),
+        (hostile(CPU=b"NaN"), "OrchestratorAnswer", "CPU is not a valid number"),
+        (hostile(CPU=b"-1"), "OrchestratorAnswer", "CPU is not a valid number"),
+        (hostile(CPU=b"true"), "OrchestratorAnswer", "CPU is not a valid number"),
+        (hostile(Memory=b"Infinity"), "OrchestratorAnswer", "Memory is not a valid number"),
+        (hostile(Memory=b"1e999999999"), "OrchestratorAnswer", "Memory is not a valid number"),
         (hostile(LastHeartbeat=b'"9999-12-31T23:59:59-23:00"'), "OrchestratorAnswer", "is not a time"),
         (hostile(LastHeartbeat=b'["x"]'), "OrchestratorAnswer", "is not a time"),
         ((200, {}, b'{"Nodes": ' + b"9" * 5000 + b"}"), "OrchestratorAnswer", "the answer is not an object"),
@@ -277,7 +277,7 @@ def test_https_to_a_server_of_http(there: StandIn) -> None:
     error = refused(HttpOrchestrator(there.url.replace("http:", "https:")))
     assert (error.code, error.message) == (
         "OrchestratorScheme",
-        "it does not speak https, and the address says https",
+        "it does not use TLS, and the address begins with https",
     )
 
 

@@ -32,7 +32,7 @@ FINDINGS = (
         SimulatedPermissions(required=3, missing={}, unknown=("a:B", "c:D"), reason="InternalError")
     ),
     account_checks.spot_role(None),
-    account_checks.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="could not be determined"),
+    account_checks.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="could not be checked"),
     account_checks.vpc_quota("us-east-1", count=5, ours=False, limit=5),
     local_checks.ssh_keys(public=None, private=None, open_to=True),
     local_checks.ssh_keys(
@@ -46,7 +46,7 @@ FINDINGS = (
     local_checks.newest_version_check("0.10.0", package="bacalhau-spot", newest="0.9.0"),
     local_checks.local_tools(ssh=False),
     *(
-        account_checks.not_checked(check, why="the credentials come first", fix="see credentials")
+        account_checks.not_checked(check, why="needs the credentials first", fix="see credentials")
         for check in (AccountCheck.CLOCK, AccountCheck.REGIONS)
     ),
 )

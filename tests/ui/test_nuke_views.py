@@ -95,7 +95,7 @@ VIEWS: dict[str, RenderableType] = {
         )
     ),
     "found, nothing": views.nuke_preview_view(found()),
-    "found, nothing where it could be looked for": views.nuke_preview_view(
+    "found, nothing in the scanned regions": views.nuke_preview_view(
         found(failed_regions=(ApiFailure("UnauthorizedOperation", "no", "DescribeTags", "sa-east-1"),))
     ),
     "found, without a spot price": views.nuke_preview_view(
@@ -115,7 +115,7 @@ VIEWS: dict[str, RenderableType] = {
                 DeletionOutcome(
                     TABLE,
                     DeletionStatus.BLOCKED,
-                    ApiFailure("HeldByAnother", f"{SUBNET.id} uses it and stays", "", "us-east-1"),
+                    ApiFailure("HeldByAnother", f"{SUBNET.id} uses it and is retained", "", "us-east-1"),
                     dependencies=(
                         Dependency("subnet", SUBNET.id, owner="ours: The subnet has dependencies."),
                     ),

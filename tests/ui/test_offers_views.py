@@ -92,7 +92,7 @@ OFFERS = Offers(
         replace(DENIED, region="sa-east-1"),
         ApiFailure("MaxConfigLimitExceeded", "no", "GetSpotPlacementScores", ""),
     ),
-    notes=("no interruption rates: AWS's public file of them could not be read",),
+    notes=("no interruption rates: AWS's public file could not be read",),
 )
 PLAIN = replace(OFFERS, failed_regions=(), partial_failures=(), notes=(), pools=(FULL,))
 NODE = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))

@@ -87,7 +87,7 @@ def test_no_two_rows_of_a_chart_have_one_price(prices: tuple[str, str]) -> None:
 def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
     nothing = replace(drawn(), lines=(), interruptions=())
     pictured = replace(drawn(), omitted_lines=3)
-    assert rendered(views.prices_view(nothing)) == "AWS shows no spot prices for these pools"
+    assert rendered(views.prices_view(nothing)) == "AWS lists no spot prices for these pools"
     refused = [ApiFailure("UnauthorizedOperation", "no", "DescribeSpotPriceHistory", "us-east-1")]
     assert rendered(views.prices_view(nothing, unseen=refused)) == (
         "no spot prices could be read\nnot scanned: us-east-1 (not allowed)"
@@ -139,5 +139,5 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_format_that_nobody_draws() -> None:
-    with pytest.raises(UserError, match="ends in none of"):
+    with pytest.raises(UserError, match="none of the extensions"):
         chart_files.check_format(Path("prices.pdf"))

@@ -75,7 +75,7 @@ def test_a_refusal_names_the_flag(danger: Impact, flag: str) -> None:
         require_confirmation(
             Decision.REFUSE, impact=danger, question="?", console=console(), stdin=StringIO()
         )
-    assert f"add {flag} to agree" in caught.value.hint
+    assert f"add {flag} to confirm" in caught.value.hint
     assert caught.value.exit_code is ExitCode.DECLINED
 
 

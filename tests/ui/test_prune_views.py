@@ -98,7 +98,7 @@ _DENIED = "OrchestratorForbidden: HTTP 403: Request Forbidden"
         ),
         (
             PruneResult(ADDRESS, problem=SILENT),
-            "nodes whose instances ended (OrchestratorUnreachable: Connection refused)",
+            "terminated nodes (OrchestratorUnreachable: Connection refused)",
         ),
     ],
 )

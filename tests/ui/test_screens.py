@@ -108,7 +108,7 @@ def test_ctrl_c_is_answered_in_the_frame() -> None:
     """The user reads at once that it was heard, and what a second one would do."""
     frame = ProgressFrame("creating c", ("us-east-1",), ManualClock())
     frame.progress = apply_event(frame.progress, events.Cancelling())
-    assert "Ctrl-C again leaves at once" in shown(frame, width=100)
+    assert "press Ctrl-C again to leave at once" in shown(frame, width=100)
 
 
 class Glass:
@@ -224,7 +224,7 @@ def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
         watch.elapsed_s += HEARTBEAT_S / 2
         screen.emit(events.Waiting("r", "starting instances", 3))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
-    assert [line[9:] for line in lines] == ["r: launching 3", "still at it: 0 of 3 running"]
+    assert [line[9:] for line in lines] == ["r: launching 3", "in progress: 0 of 3 running"]
 
 
 def test_a_tick_without_events_is_a_heartbeat_too() -> None:
@@ -236,7 +236,7 @@ def test_a_tick_without_events_is_a_heartbeat_too() -> None:
         watch.elapsed_s += HEARTBEAT_S / 2
         screen.tick()
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
-    assert lines == ["12:00:30 still at it: 0 of 0 running", "12:01:00 still at it: 0 of 0 running"]
+    assert lines == ["12:00:30 in progress: 0 of 0 running", "12:01:00 in progress: 0 of 0 running"]
 
 
 PROGRAM = """

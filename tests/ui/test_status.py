@@ -61,7 +61,7 @@ def test_thirty_nodes_fit_one_screen(snapshot: SnapshotAssertion) -> None:
     lines = drawn(views.status_view(STATUSES["thirty"], wide=False), width=80, height=24)
     assert len(lines) <= 24 and max(map(len, lines)) <= 80
     assert "\n".join(lines) == snapshot
-    problems = ("interruption notice", "never joined", "without docker", "stuck in packages", "orphan")
+    problems = ("interruption notice", "never joined", "without docker", "stuck in packages", "stale node")
     assert all(any(problem in line for line in lines) for problem in problems)
 
 

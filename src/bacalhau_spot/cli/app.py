@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-_HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, and leave nothing behind."
+_HELP = (
+    "Run a Bacalhau compute cluster on AWS spot instances in many regions, and delete it without leftovers."
+)
 
 Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
 COMMANDS: Commands = {
@@ -39,11 +41,11 @@ COMMANDS: Commands = {
     ),
     "destroy": (
         "bacalhau_spot.cli.commands.destroy:destroy",
-        "Delete everything of this cluster, in every region, and verify that it is gone.",
+        "Delete all resources of this cluster in every region, and verify the deletion.",
     ),
     "nuke": (
         "bacalhau_spot.cli.commands.nuke:nuke",
-        "Delete everything that carries our tag, in every region of the account, and verify that it is gone.",
+        "Delete all resources that carry the cluster tag, in every region of the account, and verify the deletion.",
     ),
     "prices": (
         "bacalhau_spot.cli.commands.prices:prices",
@@ -51,7 +53,7 @@ COMMANDS: Commands = {
     ),
     "prune": (
         "bacalhau_spot.cli.commands.prune:prune",
-        "Remove from the orchestrator the nodes of this cluster whose instances are gone.",
+        "Remove this cluster's terminated nodes from the orchestrator.",
     ),
     "cost": (
         "bacalhau_spot.cli.commands.cost:cost",
@@ -59,11 +61,11 @@ COMMANDS: Commands = {
     ),
     "offers": (
         "bacalhau_spot.cli.commands.offers:offers",
-        "Show where spot nodes are cheap and can be had, and put a choice into the configuration.",
+        "Compare spot prices and availability across regions, and write a choice into the configuration.",
     ),
     "configure": (
         "bacalhau_spot.cli.commands.configure:configure",
-        "Write a commented config.yaml, or change keys of the one that there is.",
+        "Create a commented config.yaml, or change keys of an existing one.",
     ),
     "doctor": (
         "bacalhau_spot.cli.commands.doctor:doctor",
@@ -75,7 +77,7 @@ COMMANDS: Commands = {
     ),
     "explain": (
         "bacalhau_spot.cli.commands.explain:explain",
-        "Print a page of the documentation, or the meaning and the remedy of an error. Makes no network calls.",
+        "Print a page of the documentation, or the meaning and remedy of an error. Makes no network calls.",
     ),
 }
 GROUPS: dict[str, tuple[str, Commands]] = {
@@ -88,21 +90,21 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             ),
             "upgrade": (
                 "bacalhau_spot.cli.commands.config:upgrade",
-                "Rewrite a configuration in an earlier form to the present form, with its comments.",
+                "Convert a configuration from an earlier format to the current one, and keep its comments.",
             ),
             "schema": ("bacalhau_spot.cli.commands.config:schema", "Print the configuration's JSON Schema."),
         },
     ),
     "sandbox": (
-        "The AWS on this machine: nothing is launched, nothing costs money.",
+        "A local AWS: no machine is launched, nothing costs money.",
         {
             "start": (
                 "bacalhau_spot.cli.commands.sandbox:start",
-                "Start the sandbox, when it does not run. Any command with --sandbox does the same.",
+                "Start the sandbox unless it runs already. Any command with --sandbox does the same.",
             ),
             "stop": (
                 "bacalhau_spot.cli.commands.sandbox:stop",
-                "Stop the sandbox. Everything in it is gone.",
+                "Stop the sandbox and discard its resources.",
             ),
             "status": (
                 "bacalhau_spot.cli.commands.sandbox:sandbox_status",
@@ -114,7 +116,7 @@ GROUPS: dict[str, tuple[str, Commands]] = {
             ),
             "interrupt": (
                 "bacalhau_spot.cli.commands.sandbox:interrupt",
-                "Take a spot instance back, as AWS does: a notice, then shutting down.",
+                "Interrupt a spot instance as AWS does: a notice, then the shutdown.",
             ),
         },
     ),

@@ -73,7 +73,7 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
 
 def not_aws(*, operation: str, region: str, detail: str = "") -> CloudError:
     """An answer that is none of AWS's: a network's sign-in page, a proxy's, half of one."""
-    words = "the answer is not in AWS's form" + (f" ({detail})" if detail else "")
+    words = "the response is not in AWS's format" + (f" ({detail})" if detail else "")
     return CloudError("ResponseParserError", words, operation=_action(operation), region=region)
 
 

@@ -155,7 +155,7 @@ class Session:
             outcome = str(error)
             raise self._translate(error, operation, region, client.meta.region_name) from error
         except (*MALFORMED, RuntimeError) as error:  # botocore raises the latter for a time that is none
-            outcome = "no answer of AWS"
+            outcome = "no response from AWS"
             raise not_aws(operation=operation, region=region or "", detail=reason(error)) from error
         finally:
             if self._access.on_call is not None:

@@ -56,7 +56,7 @@ def say(text: str) -> PydanticCustomError:
 
 def _not_placeholder(value: str) -> str:
     if _PLACEHOLDER.search(value):
-        raise say("is still the example's placeholder; put your own value in its place")
+        raise say("is still the example's placeholder; replace it with your own value")
     return value
 
 
@@ -349,7 +349,9 @@ def _share(value: object) -> object:
 Share = Annotated[
     Any,
     AfterValidator(_share),
-    must("a share of the nodes: a number above 0 and up to 1, without quotes, such as 0.25; or 25%"),
+    must(
+        "a share of the nodes: a number above 0 and up to 1, without quotes, such as 0.25; or a percentage such as 25%"
+    ),
     WithJsonSchema(
         {
             "oneOf": [
@@ -372,7 +374,7 @@ NotBuilt = Annotated[Any, AfterValidator(_not_built), WithJsonSchema({"enum": [F
 
 def _username(value: str) -> str:
     if value == "root":
-        raise say("may not be root; name a user of its own, it gets sudo")
+        raise say("may not be root; choose another name, the user gets sudo")
     if not re.fullmatch(USERNAME, value):
         raise ValueError(value)
     return value
@@ -428,7 +430,7 @@ InstanceType = Annotated[
 Family = Annotated[
     str,
     matching(r"[a-z][a-z0-9-]*[0-9][a-z0-9-]*\*?"),
-    must("a family of instance types such as m6a, or m6* for all that begin so"),
+    must("a family of instance types such as m6a, or m6* for all with that prefix"),
 ]
 Image = Annotated[
     str,

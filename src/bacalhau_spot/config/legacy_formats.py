@@ -20,7 +20,7 @@ _TLS: Final = {
     True: (
         "proxy",
         (
-            "`tls: true` is now `tls: proxy`, which is what it did: nodes begin with TLS, as a proxy or a hosted "
+            "`tls: true` is now `tls: proxy`, with the same effect: nodes begin with TLS, as a proxy or a hosted "
             "orchestrator in front of NATS expects; if the orchestrator has the certificate itself, write `native`"
         ),
     ),
@@ -213,7 +213,7 @@ def _list_of_regions(tree: _Tree, done: Conversion) -> None:
                 )
                 done.moved["regions", name] = old
     tree.regions(entries)
-    done.note(start, "`regions` is now a mapping: the names, and below each what it does differently")
+    done.note(start, "`regions` is now a mapping: the names, each with its own settings below it")
 
 
 def _region_keys(tree: _Tree, done: Conversion) -> None:
@@ -259,7 +259,7 @@ def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> N
         tree.drop(old)
     elif old_key == "node_count" and value == "auto":
         tree.drop(old)
-        done.note(where, "`node_count: auto` is what a region does by default; the key is not needed")
+        done.note(where, "`node_count: auto` is a region's default; the key is not needed")
     else:
         one = old_key == "machine_type" and not isinstance(value, list)
         tree.move(old, new, [value] if one else value)

@@ -114,7 +114,7 @@ def _unknown_older_key(key: str, known: Mapping[str, str]) -> str:
         return f"is not a key; did you mean `{close[0]}`{f', which is now `{now}`' if now else ''}?"
     if key in json_schema.keys_at(()):
         return "is not a key here; it belongs at the top level"
-    return _nowhere(key) or "is not a key of an older file that is known; see the page for the keys of today"
+    return _nowhere(key) or "is not a known key of an earlier format; see the page for today's keys"
 
 
 def _section(error: Mapping[str, Any], path: KeyPath) -> str:

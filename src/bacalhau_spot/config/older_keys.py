@@ -46,19 +46,19 @@ TO_LIST: Final[dict[str, KeyPath]] = {
 }
 # Keys without a meaning today: key -> why. Each may stand at the top level or under `aws`.
 OBSOLETE: Final[dict[str, str]] = {
-    "ssh_key_name": "the key in `public_ssh_key_path` reaches the nodes through cloud-init, and no key pair of EC2's is used",
-    "files_directory": "files for the nodes are named singly in `instance.files`",
-    "scripts_directory": "files for the nodes are named singly in `instance.files`",
-    "startup_script": "commands for first boot stand in `instance.additional_commands`",
-    "cloud_init_template": "the nodes' cloud-init comes with the program",
-    "bacalhau_config_template": "the nodes' Bacalhau configuration comes with the program",
+    "ssh_key_name": "the key in `public_ssh_key_path` reaches the nodes through cloud-init, without an EC2 key pair",
+    "files_directory": "list files for the nodes one by one in `instance.files`",
+    "scripts_directory": "list files for the nodes one by one in `instance.files`",
+    "startup_script": "set commands for first boot in `instance.additional_commands`",
+    "cloud_init_template": "the program generates the nodes' cloud-init",
+    "bacalhau_config_template": "the program generates the nodes' Bacalhau configuration",
     "docker_compose_template": "Bacalhau runs as a service and without Compose",
     "bacalhau_data_dir": "the data directory is the same on every node",
     "bacalhau_node_dir": "the data directory is the same on every node",
-    "security_group_name": "the security group's name is made of `cluster.resource_prefix` and the cluster's name",
+    "security_group_name": "the security group's name consists of `cluster.resource_prefix` and the cluster's name",
 }
 OBSOLETE_TIMEOUTS: Final[dict[str, str]] = {
-    "ip_assignment": "an instance that runs has its address",
+    "ip_assignment": "a running instance has an address",
 }
 # Switches that are always on today: on, they are obsolete; off, they ask for what the program does otherwise.
 ALWAYS_ON: Final[dict[str, tuple[str, str]]] = {
@@ -68,7 +68,7 @@ ALWAYS_ON: Final[dict[str, tuple[str, str]]] = {
         "is now `instance.public_ip`; write `public_ip: false` under `instance`",
     ),
     "use_dedicated_vpc": (
-        "each region has a VPC of the cluster's own unless its `vpc_id` names another",
+        "each region has its own VPC unless `vpc_id` names another",
         "cannot be false: name the VPC to use as `vpc_id` of each region under `regions`",
     ),
 }

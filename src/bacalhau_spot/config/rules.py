@@ -141,9 +141,9 @@ def _numbers(data: dict[str, Any]) -> KeyMessages:
     if type(nodes) is not int or nodes < 0:
         return []
     if total > nodes:
-        return [(("nodes",), False, f"found {nodes}; the regions' own numbers alone add up to {total}")]
+        return [(("nodes",), False, f"found {nodes}; the regions' own numbers add up to {total}")]
     if len(fixed) == len(own) and total != nodes:
-        message = f"found {nodes}; every region has a number of its own, and they add up to {total}"
+        message = f"found {nodes}; every region has its own number, and they add up to {total}"
         return [(("nodes",), False, message)]
     return []
 
@@ -151,7 +151,7 @@ def _numbers(data: dict[str, Any]) -> KeyMessages:
 _NODES_MISSING: Final = (
     ("nodes",),
     True,
-    "is missing: some regions have a number of their own, the others share the rest of `nodes`",
+    "is missing: some regions have their own number, and the others share the rest of `nodes`",
 )
 
 

@@ -55,14 +55,14 @@ class ClusterSection(_Section):
     )
     tag_value: field_types.AnyText | None = Field(
         default=None,
-        description=f"Value of that tag; tells clusters apart. Without it: `name`, or {_NAMING.tag_value}.",
+        description=f"Value of that tag; different for each cluster. Without it: `name`, or {_NAMING.tag_value}.",
     )
     creator: field_types.AnyText = Field(default=_NAMING.creator, description="Value of the `CreatedBy` tag.")
     resource_prefix: field_types.AnyText = Field(
-        default=_NAMING.resource_prefix, description="What the names of all resources begin with."
+        default=_NAMING.resource_prefix, description="Prefix of all resource names."
     )
     vpc_name: field_types.AnyText = Field(
-        default=_NAMING.vpc_name, description="Name of the VPC made in each region."
+        default=_NAMING.vpc_name, description="Name of the VPC that is created in each region."
     )
     tags: dict[str, field_types.AnyText] | None = Field(
         default=None, max_length=_MOST_OTHERS, description="Further tags for every resource, key: value."
@@ -89,7 +89,7 @@ class RequirementsSection(_Section):
         default=None,
         min_length=1,
         max_length=_MOST_FAMILIES,
-        description="Only types of these families, such as [t3, m6a]; m6* is all that begin so. Without it: any family.",
+        description="Only types of these families, such as [t3, m6a]; m6* matches all with that prefix. Without it: any family.",
     )
 
 
@@ -98,7 +98,7 @@ class RegionSection(_Section):
 
     nodes: field_types.NodeCount | None = Field(
         default=None,
-        description="This region's own number of nodes. Without it: a share of what the others leave.",
+        description="Number of nodes in this region. Without it: a share of the nodes that are not assigned to another region.",
     )
     instance_types: list[field_types.InstanceType] | None = Field(
         default=None,
@@ -111,7 +111,7 @@ class RegionSection(_Section):
     )
     vpc_id: field_types.VpcId | None = Field(
         default=None,
-        description="A VPC of yours to use. Without it: a VPC is made, and deleted with the cluster.",
+        description="An existing VPC to use. Without it: a VPC is created, and deleted with the cluster.",
     )
 
 
@@ -119,14 +119,14 @@ class AutoChoice(_Section):
     """How many regions to choose."""
 
     count: field_types.RegionCount = Field(
-        description="Choose this many regions: those that are cheapest, of those that have quota and capacity."
+        description="Number of regions: the cheapest ones with quota and capacity."
     )
 
 
 class AutoRegions(_Section):
     """Regions chosen by price, quota and capacity."""
 
-    auto: AutoChoice = Field(description="Let price, quota and capacity choose the regions.")
+    auto: AutoChoice = Field(description="Choose regions by price, quota and capacity.")
 
 
 def _region_form(value: Any) -> str | None:
@@ -148,7 +148,7 @@ Regions = Annotated[
     Discriminator(
         _region_form,
         custom_error_type=field_types.MUST,
-        custom_error_message="a list of regions, a mapping of regions to their differences, or `auto` with a count",
+        custom_error_message="a list of regions, a mapping with settings per region, or `auto` with a count",
     ),
 ]
 
@@ -174,13 +174,15 @@ class Checksums(_Section):
     """SHA-256 sums of the release archive, per architecture."""
 
     x86_64: field_types.Sha256 | None = Field(
-        default=None, description="Sum of the archive for x86_64 (Bacalhau calls it amd64)."
+        default=None, description="SHA-256 sum of the archive for x86_64 (Bacalhau's amd64)."
     )
-    arm64: field_types.Sha256 | None = Field(default=None, description="Sum of the archive for arm64.")
+    arm64: field_types.Sha256 | None = Field(
+        default=None, description="SHA-256 sum of the archive for arm64."
+    )
 
 
 class Api(_Section):
-    """The orchestrator's HTTP API. With it, commands show which nodes joined, and remove those that left."""
+    """The orchestrator's HTTP API. With it, commands show which nodes have joined, and remove terminated ones."""
 
     host: field_types.ApiHost | None = Field(
         default=None,
@@ -199,12 +201,12 @@ class Api(_Section):
     )
     ca_file: field_types.LocalPath | None = Field(
         default=None,
-        description="Certificate (PEM) of the authority that signed the API's, when it is a private one and the host is https://.",
+        description="CA certificate (PEM), if a private CA signed the API's certificate and the host is https://.",
     )
 
 
 class BacalhauSection(_Section):
-    """What the nodes run, and whom they join."""
+    """Bacalhau's version and settings, and the orchestrator."""
 
     orchestrators: list[field_types.Orchestrator] | None = Field(
         default=None,
@@ -229,13 +231,13 @@ class BacalhauSection(_Section):
     tls: field_types.Tls = Field(
         default=_BACALHAU.tls.value,
         description=(
-            "How nodes speak to the orchestrator: `none`; `native`, the orchestrator has a certificate itself; "
-            "`proxy`, something in front of it ends TLS (hosted orchestrators too)."
+            "How nodes connect to the orchestrator: `none`; `native`, TLS with the orchestrator's own certificate; "
+            "`proxy`, a proxy in front of it terminates TLS (hosted orchestrators too)."
         ),
     )
     ca_file: field_types.LocalPath | None = Field(
         default=None,
-        description="Certificate (PEM) of the authority that signed the orchestrator's, when it is a private one.",
+        description="CA certificate (PEM), if a private CA signed the orchestrator's certificate.",
     )
     version: field_types.Version = Field(default=_BACALHAU.version, description="Bacalhau's release.")
     download_url: field_types.DownloadUrl | None = Field(
@@ -244,12 +246,12 @@ class BacalhauSection(_Section):
     )
     sha256: Checksums | None = Field(
         default=None,
-        description="Sums that the archive must have, per architecture. Without one: `create` fetches the archive once and "
+        description="SHA-256 sums of the archive, per architecture. Without one: `create` fetches the archive once and "
         "keeps its sum.",
     )
     verify_archive: field_types.YesNo = Field(
         default=_BACALHAU.verify_archive,
-        description="Whether nodes refuse an archive with another sum. False: they run whatever they receive.",
+        description="Whether nodes refuse an archive with another sum. False: nodes run an unverified archive.",
     )
     labels: dict[field_types.LabelKey, field_types.LabelValue] | None = Field(
         default=None,
@@ -285,11 +287,11 @@ class InstanceSection(_Section):
     )
     cpu_credits: CpuCredits = Field(
         default=_INSTANCE.cpu_credits,
-        description="What burstable types (t3, t4g …) do when their CPU credits are used up: `standard`, they slow down; "
-        "`unlimited`, they run on and AWS bills the surplus, which no estimate here contains.",
+        description="Burstable types (t3, t4g …) without CPU credits: `standard`, they slow down; "
+        "`unlimited`, they keep their speed and AWS bills a surplus, which no estimate contains.",
     )
     additional_commands: field_types.AnyText | None = Field(
-        default=None, description="Shell commands for the end of first boot, as root."
+        default=None, description="Shell commands that run as root at the end of first boot."
     )
     additional_commands_file: field_types.LocalPath | None = Field(
         default=None, description="The same from a file. Either this or `additional_commands`."
@@ -300,13 +302,14 @@ class InstanceSection(_Section):
 
 
 class Waits(_Section):
-    """How long each kind of wait may last. Nothing waits for ever."""
+    """Timeouts. Nothing waits for ever."""
 
     api_s: field_types.CallSeconds = Field(
         default=_TIMEOUTS.api_s, description="One AWS call with its retries, in seconds."
     )
     fulfilment_s: field_types.WaitSeconds = Field(
-        default=_TIMEOUTS.fulfilment_s, description="From asking for an instance until it runs, in seconds."
+        default=_TIMEOUTS.fulfilment_s,
+        description="From the launch request until the instance runs, in seconds.",
     )
     join_s: field_types.WaitSeconds = Field(
         default=_TIMEOUTS.join_s,
@@ -314,7 +317,7 @@ class Waits(_Section):
     )
     terminate_s: field_types.WaitSeconds = Field(
         default=_TIMEOUTS.terminate_s,
-        description="From asking for an instance's end until it has ended, in seconds.",
+        description="From the termination request until the instance is terminated, in seconds.",
     )
 
 
@@ -327,34 +330,35 @@ class Config(_Section):
     )
     regions: Regions | None = Field(
         default=None,
-        description=f"Where to run: a list, a mapping with differences per region, or `auto: {{count: 3}}`. "
+        description=f"Regions: a list, a mapping with settings per region, or `auto: {{count: 3}}`. "
         f"Without it: {', '.join(DEFAULT_REGIONS)}.",
     )
     instance_types: list[field_types.InstanceType] | None = Field(
         default=None,
         min_length=1,
         max_length=_MOST_TYPES,
-        description=f"Acceptable instance types; the more, the likelier and cheaper. Without it: {', '.join(DEFAULT_TYPES)}.",
+        description="Acceptable instance types. More types make launches likelier and cheaper. "
+        f"Without it: {', '.join(DEFAULT_TYPES)}.",
     )
     requirements: RequirementsSection | None = Field(
-        default=None, description="Instance types by what they offer. Either this or `instance_types`."
+        default=None, description="Required properties of instance types. Either this or `instance_types`."
     )
     max_price_usd_per_hour: field_types.Price | None = Field(
         default=None,
-        description="Most to pay for one instance, in US dollars an hour. Without it: up to the on-demand price.",
+        description="Maximum price of one instance, in US dollars an hour. Without it: up to the on-demand price.",
     )
     budget_usd_per_hour: field_types.Amount | None = Field(
         default=None,
-        description="Most that the cluster may cost, in US dollars an hour, with volumes and addresses; `create` refuses more.",
+        description="Maximum cost of the cluster, in US dollars an hour, with volumes and addresses: `create` refuses more.",
     )
     spread: field_types.Spread = Field(
         default="failover",
-        description="When a region has no capacity: `failover`, the other regions take its nodes; `strict`, they stay missing.",
+        description="When a region has no capacity: `failover`, other regions launch its nodes; `strict`, they stay missing.",
     )
     max_share_per_pool: field_types.Share | None = Field(
         default=None,
-        description="Most of the cluster's nodes that may be in one capacity pool (an instance type in a zone), which AWS takes "
-        'back together: 0.25 or "25%". Without it: AWS decides.',
+        description="Maximum share of the cluster's nodes in one capacity pool (an instance type in a zone), which AWS often "
+        'interrupts as a whole: 0.25 or "25%". Without it: AWS decides.',
     )
     self_heal: field_types.NotBuilt = Field(
         default=None, description="Reserved; not built yet. Only false is accepted."
@@ -366,21 +370,21 @@ class Config(_Section):
         default="auto",
         description="Machine image: `auto` (current Ubuntu LTS), an id (ami-…), or ssm:/ and a public parameter's name.",
     )
-    username: field_types.Username = Field(default="bacalhau", description="User that SSH logs in as.")
+    username: field_types.Username = Field(default="bacalhau", description="User name for SSH.")
     public_ssh_key_path: field_types.LocalPath | None = Field(
         default=None, description="Public key for SSH, put on every node."
     )
     private_ssh_key_path: field_types.LocalPath | None = Field(
-        default=None, description="Private key that `ssh` uses; it stays here."
+        default=None, description="Private key that `ssh` uses; it stays on this machine."
     )
     ssh_cidrs: SshCidrs = Field(
         default="caller",
         description="Who may reach port 22: `caller` (your address only), `none`, or a list of address ranges.",
     )
     bacalhau: BacalhauSection | None = Field(
-        default=None, description="What the nodes run, and whom they join."
+        default=None, description="Bacalhau's version and settings, and the orchestrator."
     )
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
     )
-    timeouts: Waits | None = Field(default=None, description="How long each kind of wait may last.")
+    timeouts: Waits | None = Field(default=None, description="Timeouts.")

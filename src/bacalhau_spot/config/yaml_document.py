@@ -115,7 +115,7 @@ def _compose(text: str) -> Node | None:
         ) from None
     except (ValueError, TypeError, AttributeError, AssertionError, LookupError, NotImplementedError):
         # The library's scanner trips over a few malformed directives and escapes instead of reporting them.
-        raise UnreadableError(ConfigProblem("not YAML: the file cannot be understood")) from None
+        raise UnreadableError(ConfigProblem("not valid YAML")) from None
     return node
 
 
@@ -135,7 +135,7 @@ def _syntax(error: MarkedYAMLError, text: str) -> ConfigProblem:
             problem = words
             break
     if line[: len(line) - len(line.lstrip())].count("\t"):
-        problem = "a tab in the indentation; YAML takes spaces only"
+        problem = "a tab in the indentation; YAML allows spaces only"
     return ConfigProblem(f"not YAML: {problem or 'the file cannot be understood'}", location=place)
 
 
@@ -148,7 +148,7 @@ _SYNTAX: Final = (
     ("found character '@'", "a value may not begin with @ unless it is in quotes"),
     ("found character '`'", "a value may not begin with ` unless it is in quotes"),
     ("found character '%'", "a value may not begin with % unless it is in quotes"),
-    ("found character '\\t'", "a tab; YAML takes spaces only"),
+    ("found character '\\t'", "a tab; YAML allows spaces only"),
     ("but found another document", "a second document (`---`); a configuration is one document"),
     ("found unexpected end of stream", "a quotation mark is opened and never closed"),
     ("but got '<stream end>'", "a bracket is opened and never closed"),
@@ -193,7 +193,7 @@ class _Reader:
 
     def _inside(self, node: Node, path: KeyPath) -> object:
         if _tag(node) not in {"map", "seq", "omap"}:
-            self._problem(f"the tag {node.tag} is not understood; leave it out", path, node)
+            self._problem(f"the tag {node.tag} is not supported; leave it out", path, node)
         if isinstance(node, SequenceNode):
             return [self.value(item, (*path, number)) for number, item in enumerate(node.value)]
         if isinstance(node, MappingNode):
@@ -246,7 +246,7 @@ class _Reader:
             return text
         convert = _SCALARS.get(tag)
         if convert is None:
-            self._problem(f"the tag {node.tag} is not understood; leave it out", path, node)
+            self._problem(f"the tag {node.tag} is not supported; leave it out", path, node)
             return text
         try:
             return convert(text)

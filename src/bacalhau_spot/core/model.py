@@ -45,7 +45,7 @@ class TlsMode(StrEnum):
 
     NONE = "none"
     NATIVE = "native"  # the orchestrator's own NATS has a certificate
-    PROXY = "proxy"  # something in front of it ends TLS: "TLS handshake first"
+    PROXY = "proxy"  # a proxy in front of it terminates TLS: "TLS handshake first"
 
 
 class CpuCredits(StrEnum):
@@ -159,7 +159,7 @@ class InstanceSpec:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long each kind of wait may last, in seconds. Nothing waits for ever."""
+    """Timeouts, in seconds. Nothing waits for ever."""
 
     api_s: int = 60  # one AWS call with its retries, lag included
     fulfilment_s: int = 300  # from asking for an instance until it runs

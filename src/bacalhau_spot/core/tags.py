@@ -106,15 +106,13 @@ def tag_problems(naming: Naming) -> tuple[TagProblem, ...]:
         note(field, _value_problem(value, required=False))
         other = taken.setdefault(key.lower(), key)
         if other in {CREATOR_KEY, NAME_KEY, naming.tag_key}:
-            note(
-                field, f"`{other}` is a tag that bacalhau-spot sets itself, and IAM does not tell case apart"
-            )
+            note(field, f"`{other}` is a tag that bacalhau-spot sets itself, and IAM ignores case")
         elif other != key:
-            note(field, f"differs from `{other}` by case alone, which IAM does not tell apart")
+            note(field, f"differs from `{other}` only by case, which IAM ignores")
     if len(naming.extra_tags) + own > MAX_TAGS:
         note(
             "tags",
-            f"a resource may carry {MAX_TAGS} tags; besides the tags of bacalhau-spot there is room for {MAX_TAGS - own}",
+            f"a resource can have {MAX_TAGS} tags; {MAX_TAGS - own} are free besides the tags of bacalhau-spot",
         )
     return tuple(problems)
 

@@ -130,9 +130,9 @@ def _too_big(spec: ClusterSpec, *, size: int) -> UserError:
         ((len(gzip.compress(text.encode())), name) for name, text in parts.items() if text), reverse=True
     )
     return UserError(
-        f"what the nodes are told at first boot is too long: {size} bytes compressed, EC2 takes {MAX_BYTES}",
+        f"the user data is too long: {size} bytes compressed, EC2 accepts {MAX_BYTES}",
         details=tuple(f"{name}: {count} bytes compressed" for count, name in sizes[:5]),
-        hint="make the largest smaller, or let `instance.additional_commands` fetch it",
+        hint="shorten the largest part, or download it with `instance.additional_commands`",
         docs="docs/nodes.md",
         exit_code=ExitCode.USAGE,
     )

@@ -150,7 +150,7 @@ class HttpOrchestrator:
             )
         except (ImportError, ValueError) as error:
             text = _shortened(str(error))
-            raise self._error("OrchestratorUnreachable", f"the proxy that is set here: {text}") from error
+            raise self._error("OrchestratorUnreachable", f"the configured proxy: {text}") from error
 
     def _context(self) -> ssl.SSLContext:
         if self._ca_pem is None:
@@ -185,7 +185,7 @@ class HttpOrchestrator:
             where = _shortened(answer.headers.get("location", "nowhere"))
             raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
         if status == HTTPStatus.BAD_REQUEST and _wants_tls(said):
-            raise self._error("OrchestratorScheme", "it speaks https, and the address says http")
+            raise self._error("OrchestratorScheme", "it uses TLS, and the address begins with http")
         raise self._error(
             _CODES.get(status, _other_code(status)), f"HTTP {status}{f': {said}' if said else ''}"
         )
@@ -234,7 +234,7 @@ def _transport(error: Exception) -> tuple[str, str]:
     """What went wrong between here and there: our code and a few words."""
     if isinstance(error, httpx.LocalProtocolError):
         # Its text would repeat the header that holds the key.
-        return "OrchestratorUnauthorized", "the key or password holds letters that no request can carry"
+        return "OrchestratorUnauthorized", "the key or password contains characters that HTTP does not allow"
     text = _shortened(str(error) or type(error).__name__)
     reason = _ssl_error(error)
     if reason is None:
@@ -243,7 +243,7 @@ def _transport(error: Exception) -> tuple[str, str]:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return "OrchestratorTls", _shortened(reason.verify_message or text)
     if (reason.reason or "") in _NOT_TLS:
-        return "OrchestratorScheme", "it does not speak https, and the address says https"
+        return "OrchestratorScheme", "it does not use TLS, and the address begins with https"
     return "OrchestratorTls", text
 
 

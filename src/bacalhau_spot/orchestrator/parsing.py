@@ -106,7 +106,7 @@ def _number(data: dict[str, Any], key: str, where: str) -> Decimal:
         return Decimal(0)
     # The comparison holds for no NaN, and comes before any arithmetic: 1e9999999999 has more digits than memory.
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not _is_quantity(value):
-        raise UnexpectedFormatError(f"{where}: {key} is not a number that can be used")
+        raise UnexpectedFormatError(f"{where}: {key} is not a valid number")
     return Decimal(value)
 
 

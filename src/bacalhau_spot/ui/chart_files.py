@@ -28,8 +28,8 @@ def check_format(path: Path) -> None:
     """Raises UserError when the name's end says no format that we can draw."""
     if path.suffix.lower() not in FORMATS:
         raise UserError(
-            f"--plot: {path.name} ends in none of {', '.join(FORMATS)}",
-            hint="the end of the file's name decides the format: prices.png, prices.svg, prices.html",
+            f"--plot: {path.name} has none of the extensions {', '.join(FORMATS)}",
+            hint="the file extension selects the format: prices.png, prices.svg, prices.html",
             exit_code=ExitCode.USAGE,
         )
 
@@ -41,7 +41,7 @@ def draw(chart: PriceChart, path: Path) -> None:
         import vl_convert  # noqa: F401, PLC0415 - what altair writes pictures with
     except ImportError:
         raise UserError(
-            "pictures need the extra `plot`, which is not installed",
+            "image files need the extra `plot`, which is not installed",
             hint="install it with `uv tool install '.[plot]'` in this program's folder, or run "
             "`uv run --with altair --with vl-convert-python -s deploy_spot.py prices`; `prices` draws it in the "
             "terminal without `--plot`",
@@ -49,7 +49,7 @@ def draw(chart: PriceChart, path: Path) -> None:
         ) from None
     except RuntimeError as error:  # altair looks for its cache in a home while it is imported
         raise UserError(
-            "pictures cannot be drawn without a home directory",
+            "image files need a home directory",
             why=str(error),
             hint="`export HOME=DIRECTORY` names one",
             exit_code=ExitCode.USAGE,

@@ -90,8 +90,8 @@ def _agreed_before(decision: Decision, impact: Impact) -> bool:
     """Whether the flag has answered. Raises UserError where nobody can be asked."""
     if decision is Decision.REFUSE:
         raise UserError(
-            "nothing was changed: there is no terminal to confirm on",
-            hint=f"add {FLAGS[impact]} to agree beforehand, or --dry-run to look only",
+            "nothing was changed: confirmation needs a terminal",
+            hint=f"add {FLAGS[impact]} to confirm in advance, or --dry-run to preview",
             exit_code=ExitCode.DECLINED,
         )
     return decision is Decision.PROCEED
@@ -122,7 +122,7 @@ def ask_number(question: str, *, at_most: int, console: Console, stdin: TextIO) 
             raise UserError("nothing was changed", exit_code=ExitCode.DECLINED)
         if answer.isdecimal() and 1 <= int(answer) <= at_most:
             return int(answer)
-        console.print(f"  a number from 1 to {at_most}, or nothing to leave")
+        console.print(f"  a number from 1 to {at_most}, or Enter to cancel")
 
 
 def ask_secret(question: str, *, console: Console, stdin: TextIO) -> str:

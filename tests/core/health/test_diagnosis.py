@@ -34,12 +34,12 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "an instance that nobody has": (
         evidence(member=member(NODE)),
         Diagnosis.STRAY,
-        "connected as a node of this cluster, but no instance is behind it",
+        "connected as a node of this cluster, but has no instance",
     ),
     "a ghost": (
         evidence(member=member(NODE, connected=False, since=NOW - 2 * MINUTE)),
         Diagnosis.ORPHAN,
-        "orphan in the orchestrator for 2 min: its instance is gone",
+        "stale node in the orchestrator for 2 min: its instance is terminated",
     ),
     "taken back": (
         evidence(TAKEN, spot=spot(TAKEN, "instance-terminated-no-capacity")),
@@ -65,7 +65,7 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "stopped": (
         evidence(node(state=State.STOPPED)),
         Diagnosis.STOPPED,
-        "stopped: it does no work, and its disk costs money",
+        "stopped: it runs no jobs, and its disk still costs money",
     ),
     "ending": (evidence(node(state=State.SHUTTING_DOWN)), Diagnosis.ENDING, "shutting down"),
     "ended": (
@@ -86,17 +86,17 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "a notice": (
         evidence(NODE, spot=spot(NODE, "marked-for-termination", ago=timedelta(seconds=30)), member=member(NODE)),
         Diagnosis.NOTICED,
-        "interruption notice: ends in 90 s",
+        "interruption notice: terminates in 90 s",
     ),
     "a notice that only the node has seen": (
         evidence(OLD, api=ApiAvailability.NOT_CONFIGURED, boot=booted("joined", "interrupted: terminate in 118 s")),
         Diagnosis.NOTICED,
-        "interruption notice: ends in 60 s",
+        "interruption notice: terminates in 60 s",
     ),
     "a notice that is over": (
         evidence(NODE, spot=spot(NODE, "marked-for-termination")),
         Diagnosis.NOTICED,
-        "interruption notice: ends in 0 s",
+        "interruption notice: terminates in 0 s",
     ),
     "starting": (evidence(node(state=State.PENDING, age=MINUTE)), Diagnosis.STARTING, "starting for 1 min"),
     "starting too long": (
@@ -143,17 +143,17 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "the wrong token": (
         evidence(NODE, boot=booted("packages: Docker", f"waiting: {VIOLATION}")),
         Diagnosis.NEVER_JOINED,
-        "running but never joined: token refused",
+        "running, never joined: token refused",
     ),
     "the wrong token, given up": (
         evidence(OLD, boot=booted("start: x", f"failed: join: not joined after 600 s: {VIOLATION}")),
         Diagnosis.NEVER_JOINED,
-        "running but never joined: token refused",
+        "running, never joined: token refused",
     ),
     "an orchestrator that is off, for too long": (
         evidence(OLD, boot=booted("waiting: dial tcp 192.0.2.1:4222: connect: connection refused")),
         Diagnosis.NEVER_JOINED,
-        "running but never joined: nothing listens there",
+        "running, never joined: nothing listens there",
     ),
     "an orchestrator that is off": (
         evidence(NODE, boot=booted("waiting: dial tcp 192.0.2.1:4222: connect: connection refused")),
@@ -163,7 +163,7 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "a reason that we do not know": (
         evidence(OLD, boot=booted("waiting: the moon")),
         Diagnosis.NEVER_JOINED,
-        "running but never joined: the moon",
+        "running, never joined: the moon",
     ),
     "first boot failed": (
         evidence(NODE, boot=booted("packages: Docker", "failed: packages: apt-get ended with 100")),
@@ -183,7 +183,7 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "joined, and not listed": (
         evidence(OLD, boot=booted("joined: connected for 11 s, engines docker wasm", ago=5 * MINUTE)),
         Diagnosis.UNLISTED,
-        "joined 5 min ago, as its console says, but the orchestrator does not list it",
+        "joined 5 min ago according to its console, but the orchestrator does not list it",
     ),
     "joined just now, and not listed": (
         evidence(OLD, boot=booted("joined", ago=timedelta(seconds=5))),
@@ -197,12 +197,12 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
             boot=booted("failed: additional_commands ended with 3; their output is in x", "joined"),
         ),
         Diagnosis.COMMANDS_FAILED,
-        "joined, by its console, but additional_commands ended with 3",
+        "joined (console), but additional_commands ended with 3",
     ),
     "joined, by its console": (
         evidence(OLD, api=ApiAvailability.UNAVAILABLE, boot=booted("joined")),
         Diagnosis.CONSOLE_JOINED,
-        "joined 1 min ago, by its console",
+        "joined 1 min ago (console)",
     ),
     "booting": (evidence(NODE, boot=booted("packages: Docker", "docker: x")), Diagnosis.BOOTING, "booting: docker"),
     "booting, silently": (
@@ -219,22 +219,22 @@ CASES: dict[str, tuple[NodeObservation, Diagnosis, str]] = {
     "silent": (
         evidence(OLD, boot=BootProgress()),
         Diagnosis.SILENT,
-        "running for 12 min and never joined; its console says nothing",
+        "running for 12 min, never joined; its console is empty",
     ),
     "silent, and the console too": (
         evidence(OLD),
         Diagnosis.SILENT,
-        "running for 12 min and never joined; its console could not be read",
+        "running for 12 min, never joined; its console could not be read",
     ),
     "nobody knows": (
         evidence(OLD, api=ApiAvailability.NOT_CONFIGURED, boot=BootProgress()),
         Diagnosis.UNKNOWN,
-        "running for 12 min; whether it has joined cannot be known",
+        "running for 12 min; join status unknown",
     ),
     "nobody answers": (
         evidence(OLD, api=ApiAvailability.UNAVAILABLE),
         Diagnosis.UNKNOWN,
-        "running for 12 min; whether it has joined cannot be known",
+        "running for 12 min; join status unknown",
     ),
 }  # fmt: skip
 

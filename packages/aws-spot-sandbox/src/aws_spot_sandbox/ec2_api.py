@@ -148,7 +148,7 @@ BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "logs": logs.answer,
     "tagging": tagging.answer,
 }
-# Services that know nothing of what exists in a region
+# Services that know $0 an hour of what exists in a region
 ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
     "pricing": pricing.answer,
     "servicequotas": account_quotas.answer,

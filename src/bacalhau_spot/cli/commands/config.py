@@ -25,7 +25,7 @@ def show(
     Parameters
     ----------
     sources
-        Also the source of each value: file and line, variable, or default.
+        Also show the source of each value: file and line, variable, or default.
     """
     context = CommandContext("config show", common, runtime)
     loaded = context.loaded()
@@ -46,12 +46,12 @@ def upgrade(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Rewrite a configuration in an earlier form to the present form, with its comments.
+    """Convert a configuration from an earlier format to the current one, and keep its comments.
 
     Parameters
     ----------
     write
-        Change the file instead of printing the result. The previous file is kept as FILE.old.
+        Change the file instead of printing the result. Saves the previous file as FILE.old.
     """
     context = CommandContext("config upgrade", common, runtime)
     path = context.config_path()
@@ -67,7 +67,7 @@ def upgrade(
     configuration.write_config(path, new, overwrite=True)
     return Result(
         "config upgrade",
-        view=views.sentence_text(f"{path} is in the present form; the old one is {backup}"),
+        view=views.sentence_text(f"{path} has been converted; the previous file is {backup}"),
         data={"path": str(path), "backup": str(backup), "text": new},
         unredacted=True,
     )

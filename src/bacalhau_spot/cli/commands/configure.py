@@ -23,7 +23,7 @@ from bacalhau_spot.ui import json_output, prompts, views
 _DEFAULTS = Naming()
 QUESTIONS = (
     ("cluster.tag_key", "Filter tag's key", _DEFAULTS.tag_key),
-    ("cluster.tag_value", "Filter tag's value, which names the cluster", _DEFAULTS.tag_value),
+    ("cluster.tag_value", "Cluster tag value, which names the cluster", _DEFAULTS.tag_value),
     ("cluster.creator", "Creator (tag CreatedBy)", _DEFAULTS.creator),
     ("cluster.resource_prefix", "Prefix of all names", _DEFAULTS.resource_prefix),
     ("cluster.vpc_name", "Name of the VPCs", _DEFAULTS.vpc_name),
@@ -38,18 +38,18 @@ def configure(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Write a commented config.yaml, or change keys of the one that there is.
+    """Create a commented config.yaml, or change keys of an existing one.
 
-    Asks for the tags and names that everything carries; later commands find by them what earlier ones made.
+    Asks for the names and tags of all resources. Later commands find the cluster by them.
 
     Parameters
     ----------
     defaults
-        Ask nothing.
+        Use the defaults, without questions.
     set_
-        key=value, e.g. nodes=6 or cluster.tag_value=blue; may be repeated. Changes an existing file and asks nothing.
+        key=value, e.g. nodes=6 or cluster.tag_value=blue; may be repeated. Changes an existing file without questions.
     overwrite
-        Write a new file over an existing one.
+        Replace an existing file.
     """
     context = CommandContext("configure", common, runtime)
     values = _pairs(set_ or [])
@@ -68,7 +68,7 @@ def configure(
         asked = not (defaults or values)
         if asked and runtime.interactive:
             context.print_status(
-                views.sentence_text(f"{path} will hold your answers; Enter takes the default")
+                views.sentence_text(f"answers are saved in {path}; press Enter for the default")
             )
         text = configuration.template(configure_tags_and_names(context) if asked else {})
     text = configuration.set_values(text, values, file=path.name) if values else text
@@ -91,7 +91,7 @@ def configure_tags_and_names(context: CommandContext) -> dict[str, str]:
     """Ask the five questions on the terminal. Raises UserError (exit code 3) when there is none."""
     if not context.runtime.interactive:
         raise UserError(
-            "there is no terminal to ask on",
+            "configure needs a terminal to ask questions",
             hint="add --defaults, or --set key=value for each of "
             + ", ".join(key for key, _, _ in QUESTIONS),
             exit_code=ExitCode.DECLINED,
@@ -114,13 +114,13 @@ def write_first(context: CommandContext) -> None:
     """The first create on a terminal: ask, and write what was answered down, so that later commands find what it makes."""
     path = context.config_path_or_default()
     context.print_status(
-        f"There is no configuration yet. {path} will hold your answers; Enter takes the default."
+        f"There is no configuration yet. answers are saved in {path}; press Enter for the default."
     )
     archive = with_archive_sums(context, configuration.template(configure_tags_and_names(context)), path=path)
     configuration.write_config(path, archive.text)
     for warning in archive.warnings:
         context.print_status(views.note("warning", warning))
-    context.print_status(f"wrote {path}; regions, instance types and the orchestrator are set there")
+    context.print_status(f"wrote {path}; set regions, instance types and the orchestrator there")
 
 
 def _problem(key: str, answer: str) -> str | None:
@@ -153,7 +153,7 @@ def _pairs(texts: list[str]) -> dict[str, object]:
         key, sign, value = text.partition("=")
         if not sign or not key:
             raise UserError(
-                f"--set {text}: that is not key=value",
+                f"--set {text}: not in the form key=value",
                 hint="for example --set nodes=6",
                 exit_code=ExitCode.USAGE,
             )

@@ -42,18 +42,18 @@ def console(
     node
         An instance's id, the beginning of one, a node's name, a zone or a region.
     follow
-        Go on with what is new, until Ctrl-C.
+        Print new output until Ctrl-C.
     interval
-        With --follow: seconds between two looks.
+        With --follow: seconds between two requests.
     phases
-        Only the node's own lines about its phases.
+        Only the boot phases that the node reports.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("console", common, runtime)
     if follow and not context.for_people:
         raise UserError(
-            "--follow prints text as it comes, not a document",
+            "--follow prints a stream of text, not a document",
             hint=f"leave out --follow or -o {common.output}",
             exit_code=ExitCode.USAGE,
         )

@@ -38,17 +38,17 @@ def cost(
 ) -> Result:
     """Show the cluster's cost so far and its current cost per hour.
 
-    From AWS alone, and the audit log of this machine for instances that AWS has forgotten. Spot prices as they were in
-    force, by the second; volumes and public addresses; for comparison the on-demand cost of the same.
+    From AWS, and from this machine's audit log for instances that AWS no longer lists. Covers instances at their spot
+    prices by the second, volumes and public addresses, and compares them with on-demand prices.
 
     Parameters
     ----------
     since
-        Only what has come up since then: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d.
+        Only costs since then: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d.
     by
-        What a row is for.
+        Group by.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("cost", common, runtime)
     start = moment(since, flag="--since", now=runtime.clock.now()) if since else None

@@ -56,15 +56,15 @@ def create(
     dry_run
         Show the plan and stop; nothing is changed.
     allow_removal
-        Also terminate the nodes that are more than the configuration asks for.
+        Also terminate nodes beyond the configured number.
     max_price
-        The most to pay for one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
+        Maximum price of one instance, in US dollars an hour, instead of the configuration's `max_price_usd_per_hour`;
         `none` for no limit.
     budget
-        The most that the cluster may cost, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan
-        that may come to more is refused. `none` for no limit.
+        Maximum cost of the cluster, in US dollars an hour, instead of the configuration's `budget_usd_per_hour`: a plan that
+        may cost more is refused. `none` for no limit.
     wait
-        `runner`: until every instance runs. `none`: until AWS has granted or refused each.
+        `running`: until every instance runs. `none`: only until AWS has granted or refused each one.
     """
     context = CommandContext("create", common, runtime)
     if context.first_time and runtime.interactive and not yes and context.for_people:

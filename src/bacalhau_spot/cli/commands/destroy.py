@@ -56,10 +56,10 @@ def destroy(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Delete everything of this cluster, in every region, and verify that it is gone.
+    """Delete all resources of this cluster in every region, and verify the deletion.
 
     Shows the resources and asks. Resources without the cluster's tag are not touched. Where the orchestrator's API is
-    configured, the orchestrator forgets the cluster's nodes whose instances are gone.
+    configured, the cluster's terminated nodes are removed from the orchestrator.
 
     Parameters
     ----------
@@ -68,11 +68,11 @@ def destroy(
     dry_run
         Show what would be deleted and stop.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     disable_protection
         Disable the protection against deletion of the cluster's resources.
     timeout
-        Seconds until it stops and lists the remaining resources.
+        Stop after this many seconds and list the remaining resources.
     """
     context = CommandContext("destroy", common, runtime)
     spec = context.spec(lenient=True)

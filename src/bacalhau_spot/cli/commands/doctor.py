@@ -78,7 +78,7 @@ def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding
         return loaded.spec, Finding(
             AccountCheck.CONFIGURATION,
             CheckStatus.WARN,
-            "there is no config.yaml: the default configuration is checked",
+            "no config.yaml found: checking the default configuration",
             "bacalhau-spot configure",
         )
     spec = loaded.spec
@@ -88,7 +88,7 @@ def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding
         return spec, Finding(
             AccountCheck.CONFIGURATION,
             CheckStatus.WARN,
-            f"{loaded.path} can be used, with remarks",
+            f"{loaded.path} is valid, with warnings",
             "bacalhau-spot config show",
             notes,
         )

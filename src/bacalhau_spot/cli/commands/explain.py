@@ -22,13 +22,13 @@ def explain(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Print a page of the documentation, or the meaning and the remedy of an error. Makes no network calls.
+    """Print a page of the documentation, or the meaning and remedy of an error. Makes no network calls.
 
     Parameters
     ----------
     topic
-        A page (`status`), a section of one (`ssh#…`), an error as `docs:` names it (`clock`), or AWS's code
-        (`VpcLimitExceeded`). Without one: the list of pages.
+        A page (`status`), a section of one (`ssh#…`), an error by its `docs:` name (`clock`), or AWS's code
+        (`VpcLimitExceeded`). Default: the list of pages.
     """
     del common, runtime
     pages = packaged_pages()
@@ -47,7 +47,7 @@ def explain(
     if not text:
         near = documentation.nearest(topic, pages)
         raise UserError(
-            f"there is no page, error or code {topic}",
+            f"no page, error or code {topic}",
             hint=f"did you mean {', '.join(near)}?" if near else "`bacalhau-spot explain` lists the pages",
             exit_code=ExitCode.USAGE,
         )

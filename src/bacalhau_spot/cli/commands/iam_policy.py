@@ -33,18 +33,18 @@ def iam_policy(
     Parameters
     ----------
     command
-        Only what this command needs; may be repeated. "nuke --adopt" also allows giving our tag to what lacks it.
+        Only the permissions of this command; may be repeated. "nuke --adopt" also allows tagging untagged resources.
     account
-        The account's id; otherwise the policy fits any.
+        The account's id (default: any account).
     part
-        Which document, where AWS's limit of 6,144 characters makes several necessary.
+        Number of the document, if AWS's limit of 6,144 characters requires several.
     """
     context = CommandContext("iam-policy", common, runtime)
     chosen = _commands(command)
     if not re.fullmatch(r"\*|\d{12}", account):
         raise UserError(
-            f"--account {account}: an account's id has twelve digits",
-            hint="`aws sts get-caller-identity --query Account --output text` prints yours",
+            f"--account {account}: an account id has twelve digits",
+            hint="`aws sts get-caller-identity --query Account --output text` prints your account's id",
             exit_code=ExitCode.USAGE,
         )
     made = documents(context.spec(lenient=True), commands=chosen, account=account)
@@ -59,7 +59,7 @@ def _commands(asked: list[str] | None) -> tuple[str, ...]:
     unknown = sorted(set(asked or ()) - {*COMMANDS, *OPT_IN_COMMANDS})
     if unknown:
         raise UserError(
-            f"--command {unknown[0]}: it needs no permission of AWS, or there is no such command",
+            f"--command {unknown[0]}: no such command, or it needs no AWS permission",
             hint=f"name one of {', '.join((*COMMANDS, *OPT_IN_COMMANDS))}",
             exit_code=ExitCode.USAGE,
         )
@@ -77,7 +77,7 @@ def _one(made: tuple[Document, ...], part: int | None) -> Document:
         raise UserError(
             f"the policy takes {count} documents: AWS allows {MAX_CHARACTERS} characters in one",
             details=tuple(lines),
-            hint="write each into its file with the commands above and attach all; or choose with --command",
+            hint="write each to a file with the commands above and attach all of them, or select with --command",
             exit_code=ExitCode.USAGE,
         )
     if part is not None and part > count:

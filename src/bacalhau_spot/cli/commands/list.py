@@ -43,9 +43,9 @@ def list_(
     state
         Only instances in this state; may be repeated.
     show_all
-        Ended instances too, as long as AWS shows them.
+        Include terminated instances, while AWS still lists them.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("list", common, runtime)
     naming = context.naming(cluster)

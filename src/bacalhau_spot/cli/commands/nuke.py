@@ -52,10 +52,10 @@ class NukeOptions:
     """Scan only these regions, separated by commas."""
 
     min_age: Annotated[str, Parameter(name="--min-age")] = ""
-    """Keep resources that are younger: 30m, 2h, 7d."""
+    """Keep resources younger than this: 30m, 2h, 7d."""
 
     max_resources: Annotated[int | None, NOT_NEGATIVE, Parameter(name="--max")] = None
-    """How many resources you expect at most. More than that asks again; with --force it refuses."""
+    """Abort if more than this many resources would be deleted; without --force, ask again."""
 
     plan_out: Annotated[Path | None, Parameter(name="--plan-out")] = None
     """Write the list of resources into this file."""
@@ -64,13 +64,13 @@ class NukeOptions:
     """Delete only the resources in this file that still carry the tag."""
 
     adopt: Annotated[tuple[str, ...], Parameter(name="--adopt", negative="")] = ()
-    """Delete this resource although it does not carry the tag: it is tagged first."""
+    """Delete this resource even though it does not carry the tag: it is tagged first."""
 
     disable_protection: Annotated[bool, Parameter(name="--disable-protection", negative="")] = False
     """Disable the protection against deletion of the cluster's resources."""
 
     timeout: Annotated[int, AT_LEAST_ONE, Parameter(name="--timeout")] = int(engine.TIMEOUT_S)
-    """Seconds until it stops and lists the remaining resources."""
+    """Stop after this many seconds and list the remaining resources."""
 
 
 EVERYTHING = NukeOptions()
@@ -85,7 +85,7 @@ def nuke(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Delete everything that carries our tag, in every region of the account, and verify that it is gone.
+    """Delete all resources that carry the cluster tag, in every region of the account, and verify the deletion.
 
     A resource is deleted if it carries the tag's key with the configured value, or with any value and the tag of this
     program. Shows the whole list first, then asks for the account's id. Other resources are not touched; those that block
@@ -98,7 +98,7 @@ def nuke(
     dry_run
         Show what would be deleted and stop. Changes nothing.
     explain
-        Show which kinds of resource it knows and in which order they go, and stop. Asks AWS nothing.
+        Show the kinds of resources and their order of deletion, and stop. Makes no AWS calls.
     """
     if explain:
         return Result("nuke", view=views.order_view(), data=json_output.order_data())
@@ -252,7 +252,7 @@ class NukeCommand:
             if force:
                 raise UserError(
                     f"nothing was deleted: {count} resources were found, and --max allows {most}",
-                    hint="look at the list above; if it is right, raise --max",
+                    hint="check the list above; if it is right, raise --max",
                     exit_code=ExitCode.DECLINED,
                 )
             self._call.confirm_typed(

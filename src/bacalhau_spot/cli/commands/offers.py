@@ -54,7 +54,7 @@ class Filters:
     """GPUs: 1, 1.. or 1..4; 0 for none."""
 
     family: Annotated[tuple[str, ...], Parameter(name="--family", negative="")] = ()
-    """Families such as t3,m6a; m6* is all that begin so."""
+    """Instance families such as t3,m6a; m6* matches all families with that prefix."""
 
     type: Annotated[tuple[str, ...], Parameter(name="--type", negative="")] = ()
     """Instance types such as t3.medium,c7g.large."""
@@ -66,13 +66,13 @@ class TableOptions:
     """How the offers are shown."""
 
     by: Annotated[Literal["pool", "region"], Parameter(name="--by")] = "pool"
-    """A row a capacity pool; or a row a region, best first."""
+    """Group by capacity pool, or by region."""
 
     sort: Annotated[Sort | None, Parameter(name="--sort")] = None
-    """What comes first; otherwise pools by price, and regions by room, score and price together."""
+    """Sort order (default: pools by price; regions by room, score and price together)."""
 
     top: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--top")] = None
-    """So many rows only; otherwise 20 pools. JSON has all unless this is given."""
+    """Maximum number of rows (default: 20 pools in tables, all in JSON)."""
 
 
 NO_FILTERS = Filters()
@@ -89,10 +89,10 @@ def offers(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Show where spot nodes are cheap and can be had, and put a choice into the configuration.
+    """Compare spot prices and availability across regions, and write a choice into the configuration.
 
-    All enabled regions, for the configuration's instance types or what the options ask for: spot price now and over
-    a week, on-demand price, interruption rate of last month, placement score (10 is best), and the number of nodes that
+    Covers all enabled regions, for the configuration's instance types or those that the options select: spot price now
+    and over a week, on-demand price, interruption rate of last month, placement score (10 is best), and the number of nodes that
     the account's quota allows.
 
     Parameters
@@ -100,7 +100,7 @@ def offers(
     region
         Only these regions, e.g. us-east-1,eu-west-1.
     nodes
-        How many nodes one region is to take; otherwise a region's share in the configuration.
+        Number of nodes for one region (default: a region's share in the configuration).
     """
     context = CommandContext("offers", common, runtime)
     spec = context.spec(lenient=True)

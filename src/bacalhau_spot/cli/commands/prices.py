@@ -40,21 +40,21 @@ def prices(
 ) -> Result:
     """Show the spot price history of the cluster's pools, or of the pools that the configuration allows.
 
-    A chart in the terminal, or with `--plot` a picture; with marks where the cluster's instances were launched and where AWS
-    took them back.
+    A chart in the terminal, or an image with `--plot`. It marks the launches and the interruptions of the cluster's
+    instances.
 
     Parameters
     ----------
     since
-        From then on: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d; at most 90 days.
+        Start: a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d; at most 90 days.
     region
         Only this region; may be repeated.
     instance_type
         Only this instance type; may be repeated.
     plot
-        Draw into this file instead: .png, .svg or .html. Needs the extra `plot`.
+        Write an image file: .png, .svg or .html. Needs the extra `plot`.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("prices", common, runtime)
     where = None if plot is None else runtime.path(plot)

@@ -32,10 +32,10 @@ def prune(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Remove from the orchestrator the nodes of this cluster whose instances are gone.
+    """Remove this cluster's terminated nodes from the orchestrator.
 
-    The orchestrator lists a node until somebody removes it. Shows the nodes and asks. A node that is
-    connected, of another origin, or in a region that could not be scanned is not touched.
+    The orchestrator lists a node until it is removed. Shows the nodes and asks. A node that is
+    connected, not created by bacalhau-spot, or in a region that could not be scanned is kept.
 
     Parameters
     ----------
@@ -44,14 +44,14 @@ def prune(
     dry_run
         Show what would be removed and stop.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("prune", common, runtime)
     spec = context.spec(lenient=True)
     orchestrator = context.orchestrator()
     if orchestrator is None:
         raise UserError(
-            "prune asks the orchestrator, and no address of its API is configured",
+            "prune needs the orchestrator's API, which is not configured",
             hint="`bacalhau-spot configure --set bacalhau.api.host=HOST`, where HOST is the orchestrator's machine; and "
             "`key_env` if its API needs a key",
             docs="docs/prune.md",
@@ -90,8 +90,8 @@ def _elsewhere(plan: PrunePlan) -> tuple[UserError, ...]:
     if not plan.elsewhere:
         return ()
     error = UserError(
-        "AWS shows no instance of any node that is connected, so this seems to be another account than the cluster's",
-        hint="use the account that the cluster runs in, with --profile",
+        "AWS lists no instance of any connected node; these credentials seem to be of another account",
+        hint="use a profile of the cluster's account with --profile",
         exit_code=ExitCode.INCOMPLETE,
     )
     return (error,)

@@ -19,7 +19,7 @@ def start(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Start the sandbox, when it does not run. Any command with --sandbox does the same."""
+    """Start the sandbox unless it runs already. Any command with --sandbox does the same."""
     del common
     with sandbox_process() as process:
         endpoint = process.ensure_running(state_dir=runtime.state_dir)
@@ -38,11 +38,11 @@ def stop(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Stop the sandbox. Everything in it is gone."""
+    """Stop the sandbox and discard its resources."""
     del common
     with sandbox_process() as process:
         stopped = process.stop(state_dir=runtime.state_dir)
-    text = "the sandbox has stopped; everything in it is gone" if stopped else "no sandbox was running"
+    text = "the sandbox has stopped; its resources are discarded" if stopped else "no sandbox was running"
     return Result("sandbox stop", view=views.sentence_text(text), data={"stopped": stopped})
 
 
@@ -98,16 +98,16 @@ def interrupt(
     common: CommonOptions = NO_OPTIONS,
     runtime: Annotated[Runtime, Parameter(parse=False)],
 ) -> Result:
-    """Take a spot instance back, as AWS does: a notice, then shutting down.
+    """Interrupt a spot instance as AWS does: a notice, then the shutdown.
 
     Parameters
     ----------
     instance
         The instance's id.
     notice_s
-        Seconds between the notice and the end; AWS gives 120.
+        Seconds between the notice and the termination; AWS gives 120.
     reason
-        Why AWS does it: it needs the capacity, or the price has risen above the highest that was offered.
+        AWS's reason: it needs the capacity, or the spot price exceeds the maximum price.
     """
     del common
     with sandbox_process() as process:

@@ -58,7 +58,7 @@ def ssh(
     Parameters
     ----------
     words
-        The node: an instance's id, the beginning of one, a node's name, a zone or a region; and behind `--` the command.
+        The node: an instance's id, the beginning of one, a node's name, a zone or a region; and the command after `--`.
     every
         Run the command on all running nodes, or on all in a zone or region.
     group
@@ -66,11 +66,11 @@ def ssh(
     show
         Print the command line instead of running it.
     timeout
-        With --all: seconds after which a node is given up.
+        With --all: seconds to wait for a node.
     at_once
-        With --all: on so many nodes at a time.
+        With --all: number of nodes at a time.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("ssh", common, runtime)
     command = args_after_separator(list(runtime.argv))
@@ -78,8 +78,8 @@ def ssh(
     collecting = every or not context.for_people
     if collecting and not command and not show:
         raise UserError(
-            "there is no command to run",
-            hint="put it behind --: `bacalhau-spot ssh --all -- uptime`",
+            "no command to run",
+            hint="put it after `--`: `bacalhau-spot ssh --all -- uptime`",
             exit_code=ExitCode.USAGE,
         )
     spec, naming = context.spec(lenient=True), context.naming(cluster)
@@ -144,7 +144,7 @@ def _mark_partial(context: CommandContext, done: Result, unseen: Sequence[ApiFai
 def _node(words: Sequence[str]) -> str | None:
     if len(words) > 1:
         raise UserError(
-            f"{shlex.join(words)} is more than one node",
+            f"{shlex.join(words)} matches more than one node",
             hint=f"put -- before the command: `bacalhau-spot ssh {words[0]} -- {shlex.join(words[1:])}`",
             exit_code=ExitCode.USAGE,
         )

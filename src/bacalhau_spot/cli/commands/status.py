@@ -49,18 +49,18 @@ def status(
 ) -> Result:
     """Show the cluster's health from EC2, the orchestrator and the nodes, with a remedy for each problem.
 
-    Ends with 0 only if the cluster is what the configuration asks for and every node has joined; with 1 if it is not.
+    Exit code 0: the cluster matches the configuration and every node has joined. Exit code 1: it does not.
 
     Parameters
     ----------
     watch
         Repeat until Ctrl-C. The exit code is that of the latest check.
     interval
-        Seconds between two looks.
+        Seconds between two checks.
     region
         Only this region; may be repeated.
     cluster
-        Another cluster than the configuration's, by the value of its tag.
+        Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("status", common, runtime)
     if watch and common.output in {"json", "yaml"}:

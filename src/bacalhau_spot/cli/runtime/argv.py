@@ -67,7 +67,7 @@ def print_banner(argv: list[str], stderr: TextIO) -> None:
     endpoint = asked_endpoint(argv)
     where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
     if endpoint == SANDBOX:
-        where = "sandbox: nothing here is AWS"
+        where = "sandbox: not AWS"
     stderr.write(f"bacalhau-spot {argv[0]} \N{MIDDLE DOT} {where}\n")
     stderr.flush()
 

@@ -125,7 +125,7 @@ class CommandContext:
         """Keep the tracebacks of our own mistakes; what to say about them."""
         if not mistakes:
             return ()
-        return (f"internal error of this program: {record(mistakes, self.runtime.argv, self.runtime)}",)
+        return (f"internal error: {record(mistakes, self.runtime.argv, self.runtime)}",)
 
     @property
     def cache_dir(self) -> Path:
@@ -161,7 +161,7 @@ class CommandContext:
         location = self._find()
         if location is None:
             raise UserError(
-                "there is no config.yaml here or in a folder above",
+                "no config.yaml in this folder or one above",
                 hint="`bacalhau-spot configure` writes one; `--sandbox` works without",
                 exit_code=ExitCode.USAGE,
             )

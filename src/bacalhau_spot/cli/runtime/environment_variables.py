@@ -26,4 +26,4 @@ def unknown_variables(names: Iterable[str], *, configured: str) -> Iterator[str]
         ends = [known.removeprefix(PREFIX) for known in VARIABLES]
         close = difflib.get_close_matches(name.removeprefix(PREFIX), ends, n=1, cutoff=0.6)
         hint = f"did you mean {PREFIX}{close[0]}?" if close else f"there are {' and '.join(VARIABLES)}"
-        yield f"the environment variable {name} means nothing: {hint}"
+        yield f"unknown environment variable {name}: {hint}"

@@ -48,7 +48,7 @@ def resolve_nodes(
         if unseen:
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
-            f"no node of {naming.tag_value} is there to {verb}",
+            f"no node of {naming.tag_value} can be reached by {verb}",
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
     instances = matching_nodes(said, among, prefix=naming.resource_prefix)
@@ -74,7 +74,7 @@ def pick_one(context: CommandContext, found: Sequence[Instance], *, verb: str) -
     shown = sorted(found, key=lambda one: one.state is State.TERMINATED)
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
-            f"{len(found)} nodes may be meant, and there is no terminal to choose on",
+            f"{len(found)} nodes match, and there is no terminal to choose one",
             details=tuple(f"{instance.id}  {instance.zone}  {instance.state}" for instance in shown),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,

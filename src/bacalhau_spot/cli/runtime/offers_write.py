@@ -41,10 +41,10 @@ class WriteOptions:
     """Whether the choice goes into the configuration."""
 
     write: Annotated[bool, Parameter(name="--write", negative="")] = False
-    """Put the best regions, and the types that were asked for, into the configuration. Shows the change and asks."""
+    """Write the best regions and the selected types into the configuration. Shows the change and asks."""
 
     count: Annotated[int | None, AT_LEAST_ONE, Parameter(name="--count")] = None
-    """With --write: how many regions; otherwise as many as the configuration has, or as --region names."""
+    """With --write: number of regions (default: as many as in the configuration, or in --region)."""
 
     dry_run: Annotated[bool, Parameter(name=["--dry-run", "-n"], negative="")] = False
     """With --write: show the change and stop."""
@@ -97,7 +97,7 @@ def write_choice(
     }
     context.print_status(views.offers_view(replace(offers, pools=()), by_region=True, ranked=True, more=0))
     if not change and not new:
-        return WriteResult(views.sentence_text(f"{path} says so already"), data)
+        return WriteResult(views.sentence_text(f"{path} has these values already"), data)
     context.print_status(views.raw(change))
     if writing.dry_run:
         return WriteResult(views.sentence_text(f"{path} was not changed"), data)

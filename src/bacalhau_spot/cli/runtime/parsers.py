@@ -21,7 +21,7 @@ def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | No
         found = Decimal(0)
     if len(text) > _LONGEST or not found.is_finite() or not above < found <= MAX_PRICE_USD:
         raise UserError(
-            f"{flag}: {text[:_LONGEST]!r} is not an amount of US dollars that can be used",
+            f"{flag}: {text[:_LONGEST]!r} is not a valid amount of US dollars",
             hint=f"a number above {above} and up to {MAX_PRICE_USD}, such as 0.05, or `none` for no limit",
             exit_code=ExitCode.USAGE,
         )
@@ -37,7 +37,7 @@ def duration(text: str, *, flag: str) -> timedelta:
     if match is None:
         raise UserError(
             f"{flag}: {text!r} is not a duration",
-            hint="a whole number with s, m, h or d behind it, such as 30m or 7d",
+            hint="a whole number followed by s, m, h or d, such as 30m or 7d",
             exit_code=ExitCode.USAGE,
         )
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
@@ -52,8 +52,8 @@ def moment(text: str, *, flag: str, now: datetime) -> datetime:
             return now - duration(text, flag=flag)
         except (UserError, OverflowError):
             raise UserError(
-                f"{flag}: {text!r} is neither a date nor a length of time",
-                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a length such as 24h or 7d",
+                f"{flag}: {text!r} is neither a date nor a duration",
+                hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d",
                 exit_code=ExitCode.USAGE,
             ) from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -124,9 +124,9 @@ def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError
         profile = aws_profile.selected_profile(aws_profile.profile_option(argv), environ=runtime.environ)
         return views.error_from_failures([failure], profile="" if has_flag(argv, "--sandbox") else profile)
     return UserError(
-        "internal error in this program",
+        "internal error",
         why=f"{type(error).__name__}: {error}",
-        hint=f"{record((error,), argv, runtime)}; `bacalhau-spot list` shows what exists",
+        hint=f"{record((error,), argv, runtime)}; `bacalhau-spot list` shows the existing resources",
     )
 
 

@@ -28,7 +28,7 @@ def sandbox_process() -> Iterator[ModuleType]:
         errors = importlib.import_module("aws_spot_sandbox.errors")
     except ImportError as error:
         raise UserError(
-            "the sandbox is not installed: it is an extra",
+            "the sandbox is not installed: it is the extra `sandbox`",
             hint=f"`{INSTALL}` in the checkout installs it; `uv run -s deploy_spot.py` brings it",
             exit_code=ExitCode.USAGE,
         ) from error

@@ -19,19 +19,19 @@ class CommonOptions:
     """Options of every command."""
 
     config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None
-    """Configuration file; otherwise $BACALHAU_SPOT_CONFIG, then config.yaml here or in a folder above."""
+    """Configuration file (default: $BACALHAU_SPOT_CONFIG, then config.yaml in this folder or one above)."""
 
     profile: Annotated[str | None, Parameter(name="--profile")] = None
     """AWS profile, as in ~/.aws/config. Default: the profile that the AWS CLI would use."""
 
     sandbox: Annotated[bool, Parameter(name="--sandbox", negative="")] = False
-    """Use the AWS on this machine instead: nothing is launched, nothing costs money."""
+    """Use the sandbox, a local AWS: no machine is launched, nothing costs money."""
 
     output: Annotated[Output, Parameter(name=["--output", "-o", "--format"])] = "table"
-    """Form of the result on stdout."""
+    """Output format on stdout."""
 
     debug: Annotated[bool, Parameter(name="--debug", negative="")] = False
-    """Show the traceback of an unexpected failure, and every AWS call."""
+    """Show the traceback of an unexpected error, and every AWS call."""
 
     no_color: Annotated[bool, Parameter(name="--no-color", negative="")] = False
     """No colours; also $NO_COLOR."""
@@ -43,7 +43,7 @@ class TabularOptions(CommonOptions):
     """Options of a command whose result is rows, which a spreadsheet can take."""
 
     output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"])] = "table"  # type: ignore[assignment]  # wider
-    """Form of the result on stdout; `csv`: a row for each thing that costs."""
+    """Output format on stdout; `csv`: one row for each cost item."""
 
 
 # What a command gets when none of these options is given.

@@ -42,7 +42,7 @@ def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptio
         files.private_folder(known_hosts.parent)
     except OSError as error:
         raise UserError(
-            f"there is no place for known hosts: {known_hosts.parent} cannot be made",
+            f"the folder for known hosts, {known_hosts.parent}, cannot be created",
             why=error.strerror or str(error),
             hint="set XDG_STATE_HOME to a folder that can be written to",
         ) from error
@@ -57,7 +57,7 @@ def check_key(key: Path) -> None:
         raise UserError(
             f"the private key {key} cannot be read",
             why=error.strerror or str(error),
-            hint="correct `private_ssh_key_path`; it is the other half of `public_ssh_key_path`",
+            hint="correct `private_ssh_key_path`; the private half of `public_ssh_key_path`",
             exit_code=ExitCode.USAGE,
         ) from error
     if not stat.S_ISREG(mode):
@@ -68,7 +68,7 @@ def check_key(key: Path) -> None:
         )
     if stat.S_IMODE(mode) & _OTHERS:
         raise UserError(
-            f"others than you may use the private key {key}",
+            f"other users can read the private key {key}",
             why=f"its mode is {stat.S_IMODE(mode):04o}, and ssh would refuse it",
             hint=f"chmod 600 {shlex.quote(str(key))}",
             exit_code=ExitCode.USAGE,

@@ -27,14 +27,14 @@ def usage_error(error: CycloptsError, argv: list[str]) -> UserError:
     hint = f"`bacalhau-spot {_nearest_help(argv)}--help` lists the options"
     first = _first_unknown(error)
     if isinstance(error, UnknownCommandError) and first.startswith("-"):
-        what = f"{first} stands before the command, and options come behind it"
+        what = f"{first} is an option before the command; options follow the command"
         hint = f"for example: `bacalhau-spot {_separator_note(argv)}`"
     return UserError(what, hint=hint, exit_code=ExitCode.USAGE)
 
 
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
-        return f"nothing is expected there: {' '.join(map(str, error.unused_tokens or ()))}"
+        return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
     text = _LIST.sub("", " ".join(str(error).split())).rstrip(".")
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)

@@ -48,16 +48,16 @@ def read_plan(path: Path, *, identity: Identity, scope: Scope) -> frozenset[Reso
     plan = _parsed(path)
     if plan.get("account_id") != identity.account_id:
         raise UserError(
-            f"{path} was made for account {_shown(plan.get('account_id'))}",
+            f"{path} was created for account {_shown(plan.get('account_id'))}",
             why=f"these credentials are of account {identity.account_id}",
-            hint="use that account's --profile, or make a new plan with --plan-out",
+            hint="use that account's --profile, or write a new plan with --plan-out",
             exit_code=ExitCode.USAGE,
         )
     if plan.get("scope") != {"key": scope.key, "value": scope.value, "creator": scope.creator}:
         raise UserError(
-            f"{path} was made for another tag",
+            f"{path} was created for another tag",
             why=f"the configuration's is {scope.key}={scope.value}",
-            hint="use the configuration that the plan was made with, or make a new plan with --plan-out",
+            hint="use the configuration of that plan, or write a new plan with --plan-out",
             exit_code=ExitCode.USAGE,
         )
     rows = plan.get("resources")
@@ -69,7 +69,7 @@ def read_plan(path: Path, *, identity: Identity, scope: Scope) -> frozenset[Reso
 def _key(row: Any, path: Path) -> ResourceKey:
     values = [row.get(name) if isinstance(row, dict) else None for name in ("region", "kind", "id")]
     if not all(isinstance(value, str) and value for value in values):
-        raise _no_plan(path, "a resource needs region, kind and id, each a text")
+        raise _no_plan(path, "a resource needs region, kind and id, each as text")
     return str(values[0]), str(values[1]), str(values[2])
 
 

@@ -132,7 +132,7 @@ def _addresses(row: Row, region: str) -> list[Dependency]:
         Dependency(
             kind=ResourceKind.ADDRESS.value,
             id=allocation_id,
-            owner="it stays when its interface is deleted, and is billed until it is released after that",
+            owner="deleting its interface does not release it; AWS bills it until it is released",
             fix_command=f"aws ec2 release-address --allocation-id {allocation_id} --region {region}",
         )
     ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _Asked = tuple[str, dict[str, Any]]
 
-_WITH_ITS_VPC = "AWS made it with its VPC, and deletes it with it"
+_WITH_ITS_VPC = "AWS created it with its VPC, and deletes it with the VPC"
 _OF_THE_ACCOUNT = "it came with the account"
 _OF_AWS = "AWS manages it"
 

@@ -41,7 +41,7 @@ def _reservation(row: Row) -> dict[str, Any]:
     committed = row.get("CommitmentInfo") or {}
     # Cancelling inside a commitment is charged (EC2 API reference, CancelCapacityReservation).
     return {
-        "retained": "it has a commitment that must be paid"
+        "retained": "it has a commitment that AWS bills until its end"
         if committed.get("CommittedInstanceCount")
         else "",
         "type": str(row.get("InstanceType", "")),

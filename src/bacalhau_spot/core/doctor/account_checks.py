@@ -140,7 +140,7 @@ def create_planned(launch: int) -> Finding:
     text = (
         f"would launch {launch} {'instance' if launch == 1 else 'instances'} now"
         if launch
-        else "has nothing to launch now"
+        else "nothing to launch now"
     )
     return Finding(AccountCheck.CREATE, CheckStatus.PASS, text)
 
@@ -166,11 +166,11 @@ _ORIGINS = {
     "shared-credentials-file": "from ~/.aws/credentials",
     "config-file": "from ~/.aws/config",
     "sso": "by single sign-on",
-    "assume-role": "by assuming a role",
-    "assume-role-with-web-identity": "by a web identity",
+    "assume-role": "from an assumed role",
+    "assume-role-with-web-identity": "with a web identity",
     "container-role": "from the container",
     "iam-role": "from this EC2 instance",
-    "explicit": "given for this run",
+    "explicit": "supplied for this run",
     "custom-process": "from a program named in ~/.aws/config",
 }
 
@@ -180,14 +180,14 @@ def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Findi
     how = _ORIGINS.get(origin, f"({origin})" if origin else "")
     text = f"account {identity.account_id} as {identity.arn}"
     if endpoint:
-        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint} and not from AWS"
+        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint} not from AWS"
     if identity.arn.endswith(":root"):
         return Finding(
             AccountCheck.CREDENTIALS,
             CheckStatus.WARN,
-            f"{text}: the account's root user may do everything, and nothing can bind it",
-            f"make a user for this at https://{partition_in(identity.arn).console}/iam/home#/users/create, with the policy that "
-            "`bacalhau-spot iam-policy` prints",
+            f"{text}: the account's root user has all permissions, and no policy can limit it",
+            f"create a user at https://{partition_in(identity.arn).console}/iam/home#/users/create, with the policy of "
+            "`bacalhau-spot iam-policy`",
         )
     return Finding(AccountCheck.CREDENTIALS, CheckStatus.PASS, f"{text}{', ' if how else ''}{how}")
 
@@ -219,7 +219,7 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
     disabled = [name for name in configured if state.get(name) is False]
     if unknown or disabled:
         lines = (
-            *(f"{name}: there is no such region" for name in unknown),
+            *(f"{name}: no such region" for name in unknown),
             *(f"{name}: not enabled in this account" for name in disabled),
         )
         return Finding(
@@ -301,7 +301,9 @@ class SimulatedPermissions:
 
 
 # Why some actions are not told although the simulator answers.
-UNCERTAIN = "IAM's simulator cannot decide: the statements that allow them have conditions that only a real call can meet"
+UNCERTAIN = (
+    "IAM's simulator cannot decide: the allowing statements have conditions that only a real call can meet"
+)
 
 
 def permissions(rights: SimulatedPermissions) -> Finding:
@@ -309,7 +311,7 @@ def permissions(rights: SimulatedPermissions) -> Finding:
         "have an administrator attach the policy that `bacalhau-spot iam-policy` prints, or use another profile "
         "with --profile"
     )
-    unasked = f"{len(rights.unknown)} actions could not be asked about ({rights.reason})"
+    unasked = f"{len(rights.unknown)} actions could not be checked ({rights.reason})"
     if rights.missing:
         count = len(rights.missing)
         lines = tuple(f"{action} {why}".rstrip() for action, why in sorted(rights.missing.items()))
@@ -355,7 +357,7 @@ def spot_role(arn: str | None) -> Finding:
             AccountCheck.SPOT_ROLE,
             CheckStatus.WARN,
             "the account has never used spot instances, and AWS has no role (a service-linked role) to start them under: the "
-            "first `create` has it made if you may, otherwise an administrator does so once",
+            "first `create` has AWS create it if you have the permission; otherwise an administrator creates it once",
             "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
     return Finding(
@@ -384,15 +386,15 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
         return Finding(
             AccountCheck.MARKET,
             CheckStatus.WARN,
-            f"{text}; losing one loses much",
-            f"add types to `instance_types` in the configuration; {MORE_TYPES} shows which can be had",
+            f"{text}; losing one pool loses many nodes",
+            f"add types to `instance_types` in the configuration; {MORE_TYPES} shows the available ones",
         )
     if all(offer.usd_per_hour is None for offer in market.offers):
         return Finding(
             AccountCheck.MARKET,
             CheckStatus.WARN,
-            f"{text}; AWS gives no price for any",
-            "`create` works without it; run `bacalhau-spot doctor` again later to see prices",
+            f"{text}; AWS returned no price for them",
+            "not a blocker for `create`; run `bacalhau-spot doctor` again later for prices",
         )
     return Finding(AccountCheck.MARKET, CheckStatus.PASS, text)
 
@@ -417,7 +419,7 @@ def spot_quota(
         return Finding(
             AccountCheck.QUOTAS,
             CheckStatus.WARN,
-            f"{region}: AWS names no quota for these instance types",
+            f"{region}: AWS lists no quota for these instance types",
             in_console(
                 f"look at https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas",
                 region=region,

@@ -74,12 +74,12 @@ def ssh_keys(*, public: str | None, private: KeyFile | None, open_to: bool) -> F
     """`open_to`: whether port 22 is opened to anybody."""
     if public is None and private is None:
         if not open_to:
-            return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, "none, and no port is opened for SSH")
+            return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, "none configured, and port 22 is closed")
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.WARN,
-            "port 22 is opened, and no key is configured: nobody can log in",
-            f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` makes such a pair), or, without SSH, "
+            "port 22 is open, but no SSH key is configured: login is impossible",
+            f"`{_BOTH_KEYS}` (`ssh-keygen -t ed25519` creates a pair), or, without SSH, "
             "`bacalhau-spot configure --set ssh_cidrs=none`",
         )
     if private is None:
@@ -99,20 +99,20 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
             AccountCheck.SSH_KEYS,
             CheckStatus.FAIL,
             f"{private.path}: {private.reason}",
-            f"correct `private_ssh_key_path`; where there is no key yet, make a pair with `ssh-keygen -t ed25519 -f {path}`",
+            f"correct `private_ssh_key_path`; to create a new pair: `ssh-keygen -t ed25519 -f {path}`",
         )
     if private.mode & _READABLE_BY_OTHERS:
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.FAIL,
-            f"{private.path} may be read by others ({private.mode:04o}); ssh refuses such a key",
+            f"{private.path} is readable by other users ({private.mode:04o}); ssh refuses it",
             f"chmod 600 {path}",
         )
     if public is None:
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.FAIL,
-            "only the private key is configured: no node will know it",
+            "only the private key is configured: nodes will refuse it",
             f"bacalhau-spot configure --set public_ssh_key_path={path}.pub",
         )
     inside = public_part(private.text)
@@ -120,14 +120,14 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.PASS,
-            f"{private.path} is there; whether the two are a pair, its form does not tell",
+            f"{private.path} exists; cannot verify that it matches the public key (unsupported key format)",
         )
     if inside.split()[:2] != public.split()[:2]:
         return Finding(
             AccountCheck.SSH_KEYS,
             CheckStatus.FAIL,
             f"{private.path} and the public key are not a pair",
-            f"name the private key of the public one as `private_ssh_key_path`; or make this one's public half anew with "
+            f"set `private_ssh_key_path` to the private key of that public key; or create the public half of this one with "
             f"`ssh-keygen -y -f {path} > {path}.pub`, and name that as `public_ssh_key_path`",
         )
     return Finding(AccountCheck.SSH_KEYS, CheckStatus.PASS, f"{private.path} and the public key are a pair")
@@ -154,27 +154,27 @@ def token(secret: Secret | None) -> Finding:
         return Finding(
             AccountCheck.TOKEN,
             CheckStatus.WARN,
-            "none is configured; an orchestrator that wants one refuses the nodes",
-            "the administrator of the orchestrator knows whether it needs one: put it into a file of its own, and name that with "
+            "none is configured; an orchestrator that requires one refuses the nodes",
+            "ask the orchestrator's administrator for the token, write it to a file, and set "
             "`bacalhau-spot configure --set bacalhau.token_file=PATH`",
         )
     fix = (
-        "the administrator of the orchestrator has the right one; `bacalhau-spot config show --sources` says from which file or "
-        "variable (`token_file`, `token_env`) this one is"
+        "ask the orchestrator's administrator for the right token; `bacalhau-spot config show --sources` shows the file "
+        "or variable of this one (`token_file`, `token_env`)"
     )
     text = secret.reveal()
     if not text.strip():
         return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is empty", fix)
     if len(text.split()) != 1 or text != text.strip():
-        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it has spaces or line ends in it", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it contains spaces or line ends", fix)
     if is_placeholder(text):
-        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is an example's placeholder", fix)
+        return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is a placeholder from an example", fix)
     if _DOUBTFUL.search(text):
         return Finding(AccountCheck.TOKEN, CheckStatus.WARN, "it looks like a placeholder", fix)
     return Finding(
         AccountCheck.TOKEN,
         CheckStatus.PASS,
-        "there is one; only the orchestrator knows whether it fits",
+        "configured; only the orchestrator can verify it",
     )
 
 
@@ -184,9 +184,9 @@ def orchestrator_address(address: str, *, error: str) -> Finding:
         return Finding(
             AccountCheck.ORCHESTRATOR,
             CheckStatus.WARN,
-            f"{address} does not answer from here ({error}); the nodes may have another way to it",
-            "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall lets the nodes in, which come "
-            "from AWS's addresses",
+            f"{address} is unreachable from this machine ({error}); nodes may still reach it",
+            "check `bacalhau.orchestrators`, that the orchestrator runs, and that its firewall admits AWS's "
+            "addresses",
         )
     return Finding(AccountCheck.ORCHESTRATOR, CheckStatus.PASS, f"{address} answers from here")
 
@@ -195,9 +195,9 @@ def no_orchestrator() -> Finding:
     return Finding(
         AccountCheck.ORCHESTRATOR,
         CheckStatus.FAIL,
-        "no orchestrator is configured: nodes would run and join nothing",
-        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine on which "
-        "`bacalhau serve --orchestrator` runs, by a name or address that AWS's machines can reach",
+        "no orchestrator is configured: nodes would run without joining a cluster",
+        "`bacalhau-spot configure --set 'bacalhau.orchestrators=[nats://HOST:4222]'`; HOST is the machine that runs "
+        "`bacalhau serve --orchestrator`, by a name or address that instances can reach",
     )
 
 
@@ -206,15 +206,15 @@ def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailur
         return Finding(
             AccountCheck.ORCHESTRATOR,
             CheckStatus.WARN,
-            "no address of its API is configured: `status` cannot tell whether nodes have joined",
-            "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine on which the orchestrator runs",
+            "its API is not configured: `status` cannot show whether nodes have joined",
+            "`bacalhau-spot configure --set bacalhau.api.host=HOST`; HOST is the machine that runs the orchestrator",
         )
     if failure is not None:
         info = classify(failure.code)
         return Finding(
             AccountCheck.ORCHESTRATOR,
             CheckStatus.FAIL,
-            f"its API at {where} does not answer as it should",
+            f"its API at {where} failed",
             info.hint_for(failure.region, host=where),
             (aws_message(failure),),
         )
@@ -238,8 +238,8 @@ def newest_version_check(mine: str, *, package: str, newest: str | None, why: st
         return Finding(
             AccountCheck.VERSION,
             CheckStatus.WARN,
-            f"{mine}; whether there is a newer one could not be determined ({why})",
-            f"`create` works without it; `pip index versions {package}` asks again",
+            f"{mine}; cannot check for a newer version ({why})",
+            f"not a blocker for `create`; `pip index versions {package}` checks again",
         )
     if _numbers(newest) > _numbers(mine):
         return Finding(
@@ -260,7 +260,7 @@ def local_tools(*, ssh: bool) -> Finding:
         return Finding(
             AccountCheck.TOOLS,
             CheckStatus.WARN,
-            "ssh is not on the path: `ssh` cannot log in",
+            "ssh is not on the PATH: `bacalhau-spot ssh` cannot log in",
             INSTALL_OPENSSH,
         )
-    return Finding(AccountCheck.TOOLS, CheckStatus.PASS, "ssh is there")
+    return Finding(AccountCheck.TOOLS, CheckStatus.PASS, "ssh is installed")

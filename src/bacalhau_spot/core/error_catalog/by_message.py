@@ -49,7 +49,7 @@ MESSAGE_RULES = (
         r"perform: sts:AssumeRole",
         _denied_by(
             "assume-role",
-            "you may not take on the role that your AWS profile names",
+            "you are not allowed to assume the role of your AWS profile",
             "check role_arn and source_profile of the profile in ~/.aws/config; if they are right, ask your administrator for "
             "two things: that the role's trust policy names you, and that you are allowed sts:AssumeRole on the role",
         ),
@@ -79,8 +79,8 @@ MESSAGE_RULES = (
         r"permissions boundary",
         _denied_by(
             "denied-by-boundary",
-            "the permissions boundary of your AWS identity (the most that it may ever be allowed) does not have this in {region}",
-            "ask your administrator to add {action} to the boundary; to your permissions alone is not enough",
+            "the permissions boundary of your AWS identity (its maximum permissions) does not allow this in {region}",
+            "ask your administrator to add {action} to the boundary; adding it to your permissions is not enough",
         ),
     ),
     MessageRule(
@@ -132,7 +132,7 @@ MESSAGE_RULES = (
             "new-profile",
             Category.LAG,
             Recovery.STOP_REGION,
-            "EC2 in {region} does not know the nodes' new role yet, after a minute (the instance profile, which carries it)",
+            "the nodes' new role (instance profile) is not available to EC2 in {region} after a minute",
             WAIT_FOR_OTHERS,
         ),
     ),

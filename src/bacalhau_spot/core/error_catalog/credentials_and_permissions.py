@@ -25,25 +25,25 @@ def _forbidden(name: str, sentence: str, hint: str, *, action: Recovery = Recove
 _RENEW = _nobody(
     "expired-credentials",
     "your AWS credentials have expired",
-    "get new ones where these are from (with single sign-on: `aws sso login{profile}`; keys copied from AWS's sign-in page: "
+    "get new ones from the same source (with single sign-on: `aws sso login{profile}`; keys copied from AWS's sign-in page: "
     "copy all three again), then run the same command again; if new ones are refused, too, compare `date -u` with the real time",
 )
 _WRONG_KEY = _nobody(
     "unknown-key",
     "AWS does not accept these credentials",
     "`aws configure list{profile}` shows which ones are in use and where they are from (`env`: AWS_ACCESS_KEY_ID, which `unset` "
-    f"takes away); enter others with `aws configure{{profile}}` (a new key is made at {_KEYS}), or name another profile with "
+    f"removes); enter others with `aws configure{{profile}}` (create a new key at {_KEYS}), or name another profile with "
     "--profile",
 )
 _WRONG_SECRET = _nobody(
     "wrong-secret",
     "the secret access key is not the one that belongs to the access key id",
-    "enter both again with `aws configure{profile}` (AWS shows a secret only once; where it is lost, make a new key at "
+    "enter both again with `aws configure{profile}` (AWS shows a secret only once; if it is lost, make a new key at "
     f"{_KEYS}); if they are right, compare `date -u` with the real time",
 )
 CLOCK = _nobody(
     "clock",
-    "this machine's clock is wrong: AWS rejects signatures with another time than its own",
+    "this machine's clock is wrong: AWS rejects signatures with a different time",
     "compare `date -u` with the real time and set the clock (Linux: `sudo timedatectl set-ntp true`, macOS: "
     "`sudo sntp -sS time.apple.com`), then run the same command again",
 )
@@ -55,14 +55,14 @@ _BLOCKED = _nobody(
 _NO_KEY = _nobody(
     "no-credentials",
     "no AWS credentials were found",
-    f"make an access key at {_KEYS} and enter it with `aws configure{{profile}}`, or set up single sign-on with "
+    f"create an access key at {_KEYS} and enter it with `aws configure{{profile}}`, or set up single sign-on with "
     "`aws configure sso{profile}`, or name a profile that has some with --profile; to try without an account, add --sandbox",
 )
 _HALF_KEY = _nobody(
     "half-credentials",
     "the AWS credentials are incomplete",
-    "where AWS's words above say env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `unset AWS_ACCESS_KEY_ID "
-    "AWS_SECRET_ACCESS_KEY`; where they name a file: `aws configure{profile}` asks for both; where they name a role: the "
+    "if AWS's message above names env: set both AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or `unset AWS_ACCESS_KEY_ID "
+    "AWS_SECRET_ACCESS_KEY`; if it names a file: `aws configure{profile}` asks for both; if it names a role: the "
     "profile needs source_profile in addition to role_arn",
 )
 _NO_PROFILE = _nobody(
@@ -95,18 +95,18 @@ _NO_LIBRARY = _nobody(
 )
 SOURCE = _nobody(
     "credential-source",
-    "the place from which your AWS profile gets its credentials gave none",
+    "the source of your AWS profile's credentials returned none",
     "`aws sts get-caller-identity{profile}` asks the same place; when that works, run the same command again",
 )
 METADATA = _nobody(
     "metadata",
-    "the machine or container that this runs on gave no credentials",
+    "this machine or container returned no credentials",
     "give it an IAM role, which is an identity for machines (of an EC2 instance: EC2 console, Actions, Security, Modify IAM "
     "role), or name a profile that has keys with --profile",
 )
 PROCESS = _nobody(
     "credential-process",
-    "the program that your AWS profile names as its credential_process gave no credentials",
+    "the program that your AWS profile names as its credential_process returned no credentials",
     "run the program by itself (`aws configure get credential_process{profile}` shows it); "
     "it has to print the JSON that AWS describes",
 )
@@ -117,7 +117,7 @@ _SLOW_PROCESS = _nobody(
 )
 _FILE = _nobody(
     "credential-file",
-    "a file or program that your AWS settings name is not there, or cannot be read",
+    "a file or program in your AWS settings does not exist or cannot be read",
     "correct the path named above in ~/.aws/config or in AWS_WEB_IDENTITY_TOKEN_FILE",
 )
 _WEB_IDENTITY = _nobody(
@@ -164,13 +164,13 @@ NOT_ALLOWED = _forbidden(
 _NOT_YOURS = _forbidden(
     "not-yours",
     "it belongs to another account, or to a service of AWS",
-    "delete it in the service that made it, which is named above",
+    "delete it in the AWS service that created it, named above",
 )
 _NOT_PERMITTED = _forbidden(
     "not-permitted",
     "AWS does not allow this: the resource is protected, or an AWS service manages it",
-    "`bacalhau-spot destroy --disable-protection` lifts protection against deletion; what a service of AWS made is deleted in "
-    "that service",
+    "`bacalhau-spot destroy --disable-protection` lifts protection against deletion; delete a resource that an AWS service "
+    "created in that service",
 )
 _SSO_ROLE = _forbidden(
     "sso-role",
@@ -189,7 +189,7 @@ _TOKEN_REGION = _forbidden(
 )
 _SERVICE_ROLE = _forbidden(
     "spot-role",
-    "the account has never used spot instances, and you may not make the role that AWS starts them under (a service-linked role)",
+    "the account has never used spot instances, and you may not create the service-linked role that they need",
     "have an administrator run once: `aws iam create-service-linked-role --aws-service-name spot.amazonaws.com`; "
     "then run the same command again",
     action=Recovery.STOP,

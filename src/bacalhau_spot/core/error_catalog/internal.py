@@ -15,7 +15,7 @@ ROWS = {
         "mistake",
         Category.UNKNOWN,
         Recovery.STOP_REGION,
-        "internal error of this program in {region}",
+        "internal error of bacalhau-spot in {region}",
         f"run the same command again; if it happens again, {REPORT} with the output of --debug",
     ),
     "Configuration": ErrorInfo(  # what a region shows does not go with what the configuration says
@@ -38,14 +38,14 @@ ROWS = {
         "protected",
         Category.CONFIG,
         Recovery.DONE,
-        "something is protected against deletion",
+        "a resource is protected against deletion",
         "check the resources in the report; the same command with `--disable-protection` deletes them, too",
     ),
     "HeldByAnother": ErrorInfo(
         "held",
         Category.BUSY,
         Recovery.DONE,
-        "a managed resource is used by a resource that stays",
+        "a managed resource is in use by a resource that is retained",
         (
             "the report names the resource that uses it and the command that deletes that one: ask its owner first, "
             "then run the same command again"

@@ -34,12 +34,12 @@ _STS_REGION = _wrong(
 )
 _IMAGE = _wrong(
     "image",
-    "the image does not exist in {region}, or is not yours to use; image ids differ from region to region",
+    "the image does not exist in {region}, or is not shared with this account; image ids differ from region to region",
     "set `image: auto`, or an image of this region under `regions: {{{region}: {{image: ami-…}}}}`",
 )
 _TYPE = _wrong(
     "instance-type",
-    "AWS knows no such instance type in {region}",
+    "instance type not available in {region}",
     "correct `instance_types`; `aws ec2 describe-instance-type-offerings --region {region} --output text "
     '--query "InstanceTypeOfferings[].InstanceType"` lists those of the region',
 )
@@ -51,7 +51,7 @@ _ZONE = _wrong(
 _NETWORK_ID = _wrong(
     "vpc",
     "the VPC that the configuration names for {region} is not one of that region",
-    "`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made",
+    "`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one created",
 )
 _ADDRESSES = _wrong(
     "addresses",
@@ -61,8 +61,8 @@ _ADDRESSES = _wrong(
 _KEY_PAIR = _wrong(
     "key-pair",
     "there is no such key pair in {region}",
-    "name your own key instead, which goes to every node in every region: "
-    "`bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub` (`ssh-keygen -t ed25519` makes one)",
+    "name your own key instead, which is installed on every node in every region: "
+    "`bacalhau-spot configure --set public_ssh_key_path=~/.ssh/id_ed25519.pub` (`ssh-keygen -t ed25519` creates one)",
 )
 _USER_DATA = _wrong(
     "user-data",
@@ -82,7 +82,7 @@ _DISK = _wrong(
 _ENCRYPTION_KEY = _wrong(
     "encryption-key",
     "the account encrypts its disks, and its key for that (a KMS key) cannot be used in {region}",
-    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows which one EC2 takes for disks; ask your administrator to let "
+    "`aws ec2 get-ebs-default-kms-key-id --region {region}` shows the key that EC2 uses for disks; ask your administrator to let "
     "you, and AWSServiceRoleForEC2Spot, AWS's role for spot instances, use it",
 )
 _UNSUPPORTED = _wrong(
@@ -96,20 +96,20 @@ _UNSUPPORTED = _wrong(
 _BAD_VALUE = _wrong(
     "bad-value",
     "AWS does not accept the request for {region}",
-    "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` says where each comes from",
+    "correct the value that AWS names in the configuration; `bacalhau-spot config show --sources` shows the source of each value",
 )
 _OTHER_CREATE = ErrorInfo(
     "other-create",
     Category.BUSY,
     Recovery.STOP_REGION,
-    "another create of this cluster is at work in {region}, or was a moment ago",
+    "another create of this cluster is running in {region}, or ran a moment ago",
     WAIT_FOR_OTHERS,
 )
 _OUR_CALL = ErrorInfo(
     "our-call",
     Category.UNKNOWN,
     Recovery.STOP_REGION,
-    "AWS does not understand a call of this program in {region}, sorry",
+    "AWS rejected a call of bacalhau-spot as malformed in {region}",
     f"`bacalhau-spot doctor` prints the version; {REPORT} with the output of --debug",
 )
 

@@ -14,7 +14,7 @@ ROWS = {
         "unauthorized",
         Category.CREDENTIALS,
         "the orchestrator does not accept the API key or password",
-        "`bacalhau-spot config show --sources` says which variable or file each comes from (`bacalhau.api.key_env`, or "
+        "`bacalhau-spot config show --sources` shows the variable or file of each (`bacalhau.api.key_env`, or "
         "`user_env` and `password_env`): set it to the value under `API.Auth.Users` in the orchestrator's configuration, which "
         "its administrator has",
     ),
@@ -48,25 +48,25 @@ ROWS = {
     "OrchestratorScheme": _api(
         "scheme",
         Category.CONFIG,
-        "`bacalhau.api.host` has the wrong one of http:// and https://",
-        "write the other one in front of the address: `bacalhau-spot configure --set bacalhau.api.host={other}`",
+        "`bacalhau.api.host` uses the wrong scheme (http or https)",
+        "use the other scheme: `bacalhau-spot configure --set bacalhau.api.host={other}`",
     ),
     "OrchestratorRedirect": _api(
         "redirect",
         Category.CONFIG,
-        "the orchestrator's API points to another address, and the key is not sent there unasked",
+        "the orchestrator's API redirects to another address, and the key is not sent there",
         "if the address above is the right one, set `bacalhau.api.host` to it",
     ),
     "OrchestratorBusy": _api(
         "busy",
         Category.THROTTLED,
-        "the orchestrator has too much to do",
+        "the orchestrator is overloaded",
         AGAIN_IN_A_MINUTE,
     ),
     "OrchestratorFailed": _api(
         "failed",
         Category.UNKNOWN,
-        "the orchestrator's API is there and could not answer",
+        "the orchestrator's API answered with an error of its own",
         "read the orchestrator's own log for the reason (`journalctl -u bacalhau` on its machine), then run the same "
         "command again",
     ),

@@ -23,18 +23,18 @@ _SPOT = _used_up(
     "spot-quota",
     "the account's quota for spot instances in {region} is used up",
     f"ask for more at {_QUOTAS}/ec2/quotas/{{quota}} (each region has its own; it counts vCPUs, the processors of all spot "
-    "instances together; `bacalhau-spot doctor` says how many are needed), or take other regions or smaller instance types",
+    "instances together; `bacalhau-spot doctor` shows the number needed), or take other regions or smaller instance types",
 )
 _INSTANCES = _used_up(
     "instance-quota",
     "the account's quota for instances in {region} is used up",
-    "end instances that are no longer needed (`aws ec2 describe-instances --region {region}` lists them), "
+    "terminate instances that are no longer needed (`aws ec2 describe-instances --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/ec2/quotas/L-1216C47A",
 )
 _VPCS = _used_up(
     "vpc-quota",
     "the account has no room for another VPC in {region}",
-    "name an existing network in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}` (AWS made one: "
+    "name an existing network in the configuration, `regions: {{{region}: {{vpc_id: vpc-…}}}}` (the default VPC: "
     '`aws ec2 describe-vpcs --region {region} --filters Name=is-default,Values=true --query "Vpcs[].VpcId"`), '
     f"or ask for more at {_QUOTAS}/vpc/quotas/L-F678F1CE",
 )
@@ -52,13 +52,13 @@ _RULES = _used_up(
 _SUBNETS = _used_up(
     "subnet-quota",
     "the VPC has no room for another subnet in {region}",
-    "leave `vpc_id` out to have a VPC made, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
+    "leave `vpc_id` out to have a VPC created, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/vpc/quotas/L-407747CB",
 )
 _ROUTES = _used_up(
     "route-quota",
     "the VPC has no room for another route or route table in {region}",
-    "leave `vpc_id` out to have a VPC made, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
+    "leave `vpc_id` out to have a VPC created, name another one there (`aws ec2 describe-vpcs --region {region}` lists them), "
     f"or ask for more at {_QUOTAS}/vpc/quotas/L-93826ACB",
 )
 _INTERFACES = _used_up(
@@ -105,13 +105,13 @@ _IAM = _used_up(
 _VERIFY = _used_up(
     "verification",
     "AWS is still verifying the account for {region}",
-    "nothing is to be done but to wait for AWS's e-mail (usually minutes, at most four hours); then run the same command again",
+    "wait for AWS's e-mail (usually minutes, at most four hours); then run the same command again",
 )
 _SCORES = ErrorInfo(
     "score-quota",
     Category.QUOTA,
     Recovery.DONE,
-    "the account has asked for as many different placement scores (AWS's guesses whether so many spot instances can be had) as "
+    "the account has asked for as many different placement scores (AWS's estimates of spot capacity) as "
     "AWS answers in a day",
     "ask again tomorrow, or for the same instance types and number as earlier today; all else works without scores",
 )
@@ -147,7 +147,7 @@ _CLOSED_ZONE = ErrorInfo(
     Category.CAPACITY,  # another zone's turn
     Recovery.OTHER_REGION,
     "AWS creates no new subnets in that zone of {region}",
-    "nothing is to be done if other zones have room; else add regions to the configuration, or name a VPC that has subnets "
+    "no action is needed if other zones have capacity; otherwise add regions to the configuration, or name a VPC with subnets "
     "there with `regions: {{{region}: {{vpc_id: vpc-…}}}}`",
 )
 _FULL_SUBNET = ErrorInfo(
@@ -155,7 +155,7 @@ _FULL_SUBNET = ErrorInfo(
     Category.CAPACITY,
     Recovery.OTHER_REGION,
     "a subnet in {region} has no free address left",
-    "leave `vpc_id` out to have a VPC made, or name one with more free addresses there "
+    "leave `vpc_id` out to have a VPC created, or name one with more free addresses there "
     "(`aws ec2 describe-subnets --region {region}` shows AvailableIpAddressCount)",
 )
 

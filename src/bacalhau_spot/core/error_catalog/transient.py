@@ -14,14 +14,14 @@ _THROTTLED = ErrorInfo(
     "throttled",
     Category.THROTTLED,
     Recovery.RETRY,
-    "AWS is limiting how often this account may call it in {region}",
+    "AWS throttles this account's calls in {region}",
     "wait a minute and run the same command again; it continues where it stopped",
 )
 _AWS = ErrorInfo(
     "aws-trouble",
     Category.AWS,
     Recovery.RETRY,
-    "AWS had trouble of its own in {region}",
+    "AWS had an internal error in {region}",
     "run the same command again; see https://health.aws.amazon.com if it lasts",
 )
 
@@ -32,7 +32,7 @@ def _between(name: str, sentence: str, hint: str) -> ErrorInfo:
 
 _DNS = _between(
     "dns",
-    "the name of AWS's address in {region} is not known here: DNS does not answer, or there is no such region",
+    "cannot resolve AWS's host name in {region}: DNS does not answer, or the region does not exist",
     "check the network with `nslookup sts.us-east-1.amazonaws.com`, and the spelling of AWS_DEFAULT_REGION and AWS_ENDPOINT_URL",
 )
 _UNREACHABLE = _between(
@@ -59,8 +59,8 @@ _PROXY = _between(
 )
 TLS = _between(
     "tls",
-    "no secure connection to AWS in {region} could be made",
-    "a proxy that inspects TLS connections has its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (the "
+    "cannot establish a TLS connection to AWS in {region}",
+    "a proxy that inspects TLS connections uses its own certificate: `export AWS_CA_BUNDLE=/path/to/its/certificate.pem` (the "
     "administrator of the network has it); check the clock with `date -u` too",
 )
 _NOT_AWS = _between(
@@ -72,7 +72,7 @@ _BUSY = ErrorInfo(
     "busy",
     Category.BUSY,
     Recovery.RETRY,
-    "something in {region} is still used by something else, or AWS is not done with it",
+    "a resource in {region} is still in use, or AWS is still changing it",
     "if the report names a blocking resource, ask its owner, then run the command there; otherwise run the same "
     "command again in a few minutes",
 )
@@ -83,7 +83,7 @@ _LAG = ErrorInfo(
     "AWS does not list a new resource in {region} yet",
     AGAIN_IN_A_MINUTE,
 )
-_EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "it is already so in {region}")
+_EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "already exists in {region}")
 
 # For whole families: .NotFound; .InUse; .Duplicate, AlreadyExists.
 ANY_LAG, ANY_BUSY, ANY_EXISTS = _LAG, _BUSY, _EXISTS

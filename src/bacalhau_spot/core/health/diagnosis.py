@@ -245,45 +245,45 @@ def _step(obs: NodeObservation) -> MessageArgs:
 
 
 _TERMINATE = (
-    "end it with `aws ec2 terminate-instances --region {region} --instance-ids {node}`; "
+    "terminate it with `aws ec2 terminate-instances --region {region} --instance-ids {node}`; "
     "`bacalhau-spot create` replaces it"
 )
 _REPLACE = "`bacalhau-spot create` replaces it"
 _READ = "`bacalhau-spot console {node}` shows its output"
 _CHECK = "`bacalhau-spot ssh {node} -- journalctl -u bacalhau -n 50` shows why"
-_PRUNE = "`bacalhau-spot prune` removes it there"
-_APPROVE = "on the orchestrator's machine, `bacalhau node approve {member}` lets it work"
-_NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` names who knows: HOST is the orchestrator's machine"
+_PRUNE = "`bacalhau-spot prune` removes it from the orchestrator"
+_APPROVE = "approve it on the orchestrator's machine: `bacalhau node approve {member}`"
+_NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` lets `status` ask the orchestrator; HOST is its machine"
 
 RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
-        Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator under the cluster's label, and has no instance",
+        Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator with the cluster's label, without an instance",
         lambda it: it.instance is None and it.member is not None and it.member.connected,
-        "connected as a node of this cluster, but no instance is behind it",
+        "connected as a node of this cluster, but has no instance",
         (
-            "AWS may list it in a minute; or it belongs to another account with the same cluster name; or the token is "
-            "known to others: change it"
+            "AWS may list the instance in a minute; otherwise the node belongs to another account with the same cluster "
+            "name, or the token has leaked: change it"
         ),
     ),
     DiagnosisRule(
-        Diagnosis.ORPHAN, Severity.GONE, "known to the orchestrator alone",
+        Diagnosis.ORPHAN, Severity.GONE, "listed by the orchestrator only",
         lambda it: it.instance is None,
-        "orphan in the orchestrator{span}: its instance is gone", _PRUNE,
+        "stale node in the orchestrator{span}: its instance is terminated", _PRUNE,
         lambda it: MessageArgs(time=_terminated_since(it).time),
     ),
     DiagnosisRule(
-        Diagnosis.INTERRUPTED, Severity.GONE, "ended, and the spot request or the instance says that AWS took it back",
+        Diagnosis.INTERRUPTED, Severity.GONE, "terminated, with an interruption code on the spot request or the instance",
         _interrupted, "interrupted by AWS{ago}{why}", _REPLACE, _interruption_args,
     ),
     DiagnosisRule(
-        Diagnosis.LOST, Severity.GONE, "ended, and AWS's reason begins with `Server.`",
+        Diagnosis.LOST, Severity.GONE, "terminated, with a reason that begins with `Server.`",
         _lost, "lost by AWS{ago}{why}", _REPLACE,
         lambda it: MessageArgs(reason=_state_reason(it), time=_interruption_args(it).time),
     ),
     DiagnosisRule(
         Diagnosis.STOPPED, Severity.BAD, "stopped or stopping",
         lambda it: _state(it, State.STOPPED, State.STOPPING),
-        "stopped: it does no work, and its disk costs money", _TERMINATE,
+        "stopped: it runs no jobs, and its disk still costs money", _TERMINATE,
     ),
     DiagnosisRule(
         Diagnosis.ENDING, Severity.GONE, "shutting down for any other reason",
@@ -295,12 +295,12 @@ RULES: tuple[DiagnosisRule, ...] = (
         _is_terminated, "terminated {what}{ago}", _REPLACE, _termination_args,
     ),
     DiagnosisRule(
-        Diagnosis.NOTICED, Severity.BAD, "the spot request is marked for termination, or the node says so on its console",
-        _interruption_noticed, "interruption notice: ends in {left}",
-        "its work moves by itself; `bacalhau-spot create` replaces it when it has gone", _time_left,
+        Diagnosis.NOTICED, Severity.BAD, "the spot request is marked for termination, or the node's console reports the notice",
+        _interruption_noticed, "interruption notice: terminates in {left}",
+        "its jobs are rescheduled automatically; run `bacalhau-spot create` after it has terminated to replace it", _time_left,
     ),
     DiagnosisRule(
-        Diagnosis.STARTING, Severity.WAITING, "pending, not longer than `fulfilment_s`",
+        Diagnosis.STARTING, Severity.WAITING, "pending, for no longer than `fulfilment_s`",
         lambda it: _state(it, State.PENDING) and not it.start_overdue, "starting{span}", "", lambda it: MessageArgs(time=it.age),
     ),
     DiagnosisRule(
@@ -308,7 +308,7 @@ RULES: tuple[DiagnosisRule, ...] = (
         lambda it: _state(it, State.PENDING), "not starting{span}", _TERMINATE, lambda it: MessageArgs(time=it.age),
     ),
     DiagnosisRule(
-        Diagnosis.IMPAIRED, Severity.BAD, "a status check of EC2's is impaired",
+        Diagnosis.IMPAIRED, Severity.BAD, "an EC2 status check is impaired",
         lambda it: bool(it.checks.impaired), "status check impaired{why}", _TERMINATE, _checks,
     ),
     DiagnosisRule(
@@ -317,18 +317,18 @@ RULES: tuple[DiagnosisRule, ...] = (
         _APPROVE,
     ),
     DiagnosisRule(
-        Diagnosis.DISCONNECTED, Severity.BAD, "the orchestrator knows it, and it is not connected",
+        Diagnosis.DISCONNECTED, Severity.BAD, "listed by the orchestrator, not connected",
         lambda it: it.member is not None and not it.member.connected,
         "disconnected from the orchestrator{span}{why}", _CHECK, _terminated_since,
     ),
     DiagnosisRule(
-        Diagnosis.NOT_APPROVED, Severity.BAD, "connected, and the orchestrator waits for an approval",
+        Diagnosis.NOT_APPROVED, Severity.BAD, "connected, waiting for approval on the orchestrator",
         lambda it: _is_registered(it, Membership.PENDING), "joined, not approved", _APPROVE,
     ),
     DiagnosisRule(
         Diagnosis.NO_DOCKER, Severity.BAD, "joined, and does not offer the engine `docker`",
         _docker_missing, "joined without docker engine",
-        "`bacalhau-spot ssh {node} -- sudo systemctl restart docker bacalhau` makes Bacalhau look again",
+        "`bacalhau-spot ssh {node} -- sudo systemctl restart docker bacalhau` makes Bacalhau detect it again",
     ),
     DiagnosisRule(
         Diagnosis.JOINED, Severity.GOOD, "connected, approved, with docker",
@@ -336,46 +336,46 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.NEVER_JOINED, Severity.BAD,
-        "not in the orchestrator; its console says why it cannot connect, and that does not pass by itself or it is late",
-        _boot_failed, "running but never joined{why}", _CHECK, _refusal,
+        "not in the orchestrator; its console reports a connection error that is permanent or lasts too long",
+        _boot_failed, "running, never joined{why}", _CHECK, _refusal,
     ),
     DiagnosisRule(
-        Diagnosis.FAILED, Severity.BAD, "not in the orchestrator; its console says that first boot failed",
+        Diagnosis.FAILED, Severity.BAD, "not in the orchestrator; its console reports a failed first boot",
         lambda it: it.boot is not None and bool(it.boot.failed), "failed at first boot{why}",
         f"{_READ}; {_TERMINATE}", _failure,
     ),
     DiagnosisRule(
-        Diagnosis.UNLISTED, Severity.BAD, "its console says that it joined, and the orchestrator does not list it",
+        Diagnosis.UNLISTED, Severity.BAD, "its console reports that it joined, but the orchestrator does not list it",
         lambda it: it.api is ApiAvailability.AVAILABLE and it.boot is not None and it.boot.joined and not _is_starting(it),
-        "joined{ago}, as its console says, but the orchestrator does not list it",
-        "compare `bacalhau.api.host` with `bacalhau.orchestrators`: they may be two", _step,
+        "joined{ago} according to its console, but the orchestrator does not list it",
+        "check that `bacalhau.api.host` and `bacalhau.orchestrators` are the same orchestrator", _step,
     ),
     DiagnosisRule(
-        Diagnosis.COMMANDS_FAILED, Severity.BAD, "joined, by its console alone, commands failed",
+        Diagnosis.COMMANDS_FAILED, Severity.BAD, "joined according to its console, with failed commands",
         lambda it: _console_joined(it) and it.boot is not None and bool(it.boot.commands_failed),
-        "joined, by its console, but{what}", _READ,
+        "joined (console), but{what}", _READ,
         lambda it: MessageArgs(what=f" {it.boot.commands_failed.partition(';')[0]}" if it.boot else ""),
     ),
     DiagnosisRule(
-        Diagnosis.CONSOLE_JOINED, Severity.GOOD, "joined, by its console alone",
-        _console_joined, "joined{ago}, by its console", "", _step,
+        Diagnosis.CONSOLE_JOINED, Severity.GOOD, "joined according to its console only",
+        _console_joined, "joined{ago} (console)", "", _step,
     ),
     DiagnosisRule(
-        Diagnosis.BOOTING, Severity.WAITING, "running, not joined, not longer than `join_s` since its launch",
+        Diagnosis.BOOTING, Severity.WAITING, "running, not joined, for no longer than `join_s` since its launch",
         lambda it: it.running and _is_starting(it), "booting: {what}", "", _step,
     ),
     DiagnosisRule(
-        Diagnosis.STUCK, Severity.BAD, "running, not joined, late; its console says where it is",
+        Diagnosis.STUCK, Severity.BAD, "running, not joined in time; its console shows the current step",
         lambda it: it.boot is not None and bool(it.boot.step), "stuck in {what}{span}", _READ, _step,
     ),
     DiagnosisRule(
-        Diagnosis.SILENT, Severity.BAD, "running, not joined, late; its console says nothing, or cannot be read",
-        lambda it: it.api is ApiAvailability.AVAILABLE, "running{span} and never joined; its console {what}",
-        f"{_READ}; {_TERMINATE}", lambda it: MessageArgs(what="could not be read" if it.boot is None else "says nothing", time=it.age),  # noqa: E501 - a row of a table
+        Diagnosis.SILENT, Severity.BAD, "running, not joined in time; its console is empty or cannot be read",
+        lambda it: it.api is ApiAvailability.AVAILABLE, "running{span}, never joined; its console {what}",
+        f"{_READ}; {_TERMINATE}", lambda it: MessageArgs(what="could not be read" if it.boot is None else "is empty", time=it.age),  # noqa: E501 - a row of a table
     ),
     DiagnosisRule(
-        Diagnosis.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console says anything",
-        lambda _: True, "running{span}; whether it has joined cannot be known",
+        Diagnosis.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console has a status",
+        lambda _: True, "running{span}; join status unknown",
         _NAME_API, lambda it: MessageArgs(time=it.age),
     ),
 )  # fmt: skip

@@ -32,7 +32,7 @@ ENDED_BY = {
     "Client.UserInitiatedShutdown": "by a user",
     "Client.InstanceInitiatedShutdown": "from inside: its system was shut down",
     "Client.VolumeLimitExceeded": "by AWS: the account's limit for volumes is used up",
-    "Client.InvalidSnapshot.NotFound": "by AWS: the image's snapshot is gone",
+    "Client.InvalidSnapshot.NotFound": "by AWS: the image's snapshot was deleted",
     "Client.InternalError": "by AWS: its disk could not be decrypted, or an error of the client's",
 }
 

@@ -113,7 +113,7 @@ def given_vpc_problem(
     if not here:
         return NetworkProblem(
             f"{vpc_id} has no subnet in {region} in a zone that offers the instance types ({', '.join(zones)})",
-            f"leave `vpc_id` out to have a VPC made, or name another one; {look}",
+            f"leave `vpc_id` out to have a VPC created, or name another one; {look}",
         )
     if chosen_subnets(here, public_ip=public_ip, account=account):
         return None
@@ -121,7 +121,7 @@ def given_vpc_problem(
     if fitting:
         return _blocked(region, fitting, public_ip=public_ip, account=account)
     wanted, other = ("an internet gateway", "a NAT or transit gateway")
-    hint = "leave `vpc_id` out to have a VPC made"
+    hint = "leave `vpc_id` out to have a VPC created"
     if not public_ip:
         wanted, other, hint = other, wanted, "or set `instance.public_ip: true`"
     elif chosen_subnets(here, public_ip=False):

@@ -74,7 +74,7 @@ def _last_resort(decisions: Sequence[RegionDecision]) -> tuple[str, ...]:
 def _missing_data(silent: Sequence[ApiFailure]) -> tuple[str, ...]:
     """What was not known when the choice was made; one sentence a refusal, however many regions refused."""
     return tuple(
-        f"chosen without knowing {_UNKNOWN.get(operation, operation)}"
+        f"chosen without {_UNKNOWN.get(operation, operation)}"
         f"{_region_list(regions)}: AWS refused {operation} ({code})"
         for (operation, code), regions in regions_by_failure(silent, _refusal).items()
     )

@@ -92,7 +92,7 @@ def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
     disabled = [region.name for region in spec.regions if state.get(region.name) is False]
     if not unknown and not disabled:
         return
-    lines = [f"{name}: there is no such region" for name in unknown]
+    lines = [f"{name}: no such region" for name in unknown]
     lines += [f"{name}: not enabled in this account (OptInRequired)" for name in disabled]
     count = len(unknown) + len(disabled)
     raise UserError(

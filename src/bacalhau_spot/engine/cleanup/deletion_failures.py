@@ -25,7 +25,7 @@ _PASSING = frozenset({Category.BUSY, Category.THROTTLED, Category.AWS, Category.
 PROTECTED = "Protected"
 IN_USE = "HeldByAnother"
 RELAUNCHED = "LauncherLives"
-_UNREAD = "What uses it could not be read whole"
+_UNREAD = "the list of its users could not be read completely"
 
 
 def failure_key(resource: Resource) -> Key:
@@ -53,7 +53,9 @@ class DeletionFailures:
 
     def in_use(self, resource: Resource, used_by: Sequence[str], *, reasons: Mapping[str, str]) -> None:
         """Something that stays uses it; what frees it is asked later. `reasons`: why what is ours stays, by id."""
-        self._note(resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and stays"), stuck=False)
+        self._note(
+            resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and is retained"), stuck=False
+        )
         if not self.blockers.get(failure_key(resource)):
             self.add_dependencies(
                 resource, [Dependency(kind_of_id(holder), holder) for holder in used_by], reasons=reasons

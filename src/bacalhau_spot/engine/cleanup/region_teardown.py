@@ -289,7 +289,7 @@ class RegionTeardown:
     async def _may_delete(self, resource: Resource) -> bool:
         """Nothing foreign hangs on it, nothing starts it again, and it is not protected, or not any more."""
         if self._relaunched(resource):
-            self._refusals.by_us(resource, RELAUNCHED, "its launcher remains and would start another")
+            self._refusals.by_us(resource, RELAUNCHED, "its launcher remains and would start another one")
             return False
         if self._is_in_use(resource):
             return False

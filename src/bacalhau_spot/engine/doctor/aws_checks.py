@@ -74,11 +74,11 @@ async def account_findings(
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _identity(calls)
-    blind = "AWS could not be asked who we are"
+    blind = "AWS did not confirm the identity"
     known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
     if known is None:
         waiting = (
-            account_checks.not_checked(check, why="the credentials come first", fix="see credentials")
+            account_checks.not_checked(check, why="needs the credentials first", fix="see credentials")
             for check in _AWS
         )
         return (*why, *waiting)
@@ -129,9 +129,7 @@ async def _create(
     looking = _refusal(
         calls, spec, cache=cache, over_budget=over_budget, archive=archive, launched_in=launched_in
     )
-    found, why = await try_fetch(
-        calls, AccountCheck.CREATE, looking, blind="it could not be planned", needed=True
-    )
+    found, why = await try_fetch(calls, AccountCheck.CREATE, looking, blind="the plan failed", needed=True)
     return why if found is None else found
 
 
@@ -331,13 +329,13 @@ async def _dry_runs(
 async def _region(calls: AwsCalls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
     looking = markets(calls, spec, regions=[name])
     found, why = await try_fetch(
-        calls, AccountCheck.MARKET, looking, blind=f"{name}: could not be determined", needed=True
+        calls, AccountCheck.MARKET, looking, blind=f"{name}: could not be checked", needed=True
     )
     if found is None:
         fix = f"see {AccountCheck.MARKET}"
         return (
             *why,
-            account_checks.not_checked(AccountCheck.QUOTAS, why=f"{name}: its offers come first", fix=fix),
+            account_checks.not_checked(AccountCheck.QUOTAS, why=f"{name}: needs its offers first", fix=fix),
         )
     market = found[name]
     quotas = await run_check(calls, AccountCheck.QUOTAS, _quotas(calls, spec, name, market))

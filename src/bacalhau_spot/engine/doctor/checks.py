@@ -86,7 +86,7 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     if spec is None:
         seen = {finding.check for finding in findings}
         findings += [
-            account_checks.not_checked(check, why="the configuration comes first", fix=_CONFIGURE_FIRST)
+            account_checks.not_checked(check, why="needs the configuration first", fix=_CONFIGURE_FIRST)
             for check in _NEEDS_CONFIGURATION
             if check not in seen
         ]

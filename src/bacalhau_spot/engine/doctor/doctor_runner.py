@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # How long one look may take, whatever it waits for.
 DEADLINE_S = 30.0
-_NOT_CHECKED = "could not be determined"
+_NOT_CHECKED = "could not be checked"
 
 
 async def try_fetch(
@@ -37,7 +37,7 @@ async def try_fetch(
     try:
         return await asyncio.wait_for(part, DEADLINE_S), ()
     except TimeoutError:
-        why = f"there was no answer within {DEADLINE_S:.0f} seconds"
+        why = f"no answer within {DEADLINE_S:.0f} seconds"
         return None, (account_checks.not_checked(check, why=why, fix="run `bacalhau-spot doctor` again"),)
     except CloudError as error:
         failure = api_failure(error)

@@ -45,7 +45,7 @@ async def tcp_error(address: str) -> str:
     except TimeoutError:
         return f"no answer within {_CONNECT_S:.0f} seconds"
     except socket.gaierror:
-        return "its name is not known"
+        return "its name cannot be resolved"
     except OSError as error:
         return os.strerror(error.errno).lower() if error.errno else "no connection"
     writer.close()
@@ -60,7 +60,7 @@ async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str 
     """The newest version that pip would install, asked of pip, as it is configured here; else None and why not."""
     pip = shutil.which("pip", path=environ.get("PATH", ""))
     if pip is None:
-        return None, "pip is not on the path"
+        return None, "pip is not on the PATH"
     process = await asyncio.create_subprocess_exec(
         *(pip, "index", "versions", "--disable-pip-version-check", name),
         env=dict(environ),

@@ -89,7 +89,7 @@ async def _sum(url: str, arch: Arch, *, source: ArchiveSource, memory: Cache) ->
 
 def _unknown(url: str, arch: Arch, why: str) -> UserError:
     return UserError(
-        f"the SHA-256 sum of Bacalhau's archive for {arch} is not known: {url} cannot be fetched from here",
+        f"cannot fetch the SHA-256 sum of Bacalhau's archive for {arch}: {url}",
         why=why,
         hint=f"write the sum into the configuration as `bacalhau.sha256.{arch}`, or set `bacalhau.verify_archive: false` "
         "to let the nodes run an unverified archive",

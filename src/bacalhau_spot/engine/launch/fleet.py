@@ -75,7 +75,7 @@ async def request_fleet(calls: AwsCalls, launch: FleetLaunch) -> FleetResult:
             return result
     return FleetResult(
         "",
-        pool_errors=(PoolError("", "", UNFULFILLABLE, "every attempt was answered with an earlier one's"),),
+        pool_errors=(PoolError("", "", UNFULFILLABLE, "every attempt returned an earlier attempt's answer"),),
     )
 
 

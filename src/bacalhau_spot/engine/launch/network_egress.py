@@ -55,7 +55,7 @@ async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> 
     except CloudError as error:
         if error.code not in _NO_VPC:
             raise
-        hint = f"`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one made"
+        hint = f"`aws ec2 describe-vpcs --region {region}` lists them; correct `vpc_id`, or leave it out to have one created"
         return NetworkCheck(NetworkProblem(f"there is no {vpc_id} in {region}", hint))
     obstacle = given_vpc_problem(
         region, vpc_id, subnets, zones=market.zones, public_ip=public_ip, account=account
@@ -71,6 +71,6 @@ async def _public_access(calls: AwsCalls, region: str) -> tuple[PublicAccess, st
         if classify(error.code, error.message).category is not Category.PERMISSION:
             raise
         return PublicAccess.OFF, (
-            f"{region}: whether VPC Block Public Access keeps nodes from joining is not known "
+            f"{region}: cannot check VPC Block Public Access, which may keep nodes from joining "
             f"({error.operation}: {error.code})"
         )

@@ -248,10 +248,10 @@ def _check_shares(
     problems = share_problems(spec, found, launch, held)
     if problems:
         raise UserError(
-            "the nodes cannot be spread over so few capacity pools as `max_share_per_pool` asks for",
+            "too few capacity pools for `max_share_per_pool`",
             details=problems,
-            hint=f"raise `max_share_per_pool`, or add to `instance_types` or `regions` ({MORE_TYPES} shows what can be had "
-            "where)",
+            hint=f"raise `max_share_per_pool`, or add to `instance_types` or `regions` ({MORE_TYPES} shows the offers "
+            "by region)",
             exit_code=ExitCode.USAGE,
         )
 
@@ -266,7 +266,7 @@ def _exposure(spec: ClusterSpec, planned: Plan, held: Mapping[Pool, int]) -> Poo
 def _ssh_warning(spec: ClusterSpec, address: str | None) -> tuple[str, ...]:
     if CALLER not in spec.ssh_cidrs or address:
         return ()
-    return ("your public address could not be found out, so SSH stays closed; set `ssh_cidrs` to open it",)
+    return ("cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it",)
 
 
 def _gpu_warning(spec: ClusterSpec, found: Mapping[str, Market]) -> tuple[str, ...]:
@@ -279,7 +279,7 @@ def _key_warnings(found: Mapping[str, Market]) -> tuple[str, ...]:
     """EC2 user guide, "Spot service-linked role": a customer managed key needs a grant. DescribeImages does not show the key."""
     return tuple(
         f"{image.id} in {market.region} is encrypted: unless that is AWS's own key, AWSServiceRoleForEC2Spot needs a grant to "
-        "it, or the nodes end at once (`bacalhau-spot explain permissions`)"
+        "it, or AWS terminates the nodes at once (`bacalhau-spot explain permissions`)"
         for market in found.values()
         for image in market.images.values()
         if image.encrypted
@@ -289,4 +289,6 @@ def _key_warnings(found: Mapping[str, Market]) -> tuple[str, ...]:
 def _join_warning(spec: ClusterSpec) -> tuple[str, ...]:
     if spec.bacalhau.orchestrators:
         return ()
-    return ("no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run but join nothing",)
+    return (
+        "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster",
+    )

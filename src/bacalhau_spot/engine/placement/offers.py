@@ -252,5 +252,5 @@ def _notes(types: Mapping[str, Types], *, rates_known: bool) -> tuple[str, ...]:
     if 0 < len(_per_type(types)) < TYPES_FOR_A_SCORE:
         remarks.append(f"no placement scores: AWS scores {TYPES_FOR_A_SCORE} instance types or more")
     if not rates_known:
-        remarks.append("no interruption rates: AWS's public file of them could not be read")
+        remarks.append("no interruption rates: AWS's public file could not be read")
     return tuple(remarks)

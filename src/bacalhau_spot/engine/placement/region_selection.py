@@ -47,10 +47,10 @@ def check_failed_regions(
     if hidden:
         raise UserError(
             f"nodes of this cluster may run in {', '.join(sorted({failure.region for failure in hidden}))}: this machine "
-            "launched them, and AWS does not show them to these credentials; nothing was launched",
+            "launched them, but these credentials cannot list them; nothing was launched",
             why=f"{hidden[0].operation}: {hidden[0].code}: {hidden[0].message}",
-            hint="use credentials that may look there, or end those nodes with `bacalhau-spot destroy`; to launch elsewhere all "
-            "the same, name the regions in `regions`",
+            hint="use credentials with access there, or terminate those nodes with `bacalhau-spot destroy`; to launch in "
+            "other regions anyway, list them in `regions`",
             exit_code=ExitCode.DENIED,
         )
 

@@ -61,7 +61,7 @@ def _install(address: str, *, expected: str, program: Path) -> str:
         digest = _fetch(address, archive)
         if expected and digest != expected:
             raise CommandFailedError(
-                f"{address}: its SHA-256 sum is {digest}, the configuration says {expected}"
+                f"{address}: its SHA-256 sum is {digest}, the configuration has {expected}"
             )
         archive.seek(0)
         _unpack(archive, program)

@@ -59,14 +59,14 @@ class PlainScreen:
 
 def _heartbeat(progress: Progress) -> str:
     if progress.found:
-        return f"still at it: {progress.deleted} of {progress.found} deleted"
-    return f"still at it: {progress.running} of {progress.requested} running"
+        return f"in progress: {progress.deleted} of {progress.found} deleted"
+    return f"in progress: {progress.running} of {progress.requested} running"
 
 
 # Codes for which what AWS answered says less than what we wait for.
 _WAITS = {
-    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is at work; waiting for its instances",
-    "InvalidInstanceID.NotFound": "AWS does not show every instance yet; looking again",
+    "InvalidLaunchTemplateName.AlreadyExistsException": "another create of this cluster is running; waiting for its instances",
+    "InvalidInstanceID.NotFound": "AWS does not list every instance yet; checking again",
 }
 
 
@@ -76,19 +76,19 @@ def event_text(event: Event) -> str | None:
         case events.RegionStarted(region=region, requested=asked):
             return f"{region}: launching {asked}"
         case events.ResourceCreated(region=region, kind=kind, id=made):
-            return f"{region}: made {kind_label(kind)} {made}"
+            return f"{region}: created {kind_label(kind)} {made}"
         case events.Retrying(region=region, code=code, attempt=attempt) if code in _WAITS:
             return f"{region}: {_WAITS[code]}" if attempt == 1 else None
         case events.Retrying(region=region, operation=operation, code=code, wait_s=wait_s):
-            return f"{region}: {operation} answered {code}; again in {wait_s:.1f} s"
+            return f"{region}: {operation} failed with {code}; retrying in {wait_s:.1f} s"
         case events.RegionFailed(region=region, operation=operation, code=code):
             return (
                 f"{region}: stopped at {operation} ({code})" if operation else f"{region}: stopped ({code})"
             )
         case events.Deleted(region=region, kind=kind, id=gone):
-            return f"{region}: gone: {kind_label(kind)} {gone}"
+            return f"{region}: deleted: {kind_label(kind)} {gone}"
         case events.Cancelling():
-            return "stopping: calls in flight finish, nothing new begins; Ctrl-C again leaves at once"
+            return "stopping: waiting for calls in flight, starting no new ones; press Ctrl-C again to leave at once"
     return _launch_words(event)
 
 

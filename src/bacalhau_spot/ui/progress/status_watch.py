@@ -46,7 +46,7 @@ class StatusFrame:
         room = max(1, console.height - _BESIDE)
         lines = self._lines(console, options, room=room)
         if len(lines) > room:
-            more = Text(f"… {len(lines) - room + 1} more lines; a higher window shows them", style="dim")
+            more = Text(f"… {len(lines) - room + 1} more lines; enlarge the window to see them", style="dim")
             lines = [*lines[: room - 1], *console.render_lines(more, options, pad=False)[:1]]
         heading = console.render_lines(self._heading(options.max_width), options, pad=False)[:1]
         for line in [*heading, *lines, *([[]] * (room - len(lines)))]:

@@ -110,7 +110,7 @@ def configured(path: Path, *, changed: bool, archives: Iterable[tuple[Arch, str]
     return Group(
         Paragraph(f"{'changed' if changed else 'wrote'} {path}"),
         *(
-            Paragraph(f"nodes accept Bacalhau's archive for {arch} with this SHA-256 sum only: {digest}")
+            Paragraph(f"nodes accept only this SHA-256 sum of Bacalhau's archive for {arch}: {digest}")
             for arch, digest in archives
         ),
         *next_commands(("check it with `bacalhau-spot config show`, then `bacalhau-spot create --dry-run`",)),
@@ -237,6 +237,6 @@ def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
 def unsupported_text(resource: Resource) -> str:
     """A tagged resource of a kind that no deletion covers."""
     return (
-        f"carries the tag, and this program does not know how to delete it: {resource.kind} {resource.id} in "
+        f"carries the tag, but bacalhau-spot cannot delete this kind of resource: {resource.kind} {resource.id} in "
         f"{resource.region}"
     )

@@ -63,7 +63,7 @@ def _listed(head: str, lines: Sequence[str]) -> list[RenderableType]:
 def _empty(report: CostReport) -> str:
     where = plural(len(report.regions_scanned), "region")
     since = f" since {report.window.since:%Y-%m-%d %H:%M} UTC" if report.window.since else ""
-    return f"nothing that {report.cluster} would have cost is known{since}; scanned {where}"
+    return f"no record of {report.cluster}'s costs{since}; scanned {where}"
 
 
 def _table(report: CostReport, by: str) -> TextTable:
@@ -115,13 +115,13 @@ def _total(report: CostReport) -> list[RenderableType]:
     words = f"{report.cluster}: {least}{usd(whole.usd)} since {begun:%Y-%m-%d %H:%M} UTC"
     lines: list[RenderableType] = [Paragraph(words, style="bold")]
     if whole.on_demand_usd is not None and whole.saving is not None:
-        dear = f"on demand it would have been {usd(whole.on_demand_usd)}"
+        dear = f"on demand: {usd(whole.on_demand_usd)}"
         lines.append(Paragraph(f"{dear}: {percent(whole.saving)} saved"))
     rate = whole.current_usd_per_hour
     if rate is None:
         now = "the current cost is not known"
     else:
-        now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now nothing"
+        now = f"now {usd(rate)} an hour, {usd(rate * HOURS_A_MONTH)} a month" if rate else "now $0 an hour"
     lines.append(Paragraph(now))
     return lines
 
@@ -132,13 +132,15 @@ def assumptions(report: CostReport) -> list[str]:
     history = report.usages
     if history.log_only:
         noun = plural(history.log_only, "instance")
-        lines.append(f"{noun} that AWS has forgotten: counted from this machine's audit log")
+        lines.append(f"{noun} that AWS no longer lists: counted from this machine's audit log")
     if history.unknown_end_ids:
         noun = plural(len(history.unknown_end_ids), "instance")
-        lines.append(f"{noun} whose end nobody noted: counted until last seen, so it was at least so much")
+        lines.append(
+            f"{noun} without a recorded termination: counted until last seen, so the cost is a minimum"
+        )
     if history.assumed_volumes:
         noun = plural(history.assumed_volumes, "instance")
-        lines.append(f"the volumes of {noun}, which are gone: counted at the size in the configuration")
+        lines.append(f"the deleted volumes of {noun}: counted at the size in the configuration")
     return lines
 
 
@@ -148,15 +150,19 @@ def gaps(report: CostReport) -> list[str]:
     unpriced_s = report.total.unpriced_s
     if unpriced_s:
         spent = (unpriced_s / _HOUR_S).quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
-        lines.append(f"{spent} hours of which no spot price is known; sums that lack them have a {_AT_LEAST}")
+        lines.append(f"{spent} hours without a known spot price; totals without them carry a {_AT_LEAST}")
     lines += sorted(
         {
             _unpriced(failure.operation, failure.code, failure.region)
             for failure in (*report.unpriced, *report.unlisted_prices)
         }
     )
-    log = "this machine's audit log does not know" if report.log_entries else "no audit log here knows"
-    lines.append(f"instances that ended more than an hour ago, which AWS has forgotten and {log}")
+    log = (
+        "this machine's audit log does not contain"
+        if report.log_entries
+        else "no audit log on this machine contains"
+    )
+    lines.append(f"instances that ended more than an hour ago, which AWS no longer lists and {log}")
     lines.append(IN_NO_SUM)
     return lines
 

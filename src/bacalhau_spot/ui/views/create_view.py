@@ -39,7 +39,7 @@ def create_result_view(result: CreateResult) -> Group:
         parts.append(Paragraph(f"terminated {plural(len(result.removed), 'instance')} that {verb} too many"))
     if result.not_removed:
         parts.append(
-            Paragraph(f"not terminated, although too many: {first_few(result.not_removed)}", style="yellow")
+            Paragraph(f"surplus, but not terminated: {first_few(result.not_removed)}", style="yellow")
         )
     parts.append(_total(result))
     parts.extend(pools_line(result.pools))
@@ -107,7 +107,7 @@ def _unsettled(regions: Sequence[RegionResult]) -> list[str]:
     starting = sum(region.pending for region in regions) - unseen
     return [
         *([f"{starting} still starting"] if starting else []),
-        *([f"{unseen} granted and not seen since"] if unseen else []),
+        *([f"{unseen} granted by AWS, not yet visible"] if unseen else []),
     ]
 
 
@@ -174,7 +174,7 @@ def _spot_quota(code: str, regions: Sequence[RegionResult]) -> str:
 def _lost(result: CreateResult) -> list[Paragraph]:
     lost = [instance for region in result.regions for instance in region.lost]
     lines = [
-        Paragraph(f"{instance.id} in {instance.zone} did not stay: {_why_ended(instance)}", style="yellow")
+        Paragraph(f"{instance.id} in {instance.zone} terminated: {_why_ended(instance)}", style="yellow")
         for instance in lost
     ]
     locked = sorted({instance.region for instance in lost if instance.termination_reason == LOCKED_DISK})
@@ -210,7 +210,7 @@ def _after(result: CreateResult) -> list[RenderableType]:
         ]
     made = ", ".join(count_of_kind(count, name) for name, count in result.resources_created)
     return [
-        *([Paragraph(f"made on the way: {made}")] if made else []),
+        *([Paragraph(f"resources created: {made}")] if made else []),
         *next_commands((_again(result),), label="to go on: "),
         *(
             []

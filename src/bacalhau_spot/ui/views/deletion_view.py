@@ -46,7 +46,7 @@ def deletion_preview_view(
         )
         parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
     else:
-        where = " where it could be looked for" if unseen else ""
+        where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
     parts.extend(_unknown(unknown))
     return Group(*parts, *failed_regions_text(unseen), *_partial_failures(silent))
@@ -140,7 +140,7 @@ def _for_cluster(command: str, name: str) -> str:
 def looking_again_view(lag_s: float) -> RenderableType:
     """Why nothing happens for some seconds."""
     return Paragraph(
-        f"nothing is shown yet; looking again in {lag_s:.0f} s, because AWS may show new resources late",
+        f"nothing found yet; checking again in {lag_s:.0f} s, because AWS may list new resources late",
         style="dim",
     )
 
@@ -175,12 +175,12 @@ def _dependency_text(dependency: Dependency, *, again: bool) -> list[RenderableT
     """`again`: its command has been told already."""
     owner = f", {dependency.owner}" if dependency.owner else ""
     lines: list[RenderableType] = [
-        Paragraph(f"  kept by {kind_label(dependency.kind)} {dependency.id}{owner}")
+        Paragraph(f"  blocked by {kind_label(dependency.kind)} {dependency.id}{owner}")
     ]
     if dependency.fix_command and not again:
-        lines.append(Paragraph(dependency.fix_command, style="cyan", prefix="    free it: ", whole=True))
+        lines.append(Paragraph(dependency.fix_command, style="cyan", prefix="    to unblock: ", whole=True))
     elif not dependency.fix_command and dependency.owner.startswith(AWS_SERVICE_OWNER):
-        lines.append(Paragraph("delete it in the service that made it", prefix="    free it: "))
+        lines.append(Paragraph("delete it in the AWS service that created it", prefix="    to unblock: "))
     return lines
 
 
@@ -201,7 +201,7 @@ def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str
         text = (
             f"{plural(len(result.remaining), 'resource')} left"
             if result.remaining
-            else "not everything was verified"
+            else "the deletion is not fully verified"
         )
         text = f"interrupted: {text}" if result.interrupted else text
         return [
@@ -213,7 +213,7 @@ def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str
             Paragraph(f"{plural(len(result.unsupported), 'resource')} left in {where}", style="bold yellow")
         ]
     if result.failed_regions:
-        return [Paragraph("not everything could be scanned", style="bold yellow")]
+        return [Paragraph("the scan is incomplete", style="bold yellow")]
     if not found:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
     return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]

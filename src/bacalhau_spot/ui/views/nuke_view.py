@@ -43,7 +43,7 @@ def nuke_preview_view(preview: NukePreview) -> Group:
     elif not preview.to_adopt:
         parts.append(Paragraph(_nothing(preview)))
     parts += [
-        Paragraph(f"{one} in {region} is adopted: it gets our tag, and is deleted", style="yellow")
+        Paragraph(f"{one} in {region} is adopted: it is tagged, then deleted", style="yellow")
         for one, region in sorted(preview.to_adopt.items())
     ]
     parts += _excluded(preview)
@@ -57,7 +57,7 @@ def nuke_preview_view(preview: NukePreview) -> Group:
 def _nothing(preview: NukePreview) -> str:
     if preview.failed_regions:
         return "no managed resources were found in the regions that could be scanned"
-    return f"no managed resources were found: nothing carries {preview.scope.key} with our value or mark"
+    return f"no managed resources were found: nothing carries {preview.scope.key} with this value or the configured CreatedBy tag"
 
 
 def order_view() -> Group:
@@ -74,12 +74,10 @@ def order_view() -> Group:
     ]
     return Group(
         Paragraph(
-            "Each kind is deleted when the kinds after the arrow are gone from its region; independent kinds are deleted at once."
+            "Each kind is deleted after the kinds in its last column; independent kinds are deleted in parallel."
         ),
-        TextTable(("step", "kind", "service", "when gone"), rows, right=("step",)),
-        Paragraph(
-            "What is the same in all regions (iam) goes last, when every region is clear.", style="dim"
-        ),
+        TextTable(("step", "kind", "service", "after"), rows, right=("step",)),
+        Paragraph("Global resources (iam) are deleted last, after all regions.", style="dim"),
     )
 
 
@@ -91,18 +89,18 @@ def _where(preview: NukePreview) -> list[RenderableType]:
     ]
     if preview.regions_skipped:
         lines.append(
-            Paragraph(f"left out, as you wished: {comma_list(preview.regions_skipped)}", style="yellow")
+            Paragraph(f"excluded by your options: {comma_list(preview.regions_skipped)}", style="yellow")
         )
         lines.append(
             Paragraph(
-                "roles and instance profiles stay: nodes of those regions may use them; without --regions they go, too",
+                "roles and instance profiles are retained: nodes of the regions may use them; without --regions they are deleted",
                 style="yellow",
             )
         )
     if preview.regions_not_enabled:
         lines.append(
             Paragraph(
-                f"not scanned, because not enabled in this account: {comma_list(preview.regions_not_enabled)}",
+                f"not scanned (not enabled in this account): {comma_list(preview.regions_not_enabled)}",
                 style="dim",
             )
         )
@@ -139,7 +137,7 @@ def _remark(resource: Resource, preview: NukePreview) -> str:
     if resource.protection:
         return f"{resource.protection}: {'will be lifted' if preview.disable_protection else 'add --disable-protection'}"
     if resource.region != GLOBAL and not preview.cluster_of(resource):
-        return "without our tag: launched by a managed resource"
+        return "untagged, launched by a managed resource"
     return resource.state if resource.state in {"stopped", "stopping", "shutting-down", "deleting"} else ""
 
 
@@ -168,8 +166,8 @@ def _foreign(preview: NukePreview) -> list[RenderableType]:
         lines.append(
             Paragraph(
                 (
-                    f"unmanaged, and blocking VPC {vpc}, which will be retained: {first_few(names)}; --adopt ID "
-                    "deletes it, too"
+                    f"unmanaged resources block VPC {vpc}, which will be retained: {first_few(names)}; --adopt ID "
+                    "deletes them, too"
                 ),
                 style="yellow",
             )
@@ -179,7 +177,7 @@ def _foreign(preview: NukePreview) -> list[RenderableType]:
     )
     lines += [
         Paragraph(
-            f"not known: whether the VPCs of {comma_list(regions)} hold unmanaged resources ({why}); "
+            f"cannot check the VPCs of {comma_list(regions)} for unmanaged resources ({why}); "
             "resources that block a deletion will be listed and retained",
             style="yellow",
         )
@@ -192,7 +190,7 @@ def _denied(preview: NukePreview) -> list[RenderableType]:
     """One line an action: the same refusal in twelve regions is one."""
     return [
         Paragraph(
-            f"you may not {action} in {comma_list(regions)}: resources that do not end by themselves will remain",
+            f"missing permission {action} in {comma_list(regions)}: affected resources will remain",
             style="bold yellow",
         )
         for action, regions in regions_by_failure(preview.denied, lambda one: one.operation).items()
@@ -218,17 +216,15 @@ def _cost(preview: NukePreview) -> list[RenderableType]:
     if youngest is not None and youngest < JUST_MADE:
         lines.append(
             Paragraph(
-                f"the youngest is {age(youngest)} old: if a create is running, let it end first, or use --min-age",
+                f"the youngest is {age(youngest)} old: wait for a running create first, or use --min-age",
                 style="bold yellow",
             )
         )
     if preview.usd_per_hour is None:
-        lines.append(Paragraph("the saving is not known, because some spot prices are not known"))
+        lines.append(Paragraph("savings unknown: some spot prices are not available"))
     if preview.usd_per_hour:
         month = usd(preview.usd_per_hour * HOURS_A_MONTH)
         lines.append(
-            Paragraph(
-                f"stops costing about {usd(preview.usd_per_hour)} an hour, {month} a month", style="bold"
-            )
+            Paragraph(f"saves about {usd(preview.usd_per_hour)} an hour, {month} a month", style="bold")
         )
     return lines

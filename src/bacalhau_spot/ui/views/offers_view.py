@@ -43,9 +43,9 @@ _SPARE = (
     "saving",
 )
 
-_WRITE = "--write puts the best regions into the configuration"
+_WRITE = "--write writes the best regions into the configuration"
 # Why AWS would not say something, where the fault alone would mislead.
-_REASONS = {"MaxConfigLimitExceeded": "too many different questions today"}
+_REASONS = {"MaxConfigLimitExceeded": "daily limit of placement score requests reached"}
 # What an operation would have told us.
 _WHAT = {
     "GetProducts": "on-demand prices",
@@ -153,7 +153,7 @@ def _counts(offers: Offers, *, by_region: bool, shown: int, more: int) -> str:
 
 def _order(nodes: int) -> str:
     return (
-        f"in order: room in the quota for {plural(nodes, 'node')}, a placement score above {LOW_SCORE}, "
+        f"in order: quota for {plural(nodes, 'node')}, a placement score above {LOW_SCORE}, "
         "then the price of a typical node: the mean of each zone's cheapest pool"
     )
 
@@ -178,7 +178,7 @@ def _partial_failures(failures: Sequence[ApiFailure]) -> list[Paragraph]:
 
     return [
         Paragraph(
-            f"not known: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
+            f"not available: {what}{'' if of_all else _places(list(filter(None, regions)))} ({reason})",
             style="yellow",
         )
         for (what, reason, of_all), regions in regions_by_failure(failures, gap).items()

@@ -99,7 +99,7 @@ def _totals(plan: Plan) -> list[RenderableType]:
     estimate = plan.estimate
     launch = f"launch {plural(plan.launch, 'instance')}"
     if estimate.total is None:
-        text = f"{launch}: the price is unknown: AWS shows none for some pool"
+        text = f"{launch}: the price is unknown: AWS lists no price for some pool"
         return [Paragraph(text, style="bold"), *_budget(plan)]
     instances = (
         ""
@@ -115,13 +115,13 @@ def _totals(plan: Plan) -> list[RenderableType]:
         ),
         Paragraph(_on_demand(plan, estimate)),
         *_budget(plan),
-        Paragraph(f"in no sum and no budget: {IN_NO_SUM}", style="dim"),
+        Paragraph(f"not included in totals and budget: {IN_NO_SUM}", style="dim"),
     ]
 
 
 def _on_demand(plan: Plan, one: Estimate) -> str:
     if one.on_demand_total is None:
-        why = _no_list(plan) or "not in AWS's list"
+        why = _no_list(plan) or "not in AWS's price list"
         return f"on demand: unknown, {why}"
     known = f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
     return f"{known}; {_no_list(plan)}" if plan.list_prices_missing else known
@@ -137,7 +137,7 @@ def _budget(plan: Plan) -> list[RenderableType]:
     budget = plan.budget
     if budget is None or not budget.satisfied or budget.total_usd is None:
         return []
-    there = f", {usd(budget.existing_usd)} of it there already" if budget.existing_usd else ""
+    there = f", {usd(budget.existing_usd)}, of which already running" if budget.existing_usd else ""
     return [
         Paragraph(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{there}")
     ]
@@ -155,10 +155,10 @@ def over_budget(plan: Plan) -> UserError:
         parts.append(f"{plural(plan.present, 'instance')} there already: {usd(budget.existing_usd)} an hour")
     total = budget.launch_usd + budget.existing_usd
     return UserError(
-        f"the cluster may cost more than its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
-        why=f"it may come to {usd(total)} an hour, {usd(total - budget.usd_per_hour)} too much",
+        f"the cluster may exceed its budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
+        why=f"it may cost {usd(total)} an hour, {usd(total - budget.usd_per_hour)} too much",
         details=tuple(parts),
-        hint="lower `nodes`, or allow more: `budget_usd_per_hour`, `--budget`",
+        hint="lower `nodes`, or raise the budget: `budget_usd_per_hour`, `--budget`",
         exit_code=ExitCode.USAGE,
     )
 
@@ -167,14 +167,14 @@ def _no_telling(budget: Budget) -> UserError:
     """What is not known counts as too much; what can be done about it depends on what it is."""
     say_most = budget.launch_usd is None and budget.existing_usd is not None
     most = (
-        "say the most to pay for an instance (`max_price_usd_per_hour`, `--max-price`), or "
+        "set a maximum price for an instance (`max_price_usd_per_hour`, `--max-price`), or "
         if say_most
         else ""
     )
     return UserError(
-        f"whether the budget of {usd(budget.usd_per_hour)} an hour is kept cannot be determined; nothing was launched",
-        why=f"AWS shows no price for {'some pool' if say_most else 'the pool of some node that is there'}",
-        hint=f"{most}lift the budget: `--budget none`",
+        f"cannot check the budget of {usd(budget.usd_per_hour)} an hour; nothing was launched",
+        why=f"AWS returned no price for {'some pool' if say_most else 'the pool of a running node'}",
+        hint=f"{most}remove the budget: `--budget none`",
         exit_code=ExitCode.USAGE,
     )
 
@@ -188,9 +188,9 @@ def _exposure(plan: Plan) -> list[Paragraph]:
     why = (
         f"max_share_per_pool allows {limit} in each"
         if limit is not None
-        else "AWS may put a whole region into one; `max_share_per_pool` limits that"
+        else "AWS may put a whole region into one pool; `max_share_per_pool` limits it"
     )
-    worst = f"the loss of one would take up to {plan.exposure.max_nodes} of {plural(nodes, 'node')}"
+    worst = f"losing one pool may terminate up to {plan.exposure.max_nodes} of {plural(nodes, 'node')}"
     return [Paragraph(f"in up to {plural(plan.exposure.pools, 'capacity pool')}: {worst} ({why})")]
 
 

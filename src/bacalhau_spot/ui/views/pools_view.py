@@ -18,6 +18,6 @@ def pools_line(distribution: PoolDistribution) -> list[Paragraph]:
     where = f"{distribution.fullest.type} in {distribution.fullest.zone}"
     text = (
         f"{plural(distribution.nodes, 'spot node')} in {plural(distribution.pools, 'capacity pool')}; "
-        f"the loss of one takes up to {distribution.max_loss} ({where})"
+        f"losing one pool may terminate up to {distribution.max_loss} ({where})"
     )
     return [Paragraph(text, style="yellow" if distribution.pools == 1 and distribution.nodes > 1 else "dim")]

@@ -49,7 +49,7 @@ def prices_view(
     if not chart.lines and unseen:
         return Group(Text("no spot prices could be read"), *failed_regions_text(unseen))
     if not chart.lines:
-        return Group(Text("AWS shows no spot prices for these pools"))
+        return Group(Text("AWS lists no spot prices for these pools"))
     parts: list[RenderableType] = []
     if picture is None:
         parts += [_Chart(chart, region) for region in chart.regions]

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
 
 WHY: Mapping[PruneReason, str] = {
-    PruneReason.TERMINATED: "its instance has ended",
+    PruneReason.TERMINATED: "its instance is terminated",
     PruneReason.UNKNOWN: "AWS has no such instance",
     PruneReason.CONNECTED: "it is connected",
-    PruneReason.ALIVE: "AWS still has its instance",
+    PruneReason.ALIVE: "its instance still exists",
     PruneReason.REGION_FAILED: "its region could not be scanned",
-    PruneReason.ELSEWHERE: "this seems to be another AWS account",
+    PruneReason.ELSEWHERE: "the credentials seem to be of another AWS account",
 }
 _HEADS = ("node", "region", "disconnected", "why")
 _NOTHING = "-"
@@ -47,7 +47,7 @@ def prune_preview_view(plan: PrunePlan, *, address: str, now: datetime) -> Group
     else:
         parts.append(Paragraph(_nothing(plan), style="bold green"))
     if plan.undecided:
-        parts += [Paragraph("disconnected, and they stay:", style="bold"), _table(plan.undecided, now=now)]
+        parts += [Paragraph("disconnected, and kept:", style="bold"), _table(plan.undecided, now=now)]
     parts.extend(failed_regions_text(plan.failed_regions))
     return Group(*parts)
 
@@ -118,7 +118,5 @@ def not_removed_text(result: PruneResult | None) -> tuple[str, ...]:
         return ()
     why = f" ({_code(result.problems[0])})" if result.problems else ""
     names = result.remaining
-    what = (
-        "nodes whose instances ended" if not names else names[0] if len(names) == 1 else f"{len(names)} nodes"
-    )
+    what = "terminated nodes" if not names else names[0] if len(names) == 1 else f"{len(names)} nodes"
     return (f"the orchestrator {result.address} still lists {what}{why}; `bacalhau-spot prune` removes them",)

@@ -53,8 +53,8 @@ def menu_view(nodes: Sequence[Instance], *, now: datetime) -> TextTable:
 
 # Session Manager is not named: the nodes have no role for it.
 PRIVATE = (
-    "a node without a public address is reached from inside its network: by VPN, through a bastion, or through an EC2 Instance "
-    "Connect Endpoint; `bacalhau-spot explain ssh` has the lines. `bacalhau-spot console` and `status` need none of these"
+    "a node without a public address is reachable only from its network: by VPN, a bastion host or an EC2 Instance Connect "
+    "Endpoint (`bacalhau-spot explain ssh`). `bacalhau-spot console` and `status` work without SSH"
 )
 
 
@@ -66,31 +66,31 @@ def connecting_view(node: Instance) -> Paragraph:
 def unreachable_view(node: Instance, *, closed: bool) -> Group:
     """After ssh's own exit code. A command may end with the same, so it is only said what may be."""
     lines: list[RenderableType] = [
-        Paragraph(f"ssh ended with 255: if {node.id} was not reached,", style="yellow")
+        Paragraph(f"ssh exited with 255: if {node.id} was not reached,", style="yellow")
     ]
     return Group(*lines, *_reasons(closed=closed, private=node.public_ip is None))
 
 
 def _reasons(*, closed: bool, private: bool) -> list[Paragraph]:
     if closed:
-        first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` says how to open it"
+        first = "its port 22 is closed, because `ssh_cidrs` is none; `bacalhau-spot explain ssh` shows how to open it"
     else:
         first = (
-            "port 22 admits whom `ssh_cidrs` named when it was made: if your address is another one by now, "
-            "`bacalhau-spot explain ssh` has the command that admits it"
+            "port 22 admits the addresses that `ssh_cidrs` had at the security group's creation; if your address has changed, "
+            "`bacalhau-spot explain ssh` shows the command that admits the new one"
         )
     lines = [Paragraph(first, prefix="  - ")]
     if private:
         lines.append(Paragraph(PRIVATE, prefix="  - "))
     lines.append(
-        Paragraph("it may not have booted yet: `bacalhau-spot status` shows how far it is", prefix="  - ")
+        Paragraph("it may still be booting: `bacalhau-spot status` shows its progress", prefix="  - ")
     )
     return lines
 
 
 def empty_console_view(node: Instance) -> Paragraph:
     return Paragraph(
-        f"{node.id} in {node.zone} has said nothing yet, as far as EC2 shows; it may lag by minutes",
+        f"{node.id} in {node.zone}: EC2 returned no console output yet; it may lag by minutes",
         style="dim",
     )
 
@@ -121,7 +121,7 @@ def fan_out_view(results: FanOutResult, *, group: bool, closed: bool) -> Group:
         )
     )
     if any(result.unreachable for result in failed):
-        parts.append(Paragraph("where a node was not reached:", style="yellow"))
+        parts.append(Paragraph("for unreachable nodes:", style="yellow"))
         private = any(result.unreachable and result.instance.public_ip is None for result in failed)
         parts.extend(_reasons(closed=closed, private=private))
     return Group(*parts)
@@ -129,7 +129,7 @@ def fan_out_view(results: FanOutResult, *, group: bool, closed: bool) -> Group:
 
 def _lines(result: CommandResult) -> RenderableType:
     said = without_sequences(result.stdout).splitlines() + without_sequences(result.stderr).splitlines()
-    more = ["… more than is kept"] if result.truncated else []
+    more = ["… output truncated"] if result.truncated else []
     # Never folded: each line stays one line, for grep.
     return Group(
         *(Text(f"{result.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
@@ -163,7 +163,7 @@ def _row(result: CommandResult) -> tuple[str, ...]:
 
 def _ended(result: CommandResult) -> str:
     if result.code is None:
-        return "given up: too slow"
+        return "timed out"
     if result.unreachable:
-        return "exit code 255: perhaps not reached"
+        return "exit code 255: the node may be unreachable"
     return f"exit code {result.code}"

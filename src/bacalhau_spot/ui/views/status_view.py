@@ -220,7 +220,7 @@ def _sentence(status: ClusterStatus) -> RenderableType:
         return Text(f"no nodes of {status.cluster} in {where}", style="bold")
     whole = status.total
     of = whole.present if whole.wanted is None or status.surplus else whole.wanted
-    verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined, by their consoles"
+    verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined (console)"
     counts = [
         (whole.count(Severity.WAITING), "on the way"),
         (whole.count(Severity.BAD), "in trouble"),
@@ -245,7 +245,7 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
         gaps.setdefault((failure.operation, error_label(failure.code)), []).append(failure.region)
     parts += [
         Paragraph(
-            f"{_GAPS.get(operation, operation)} of {comma_list(sorted(regions))} not known ({why})",
+            f"{_GAPS.get(operation, operation)} of {comma_list(sorted(regions))} not available ({why})",
             style="yellow",
         )
         for (operation, why), regions in sorted(gaps.items())
@@ -254,15 +254,15 @@ def _failures(status: ClusterStatus) -> list[RenderableType]:
         why = error_label(snapshot.api_failure.code) if snapshot.api_failure else "no answer"
         parts.append(
             Paragraph(
-                f"{snapshot.address} did not answer ({why}): joined is read from the consoles",
+                f"{snapshot.address} did not answer ({why}): join status is read from the consoles",
                 style="yellow",
             )
         )
     elif snapshot.api is ApiAvailability.NOT_CONFIGURED and status.nodes:
         parts.append(
             Paragraph(
-                "no orchestrator's API is configured (bacalhau.api): joined is read from the consoles, "
-                "and what nodes do is not known",
+                "the orchestrator's API is not configured (bacalhau.api): join status is read from the consoles, "
+                "node load is not available",
                 style="dim",
             )
         )

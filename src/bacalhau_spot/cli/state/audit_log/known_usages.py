@@ -38,7 +38,7 @@ def log_trouble(context: CommandContext, identity: Identity, *, cluster: str) ->
     rows = _rows(context, identity, cluster=cluster)
     if rows.skipped:
         what = "one row" if rows.skipped == 1 else f"{rows.skipped} rows"
-        return (f"{what} of the audit log {context.cache_dir / NAME} cannot be read and count for nothing",)
+        return (f"{what} of the audit log {context.cache_dir / NAME} cannot be read and are ignored",)
     return (rows.trouble,) if rows.trouble else ()
 
 
