@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion, TaggedId
+from bacalhau_spot.cloud.port import CloudError, Deletion, FailedDeletion
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_known_kind
 from bacalhau_spot.core.cleanup.deletion_result import Dependency
 from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
-from bacalhau_spot.core.model import Resource
+from bacalhau_spot.core.model import Resource, TaggedId
 from bacalhau_spot.core.tags import Scope
 from support.clock import FakeClock
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Resource,
         Secret,
         SpotRequest,
+        TaggedId,
         TypeInfo,
     )
     from bacalhau_spot.core.tags import Scope
@@ -133,14 +134,6 @@ class FoundFleet:
     created_at: datetime
     age: timedelta
     instance_ids: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class TaggedId:
-    """A resource that carries a tag, as the tag index knows it: kind and id only."""
-
-    kind: str
-    id: str
 
 
 @dataclass(frozen=True, slots=True)

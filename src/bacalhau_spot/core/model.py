@@ -356,6 +356,14 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class TaggedId:
+    """A resource that carries a tag, as the tag index knows it: kind and id only."""
+
+    kind: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One thing that AWS bills or limits, as AWS shows it now.
 

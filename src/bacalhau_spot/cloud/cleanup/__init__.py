@@ -15,10 +15,9 @@ from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import TaggedId
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.cleanup.deletion_result import Dependency
-    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.core.model import Resource, TaggedId
     from bacalhau_spot.core.tags import Scope
 
 HANDLERS: dict[ResourceKind, Handler] = {

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from bacalhau_spot.cloud.aws_errors import not_aws
 from bacalhau_spot.cloud.ec2_params import escape, tags_of
-from bacalhau_spot.cloud.port import TaggedId
 from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.model import TaggedId
 from bacalhau_spot.core.tags import CREATOR_KEY
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bacalhau_spot.cloud.port import FoundFleet, TaggedId
-    from bacalhau_spot.core.model import Instance, Naming
+    from bacalhau_spot.cloud.port import FoundFleet
+    from bacalhau_spot.core.model import Instance, Naming, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 # AWS names no bound. Absence is concluded from two looks at least this far apart; we hold up to ten seconds of lag, and a

@@ -22,8 +22,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import TaggedId
-    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 

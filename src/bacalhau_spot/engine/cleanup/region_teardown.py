@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.cloud.port import CloudError, Deletion, TaggedId
+from bacalhau_spot.cloud.port import CloudError, Deletion
 from bacalhau_spot.core.cleanup.deletion_order import (
     SPEC_BY_KIND,
     deletable,
@@ -20,6 +20,7 @@ from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, Deletion
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch import events
+from bacalhau_spot.core.model import TaggedId
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.deletion_failures import (
     PROTECTED,

@@ -30,8 +30,8 @@ from bacalhau_spot.engine.launch.network import NetworkBuilder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import FoundTemplate, TaggedId
-    from bacalhau_spot.core.model import ClusterSpec, Market
+    from bacalhau_spot.cloud.port import FoundTemplate
+    from bacalhau_spot.core.model import ClusterSpec, Market, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
 
