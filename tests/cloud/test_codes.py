@@ -81,11 +81,8 @@ def test_the_code_of_every_exception_has_words() -> None:
 
 def test_a_new_kind_of_a_known_exception_has_its_code_and_says_its_name() -> None:
     """The next release of botocore may part what this one has."""
-
-    class SSOSomethingNewError(botocore.exceptions.SSOError):
-        fmt = "the session is gone"
-
-    failure = translate(SSOSomethingNewError(), operation="", region="")
+    kind = type("SSOSomethingNewError", (botocore.exceptions.SSOError,), {"fmt": "the session is gone"})
+    failure = translate(kind(), operation="", region="")
     assert (failure.code, failure.message) == ("SSOError", "SSOSomethingNewError: the session is gone")
 
 
