@@ -17,7 +17,7 @@ from bacalhau_spot.core.iam.permissions import COMMANDS
 from bacalhau_spot.core.iam.policy import simulation_queries
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.partitions import partition_in
-from bacalhau_spot.core.placement.region_selection_notes import data_gaps
+from bacalhau_spot.core.placement.region_selection import data_gaps
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import (
