@@ -30,6 +30,10 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if files and len(files) == len(config.args) <= _FEW_FILES else 3
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-errors", action="store_true", help="write tests/cloud/error_golden.json anew")
+
+
 def _watch(event: str, arguments: tuple[object, ...]) -> None:
     """Python tells of every connection before it is made (sys.addaudithook)."""
     if event == "socket.connect":

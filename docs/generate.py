@@ -9,7 +9,11 @@ import re
 import sys
 from pathlib import Path
 
+import botocore.exceptions
+from botocore.exceptions import BotoCoreError
+
 from bacalhau_spot.cli.app import build_app
+from bacalhau_spot.cloud.exception_codes import code_of_class
 from bacalhau_spot.core.cleanup.deletion_order import (
     KIND_SPECS,
     SPEC_BY_KIND,
@@ -116,6 +120,10 @@ def errors() -> str:
         codes.setdefault(family.info, []).append(f"`{family.prefix}…{family.suffix}`")
     for rule in MESSAGE_RULES:
         codes.setdefault(rule.info, []).extend(f"`{code}`*" for code in sorted(rule.codes))
+    for name, kind in vars(botocore.exceptions).items():
+        code = code_of_class(kind) if isinstance(kind, type) and issubclass(kind, BotoCoreError) else None
+        if code:
+            codes[classify(code)].append(f"`{name}`")
     codes[classify("")] = ["all other codes"]
     lines = []
     for fault in Category:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli.state.audit_log.reader import audit_rows, read_log
+from bacalhau_spot.cli.state.audit_log.reader import audit_rows
 from bacalhau_spot.core.pricing.usage_history import LoggedInstance
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -31,7 +31,7 @@ def instance(name: str = "i-1", **more: Any) -> dict[str, Any]:
 def read(tmp_path: Path, *lines: str) -> tuple[LoggedInstance, ...]:
     path = tmp_path / "audit.jsonl"
     path.write_text("\n".join(lines))
-    return read_log(path, account_id="1", cluster="c")
+    return audit_rows(path, account_id="1", cluster="c").logged
 
 
 def test_a_whole_life(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_others_are_not_ours(tmp_path: Path) -> None:
 def test_a_log_that_was_cut_short_or_is_not_there(tmp_path: Path) -> None:
     line = row("instance-seen", 1, **instance(), phase="running")
     assert len(read(tmp_path, line, "{", "null", "[]", '{"event": "deleting"}', line[:40])) == 1
-    assert read_log(tmp_path / "none", account_id="1", cluster="c") == ()
+    assert audit_rows(tmp_path / "none", account_id="1", cluster="c").logged == ()
 
 
 _SEEN = {"event": "instance-seen", "account_id": "1", "cluster": "c", "phase": "running", **instance()}

@@ -6,7 +6,6 @@ really happens. What has no scenario fails.
 
 from __future__ import annotations
 
-import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,9 +19,18 @@ import urllib3.exceptions
 from aws_spot_sandbox.ec2 import regions as places
 from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT
 from bacalhau_spot.cloud.aws_errors import REFUSED_TOKENS
-from bacalhau_spot.core.error_catalog.classifier import CATALOG, MESSAGE_RULES, Category, ErrorInfo, classify
+from bacalhau_spot.cloud.exception_codes import code_of_class
+from bacalhau_spot.core.error_catalog.classifier import (
+    CATALOG,
+    FAMILIES,
+    MESSAGE_RULES,
+    Category,
+    ErrorInfo,
+    classify,
+)
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui.pages import topic_of
+from cloud.test_error_golden import exceptions, instance_of
 from support.certificates import self_signed
 from support.cli_runner import CliResult, CliRunner
 from support.orchestrator import stand_in
@@ -109,21 +117,18 @@ def by_verdict(codes: Iterator[str]) -> list[Any]:
     """The codes in groups, one a verdict: each group is one test."""
     groups: dict[str, list[str]] = {}
     for code in codes:
-        groups.setdefault(CATALOG[code].name, []).append(code)
+        groups.setdefault(CATALOG[CODES.get(code, code)].name, []).append(code)
     return [pytest.param(group, id=name) for name, group in groups.items()]
 
 
-def of_botocore(code: str) -> bool:
-    kind = getattr(botocore.exceptions, code, None)
-    return isinstance(kind, type) and issubclass(kind, botocore.exceptions.BotoCoreError) and (
-        code != "ValidationError"
-    )  # fmt: skip
+# Each exception of botocore that is not an error of this program: the code that it is told under.
+CODES = {name: code for name, kind in exceptions().items() if (code := code_of_class(kind))}
 
 
 def answered() -> Iterator[str]:
     """Codes that AWS answers."""
-    planted = {*BEFORE_AWS, *ON_THE_WAY, *ELSEWHERE, *ORCHESTRATORS}
-    return (code for code in CATALOG if code not in planted and not of_botocore(code))
+    planted = {*BEFORE_AWS, *ON_THE_WAY, *ELSEWHERE, *ORCHESTRATORS, *CODES.values()}
+    return (code for code in CATALOG if code not in planted)
 
 
 @pytest.mark.parametrize("codes", by_verdict(answered()))
@@ -161,14 +166,6 @@ def test_a_code_without_a_row(sandbox: Any, program: CliRunner) -> None:
     assert [action for _, action, _ in sandbox.world.calls] == ["sts:GetCallerIdentity"]
 
 
-def exception(name: str) -> Exception:
-    """One of botocore's, with something in each of its blanks."""
-    kind = getattr(botocore.exceptions, name)
-    blanks = {field for _, field, _, _ in string.Formatter().parse(kind.fmt) if field}
-    made: Exception = kind(**dict.fromkeys(blanks, "something"))
-    return made
-
-
 def raiser(error: Exception) -> Callable[..., Any]:
     def plant(*_args: object, **_kwargs: object) -> None:
         raise error
@@ -176,11 +173,7 @@ def raiser(error: Exception) -> Callable[..., Any]:
     return plant
 
 
-NETWORK = [
-    code
-    for code in CATALOG
-    if of_botocore(code) and CATALOG[code].category in {Category.NETWORK, Category.AWS}
-]
+NETWORK = [name for name, code in CODES.items() if CATALOG[code].category in {Category.NETWORK, Category.AWS}]
 
 
 @pytest.mark.parametrize("codes", by_verdict(iter([*NETWORK, *ON_THE_WAY])))
@@ -192,15 +185,15 @@ def test_what_keeps_a_call_from_aws(
         if code in ON_THE_WAY:
             error = botocore.exceptions.EndpointConnectionError(endpoint_url="x", error=ON_THE_WAY[code])
         else:
-            error = exception(code)
+            error = instance_of(exceptions()[code])
         with monkeypatch.context() as planting:
             planting.setattr(botocore.httpsession.URLLib3Session, "send", raiser(error))
             done = program("list", "--region", "us-east-1")
         assert done.stdout == ""
-        told(done, classify(code), code, message=code, exit_code=1)
+        told(done, classify(CODES.get(code, code)), CODES.get(code, code), message=code, exit_code=1)
 
 
-CHAIN = [code for code in CATALOG if of_botocore(code) and code not in NETWORK]
+CHAIN = [name for name in CODES if name not in NETWORK]
 
 
 @pytest.mark.parametrize("codes", by_verdict(iter([*CHAIN, *BEFORE_AWS])))
@@ -209,12 +202,13 @@ def test_what_keeps_credentials_away(
 ) -> None:
     """AWS is not asked at all. Real ones: test_credentials.py."""
     for code in codes:
-        error = BEFORE_AWS.get(code) or exception(code)
+        error = BEFORE_AWS.get(code) or instance_of(exceptions()[code])
         with monkeypatch.context() as planting:
             planting.setattr(botocore.session.Session, "get_credentials", raiser(error))
             done = program("list", "--region", "us-east-1")
         assert done.stdout == ""
-        told(done, classify(code), code, message=code, exit_code=int(classify(code).exit_code))
+        info = classify(CODES.get(code, code))
+        told(done, info, CODES.get(code, code), message=code, exit_code=int(info.exit_code))
     assert sandbox.world.calls == []
 
 
@@ -223,7 +217,7 @@ def test_a_nuance(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPa
     """The words that go with the code decide what is read."""
     words = one.words.partition("|")[0].replace("(the )?", "the ").replace(r"\d{8}", "20261125")
     for code in sorted(one.codes):
-        if of_botocore(code):
+        if code in CODES:
             blank = {"error_msg": words, "error": words, "provider": words, "endpoint_url": "x"}
             error = getattr(botocore.exceptions, code)(**blank)
             target = "send" if code == "SSLError" else "get_credentials"
@@ -509,9 +503,8 @@ def test_every_row_has_a_scenario() -> None:
     """Codes by the parameters above; and every verdict about making is provoked where things are made."""
     codes = {
         *answered(),
-        *NETWORK,
+        *CODES.values(),
         *ON_THE_WAY,
-        *CHAIN,
         *BEFORE_AWS,
         *ELSEWHERE,
         *ORCHESTRATORS,
@@ -519,7 +512,7 @@ def test_every_row_has_a_scenario() -> None:
     assert codes == set(CATALOG)
     making = {
         info.name
-        for code, info in CATALOG.items()
+        for code, info in (*CATALOG.items(), *(("", family.info) for family in FAMILIES))
         if info.category in {Category.QUOTA, Category.PRICE, Category.CAPACITY, Category.CONFIG}
         and code not in {*ELSEWHERE, *ORCHESTRATORS}
     }

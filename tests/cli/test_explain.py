@@ -64,7 +64,10 @@ def test_every_error_is_explained() -> None:
         ("docs/status.md", "# "),
         ("clock", "### clock"),
         ("ExpiredToken", "### expired-credentials"),
-        ("InvalidFleetId.NotFound", "### "),
+        ("InvalidFleetId.NotFound", "### lag"),
+        ("ExpiredTokenException", "### expired-credentials"),
+        ("InvalidFilterKey", "### our-call"),
+        ("SSOTokenLoadError", "### sso"),
         ("errors#credentials", "### unknown-key"),
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from bacalhau_spot.instance.scripts import interruption_watcher
 from bacalhau_spot.instance.scripts.bacalhau_cli import BacalhauCli
 from bacalhau_spot.instance.scripts.metadata import Metadata
+from support.clock import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,19 +23,11 @@ if TYPE_CHECKING:
 T0 = 1_800_000_000.0
 
 
-@dataclass
-class FakeWatchClock(interruption_watcher.WatchClock):
-    at: float = T0
-    events: dict[float, Callable[[], None]] = field(default_factory=dict)
+class FakeWatchClock(FakeClock, interruption_watcher.WatchClock):
+    """Begins at T0."""
 
-    def now(self) -> float:
-        return self.at
-
-    def sleep(self, seconds: float) -> None:
-        before, self.at = self.at, self.at + seconds
-        for moment, happens in self.events.items():
-            if before < moment <= self.at:
-                happens()
+    def __init__(self) -> None:
+        super().__init__(T0)
 
 
 @dataclass
@@ -47,7 +40,7 @@ class FakeNode(BacalhauCli):
     done: list[tuple[str, float]] = field(default_factory=list)
 
     def _note(self, what: str) -> None:
-        self.done.append((what, self.clock.at - T0))
+        self.done.append((what, self.clock.now() - T0))
 
     def cordon(self) -> None:
         self._note("cordon")
@@ -83,7 +76,7 @@ class Scene:
         self.at(at, lambda: self.server.values.update({"spot/instance-action": text}))
 
     def at(self, moment: float, happens: Callable[[], None]) -> None:
-        self.clock.events[T0 + moment] = happens
+        self.clock.at(T0 + moment, happens)
 
 
 @pytest.fixture
@@ -161,7 +154,7 @@ def test_a_silent_metadata_service_is_asked_again(
 
     class Moody(Metadata):
         def get(self, path: str) -> str | None:
-            return (silent if scene.clock.at < T0 + 20 else scene.watcher.metadata).get(path)
+            return (silent if scene.clock.now() < T0 + 20 else scene.watcher.metadata).get(path)
 
     scene.announce(at=25)
     watcher = interruption_watcher.InterruptionWatcher(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.lifecycle import Phase
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC).timestamp()
 
 CREATE: tuple[events.Event, ...] = (
     events.RegionStarted("us-east-1", 2),
@@ -34,16 +36,3 @@ CREATE: tuple[events.Event, ...] = (
         "us-east-1", "i-3", "t3.medium", "us-east-1a", Phase.LOST, None, "Server.SpotInstanceTermination"
     ),
 )
-
-
-class ManualClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.elapsed_s = 0.0
-
-    def now(self) -> datetime:
-        return datetime(2026, 11, 23, 12, 0, tzinfo=UTC) + timedelta(seconds=self.elapsed_s)
-
-    def monotonic_s(self) -> float:
-        return self.elapsed_s

@@ -27,8 +27,7 @@ from bacalhau_spot.core.model import (
 )
 from bacalhau_spot.core.placement.offers import Offers, PoolOffer, RegionOffer
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
-from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason
-from bacalhau_spot.core.placement.region_selection_notes import selection_notes
+from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason, selection_notes
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.ui import json_output, views
 from support.rendering import rendered

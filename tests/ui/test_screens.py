@@ -25,12 +25,14 @@ from bacalhau_spot.ui.progress.progress_live import (
     progress_rows,
 )
 from bacalhau_spot.ui.progress.progress_log import HEARTBEAT_S, PlainScreen
-from support.recorded_events import CREATE, ManualClock
+from support.clock import FakeClock
+from support.engine_clock import EngineClock
+from support.recorded_events import CREATE, NOON
 
 
 def framed(width: int, height: int = 24, *, regions: tuple[str, ...] = ("us-east-1", "eu-west-1")) -> str:
     console = Console(file=StringIO(), width=width, height=height, no_color=True, markup=False)
-    frame = ProgressFrame("creating c", regions, ManualClock())
+    frame = ProgressFrame("creating c", regions, EngineClock(FakeClock()))
     for event in CREATE:
         frame.progress = apply_event(frame.progress, event)
     console.print(frame)
@@ -56,7 +58,7 @@ def test_the_frame_at_each_width(width: int, snapshot: SnapshotAssertion) -> Non
 def test_the_frame_keeps_its_height() -> None:
     """From the first moment it has as many lines as at the end."""
     heights = set()
-    frame = ProgressFrame("creating c", ("us-east-1", "eu-west-1"), ManualClock())
+    frame = ProgressFrame("creating c", ("us-east-1", "eu-west-1"), EngineClock(FakeClock()))
     for event in CREATE:
         console = Console(file=StringIO(), width=80, height=24, markup=False)
         console.print(frame)
@@ -71,7 +73,7 @@ def test_more_regions_than_lines_show_the_telling_ones() -> None:
     progress = {name: RegionProgress(done=True, status_text="done") for name in regions}
     progress["region-17"] = RegionProgress(failed="VpcLimitExceeded", done=True)
     console = Console(file=StringIO(), width=80, height=12, no_color=True, markup=False)
-    frame = ProgressFrame("creating c", regions, ManualClock())
+    frame = ProgressFrame("creating c", regions, EngineClock(FakeClock()))
     frame.progress = Progress(regions=progress)
     console.print(frame)
     text = console.file.getvalue()  # type: ignore[attr-defined]  # a StringIO
@@ -106,7 +108,7 @@ def test_the_heading_keeps_its_numbers(width: int) -> None:
 
 def test_ctrl_c_is_answered_in_the_frame() -> None:
     """The user reads at once that it was heard, and what a second one would do."""
-    frame = ProgressFrame("creating c", ("us-east-1",), ManualClock())
+    frame = ProgressFrame("creating c", ("us-east-1",), EngineClock(FakeClock()))
     frame.progress = apply_event(frame.progress, events.Cancelling())
     assert "press Ctrl-C again to leave at once" in shown(frame, width=100)
 
@@ -153,7 +155,9 @@ def test_the_frame_vanishes() -> None:
     """When it is closed the terminal is as before, with the cursor shown: the receipt follows in its place."""
     stream = StringIO()
     console = Console(file=stream, force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
-    screen = LiveScreen(console, regions=("us-east-1", "eu-west-1"), title="creating c", clock=ManualClock())
+    screen = LiveScreen(
+        console, regions=("us-east-1", "eu-west-1"), title="creating c", clock=EngineClock(FakeClock())
+    )
     for event in CREATE:
         screen.emit(event)
         screen._live.refresh()
@@ -171,7 +175,7 @@ def test_events_draw_nothing_by_themselves() -> None:
     """A thousand events a second are still four frames a second: only the clock redraws."""
     assert REDRAWS_PER_S <= 4
     console = Console(file=StringIO(), force_terminal=True, width=60, height=20, _environ={"TERM": "xterm"})
-    screen = LiveScreen(console, regions=("r",), title="t", clock=ManualClock())
+    screen = LiveScreen(console, regions=("r",), title="t", clock=EngineClock(FakeClock()))
     drawn: list[int] = []
     screen._live.refresh = lambda: drawn.append(1)  # type: ignore[method-assign]  # counted, not drawn
     for event in CREATE * 20:
@@ -208,7 +212,7 @@ def test_what_each_stream_can_do(
 def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:
     """One line a transition with its time; polls that change nothing are silent."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    screen = PlainScreen(console, clock=ManualClock())
+    screen = PlainScreen(console, clock=EngineClock(FakeClock(NOON)))
     for event in (*CREATE, events.Cancelling()):
         screen.emit(event)
     assert console.file.getvalue() == snapshot  # type: ignore[attr-defined]  # a StringIO
@@ -217,11 +221,11 @@ def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:
 def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
     """Some build servers end what says nothing."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    watch = ManualClock()
-    screen = PlainScreen(console, clock=watch)
+    time = FakeClock(NOON)
+    screen = PlainScreen(console, clock=EngineClock(time))
     screen.emit(events.RegionStarted("r", 3))
     for _ in range(3):
-        watch.elapsed_s += HEARTBEAT_S / 2
+        time.advance(HEARTBEAT_S / 2)
         screen.emit(events.Waiting("r", "starting instances", 3))
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
     assert [line[9:] for line in lines] == ["r: launching 3", "in progress: 0 of 3 running"]
@@ -230,10 +234,10 @@ def test_a_long_silence_is_broken_by_a_heartbeat() -> None:
 def test_a_tick_without_events_is_a_heartbeat_too() -> None:
     """A call that hangs makes no events; the line comes all the same, and only when it is time."""
     console = Console(file=StringIO(), width=140, no_color=True, markup=False)
-    watch = ManualClock()
-    screen = PlainScreen(console, clock=watch)
+    time = FakeClock(NOON)
+    screen = PlainScreen(console, clock=EngineClock(time))
     for _ in range(4):
-        watch.elapsed_s += HEARTBEAT_S / 2
+        time.advance(HEARTBEAT_S / 2)
         screen.tick()
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]  # a StringIO
     assert lines == ["12:00:30 in progress: 0 of 0 running", "12:01:00 in progress: 0 of 0 running"]
@@ -244,9 +248,10 @@ import sys
 from rich.console import Console
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.ui.progress.progress_live import LiveScreen
-from support.recorded_events import ManualClock
+from support.engine_clock import EngineClock
+from support.clock import FakeClock
 console = Console(file=sys.stderr, force_terminal=True)
-screen = LiveScreen(console, regions=("us-east-1",), title="creating c", clock=ManualClock())
+screen = LiveScreen(console, regions=("us-east-1",), title="creating c", clock=EngineClock(FakeClock()))
 try:
     screen.emit(events.RegionStarted("us-east-1", 2))
     raise KeyboardInterrupt
@@ -281,6 +286,6 @@ def test_the_terminal_is_given_back_after_an_exception() -> None:
 def test_closing_twice_is_harmless() -> None:
     """The command closes it, and so does whatever ends the command."""
     console = Console(file=StringIO(), force_terminal=True, width=80)
-    screen = LiveScreen(console, regions=("r",), title="t", clock=ManualClock())
+    screen = LiveScreen(console, regions=("r",), title="t", clock=EngineClock(FakeClock()))
     screen.close()
     screen.close()

@@ -1,8 +1,7 @@
 """botocore's exceptions in our words: an AWS code, the message, the operation.
 
-Where AWS did not answer, the code is the name of botocore's exception, which `core.error_catalog.classifier` knows; a few
-have names of ours,
-because botocore lets others' exceptions through.
+Where AWS did not answer, the code is that of botocore's exception (`cloud.exception_codes`); exceptions of others, which
+botocore lets through, have codes of ours.
 """
 
 from __future__ import annotations
@@ -10,15 +9,12 @@ from __future__ import annotations
 import json
 import re
 from subprocess import TimeoutExpired
-from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, ValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from bacalhau_spot.cloud.exception_codes import DNS, code_of
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.error_catalog.classifier import CATALOG, CLOSED_ZONE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE
 
 # What the credential chain lets through (a file that is not there, output that is no JSON, a prompt without a terminal).
 CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, KeyError, EOFError, TimeoutExpired)
@@ -54,7 +50,7 @@ _BLANKS = re.compile(r"\s+")
 
 
 def translate(error: BotoCoreError | ClientError, *, operation: str, region: str) -> CloudError:
-    """AWS's code where AWS answered. Raises the error itself when it is a mistake of ours, which no verdict can tell."""
+    """AWS's code where AWS answered. Raises `error` when it is an error of this program."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         meta = error.response.get("ResponseMetadata", {})
@@ -68,7 +64,11 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
             region=region,
             request_id=str(meta.get("RequestId", "")),
         )
-    return CloudError(_code(error), _BLANKS.sub(" ", str(error)), operation=_action(operation), region=region)
+    code = code_of(error)
+    if code is None:
+        raise error
+    message = _BLANKS.sub(" ", str(error))
+    return CloudError(code, _with_name(error, code, message), operation=_action(operation), region=region)
 
 
 def not_aws(*, operation: str, region: str, detail: str = "") -> CloudError:
@@ -109,6 +109,12 @@ def plain_text(message: str) -> str:
     return _PROOF.sub("", message)
 
 
+def _with_name(error: BotoCoreError, code: str, message: str) -> str:
+    """The message, with the name that botocore's users look for where several exceptions share a code."""
+    name = type(error).__name__
+    return message if code in {name, DNS} else f"{name}: {message}"
+
+
 def proof_of(error: BotoCoreError | ClientError) -> str | None:
     """The encoded message that `sts:DecodeAuthorizationMessage` explains; None when there is none."""
     if not isinstance(error, ClientError):
@@ -119,28 +125,3 @@ def proof_of(error: BotoCoreError | ClientError) -> str | None:
 
 def _action(operation: str) -> str:
     return operation.replace("_", " ").title().replace(" ", "")
-
-
-def _code(error: BotoCoreError) -> str:
-    """The nearest class that has a verdict; what lies beneath it where that says more."""
-    for cause in _causes(error):
-        if type(cause).__name__ == "NameResolutionError":  # urllib3's; botocore calls it a connection error
-            return "NameResolutionError"
-    for kind in type(error).__mro__:
-        # botocore's ValidationError is about arguments of ours; AWS has a code of the same name.
-        if kind.__name__ in CATALOG and kind is not ValidationError:
-            return kind.__name__
-    raise error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    todo: list[object] = [error]
-    while todo:
-        one = todo.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
-        todo.append(getattr(one, "kwargs", {}).get("error"))

@@ -292,6 +292,12 @@ class Identity:
     account_id: str
     arn: str
 
+    @property
+    def role(self) -> str | None:
+        """The role of a session, `arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION`; None for a user."""
+        kind, _, rest = self.arn.rpartition(":")[2].partition("/")
+        return rest.partition("/")[0] if kind == "assumed-role" else None
+
 
 @dataclass(frozen=True, slots=True)
 class Region:

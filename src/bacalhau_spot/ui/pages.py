@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.error_catalog.classifier import classify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,7 +97,7 @@ def _has_code(section: Section, code: str) -> bool:
 def _by_code(code: str, errors: Iterable[Section]) -> str:
     """Codes that a whole family of names stands for."""
     info = classify(code)
-    if info.category is Category.UNKNOWN:
+    if info == classify(""):
         return ""
     return next((error.text for error in errors if error.anchor == info.name), "")
 

@@ -11,6 +11,7 @@ from bacalhau_spot.core.error_catalog.classifier import (
     FAMILIES,
     MESSAGE_RULES,
     Category,
+    CodeFamily,
     ErrorInfo,
     Recovery,
     classify,
@@ -59,7 +60,12 @@ def test_a_nuance_changes_what_is_read_and_not_what_is_done() -> None:
         ("InvalidSomethingNew.Duplicate", Category.EXISTS),
         ("SomethingAlreadyExistsException", Category.EXISTS),
         ("InvalidSomethingNew.InUse", Category.BUSY),
-        ("InvalidSomethingNew", Category.CONFIG),
+        ("InvalidSomethingNew", Category.UNKNOWN),
+        ("InvalidSomethingNew.Malformed", Category.CONFIG),
+        ("InvalidParameterSomethingNew", Category.CONFIG),
+        ("MalformedSomethingNew", Category.UNKNOWN),
+        ("InternalSomethingNewFailure", Category.AWS),
+        ("SomethingNewThrottledException", Category.THROTTLED),
         ("Client.RequestLimitExceeded", Category.THROTTLED),
         ("Server.InternalError", Category.AWS),
     ],
@@ -67,6 +73,30 @@ def test_a_nuance_changes_what_is_read_and_not_what_is_done() -> None:
 def test_families_and_sides(code: str, fault: Category) -> None:
     """AWS makes new codes by old patterns."""
     assert classify(code).category is fault
+
+
+def test_a_row_says_what_no_family_says() -> None:
+    """Otherwise it is one row too many."""
+    assert [
+        code
+        for code, info in CATALOG.items()
+        if info == next((one.info for one in FAMILIES if _fits(one, code.removesuffix("Exception"))), None)
+    ] == []
+
+
+def _fits(family: CodeFamily, code: str) -> bool:
+    return code.startswith(family.prefix) and code.endswith(family.suffix)
+
+
+def test_what_no_user_can_correct_is_an_error_of_this_program() -> None:
+    """Nobody is sent to a configuration that is right."""
+    assert classify("InvalidFilterKey") == classify("InvalidSomethingNew") == classify("UnknownParameter")
+
+
+def test_the_exception_of_a_code_is_the_code() -> None:
+    """JSON services append it, XML services do not."""
+    for code in ("ExpiredToken", "AccessDenied", "ServiceUnavailable", "LimitExceeded"):
+        assert classify(f"{code}Exception") == classify(code)
 
 
 def test_an_unknown_code_is_not_repeated() -> None:

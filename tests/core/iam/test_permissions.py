@@ -15,7 +15,6 @@ from bacalhau_spot.core.iam.permissions import (
     COMMANDS,
     OPT_IN_COMMANDS,
     PERMISSIONS,
-    UNRESTRICTED,
     Condition,
     ResourceScope,
 )
@@ -23,6 +22,8 @@ from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec, Secrets
 from support.calls_in_code import calls_in_code
 
 DEFAULTS = config.defaults()
+# Calls that need no permission (STS API reference, GetCallerIdentity).
+UNRESTRICTED = frozenset({"sts:GetCallerIdentity"})
 
 
 def spec(**changes: Any) -> ClusterSpec:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from bacalhau_spot.core.placement.quotas import (
-    BY_CODE,
     SPOT_QUOTAS,
     STANDARD,
     Headroom,
@@ -47,7 +46,7 @@ def test_codes_and_families_stand_once() -> None:
     """No family is counted twice."""
     families = [family for quota in SPOT_QUOTAS for family in quota.families]
     assert len(set(families)) == len(families)
-    assert len(BY_CODE) == len(SPOT_QUOTAS)
+    assert len({quota.code for quota in SPOT_QUOTAS}) == len(SPOT_QUOTAS)
 
 
 def test_the_quotas_of_several_types_are_each_named_once() -> None:

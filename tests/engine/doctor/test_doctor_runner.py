@@ -15,7 +15,7 @@ from bacalhau_spot.core.model import Identity
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.doctor import doctor_runner
-from bacalhau_spot.engine.doctor.aws_checks import account_findings
+from bacalhau_spot.engine.doctor.aws_checks import PlanInput, account_findings
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.views import over_budget
@@ -64,10 +64,7 @@ def findings(there: Any) -> dict[AccountCheck, Finding]:
         account_findings(
             calls,
             None,
-            cache=NullCache(),
-            over_budget=over_budget,
-            archive=NO_ARCHIVE,
-            launched_in=lambda _: (),
+            planning=PlanInput(NullCache(), over_budget, NO_ARCHIVE, launched_in=lambda _: ()),
         )
     )
     return {finding.check: finding for finding in found}

@@ -17,6 +17,7 @@ from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
 from bacalhau_spot.engine.doctor import checks as engine
+from bacalhau_spot.engine.doctor.aws_checks import PlanInput
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import json_output, views
@@ -46,11 +47,13 @@ def doctor(
             environ=runtime.environ,
             version=__version__,
             package=project.PACKAGE,
-            cache=FileCache(context.cache_dir, clock=runtime.clock),
-            launched_in=partial(known_usages.launched_in, context),
+            planning=PlanInput(
+                cache=FileCache(context.cache_dir, clock=runtime.clock),
+                launched_in=partial(known_usages.launched_in, context),
+                over_budget=views.over_budget,
+                archive=ArchiveSource(archive.digest, context.connection.archive_url),
+            ),
             endpoint=context.endpoint,
-            over_budget=views.over_budget,
-            archive=ArchiveSource(archive.digest, context.connection.archive_url),
         )
         findings = (configured, *runner.run_readonly(engine.run_checks(patient)))
         mistakes = context.record(runner.calls.mistakes)

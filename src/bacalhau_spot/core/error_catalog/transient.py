@@ -10,14 +10,14 @@ from bacalhau_spot.core.error_catalog.categories import (
     rows_for,
 )
 
-_THROTTLED = ErrorInfo(
+THROTTLED = ErrorInfo(
     "throttled",
     Category.THROTTLED,
     Recovery.RETRY,
     "AWS throttles this account's calls in {region}",
     "wait a minute and run the same command again; it continues where it stopped",
 )
-_AWS = ErrorInfo(
+AWS = ErrorInfo(
     "aws-trouble",
     Category.AWS,
     Recovery.RETRY,
@@ -68,7 +68,7 @@ _NOT_AWS = _between(
     "the server that answered instead of AWS in {region} is not AWS",
     "sign in to the network if it has a page for that; check HTTPS_PROXY and AWS_ENDPOINT_URL",
 )
-_BUSY = ErrorInfo(
+BUSY = ErrorInfo(
     "busy",
     Category.BUSY,
     Recovery.RETRY,
@@ -76,51 +76,42 @@ _BUSY = ErrorInfo(
     "if the report names a blocking resource, ask its owner, then run the command there; otherwise run the same "
     "command again in a few minutes",
 )
-_LAG = ErrorInfo(
+LAG = ErrorInfo(
     "lag",
     Category.LAG,
     Recovery.RETRY,
     "AWS does not list a new resource in {region} yet",
     AGAIN_IN_A_MINUTE,
 )
-_EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "already exists in {region}")
-
-# For whole families: .NotFound; .InUse; .Duplicate, AlreadyExists.
-ANY_LAG, ANY_BUSY, ANY_EXISTS = _LAG, _BUSY, _EXISTS
+EXISTS = ErrorInfo("exists", Category.EXISTS, Recovery.DONE, "already exists in {region}")
 
 ROWS = {
-    **rows_for(_THROTTLED, "RequestLimitExceeded", "Throttling", "ThrottlingException", "ThrottledException"),
-    **rows_for(_THROTTLED, "TooManyRequestsException", "RequestThrottled", "RequestThrottledException"),
-    **rows_for(_THROTTLED, "SlowDown", "SlowDownException", "BandwidthLimitExceeded", "EC2ThrottledException"),
-    **rows_for(_THROTTLED, "Throttled"),  # SNS
-    **rows_for(_AWS, "InternalError", "InternalFailure", "InternalErrorException", "InternalException"),
-    **rows_for(_AWS, "InternalServerError", "InternalServerException", "InternalServiceError"),
-    **rows_for(_AWS, "InternalServiceException", "InternalServiceFault", "ServerInternal", "Unavailable"),
-    **rows_for(_AWS, "ServiceUnavailable", "ServiceUnavailableException", "ServiceException", "ServiceFailure"),
-    **rows_for(_AWS, "RequestTimeout", "RequestTimeoutException", "RequestAbortedException", "IDPCommunicationError"),
-    **rows_for(_AWS, "PolicyEvaluation"),  # IAM's simulator
-    **rows_for(_AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
-    # The network between: botocore's exceptions have no code but their names
+    **rows_for(THROTTLED, "RequestLimitExceeded", "Throttling", "TooManyRequestsException", "SlowDown"),
+    **rows_for(THROTTLED, "BandwidthLimitExceeded"),
+    **rows_for(AWS, "ServerInternal", "Unavailable", "ServiceUnavailable", "ServiceException", "ServiceFailure"),
+    **rows_for(AWS, "RequestTimeout", "RequestAbortedException", "IDPCommunicationError"),
+    **rows_for(AWS, "PolicyEvaluation"),  # IAM's simulator
+    **rows_for(AWS, "500", "502", "503", "504"),  # botocore's code for an answer without one
+    # The network between: the codes of cloud.exception_codes
     **rows_for(_DNS, "NameResolutionError"),
-    **rows_for(_UNREACHABLE, "EndpointConnectionError", "ConnectionError", "HTTPClientError"),
+    **rows_for(_UNREACHABLE, "EndpointConnectionError"),
     **rows_for(_TIMEOUT, "ConnectTimeoutError", "ReadTimeoutError"),
-    **rows_for(_CUT_OFF, "ConnectionClosedError", "IncompleteReadError", "ResponseStreamingError"),
+    **rows_for(_CUT_OFF, "ConnectionClosedError"),
     **rows_for(_PROXY, "ProxyConnectionError", "407"),
     **rows_for(TLS, "SSLError"),
     **rows_for(_NOT_AWS, "ResponseParserError", "301", "302", "307", "400", "403", "404", "405", "511"),
     # Still going away, or still being made
-    **rows_for(_BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
-    **rows_for(_BUSY, "ConcurrentModification", "ConcurrentModificationException", "ConcurrentAccess"),
-    **rows_for(_BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
-    **rows_for(_BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
-    **rows_for(_BUSY, "OperationAbortedException", "OperationAborted", "BucketNotEmpty", "InvalidState"),
-    **rows_for(_BUSY, "ConflictException"),  # the tagging services
+    **rows_for(BUSY, "DependencyViolation", "DeleteConflict", "TooManyUpdates", "VolumeInUse"),
+    **rows_for(BUSY, "ConcurrentModification", "ConcurrentAccess"),
+    **rows_for(BUSY, "ConcurrentTagAccess", "StaleTag", "IncorrectState", "IncorrectInstanceState"),
+    **rows_for(BUSY, "ResourceInUse", "ResourceContention", "ScalingActivityInProgress", "ResourceConflict"),
+    **rows_for(BUSY, "OperationAborted", "BucketNotEmpty", "InvalidState"),
+    **rows_for(BUSY, "ConflictException"),  # the tagging services
     # Not shown yet, or gone
-    **rows_for(_LAG, "NoSuchEntity", "ResourceNotFound", "NotFound", "NoSuchResourceException"),
-    **rows_for(_LAG, "ParameterNotFound", "ParameterVersionNotFound", "QueueDoesNotExist", "NoSuchBucket"),
-    **rows_for(_LAG, "AWS.SimpleQueueService.NonExistentQueue", "NoSuchUpload", "NoSuchKey", "NoSuchTagSet"),
-    **rows_for(_LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
+    **rows_for(LAG, "NoSuchEntity", "NoSuchResourceException", "NoSuchBucket", "NoSuchUpload", "NoSuchKey"),
+    **rows_for(LAG, "NoSuchTagSet", "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
+    **rows_for(LAG, "InvalidResourceId", "InvalidSpotFleetRequestId", "InvalidPlacementGroup.Unknown"),
     # Already so
-    **rows_for(_EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
-    **rows_for(_EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
+    **rows_for(EXISTS, "Resource.AlreadyAssociated", "Gateway.NotAttached"),
+    **rows_for(EXISTS, "InvalidSubnet.Conflict"),  # nobody but us makes subnets in our VPC
 }  # fmt: skip

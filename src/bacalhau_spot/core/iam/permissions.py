@@ -79,9 +79,6 @@ class Permission:
         return API_CALLS.get(self.action, (self.action,))
 
 
-# Calls that need no permission (STS API reference, GetCallerIdentity).
-UNRESTRICTED = frozenset({"sts:GetCallerIdentity"})
-
 # What may be asked for by name. Those with a flag widen what the command needs, and are not in the policy unless asked for.
 OPT_IN_COMMANDS = ("nuke --adopt",)
 _TEARDOWN = ("destroy", "nuke")

@@ -41,7 +41,6 @@ SPOT_QUOTAS = (
     SpotQuota("L-85EED4F7", "All DL Spot Instance Requests", ("dl",)),
     SpotQuota("L-6B0D517C", "All Trn Spot Instance Requests", ("trn",)),
 )
-BY_CODE = {quota.code: quota for quota in SPOT_QUOTAS}
 _BY_FAMILY = {family: quota for quota in SPOT_QUOTAS for family in quota.families}
 _NAME = re.compile(r"([a-z]+)([0-9]*)")
 

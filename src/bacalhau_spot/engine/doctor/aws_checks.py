@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import COMMANDS
 from bacalhau_spot.core.iam.policy import simulation_queries
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
-from bacalhau_spot.core.placement.region_selection_notes import data_gaps
+from bacalhau_spot.core.partitions import partition_in
+from bacalhau_spot.core.placement.region_selection import data_gaps
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.discovery import (
@@ -42,10 +44,9 @@ if TYPE_CHECKING:
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 
+# The name in the error catalog: the region's trouble, and no question of permission.
+_REGION_REFUSES = "token-not-valid-in-region"
 # After these a dry run has said neither yes nor no; any other refusal came after the question of permission.
-_REGION_REFUSES = (
-    "token-not-valid-in-region"  # the verdict's name: the region's trouble, and no question of permission
-)
 _NO_ANSWER = frozenset(
     {Category.CREDENTIALS, Category.THROTTLED, Category.NETWORK, Category.AWS, Category.UNKNOWN}
 )
@@ -62,15 +63,18 @@ _AWS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """What a create is planned with, beside AWS and the configuration; see `prepare`."""
+
+    cache: Cache
+    over_budget: Callable[[Plan], UserError]
+    archive: ArchiveSource
+    launched_in: Callable[[Identity], Collection[str]]
+
+
 async def account_findings(
-    calls: AwsCalls,
-    spec: ClusterSpec | None,
-    *,
-    cache: Cache,
-    over_budget: Callable[[Plan], UserError],
-    archive: ArchiveSource,
-    launched_in: Callable[[Identity], Collection[str]],
-    endpoint: str = "",
+    calls: AwsCalls, spec: ClusterSpec | None, *, planning: PlanInput, endpoint: str = ""
 ) -> tuple[Finding, ...]:
     """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
     who = _identity(calls)
@@ -88,17 +92,8 @@ async def account_findings(
         run_check(calls, AccountCheck.SPOT_ROLE, _spot_role(calls)),
     ]
     if spec is not None:
-        parts.append(_regions(calls, spec, identity, cache=cache))
-        parts.append(
-            _create(
-                calls,
-                spec,
-                cache=cache,
-                over_budget=over_budget,
-                archive=archive,
-                launched_in=launched_in,
-            )
-        )
+        parts.append(_regions(calls, spec, identity, cache=planning.cache))
+        parts.append(_create(calls, spec, planning))
         parts.append(run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)))
     return (
         account_checks.credentials(identity, origin=origin, endpoint=endpoint),
@@ -116,45 +111,27 @@ async def _clock(calls: AwsCalls) -> Sequence[Finding]:
     return (account_checks.clock(here=calls.clock.now(), at_aws=at_aws),)
 
 
-async def _create(
-    calls: AwsCalls,
-    spec: ClusterSpec,
-    *,
-    cache: Cache,
-    over_budget: Callable[[Plan], UserError],
-    archive: ArchiveSource,
-    launched_in: Callable[[Identity], Collection[str]],
-) -> tuple[Finding, ...]:
+async def _create(calls: AwsCalls, spec: ClusterSpec, planning: PlanInput) -> tuple[Finding, ...]:
     """Whatever a `create` refuses before it makes something, by the function that refuses it."""
-    looking = _refusal(
-        calls, spec, cache=cache, over_budget=over_budget, archive=archive, launched_in=launched_in
-    )
+    looking = _refusal(calls, spec, planning)
     found, why = await try_fetch(calls, AccountCheck.CREATE, looking, blind="the plan failed", needed=True)
     return why if found is None else found
 
 
-async def _refusal(
-    calls: AwsCalls,
-    spec: ClusterSpec,
-    *,
-    cache: Cache,
-    over_budget: Callable[[Plan], UserError],
-    archive: ArchiveSource,
-    launched_in: Callable[[Identity], Collection[str]],
-) -> tuple[Finding, ...]:
+async def _refusal(calls: AwsCalls, spec: ClusterSpec, planning: PlanInput) -> tuple[Finding, ...]:
     try:
         prepared = await prepare(
             calls,
             spec,
             caller_address=_no_address,
-            archive=archive,
-            cache=cache,
-            launched_in=launched_in,
+            archive=planning.archive,
+            cache=planning.cache,
+            launched_in=planning.launched_in,
         )
     except UserError as error:
         return (account_checks.create_refused(error),)
     if prepared.plan.over_budget:
-        return (account_checks.create_refused(over_budget(prepared.plan)),)
+        return (account_checks.create_refused(planning.over_budget(prepared.plan)),)
     return (
         account_checks.create_planned(prepared.plan.launch),
         *map(account_checks.create_warns, prepared.plan.warnings),
@@ -251,7 +228,7 @@ async def _simulated_permissions(
 async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
     """IAM's simulator for every action, and dry runs in every region, where other policies than the identity's count, too."""
     queries = simulation_queries(
-        spec, commands=COMMANDS, account=identity.account_id, partition=identity.arn.split(":")[1]
+        spec, commands=COMMANDS, account=identity.account_id, partition=partition_in(identity.arn).id
     )
     actions = {action for query in queries for action in query.actions}
     missing, dry, doubtful = await _dry_runs(calls, spec, actions)
@@ -291,11 +268,9 @@ def _tally(asked: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]])
 
 async def _principal(calls: AwsCalls, identity: Identity) -> str:
     """Whom the simulator knows: a user, or the role behind a session. Raises CloudError."""
-    kind, _, rest = identity.arn.split(":", 5)[5].partition("/")
-    if kind != "assumed-role":
+    if identity.role is None:
         return identity.arn
-    name = rest.partition("/")[0]
-    arn = await calls.read("", partial(calls.cloud.role_arn, name))
+    arn = await calls.read("", partial(calls.cloud.role_arn, identity.role))
     return arn or identity.arn
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor import account_checks, local_checks
-from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding
+from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.doctor import local_probes
 from bacalhau_spot.engine.doctor.aws_checks import account_findings
@@ -15,14 +15,11 @@ from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_toge
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 
-    from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec, Identity
-    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
-    from bacalhau_spot.errors import UserError
+    from bacalhau_spot.engine.doctor.aws_checks import PlanInput
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _NEEDS_CONFIGURATION = (
@@ -52,10 +49,7 @@ class DoctorInput:
     environ: Mapping[str, str]
     version: str
     package: str
-    cache: Cache
-    over_budget: Callable[[Plan], UserError]
-    archive: ArchiveSource
-    launched_in: Callable[[Identity], Collection[str]]
+    planning: PlanInput
     endpoint: str = ""  # what is asked instead of AWS
 
 
@@ -63,15 +57,7 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
     calls, spec = inputs.calls, inputs.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account_findings(
-            calls,
-            spec,
-            cache=inputs.cache,
-            over_budget=inputs.over_budget,
-            archive=inputs.archive,
-            launched_in=inputs.launched_in,
-            endpoint=inputs.endpoint,
-        ),
+        account_findings(calls, spec, planning=inputs.planning, endpoint=inputs.endpoint),
         run_check(calls, AccountCheck.VERSION, _version(inputs)),
         run_check(calls, AccountCheck.TOOLS, _tools(inputs)),
     ]
@@ -143,7 +129,3 @@ async def _version(inputs: DoctorInput) -> Sequence[Finding]:
 
 async def _tools(inputs: DoctorInput) -> Sequence[Finding]:
     return (local_checks.local_tools(ssh=local_probes.has_ssh(inputs.environ)),)
-
-
-def configuration_failed(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    return tuple(finding for finding in findings if finding.status is CheckStatus.FAIL)

@@ -18,8 +18,7 @@ from bacalhau_spot.core.launch.pool_limits import (
     share_warnings,
 )
 from bacalhau_spot.core.model import CALLER, Market
-from bacalhau_spot.core.placement.region_selection import RegionReason, explain_no_region
-from bacalhau_spot.core.placement.region_selection_notes import data_gaps
+from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
 from bacalhau_spot.core.pricing.estimate import Budget
 from bacalhau_spot.core.pricing.estimate import current_cost as standing_usd
 from bacalhau_spot.engine.aws_calls.cache import NullCache

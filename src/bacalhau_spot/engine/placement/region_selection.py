@@ -12,8 +12,8 @@ from bacalhau_spot.core.placement.region_selection import (
     explain_no_region,
     select_regions,
     selected_names,
+    selection_notes,
 )
-from bacalhau_spot.core.placement.region_selection_notes import selection_notes
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.placement.offers import OffersQuery, region_offers
 from bacalhau_spot.errors import ExitCode, UserError

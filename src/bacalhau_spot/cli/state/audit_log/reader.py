@@ -65,11 +65,6 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
     return AuditRows(tuple(found[name] for name in sorted(found)), skipped)
 
 
-def read_log(path: Path, *, account_id: str, cluster: str) -> tuple[LoggedInstance, ...]:
-    """The sightings alone."""
-    return audit_rows(path, account_id=account_id, cluster=cluster).logged
-
-
 def terminations(path: Path, *, account_id: str) -> dict[str, str]:
     """By instance, the command of this machine that had it terminated in that account."""
     commands: dict[str, str] = {}
