@@ -223,10 +223,10 @@ def test_what_may_not_be_asked(story: Story) -> None:
 @pytest.mark.parametrize(
     ("argv", "says"),
     [
-        (("cost", "--since", "yesterday"), "neither a date nor a length of time"),
+        (("cost", "--since", "yesterday"), "neither a date nor a duration"),
         (("cost", "--since", "2999-01-01"), "in the future"),
-        (("create", "--budget", "much"), "not an amount of US dollars"),
-        (("create", "--max-price", "-1"), "not an amount of US dollars"),
+        (("create", "--budget", "much"), "not a valid amount of US dollars"),
+        (("create", "--max-price", "-1"), "not a valid amount of US dollars"),
         (("list", "-o", "csv"), "csv"),
         (("prices", "--region", "mars-1"), "not among the enabled regions"),
         (("prices", "--plot", "prices.pdf"), "none of the extensions .png, .svg, .html"),

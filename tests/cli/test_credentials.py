@@ -179,7 +179,7 @@ def test_the_checkup_names_the_profile_too(user: User) -> None:
         (
             "User: arn:aws:iam::1:user/ann is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::2:role/a",
             "AccessDenied",
-            ["may not take on the role", "AssumeRole: AccessDenied", "explain assume-role"],
+            ["not allowed to assume the role", "AssumeRole: AccessDenied", "explain assume-role"],
         ),
         ("The security token included in the request is expired", "ExpiredToken", ["have expired", "--profile work"]),
         ("STS is not activated in this region", "RegionDisabledException", ["explain sts-region"]),

@@ -135,7 +135,7 @@ def test_nuke_of_some_regions_leaves_what_all_share(sandbox: Any, program: CliRu
     assert program("create", "--yes").code == 0
     done = program("nuke", "--force", "--regions", "us-east-1")
     assert done.code == 0
-    assert "roles and instance profiles stay" in done.stdout + done.stderr
+    assert "roles and instance profiles are retained" in done.stdout + done.stderr
     assert len(sandbox.client("iam").list_instance_profiles()["InstanceProfiles"]) == 1
     assert program("nuke", "--force").code == 0
     assert sandbox.client("iam").list_instance_profiles()["InstanceProfiles"] == []
@@ -166,5 +166,5 @@ def test_the_second_of_two_creates_ends_with_the_first(
     begun = sandbox.clock.now()
     done = program("create", "--yes")
     assert done.code == 0 and sandbox.clock.now() - begun < 30
-    assert done.stderr.count("another create of this cluster is at work") == 1
+    assert done.stderr.count("another create of this cluster is running") == 1
     assert alive(sandbox, "us-east-1") == 2

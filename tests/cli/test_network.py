@@ -37,7 +37,7 @@ def refused(done: CliResult, *words: str) -> None:
         (page("200 OK"), ["is not AWS", "explain not-aws"]),
         (page("302 Found"), ["is not AWS", "explain not-aws"]),
         (page("403 Forbidden", "<html>blocked"), ["is not AWS", "explain not-aws"]),
-        (page("502 Bad Gateway", ""), ["trouble of its own", "explain aws-trouble"]),
+        (page("502 Bad Gateway", ""), ["an internal error", "explain aws-trouble"]),
         (page("407 Proxy Authentication Required"), ["HTTPS_PROXY", "explain proxy"]),
     ],
     ids=["silent", "hangs up", "half", "page", "redirect", "blocked", "gateway", "proxy"],
@@ -82,7 +82,7 @@ def test_plain_http_where_tls_should_be(program: CliRunner, monkeypatch: pytest.
     """No certificate to speak of."""
     with bad_server(page("400 Bad Request")) as address:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"https://{address}")
-        refused(program("list"), "no secure connection", "SSLError", "explain tls")
+        refused(program("list"), "cannot establish a TLS connection", "SSLError", "explain tls")
 
 
 @pytest.fixture

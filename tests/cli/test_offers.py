@@ -147,7 +147,7 @@ def test_writing_a_choice(program: CliRunner) -> None:
         assert line in after.splitlines()
     again = program(*options, "--yes")
     assert again.code == 0
-    assert "says so already" in again.stdout
+    assert "has these values already" in again.stdout
     assert program("create", "--yes", "--dry-run").code == 0
 
 

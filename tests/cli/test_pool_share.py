@@ -35,7 +35,7 @@ def test_a_region_is_launched_in_parts(sandbox: Any, program: CliRunner) -> None
     program.configure(nodes=8, regions="[us-east-1, us-west-2]", more="max_share_per_pool: 25%\n")
     before = fleets(sandbox)
     shown = program("create", "--dry-run")
-    assert "would take up to 2 of 8 nodes (max_share_per_pool allows 2 in each)" in shown.stdout
+    assert "may terminate up to 2 of 8 nodes (max_share_per_pool allows 2 in each)" in shown.stdout
     done = program("create", "--yes", "-o", "json")
     assert done.code == 0, done.stdout
     held = by_pool(program)
@@ -64,7 +64,7 @@ def test_pools_without_capacity_do_not_loosen_the_limit(sandbox: Any, program: C
     assert sum(count for (zone, _), count in held.items() if zone.startswith("us-east-1")) == 2
     assert "2 moved to us-west-2" in done.stdout
     assert "no spot capacity in us-east-1" in done.stdout
-    assert "8 spot nodes in 8 capacity pools; the loss of one takes up to 1" in done.stdout
+    assert "8 spot nodes in 8 capacity pools; losing one pool may terminate up to 1" in done.stdout
 
 
 def test_what_only_the_limit_forbids_is_said_to_be_the_limit(program: CliRunner) -> None:

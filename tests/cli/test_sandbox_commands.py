@@ -89,4 +89,4 @@ def test_a_proxy_is_not_asked_for_the_sandbox(newcomer: CliRunner, monkeypatch: 
         monkeypatch.delenv(name, raising=False)
     done = newcomer("create", "--sandbox", "--yes")
     assert done.code == 0, done.stderr
-    assert "your public address could not be found" not in done.stderr
+    assert "cannot determine your public address" not in done.stderr

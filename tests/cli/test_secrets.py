@@ -179,6 +179,6 @@ def test_a_profile_that_ec2_never_learns_of_is_told(sandbox: Any, user: CliRunne
     created = user("create", "--yes")
     assert created.code == 1
     assert "InvalidParameterValue" in created.stdout + created.stderr
-    assert "does not know the nodes' new role yet" in created.stdout + created.stderr
+    assert "the nodes' new role (instance profile) is not available" in created.stdout + created.stderr
     assert user("destroy", "--yes").code == 0
     assert sandbox.leftovers() == before

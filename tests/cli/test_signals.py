@@ -89,7 +89,7 @@ def test_ctrl_c(slow: Any, program: CliRunner, at: int) -> None:
     before = slow.leftovers()
     code, out, err = interrupted(slow, program, at=at, number=signal.SIGINT)
     assert code == 130, err
-    assert "stopping: calls in flight finish" in err
+    assert "stopping: waiting for calls in flight" in err
     assert "to remove everything: bacalhau-spot destroy" in out
     assert "Traceback" not in err
 

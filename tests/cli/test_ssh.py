@@ -16,8 +16,8 @@ import pytest
 from bacalhau_spot.cli.runtime import node_prompt
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.runner import Runner
+from bacalhau_spot.core.inventory import ClusterInventory
 from bacalhau_spot.core.model import Naming
-from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
 from support.cli_runner import CliResult, CliRunner
 from support.engine_clock import EngineClock
 
@@ -184,7 +184,7 @@ def folder_key(user: CliRunner) -> None:
     ("spoil", "what", "hint"),
     [
         (no_key, "cannot be read", "private_ssh_key_path"),
-        (open_key, "others than you", "chmod 600 "),
+        (open_key, "other users can read", "chmod 600 "),
         (folder_key, "is not a file", "private_ssh_key_path"),
     ],
 )

@@ -197,7 +197,7 @@ def test_without_an_api(sandbox: Any, program: CliRunner) -> None:
     sandbox.clock.advance(60)
     done = program("status", "-o", "json")
     assert (done.code, set(kinds(done).values())) == (0, {"joined-by-console"})
-    assert "no orchestrator's API is configured" in program("status", *HERE).stdout
+    assert "the orchestrator's API is not configured" in program("status", *HERE).stdout
 
 
 class Impatient(EngineClock):

@@ -80,7 +80,7 @@ def test_a_picture_where_nobody_knows_the_home(program: CliRunner, monkeypatch: 
     done = program("prices", "--plot=~/prices.svg")
     assert done.code == 2
     assert "mistake" not in done.stderr
-    assert "without a home directory" in done.stderr
+    assert "need a home directory" in done.stderr
 
 
 @pytest.mark.parametrize("argv", [("configure", "--defaults"), ("offers", "--write"), ("list",)])

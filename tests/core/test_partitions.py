@@ -14,6 +14,7 @@ from bacalhau_spot.core.partitions import (
     closest_region,
     partition_in,
     partition_of,
+    region_advice,
 )
 
 BOTOCORE = {
@@ -60,7 +61,7 @@ def test_what_was_meant(typed: str, meant: str) -> None:
 
 
 def test_a_region_of_another_partition_is_no_mistyped_one() -> None:
-    advice = account_checks.region_advice(["cn-north-1"], [], known=COMMERCIAL.regions)
+    advice = region_advice(["cn-north-1"], [], known=COMMERCIAL.regions)
     assert "AWS China" in advice and "did you mean" not in advice
 
 

@@ -160,7 +160,7 @@ def test_ours_is_exact() -> None:
         (Naming(tag_value="v" * 257), "tag_value"),
         (Naming(creator="a\nb"), "creator"),
         (Naming(vpc_name="semi;colon"), "vpc_name"),
-        (Naming(resource_prefix="has space"), "resource_prefix"),
+        (Naming(resource_prefix="contains space"), "resource_prefix"),
         (Naming(resource_prefix="dot."), "resource_prefix"),
         (Naming(extra_tags=(("Name", "x"),)), "tags.Name"),
         (Naming(extra_tags=(("AWS:x", "x"),)), "tags.AWS:x"),

@@ -179,8 +179,8 @@ SECOND_FACTOR = [
 ]
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
-    Case(C.CONFIGURATION, F, "there is no config.yaml", "bacalhau-spot configure", do="no config", code=1),
-    Case(C.CONFIGURATION, W, "with remarks", "config show", change=("192.0.2.0/24", "0.0.0.0/0")),
+    Case(C.CONFIGURATION, F, "no config.yaml found", "bacalhau-spot configure", do="no config", code=1),
+    Case(C.CONFIGURATION, W, "with warnings", "config show", change=("192.0.2.0/24", "0.0.0.0/0")),
     Case(
         C.CREDENTIALS, F, "have expired", "get new ones", {"credentials_expire_after_calls": 0}, code=DENIED
     ),
@@ -210,7 +210,7 @@ CASES = [
     Case(
         C.PERMISSIONS,
         W,
-        "could not be asked about",
+        "could not be checked",
         "iam-policy",
         {"faults": [{"match": "iam:SimulatePrincipalPolicy", "code": "InternalError", "status": 500}]},
     ),
@@ -229,7 +229,7 @@ CASES = [
         do="renamed",
     ),
     Case(C.SPOT_ROLE, W, "never used spot", "create-service-linked-role", {"service_roles": []}),
-    Case(C.SPOT_ROLE, W, "could not be determined: GetRole", "", {"deny": ["iam:GetRole"]}),
+    Case(C.SPOT_ROLE, W, "could not be checked: GetRole", "", {"deny": ["iam:GetRole"]}),
     Case(
         C.MARKET,
         F,
@@ -259,7 +259,7 @@ CASES = [
     Case(
         C.MARKET,
         F,
-        "us-west-2: could not be determined: your AWS identity is not allowed",
+        "us-west-2: could not be checked: your AWS identity is not allowed",
         "DescribeSpotPriceHistory",
         {
             "faults": [
@@ -271,7 +271,7 @@ CASES = [
     Case(
         C.MARKET,
         W,
-        "us-west-2: could not be determined: DescribeSpotPriceHistory: InternalError",
+        "us-west-2: could not be checked: DescribeSpotPriceHistory: InternalError",
         "",
         {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
         code=0,
@@ -341,12 +341,17 @@ CASES = [
     Case(
         C.SSH_KEYS,
         W,
-        "nobody can log in",
+        "login is impossible",
         "ssh-keygen",
         change=("public_ssh_key_path: key.pub\nprivate_ssh_key_path: key\n", ""),
     ),
     Case(
-        C.TOKEN, F, "an example's placeholder", "token_env", change=("7f3a9c5e1b", "your-token-here"), code=1
+        C.TOKEN,
+        F,
+        "a placeholder from an example",
+        "token_env",
+        change=("7f3a9c5e1b", "your-token-here"),
+        code=1,
     ),
     # C4: somebody's own token may have such words in it.
     Case(
@@ -356,12 +361,12 @@ CASES = [
     Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
-    Case(C.ORCHESTRATOR, F, "does not answer as it should", "", do="deaf api", code=1),
-    Case(C.ORCHESTRATOR, W, "no address of its API", "bacalhau.api.host", do="no api"),
+    Case(C.ORCHESTRATOR, F, " failed", "", do="deaf api", code=1),
+    Case(C.ORCHESTRATOR, W, "its API is not configured", "bacalhau.api.host", do="no api"),
     Case(C.VERSION, W, "0.1.0; the newest is 9.9.9", "pip install --upgrade", do="newer"),
     Case(C.VERSION, W, "pip is not on the PATH", "pip index versions", do="no pip"),
     Case(C.VERSION, W, "finds no package", "pip index versions", do="pip knows nothing"),
-    Case(C.TOOLS, W, "ssh is not on the path", "openssh-client", do="no ssh"),
+    Case(C.TOOLS, W, "ssh is not on the PATH", "openssh-client", do="no ssh"),
 ]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from bacalhau_spot.core.launch.gpu_image import gpu_types, image_warning
 from bacalhau_spot.core.model import RegionSpec, TlsMode
 from bacalhau_spot.instance import bacalhau_config
-from bacalhau_spot.instance.gpu import gpu_types, image_warning
 from support.node_specs import FULL, PLAIN
 
 

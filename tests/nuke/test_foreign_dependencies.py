@@ -200,7 +200,7 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
         assert {one["dependency"]["id"] for one in looked.data["foreign"]} == expected
     shown = " ".join(program("nuke", "--dry-run", "--regions", REGION).stdout.split())
     assert (
-        f"not managed by bacalhau-spot, and blocking VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
+        f"unmanaged resources block VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
         in shown
     )
     assert "not scanned, because not enabled in this account: af-south-1" in shown

@@ -91,9 +91,9 @@ def test_the_alias_is_shown(sandbox: Any, program: CliRunner, nodes: int) -> Non
 @pytest.mark.usefixtures("nodes")
 def test_what_was_just_made_is_pointed_out(sandbox: Any, program: CliRunner) -> None:
     """Somebody may be creating at this moment."""
-    assert "if a create is running, let it end first" in nuke(program, "--dry-run").stdout
+    assert "wait for a running create first" in nuke(program, "--dry-run").stdout
     sandbox.clock.advance(600)
-    assert "if a create is running" not in nuke(program, "--dry-run").stdout
+    assert "wait for a running create" not in nuke(program, "--dry-run").stdout
 
 
 @pytest.mark.usefixtures("nodes")
@@ -279,7 +279,7 @@ MISFITS = (
     (json.dumps({**PLAN, "scope": SCOPE, "resorces": []}), ["'resorces' is not a key of a plan"]),
     (
         json.dumps({**PLAN, "scope": SCOPE, "resources": [{"region": 1, "kind": [], "id": None}]}),
-        ["each a text"],
+        ["each as text"],
     ),
     (json.dumps({**PLAN, "scope": SCOPE, "resources": {"a": 1}}), ["region, kind and id"]),
     (
@@ -363,7 +363,7 @@ def test_a_tagged_thing_of_an_unknown_kind(sandbox: Any, program: CliRunner) -> 
         assert {one["id"] for one in done.data["unsupported"]} == {gateway, bus}
     assert done.code == 1
     text = nuke(program, "--force")
-    assert "does not know how to delete it" in text.stdout
+    assert "cannot delete this kind of resource" in text.stdout
 
 
 # --- The audit log

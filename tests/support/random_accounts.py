@@ -90,7 +90,7 @@ class _Builder:
         """A network and what lives in it; any part may be missing, as after a create that was cut short."""
         vpc = self.thing(ResourceKind.VPC, region, tags)
         default = self.thing(
-            ResourceKind.GROUP, region, {}, kept="AWS made it with its VPC", dies_with=vpc.id
+            ResourceKind.GROUP, region, {}, kept="AWS created it with its VPC", dies_with=vpc.id
         )
         groups = [self.thing(ResourceKind.GROUP, region, tags, uses={vpc.id}) for _ in self.some(3)]
         for group in groups:

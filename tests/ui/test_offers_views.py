@@ -12,7 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.launch.create_result import CreateResult
-from bacalhau_spot.core.launch.plan import PoolExposure, plan
+from bacalhau_spot.core.launch.plan import PoolExposure, build_plan
 from bacalhau_spot.core.model import (
     Arch,
     ClusterSpec,
@@ -97,7 +97,7 @@ PLAIN = replace(OFFERS, failed_regions=(), partial_failures=(), notes=(), pools=
 NODE = Instance("i-1", "r", "ra", "t3.medium", State.RUNNING, datetime(2026, 1, 1, tzinfo=UTC))
 SPEC = ClusterSpec("c", Naming(), (RegionSpec("r"),), nodes=6, instance_types=("t3.medium",))
 MARKET = Market("r", (Offer(Pool("t3.medium", "ra"), Decimal("0.0131"), Arch.X86_64),))
-PLAN = plan(SPEC, node_demand(SPEC, [NODE, replace(NODE, id="i-2")]), {"r": MARKET})
+PLAN = build_plan(SPEC, node_demand(SPEC, [NODE, replace(NODE, id="i-2")]), {"r": MARKET})
 VIEWS: dict[str, RenderableType] = {
     "pools": views.offers_view(OFFERS, by_region=False, ranked=True, more=0),
     "pools, the first of many": views.offers_view(PLAIN, by_region=False, ranked=True, more=182),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +145,26 @@ def closest_region(name: str, known: Iterable[str]) -> str:
 def in_console(text: str, *, region: str) -> str:
     """`text` with the addresses of the console that the region's partition has."""
     return text.replace(COMMERCIAL.console, partition_of(region).console)
+
+
+def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
+    """The hint for regions that do not exist, and for those that are not enabled in the account. `known`: all regions."""
+    advice = []
+    foreign = [
+        name for name in unknown if is_known(name) and partition_of(name) is not partition_of(known[0])
+    ]
+    if foreign:
+        other = partition_of(foreign[0]).name
+        advice.append(
+            f"{foreign[0]} is in {other}, which has accounts of its own: use credentials of one with --profile"
+        )
+    elif unknown:
+        close = closest_region(unknown[0], known)
+        meant = f"did you mean {close}? " if close else ""
+        listing = '`aws ec2 describe-regions --all-regions --query "Regions[].RegionName"` lists all'
+        advice.append(f"correct {unknown[0]} ({meant}{listing})")
+    if disabled:
+        name = disabled[0]
+        enable = f"`aws account enable-region --region-name {name}` (AWS takes minutes to hours)"
+        advice.append(f"leave {name} out, or enable it with {enable}")
+    return "; ".join(advice)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bacalhau_spot.core.demand import node_demand, nodes_by_region, spread_over
-from bacalhau_spot.core.launch.plan import market_problems, offers_from, plan
+from bacalhau_spot.core.launch.plan import build_plan, market_problems, offers_from
 from bacalhau_spot.core.model import (
     Arch,
     ClusterSpec,
@@ -119,7 +119,7 @@ def test_the_plan_of_a_reached_state_is_empty(wish: ClusterSpec, world: list[Ins
     wants = node_demand(wish, world)
     after = carried_out(dict(wants.launch), world, {one.id for one in wants.removable})
     again = node_demand(wish, after)
-    assert plan(wish, again, {}, allow_removal=True).empty
+    assert build_plan(wish, again, {}, allow_removal=True).empty
     alive = sum(1 for one in after if one.alive)
     assert alive == sum(nodes_by_region(wish).values())
 
@@ -128,13 +128,13 @@ def test_the_plan_of_a_reached_state_is_empty(wish: ClusterSpec, world: list[Ins
 def test_nothing_is_removed_unless_allowed(wish: ClusterSpec, world: list[Instance]) -> None:
     """What is too many is shown either way, and ended only on request; it is never one that has ended already."""
     wants = node_demand(wish, world)
-    shown = plan(wish, wants, {})
+    shown = build_plan(wish, wants, {})
     assert shown.remove == ()
     # B6: what is said adds up.
     assert shown.existing + shown.launch - shown.wanted == len(shown.surplus)
     assert shown.surplus == wants.removable
     assert all(one.alive for one in shown.surplus)
-    assert plan(wish, wants, {}, allow_removal=True).remove == wants.removable
+    assert build_plan(wish, wants, {}, allow_removal=True).remove == wants.removable
 
 
 @given(specs, worlds)
@@ -166,9 +166,9 @@ def test_the_newest_go_first_and_whole_regions_that_are_no_longer_named() -> Non
 def test_the_price_is_the_sum_of_the_launches() -> None:
     """From the cheapest to the dearest pool, times the nodes; unknown while any price is."""
     wants = node_demand(spec(4), [])
-    priced = plan(spec(4), wants, {name: market(name) for name in NAMES})
+    priced = build_plan(spec(4), wants, {name: market(name) for name in NAMES})
     assert priced.usd_per_hour == (Decimal("0.05"), Decimal("0.05"))
-    unpriced = plan(spec(4), wants, {name: market(name, None) for name in NAMES})
+    unpriced = build_plan(spec(4), wants, {name: market(name, None) for name in NAMES})
     assert unpriced.usd_per_hour is None
 
 
@@ -182,7 +182,7 @@ def test_a_limit_below_every_price_is_said_beforehand() -> None:
         instance_types=("t3.medium",),
         max_price_usd_per_hour=Decimal("0.001"),
     )
-    shown = plan(limited, node_demand(limited, []), {"us-east-1": market("us-east-1")})
+    shown = build_plan(limited, node_demand(limited, []), {"us-east-1": market("us-east-1")})
     assert shown.warnings == (
         "every pool in us-east-1 costs more than max_price_usd_per_hour (0.001); AWS will refuse them",
     )

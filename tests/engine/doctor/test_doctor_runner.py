@@ -12,11 +12,11 @@ from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.port import Cloud, CloudError
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
 from bacalhau_spot.core.model import Identity
-from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.doctor import doctor_runner
-from bacalhau_spot.engine.doctor.aws_checks import PlanInput, account_findings
+from bacalhau_spot.engine.doctor.aws_checks import account_findings
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+from bacalhau_spot.engine.launch.facts_gathering import FactSources
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.views import over_budget
 from support.clock import FakeClock
@@ -64,7 +64,8 @@ def findings(there: Any) -> dict[AccountCheck, Finding]:
         account_findings(
             calls,
             None,
-            planning=PlanInput(NullCache(), over_budget, NO_ARCHIVE, launched_in=lambda _: ()),
+            sources=FactSources(NO_ARCHIVE),
+            over_budget=over_budget,
         )
     )
     return {finding.check: finding for finding in found}

@@ -13,7 +13,10 @@ import pytest
 from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.create_result import CreateResult
+from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.plan import Plan
 from bacalhau_spot.core.model import ClusterSpec, Naming, RegionSpec
 from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
@@ -23,7 +26,7 @@ from bacalhau_spot.engine.cleanup.nuke import nuke_resources
 from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
 from bacalhau_spot.engine.launch import create
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
-from bacalhau_spot.engine.launch.preparation import prepare
+from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts
 from bacalhau_spot.errors import ExitCode
 from support.engine_clock import EngineClock
 
@@ -87,13 +90,15 @@ async def digest(url: str) -> str:
 ARCHIVE = ArchiveSource(digest)
 
 
-async def nobody() -> str | None:
-    return None
-
-
 async def created(calls: AwsCalls, spec: ClusterSpec = SPEC) -> CreateResult:
-    prepared = await prepare(calls, spec, caller_address=nobody, archive=ARCHIVE)
-    return await create.apply_plan(calls, prepared)
+    return await create.apply_plan(calls, *await planned(calls, spec))
+
+
+async def planned(calls: AwsCalls, spec: ClusterSpec) -> tuple[LaunchFacts, Plan]:
+    facts = await gather_facts(calls, spec, FactSources(ARCHIVE))
+    plan = planner.plan(facts)
+    assert isinstance(plan, Plan)
+    return facts, plan
 
 
 async def destroyed(calls: AwsCalls) -> DeletionResult:
@@ -207,10 +212,10 @@ def test_two_creates_at_once_make_one_cluster(cloud: Aws, sandbox: Any) -> None:
             )
             for number in range(2)
         ]
-        prepared = [await prepare(calls, SPEC, caller_address=nobody, archive=ARCHIVE) for calls in runs]
+        plans = [await planned(calls, SPEC) for calls in runs]
         return list(
             await asyncio.gather(
-                *(create.apply_plan(calls, one) for calls, one in zip(runs, prepared, strict=True))
+                *(create.apply_plan(calls, *plan) for calls, plan in zip(runs, plans, strict=True))
             )
         )
 

@@ -20,10 +20,10 @@ from bacalhau_spot.ui import csv_output, json_output, views
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.pricing.cost_report import CostReport
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
 
 Grouping = Literal["region", "zone", "type", "pool", "instance"]
 

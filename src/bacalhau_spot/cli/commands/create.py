@@ -12,18 +12,16 @@ from cyclopts import Parameter
 from bacalhau_spot.cli.commands.configure import write_first
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.parsers import amount
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions, Yes
-from bacalhau_spot.cli.state.audit_log import known_usages
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
-from bacalhau_spot.cli.state.cache import FileCache
-from bacalhau_spot.cloud import archive
-from bacalhau_spot.cloud.public_ip import caller_address
+from bacalhau_spot.core.launch import planner
+from bacalhau_spot.core.launch.refusals import Refusal
 from bacalhau_spot.core.model import MIN_PRICE_USD
 from bacalhau_spot.engine.launch import create as engine
-from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
-from bacalhau_spot.engine.launch.preparation import prepare
+from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.launch.quota_usage import QuotaUsage, quota_usage
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import capitalized, plural
@@ -71,40 +69,32 @@ def create(
         write_first(context)
     spec = _limited(context.spec(), max_price=max_price, budget=budget)
     with context.runner(spec) as runner:
-        address = partial(caller_address, context.connection.checkip_url)
-        prepared = runner.run_readonly(
-            prepare(
-                runner.calls,
-                spec,
-                caller_address=address,
-                archive=ArchiveSource(archive.digest, context.connection.archive_url),
-                allow_removal=allow_removal,
-                cache=FileCache(context.cache_dir, clock=runtime.clock),
-                launched_in=partial(known_usages.launched_in, context),
-            )
-        )
-        plan = prepared.plan
-        shown = views.plan_view(plan, identity=prepared.account.identity)
-        if plan.over_budget:
+        facts = runner.run_readonly(gather_facts(runner.calls, spec, fact_sources(context)))
+        identity = facts.account.identity
+        planned = planner.plan(facts, allow_removal=allow_removal)
+        if isinstance(planned, Refusal):
+            raise refusal_error(planned)
+        shown = views.plan_view(planned, identity=identity)
+        if planned.over_budget:
             context.print_status(shown)
-            raise views.over_budget(plan)
-        if dry_run or plan.empty:
+            raise views.over_budget(planned)
+        if dry_run or planned.empty:
             return Result(
-                "create", view=shown, data={"plan": json_output.plan_data(plan)}, warnings=plan.warnings
+                "create", view=shown, data={"plan": json_output.plan_data(planned)}, warnings=planned.warnings
             )
         context.print_status(shown)
-        where = f"of {spec.naming.tag_value} in account {prepared.account.identity.account_id}"
-        context.confirm(_question(plan, where=where), impact=_danger(plan), confirmed=yes)
-        audit = AuditLog(context, identity=prepared.account.identity, cluster=spec.naming.tag_value)
+        where = f"of {spec.naming.tag_value} in account {identity.account_id}"
+        context.confirm(_question(planned, where=where), impact=_danger(planned), confirmed=yes)
+        audit = AuditLog(context, identity=identity, cluster=spec.naming.tag_value)
         runner.listen(audit.emit)
-        regions = [region.region for region in plan.regions]
+        regions = [region.region for region in planned.regions]
         result = runner.run_with_progress(
-            engine.apply_plan(runner.calls, prepared, wait=wait == "running"),
+            engine.apply_plan(runner.calls, facts, planned, wait=wait == "running"),
             screen=partial(context.screen, regions, title=f"creating {spec.name}"),
         )
         quotas: tuple[QuotaUsage, ...] = ()
         with suppress(KeyboardInterrupt):  # much has been changed by now, and the receipt is to be told
-            quotas = runner.run_readonly(quota_usage(runner.calls, prepared, result))
+            quotas = runner.run_readonly(quota_usage(runner.calls, facts, result))
     audit.log_creation(result)
     late = (
         *views.quota_lines(quotas),
@@ -114,10 +104,10 @@ def create(
     return Result(
         "create",
         view=views.create_result_view(result),
-        data={"plan": json_output.plan_data(plan), "receipt": json_output.create_data(result)},
+        data={"plan": json_output.plan_data(planned), "receipt": json_output.create_data(result)},
         exit_code=result.exit_code,
         errors=context.errors_of(result.unresolved, exit_code=result.exit_code),
-        warnings=(*plan.warnings, *late),
+        warnings=(*planned.warnings, *late),
         stderr_warnings=late,
     )
 

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Identity, Naming, Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
     from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 

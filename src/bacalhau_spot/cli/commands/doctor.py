@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -10,15 +9,11 @@ from cyclopts import Parameter
 from bacalhau_spot import __version__, project
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
+from bacalhau_spot.cli.runtime.fact_sources import fact_sources
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
-from bacalhau_spot.cli.state.audit_log import known_usages
-from bacalhau_spot.cli.state.cache import FileCache
-from bacalhau_spot.cloud import archive
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, doctor_exit_code
 from bacalhau_spot.engine.doctor import checks as engine
-from bacalhau_spot.engine.doctor.aws_checks import PlanInput
-from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
@@ -39,7 +34,7 @@ def doctor(
     context = CommandContext("doctor", common, runtime)
     spec, configured = _configuration(context)
     with context.runner() as runner:
-        patient = engine.DoctorInput(
+        inputs = engine.DoctorInput(
             calls=runner.calls,
             spec=spec,
             orchestrator=context.orchestrator() if spec is not None else None,
@@ -47,15 +42,11 @@ def doctor(
             environ=runtime.environ,
             version=__version__,
             package=project.PACKAGE,
-            planning=PlanInput(
-                cache=FileCache(context.cache_dir, clock=runtime.clock),
-                launched_in=partial(known_usages.launched_in, context),
-                over_budget=views.over_budget,
-                archive=ArchiveSource(archive.digest, context.connection.archive_url),
-            ),
+            sources=fact_sources(context),
+            over_budget=views.over_budget,
             endpoint=context.endpoint,
         )
-        findings = (configured, *runner.run_readonly(engine.run_checks(patient)))
+        findings = (configured, *runner.run_readonly(engine.run_checks(inputs)))
         mistakes = context.record(runner.calls.mistakes)
     code = doctor_exit_code(findings)
     return Result(

@@ -19,10 +19,10 @@ from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.ui import json_output, views
 
 if TYPE_CHECKING:
+    from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.launch.create_result import Listing
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
 
 
 def list_(

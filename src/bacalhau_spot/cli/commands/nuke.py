@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import Naming, Resource
-    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
     from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
 
 

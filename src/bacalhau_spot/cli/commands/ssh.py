@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.inventory import ClusterInventory
     from bacalhau_spot.core.model import Naming
     from bacalhau_spot.core.problem import ApiFailure
-    from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
 
 # A shell's exit code for a program that a signal ended.
 _BY_SIGNAL = 128

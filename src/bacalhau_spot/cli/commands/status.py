@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import ClusterSpec, Naming
-    from bacalhau_spot.engine.aws_calls.discovery import AccountContext
 
 # Oftener than this would be no news, and calls that others of the account need.
 _SOONEST_S = 2

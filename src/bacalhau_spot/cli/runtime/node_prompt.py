@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.context import CommandContext
     from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.inventory import ClusterInventory
     from bacalhau_spot.core.model import Instance, Naming
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.aws_calls.discovery import ClusterInventory
 
 
 def reachable_instances(context: CommandContext, runner: Runner, naming: Naming) -> ClusterInventory:

@@ -11,9 +11,10 @@ from cyclopts import Parameter
 from bacalhau_spot import config as configuration
 from bacalhau_spot import files
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, Yes
+from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.placement.offers import Suitability, sort_pools, suitability
-from bacalhau_spot.engine.launch.preparation import check_markets
+from bacalhau_spot.engine.launch.facts_gathering import refusal_error
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import views
@@ -151,7 +152,10 @@ def _check(runner: Runner, spec: ClusterSpec, regions: Sequence[str], names: Seq
         instance_types=tuple(names) or spec.instance_types,
         requirements=None if names else spec.requirements,
     )
-    check_markets(wanted, runner.run_readonly(markets(runner.calls, wanted, regions=regions)))
+    found = runner.run_readonly(markets(runner.calls, wanted, regions=regions))
+    refused = unsuitable_markets(wanted, found.values())
+    if refused is not None:
+        raise refusal_error(refused)
 
 
 def _text(before: str, regions: Sequence[str], names: Sequence[str], *, file: str) -> str:

@@ -17,11 +17,9 @@ from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import action_of
 from bacalhau_spot.core.partitions import (
-    closest_region,
     in_console,
-    is_known,
     partition_in,
-    partition_of,
+    region_advice,
 )
 from bacalhau_spot.core.placement.quotas import Headroom, quota_of
 from bacalhau_spot.core.placement.region_selection import RegionReason, explain_no_region, selected_names
@@ -232,29 +230,6 @@ def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
     enabled = sum(region.enabled for region in known)
     wanted = f"{len(configured)} configured" if configured else "left to `auto`"
     return Finding(AccountCheck.REGIONS, CheckStatus.PASS, f"{wanted}, {enabled} enabled in this account")
-
-
-def region_advice(unknown: Sequence[str], disabled: Sequence[str], *, known: Sequence[str]) -> str:
-    """What to do about regions that do not exist, and about those that the account has not enabled."""
-    advice = []
-    foreign = [
-        name for name in unknown if is_known(name) and partition_of(name) is not partition_of(known[0])
-    ]
-    if foreign:
-        other = partition_of(foreign[0]).name
-        advice.append(
-            f"{foreign[0]} is in {other}, which has accounts of its own: use credentials of one with --profile"
-        )
-    elif unknown:
-        close = closest_region(unknown[0], known)
-        meant = f"did you mean {close}? " if close else ""
-        listing = '`aws ec2 describe-regions --all-regions --query "Regions[].RegionName"` lists all'
-        advice.append(f"correct {unknown[0]} ({meant}{listing})")
-    if disabled:
-        name = disabled[0]
-        enable = f"`aws account enable-region --region-name {name}` (AWS takes minutes to hours)"
-        advice.append(f"leave {name} out, or enable it with {enable}")
-    return "; ".join(advice)
 
 
 def region_choice(

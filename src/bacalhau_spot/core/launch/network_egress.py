@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class EgressRoute(StrEnum):
@@ -49,6 +49,15 @@ class NetworkProblem:
 
     what: str
     hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkCheck:
+    """Whether nodes could join from the network of a launch. `subnets`: by zone, those of a given VPC with a way out."""
+
+    problem: NetworkProblem | None = None
+    subnets: Mapping[str, str] = field(default_factory=dict)
+    warning: str = ""
 
 
 def has_egress(subnet: Subnet, *, public_ip: bool, account: PublicAccess) -> bool:

@@ -122,7 +122,7 @@ class Plan:
         return sum_estimates(region.estimate for region in self.regions if region.estimate is not None)
 
 
-def plan(
+def build_plan(
     spec: ClusterSpec,
     demands: Demand,
     markets: Mapping[str, Market],

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.doctor.account_checks import region_advice
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.inventory import AccountContext, ClusterInventory
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.launch.create_result import Listing
 from bacalhau_spot.core.model import Resource, State
+from bacalhau_spot.core.partitions import region_advice
 from bacalhau_spot.core.tags import account_scope, cluster_scope
 from bacalhau_spot.engine.aws_calls.caller import api_failure
 from bacalhau_spot.engine.aws_calls.consistency import tagged_and_instances
@@ -22,7 +22,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Naming, Region, TaggedId
+    from bacalhau_spot.core.model import Identity, Instance, Naming, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -33,23 +33,6 @@ _WHO_AM_I_S = 10.0
 
 # A spot request in one of these states asks for nothing any more (EC2 user guide, "Spot request states").
 _FINISHED = frozenset({"closed", "cancelled", "failed"})
-
-
-@dataclass(frozen=True, slots=True)
-class AccountContext:
-    """Who the credentials are, and every region there is."""
-
-    identity: Identity
-    regions: tuple[Region, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ClusterInventory:
-    """What carries the cluster's tag, by region. `failed_regions`: regions that could not be scanned."""
-
-    tagged: Mapping[str, tuple[TaggedId, ...]] = field(default_factory=dict)
-    instances: tuple[Instance, ...] = ()
-    failed_regions: tuple[ApiFailure, ...] = ()
 
 
 async def get_identity(calls: AwsCalls) -> Identity:
@@ -82,26 +65,6 @@ def requested_regions(regions: Sequence[Region], only: Sequence[str]) -> tuple[s
             exit_code=ExitCode.USAGE,
         )
     return tuple(only) or reachable
-
-
-def check_regions(spec: ClusterSpec, regions: Sequence[Region]) -> None:
-    """Raises UserError when the configuration names a region that does not exist or is not enabled; all of them at once."""
-    state = {region.name: region.enabled for region in regions}
-    unknown = [region.name for region in spec.regions if region.name not in state]
-    disabled = [region.name for region in spec.regions if state.get(region.name) is False]
-    if not unknown and not disabled:
-        return
-    lines = [f"{name}: no such region" for name in unknown]
-    lines += [f"{name}: not enabled in this account (OptInRequired)" for name in disabled]
-    count = len(unknown) + len(disabled)
-    raise UserError(
-        f"{count} of the configured regions cannot be used"
-        if count > 1
-        else "a configured region cannot be used",
-        details=tuple(lines),
-        hint=region_advice(unknown, disabled, known=tuple(state)),
-        exit_code=ExitCode.USAGE,
-    )
 
 
 async def cluster_inventory(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> ClusterInventory:

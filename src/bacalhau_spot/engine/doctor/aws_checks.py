@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, Simu
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import COMMANDS
 from bacalhau_spot.core.iam.policy import simulation_queries
+from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
+from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.placement.region_selection import data_gaps
 from bacalhau_spot.core.tags import tags_for
@@ -24,25 +26,22 @@ from bacalhau_spot.engine.aws_calls.discovery import (
     count_other_clusters,
     enabled_names,
     get_identity,
-    in_all_regions,
 )
 from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_together, try_fetch
-from bacalhau_spot.engine.launch.preparation import prepare
+from bacalhau_spot.engine.launch.facts_gathering import gather_facts, refusal_error
 from bacalhau_spot.engine.placement.market import markets
 from bacalhau_spot.engine.placement.placement_scores import headrooms
-from bacalhau_spot.engine.placement.region_selection import check_failed_regions, choose_regions, with_regions
 from bacalhau_spot.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
     from bacalhau_spot.core.iam.policy import SimulationQuery
+    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.launch.plan import Plan
-    from bacalhau_spot.core.model import ClusterSpec, Identity, Instance, Market, Region
-    from bacalhau_spot.core.placement.region_selection import RegionDecision
-    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.core.model import ClusterSpec, Identity, Market, Region
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
+    from bacalhau_spot.engine.launch.facts_gathering import FactSources
 
 # The name in the error catalog: the region's trouble, and no question of permission.
 _REGION_REFUSES = "token-not-valid-in-region"
@@ -63,20 +62,45 @@ _AWS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class PlanInput:
-    """What a create is planned with, beside AWS and the configuration; see `prepare`."""
+class _SharedFacts:
+    """The facts of a create, gathered once for all checks that use them."""
 
-    cache: Cache
-    over_budget: Callable[[Plan], UserError]
-    archive: ArchiveSource
-    launched_in: Callable[[Identity], Collection[str]]
+    def __init__(self, calls: AwsCalls, spec: ClusterSpec, sources: FactSources) -> None:
+        self._task = asyncio.ensure_future(gather_facts(calls, spec, sources))
+
+    async def get(self) -> LaunchFacts:
+        """Raises CloudError, UserError. A check that runs out of time does not end the gathering for the others."""
+        return await asyncio.shield(self._task)
+
+    async def with_regions(self) -> LaunchFacts:
+        """With regions in place of `auto`. Raises also where the facts refuse a choice."""
+        facts = await self.get()
+        refused = refusal(facts) if facts.decisions is None else None
+        if refused is not None:
+            raise refusal_error(refused)
+        return facts
+
+    async def market(self, region: str) -> Market | None:
+        """None where the create would launch nothing there, or has no facts."""
+        with suppress(CloudError, UserError):
+            return ((await self.get()).markets or {}).get(region)
+        return None
+
+    async def close(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError, CloudError, UserError):
+            await self._task
 
 
 async def account_findings(
-    calls: AwsCalls, spec: ClusterSpec | None, *, planning: PlanInput, endpoint: str = ""
+    calls: AwsCalls,
+    spec: ClusterSpec | None,
+    *,
+    sources: FactSources,
+    over_budget: Callable[[Plan], UserError],
+    endpoint: str = "",
 ) -> tuple[Finding, ...]:
-    """Credentials first: without them nothing else of AWS can be asked. `spec` None: nothing that depends on it."""
+    """Credentials first: without them nothing else of AWS can be asked. `spec` None: only the checks of the account."""
     who = _identity(calls)
     blind = "AWS did not confirm the identity"
     known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
@@ -87,18 +111,26 @@ async def account_findings(
         )
         return (*why, *waiting)
     identity, origin = known
-    parts: list[Awaitable[Sequence[Finding]]] = [
+    account = (
         run_check(calls, AccountCheck.CLOCK, _clock(calls)),
         run_check(calls, AccountCheck.SPOT_ROLE, _spot_role(calls)),
-    ]
-    if spec is not None:
-        parts.append(_regions(calls, spec, identity, cache=planning.cache))
-        parts.append(_create(calls, spec, planning))
-        parts.append(run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)))
-    return (
-        account_checks.credentials(identity, origin=origin, endpoint=endpoint),
-        *await run_checks_together(*parts),
     )
+    first = account_checks.credentials(identity, origin=origin, endpoint=endpoint)
+    if spec is None:
+        return (first, *await run_checks_together(*account))
+    facts = _SharedFacts(calls, spec, sources)
+    try:
+        return (
+            first,
+            *await run_checks_together(
+                *account,
+                _regions(calls, spec, identity, facts),
+                _create(calls, facts, over_budget),
+                run_check(calls, AccountCheck.OTHER_CLUSTERS, _other_clusters(calls, spec)),
+            ),
+        )
+    finally:
+        await facts.close()
 
 
 async def _identity(calls: AwsCalls) -> tuple[Identity, str]:
@@ -111,36 +143,32 @@ async def _clock(calls: AwsCalls) -> Sequence[Finding]:
     return (account_checks.clock(here=calls.clock.now(), at_aws=at_aws),)
 
 
-async def _create(calls: AwsCalls, spec: ClusterSpec, planning: PlanInput) -> tuple[Finding, ...]:
-    """Whatever a `create` refuses before it makes something, by the function that refuses it."""
-    looking = _refusal(calls, spec, planning)
-    found, why = await try_fetch(calls, AccountCheck.CREATE, looking, blind="the plan failed", needed=True)
-    return why if found is None else found
+async def _create(
+    calls: AwsCalls, facts: _SharedFacts, over_budget: Callable[[Plan], UserError]
+) -> tuple[Finding, ...]:
+    """Whatever a `create` refuses before it creates something, by the function that refuses it."""
+    planning = _plan_findings(facts, over_budget)
+    findings, why = await try_fetch(
+        calls, AccountCheck.CREATE, planning, blind="the plan failed", needed=True
+    )
+    return why if findings is None else findings
 
 
-async def _refusal(calls: AwsCalls, spec: ClusterSpec, planning: PlanInput) -> tuple[Finding, ...]:
+async def _plan_findings(
+    facts: _SharedFacts, over_budget: Callable[[Plan], UserError]
+) -> tuple[Finding, ...]:
     try:
-        prepared = await prepare(
-            calls,
-            spec,
-            caller_address=_no_address,
-            archive=planning.archive,
-            cache=planning.cache,
-            launched_in=planning.launched_in,
-        )
+        planned = planner.plan(await facts.get())
+        if isinstance(planned, Refusal):
+            raise refusal_error(planned)
     except UserError as error:
         return (account_checks.create_refused(error),)
-    if prepared.plan.over_budget:
-        return (account_checks.create_refused(planning.over_budget(prepared.plan)),)
+    if planned.over_budget:
+        return (account_checks.create_refused(over_budget(planned)),)
     return (
-        account_checks.create_planned(prepared.plan.launch),
-        *map(account_checks.create_warns, prepared.plan.warnings),
+        account_checks.create_planned(planned.launch),
+        *map(account_checks.create_warns, planned.warnings),
     )
-
-
-async def _no_address() -> str | None:
-    """Nothing is opened, so nobody's address is asked for."""
-    return None
 
 
 async def _other_clusters(calls: AwsCalls, spec: ClusterSpec) -> Sequence[Finding]:
@@ -159,7 +187,7 @@ async def _spot_role(calls: AwsCalls) -> Sequence[Finding]:
 
 
 async def _regions(
-    calls: AwsCalls, spec: ClusterSpec, identity: Identity, *, cache: Cache
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, facts: _SharedFacts
 ) -> tuple[Finding, ...]:
     listing = calls.read("", calls.cloud.regions)
     blind = "the regions could not be listed"
@@ -168,11 +196,10 @@ async def _regions(
         return (*why, *await _simulated_permissions(calls, spec, identity))
     if spec.auto_regions is None:
         names = [region.name for region in spec.regions]
-        return (account_checks.regions(names, known), *await _within(calls, spec, identity, known))
-    choosing = _choice(calls, spec, identity, enabled_names(known), cache=cache)
+        return (account_checks.regions(names, known), *await _within(calls, spec, identity, known, facts))
     blind = "no regions could be chosen"
-    chosen, why = await try_fetch(calls, AccountCheck.MARKET, choosing, blind=blind, needed=True)
-    if chosen is None:
+    chosen, why = await try_fetch(calls, AccountCheck.MARKET, facts.with_regions(), blind=blind, needed=True)
+    if chosen is None or chosen.decisions is None:
         quotas = account_checks.not_checked(
             AccountCheck.QUOTAS, why="no regions could be chosen", fix=f"see {AccountCheck.MARKET}"
         )
@@ -182,38 +209,23 @@ async def _regions(
             quotas,
             *await _simulated_permissions(calls, spec, identity),
         )
-    decisions, remarks = chosen
-    findings = account_checks.region_choice(decisions, remarks, count=spec.auto_regions, known=known)
-    return (*findings, *await _within(calls, with_regions(spec, decisions), identity, known))
+    gaps = data_gaps(chosen.inventory.failed_regions) if chosen.inventory else ()
+    findings = account_checks.region_choice(
+        chosen.decisions, (*chosen.notes, *gaps), count=spec.auto_regions, known=known
+    )
+    return (*findings, *await _within(calls, chosen.spec, identity, known, facts))
 
 
 async def _within(
-    calls: AwsCalls, spec: ClusterSpec, identity: Identity, known: Sequence[Region]
+    calls: AwsCalls, spec: ClusterSpec, identity: Identity, known: Sequence[Region], facts: _SharedFacts
 ) -> tuple[Finding, ...]:
-    """What may be done, and what each usable region has for us."""
+    """The permissions, and the offers and quotas of each usable region."""
     usable = set(enabled_names(known))
     names = [region.name for region in spec.regions if region.name in usable]
     return await run_checks_together(
-        _simulated_permissions(calls, spec, identity), *(_region(calls, spec, name) for name in names)
+        _simulated_permissions(calls, spec, identity),
+        *(_region(calls, spec, name, facts) for name in names),
     )
-
-
-async def _choice(
-    calls: AwsCalls, spec: ClusterSpec, identity: Identity, regions: Sequence[str], *, cache: Cache
-) -> tuple[tuple[RegionDecision, ...], tuple[str, ...]]:
-    """As a create would choose now, and the remarks. Raises CloudError when AWS would show no region."""
-    key, value = spec.naming.tag_key, spec.naming.tag_value
-
-    async def ours(region: str) -> tuple[Instance, ...]:
-        return await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
-
-    instances, unseen = await in_all_regions(regions, ours)
-    check_failed_regions(unseen, seen=instances)
-    present = {region for region, here in instances.items() if any(instance.alive for instance in here)}
-    decisions, remarks = await choose_regions(
-        calls, spec, reachable=list(instances), present=present, identity=identity, cache=cache
-    )
-    return decisions, (*remarks, *data_gaps(unseen))
 
 
 # --- Permissions
@@ -301,18 +313,24 @@ async def _dry_runs(
 # --- A region
 
 
-async def _region(calls: AwsCalls, spec: ClusterSpec, name: str) -> tuple[Finding, ...]:
-    looking = markets(calls, spec, regions=[name])
-    found, why = await try_fetch(
-        calls, AccountCheck.MARKET, looking, blind=f"{name}: could not be checked", needed=True
+async def _market(calls: AwsCalls, spec: ClusterSpec, name: str, facts: _SharedFacts) -> Market:
+    return await facts.market(name) or (await markets(calls, spec, regions=[name]))[name]
+
+
+async def _region(calls: AwsCalls, spec: ClusterSpec, name: str, facts: _SharedFacts) -> tuple[Finding, ...]:
+    market, why = await try_fetch(
+        calls,
+        AccountCheck.MARKET,
+        _market(calls, spec, name, facts),
+        blind=f"{name}: could not be checked",
+        needed=True,
     )
-    if found is None:
+    if market is None:
         fix = f"see {AccountCheck.MARKET}"
         return (
             *why,
             account_checks.not_checked(AccountCheck.QUOTAS, why=f"{name}: needs its offers first", fix=fix),
         )
-    market = found[name]
     quotas = await run_check(calls, AccountCheck.QUOTAS, _quotas(calls, spec, name, market))
     return (
         account_checks.market(

@@ -15,11 +15,13 @@ from bacalhau_spot.engine.doctor.doctor_runner import run_check, run_checks_toge
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
+    from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.doctor.aws_checks import PlanInput
+    from bacalhau_spot.engine.launch.facts_gathering import FactSources
+    from bacalhau_spot.errors import UserError
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 _NEEDS_CONFIGURATION = (
@@ -49,7 +51,8 @@ class DoctorInput:
     environ: Mapping[str, str]
     version: str
     package: str
-    planning: PlanInput
+    sources: FactSources
+    over_budget: Callable[[Plan], UserError]
     endpoint: str = ""  # what is asked instead of AWS
 
 
@@ -57,7 +60,9 @@ async def run_checks(inputs: DoctorInput) -> tuple[Finding, ...]:
     """All findings, in the order of `Check`. Never raises for what it finds."""
     calls, spec = inputs.calls, inputs.spec
     parts: list[Awaitable[Sequence[Finding]]] = [
-        account_findings(calls, spec, planning=inputs.planning, endpoint=inputs.endpoint),
+        account_findings(
+            calls, spec, sources=inputs.sources, over_budget=inputs.over_budget, endpoint=inputs.endpoint
+        ),
         run_check(calls, AccountCheck.VERSION, _version(inputs)),
         run_check(calls, AccountCheck.TOOLS, _tools(inputs)),
     ]

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bacalhau_spot.cloud.port import FleetResult
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.launch.network_egress import NetworkCheck
+    from bacalhau_spot.core.launch.plan import Plan
     from bacalhau_spot.core.model import ClusterSpec, Instance
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.launch.preparation import PreparedCreate
 
 # Refusals after which another region may do better.
 _OTHER_REGIONS_HELP = frozenset({Category.CAPACITY, Category.QUOTA, Category.PRICE})
@@ -45,7 +47,10 @@ class _Work:
     """A create under way. Every region reads and writes only its own entries, but for the moves between them."""
 
     calls: AwsCalls
-    prepared: PreparedCreate
+    facts: LaunchFacts
+    plan: Plan
+    markets: dict[str, Market]
+    networks: dict[str, NetworkCheck]
     sites: dict[str, RegionLaunch] = field(default_factory=dict)
     extra: dict[str, int] = field(default_factory=dict)
     reassigned: dict[str, int] = field(default_factory=dict)
@@ -55,22 +60,28 @@ class _Work:
 
     @property
     def spec(self) -> ClusterSpec:
-        return self.prepared.spec
+        return self.facts.spec
 
 
-async def apply_plan(calls: AwsCalls, prepared: PreparedCreate, *, wait: bool = True) -> CreateResult:
+async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: bool = True) -> CreateResult:
     """Carry the plan out. Never raises for what AWS refuses: the receipt tells it, region by region.
 
     Without `wait` each instance is looked at once; what has not started by then is told as such.
     """
-    work = _Work(calls=calls, prepared=prepared, secrets=node_secrets(calls, prepared))
+    work = _Work(
+        calls=calls,
+        facts=facts,
+        plan=plan,
+        markets=dict(facts.markets or {}),
+        networks=dict(facts.networks or {}),
+        secrets=node_secrets(calls, facts),
+    )
     removed = await _remove(work)
     await _launch_rounds(work)
-    await _follow_all(work, timeout_s=prepared.spec.timeouts.fulfilment_s if wait else 0)
-    plan = prepared.plan
+    await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
     regions = dict.fromkeys((*(one.region for one in plan.regions), *work.problems))
     return CreateResult(
-        cluster=prepared.spec.name,
+        cluster=facts.spec.name,
         wanted=plan.wanted,
         existing=plan.existing,
         regions=tuple(_region_receipt(work, region) for region in regions),
@@ -85,9 +96,7 @@ async def apply_plan(calls: AwsCalls, prepared: PreparedCreate, *, wait: bool = 
 
 def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
     """What the cluster is now: those from before and those that were launched, as they were last seen."""
-    known = {
-        instance.id: instance for instance in work.prepared.inventory.instances if instance.id not in gone
-    }
+    known = {instance.id: instance for instance in work.facts.instances if instance.id not in gone}
     known |= {instance.id: instance for instances in work.instances.values() for instance in instances}
     return list(known.values())
 
@@ -95,7 +104,7 @@ def _all_instances(work: _Work, *, gone: Sequence[str]) -> list[Instance]:
 async def _remove(work: _Work) -> tuple[str, ...]:
     """End what the plan removes."""
     by_region: dict[str, list[str]] = {}
-    for instance in work.prepared.plan.remove:
+    for instance in work.plan.remove:
         by_region.setdefault(instance.region, []).append(instance.id)
 
     async def one(region: str) -> tuple[str, ...]:
@@ -142,7 +151,7 @@ def _failed(work: _Work, region: str, failure: ApiFailure) -> None:
 
 async def _launch_rounds(work: _Work) -> None:
     """Launch everywhere at once; what a region cannot take goes to those that could, until none is left to ask."""
-    todo = {region.region: region.launch for region in work.prepared.plan.regions if region.launch}
+    todo = {region.region: region.launch for region in work.plan.regions if region.launch}
     refused: set[str] = set()
     while todo and not work.calls.stop.is_set:
         short = await _launch_round(work, todo)
@@ -166,7 +175,7 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
                 work.spec,
                 site,
                 count=count,
-                cidrs=work.prepared.cidrs,
+                cidrs=work.facts.ssh_ranges,
                 secrets=work.secrets,
             ),
         )
@@ -184,17 +193,15 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
 def _region_launch(work: _Work, region: str) -> RegionLaunch:
     if region not in work.sites:
         named = {one.name: one for one in work.spec.regions}
-        before = [one for one in work.prepared.inventory.instances if one.region == region]
+        before = [one for one in work.facts.instances if one.region == region]
         work.sites[region] = RegionLaunch(
             region=region,
-            market=work.prepared.markets[region],
-            tagged=work.prepared.inventory.tagged.get(region, ()),
+            market=work.markets[region],
+            tagged=work.facts.inventory.tagged.get(region, ()) if work.facts.inventory else (),
             known=frozenset(instance.id for instance in before),
             known_fleets=frozenset(filter(None, (instance.tags.get(FLEET_TAG) for instance in before))),
             vpc_id=named[region].vpc_id,
-            subnets=work.prepared.network_checks[region].subnets
-            if region in work.prepared.network_checks
-            else {},
+            subnets=work.networks[region].subnets if region in work.networks else {},
             user_data=render(work.spec, region=region),
             max_per_pool=max_per_pool(work.spec),
             existing_counts=nodes_per_pool(_not_moved(work, region)),
@@ -204,10 +211,10 @@ def _region_launch(work: _Work, region: str) -> RegionLaunch:
 
 def _not_moved(work: _Work, region: str) -> list[Instance]:
     """The region's instances from before, without those that the plan ends."""
-    going = {instance.id for instance in work.prepared.plan.remove}
+    going = {instance.id for instance in work.plan.remove}
     return [
         instance
-        for instance in work.prepared.inventory.instances
+        for instance in work.facts.instances
         if instance.region == region and instance.id not in going
     ]
 
@@ -228,11 +235,11 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     takers = [region.name for region in work.spec.regions if region.name not in refused]
     if not short or not takers or work.calls.stop.is_set:
         return {}
-    unknown = [name for name in takers if name not in work.prepared.markets]
+    unknown = [name for name in takers if name not in work.markets]
     if unknown:
         found = await _markets_of(work, unknown)
-        work.prepared.markets.update(found)
-        takers = [name for name in takers if name in work.prepared.markets]
+        work.markets.update(found)
+        takers = [name for name in takers if name in work.markets]
     total = sum(short.values())
     dealt = spread_over(total, dict.fromkeys(takers, total))
     for name, count in dealt.items():
@@ -253,13 +260,11 @@ async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
     for name, market in list(fitting.items()):
         if not await _contained(work, name, partial(_look_at_ground, work, market)):
             del fitting[name]
-    return {
-        name: market for name, market in fitting.items() if not work.prepared.network_checks[name].problem
-    }
+    return {name: market for name, market in fitting.items() if not work.networks[name].problem}
 
 
 async def _look_at_ground(work: _Work, market: Market) -> None:
-    work.prepared.network_checks.update(await check_networks(work.calls, work.spec, {market.region: market}))
+    work.networks.update(await check_networks(work.calls, work.spec, {market.region: market}))
 
 
 def _report_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:
@@ -310,7 +315,7 @@ async def _follow_all(work: _Work, *, timeout_s: int) -> None:
 
 
 def _region_receipt(work: _Work, region: str) -> RegionResult:
-    launch = next((one.launch for one in work.prepared.plan.regions if one.region == region), 0)
+    launch = next((one.launch for one in work.plan.regions if one.region == region), 0)
     site = work.sites.get(region)
     results = site.results if site else []
     return RegionResult(

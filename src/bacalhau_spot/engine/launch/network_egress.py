@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.launch.network_egress import (
+    NetworkCheck,
     NetworkProblem,
     PublicAccess,
     chosen_subnets,
@@ -25,15 +25,6 @@ if TYPE_CHECKING:
 
 # AWS's codes for a VPC that the region does not have.
 _NO_VPC = frozenset({"InvalidVpcID.NotFound", "InvalidVpcId.Malformed"})
-
-
-@dataclass(frozen=True, slots=True)
-class NetworkCheck:
-    """What a region's launch stands on. `subnets` by zone: of a VPC of the user's, those that lead out."""
-
-    problem: NetworkProblem | None = None
-    subnets: Mapping[str, str] = field(default_factory=dict)
-    warning: str = ""
 
 
 async def check_networks(

@@ -22,9 +22,9 @@ from bacalhau_spot.instance.user_data import in_ssm
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Identity, Secret
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.launch.preparation import PreparedCreate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Profile:
     fresh: bool
 
 
-def node_secrets(calls: AwsCalls, prepared: PreparedCreate) -> NodeSecrets | None:
+def node_secrets(calls: AwsCalls, facts: LaunchFacts) -> NodeSecrets | None:
     """None where the token comes with the user-data, or there is none."""
-    token = prepared.spec.bacalhau.token
-    if token is None or not in_ssm(prepared.spec):
+    token = facts.spec.bacalhau.token
+    if token is None or not in_ssm(facts.spec):
         return None
-    return NodeSecrets(calls, prepared.spec, prepared.account.identity, token=token)
+    return NodeSecrets(calls, facts.spec, facts.account.identity, token=token)
 
 
 def policy(identity: Identity, parameter: str) -> str:

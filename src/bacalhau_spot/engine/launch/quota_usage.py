@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
+    from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.launch.preparation import PreparedCreate
 
 _SPOT, _VPCS = classify("MaxSpotInstanceCountExceeded"), classify("VpcLimitExceeded")
 
@@ -33,14 +33,12 @@ class QuotaUsage:
     used: int
 
 
-async def quota_usage(
-    calls: AwsCalls, prepared: PreparedCreate, result: CreateResult
-) -> tuple[QuotaUsage, ...]:
+async def quota_usage(calls: AwsCalls, facts: LaunchFacts, result: CreateResult) -> tuple[QuotaUsage, ...]:
     """Of the regions that a quota stopped, as far as AWS says; nothing else depends on it, so nothing is raised."""
 
     async def one(region: RegionResult) -> Sequence[QuotaUsage]:
         try:
-            return await _usage_of(calls, prepared, region)
+            return await _usage_of(calls, facts, region)
         except CloudError:
             return ()
 
@@ -48,13 +46,13 @@ async def quota_usage(
     return tuple(quota for quotas in found for quota in quotas)
 
 
-async def _usage_of(calls: AwsCalls, prepared: PreparedCreate, result: RegionResult) -> Sequence[QuotaUsage]:
+async def _usage_of(calls: AwsCalls, facts: LaunchFacts, result: RegionResult) -> Sequence[QuotaUsage]:
     verdict, region = classify(result.code or ""), result.region
     if verdict == _SPOT:
-        offers = prepared.markets[region].offers
+        market = (facts.markets or {}).get(region)
         types = sorted(
             {failure.type for failure in result.pool_failures if failure.type}
-            or {offer.pool.type for offer in offers}
+            or {offer.pool.type for offer in (market.offers if market else ())}
         )
         infos = await calls.read(region, partial(calls.cloud.types, region, types))
         rooms = await headrooms(calls, region, {info.name: info for info in infos})
@@ -62,7 +60,7 @@ async def _usage_of(calls: AwsCalls, prepared: PreparedCreate, result: RegionRes
             QuotaUsage(region, room.quota.name, "vCPUs", room.vcpus, room.used) for room in rooms.values()
         ]
     if verdict == _VPCS:
-        naming = prepared.spec.naming
+        naming = facts.spec.naming
         limit = await calls.read(region, partial(calls.cloud.quota, region, service="vpc", code=VPC_QUOTA))
         count, _ = await calls.read(
             region, partial(calls.cloud.vpcs, region, key=naming.tag_key, value=naming.tag_value)

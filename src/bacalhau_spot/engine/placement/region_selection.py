@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.model import RegionSpec
 from bacalhau_spot.core.placement.region_selection import (
     RegionReason,
@@ -16,43 +15,14 @@ from bacalhau_spot.core.placement.region_selection import (
 )
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.placement.offers import OffersQuery, region_offers
-from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.model import ClusterSpec, Identity
     from bacalhau_spot.core.placement.region_selection import RegionDecision
-    from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-
-
-def check_failed_regions(
-    failed_regions: Sequence[ApiFailure], *, seen: Collection[str], launched_in: Collection[str] = ()
-) -> None:
-    """Raises CloudError where a region may hold nodes and could not be scanned: others would be launched beside them.
-
-    Where we may not even look we can have launched nothing, unless we may look nowhere. Raises UserError where we did launch
-    (`launched_in`) before we were forbidden to look.
-    """
-    doubtful = [
-        failure
-        for failure in failed_regions
-        if not seen or classify(failure.code).category is not Category.PERMISSION
-    ]
-    if doubtful:
-        raise most_severe_error(doubtful)
-    hidden = [failure for failure in failed_regions if failure.region in launched_in]
-    if hidden:
-        raise UserError(
-            f"nodes of this cluster may run in {', '.join(sorted({failure.region for failure in hidden}))}: this machine "
-            "launched them, but these credentials cannot list them; nothing was launched",
-            why=f"{hidden[0].operation}: {hidden[0].code}: {hidden[0].message}",
-            hint="use credentials with access there, or terminate those nodes with `bacalhau-spot destroy`; to launch in "
-            "other regions anyway, list them in `regions`",
-            exit_code=ExitCode.DENIED,
-        )
 
 
 async def choose_regions(

@@ -1,0 +1,60 @@
+"""Warnings of a plan: what a launch does not prevent, and the user should know before it costs money."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.launch.gpu_image import image_warning
+from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_warnings
+from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.placement.region_selection import data_gaps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.model import Market
+
+
+def plan_warnings(facts: LaunchFacts) -> tuple[str, ...]:
+    """One sentence each; those of prices come with the plan."""
+    return (
+        *share_warnings(facts.spec, nodes_per_pool(facts.instances)),
+        *facts.notes,
+        *_unscanned_regions(facts),
+        *(check.warning for check in (facts.networks or {}).values() if check.warning),
+        *_of_configuration(facts),
+        *_encrypted_images(facts.markets or {}),
+    )
+
+
+def _unscanned_regions(facts: LaunchFacts) -> tuple[str, ...]:
+    """Regions outside the configuration that may have resources of the cluster all the same."""
+    configured = {region.name for region in facts.spec.regions}
+    failed = facts.inventory.failed_regions if facts.inventory else ()
+    return data_gaps([failure for failure in failed if failure.region not in configured])
+
+
+def _of_configuration(facts: LaunchFacts) -> Iterator[str]:
+    spec = facts.spec
+    if CALLER in spec.ssh_cidrs and not facts.caller_address:
+        yield "cannot determine your public address, so SSH stays closed; set `ssh_cidrs` to open it"
+    if not spec.bacalhau.orchestrators:
+        yield "no orchestrator is configured (`bacalhau.orchestrators`): the nodes will run without joining a cluster"
+    types = {
+        name: [offer.pool.type for offer in market.offers] for name, market in (facts.markets or {}).items()
+    }
+    gpu_warning = image_warning(spec, types)
+    if gpu_warning:
+        yield gpu_warning
+
+
+def _encrypted_images(markets: Mapping[str, Market]) -> tuple[str, ...]:
+    """EC2 user guide, "Spot service-linked role": a customer managed key needs a grant. DescribeImages does not show the key."""
+    return tuple(
+        f"{image.id} in {market.region} is encrypted: unless that is AWS's own key, AWSServiceRoleForEC2Spot needs a grant to "
+        "it, or AWS terminates the nodes at once (`bacalhau-spot explain permissions`)"
+        for market in markets.values()
+        for image in market.images.values()
+        if image.encrypted
+    )

@@ -1,0 +1,72 @@
+"""The plan of a `create`: one pure function of the facts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.demand import node_demand
+from bacalhau_spot.core.launch.plan import Plan, build_plan
+from bacalhau_spot.core.launch.plan_warnings import plan_warnings
+from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
+from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.pricing.estimate import Budget, current_cost
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.launch.plan import PoolExposure
+
+
+def plan(facts: LaunchFacts, *, allow_removal: bool = False) -> Plan | Refusal:
+    """What to launch and to remove, with its price and its warnings; or the first reason to launch nothing.
+
+    A plan over the budget is still a plan, so that its price can be shown (`Plan.over_budget`).
+    """
+    refused = refusal(facts)
+    if refused is not None:
+        return refused
+    spec, markets = facts.spec, facts.markets or {}
+    planned = build_plan(
+        spec,
+        node_demand(spec, facts.instances),
+        markets,
+        allow_removal=allow_removal,
+        warnings=plan_warnings(facts),
+        rates=facts.rates,
+        decisions=facts.decisions or (),
+    )
+    return replace(
+        planned,
+        list_prices_missing=facts.rates_failure.code if facts.rates_failure else "",
+        exposure=_exposure(facts, planned),
+        archives=spec.bacalhau.sha256 if markets else (),
+        budget=_budget(facts, planned),
+    )
+
+
+def _exposure(facts: LaunchFacts, planned: Plan) -> PoolExposure:
+    """Without the nodes that the plan removes."""
+    counts = Counter(nodes_per_pool(facts.instances))
+    counts.subtract(nodes_per_pool(planned.remove))
+    return pool_exposure(planned.regions, counts, limit=max_per_pool(facts.spec))
+
+
+def _budget(facts: LaunchFacts, planned: Plan) -> Budget | None:
+    """None without a budget, or with nothing to launch."""
+    spec = facts.spec
+    if spec.budget_usd_per_hour is None or not planned.launch:
+        return None
+    removed = {instance.id for instance in planned.remove}
+    total = planned.estimate.total
+    return Budget(
+        usd_per_hour=spec.budget_usd_per_hour,
+        existing_usd=current_cost(
+            [instance for instance in facts.instances if instance.alive and instance.id not in removed],
+            facts.pool_prices,
+            facts.rates,
+            root_volume_gib=spec.instance.root_volume_gib,
+            public_ip=spec.instance.public_ip,
+        ),
+        launch_usd=None if total is None else total.high,
+    )

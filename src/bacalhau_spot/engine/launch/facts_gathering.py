@@ -1,0 +1,142 @@
+"""The facts of a launch, gathered once, before anything is changed. `core/launch/planner.py` decides by them.
+
+Each stage asks AWS at once whatever it can, and builds on the stages before it. After each of them the reasons to refuse are
+checked, so that a launch that cannot be is refused with as few calls as possible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.demand import node_demand
+from bacalhau_spot.core.launch.facts import LaunchFacts
+from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.engine.aws_calls.cache import NullCache
+from bacalhau_spot.engine.aws_calls.caller import most_severe_error
+from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
+from bacalhau_spot.engine.launch.network_egress import check_networks
+from bacalhau_spot.engine.placement.market import markets
+from bacalhau_spot.engine.placement.region_selection import choose_regions, with_regions
+from bacalhau_spot.engine.pricing.prices import prices_now, rates
+from bacalhau_spot.errors import UserError
+from bacalhau_spot.instance.user_data import render
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable
+
+    from bacalhau_spot.cloud.port import CloudError
+    from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.engine.aws_calls.cache import Cache
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+
+
+async def _no_address() -> str | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class FactSources:
+    """Where facts come from besides AWS.
+
+    `caller_address`: this machine's public address, asked only for `ssh_cidrs: caller`; None where it cannot be determined.
+    `launched_in`: regions in which this machine has launched nodes of the cluster that have no recorded termination.
+    """
+
+    archive: ArchiveSource
+    caller_address: Callable[[], Awaitable[str | None]] = _no_address
+    launched_in: Callable[[Identity], Collection[str]] = lambda _: ()
+    cache: Cache = field(default_factory=NullCache)
+
+
+async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources) -> LaunchFacts:
+    """Read-only. Raises CloudError for a call that every plan needs, UserError for a configuration that no node accepts."""
+    account = await load_account(calls)
+    launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
+    facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in)
+    for stage in (_inventory, _regions, _markets, _networks, _prices):
+        if refusal(facts) is not None:
+            break
+        facts = await stage(calls, facts, sources)
+    return facts
+
+
+def refusal_error(refused: Refusal) -> CloudError | UserError:
+    """The refusal as an exception to raise."""
+    if refused.failure is not None:
+        return most_severe_error([refused.failure])
+    return UserError(
+        refused.what,
+        why=refused.why,
+        hint=refused.hint,
+        details=refused.details,
+        exit_code=refused.exit_code,
+    )
+
+
+async def _inventory(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    async def address() -> str | None:
+        return await sources.caller_address() if CALLER in facts.spec.ssh_cidrs else None
+
+    inventory, caller_address = await asyncio.gather(
+        cluster_inventory(calls, facts.spec.naming, regions=facts.account.enabled_regions), address()
+    )
+    return replace(facts, inventory=inventory, caller_address=caller_address)
+
+
+async def _regions(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """The regions that `auto` stands for now."""
+    if facts.spec.auto_regions is None or facts.inventory is None:
+        return facts
+    tagged = facts.inventory.tagged
+    decisions, notes = await choose_regions(
+        calls,
+        facts.spec,
+        reachable=[name for name in facts.account.enabled_regions if name in tagged],
+        present={instance.region for instance in facts.instances if instance.alive},
+        identity=facts.account.identity,
+        cache=sources.cache,
+    )
+    return replace(facts, spec=with_regions(facts.spec, decisions), decisions=decisions, notes=notes)
+
+
+async def _markets(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """Pools, prices and images of the regions that are to launch."""
+    del sources
+    _check_user_data(facts.spec, (region.name for region in facts.spec.regions))
+    launching = node_demand(facts.spec, facts.instances).launch
+    return replace(facts, markets=await markets(calls, facts.spec, regions=list(launching)))
+
+
+async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    del sources
+    return replace(facts, networks=await check_networks(calls, facts.spec, facts.markets or {}))
+
+
+async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
+    """List prices, archive sums, and with a budget the prices of the existing nodes."""
+    spec, launching = facts.spec, facts.markets or {}
+    archs = {offer.arch for market in launching.values() for offer in market.offers}
+    bacalhau = await with_sums(spec.bacalhau, archs, source=sources.archive, memory=sources.cache)
+    spec = replace(spec, bacalhau=bacalhau)
+    _check_user_data(spec, launching)  # the sums make it longer
+    types = {offer.pool.type for market in launching.values() for offer in market.offers}
+    lists, failures = await rates(calls, regions=sorted(launching), types=sorted(types))
+    alive = [instance for instance in facts.instances if instance.alive]
+    has_budget = spec.budget_usd_per_hour is not None and launching
+    return replace(
+        facts,
+        spec=spec,
+        rates=lists,
+        rates_failure=failures[0] if failures else None,
+        pool_prices=await prices_now(calls, alive) if has_budget else {},
+    )
+
+
+def _check_user_data(spec: ClusterSpec, regions: Iterable[str]) -> None:
+    """Raises UserError for user data that EC2 would not accept."""
+    for name in regions:
+        render(spec, region=name)
