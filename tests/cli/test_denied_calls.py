@@ -117,7 +117,7 @@ def test_a_budget_is_not_judged_by_prices_that_were_refused(sandbox: Any, progra
     program.configure(nodes=1, regions=f"[{THERE}]", more="image: ssm:/nobody/has/this\n")
     lacking = program("create", "--dry-run")
     assert lacking.code == 2
-    assert f"AWS shows no image ssm:/nobody/has/this in {THERE}" in one_line(lacking.stderr)
+    assert f"AWS lists no image ssm:/nobody/has/this in {THERE}" in one_line(lacking.stderr)
 
 
 def test_nodes_that_would_not_end_are_no_success(sandbox: Any, program: CliRunner) -> None:

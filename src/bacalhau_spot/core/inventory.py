@@ -5,11 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.core.partitions import region_advice
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from bacalhau_spot.core.model import Identity, Instance, Region, TaggedId
     from bacalhau_spot.core.problem import ApiFailure
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableRegions:
+    """Regions that a command cannot work in; empty is false. `known`: every region of the partition."""
+
+    unknown: tuple[str, ...]
+    disabled: tuple[str, ...]
+    known: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.unknown) + len(self.disabled)
+
+    @property
+    def hint(self) -> str:
+        return region_advice(self.unknown, self.disabled, known=self.known)
+
+
+def unusable_regions(names: Sequence[str], regions: Sequence[Region]) -> UnusableRegions:
+    """Those of `names` that do not exist or are not enabled in the account."""
+    state = {region.name: region.enabled for region in regions}
+    return UnusableRegions(
+        unknown=tuple(name for name in names if name not in state),
+        disabled=tuple(name for name in names if state.get(name) is False),
+        known=tuple(state),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +50,9 @@ class AccountContext:
     @property
     def enabled_regions(self) -> tuple[str, ...]:
         return tuple(region.name for region in self.regions if region.enabled)
+
+    def unusable(self, names: Sequence[str]) -> UnusableRegions:
+        return unusable_regions(names, self.regions)
 
 
 @dataclass(frozen=True, slots=True)

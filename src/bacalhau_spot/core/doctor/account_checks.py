@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.iam.permissions import action_of
+from bacalhau_spot.core.inventory import unusable_regions
 from bacalhau_spot.core.partitions import (
     in_console,
     partition_in,
-    region_advice,
 )
 from bacalhau_spot.core.placement.quotas import Headroom, quota_of
 from bacalhau_spot.core.placement.region_selection import RegionReason, explain_no_region, selected_names
@@ -212,20 +212,17 @@ def clock(*, here: datetime, at_aws: datetime) -> Finding:
 
 
 def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:
-    state = {region.name: region.enabled for region in known}
-    unknown = [name for name in configured if name not in state]
-    disabled = [name for name in configured if state.get(name) is False]
-    if unknown or disabled:
-        lines = (
-            *(f"{name}: no such region" for name in unknown),
-            *(f"{name}: not enabled in this account" for name in disabled),
-        )
+    unusable = unusable_regions(configured, known)
+    if unusable:
         return Finding(
             AccountCheck.REGIONS,
             CheckStatus.FAIL,
-            f"{len(lines)} of {len(configured)} configured regions cannot be used",
-            region_advice(unknown, disabled, known=tuple(state)),
-            lines,
+            f"{len(unusable)} of {len(configured)} configured regions cannot be used",
+            unusable.hint,
+            (
+                *(f"{name}: no such region" for name in unusable.unknown),
+                *(f"{name}: not enabled in this account" for name in unusable.disabled),
+            ),
         )
     enabled = sum(region.enabled for region in known)
     wanted = f"{len(configured)} configured" if configured else "left to `auto`"
@@ -385,11 +382,7 @@ def spot_quota(
     region: str, *, nodes: int, types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]
 ) -> Finding:
     """Whether so many more nodes fit into what the quotas leave, all quotas together; each node of its smallest type."""
-    smallest: dict[str, int] = {}
-    for name, info in types.items():
-        quota = quota_of(name)
-        if quota is not None and quota.code in headrooms:
-            smallest[quota.code] = min(info.vcpus or 1, smallest.get(quota.code, info.vcpus or 1))
+    smallest = _smallest_vcpus(types, headrooms)
     if not smallest:
         return Finding(
             AccountCheck.QUOTAS,
@@ -401,13 +394,12 @@ def spot_quota(
             ),
         )
     room = sum(headrooms[code].nodes(each) for code, each in smallest.items())
-    # Where a node takes least, more of it helps soonest.
-    code = min(smallest, key=lambda one: (smallest[one], one))
     free = ", ".join(
-        f"{headrooms[one].vcpus_free} of {headrooms[one].vcpus} vCPUs free ({headrooms[one].quota.name})"
-        for one in smallest
+        f"{headrooms[code].vcpus_free} of {headrooms[code].vcpus} vCPUs free ({headrooms[code].quota.name})"
+        for code in smallest
     )
     if room < nodes:
+        code = min(smallest, key=lambda code: (smallest[code], code))  # the smallest increase
         need = nodes * smallest[code]
         return Finding(
             AccountCheck.QUOTAS,
@@ -419,6 +411,16 @@ def spot_quota(
             (f"or ask at {_quota_page(region, service='ec2', code=code)}; AWS answers in minutes to days",),
         )
     return Finding(AccountCheck.QUOTAS, CheckStatus.PASS, f"{region}: {free}")
+
+
+def _smallest_vcpus(types: Mapping[str, TypeInfo], headrooms: Mapping[str, Headroom]) -> dict[str, int]:
+    """By quota code, the vCPUs of its smallest type."""
+    smallest: dict[str, int] = {}
+    for name, info in types.items():
+        quota = quota_of(name)
+        if quota is not None and quota.code in headrooms:
+            smallest[quota.code] = min(info.vcpus or 1, smallest.get(quota.code, info.vcpus or 1))
+    return smallest
 
 
 VPC_QUOTA = "L-F678F1CE"

@@ -150,14 +150,17 @@ class CreateResult:
         code = most_severe(failure.code for failure in self.problems)
         if code is not None and classify(code).category in {Category.CREDENTIALS, Category.PERMISSION}:
             return ExitCode.DENIED
-        # A region's problem that other regions made up for is told, and is no failure.
-        lacking = any(
+        if not self.missing and not self.not_removed and not self._has_failed_region:
+            return ExitCode.DONE
+        return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
+
+    @property
+    def _has_failed_region(self) -> bool:
+        """A problem that other regions made up for is reported, but is not a failure."""
+        return any(
             region.problem is not None and region.missing > (0 if self.waited else region.pending)
             for region in self.regions
         )
-        if not self.missing and not self.not_removed and not lacking:
-            return ExitCode.DONE
-        return ExitCode.USAGE if self._misconfigured else ExitCode.FAILED
 
     @property
     def _misconfigured(self) -> bool:

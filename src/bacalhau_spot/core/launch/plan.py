@@ -10,27 +10,18 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from bacalhau_spot.core.model import Pool
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from bacalhau_spot.core.demand import Demand
-    from bacalhau_spot.core.model import ClusterSpec, Instance, Market
-
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
-from bacalhau_spot.core.model import Arch, Offer, RegionSpec
+from bacalhau_spot.core.model import Arch, Offer, Pool, RegionSpec
 from bacalhau_spot.core.pricing.cost import Rates
 from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from bacalhau_spot.core.demand import Demand
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
@@ -151,9 +142,7 @@ def _region_plan(
     name: str, wants: Demand, market: Market | None, *, spec: ClusterSpec, rates: Rates
 ) -> RegionPlan:
     offers = market.offers if market else ()
-    prices = [offer.usd_per_hour for offer in offers]
-    known = [price for price in prices if price is not None]
-    complete = bool(known) and len(known) == len(prices)
+    low, high = _price_span(offers)
     launch = wants.launch.get(name, 0)
     return RegionPlan(
         region=name,
@@ -162,8 +151,8 @@ def _region_plan(
         launch=launch,
         offers=offers,
         images=tuple(market.images[arch] for arch in sorted(market.images)) if market else (),
-        low=min(known) if complete else None,
-        high=max(known) if complete else None,
+        low=low,
+        high=high,
         estimate=estimate(
             name,
             launch,
@@ -176,6 +165,12 @@ def _region_plan(
         if launch
         else None,
     )
+
+
+def _price_span(offers: Sequence[Offer]) -> tuple[Decimal | None, Decimal | None]:
+    """The cheapest and the dearest pool; None while the price of any is unknown."""
+    known = [offer.usd_per_hour for offer in offers if offer.usd_per_hour is not None]
+    return (min(known), max(known)) if known and len(known) == len(offers) else (None, None)
 
 
 def _price_warnings(spec: ClusterSpec, regions: Sequence[RegionPlan]) -> tuple[str, ...]:
@@ -193,30 +188,34 @@ def market_problems(
     market: Market, *, image: str, types: Sequence[str], root_volume_gib: int
 ) -> tuple[str, ...]:
     """Why nothing could be launched in this region as configured; one sentence each."""
-    found: list[str] = []
-    if not market.offers:
-        found.append(f"{market.region} offers none of {', '.join(types)}")
     if market.offers and not market.images:
-        return (*found, f"AWS shows no image {image} in {market.region} that could be started")
-    for known in market.images.values():
-        if not known.root_device:
-            found.append(
-                f"image {known.id} in {market.region} has no EBS root volume (an instance-store image)"
-            )
-        elif known.volume_gib > root_volume_gib:
-            found.append(
-                f"image {known.id} in {market.region} needs a root volume of {known.volume_gib} GiB, and "
+        return (f"AWS lists no image {image} in {market.region} that could be started",)
+    return (
+        *([] if market.offers else [f"{market.region} offers none of {', '.join(types)}"]),
+        *_volume_problems(market, root_volume_gib=root_volume_gib),
+        *_arch_problems(market, image=image),
+    )
+
+
+def _volume_problems(market: Market, *, root_volume_gib: int) -> Iterator[str]:
+    for image in market.images.values():
+        if not image.root_device:
+            yield f"image {image.id} in {market.region} has no EBS root volume (an instance-store image)"
+        elif image.volume_gib > root_volume_gib:
+            yield (
+                f"image {image.id} in {market.region} needs a root volume of {image.volume_gib} GiB, and "
                 f"`instance.root_volume_gib` is {root_volume_gib}"
             )
-    lacking = sorted({offer.arch for offer in market.offers} - set(market.images))
-    for arch in lacking:
+
+
+def _arch_problems(market: Market, *, image: str) -> Iterator[str]:
+    """Instance types that the image cannot boot on."""
+    for arch in sorted({offer.arch for offer in market.offers} - set(market.images)):
         wrong = sorted({offer.pool.type for offer in market.offers if offer.arch is arch})
-        have = ", ".join(sorted(market.images))
-        found.append(
-            f"image {image} in {market.region} is for {have}, but {', '.join(wrong)} "
-            f"{'is' if len(wrong) == 1 else 'are'} {arch}"
+        verb = "is" if len(wrong) == 1 else "are"
+        yield (
+            f"image {image} in {market.region} is for {', '.join(sorted(market.images))}, but {', '.join(wrong)} {verb} {arch}"
         )
-    return tuple(found)
 
 
 def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:

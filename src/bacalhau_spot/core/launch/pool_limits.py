@@ -88,19 +88,25 @@ def share_problems(
     of = f"{_percent(spec)} of {wanted_nodes(spec)} nodes"
     if most == 0:
         return (f"max_share_per_pool: {of} is less than one node, so no pool may hold any",)
-    free = {
-        name: sum(headroom((offer.pool for offer in markets[name].offers), counts, most).values())
-        for name in launch
-    }
-    if spec.spread is Spread.STRICT:
-        short = [name for name in launch if free[name] < launch[name]]
-    else:  # what one region has no room for the others take
-        short = list(launch) if sum(free.values()) < sum(launch.values()) else []
+    free = {name: _free_in(markets[name], counts, most) for name in launch}
     return tuple(
         f"{name} has {_pools(len(markets[name].offers))}, at most {most} {'node' if most == 1 else 'nodes'} in each ({of}): "
         f"room for {free[name]} more of the {launch[name]} that are missing"
-        for name in short
+        for name in _regions_short_of_pools(spec, launch, free)
     )
+
+
+def _regions_short_of_pools(
+    spec: ClusterSpec, launch: Mapping[str, int], free: Mapping[str, int]
+) -> Sequence[str]:
+    """With `spread: failover` other regions launch the nodes for which one has no room: all are short together, or none."""
+    if spec.spread is Spread.STRICT:
+        return [name for name in launch if free[name] < launch[name]]
+    return list(launch) if sum(free.values()) < sum(launch.values()) else []
+
+
+def _free_in(market: Market, counts: Mapping[Pool, int], limit: int) -> int:
+    return sum(headroom((offer.pool for offer in market.offers), counts, limit).values())
 
 
 def share_warnings(spec: ClusterSpec, counts: Mapping[Pool, int]) -> tuple[str, ...]:

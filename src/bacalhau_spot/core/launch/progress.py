@@ -103,21 +103,26 @@ def _step(region: RegionProgress, event: Event) -> RegionProgress:
         case events.RegionStarted(requested=asked):
             return replace(region, requested=region.requested + asked, status_text="preparing", done=False)
         case events.ResourceCreated(kind=kind):
-            return replace(region, status_text=f"made {kind}")
+            return replace(region, status_text=f"created {kind}")
         case events.Retrying(code=code, attempt=attempt):
             return replace(region, status_text=f"trying again ({code}, {attempt})")
         case events.FleetResponded(launched=launched, refusals=refusals):
             return _fleet_responded(region, launched, most_severe(code for _, _, code in refusals))
         case events.RegionFailed(code=code):
             return replace(region, failed=code, status_text="failed", done=True)
+        case events.Waiting(message=what, remaining=left):
+            return replace(region, status_text=f"{what}: {left} left" if left else what)
+    return _deletion_step(region, event)
+
+
+def _deletion_step(region: RegionProgress, event: Event) -> RegionProgress:
+    match event:
         case events.ResourceFound():
             return replace(region, found=region.found + 1, status_text="deleting")
         case events.Deleted():
-            deleted = region.deleted + 1
-            done = deleted >= region.found
-            return replace(region, deleted=deleted, done=done, status_text="gone" if done else "deleting")
-        case events.Waiting(message=what, remaining=left):
-            return replace(region, status_text=f"{what}: {left} left" if left else what)
+            done = region.deleted + 1 >= region.found
+            status_text = "deleted" if done else "deleting"
+            return replace(region, deleted=region.deleted + 1, done=done, status_text=status_text)
     return region
 
 

@@ -13,13 +13,13 @@ from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
-from bacalhau_spot.core.partitions import region_advice
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
 from bacalhau_spot.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from bacalhau_spot.core.inventory import ClusterInventory
     from bacalhau_spot.core.launch.facts import LaunchFacts
     from bacalhau_spot.core.model import ClusterSpec, Market
     from bacalhau_spot.core.problem import ApiFailure
@@ -48,21 +48,19 @@ def refusal(facts: LaunchFacts) -> Refusal | None:
 
 def _unusable_regions(facts: LaunchFacts) -> Refusal | None:
     """Configured regions that do not exist or are not enabled, all at once."""
-    state = {region.name: region.enabled for region in facts.account.regions}
-    unknown = [region.name for region in facts.spec.regions if region.name not in state]
-    disabled = [region.name for region in facts.spec.regions if state.get(region.name) is False]
-    if not unknown and not disabled:
+    configured = [region.name for region in facts.spec.regions]
+    unusable = facts.account.unusable(configured)
+    if not unusable:
         return None
-    count = len(unknown) + len(disabled)
     return Refusal(
-        f"{count} of the configured regions cannot be used"
-        if count > 1
+        f"{len(unusable)} of the configured regions cannot be used"
+        if len(unusable) > 1
         else "a configured region cannot be used",
         details=(
-            *(f"{name}: no such region" for name in unknown),
-            *(f"{name}: not enabled in this account (OptInRequired)" for name in disabled),
+            *(f"{name}: no such region" for name in unusable.unknown),
+            *(f"{name}: not enabled in this account (OptInRequired)" for name in unusable.disabled),
         ),
-        hint=region_advice(unknown, disabled, known=tuple(state)),
+        hint=unusable.hint,
     )
 
 
@@ -78,11 +76,14 @@ def _unscanned_regions(facts: LaunchFacts) -> Refusal | None:
     if facts.spec.auto_regions is None:
         configured = {region.name for region in facts.spec.regions}
         return _failed(failure for failure in failed if failure.region in configured)
-    seen = bool(facts.inventory.tagged)
-    unexplained = _failed(failure for failure in failed if not (seen and _is_permission(failure)))
-    return unexplained or _hidden_nodes(
+    return _failed(_unexplained(facts.inventory)) or _hidden_nodes(
         [failure for failure in failed if failure.region in facts.launched_in]
     )
+
+
+def _unexplained(inventory: ClusterInventory) -> Iterable[ApiFailure]:
+    seen = bool(inventory.tagged)
+    return (failure for failure in inventory.failed_regions if not (seen and _is_permission(failure)))
 
 
 def _is_permission(failure: ApiFailure) -> bool:

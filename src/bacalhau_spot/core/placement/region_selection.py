@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from bacalhau_spot.core.problem import regions_by_failure
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from decimal import Decimal
 
     from bacalhau_spot.core.placement.offers import Offers, RegionOffer
     from bacalhau_spot.core.problem import ApiFailure
@@ -141,20 +141,14 @@ def _fewer_than_asked(decisions: Sequence[RegionDecision], *, count: int) -> tup
 
 def _rejected(decisions: Sequence[RegionDecision], *, nodes: int) -> tuple[str, ...]:
     """Regions that are cheaper than the dearest chosen one."""
-    prices = [
-        decision.usd_per_hour
-        for decision in decisions
-        if decision.chosen and decision.usd_per_hour is not None
+    priced = [
+        (decision.usd_per_hour, decision) for decision in decisions if decision.usd_per_hour is not None
     ]
-    if not prices:
-        return ()
+    dearest = max((usd for usd, decision in priced if decision.chosen), default=Decimal(0))
     words = [
         f"{decision.region} ({_reason(decision, nodes)})"
-        for decision in decisions
-        if not decision.chosen
-        and decision.usd_per_hour is not None
-        and decision.usd_per_hour < max(prices)
-        and decision.reason in {RegionReason.NO_QUOTA, RegionReason.LOW_SCORE}
+        for usd, decision in priced
+        if usd < dearest and decision.reason in {RegionReason.NO_QUOTA, RegionReason.LOW_SCORE}
     ]
     return (f"cheaper, but not chosen: {', '.join(words)}",) if words else ()
 

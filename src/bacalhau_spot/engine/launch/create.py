@@ -13,8 +13,8 @@ from bacalhau_spot.core.demand import spread_over
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
-from bacalhau_spot.core.launch.plan import unsuitable_images
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
+from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.problem import ApiFailure
@@ -235,11 +235,7 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     takers = [region.name for region in work.spec.regions if region.name not in refused]
     if not short or not takers or work.calls.stop.is_set:
         return {}
-    unknown = [name for name in takers if name not in work.markets]
-    if unknown:
-        found = await _markets_of(work, unknown)
-        work.markets.update(found)
-        takers = [name for name in takers if name in work.markets]
+    takers = await _launchable(work, takers)
     total = sum(short.values())
     dealt = spread_over(total, dict.fromkeys(takers, total))
     for name, count in dealt.items():
@@ -248,23 +244,22 @@ async def _move(work: _Work, short: dict[str, int], refused: set[str]) -> dict[s
     return dealt
 
 
-async def _markets_of(work: _Work, regions: Sequence[str]) -> dict[str, Market]:
-    """The markets of regions that were not to launch anything; those without a usable one are left out."""
-    found: dict[str, Market] = {}
-
-    async def one(region: str) -> None:
-        found.update(await markets(work.calls, work.spec, regions=[region]))
-
-    await asyncio.gather(*(_contained(work, region, partial(one, region)) for region in regions))
-    fitting = {name: market for name, market in found.items() if not unsuitable_images(work.spec, market)}
-    for name, market in list(fitting.items()):
-        if not await _contained(work, name, partial(_look_at_ground, work, market)):
-            del fitting[name]
-    return {name: market for name, market in fitting.items() if not work.networks[name].problem}
+async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
+    """Those with a market and a network that nodes can join from. Regions that were not to launch are asked for theirs."""
+    unknown = [name for name in regions if name not in work.markets]
+    await asyncio.gather(*(_contained(work, name, partial(_gather_region, work, name)) for name in unknown))
+    return [name for name in regions if name in work.markets]
 
 
-async def _look_at_ground(work: _Work, market: Market) -> None:
-    work.networks.update(await check_networks(work.calls, work.spec, {market.region: market}))
+async def _gather_region(work: _Work, region: str) -> None:
+    """The facts of one more region, kept only where nothing in them refuses a launch."""
+    found = await markets(work.calls, work.spec, regions=[region])
+    if unsuitable_markets(work.spec, found.values()) is not None:
+        return
+    networks = await check_networks(work.calls, work.spec, found)
+    if networks[region].problem is None:
+        work.markets.update(found)
+        work.networks.update(networks)
 
 
 def _report_moves(work: _Work, short: dict[str, int], dealt: dict[str, int]) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.port import CloudError
     from bacalhau_spot.core.model import ClusterSpec, Identity
+    from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.cache import Cache
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
@@ -118,22 +119,27 @@ async def _networks(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -
 
 async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> LaunchFacts:
     """List prices, archive sums, and with a budget the prices of the existing nodes."""
-    spec, launching = facts.spec, facts.markets or {}
-    archs = {offer.arch for market in launching.values() for offer in market.offers}
-    bacalhau = await with_sums(spec.bacalhau, archs, source=sources.archive, memory=sources.cache)
-    spec = replace(spec, bacalhau=bacalhau)
+    launching = facts.markets or {}
+    offers = [offer for market in launching.values() for offer in market.offers]
+    bacalhau = await with_sums(
+        facts.spec.bacalhau, {offer.arch for offer in offers}, source=sources.archive, memory=sources.cache
+    )
+    spec = replace(facts.spec, bacalhau=bacalhau)
     _check_user_data(spec, launching)  # the sums make it longer
-    types = {offer.pool.type for market in launching.values() for offer in market.offers}
+    types = {offer.pool.type for offer in offers}
     lists, failures = await rates(calls, regions=sorted(launching), types=sorted(types))
-    alive = [instance for instance in facts.instances if instance.alive]
-    has_budget = spec.budget_usd_per_hour is not None and launching
+    has_budget = spec.budget_usd_per_hour is not None and bool(launching)
     return replace(
         facts,
         spec=spec,
         rates=lists,
-        rates_failure=failures[0] if failures else None,
-        pool_prices=await prices_now(calls, alive) if has_budget else {},
+        rates_failure=next(iter(failures), None),
+        pool_prices=await _existing_prices(calls, facts) if has_budget else {},
     )
+
+
+async def _existing_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:
+    return await prices_now(calls, [instance for instance in facts.instances if instance.alive])
 
 
 def _check_user_data(spec: ClusterSpec, regions: Iterable[str]) -> None:

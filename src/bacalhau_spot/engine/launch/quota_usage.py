@@ -13,10 +13,11 @@ from bacalhau_spot.core.error_catalog.classifier import classify
 from bacalhau_spot.engine.placement.placement_scores import headrooms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from bacalhau_spot.core.launch.create_result import CreateResult, RegionResult
     from bacalhau_spot.core.launch.facts import LaunchFacts
+    from bacalhau_spot.core.model import Naming
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 _SPOT, _VPCS = classify("MaxSpotInstanceCountExceeded"), classify("VpcLimitExceeded")
@@ -47,23 +48,29 @@ async def quota_usage(calls: AwsCalls, facts: LaunchFacts, result: CreateResult)
 
 
 async def _usage_of(calls: AwsCalls, facts: LaunchFacts, result: RegionResult) -> Sequence[QuotaUsage]:
-    verdict, region = classify(result.code or ""), result.region
-    if verdict == _SPOT:
-        market = (facts.markets or {}).get(region)
-        types = sorted(
-            {failure.type for failure in result.pool_failures if failure.type}
-            or {offer.pool.type for offer in (market.offers if market else ())}
-        )
-        infos = await calls.read(region, partial(calls.cloud.types, region, types))
-        rooms = await headrooms(calls, region, {info.name: info for info in infos})
-        return [
-            QuotaUsage(region, room.quota.name, "vCPUs", room.vcpus, room.used) for room in rooms.values()
-        ]
-    if verdict == _VPCS:
-        naming = facts.spec.naming
-        limit = await calls.read(region, partial(calls.cloud.quota, region, service="vpc", code=VPC_QUOTA))
-        count, _ = await calls.read(
-            region, partial(calls.cloud.vpcs, region, key=naming.tag_key, value=naming.tag_value)
-        )
-        return [QuotaUsage(region, "VPCs per Region", "VPCs", limit, count)] if limit is not None else []
-    return []
+    info = classify(result.code or "")
+    if info == _SPOT:
+        types = {failure.type for failure in result.pool_failures if failure.type}
+        return await _spot_quotas(calls, result.region, types or _offered_types(facts, result.region))
+    if info == _VPCS:
+        return await _vpc_quota(calls, facts.spec.naming, result.region)
+    return ()
+
+
+def _offered_types(facts: LaunchFacts, region: str) -> set[str]:
+    market = (facts.markets or {}).get(region)
+    return {offer.pool.type for offer in market.offers} if market else set()
+
+
+async def _spot_quotas(calls: AwsCalls, region: str, types: Collection[str]) -> Sequence[QuotaUsage]:
+    infos = await calls.read(region, partial(calls.cloud.types, region, sorted(types)))
+    rooms = await headrooms(calls, region, {info.name: info for info in infos})
+    return [QuotaUsage(region, room.quota.name, "vCPUs", room.vcpus, room.used) for room in rooms.values()]
+
+
+async def _vpc_quota(calls: AwsCalls, naming: Naming, region: str) -> Sequence[QuotaUsage]:
+    limit = await calls.read(region, partial(calls.cloud.quota, region, service="vpc", code=VPC_QUOTA))
+    count, _ = await calls.read(
+        region, partial(calls.cloud.vpcs, region, key=naming.tag_key, value=naming.tag_value)
+    )
+    return () if limit is None else (QuotaUsage(region, "VPCs per Region", "VPCs", limit, count),)

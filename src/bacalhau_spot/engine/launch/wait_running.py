@@ -30,19 +30,27 @@ async def wait_until_running(
     After a stop it looks once more and returns. Raises CloudError.
     """
     phases = dict.fromkeys(ids, Phase.REQUESTED)
-    key, value, _scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     while True:
-        shown = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
-        mine = {instance.id: instance for instance in shown if instance.id in phases}
-        _report_phases(calls, phases, mine)
+        shown = await _instances(calls, naming, region=region, ids=ids)
+        _report_phases(calls, phases, {instance.id: instance for instance in shown})
         left = sum(phase not in _SETTLED for phase in phases.values())
         if not left or calls.stop.is_set or calls.clock.monotonic_s() + POLL_S > deadline_s:
-            return tuple(mine[one] for one in ids if one in mine)
+            return shown
         calls.emit(events.Waiting(region=region, message="starting instances", remaining=left))
         try:
             await calls.pause(POLL_S)
         except Cancelled:
             continue
+
+
+async def _instances(
+    calls: AwsCalls, naming: Naming, *, region: str, ids: Sequence[str]
+) -> tuple[Instance, ...]:
+    """In the order of `ids`, without those that AWS does not list."""
+    key, value = naming.tag_key, naming.tag_value
+    listed = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+    by_id = {instance.id: instance for instance in listed}
+    return tuple(by_id[instance_id] for instance_id in ids if instance_id in by_id)
 
 
 def _report_phases(calls: AwsCalls, phases: dict[str, Phase], shown: dict[str, Instance]) -> None:

@@ -8,13 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.launch.plan import offers_from
-from bacalhau_spot.core.model import Arch, Image, Market
+from bacalhau_spot.core.model import Arch, Image, Market, RegionSpec
 from bacalhau_spot.engine.aws_calls.caller import gather_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bacalhau_spot.core.model import ClusterSpec, RegionSpec, Requirements, TypeInfo
+    from bacalhau_spot.core.model import ClusterSpec, Offer, Requirements, TypeInfo
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 
 AUTO = "auto"
@@ -41,13 +41,21 @@ class Types:
 async def markets(calls: AwsCalls, spec: ClusterSpec, *, regions: Sequence[str]) -> dict[str, Market]:
     """The market of each region. Five questions a region at most, and one for all types together."""
     named = {region.name: region for region in spec.regions}
-    types = await gather_all(*(acceptable_types(calls, spec, named.get(name), name) for name in regions))
+    specs = [named.get(name, RegionSpec(name)) for name in regions]
+    types = await gather_all(*(acceptable_types(calls, spec, region, region.name) for region in specs))
     wanted = dict(zip(regions, types, strict=True))
     infos = await _type_infos(calls, wanted)
     found = await gather_all(
-        *(_market(calls, spec, named.get(name), name, wanted[name], infos) for name in regions)
+        *(
+            _market(calls, spec, region, wanted[region.name], _some(infos, wanted[region.name]))
+            for region in specs
+        )
     )
     return {market.region: market for market in found}
+
+
+def _some(infos: Mapping[str, TypeInfo], names: Sequence[str]) -> dict[str, TypeInfo]:
+    return {name: infos[name] for name in names if name in infos}
 
 
 async def acceptable_types(
@@ -86,27 +94,27 @@ async def _type_infos(calls: AwsCalls, wanted: Mapping[str, Sequence[str]]) -> d
 async def _market(
     calls: AwsCalls,
     spec: ClusterSpec,
-    region: RegionSpec | None,
-    name: str,
+    region: RegionSpec,
     types: Sequence[str],
     infos: Mapping[str, TypeInfo],
 ) -> Market:
-    image = (region.image if region else None) or spec.image
-    archs = sorted({arch for type_name in types if type_name in infos for arch in infos[type_name].archs})
+    name, image = region.name, region.image or spec.image
+    archs = sorted({arch for info in infos.values() for arch in info.archs})
     pools, prices, images = await asyncio.gather(
         calls.read(name, lambda: calls.cloud.pools(name, types)),
         calls.read(name, lambda: calls.cloud.spot_prices(name, types)),
         _images(calls, name, image, archs or [Arch.X86_64]),
     )
-    sold = [pool for pool in pools if pool[0] not in infos or infos[pool[0]].spot]
-    offers = offers_from(sold, {info.name: info.archs for info in infos.values()}, prices)
+    not_spot = {info.name for info in infos.values() if not info.spot}
+    sold = [(type_name, zone) for type_name, zone in pools if type_name not in not_spot]
+    offers = offers_from(sold, {type_name: info.archs for type_name, info in infos.items()}, prices)
+    return Market(name, offers, _images_for(image, images, offers))
+
+
+def _images_for(image: str, images: Sequence[Image], offers: Sequence[Offer]) -> dict[Arch, Image]:
+    """By architecture. Of an `auto` image only those in use; of a given one all, so that a mismatch is reported."""
     used = {offer.arch for offer in offers}
-    # Of an `auto` image only the architectures in use matter; of a given one the truth is shown, so that a mismatch is told.
-    return Market(
-        region=name,
-        offers=offers,
-        images={one.arch: one for one in images if one.arch in used or image != AUTO},
-    )
+    return {found.arch: found for found in images if image != AUTO or found.arch in used}
 
 
 async def _images(calls: AwsCalls, region: str, image: str, archs: Sequence[Arch]) -> tuple[Image, ...]:

@@ -153,29 +153,37 @@ async def _types(scan: _MarketScan, region: str) -> Types:
 async def _infos(
     scan: _MarketScan, types: Mapping[str, Types]
 ) -> tuple[dict[str, TypeInfo], tuple[ApiFailure, ...]]:
-    """A type is the same everywhere: one region is asked, and the others for what that one lacks. Misfits are left out.
+    """The types by name, without those that do not meet the requirements; and the regions of whose types none is described.
 
-    And the regions that would not tell of their types, where no other told of any of them.
+    A type is the same everywhere: the first region describes its types, the others describe the rest.
     """
-    names = {name for here in types.values() for name in here.names}
     infos: dict[str, TypeInfo] = {}
-    refused: list[ApiFailure] = []
+    failures: list[ApiFailure] = []
     order = list(types)
     for regions in (order[:1], order[1:]):
-        missing = sorted(names - set(infos))
+        missing = {name for here in types.values() for name in here.names} - set(infos)
         if missing:
-            found, failures = await in_all_regions(regions, partial(_described, scan, missing))
-            infos.update({info.name: info for here in found.values() for info in here})
-            refused += failures
-    blind = tuple(failure for failure in refused if not set(types[failure.region].names) & set(infos))
+            failures += await _describe(scan, sorted(missing), regions, into=infos)
+    undescribed = tuple(
+        failure for failure in failures if infos.keys().isdisjoint(types[failure.region].names)
+    )
     requirements = scan.query.requirements
-    if requirements is None:
-        return infos, blind
-    return {name: info for name, info in infos.items() if fits(info, requirements)}, blind
+    return {
+        name: info for name, info in infos.items() if requirements is None or fits(info, requirements)
+    }, undescribed
 
 
-async def _described(scan: _MarketScan, names: Sequence[str], region: str) -> tuple[TypeInfo, ...]:
-    return await scan.calls.read(region, partial(scan.calls.cloud.types, region, names))
+async def _describe(
+    scan: _MarketScan, names: Sequence[str], regions: Sequence[str], *, into: dict[str, TypeInfo]
+) -> tuple[ApiFailure, ...]:
+    """Adds the types to `into`; returns the regions that failed."""
+
+    async def described(region: str) -> tuple[TypeInfo, ...]:
+        return await scan.calls.read(region, partial(scan.calls.cloud.types, region, names))
+
+    found, failures = await in_all_regions(regions, described)
+    into.update({info.name: info for here in found.values() for info in here})
+    return failures
 
 
 async def _region_data(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.pricing.cost import Usage
     from bacalhau_spot.core.pricing.price_chart import PriceChart
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance
     from bacalhau_spot.core.problem import ApiFailure
@@ -46,15 +47,20 @@ async def price_chart(
         root_volume_gib=spec.instance.root_volume_gib,
         since=since,
     )
-    usages = [life for life in found.market_data if life.type and life.spot]
-    pools: _Pools = {}
-    for usage in usages:
-        pools.setdefault(usage.region, []).append((usage.type, usage.zone))
+    usages = [usage for usage in found.market_data if usage.type and usage.spot]
+    pools = _used_pools(usages)
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
     points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
     made = price_chart_of(naming.tag_value, points, usages, since=since, now=found.window.now)
     return made, (*found.failed_regions, *silent)
+
+
+def _used_pools(usages: Sequence[Usage]) -> _Pools:
+    pools: _Pools = {}
+    for usage in usages:
+        pools.setdefault(usage.region, []).append((usage.type, usage.zone))
+    return pools
 
 
 async def _configured(
