@@ -1,1 +1,1 @@
-"""AWS. `port` says what the engine may ask of a cloud; `aws` and its siblings answer with boto3."""
+"""AWS. `port` defines the operations for the engine; `aws` and its siblings implement them with boto3."""

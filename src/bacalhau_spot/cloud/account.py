@@ -1,4 +1,4 @@
-"""Who we are and where we may go, from STS and EC2."""
+"""The caller's identity and the account's regions, from STS and EC2."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AwsAccount:
     async def regions(self) -> tuple[Region, ...]:
         reply = await self._session.call("ec2", None, "describe_regions", AllRegions=True)
         names = [row["RegionName"] for row in reply["Regions"]]
-        # An account has some that nobody can disable.
+        # Every account has regions that cannot be disabled.
         if not names or not all(map(_REGION.fullmatch, names)):
             raise not_aws(operation="describe_regions", region="", detail="it names no region")
         return tuple(

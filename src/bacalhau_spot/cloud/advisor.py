@@ -1,4 +1,4 @@
-"""How often AWS takes spot instances back: a public file of AWS's, behind its Spot Instance Advisor. There is no API for it."""
+"""Interruption rates from the public file behind AWS's Spot Instance Advisor. AWS has no API for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from bacalhau_spot.cloud.web import FetchError, fetch
 
-# What the Spot Instance Advisor's page (https://aws.amazon.com/ec2/spot/instance-advisor/) reads. Its format is not documented.
+# The data of the Spot Instance Advisor's page (https://aws.amazon.com/ec2/spot/instance-advisor/). Its format is not
+# documented.
 ADVISOR_URL = "https://spot-bid-advisor.s3.amazonaws.com/spot-advisor-data.json"
 _TIMEOUT_S = 5.0
 _MOST_BYTES = 32 << 20
@@ -17,11 +18,11 @@ Rates = dict[str, dict[str, int]]  # region -> type -> an index of core.placemen
 
 
 async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:
-    """The band of each region's Linux types; None when they cannot be found out within seconds. No address: not asked."""
+    """The band of each region's Linux types; None without an answer within seconds, or with an empty `url`."""
     if not url:
         return None
     try:
-        # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+        # An explicit address does not use the environment's proxy, which is for access to AWS.
         raw = await fetch(url, timeout_s=_TIMEOUT_S, max_bytes=_MOST_BYTES, proxies=url == ADVISOR_URL)
         return parse_rates(json.loads(raw))
     except (FetchError, ValueError, RecursionError):
@@ -29,7 +30,7 @@ async def interruption_rates(url: str = ADVISOR_URL) -> Rates | None:
 
 
 def parse_rates(data: Any) -> Rates | None:
-    """The file's content as rates; None when it has another form than it had. What makes no sense in it is left out."""
+    """The file's content as rates; None if the format has changed. Invalid entries are omitted."""
     regions = data.get("spot_advisor") if isinstance(data, dict) else None
     if not isinstance(regions, dict):
         return None

@@ -1,4 +1,4 @@
-"""The SHA-256 sum of Bacalhau's release archive, as the operator's machine receives it."""
+"""The SHA-256 sum of Bacalhau's release archive, as downloaded by the operator's machine."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _GZIP = b"\x1f\x8b"
 
 
 async def digest(url: str) -> str:
-    """The sum of what `url` serves, in lower-case hexadecimal digits. Raises FetchError, also when it is no gzip archive."""
+    """The SHA-256 sum of the file at `url`, in lower-case hexadecimal. Raises FetchError, also if it is not gzip."""
     return await consume(url, _digest, timeout_s=_TIMEOUT_S, proxies=not _is_loopback(url))
 
 
 def _is_loopback(url: str) -> bool:
-    """A proxy cannot reach this machine's own addresses."""
+    """Whether it is a loopback address, which a proxy cannot reach."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -1,4 +1,4 @@
-"""AWS's reasons for a denial, which it gives encoded: only who may call `sts:DecodeAuthorizationMessage` may know them."""
+"""AWS's reasons for a denial. They are encoded; decoding requires `sts:DecodeAuthorizationMessage`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from botocore.exceptions import BotoCoreError, ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# The same reason, as a rule, however often it is asked.
+# Repeated denials usually have the same reason.
 _MOST = 3
 
 
 class Denials:
-    """Asks AWS a few times a run at most, and not again once it has refused."""
+    """Decodes only a few messages per run, and none after AWS has refused one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left = _MOST
 
     def reason(self, proof: str, sts: Callable[[], Any]) -> str:
-        """A half-sentence to follow AWS's message; empty when AWS does not tell."""
+        """A phrase to append to AWS's message; empty if AWS does not decode it."""
         with self._lock:
             if self._left <= 0:
                 return ""
@@ -40,7 +40,7 @@ class Denials:
 def explained(text: str) -> str:
     """`explicitly denied by statement NoBigOnes: ec2:RunInstances on arn:…, ec2:InstanceType=t3.medium`.
 
-    The form of the text: STS API reference, DecodeAuthorizationMessage.
+    The format of the text: STS API reference, DecodeAuthorizationMessage.
     """
     try:
         told = json.loads(text)

@@ -1,4 +1,4 @@
-"""AWS as the port describes it: translation only, no decisions, no waiting. The parts are in the sibling files."""
+"""The implementation of the port: translation only, no decisions, no waiting. The parts are in the sibling files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""botocore's exceptions in our words: an AWS code, the message, the operation.
+"""Translates botocore's exceptions into CloudError: an AWS code, the message, the operation.
 
-Where AWS did not answer, the code is that of botocore's exception (`cloud.exception_codes`); exceptions of others, which
-botocore lets through, have codes of ours.
+Without an answer from AWS, the code is that of botocore's exception (`cloud.exception_codes`). A few codes are this
+program's own, because botocore passes on exceptions of other libraries.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from bacalhau_spot.cloud.exception_codes import DNS, code_of
 from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.error_catalog.classifier import CLOSED_ZONE
 
-# What the credential chain lets through (a file that is not there, output that is no JSON, a prompt without a terminal).
+# Exceptions of the credential chain (a missing file, output that is not JSON, a prompt without a terminal).
 CHAIN_ERRORS = (BotoCoreError, ClientError, OSError, ValueError, KeyError, EOFError, TimeoutExpired)
 
-# The class of the error, not just its words, depends on the message: (code, message, our code).
+# AWS codes whose category depends on the message: (code, message pattern, our code).
 _SPLIT = (
     # EC2 user guide, "Troubleshoot instance launch issues"
     ("AuthFailure", r"not authorized for images", "AuthFailure.NotAuthorizedForImages"),
-    # karpenter-provider-aws#2243, #6483: offered in the zone, and not sold as spot there
+    # karpenter-provider-aws#2243, #6483: the zone offers the type, but not as spot
     (
         "InvalidFleetConfiguration",
         r"not supported in your requested Availability Zone",
         "InvalidFleetConfiguration.NotSupportedInZone",
     ),
-    # EC2 API reference, ReleaseAddress, DeregisterImage: what is another's, or a service's
+    # EC2 API reference, ReleaseAddress, DeregisterImage: owned by another account or an AWS service
     (
         "AuthFailure",
         r"do(es)? not (have permission|belong)|do not own|is not authorized|managed by",
         "AuthFailure.NotYours",
     ),
-    # boto#1904, terraform#3434: a zone that AWS offers and opens to no new subnet
+    # boto#1904, terraform#3434: a listed zone in which no subnet can be created
     ("InvalidParameterValue", r"subnets can currently only be created in", CLOSED_ZONE),
 )
-# Codes by which a region refuses credentials that STS accepts: those are not wrong, they are not valid there (IAM user guide,
+# Codes by which a region refuses credentials that STS accepts: they are correct, but not valid there (IAM user guide,
 # "Manage AWS STS in an AWS Region": tokens of the global endpoint are valid in the default regions only).
 REFUSED_TOKENS = {
     code: f"{code}.Region"
     for code in ("AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidToken")
 }
-# Keeps what would not help anybody out of a sentence; --debug shows it.
+# The encoded part is omitted from messages; --debug shows it.
 _PROOF = re.compile(r"[.,]?\s*Encoded authorization failure message: (?P<proof>[A-Za-z0-9_=-]+)\.?")
 _BLANKS = re.compile(r"\s+")
 
 
 def translate(error: BotoCoreError | ClientError, *, operation: str, region: str) -> CloudError:
-    """AWS's code where AWS answered. Raises `error` when it is an error of this program."""
+    """AWS's code if AWS answered. Raises `error` if it is an error of this program."""
     if isinstance(error, ClientError):
         details = error.response.get("Error", {})
         meta = error.response.get("ResponseMetadata", {})
         message = str(details.get("Message", "")).strip()
         return CloudError(
-            # What is not AWS answers without a code: its HTTP status is all there is.
+            # A server other than AWS sends no code, only an HTTP status.
             split(str(details.get("Code") or meta.get("HTTPStatusCode", "Unknown")), message),
             plain_text(message),
-            # Credentials are fetched on the way to a call, by calls of their own.
+            # A call may first fetch credentials, with calls of their own.
             operation=error.operation_name or _action(operation),
             region=region,
             request_id=str(meta.get("RequestId", "")),
@@ -72,13 +72,13 @@ def translate(error: BotoCoreError | ClientError, *, operation: str, region: str
 
 
 def not_aws(*, operation: str, region: str, detail: str = "") -> CloudError:
-    """An answer that is none of AWS's: a network's sign-in page, a proxy's, half of one."""
+    """A response not from AWS: a network's sign-in page, a proxy's, a truncated one."""
     words = "the response is not in AWS's format" + (f" ({detail})" if detail else "")
     return CloudError("ResponseParserError", words, operation=_action(operation), region=region)
 
 
 def translate_chain(error: Exception) -> CloudError:
-    """What went wrong while credentials were looked for."""
+    """An error of the credential chain."""
     if isinstance(error, BotoCoreError | ClientError):
         return translate(error, operation="", region="")
     if isinstance(error, EOFError):
@@ -86,18 +86,18 @@ def translate_chain(error: Exception) -> CloudError:
     if isinstance(error, TimeoutExpired):
         waited = f"it was waited for {error.timeout:.0f} s"
         return CloudError("CredentialProcessTimeout", waited, operation="", region="")
-    if isinstance(error, KeyError):  # a container's service that answers something else
+    if isinstance(error, KeyError):  # an unexpected reply of a container's credential service
         return CloudError("CredentialRetrievalError", f"the answer has no {error}", operation="", region="")
-    # A JSON parser's error shows what it could not read, which may be half a secret; only its kind is told.
+    # The text of a JSON parser's error may contain part of a secret, so only its kind is reported.
     if isinstance(error, json.JSONDecodeError):
         return CloudError("CredentialProcessOutput", "its output is not JSON", operation="", region="")
-    if isinstance(error, ValueError):  # a number that is none, in a variable or a file
+    if isinstance(error, ValueError):  # an invalid number in a variable or a file
         return CloudError("InvalidSetting", str(error), operation="", region="")
     return CloudError("CredentialFileError", str(error), operation="", region="")
 
 
 def split(code: str, message: str) -> str:
-    """AWS's code, made finer where it stands for errors of different classes."""
+    """AWS's code, made specific if it stands for errors of different categories."""
     for known, words, finer in _SPLIT:
         if code == known and re.search(words, message, re.IGNORECASE):
             return finer
@@ -105,18 +105,18 @@ def split(code: str, message: str) -> str:
 
 
 def plain_text(message: str) -> str:
-    """AWS's message without what nobody can read."""
+    """AWS's message without the encoded part."""
     return _PROOF.sub("", message)
 
 
 def _with_name(error: BotoCoreError, code: str, message: str) -> str:
-    """The message, with the name that botocore's users look for where several exceptions share a code."""
+    """The message, preceded by the exception's name if several exceptions share the code."""
     name = type(error).__name__
     return message if code in {name, DNS} else f"{name}: {message}"
 
 
 def proof_of(error: BotoCoreError | ClientError) -> str | None:
-    """The encoded message that `sts:DecodeAuthorizationMessage` explains; None when there is none."""
+    """The encoded message for `sts:DecodeAuthorizationMessage`; None if there is none."""
     if not isinstance(error, ClientError):
         return None
     match = _PROOF.search(str(error.response.get("Error", {}).get("Message", "")))

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import FleetPool, FleetRequest, TemplateContent
     from bacalhau_spot.cloud.session import Session
 
-# What is created together with an instance. An instant fleet's call tags all but the spot request, which only a template can
-# (EC2 API reference, CreateFleet and LaunchTemplateTagSpecificationRequest). Each kind is tagged in one place: whether AWS takes
-# the same key in both for an instant fleet is not documented.
+# Resources created with an instance. An instant fleet's call tags all but the spot request, which needs a template (EC2
+# API reference, CreateFleet and LaunchTemplateTagSpecificationRequest). Each type is tagged in one place: whether AWS
+# accepts the same key in both for an instant fleet is not documented.
 _TAGGED_BY_CALL = ("instance", "volume", "network-interface")
 _TAGGED_BY_TEMPLATE = ("spot-instances-request",)
 
 _TRANSITION = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)")
 
-# AWS's own key for disks. Without one, EC2 takes the account's default, which spot's role may not be allowed to use: the
-# instance then ends in seconds with Client.InternalError (runs-on#151, karpenter-provider-aws#1407).
+# AWS's own key for disks. Otherwise EC2 uses the account's default key, which the spot role may lack a grant for: the
+# instance then terminates within seconds with Client.InternalError (runs-on#151, karpenter-provider-aws#1407).
 _AWS_KEY = "alias/aws/ebs"
 
 # IMDSv2 only, and not through a container's bridge.
@@ -51,7 +51,7 @@ class AwsCompute:
         return await self._instances(region, tag_filter(key, value))
 
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
-        # As a filter, because one unknown id among InstanceIds fails the whole call.
+        # As a filter, because one unknown id in InstanceIds fails the whole call.
         return await self._instances(region, [{"Name": "instance-id", "Values": list(ids)}])
 
     async def _instances(self, region: str, filters: list[dict[str, Any]]) -> tuple[Instance, ...]:
@@ -80,7 +80,7 @@ class AwsCompute:
             "create_launch_template",
             LaunchTemplateName=name,
             ClientToken=client_token,
-            LaunchTemplateData={"MetadataOptions": _METADATA},  # it may not be empty
+            LaunchTemplateData={"MetadataOptions": _METADATA},  # must not be empty
             TagSpecifications=specification("launch-template", tags),
         )
         return str(reply["LaunchTemplate"]["LaunchTemplateId"])
@@ -145,7 +145,7 @@ class AwsCompute:
                 return None
             raise
         rows = required(reply, "Fleets", operation="describe_fleets", region=region)
-        if not rows or "CreateTime" not in rows[0]:  # botocore's model does not require it
+        if not rows or "CreateTime" not in rows[0]:  # optional in botocore's model
             return None
         created_at = rows[0]["CreateTime"]
         ids = (name for launched in rows[0].get("Instances", ()) for name in launched.get("InstanceIds", ()))
@@ -177,7 +177,7 @@ def _instance(row: dict[str, Any], region: str) -> Instance:
 
 
 def _moment(reason: str) -> datetime | None:
-    """`User initiated (2026-11-25 09:30:00 GMT)`: AWS says only there when an instance began to end."""
+    """The time of shutdown, which AWS returns only in this text: `User initiated (2026-11-25 09:30:00 GMT)`."""
     match = _TRANSITION.search(reason)
     return datetime.fromisoformat(match[1]).replace(tzinfo=UTC) if match else None
 
@@ -198,7 +198,7 @@ def _request(row: dict[str, Any], region: str) -> SpotRequest:
 
 
 def _template_data(content: TemplateContent) -> dict[str, Any]:
-    """No market options and no image: the fleet decides spot, and its overrides bring the image of each architecture."""
+    """No market options and no image: the fleet sets spot, and its overrides the image per architecture."""
     return {
         **({"IamInstanceProfile": {"Name": content.profile}} if content.profile else {}),
         **({"CreditSpecification": {"CpuCredits": content.cpu_credits}} if content.cpu_credits else {}),

@@ -1,4 +1,4 @@
-"""Which AWS, as whom, and through what: a value."""
+"""The connection parameters for AWS, as a value."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AwsConnection:
-    """How to reach AWS. All None: what the AWS CLI on this machine would use.
+    """How to reach AWS. Without any value: as the AWS CLI on this machine.
 
-    With explicit keys nothing of the machine's AWS configuration is read, so that a broken profile cannot get in the way.
-    `prompt`: asks for an MFA code, where somebody is there to be asked. `on_call`: is told every call, a line each.
-    `learned`: is told every secret that the credentials hold, so that none is shown.
+    With explicit keys, no local AWS configuration is read, so that a broken profile has no effect. `prompt`: asks for
+    an MFA code, if a terminal is available. `on_call`: receives a line per call. `learned`: receives every secret in
+    the credentials, to redact them.
     """
 
     profile: str | None = None
@@ -27,12 +27,10 @@ class AwsConnection:
     access_key_id: str | None = None
     secret_access_key: str | None = None
     checkip_url: str = CHECKIP_URL
-    advisor_url: str = ADVISOR_URL  # empty: not asked
-    home_region: str = (
-        COMMERCIAL.home
-    )  # asked for what is the same in all regions, where the AWS settings name none
-    archive_url: str | None = None  # where Bacalhau's archive is looked at. None: where the nodes fetch it
-    # The orchestrator that goes with it. None: the one in the configuration.
+    advisor_url: str = ADVISOR_URL  # empty: disabled
+    home_region: str = COMMERCIAL.home  # for global services, if the AWS settings name no region
+    archive_url: str | None = None  # source of Bacalhau's archive for its checksum. None: the nodes' URL
+    # The orchestrator of this endpoint. None: the configured one.
     orchestrator_url: str | None = None
     orchestrator_key: str | None = None
     prompt: Callable[[str], str] | None = None

@@ -1,6 +1,7 @@
-"""The credential chain, with an end to every wait: botocore would wait minutes for a sign-in service, and for ever for a program.
+"""The credential chain with a limit for every wait: botocore waits minutes for a sign-in service, and without limit for
+a program.
 
-botocore's own ends: the instance's metadata service, one second and one try (`metadata_service_timeout`,
+botocore's own limits: the instance's metadata service, one second and one try (`metadata_service_timeout`,
 `metadata_service_num_attempts`); a container's, two seconds and three tries.
 """
 
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.connection import AwsConnection
 
-# For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They answer within a second.
+# For calls that fetch credentials: STS for roles, IAM Identity Center for SSO. They normally answer within a second.
 FETCHING = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 1})
-# A credential_process may ask a password manager, which may ask for a fingerprint.
+# A credential_process may wait for a password manager and a fingerprint.
 PROCESS_S = 30.0
 
-# What botocore reads of the machine's AWS configuration when it is given explicit keys: nothing.
+# With explicit keys, botocore reads no local AWS configuration.
 _ISOLATED = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -38,7 +39,7 @@ _ISOLATED = {
 
 
 def core_session(connection: AwsConnection, *, models: Loader) -> Any:
-    """A botocore session that has its credentials. Raises CloudError."""
+    """A botocore session with credentials. Raises CloudError."""
     explicit = connection.access_key_id is not None
     core = botocore.session.Session(
         session_vars=_ISOLATED if explicit else _named(), profile=connection.profile or None
@@ -64,13 +65,13 @@ def core_session(connection: AwsConnection, *, models: Loader) -> Any:
 
 
 def _named() -> dict[str, tuple[object, ...]]:
-    """Where the profile's name is read: a variable that is empty is as good as none."""
+    """The variables with the profile's name: an empty one counts as unset."""
     names = [name for name in ("AWS_DEFAULT_PROFILE", "AWS_PROFILE") if os.environ.get(name)]
     return {"profile": (None, names, None, None)}
 
 
 def _check_characters(keys: Any) -> None:
-    """Raises ValueError, without any part of the keys: urllib3 would show the whole signed header."""
+    """Raises ValueError without any part of the keys: urllib3's error would contain the signed header."""
     parts = {
         "access key id": keys.access_key,
         "secret access key": keys.secret_key,
@@ -82,7 +83,7 @@ def _check_characters(keys: Any) -> None:
 
 
 def _bound(core: Any, connection: AwsConnection) -> None:
-    """A program that gives credentials is given half a minute; a session that an MFA code opened is shared with the AWS CLI."""
+    """Limit credential programs to half a minute, and share MFA sessions with the AWS CLI."""
     resolver = core.get_component("credential_provider")
     profile = core.get_config_variable("profile") or "default"
 
@@ -91,11 +92,11 @@ def _bound(core: Any, connection: AwsConnection) -> None:
 
     resolver.insert_before(ProcessProvider.METHOD, bounded(profile))
     roles = resolver.get_provider("assume-role")
-    # A role's source_profile has a chain of its own, which this makes, however deep it goes.
+    # A role's source_profile has its own chain, built by this method, at any depth.
     roles._profile_provider_builder._create_process_provider = bounded  # noqa: SLF001 - botocore offers no other way
-    # os.path's leaves the path as it is where nobody knows the home; pathlib's raises.
+    # os.path leaves the path unchanged without a home folder; pathlib raises.
     roles.cache = _SharedCache(os.path.expanduser("~/.aws/cli/cache"))  # noqa: PTH111
-    roles._prompter = connection.prompt or _nobody_there  # noqa: SLF001 - botocore's own would read from a pipe that is meant for us
+    roles._prompter = connection.prompt or _nobody_there  # noqa: SLF001 - botocore's own would read from standard input
 
 
 def _nobody_there(prompt: str) -> str:
@@ -103,7 +104,7 @@ def _nobody_there(prompt: str) -> str:
 
 
 class _SharedCache(JSONFileCache):  # type: ignore[misc]  # botocore is not typed
-    """The AWS CLI's own. A home that cannot be written to keeps nobody from working."""
+    """The AWS CLI's cache. A home folder without write permission is ignored."""
 
     def __setitem__(self, key: str, value: object) -> None:
         with contextlib.suppress(OSError):
@@ -111,7 +112,7 @@ class _SharedCache(JSONFileCache):  # type: ignore[misc]  # botocore is not type
 
 
 class _Bounded(subprocess.Popen[bytes]):
-    """A program that is ended when it does not end. Raises TimeoutExpired."""
+    """A program that is killed after PROCESS_S. Raises TimeoutExpired."""
 
     def communicate(self, input: bytes | None = None, timeout: float | None = None) -> tuple[bytes, bytes]:  # noqa: A002 - the base class's name
         try:

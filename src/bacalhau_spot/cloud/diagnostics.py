@@ -1,4 +1,4 @@
-"""What `doctor` asks beside everything else: AWS's clock, where the credentials come from, what they may do."""
+"""The calls of `doctor` only: AWS's clock, the origin of the credentials, their permissions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 SPOT_ROLE = "AWSServiceRoleForEC2Spot"
 _ALLOWED = "allowed"
 _DENIED = "explicitDeny"
-# In IAM's words for: of these actions it knows the resources, of those it does not, and will not judge both in one call.
+# IAM's message for actions with and without resource-level permissions in one call, which it does not simulate.
 _UNLIKE = "authorization information"
-# EC2 API reference, "Common query parameters", DryRun: this code means yes.
+# EC2 API reference, "Common query parameters", DryRun: this code means permitted.
 _WOULD_DO = "DryRunOperation"
 
 
 class AwsDiagnostics:
-    """`port.Examining` over boto3."""
+    """`port.Diagnostics` over boto3."""
 
     _session: Session
 
@@ -97,8 +97,8 @@ class AwsDiagnostics:
 
 
 def _answers(query: SimulationQuery, reply: Mapping[str, Any]) -> dict[str, bool]:
-    """One row an action, whose resource is no ARN of ours but a pattern; of a resource that was named, the decision stands
-    beneath (IAM API reference, EvaluationResult).
+    """A row per action, with a pattern as its resource. A named resource's decision is nested in it (IAM API reference,
+    EvaluationResult).
     """
     names = {action.lower(): action for action in query.actions}
     found: dict[str, bool] = {}
@@ -115,7 +115,7 @@ def _answers(query: SimulationQuery, reply: Mapping[str, Any]) -> dict[str, bool
     return found
 
 
-# What can be asked of EC2 without naming anything that must exist: action -> what is made, and what the call needs.
+# EC2's create calls that name no existing resource: action -> resource type, and the required parameters.
 _DRY_RUN_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "ec2:CreateVpc": ("vpc", {"CidrBlock": "10.0.0.0/16"}),
     "ec2:CreateInternetGateway": ("internet-gateway", {}),

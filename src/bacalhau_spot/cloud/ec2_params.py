@@ -1,4 +1,4 @@
-"""The shapes that EC2 wants tags and filters in, and in which it answers prices."""
+"""EC2's formats for tags, filters and prices."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.tags import Scope
 
 
-# Under which of the two an account's prices stand depends on its age (karpenter-provider-aws#2568).
-_NO_PRICE = 1_000_000  # the dearest type costs some hundreds an hour
-_LONGEST_PRICE = 40  # the Price List writes ten decimals
+_NO_PRICE = 1_000_000  # the most expensive type costs some hundreds per hour
+_LONGEST_PRICE = 40  # the Price List has ten decimals
 
 VPC_LINUX = "Linux/UNIX (Amazon VPC)"
 LINUX = ["Linux/UNIX", VPC_LINUX]
 
 
 def linux_prices(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each pool the prices under one description: the VPC one where AWS answers with both."""
+    """Each pool's prices under one description: the VPC one if AWS returns both (karpenter-provider-aws#2568: the
+    account's age determines which it has).
+    """
     vpc = {_pool(row) for row in rows if row.get("ProductDescription") == VPC_LINUX}
     return [row for row in rows if row.get("ProductDescription") == VPC_LINUX or _pool(row) not in vpc]
 
@@ -30,7 +31,7 @@ def _pool(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def parse_usd(text: str) -> Decimal:
-    """A price as AWS writes it. Raises ValueError for what can be none: no number, negative, not finite, without measure."""
+    """A price in AWS's format. Raises ValueError for a text that is not a number, negative, infinite or out of range."""
     price = Decimal(text) if len(text) <= _LONGEST_PRICE else Decimal("NaN")
     if not price.is_finite() or not 0 <= price < _NO_PRICE:
         raise ValueError(f"not a price in USD: {text[:_LONGEST_PRICE]}")
@@ -38,12 +39,12 @@ def parse_usd(text: str) -> Decimal:
 
 
 def tag_filter(key: str, value: str) -> list[dict[str, Any]]:
-    """Matches resources whose tag has exactly this value. EC2's filters know wildcards, so they are escaped."""
+    """Matches resources whose tag has exactly this value. EC2's filters have wildcards, which are escaped."""
     return [{"Name": f"tag:{key}", "Values": [escape(value)]}]
 
 
 def scope_filter(scope: Scope) -> list[dict[str, Any]]:
-    """Matches what a teardown takes, and with a creator also what only shows the key: it is looked at closely later."""
+    """Matches the resources of a teardown; with a creator, all that have the key, which are checked again later."""
     if scope.creator is None:
         return tag_filter(scope.key, scope.value)
     return [{"Name": "tag-key", "Values": [escape(scope.key)]}]
@@ -58,7 +59,7 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def specification(kind: str, tags: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Tags for one create call, from birth."""
+    """Tags for a create call."""
     return [{"ResourceType": kind, "Tags": tag_list(tags)}]
 
 

@@ -1,8 +1,8 @@
-"""The code of `core.error_catalog` for each exception that botocore raises instead of an answer, by its class.
+"""Maps the exceptions that botocore raises without an answer from AWS to codes of `core.error_catalog`, by class.
 
-A class has the code of its nearest base class in the table. Several classes with one meaning share one code; their messages
-tell them apart. `BotoCoreError` itself has none: an exception without another base in the table is an error of this program
-(an argument that botocore rejects), and has a traceback that somebody should see.
+A class has the code of its nearest base class in the table. Classes with one meaning share a code; their messages
+distinguish them. `BotoCoreError` itself has none: an exception without another base in the table is an internal error
+(an argument that botocore rejects), whose traceback should be seen.
 
 Source: botocore.exceptions.
 """
@@ -55,7 +55,7 @@ EXCEPTION_CODES: dict[type[aws.BotoCoreError], str] = {
     aws.SSLError: "SSLError",
     **dict.fromkeys(_CUT_OFF, "ConnectionClosedError"),
 }
-# urllib3's class, which botocore calls a connection error.
+# urllib3's class, which botocore reports as a connection error.
 DNS = "NameResolutionError"
 
 

@@ -1,4 +1,4 @@
-"""Status checks, spot requests, consoles."""
+"""Status checks and console output of instances."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 # "Maximum 100 explicitly specified instance IDs" (EC2 API reference, DescribeInstanceStatus).
 _IDS_A_CALL = 100
-# What types that are not of Nitro say to `Latest` (EC2 API reference, GetConsoleOutput).
+# The error of types other than Nitro for `Latest` (EC2 API reference, GetConsoleOutput).
 _NO_LATEST = "UnsupportedOperation"
 
 
 class AwsInstanceStatus:
-    """`port.Watching` over boto3."""
+    """`port.InstanceStatus` over boto3."""
 
     _session: Session
 
@@ -48,7 +48,7 @@ class AwsInstanceStatus:
             if error.code != _NO_LATEST:
                 raise
             reply = await self._console(region, instance_id)
-        # botocore has decoded it; what is no text in it is the machine's affair.
+        # Decoded by botocore, including bytes that are not text.
         return str(reply.get("Output") or "")
 
     async def _console(self, region: str, instance_id: str, **how: bool) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""What EC2 takes and returns in one call. Every paginated call passes through here, so that none can exceed a limit.
+"""EC2's limits per call. Every paginated call is checked here.
 
-Sources: EC2 API reference, "Common errors" (FilterLimitExceeded: 200 filter values a call), "Pagination" (unpaginated calls
-are throttled, time out, or are blocked in accounts with high limits); the bounds of `MaxResults` in each operation's page.
+Sources: EC2 API reference, "Common errors" (FilterLimitExceeded: 200 filter values a call), "Pagination" (unpaginated
+calls are throttled, time out, or are blocked in accounts with high limits); the bounds of `MaxResults` in each
+operation's page.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Mapping
 
 MAX_FILTER_VALUES = 200
-MAX_PAGE_SIZE = 1000  # where the operation's model and documentation name no other
+MAX_PAGE_SIZE = 1000  # if the operation's model and documentation have no other
 
-# EC2 spells the parameter in two ways (EC2 API reference, DescribeEgressOnlyInternetGateways and DescribeFlowLogs).
+# EC2 has two spellings of the parameter (EC2 API reference, DescribeEgressOnlyInternetGateways and DescribeFlowLogs).
 _FILTER_PARAMETERS = ("Filters", "Filter")
 _DOCUMENTED_BOUNDS = re.compile(r"(?:between [\d,]+ and|greater than) ([\d,]+)")
 
 
 def within_filter_limit(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same question in as many calls as the limit of filter values makes necessary; mostly one.
+    """Split the parameters into as many calls as the limit of filter values requires; mostly one.
 
-    The values of one filter are alternatives, so the answers to the parts together are the answer to the whole.
-    Raises ValueError when more than one filter is too long: then no split gives the same answer.
+    The values of one filter are alternatives, so the union of the results is the result of the whole. Raises ValueError
+    if more than one filter is too long, because no split is then equivalent.
     """
     name = next((name for name in _FILTER_PARAMETERS if parameters.get(name)), None)
     filters = list(parameters[name]) if name else []
@@ -43,9 +44,10 @@ def within_filter_limit(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any
 
 
 def page_size(operation: Any, parameters: Mapping[str, Any]) -> int | None:
-    """The most items that a page of the operation (a botocore OperationModel) may have; None where it may not be asked for.
+    """The largest page size of the operation (a botocore OperationModel); None if `MaxResults` is not allowed.
 
-    EC2 refuses `MaxResults` beside ids (EC2 API reference, DescribeInstances, DescribeVolumes, DescribeInstanceStatus …).
+    EC2 refuses `MaxResults` together with ids (EC2 API reference, DescribeInstances, DescribeVolumes,
+    DescribeInstanceStatus …).
     """
     members = operation.input_shape.members if operation.input_shape else {}
     size = members.get("MaxResults")
@@ -60,7 +62,7 @@ def page_size(operation: Any, parameters: Mapping[str, Any]) -> int | None:
 
 
 def without_duplicates(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, each once: an item with several values of a filter answers to several parts of a split question."""
+    """The rows without duplicates: an item with several values of a filter is in several parts of a split call."""
     unique = {_fingerprint(row): row for row in rows}
     return list(unique.values())
 
@@ -70,4 +72,4 @@ def _fingerprint(value: Any) -> Hashable:
         return frozenset((key, _fingerprint(inner)) for key, inner in value.items())
     if isinstance(value, list):
         return tuple(_fingerprint(inner) for inner in value)
-    return value  # type: ignore[no-any-return]  # texts, numbers, times: what botocore makes of a scalar
+    return value  # type: ignore[no-any-return]  # a scalar: text, number or time

@@ -1,4 +1,4 @@
-"""What a region offers: pools, types, prices, images."""
+"""A region's offers: pools, types, prices, images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Requirements
 
-# EC2 answers at most ten parameters a call (SSM API reference, GetParameters).
+# SSM accepts at most ten parameters per call (SSM API reference, GetParameters).
 _PARAMETERS_A_CALL = 10
 
-# How many types DescribeSpotPriceHistory takes is not documented. More of them are asked for together, as karpenter does
+# The limit of types in DescribeSpotPriceHistory is not documented. For more, all types are queried, as karpenter does
 # (karpenter-provider-aws, pricing.go: no `InstanceTypes` at all).
 _MOST_NAMED_TYPES = 100
 
@@ -44,7 +44,7 @@ class AwsMarketPlace:
         )
 
     async def types(self, region: str, names: Sequence[str]) -> tuple[TypeInfo, ...]:
-        # A filter, not `InstanceTypes`: one unknown name there fails the whole call.
+        # A filter, because one unknown name in `InstanceTypes` fails the whole call.
         rows = await self._session.pages(
             "ec2",
             region,
@@ -77,7 +77,7 @@ class AwsMarketPlace:
         return tuple(sorted(row["InstanceType"] for row in rows))
 
     async def spot_prices(self, region: str, types: Sequence[str]) -> dict[tuple[str, str], Decimal]:
-        # A start in the future answers exactly the prices in force now (EC2 API reference, DescribeSpotPriceHistory).
+        # A start in the future returns exactly the current prices (EC2 API reference, DescribeSpotPriceHistory).
         rows = await self._session.pages(
             "ec2",
             region,
@@ -112,7 +112,7 @@ class AwsMarketPlace:
 
 
 def _is_own(zone: str, region: str) -> bool:
-    """Local and Wavelength Zones have longer names; only the region's own zones take our network."""
+    """Whether it is one of the region's own zones. Local and Wavelength Zones, which have longer names, cannot be used."""
     return re.fullmatch(re.escape(region) + r"[a-z]", zone) is not None
 
 
@@ -152,12 +152,12 @@ def _gpus(requirements: Requirements) -> dict[str, Any]:
     if requirements.gpus_min is None and requirements.gpus_max is None:
         return {}
     count = _bounds(requirements.gpus_min, requirements.gpus_max)
-    # A type without any accelerator has none of the type `gpu` either.
+    # With AcceleratorTypes `gpu`, types without any accelerator would not match.
     return {"AcceleratorCount": count, **({"AcceleratorTypes": ["gpu"]} if count["Min"] else {})}
 
 
 def _families(requirements: Requirements) -> dict[str, Any]:
-    # A star stands for any text in these names (EC2 API reference, InstanceRequirements).
+    # `*` matches any text in these names (EC2 API reference, InstanceRequirements).
     names = [f"{family}.*" for family in requirements.families]
     return {"AllowedInstanceTypes": names} if names else {}
 

@@ -24,7 +24,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class DefaultRoute:
-    """Where a route table's default route leads; `nat_id`: through which NAT gateway."""
+    """The target of a route table's default route; `nat_id`: the NAT gateway, if any."""
 
     way_out: EgressRoute = EgressRoute.NONE
     nat_id: str = ""
@@ -53,7 +53,7 @@ class AwsNetworking:
             return Network(gateway_id=loose)
         best = networks[0]
         if best.gateway_id is None and loose is not None:
-            # A create that was cut short between making the gateway and attaching it left a loose one.
+            # An interrupted create may leave a gateway that is not attached yet.
             return replace(best, gateway_id=loose)
         return best
 
@@ -73,7 +73,8 @@ class AwsNetworking:
         )
 
     async def subnets(self, region: str, vpc_id: str) -> tuple[Subnet, ...]:
-        await self._session.call("ec2", region, "describe_vpcs", VpcIds=[vpc_id])  # unknown: AWS says so
+        # An unknown VPC raises AWS's error.
+        await self._session.call("ec2", region, "describe_vpcs", VpcIds=[vpc_id])
         filters = _in_vpc(vpc_id)
         subnets, tables = await asyncio.gather(
             self._session.pages("ec2", region, "describe_subnets", "Subnets", Filters=filters),
@@ -91,7 +92,7 @@ class AwsNetworking:
     async def _nat_subnets(
         self, region: str, vpc_id: str, subnets: Rows, routes: Mapping[str, DefaultRoute]
     ) -> dict[str, str]:
-        """The subnet of each NAT gateway, asked for only where public access to some subnet is blocked.
+        """The subnet of each NAT gateway, queried only if public access is blocked for some subnet.
 
         A NAT gateway's traffic crosses the internet gateway from its own subnet (VPC user guide, "VPC BPA basics").
         """
@@ -198,7 +199,7 @@ class AwsNetworking:
 
 
 def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:
-    """What belongs to one VPC, out of everything that carries the tag."""
+    """The resources of one VPC, from the lists of tagged resources."""
     gateway = next(
         (row for row in gateways if any(to.get("VpcId") == vpc_id for to in row.get("Attachments", ()))), None
     )
@@ -227,7 +228,7 @@ def _in_vpc(vpc_id: str) -> list[dict[str, Any]]:
 
 
 def _default_routes(tables: Rows) -> dict[str, DefaultRoute]:
-    """By subnet; under the empty name that of the main table, which serves every subnet without one of its own."""
+    """By subnet; under the empty name the main table's, for subnets without an association."""
     return {
         "" if association.get("Main") else association.get("SubnetId", "none"): _default_route(table)
         for table in tables
@@ -236,7 +237,7 @@ def _default_routes(tables: Rows) -> dict[str, DefaultRoute]:
 
 
 def _default_route(table: dict[str, Any]) -> DefaultRoute:
-    """A route whose target is gone is a blackhole, and leads nowhere."""
+    """The active default route. A route without an existing target is a blackhole."""
     for route in table.get("Routes", ()):
         if route.get("DestinationCidrBlock") == _EVERYWHERE and route.get("State", "active") == "active":
             if route.get("NatGatewayId"):

@@ -1,4 +1,4 @@
-"""What tells regions apart before a launch: placement scores, quotas, and what the account has of them in use."""
+"""Data for choosing a region: placement scores, quotas, and the account's current usage."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.session import Session
 
-# EC2 API reference, GetSpotPlacementScores: so many regions may be named in a question.
+# EC2 API reference, GetSpotPlacementScores: the maximum number of regions per request.
 MOST_SCORED_REGIONS = 10
-# Service Quotas API reference: the code when an account has no such quota in a region.
+# Service Quotas API reference: the code if an account has no such quota in a region.
 _NO_SUCH_QUOTA = "NoSuchResourceException"
 
 
 class AwsPlacementScoring:
-    """`port.Ranking` over boto3."""
+    """`port.PlacementScoring` over boto3."""
 
     _session: Session
 
@@ -32,7 +32,7 @@ class AwsPlacementScoring:
             None,
             "get_spot_placement_scores",
             "SpotPlacementScores",
-            # In one order: the same question in another may count as a new one.
+            # Sorted: another order may count as a new request.
             InstanceTypes=sorted(types),
             TargetCapacity=target,
             TargetCapacityUnitType="units",

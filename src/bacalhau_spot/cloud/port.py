@@ -1,7 +1,7 @@
-"""What the engine may ask of AWS. The docstrings are the contract.
+"""The operations on AWS for the engine. The docstrings are the contract.
 
-Every verb is one AWS call (or the pages of one), waits for nothing, decides nothing and retries nothing but what the
-transport lost. Reads may lag writes by seconds. Every verb raises `CloudError` and nothing else.
+Each method is one AWS call (or its pages), without waiting or deciding. It retries only lost connections. Reads may lag
+behind writes by seconds. Each method raises `CloudError` and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class CloudError(Exception):
-    """AWS said no, or could not be reached. `code` is AWS's (or the transport's), `operation` the API action."""
+    """An error of AWS or the transport. `code` is AWS's or the transport's, `operation` the API action."""
 
     def __init__(self, code: str, message: str, *, operation: str, region: str, request_id: str = "") -> None:
         super().__init__(f"{operation} in {region}: {code}: {message}")
@@ -50,21 +50,21 @@ class CloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TemplateContent:
-    """What a version of a launch template says. `tags` are those of the spot requests."""
+    """The content of a launch template version. `tags` are those of the spot requests."""
 
     user_data: bytes
     group_id: str
     root_device: str
     root_volume_gib: int
     tags: Mapping[str, str]
-    profile: str | None = None  # the instance profile, by name
+    profile: str | None = None  # the instance profile's name
     public_ip: bool = True
-    cpu_credits: str = ""  # empty: the content is not for burstable types
+    cpu_credits: str = ""  # empty for types that are not burstable
 
 
 @dataclass(frozen=True, slots=True)
 class FleetPool:
-    """One override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
+    """An override of a fleet: a capacity pool, by type and subnet, with the image of the type's architecture."""
 
     type: str
     zone: str
@@ -76,7 +76,7 @@ class FleetPool:
 
 @dataclass(frozen=True, slots=True)
 class FleetRequest:
-    """One launch of `count` spot instances over all `pools`. The same `client_token` never launches twice."""
+    """A launch of `count` spot instances across all `pools`. The same `client_token` never launches twice."""
 
     template_id: str
     pools: Sequence[FleetPool]
@@ -88,7 +88,7 @@ class FleetRequest:
 
 @dataclass(frozen=True, slots=True)
 class LaunchedInstance:
-    """An instance that AWS has begun to launch."""
+    """An instance whose launch AWS has begun."""
 
     id: str
     type: str
@@ -97,7 +97,7 @@ class LaunchedInstance:
 
 @dataclass(frozen=True, slots=True)
 class PoolError:
-    """A pool that AWS could not use, or the whole fleet when type and zone are empty."""
+    """A pool that AWS could not use, or the whole fleet if type and zone are empty."""
 
     type: str
     zone: str
@@ -107,9 +107,9 @@ class PoolError:
 
 @dataclass(frozen=True, slots=True)
 class FleetResult:
-    """AWS's answer to a launch. Refusals come beside successes: they say which pools had nothing, not that it failed.
+    """AWS's reply to a launch. It may have both instances and pool errors, which do not mean that the launch failed.
 
-    `answered_at`: when, by AWS's clock; None where the answer does not say.
+    `answered_at`: the time by AWS's clock; None if the reply has none.
     """
 
     fleet_id: str
@@ -120,7 +120,7 @@ class FleetResult:
 
 @dataclass(frozen=True, slots=True)
 class FoundTemplate:
-    """A launch template that exists. `age`: since its creation, by AWS's clock."""
+    """An existing launch template. `age`: since its creation, by AWS's clock."""
 
     id: str
     age: timedelta
@@ -128,7 +128,7 @@ class FoundTemplate:
 
 @dataclass(frozen=True, slots=True)
 class FoundFleet:
-    """An instant fleet that exists. `age`: since AWS took its request, by AWS's clock; `instance_ids`: all that it launched."""
+    """An existing instant fleet. `age`: since the request, by AWS's clock; `instance_ids`: all instances launched."""
 
     id: str
     created_at: datetime
@@ -138,7 +138,7 @@ class FoundFleet:
 
 @dataclass(frozen=True, slots=True)
 class FailedDeletion:
-    """One resource of a batch that AWS did not delete."""
+    """A resource of a batch that AWS did not delete."""
 
     id: str
     code: str
@@ -147,57 +147,57 @@ class FailedDeletion:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """AWS's answer to a deletion: the ids of its requests, for AWS's support and the audit log, and what it refused."""
+    """AWS's reply to a deletion: request ids, for AWS's support and the audit log, and the failures."""
 
     request_ids: tuple[str, ...] = ()
     failed: tuple[FailedDeletion, ...] = ()
 
 
 class Account(Protocol):
-    """Who we are and where we may go."""
+    """The caller's identity and the account's regions."""
 
     async def identity(self) -> Identity:
-        """Whose credentials these are. The cheapest call that proves them."""
+        """The identity of the credentials. The cheapest call that verifies them."""
 
     async def alias(self) -> str:
-        """The account's alias, by which people know it; empty when it has none."""
+        """The account's alias; empty if it has none."""
 
     async def regions(self) -> tuple[Region, ...]:
-        """All regions there are, enabled or not, by name."""
+        """All regions, enabled or not, by name."""
 
 
 class MarketPlace(Protocol):
-    """What a region offers."""
+    """A region's offers."""
 
     async def pools(self, region: str, types: Sequence[str]) -> tuple[tuple[str, str], ...]:
-        """(type, zone) of every pool among `types`. Types that the region does not have are simply absent."""
+        """(type, zone) of every pool among `types`. Types that the region does not offer are omitted."""
 
     async def types(self, region: str, names: Sequence[str]) -> tuple[TypeInfo, ...]:
-        """The named types, those that the region has."""
+        """The named types that the region offers."""
 
     async def matching_types(self, region: str, requirements: Requirements) -> tuple[str, ...]:
         """Names of the types that meet `requirements`, current generations only."""
 
     async def spot_prices(self, region: str, types: Sequence[str]) -> dict[tuple[str, str], Decimal]:
-        """Now's Linux price in USD per hour of each (type, zone) that has one."""
+        """The current Linux price in USD per hour of each (type, zone) that has one."""
 
     async def parameters(self, region: str, names: Sequence[str]) -> dict[str, str]:
-        """Values of public or own SSM parameters; unknown names are absent."""
+        """Values of public or own SSM parameters; unknown names are omitted."""
 
     async def images(self, region: str, ids: Sequence[str]) -> tuple[Image, ...]:
-        """The images by id. An unknown one raises InvalidAMIID.NotFound."""
+        """The images by id. An unknown id raises InvalidAMIID.NotFound."""
 
 
 class Prices(Protocol):
-    """What things cost. Price lists are the same wherever they are asked for, and may be refused to us."""
+    """AWS's prices. Price lists are the same from any region; access may be denied."""
 
     async def on_demand_prices(
         self, regions: Sequence[str], types: Sequence[str]
     ) -> dict[tuple[str, str], Decimal]:
-        """Linux on-demand prices in USD per hour by (region, type), of all regions at once; those unknown are absent."""
+        """Linux on-demand prices in USD per hour by (region, type), for all regions at once; unknown ones are omitted."""
 
     async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
-        """What a GiB of gp3 costs a month in USD, by region, of all regions at once; those unknown are absent."""
+        """Prices of gp3 in USD per GiB and month by region, for all regions at once; unknown ones are omitted."""
 
     async def spot_history(
         self,
@@ -208,73 +208,73 @@ class Prices(Protocol):
         until: datetime,
         zones: Sequence[str] = (),
     ) -> tuple[PricePoint, ...]:
-        """Every change of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
+        """All changes of the Linux price of these pools (no zones: all), and the price in force at `since`; by time."""
 
 
 class PlacementScoring(Protocol):
-    """What tells regions apart before anything is launched there."""
+    """Data for choosing a region."""
 
     async def placement_scores(
         self, types: Sequence[str], *, target: int, regions: Sequence[str] = ()
     ) -> dict[str, int]:
-        """How likely AWS grants `target` spot instances over `types` now, 1 to 10, by region: the ten best of `regions`.
+        """The likelihood of `target` spot instances of `types`, 1 to 10, by region: the ten best of `regions`.
 
-        No `regions`: of all that the account has; more than ten may not be named. With fewer than three types every score
-        is low. New questions are limited per day and account, repeated ones are not: MaxConfigLimitExceeded.
+        Without `regions`: of all enabled ones; at most ten may be named. With fewer than three types, every score is
+        low. New requests are limited per day and account (MaxConfigLimitExceeded); repeated ones are not.
         """
 
     async def quota(self, region: str, *, service: str, code: str) -> int | None:
-        """What Service Quotas allows the account in the region; None when it knows no such quota there."""
+        """The account's quota in the region; None if Service Quotas has no such quota there."""
 
     async def spot_in_use(self, region: str) -> dict[str, int]:
-        """How many spot instances of each type run or start in the region, whosever of the account they are."""
+        """The number of pending and running spot instances by type, of the whole account in the region."""
 
 
 class Diagnostics(Protocol):
-    """What `doctor` asks. Nothing here makes or changes anything."""
+    """The calls of `doctor`. None creates or changes anything."""
 
     async def time_at_aws(self) -> datetime:
         """AWS's clock, to the second."""
 
     async def credentials_origin(self) -> str:
-        """How the credentials were found, in botocore's words (`env`, `sso`, `assume-role` …); empty when there are none."""
+        """Botocore's name for the origin of the credentials (`env`, `sso`, `assume-role` …); empty without credentials."""
 
     async def dry_run_create(self, region: str, action: str, *, tags: Mapping[str, str]) -> CloudError | None:
-        """EC2's refusal of one of the actions that can be asked by a dry run; None when it would be done."""
+        """EC2's error for a create action in a dry run; None if it is permitted."""
 
     async def simulate(self, principal: str, query: SimulationQuery) -> dict[str, bool]:
-        """Whether the user or role may do each of the actions, as IAM's simulator says; it knows the identity's own policies.
+        """Whether IAM's simulator allows the user or role each action; it evaluates the identity's own policies only.
 
-        An action of which it says nothing certain is absent.
+        Actions without a certain result are omitted.
         """
 
     async def role_arn(self, name: str) -> str | None:
-        """The ARN of a role by its name; None when there is none."""
+        """The ARN of a role by its name; None if there is no such role."""
 
     async def vpcs(self, region: str, *, key: str, value: str) -> tuple[int, bool]:
-        """How many VPCs the region has, and whether one of them carries the tag."""
+        """The number of VPCs in the region, and whether one has the tag."""
 
 
 class Networking(Protocol):
-    """A region's network. Everything is tagged by the call that makes it. Making is not idempotent; look first."""
+    """A region's network. Create calls also tag, and are not idempotent: check for existing resources first."""
 
     async def network(self, region: str, *, key: str, value: str) -> Network:
-        """What carries the tag of VPC, gateway, route table, subnets and group. With several VPCs: the most complete."""
+        """The tagged VPC, gateway, subnets and group, with the main route table. Of several VPCs: the most complete."""
 
     async def foreign_group(self, region: str, vpc_id: str, *, key: str, value: str) -> Network:
-        """A VPC of the user's with our group in it, when there is one; without its subnets."""
+        """A VPC of the user with the cluster's group, if it exists; without its subnets."""
 
     async def subnets(self, region: str, vpc_id: str) -> tuple[Subnet, ...]:
-        """The subnets of a VPC of the user's, and where each leads. An unknown VPC raises InvalidVpcID.NotFound."""
+        """The subnets of the user's VPC, and their egress routes. An unknown VPC raises InvalidVpcID.NotFound."""
 
     async def public_access(self, region: str) -> PublicAccess:
-        """The account's VPC Block Public Access in the region."""
+        """The account's VPC Block Public Access mode in the region."""
 
     async def create_vpc(self, region: str, *, cidr: str, tags: Mapping[str, str]) -> str: ...
     async def create_gateway(self, region: str, *, tags: Mapping[str, str]) -> str: ...
     async def attach_gateway(self, region: str, gateway_id: str, *, vpc_id: str) -> None: ...
     async def main_route_table(self, region: str, vpc_id: str) -> str:
-        """The route table that a VPC is born with. Not shown yet: InvalidRouteTableID.NotFound."""
+        """The main route table of a VPC. Raises InvalidRouteTableID.NotFound while it is not listed yet."""
 
     async def create_default_route(self, region: str, table_id: str, *, gateway_id: str) -> None: ...
     async def create_subnet(
@@ -287,123 +287,123 @@ class Networking(Protocol):
 
 
 class Compute(Protocol):
-    """Instances and what launches them."""
+    """Instances, and the templates and fleets that launch them."""
 
     async def instances(self, region: str, *, key: str, value: str) -> tuple[Instance, ...]:
-        """Every instance with the tag, ended ones too as long as AWS lists them."""
+        """All instances with the tag, including terminated ones that AWS still lists."""
 
     async def instances_by_id(self, region: str, ids: Sequence[str]) -> tuple[Instance, ...]:
-        """Those of at most 200 ids that the region shows, tagged or not, ended ones too. Unknown ids are simply absent."""
+        """The listed instances among at most 200 ids, tagged or not, terminated ones included. Omits unknown ids."""
 
     async def spot_requests(self, region: str, *, key: str, value: str) -> tuple[SpotRequest, ...]:
-        """Every spot request with the tag, closed ones too as long as AWS lists them."""
+        """All spot requests with the tag, including closed ones that AWS still lists."""
 
     async def create_template(
         self, region: str, *, name: str, client_token: str, tags: Mapping[str, str]
     ) -> str:
-        """A template without content. A name that exists raises InvalidLaunchTemplateName.AlreadyExistsException."""
+        """Create a template without content. An existing name raises InvalidLaunchTemplateName.AlreadyExistsException."""
 
     async def template(self, region: str, name: str) -> FoundTemplate | None:
-        """The template of this name, if there is one."""
+        """The template of this name, if it exists."""
 
     async def create_template_version(
         self, region: str, template_id: str, *, content: TemplateContent, client_token: str
     ) -> int:
-        """The number of a version with this content; the same token gives the same version."""
+        """Create a version and return its number; the same token returns the same version."""
 
     async def launch(self, region: str, request: FleetRequest) -> FleetResult:
-        """Ask for instances over all pools at once; AWS chooses. Answers when AWS has granted or refused each."""
+        """Request instances from all pools at once; AWS chooses. Returns when AWS has tried each pool."""
 
     async def fleet_instances(self, region: str, fleet_id: str) -> tuple[Instance, ...]:
-        """Every instance that the fleet launched, by the tag that AWS gives it, ended ones too as long as AWS lists them."""
+        """All instances of the fleet, by AWS's tag, including terminated ones that AWS still lists."""
 
     async def fleet(self, region: str, fleet_id: str) -> FoundFleet | None:
-        """An instant fleet as AWS shows it; None where it does not."""
+        """An instant fleet; None if AWS does not list it."""
 
     async def terminate(self, region: str, ids: Sequence[str]) -> None:
-        """Begin to end the instances. Harmless on those that have ended; one unknown id fails the whole call."""
+        """Begin to terminate. Terminated instances are not an error; one unknown id fails the whole call."""
 
 
 class InstanceStatus(Protocol):
-    """What EC2 says about instances beside that they exist."""
+    """EC2's data on the health of instances."""
 
     async def statuses(self, region: str, ids: Sequence[str]) -> dict[str, StatusChecks]:
-        """Each instance's status checks, whatever its state; one unknown id fails the whole call."""
+        """The status checks of each instance, in any state; one unknown id fails the whole call."""
 
     async def console(self, region: str, instance_id: str) -> str:
-        """The console's output so far, at most its last 64 KiB; older types answer with that of minutes ago."""
+        """The console output so far, at most the last 64 KiB; for older types it is minutes old."""
 
 
 class SecretStore(Protocol):
-    """The nodes' token in SSM, and the role with which they read it. IAM is the same in all regions."""
+    """The nodes' token in SSM, and the role that reads it. IAM is global."""
 
     async def parameter(self, region: str, name: str) -> Secret | None:
-        """The decrypted value of a parameter of ours; None when there is none."""
+        """The decrypted value of a cluster's parameter; None if it does not exist."""
 
     async def put_parameter(
         self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool
     ) -> None:
-        """An encrypted parameter. With `replace` the one there keeps its tags, else it raises ParameterAlreadyExists."""
+        """Write an encrypted parameter. An existing one keeps its tags, or without `replace` raises
+        ParameterAlreadyExists.
+        """
 
     async def role_policy(self, role: str) -> str | None:
-        """What the role may do, as JSON with sorted keys; None when there is no such role or it may do nothing."""
+        """The role's policy as JSON with sorted keys; None without the role or the policy."""
 
     async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
-        """A role for EC2 instances. One that is there raises EntityAlreadyExists."""
+        """Create a role for EC2 instances. An existing one raises EntityAlreadyExists."""
 
     async def put_role_policy(self, role: str, *, document: str) -> None: ...
     async def profile_roles(self, name: str) -> tuple[str, ...] | None:
-        """The roles in an instance profile, at most one; None when there is no such profile."""
+        """The roles in an instance profile, at most one; None if there is no such profile."""
 
     async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
-        """An instance profile. One that is there raises EntityAlreadyExists."""
+        """Create an instance profile. An existing one raises EntityAlreadyExists."""
 
     async def add_role(self, profile: str, *, role: str) -> None: ...
 
 
 class Cleanup(Protocol):
-    """Finding and deleting by tag. `region` may be core.cleanup.deletion_order.GLOBAL, where the kinds are that are the
-    same everywhere.
-    """
+    """Finding and deleting by tag. `region` may be core.kinds.GLOBAL, for resource types of global services."""
 
     async def tagged(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-        """Everything of EC2 in the region that its tag index shows, of every kind."""
+        """All EC2 resources in the region's tag index, of every type."""
 
     async def tagged_outside_ec2(self, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-        """Everything of other services that the account's tag index shows; it may have been deleted hours ago."""
+        """All resources of other services in the account's tag index; they may have been deleted hours ago."""
 
     async def find(
         self, region: str, kind: ResourceKind, scope: Scope, *, ids: Sequence[str] = ()
     ) -> tuple[Resource, ...]:
-        """The live resources of one kind that show the tag. `ids`: candidates, for kinds that AWS does not list by tag.
+        """The existing resources of a type with the tag. `ids`: candidates, for types that AWS does not list by tag.
 
-        Of instances the `ids` are those that a launcher of ours named as its own: they count without the tag.
+        For instances, `ids` are those of managed fleets, groups and spot requests: they match without the tag.
         """
 
     async def delete(self, region: str, kind: ResourceKind, resources: Sequence[Resource]) -> Deletion:
-        """Begin to delete. One that has gone already is no error; in a batch it may fail the others with it."""
+        """Begin to delete. A deleted resource is not an error; in a batch it may fail the others."""
 
     async def unprotect(self, region: str, resource: Resource) -> None:
-        """Take away what protects the resource from deletion."""
+        """Remove the resource's deletion protection."""
 
     async def dry_run_delete(self, region: str, resource: Resource) -> CloudError | None:
-        """AWS's refusal if we may not delete this; None if we may, or AWS cannot be asked. Changes nothing."""
+        """AWS's error if the caller may not delete this; None if permitted, or without a dry run. Changes nothing."""
 
     async def revoke_mutual_rules(
         self, region: str, *, groups: Collection[str], vpcs: Collection[str]
     ) -> Deletion:
-        """Revoke the rules that join two of our security groups, or one with the default group of a VPC of ours."""
+        """Revoke the rules between two of the cluster's groups, or one and the default group of its VPC."""
 
     async def dependencies(
         self, region: str, resource: Resource
     ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
-        """Everything that AWS shows to depend on the resource, ours or not; and what it would not show."""
+        """All dependencies that AWS lists, managed or not, and the errors of lists that could not be read."""
 
     async def exists(self, region: str, resource_id: str) -> bool:
-        """Whether the region has this thing of EC2's, tagged or not."""
+        """Whether the region has this EC2 resource, tagged or not."""
 
     async def adopt(self, region: str, resource_id: str, *, tags: Mapping[str, str]) -> None:
-        """Give our tags to something of EC2's that lacks them."""
+        """Tag an untagged EC2 resource as part of the cluster."""
 
 
 class Cloud(
@@ -419,4 +419,4 @@ class Cloud(
     Diagnostics,
     Protocol,
 ):
-    """All of it."""
+    """All operations."""

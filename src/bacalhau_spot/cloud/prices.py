@@ -1,4 +1,4 @@
-"""What things cost: AWS's price lists, and how spot prices moved."""
+"""AWS's price lists, and the history of spot prices."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.session import Session
 
-# The price lists of all regions are read in one of three (AWS Billing user guide, "Price List Query API": endpoints).
+# Three regions have the price lists of all (AWS Billing user guide, "Price List Query API": endpoints).
 PRICING_REGION = "us-east-1"
 
-# A filter's value has at most 1,024 characters (Price List API reference, Filter); `ANY_OF` takes names between commas.
+# A filter's value has at most 1,024 characters (Price List API reference, Filter); `ANY_OF` is comma-separated.
 _LONGEST_VALUE = 1024
 
-# What an instance of ours would be if it were no spot instance: Linux, on shared hardware, without bought software.
+# The on-demand equivalent of a node: Linux, on shared hardware, without licensed software.
 _ON_DEMAND = {
     "operatingSystem": "Linux",
     "tenancy": "Shared",
     "preInstalledSw": "NA",
-    "capacitystatus": "Used",  # not a reservation that stands idle
+    "capacitystatus": "Used",  # not an unused reservation
     "marketoption": "OnDemand",
 }
 _VOLUME = {"productFamily": "Storage", "volumeApiName": "gp3"}
@@ -51,7 +51,7 @@ class AwsPrices:
 
     async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
         rows = await self._products(regions, _terms(_VOLUME))
-        # Beside the space itself there may be Outposts' and others' of the same name, with more behind it.
+        # Other products, such as Outposts', have the same name with another usage type.
         return {
             attributes.get("regionCode", ""): price
             for attributes, price in rows
@@ -67,7 +67,7 @@ class AwsPrices:
         until: datetime,
         zones: Sequence[str] = (),
     ) -> tuple[PricePoint, ...]:
-        # The last change before StartTime is in the answer (EC2 API reference, DescribeSpotPriceHistory).
+        # AWS includes the last change before StartTime (EC2 API reference, DescribeSpotPriceHistory).
         only = {"Filters": [{"Name": "availability-zone", "Values": list(zones)}]} if zones else {}
         rows = await self._session.pages(
             "ec2",
@@ -94,9 +94,9 @@ class AwsPrices:
     async def _products(
         self, regions: Sequence[str], filters: list[dict[str, str]]
     ) -> list[tuple[dict[str, str], Decimal]]:
-        """(attributes, USD per unit) of the products in the regions that match; those without a price are left out."""
+        """(attributes, USD per unit) of the matching products in the regions; those without a price are omitted."""
         found: list[tuple[dict[str, str], Decimal]] = []
-        # The Price List API is the commercial partition's, and knows its regions (AWS Price List API endpoints).
+        # The Price List API has the commercial partition's regions only (AWS Price List API endpoints).
         for names in _values([name for name in regions if partition_of(name) is COMMERCIAL]):
             rows: list[Any] = await self._session.pages(
                 "pricing",
@@ -118,7 +118,7 @@ def _priced(rows: Sequence[str]) -> Iterator[tuple[dict[str, str], Decimal]]:
 
 
 def _usd(terms: dict[str, Any]) -> Iterator[Decimal]:
-    """Of a product's terms the price per unit; nothing where it is free or in another currency."""
+    """The prices per unit in a product's terms; none if it is free or in another currency."""
     for term in terms.values():
         for dimension in term.get("priceDimensions", {}).values():
             price = parse_usd(dimension.get("pricePerUnit", {}).get("USD", "0"))
@@ -135,7 +135,7 @@ def _any_of(field: str, value: str) -> dict[str, str]:
 
 
 def _values(names: Sequence[str]) -> Iterator[str]:
-    """The names between commas, in as few texts as AWS takes; each once."""
+    """The unique names, comma-separated, in as few texts as AWS accepts."""
     text = ""
     for name in sorted(set(names)):
         longer = f"{text},{name}" if text else name

@@ -1,4 +1,4 @@
-"""The public address that AWS sees us from, for the one rule that lets the operator in."""
+"""The operator's public address as AWS sees it, for the SSH rule."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import ipaddress
 
 from bacalhau_spot.cloud.web import FetchError, fetch
 
-# AWS's own service for the question; its answer is the address and a line end.
+# AWS's service for this purpose; it returns the address and a newline.
 CHECKIP_URL = "https://checkip.amazonaws.com"
 _TIMEOUT_S = 3.0
 _MAX_BYTES = 256
 
 
 async def caller_address(url: str = CHECKIP_URL) -> str | None:
-    """Our public IPv4 address; None when it cannot be found out within three seconds, or when the answer is no such address.
+    """The public IPv4 address; None without a valid answer within three seconds.
 
-    The clusters' networks have no IPv6, so an IPv6 address would open nothing.
+    The clusters' networks have no IPv6, so an IPv6 address would not give access.
     """
     try:
-        # A proxy of the environment is for the way to AWS, not to an address that was given explicitly.
+        # An explicit address does not use the environment's proxy, which is for access to AWS.
         raw = await fetch(url, timeout_s=_TIMEOUT_S, max_bytes=_MAX_BYTES, proxies=url == CHECKIP_URL)
     except FetchError:
         return None
@@ -26,7 +26,7 @@ async def caller_address(url: str = CHECKIP_URL) -> str | None:
 
 
 def public_address(text: str) -> str | None:
-    """The address when it is one IPv4 address that the internet routes to; None for private, reserved and other ones."""
+    """A globally routed IPv4 address; None for private, reserved and other addresses."""
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:

@@ -1,6 +1,7 @@
-"""Whether a reply is one of AWS's. A proxy's or a sign-in page's, well formed by chance, parses into an empty answer.
+"""Rejects replies that are not from AWS. A proxy's or sign-in page's reply may be well formed and parse as an empty
+one.
 
-An empty answer would be read as "nothing exists", which is the worst that a program that deletes can believe.
+An empty reply would mean "nothing exists", the most dangerous error for a program that deletes.
 """
 
 from __future__ import annotations
@@ -22,20 +23,21 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _LONGEST_REASON = 120
-_BODY_FOLLOWS = ". Further retries may succeed"  # botocore shows the whole answer behind these words
+_BODY_FOLLOWS = ". Further retries may succeed"  # botocore appends the whole reply after this text
 
 Class = TypeVar("Class", bound=type)
 
 _SUCCESS = range(200, 300)
-# The protocols whose success has the operation's name as its root (AWS Query and EC2 Query protocol of the Smithy specification).
+# Protocols whose successful replies have a root element named after the operation (AWS Query and EC2 Query protocol of
+# the Smithy specification).
 _NAMED_ROOT = frozenset({"ec2", "query"})
 _PROLOG = re.compile(rb"^\s*(<\?xml[^>]*\?>\s*)?")
 _JSON = frozenset({"json", "rest-json"})
 _JSON_TYPES = {"structure": dict, "list": list, "map": dict, "string": str}
-# It leaves out lists that have no items (SQS API reference, ListQueues, ListQueueTags, GetQueueAttributes).
+# SQS omits empty lists (SQS API reference, ListQueues, ListQueueTags, GetQueueAttributes).
 _MAY_BE_EMPTY = frozenset({"sqs"})
 
-# What reading a malformed answer raises: a member missing, of another type, not a number, out of range, nested without end.
+# Exceptions for a malformed reply: a missing member, a wrong type, not a number, out of range, nested too deep.
 MALFORMED = (
     ResponseParserError,
     KeyError,
@@ -49,14 +51,14 @@ MALFORMED = (
 
 
 def reject_foreign_replies(client: Any) -> None:
-    """From now on a success of this client that is not in AWS's form raises ResponseParserError."""
+    """Make this client raise ResponseParserError for successful replies that are not in AWS's format."""
     client.meta.events.register("after-call", _check)
 
 
 def _check(*, http_response: Any, parsed: Any, model: Any, **_others: Any) -> None:
     if http_response.status_code not in _SUCCESS:
         return
-    # Every service of AWS numbers its replies, in a header or in the body (AWS General Reference, "AWS request identifiers").
+    # Every AWS reply has a request id, in a header or in the body (AWS General Reference, "AWS request identifiers").
     if not parsed.get("ResponseMetadata", {}).get("RequestId"):
         raise ResponseParserError("the reply has no request id")
     protocol = model.service_model.resolved_protocol
@@ -72,7 +74,7 @@ def _check_xml(body: bytes, model: Any) -> None:
     members = model.output_shape.members if model.output_shape is not None else {}
     for name, member in members.items():
         tag = member.serialization.get("name", name)
-        # botocore reads a text where a list belongs as a list without items.
+        # botocore parses a text in place of a list as an empty list.
         if member.type_name == "list" and re.search(rf"<{tag}>\s*[^<\s]".encode(), body):
             raise ResponseParserError(f"{name} is not a list")
 
@@ -96,7 +98,7 @@ def _check_json(body: bytes, model: Any) -> None:
 
 
 def _check_type(shape: Any, value: Any, path: str) -> None:
-    """Containers, and texts in their place; botocore hands on whatever JSON has there. Null stands for a member left out."""
+    """Check containers and the types of scalars, which botocore passes on unchecked. Null equals a missing member."""
     if value is None:
         return
     expected: Any = _JSON_TYPES.get(shape.type_name, (str, int, float))
@@ -112,9 +114,10 @@ def _check_type(shape: Any, value: Any, path: str) -> None:
 
 
 def refuses_malformed_replies(cls: Class) -> Class:
-    """A class decorator: each public coroutine of the class and its bases raises CloudError for an answer it cannot read.
+    """A class decorator: each public coroutine of the class and its bases raises CloudError for a reply it cannot
+    parse.
 
-    These classes only translate, so whatever fails in them while they read an answer is about the answer.
+    These classes only translate, so an exception in them while parsing a reply is caused by the reply.
     """
     for name in dir(cls):
         method = getattr(cls, name)
@@ -136,19 +139,19 @@ def _translated(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def answered_at(reply: dict[str, Any]) -> datetime:
-    """When AWS answered, by its own clock, to the second. Raises KeyError or ValueError for an answer without a date."""
+    """The time of the reply by AWS's clock, to the second. Raises KeyError or ValueError without a date."""
     return parsedate_to_datetime(reply["ResponseMetadata"]["HTTPHeaders"]["date"])
 
 
 def reason(error: Exception) -> str:
-    """What could not be read, in a few words: the answer itself may be in the exception, however long it is."""
+    """The parse error in a few words: the exception may contain the whole reply."""
     name = "" if isinstance(error, ResponseParserError) else type(error).__name__
     words = str(error).partition(_BODY_FOLLOWS)[0]
     return textwrap.shorten(f"{name} {words}", _LONGEST_REASON, placeholder=" …")
 
 
 def required(reply: dict[str, Any], key: str, *, operation: str, region: str) -> Any:
-    """The member of a reply that AWS always sends, also when the list is empty. Raises CloudError when it is missing."""
+    """A member that AWS always returns, even for an empty list. Raises CloudError if it is missing."""
     if key not in reply:
         raise not_aws(operation=operation, region=region, detail=f"{key} is missing")
     return reply[key]

@@ -1,4 +1,4 @@
-"""The nodes' token in SSM's Parameter Store, and the IAM role and instance profile with which they read it."""
+"""The nodes' token in SSM's Parameter Store, and the IAM role and instance profile that read it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class AwsSecretStore:
     async def put_parameter(
         self, region: str, name: str, *, value: Secret, tags: Mapping[str, str], replace: bool
     ) -> None:
-        # AWS takes tags only for a parameter that is new (SSM API reference, PutParameter). Its default key, aws/ssm, may be
-        # used by whoever may read the parameter, so the role needs nothing of KMS (Systems Manager user guide).
+        # AWS accepts tags only for a new parameter (SSM API reference, PutParameter). Everyone who may read the
+        # parameter may use its default key, aws/ssm, so the role needs no KMS permission (Systems Manager user guide).
         extra: dict[str, Any] = {"Overwrite": True} if replace else {"Tags": tag_list(tags)}
         await self._session.call(
             "ssm", region, "put_parameter", Name=name, Value=value.reveal(), Type="SecureString", **extra
@@ -75,7 +75,7 @@ class AwsSecretStore:
     async def _there(
         self, service: str, region: str | None, operation: str, **kwargs: Any
     ) -> dict[str, Any] | None:
-        """None where AWS says that there is no such thing."""
+        """The reply, or None if the resource does not exist."""
         try:
             return await self._session.call(service, region, operation, **kwargs)
         except CloudError as error:
@@ -85,6 +85,6 @@ class AwsSecretStore:
 
 
 def _trust(principal: str) -> str:
-    """Who may take the role on: EC2, under its name in the partition, for the nodes."""
+    """The trust policy for the nodes: EC2 may assume the role, under its name in the partition."""
     statement = {"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -1,4 +1,4 @@
-"""The way to AWS: one boto3 session, one client per region and service, threads behind an async face."""
+"""The connection to AWS: one boto3 session, one client per region and service, async calls in threads."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cloud.connection import AwsConnection
 
-# Where we ask what is the same everywhere, when neither the profile nor the environment names a region.
 
 T = TypeVar("T")
 
-# A million items: no account has as many of anything. An endpoint that is not AWS may hand out tokens for ever.
+# A million items, more than any account has. An endpoint that is not AWS may return tokens without end.
 MAX_PAGES = 1000
 
-# An instant fleet answers when every pool has been tried; 41 s were seen (karpenter-provider-aws#3922), botocore waits 60.
+# CreateFleet of type instant returns after trying every pool: up to 41 s (karpenter-provider-aws#3922); botocore's
+# limit is 60.
 SLOW_OPERATIONS = frozenset({"create_fleet"})
 SLOW_READ_S = 300.0
 CONNECT_S, READ_S, WHO_AM_I_S = 5.0, 45.0, 10.0
@@ -53,7 +53,7 @@ class Session:
         self._identified = False  # STS has accepted these credentials
 
     async def call(self, service: str, region: str | None, operation: str, **kwargs: Any) -> dict[str, Any]:
-        """One API call. `region` None: wherever the user is at home. Raises CloudError."""
+        """One API call. `region` None: the default region. Raises CloudError."""
         return await self._run(self._call, service, region, operation, kwargs)
 
     async def _run(self, work: Callable[..., T], *args: Any) -> T:
@@ -64,7 +64,7 @@ class Session:
     ) -> list[dict[str, Any]]:
         """All items below `key` of a paginated call, within EC2's limits. Raises CloudError.
 
-        AWS may answer an empty page with a further one behind it; the list itself is always in the answer.
+        AWS may return an empty page before further ones; the list itself is in every reply.
         """
         parts = [
             await self._pages_of(service, region, operation, key, part)
@@ -93,11 +93,11 @@ class Session:
     async def all_pages(
         self, service: str, region: str | None, operation: str, **kwargs: Any
     ) -> dict[str, Any]:
-        """All pages of a call in one answer, for services that page each in a way of their own. Raises CloudError."""
+        """All pages of a call in one reply, for services with their own pagination. Raises CloudError."""
         return await self._run(self._all_pages, service, region, operation, kwargs)
 
     async def credentials_origin(self) -> str:
-        """How botocore found the credentials; empty when it found none. Raises CloudError."""
+        """How botocore found the credentials; empty if it found none. Raises CloudError."""
         return await self._run(self._origin)
 
     def _origin(self) -> str:
@@ -109,7 +109,7 @@ class Session:
         return str(found.method) if found else ""
 
     def close(self) -> None:
-        """Wait for calls in flight; an aborted launch whose answer is lost would be an orphan."""
+        """Wait for calls in flight: an aborted launch with a lost reply would leave orphaned instances."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _page_size(
@@ -134,9 +134,9 @@ class Session:
         limit = {"MaxItems": MAX_PAGES * MAX_PAGE_SIZE}
         pages = client.get_paginator(operation).paginate(**kwargs, PaginationConfig=limit)
         reply = self._invoke(client, operation, region, pages.build_full_result)
-        if "NextToken" in reply:  # what botocore adds when it stopped at the limit
+        if "NextToken" in reply:  # botocore adds it if it stopped at the limit
             raise not_aws(operation=operation, region=region or "", detail="its pages do not end")
-        # Only S3 leaves empty lists out (Amazon S3 API reference, ListObjectVersions).
+        # Only S3 omits empty lists (Amazon S3 API reference, ListObjectVersions).
         if service != "s3" and all(key.search(reply) is None for key in pages.result_keys):
             listed = pages.result_keys[0].expression
             raise not_aws(operation=operation, region=region or "", detail=f"{listed} is missing")
@@ -145,7 +145,7 @@ class Session:
     def _invoke(
         self, client: Any, operation: str, region: str | None, call: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """One call, told to whoever traces. Raises CloudError."""
+        """One call, reported to `on_call`. Raises CloudError."""
         start_s, outcome = time.monotonic(), "failed"
         try:
             reply = call()
@@ -154,7 +154,7 @@ class Session:
         except (BotoCoreError, ClientError) as error:
             outcome = str(error)
             raise self._translate(error, operation, region, client.meta.region_name) from error
-        except (*MALFORMED, RuntimeError) as error:  # botocore raises the latter for a time that is none
+        except (*MALFORMED, RuntimeError) as error:  # botocore raises RuntimeError for an invalid time
             outcome = "no response from AWS"
             raise not_aws(operation=operation, region=region or "", detail=reason(error)) from error
         finally:
@@ -169,7 +169,7 @@ class Session:
     def _translate(
         self, error: BotoCoreError | ClientError, operation: str, region: str | None, asked: str
     ) -> CloudError:
-        """The error in our words, with AWS's reason for a denial where it gives one. `asked`: the client's region."""
+        """The translated error, with AWS's decoded reason for a denial. `asked`: the client's region."""
         told = translate(error, operation=operation, region=region or "")
         if self._identified and told.code in REFUSED_TOKENS:
             told.code, told.region = REFUSED_TOKENS[told.code], region or asked
@@ -180,7 +180,7 @@ class Session:
 
     def _client(self, service: str, region: str | None, *, read_timeout_s: float | None = None) -> Any:
         timeout_s = read_timeout_s or _read_timeout_s(service)
-        # A session is not thread safe and making a client takes 10 ms; clients may be used from any thread.
+        # A session is not thread safe, and a new client takes 10 ms; clients can be used from any thread.
         with self._lock:
             if self._session is None:
                 self._session = boto3.Session(botocore_session=core_session(self._access, models=_models()))
@@ -201,14 +201,14 @@ class Session:
             )
         except (BotoCoreError, ClientError) as error:
             raise translate(error, operation="", region="") from error
-        except ValueError as error:  # botocore's for an address that is none
+        except ValueError as error:  # botocore's error for an invalid address
             raise CloudError("InvalidEndpoint", str(error), operation="", region="") from error
         reject_foreign_replies(client)
         return client
 
 
 def _read_timeout_s(service: str, operation: str = "") -> float:
-    """How long the call may keep anybody waiting. Who we are is known at once, so an address that hangs is soon given up."""
+    """The read timeout. It is short for STS, which answers at once, so that an unresponsive endpoint fails soon."""
     if operation in SLOW_OPERATIONS:
         return SLOW_READ_S
     return WHO_AM_I_S if service == "sts" else READ_S
@@ -216,13 +216,13 @@ def _read_timeout_s(service: str, operation: str = "") -> float:
 
 def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
     return Config(
-        # An address that was given explicitly is meant as it is; a proxy of the environment is for the way to AWS.
+        # An explicit endpoint does not use the environment's proxy, which is for access to AWS.
         proxies={} if connection.endpoint_url else None,
         connect_timeout=CONNECT_S,
         read_timeout=read_timeout_s,
         max_pool_connections=16,
-        # The engine retries, and nothing below it: it tells the user, keeps the deadline, and looks before it makes again
-        # what has no client token.
+        # Only the engine retries: it reports to the user, observes the deadline, and searches for the resource before
+        # it repeats a create call without client token.
         retries={"mode": "standard", "total_max_attempts": 1},
         user_agent_extra="bacalhau-spot",
     )
@@ -230,5 +230,5 @@ def _config(connection: AwsConnection, *, read_timeout_s: float) -> Config:
 
 @functools.cache
 def _models() -> Loader:
-    """The services as botocore describes them. EC2's takes a fifth of a second to read: once a process is enough."""
+    """Botocore's service models. EC2's takes a fifth of a second to load, so it is loaded once per process."""
     return Loader()

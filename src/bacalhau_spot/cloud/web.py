@@ -1,4 +1,4 @@
-"""Fetching one public document. Whatever the other side does, an answer or a refusal comes within the time given."""
+"""Fetches one public document. Returns or raises within the given time, whatever the server does."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class FetchError(Exception):
 
 
 async def fetch(url: str, *, timeout_s: float, max_bytes: int, proxies: bool = True) -> bytes:
-    """The document at `url`. Raises FetchError. Without `proxies`, those of the environment are not used."""
+    """The document at `url`. Raises FetchError. Without `proxies`, the environment's are not used."""
     return await consume(url, lambda reply: _read(reply, max_bytes), timeout_s=timeout_s, proxies=proxies)
 
 
 async def consume(
     url: str, read: Callable[[http.client.HTTPResponse], T], *, timeout_s: float, proxies: bool = True
 ) -> T:
-    """What `read` makes of the answer. Raises FetchError, also after `timeout_s` in all.
+    """The result of `read` on the response. Raises FetchError, also after `timeout_s` in total.
 
-    The thread is a daemon: a server that sends a byte now and then keeps neither this call nor the program's end waiting.
+    The thread is a daemon: a server that sends a byte now and then delays neither this call nor the program's end.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -49,7 +49,7 @@ async def consume(
             settled = functools.partial(done.set_result, result)
         except FetchError as failure:
             settled = functools.partial(done.set_exception, failure)
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop has ended
             loop.call_soon_threadsafe(settle, settled)
 
     threading.Thread(target=work, daemon=True, name="fetch").start()
@@ -68,7 +68,7 @@ def _open(url: str, read: Callable[[http.client.HTTPResponse], T], *, timeout_s:
     except urllib.error.HTTPError as error:
         raise FetchError(f"HTTP {error.code}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        # HTTPException: what answers is no HTTP, or breaks its rules; ValueError: a length or an address that is none.
+        # HTTPException: the response is not valid HTTP; ValueError: an invalid length or address.
         reason = getattr(error, "reason", None) or error
         raise FetchError(" ".join(str(reason).split())[:200] or type(error).__name__) from error
 
@@ -84,6 +84,6 @@ def _read(reply: http.client.HTTPResponse, max_bytes: int) -> bytes:
 
 
 def check_whole(reply: http.client.HTTPResponse) -> None:
-    """Raises FetchError when the connection ended before the announced length."""
+    """Raises FetchError if the connection ended before the announced length."""
     if reply.length:
         raise FetchError(f"{reply.length} bytes are missing at the end")

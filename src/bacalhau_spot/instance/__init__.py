@@ -1,1 +1,1 @@
-"""What a node runs, and the function that renders it for EC2."""
+"""The programs and files of a node, and the function that renders them as EC2 user data."""

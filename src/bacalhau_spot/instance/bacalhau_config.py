@@ -1,7 +1,7 @@
 """A compute node's configuration for Bacalhau 1.9.
 
-Bacalhau ignores keys that it does not know, without a word: a misspelt key is a setting that is not there. So everything
-that we render is checked against KNOWN, which is taken from Bacalhau's own list of keys (`bacalhau config list`).
+Bacalhau silently ignores unknown keys, so that a misspelt key has no effect. All rendered keys are therefore checked
+against KNOWN, which is taken from Bacalhau's own list (`bacalhau config list`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CA_PATH: Final = "/etc/bacalhau/ca.pem"
 DRAINING: Final = "/run/bacalhau-spot/draining"
 API_PORT: Final = 1234
 
-# Key -> what it holds. Only the keys that we set or have a use for; labels are free.
+# Key -> type of its value. Only the keys that the product sets or uses; labels are free.
 KNOWN: Final = {
     "API.Host": str,
     "API.Port": int,
@@ -46,18 +46,17 @@ KNOWN: Final = {
 
 
 def compute(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
-    """The configuration file's content, except for the labels that only the machine knows (scripts/first_boot.py)."""
+    """The content of the configuration file, without the labels that are read on the instance (scripts/first_boot.py)."""
     bacalhau = spec.bacalhau
     tls: dict[str, Value] = {}
     if bacalhau.tls is TlsMode.PROXY:
-        # "TLS handshake first". Bacalhau's own listener does not speak it, so it is wrong for TlsMode.NATIVE.
+        # "TLS handshake first". Bacalhau's own listener does not support it, so it must not be set for TlsMode.NATIVE.
         tls["RequireTLS"] = True
     if bacalhau.ca_pem and bacalhau.tls is not TlsMode.NONE:
         tls["CACert"] = CA_PATH
     return {
         "DataDir": DATA_DIR,
-        # The name is given on the command line; this is what would be taken without it.
-        # Never `aws`: it speaks to the metadata service in a form that our instances refuse.
+        # The default if the command line had no name. Not `aws`, which uses IMDSv1, and the instances require IMDSv2.
         "NameProvider": "puuid",
         "DisableAnalytics": True,
         "UpdateConfig": {"Interval": "0s"},
@@ -76,7 +75,7 @@ def compute(spec: ClusterSpec, *, region: str) -> dict[str, Value]:
 
 
 def node_labels(spec: ClusterSpec, *, region: str) -> dict[str, str]:
-    """What all nodes of a region have in common. Ours win over the user's, as the machine's do later."""
+    """The labels common to all nodes of a region. They override the user's, and the instance's override both later."""
     return {
         **dict(spec.bacalhau.labels),
         "provider": "aws",
@@ -86,7 +85,7 @@ def node_labels(spec: ClusterSpec, *, region: str) -> dict[str, str]:
 
 
 def label_value(text: str) -> str:
-    """The nearest that job constraints can select: letters, digits, - _ and ., at most 63, a letter or digit at both ends."""
+    """The nearest valid label for job constraints: at most 63 of letters, digits, - _ and ., no symbol at an end."""
     kept = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in text
     )
@@ -94,7 +93,7 @@ def label_value(text: str) -> str:
 
 
 def checked(config: dict[str, Value]) -> dict[str, Value]:
-    """The configuration itself. A key that Bacalhau would not understand is a mistake of ours and never leaves here."""
+    """Return the configuration. Raises ValueError for a key unknown to Bacalhau, which would be an internal error."""
     unknown = unknown_keys(config)
     if unknown:
         raise ValueError(f"not in Bacalhau's configuration: {', '.join(unknown)}")
@@ -102,7 +101,7 @@ def checked(config: dict[str, Value]) -> dict[str, Value]:
 
 
 def unknown_keys(config: Mapping[str, Value]) -> list[str]:
-    """Keys, or types of values, that Bacalhau would not understand."""
+    """Keys that are unknown to Bacalhau or have values of the wrong type."""
     return [key for key, value in _leaves(config) if key not in KNOWN or not isinstance(value, KNOWN[key])]
 
 

@@ -1,7 +1,7 @@
-"""Values -> YAML text that reads back as exactly these values, whatever they hold.
+"""Renders values as YAML text that parses to exactly these values.
 
-Two forms only. A text of several plain lines is a literal block, which people can read; everything else is double-quoted
-with everything outside ASCII escaped, which no YAML reader gets wrong: not the 1.1 of cloud-init, not the 1.2 of Bacalhau.
+It uses two forms only. A text of several plain lines is a readable literal block; everything else is double-quoted with
+non-ASCII characters escaped. Both are unambiguous in YAML 1.1 (cloud-init) and YAML 1.2 (Bacalhau).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SHORT: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _SPECIAL: Final = re.compile(r"[^ !#-\[\]-~]")
-# Lines of printable ASCII. The first is not empty and the last not empty twice: what surrounds a block must not matter to it.
+# Lines of printable ASCII. Not an empty line first nor two last, which would depend on the block's context.
 _BLOCK: Final = re.compile(r"[!-~][ -~\t]*(?:\n[ -~\t]*)+(?<!\n\n)")
 STEP: Final = 2
 
@@ -26,9 +26,9 @@ def _escape(found: re.Match[str]) -> str:
     code = ord(letter)
     if letter in _SHORT:
         return _SHORT[letter]
-    if code <= 0xFF:  # noqa: PLR2004 -- what two hexadecimal digits hold
+    if code <= 0xFF:  # noqa: PLR2004 -- two hexadecimal digits
         return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 -- what four hold
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 -- four digits
 
 
 def double_quoted(text: str) -> str:
@@ -36,7 +36,7 @@ def double_quoted(text: str) -> str:
 
 
 def block_scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT001 -- a boolean is a value here, not a switch
-    """What stands after `key: ` or `- `, when the key stands at column `indent`."""
+    """The text after `key: ` or `- `, for a key at column `indent`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -46,12 +46,12 @@ def block_scalar(value: str | int | bool, *, indent: int) -> str:  # noqa: FBT00
     margin = " " * (indent + STEP)
     lines = value.removesuffix("\n").split("\n")
     chomp = "" if value.endswith("\n") else "-"
-    # The digit says where lines begin, so that they may begin with spaces.
+    # The digit sets the indentation, so that lines may begin with spaces.
     return "\n".join([f"|{STEP}{chomp}", *(f"{margin}{line}" if line else "" for line in lines)])
 
 
 def block(value: Value, *, indent: int = 0) -> str:
-    """A mapping or list as a block whose lines all begin at column `indent`; ends with a newline unless it is empty."""
+    """A mapping or list as a block with all lines at column `indent`; ends with a newline unless empty."""
     margin = " " * indent
     if isinstance(value, str | int):
         raise TypeError(value)
@@ -61,7 +61,7 @@ def block(value: Value, *, indent: int = 0) -> str:
 
 
 def entry(key: str, value: Value, *, indent: int) -> str:
-    """`key: value` for a mapping whose keys stand at column `indent`; the first line without its margin."""
+    """`key: value` for a mapping with keys at column `indent`; the first line without its margin."""
     return f"{_key(key)}:{_after(value, indent=indent)}"
 
 
@@ -70,7 +70,7 @@ def _key(key: str) -> str:
     return key if plain else double_quoted(key)
 
 
-# What YAML 1.1 takes for something other than text.
+# Words that YAML 1.1 does not read as text.
 _WORDS: Final = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 

@@ -1,4 +1,4 @@
-"""The same program without what only people read. Used when EC2's limit leaves no room for it."""
+"""Removes comments and docstrings from programs whose user data would exceed EC2's limit."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import tokenize
 
 
 def minify_python(source: str) -> str:
-    """Without docstrings and without lines that are comments only. The code is untouched, line by line."""
+    """The source without docstrings and full-line comments. Lines of code are unchanged."""
     drop: set[int] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
             node, clean=False
         ):
             text = node.body[0]
-            if len(node.body) > 1:  # a body of nothing else needs it
+            if len(node.body) > 1:  # a body must not be empty
                 drop |= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT and token.line.lstrip().startswith("#"):

@@ -1,4 +1,4 @@
-"""A spec -> the user-data that EC2 hands to every node of a region. Pure, and the same bytes for the same input."""
+"""Renders a spec as the user data of a region's nodes. Pure: the same input gives the same bytes."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.instance.cloud_init_yaml import Value
 
-# EC2's limit for what it is sent, before base64.
+# EC2's limit, before base64.
 MAX_BYTES: Final = 16384
 TEMPLATE: Final = "cloud-init/init-vm-template.yml"
-# The release's own address; GitHub holds no archives of current releases.
+# Bacalhau's download address; GitHub has no archives of current releases.
 DOWNLOAD_URL: Final = (
     "https://get.bacalhau.org/releases/stable/{version}/bacalhau_{version}_linux_{arch}.tar.gz"
 )
 
-# `key: ${name}`, wherever in a line, or a line that is `${name}` alone.
+# `key: ${name}` anywhere in a line, or a line that is only `${name}`.
 _VALUE: Final = re.compile(r"^(?P<before> *(?:- )?)(?P<key>[a-z_]+): \$\{(?P<name>[^}]+)\}\n", re.MULTILINE)
 _LINES: Final = re.compile(r"^\$\{(?P<name>user_files)\}\n", re.MULTILINE)
 
 
 def render(spec: ClusterSpec, *, region: str) -> bytes:
-    """The user-data as it is sent. UserError when it is more than EC2 takes."""
+    """The user data as sent to EC2. Raises UserError if it exceeds EC2's limit."""
     data = _compressed(cloud_config(spec, region=region))
     if len(data) > MAX_BYTES:
         data = _compressed(cloud_config(spec, region=region, lean_programs=True))
@@ -41,12 +41,12 @@ def render(spec: ClusterSpec, *, region: str) -> bytes:
 
 
 def _compressed(text: str) -> bytes:
-    # Level and time are fixed: the same input gives the same bytes, and so the same launch template.
+    # Level and time are fixed: the same input gives the same bytes and thus the same launch template.
     return gzip.compress(text.encode(), compresslevel=9, mtime=0)
 
 
 def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False) -> str:
-    """The user-data as cloud-init reads it; with `lean_programs`, ours come without comments."""
+    """The user data as cloud-init reads it; with `lean_programs`, the node's programs have no comments."""
     values = _values(spec, region=region)
 
     def value(found: re.Match[str]) -> str:
@@ -57,7 +57,7 @@ def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False)
         column = len(found["before"])
         return found["before"] + cloud_init_yaml.entry(found["key"], inside, indent=column)
 
-    # One pass: what is put in is never looked at again, so a `${…}` of the user's stays as it is.
+    # One pass: inserted text is not scanned again, so that a `${…}` of the user is unchanged.
     return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
 
 
@@ -73,7 +73,7 @@ def _packaged(name: str) -> str:
 
 
 def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
-    """What the template's names stand for; None: the key is left out."""
+    """The values of the template's names; None omits the key."""
     token = None if in_ssm(spec) else spec.bacalhau.token
     config = bacalhau_config.checked(bacalhau_config.compute(spec, region=region))
     return {
@@ -84,13 +84,13 @@ def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
         "token_env": f"BACALHAU_COMPUTE_AUTH_TOKEN={_env_quoted(token.reveal())}\n" if token else "",
         "ca_pem": (spec.bacalhau.ca_pem or "") if spec.bacalhau.tls is not TlsMode.NONE else "",
         "additional_commands": spec.instance.additional_commands,
-        # Room is scarce, and only these nodes need it: elsewhere the file is empty.
+        # Only these nodes need the program: otherwise the file is empty, to save space.
         **({} if in_ssm(spec) else {"scripts/secret.py": ""}),
     }
 
 
 def node_facts(spec: ClusterSpec) -> dict[str, object]:
-    """What the programs on the node need to know. World-readable there: no secrets."""
+    """The facts that the node's programs need. World-readable there: no secrets."""
     bacalhau = spec.bacalhau
     return {
         "name_prefix": spec.naming.resource_prefix,
@@ -104,17 +104,17 @@ def node_facts(spec: ClusterSpec) -> dict[str, object]:
 
 
 def in_ssm(spec: ClusterSpec) -> bool:
-    """Whether the nodes fetch their token from the Parameter Store."""
+    """Whether nodes read their token from the Parameter Store."""
     return spec.bacalhau.secrets is Secrets.SSM and spec.bacalhau.token is not None
 
 
 def _env_quoted(text: str) -> str:
-    """A value in systemd's EnvironmentFile. Double quotes, because its versions differ on the backslash in single ones."""
+    """A value for systemd's EnvironmentFile. In double quotes: systemd versions differ on a backslash in single quotes."""
     return '"' + re.sub(r'(["\\`$])', r"\\\1", text) + '"'
 
 
 def _user_files(spec: ClusterSpec) -> str:
-    # Deferred: once the user exists, so that a file in the home folder does not make that folder root's.
+    # Deferred until the user exists; otherwise a file in the home folder would make root its owner.
     files: list[Value] = [
         {"path": file.path, "permissions": file.mode, "defer": True, "content": file.content}
         for file in spec.instance.files

@@ -1,1 +1,1 @@
-"""The Bacalhau orchestrator's HTTP API. `port.py` is the contract, `http.py` what speaks it."""
+"""The Bacalhau orchestrator's HTTP API. `port.py` is the contract, `http.py` the implementation."""

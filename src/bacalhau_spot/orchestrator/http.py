@@ -1,10 +1,10 @@
-"""The orchestrator's HTTP API over httpx: requests, and the transport's and the server's refusals as our codes.
+"""The orchestrator's HTTP API over httpx: requests, and the mapping of errors to catalogue codes.
 
 Rules:
-1. Each request has its own connection, and none is left open: a command asks once or twice.
-2. A redirect is never followed: our key goes to the configured address and nowhere else.
-3. A loopback address is meant as it is; a proxy of the environment is for the way out of this machine.
-4. Whatever the other side answers ends in values or in an OrchestratorError. What we sent as a secret is in no message.
+1. Each request has its own connection, which is closed: a command sends one or two requests.
+2. Redirects are not followed: the key is sent to the configured address only.
+3. Loopback addresses do not use the environment's proxy.
+4. Any response becomes values or an OrchestratorError. No message contains the key or password.
 
 Source: Bacalhau 1.9, pkg/publicapi; its own time-out is 30 seconds, and the port is 1234 unless given, in URLs too.
 """
@@ -38,9 +38,9 @@ T = TypeVar("T")
 DEFAULT_PORT: Final = 1234
 CONNECT_S: Final = 5.0
 TOTAL_S: Final = 30.0
-# A node is two or three kilobytes; ten thousand of them are well below.
+# A node is two or three kilobytes; ten thousand nodes stay well below.
 _MOST_BYTES: Final = 64 << 20
-# Of what the other side says, so much goes into a message.
+# The maximum length of the server's text in a message.
 _LONGEST: Final = 200
 
 _NODES: Final = "/api/v1/orchestrator/nodes"
@@ -63,7 +63,7 @@ def _other_code(status: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How we say who we are: a key, or a user and a password, or neither for an open orchestrator."""
+    """The credentials: a key, or a user and a password, or neither for an open orchestrator."""
 
     key: Secret | None = None
     user: str | None = None
@@ -79,7 +79,7 @@ class Login:
 
 
 class HttpOrchestrator:
-    """`port.Orchestrator` over HTTP. `host`: a URL or a host, with or without a port; `ca_pem`: whom to trust instead of all."""
+    """`port.Orchestrator` over HTTP. `host`: a URL or host, optionally with port; `ca_pem`: the only trusted CA."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class HttpOrchestrator:
         return self._read(lambda: parsing.parse_nodes(self._good(answer)))
 
     async def remove(self, node_id: str) -> None:
-        # The API takes a unique beginning of an id for the id. All of ours are of one length, so none begins another.
+        # The API accepts unique prefixes of ids. Managed nodes' ids have one length, so none is a prefix of another.
         answer = await self._ask(
             "PUT", f"{_NODES}/{quote(node_id, safe='')}", body={"Action": "delete", "NodeID": node_id}
         )
@@ -119,7 +119,7 @@ class HttpOrchestrator:
         return self._read(lambda: parsing.parse_version(self._good(answer)))
 
     async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
-        """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
+        """Send one request. Raises OrchestratorError without a usable response."""
         try:
             async with asyncio.timeout(self._total_s), self._client() as client:
                 request = client.build_request(
@@ -141,7 +141,7 @@ class HttpOrchestrator:
             self._tls = self._context()
         try:
             return httpx.AsyncClient(
-                # Reading the certificates of the world takes longer than a request, and plain HTTP has no use for them.
+                # Loading the public CA certificates takes longer than a request, and plain HTTP does not need them.
                 verify=self._tls if self._tls is not None else False,
                 trust_env=not is_loopback(self._base),
                 timeout=httpx.Timeout(self._total_s, connect=self._connect_s),
@@ -159,12 +159,12 @@ class HttpOrchestrator:
             context = ssl.create_default_context(cadata=self._ca_pem)
         except (ssl.SSLError, ValueError) as error:
             raise self._error("OrchestratorTls", "the certificate of ca_file cannot be read") from error
-        # A private authority's certificates often lack what RFC 5280 asks for; Bacalhau's own client takes them too.
+        # Certificates of private authorities often violate RFC 5280; Bacalhau's own client accepts them, too.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
     async def _content(self, response: httpx.Response) -> Any:
-        """The body as JSON, or as text where it is none. Numbers with a point are Decimal."""
+        """The body as JSON, or else as text. Numbers with a decimal point are Decimal."""
         raw = bytearray()
         async for part in response.aiter_bytes():
             raw += part
@@ -172,11 +172,11 @@ class HttpOrchestrator:
                 raise self._error("OrchestratorAnswer", f"more than {_MOST_BYTES >> 20} MiB")
         try:
             return json.loads(raw, parse_float=Decimal)
-        except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent of too many digits
+        except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent with too many digits
             return raw.decode("utf-8", errors="replace")
 
     def _good(self, answer: _Answer) -> Any:
-        """The body of an answer that says yes. Raises OrchestratorError for any other."""
+        """The body of a successful response. Raises OrchestratorError for any other."""
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
@@ -210,11 +210,11 @@ class _Answer:
 def base_url(host: str) -> str:
     """`o` -> `https://o:1234`, `http://o` -> `http://o:1234`, `localhost` -> `http://localhost:1234`.
 
-    Without a scheme a key would go to whoever listens in between, so it is https, except on this machine.
+    The default scheme is https, except on this machine, because http would expose the key on the network.
     """
     scheme, mark, rest = host.rpartition("://")
     place, slash, path = rest.rstrip("/").partition("/")
-    if not place.rpartition(":")[2].isdigit():  # the port; an IPv6 address ends in its bracket
+    if not place.rpartition(":")[2].isdigit():  # the port; an IPv6 address ends with its bracket
         place = f"{place}:{DEFAULT_PORT}"
     if not mark:
         scheme = "http" if is_loopback(f"http://{place}") else "https"
@@ -222,7 +222,7 @@ def base_url(host: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address, as it is written, is this machine's own."""
+    """Whether the address, without name resolution, is a loopback address."""
     host = httpx.URL(url).host
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -231,9 +231,9 @@ def is_loopback(url: str) -> bool:
 
 
 def _transport(error: Exception) -> tuple[str, str]:
-    """What went wrong between here and there: our code and a few words."""
+    """A connection error as a catalogue code and a short text."""
     if isinstance(error, httpx.LocalProtocolError):
-        # Its text would repeat the header that holds the key.
+        # Its text would contain the header with the key.
         return "OrchestratorUnauthorized", "the key or password contains characters that HTTP does not allow"
     text = _shortened(str(error) or type(error).__name__)
     reason = _ssl_error(error)
@@ -247,12 +247,12 @@ def _transport(error: Exception) -> tuple[str, str]:
     return "OrchestratorTls", text
 
 
-# What OpenSSL says of an answer that is no TLS at all, release by release.
+# OpenSSL's reasons for a response that is not TLS, in its various releases.
 _NOT_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
 
 
 def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
-    """The TLS library's own error, somewhere below httpx's."""
+    """The TLS library's error in the chain of httpx's causes."""
     while error is not None:
         if isinstance(error, ssl.SSLError):
             return error
@@ -261,7 +261,7 @@ def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
 
 
 def _wants_tls(text: str) -> bool:
-    """What Go's server, and proxies, answer to plain HTTP on a port of TLS."""
+    """Whether it is the reply of Go's server, or a proxy, to plain HTTP on a TLS port."""
     return "http request" in text.lower() and "https" in text.lower()
 
 

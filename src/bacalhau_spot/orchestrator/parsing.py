@@ -1,4 +1,4 @@
-"""The shapes of Bacalhau 1.9's answers -> our values. Zeros are left out there, and fields that we do not know are ignored."""
+"""Parses Bacalhau 1.9's responses. Bacalhau omits zeros; unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LONGEST: Final = 1000
 
 
 class UnexpectedFormatError(ValueError):
-    """An answer that is not what Bacalhau answers; the message says where."""
+    """A response not in Bacalhau's format; the message names the place."""
 
 
 def parse_nodes(body: Any) -> tuple[OrchestratorNode, ...]:
-    """The compute nodes of a list of nodes, by id. The orchestrator lists itself too, as a Requester."""
+    """The compute nodes in a list, by id. The list also has the orchestrator, as a Requester."""
     nodes = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
     found = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
     return tuple(sorted((one for one in found if one is not None), key=lambda one: one.id))
@@ -31,7 +31,7 @@ def parse_version(body: Any) -> str:
 
 
 def parse_message(body: Any) -> str:
-    """What an answer that says no says: Bacalhau's Message with its reason, or the text as it is."""
+    """The text of an error response: Bacalhau's Message with its reason, or the plain text."""
     if not isinstance(body, dict):
         return body if isinstance(body, str) else ""
     details = body.get("Details")
@@ -40,7 +40,7 @@ def parse_message(body: Any) -> str:
 
 
 def is_unknown_node(body: Any) -> bool:
-    """Whether "not found" means the node. Without the API, or on some other server, it means the address."""
+    """Whether "not found" refers to the node. Without the API, or from another server, it refers to the address."""
     return isinstance(body, dict) and body.get("Code") == "NotFound" and body.get("Component") != "APIServer"
 
 
@@ -76,12 +76,12 @@ def _member(node: dict[str, Any]) -> OrchestratorNode | None:
 
 
 def _text(value: Any) -> str:
-    """Text of a bounded length; empty for what is none."""
+    """Text of limited length; empty for other types."""
     return value[:_LONGEST] if isinstance(value, str) else ""
 
 
 def _membership(word: Any) -> Membership:
-    """What is neither approved nor rejected gets no work, as what is pending."""
+    """Any other value is treated as pending: such a node gets no work."""
     return Membership(word) if isinstance(word, str) and word in set(Membership) else Membership.PENDING
 
 
@@ -104,7 +104,7 @@ def _number(data: dict[str, Any], key: str, where: str) -> Decimal:
     value = data.get(key)
     if value is None:
         return Decimal(0)
-    # The comparison holds for no NaN, and comes before any arithmetic: 1e9999999999 has more digits than memory.
+    # NaN fails the check. It precedes any arithmetic: 1e9999999999 has more digits than fit into memory.
     if isinstance(value, bool) or not isinstance(value, int | Decimal) or not _is_quantity(value):
         raise UnexpectedFormatError(f"{where}: {key} is not a valid number")
     return Decimal(value)
@@ -124,7 +124,7 @@ def _time(data: dict[str, Any], key: str, where: str) -> datetime | None:
         moment = datetime.fromisoformat(text)
         if moment.year == _NEVER:
             return None
-        # In UTC, so that what is too far away for any arithmetic shows here.
+        # In UTC, because a time out of range raises here.
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         raise UnexpectedFormatError(f"{where}: {key} is not a time") from None
@@ -140,7 +140,7 @@ _NO_DEFAULT: Final = object()
 
 
 def _field(data: dict[str, Any], key: str, kind: type, *, where: str, default: Any = _NO_DEFAULT) -> Any:
-    """A field of a kind; what is absent or null is `default`."""
+    """A field of the given type; `default` if absent or null."""
     value = data.get(key)
     if value is None and default is not _NO_DEFAULT:
         return default

@@ -1,7 +1,6 @@
-"""What may be asked of an orchestrator. The docstrings are the contract.
+"""The operations of an orchestrator. The docstrings are the contract.
 
-Every verb is one request, waits for nothing, decides nothing and retries nothing. Every verb raises `OrchestratorError` and
-nothing else.
+Each method sends one request, without waiting, deciding or retrying. Each raises `OrchestratorError` and nothing else.
 """
 
 from __future__ import annotations
@@ -13,11 +12,10 @@ if TYPE_CHECKING:
 
 
 class OrchestratorError(Exception):
-    """The orchestrator said no, or could not be reached.
+    """The orchestrator returned an error, or could not be reached.
 
     `code` is a row of core.error_catalog.classifier's table (`OrchestratorUnreachable`, `OrchestratorUnauthorized` …),
-    `message` what it or the
-    transport said, `address` whom we asked.
+    `message` the text of the server or the transport, `address` the orchestrator's address.
     """
 
     def __init__(self, code: str, message: str, *, address: str) -> None:
@@ -32,13 +30,13 @@ class Orchestrator(Protocol):
 
     @property
     def address(self) -> str:
-        """Whom we ask, as people know it; never with a password in it."""
+        """The configured address, without a password."""
 
     async def nodes(self) -> tuple[OrchestratorNode, ...]:
-        """Every compute node it knows, connected or not; nothing is forgotten there until it is removed."""
+        """All compute nodes, connected or not; the orchestrator keeps them until they are removed."""
 
     async def remove(self, node_id: str) -> None:
-        """Forget a node. One that still runs registers again at its next heartbeat. One that is not known is no error."""
+        """Remove a node. A running one registers again at its next heartbeat. An unknown one is not an error."""
 
     async def version(self) -> str:
-        """Bacalhau's version there, such as v1.9.3; needs no key."""
+        """Bacalhau's version, such as v1.9.3; needs no key."""

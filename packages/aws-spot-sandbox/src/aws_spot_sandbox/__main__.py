@@ -1,4 +1,4 @@
-"""The background process: `python -m aws_spot_sandbox`. Started by process.py; ends when nobody calls any more."""
+"""The background process: `python -m aws_spot_sandbox`. Started by process.py; ends after a time without calls."""
 
 from __future__ import annotations
 

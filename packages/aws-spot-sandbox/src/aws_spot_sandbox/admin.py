@@ -1,4 +1,4 @@
-"""The sandbox's own switches over HTTP, on the same port under /_sandbox/. For this machine's programs, not for browsers."""
+"""The sandbox's own API, on the same port under /_sandbox/. For local programs, not for browsers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PREFIX = "/_sandbox/"
 _HOSTS = ("127.0.0.1", "localhost")
 _LONGEST_S = 86_400
 _REASONS = ("capacity", "price")
-# What AWS's checkip service answers is a public address. This one lies in a range that AWS publishes as its own
-# (ip-ranges.json), so that no rule of a group can mean another person.
+# AWS's checkip service returns a public address. This one is in a range that AWS publishes as its own (ip-ranges.json),
+# so that a security group rule for it cannot admit a third party.
 CALLER_ADDRESS = b"52.94.76.1"
 _SECRETS = ("orchestrator_token", "orchestrator_api_key")
 
 
 class _NotThereError(Exception):
-    """What was asked for is not in the sandbox; the text names it."""
+    """The requested region or instance is not in the sandbox; the text names it."""
 
 
 class Admin:
@@ -56,7 +56,7 @@ class Admin:
         }
 
     def __call__(self, http: Http, body: bytes) -> Reply:
-        # A web page can make a browser knock here; its requests carry an Origin, or a name that is not this machine's.
+        # A web page can make a browser send requests here, with an Origin header or a Host other than this machine.
         host = http.headers.get("host", "").partition(":")[0]
         if "origin" in http.headers or host not in _HOSTS:
             return _error(HTTPStatus.FORBIDDEN, "the sandbox does not talk to web pages")
@@ -83,7 +83,7 @@ class Admin:
         return {"pid": os.getpid(), "version": __version__, "account_id": ACCOUNT_ID}
 
     def _endpoint(self, _http: Http, _body: Any) -> dict[str, Any]:
-        """What a program needs to use it."""
+        """The data that a client needs to connect."""
         return {
             "url": self._sandbox.url,
             **self._plugged_in(),
@@ -93,7 +93,7 @@ class Admin:
         return self._sandbox.plugins.endpoint(f"{self._sandbox.url}{PREFIX}")
 
     def _settings(self) -> dict[str, Any]:
-        """Without what is a secret, even if it opens nothing but the sandbox: people show these lists around."""
+        """All switches, with secrets masked although they open only the sandbox: users share this output."""
         shown = asdict(self._sandbox.world.settings)
         return shown | {name: "***" for name in _SECRETS if shown[name] is not None}
 
@@ -151,13 +151,13 @@ class Admin:
         raise _NotThereError(f"no instance {instance_id} is in the sandbox")
 
     def _stop(self, _http: Http, _body: Any) -> dict[str, Any]:
-        # From another thread, and after the answer has left: stopping hangs up on everybody, us included.
+        # In another thread and after the reply is sent, because stopping closes all connections, this one included.
         threading.Timer(0.1, self._on_stop).start()
         return {}
 
 
 def _seconds(value: object) -> float:
-    # Python's booleans are integers, and no comparison holds for NaN
+    # In Python booleans are integers, and comparisons with NaN are false
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LONGEST_S:
         return float(value)
     raise ValueError(f"notice_s is a number of seconds, from 0 to {_LONGEST_S}, not {value!r}")

@@ -1,4 +1,4 @@
-"""A question to a running sandbox's own switches (admin.py), over HTTP on loopback."""
+"""HTTP client for the sandbox's own API (admin.py), on loopback."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import urllib.request
 from typing import Any
 
 _TIMEOUT_S = 10.0
-# Loopback is never reached through a proxy, whatever the environment says
+# Ignore proxy variables: loopback must not go through a proxy
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Unreachable(Exception):  # noqa: N818 - as one says it
-    """Nobody answers there, or somebody who is no sandbox."""
+class Unreachable(Exception):  # noqa: N818 - reads better without a suffix
+    """No answer, or none of a sandbox."""
 
 
-class Refused(Exception):  # noqa: N818 - as one says it
-    """The sandbox says no; the text says why."""
+class Refused(Exception):  # noqa: N818 - reads better without a suffix
+    """The sandbox refused the request; the text has the reason."""
 
 
 def ask(url: str, method: str, verb: str, body: Any = None) -> Any:

@@ -1,4 +1,4 @@
-"""Interruption rates in the form of the file behind AWS's Spot Instance Advisor: plausible ones, the same in every sandbox."""
+"""Plausible interruption rates in the format of the Spot Instance Advisor's file, identical in every sandbox."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from aws_spot_sandbox.regions import ENABLED_BY_DEFAULT, OPT_IN
 
-# Upper ends of the bands in percent, and how many types of a hundred are in each: most are seldom taken back.
+# Upper bounds of the bands in percent, and the share of types in each: most are seldom interrupted.
 _BANDS = ((5, 55), (11, 20), (16, 12), (22, 7), (100, 6))
 _LABELS = ("<5%", "5-10%", "10-15%", "15-20%", ">20%")
 
 
 def file() -> dict[str, Any]:
-    """For every region and every type that moto has data for."""
-    # Moto's data takes long to read, and most who use the sandbox never ask.
-    from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415 - as said
+    """The file, for all regions and all types in moto's data."""
+    # Imported here, because moto's data loads slowly and most users of the sandbox never need it.
+    from moto.ec2.models.instance_types import INSTANCE_TYPES  # noqa: PLC0415 - as above
 
     types = sorted(name for name, info in INSTANCE_TYPES.items() if not info.get("BareMetal"))
     return {

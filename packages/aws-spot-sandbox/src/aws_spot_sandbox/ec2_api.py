@@ -1,4 +1,4 @@
-"""AWS's EC2 as far as create, list and destroy touch it: what is answered here, what is checked before moto answers."""
+"""EC2 and related services: the actions implemented here, and the checks before moto's."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ ANSWERS: Mapping[str, Action] = {
     "RunInstances": instances.run_instances,
     "TerminateInstances": instances.terminate_instances,
 }
-# Asked before moto is: they refuse, or make way
+# Run before moto: they raise AWS's errors, or correct moto's state
 CHECKS: Mapping[str, Check] = {
     "CreateInternetGateway": quotas.guard("internet_gateways"),
     "CreateLaunchTemplateVersion": templates.check_data,
@@ -133,7 +133,7 @@ CHECKS: Mapping[str, Check] = {
     "ReleaseAddress": gateways.check_release,
     "StopInstances": instances.check_stop,
 }
-# What remains to be done when moto has said yes
+# Run after a successful call to moto
 AFTERWARDS: Mapping[str, Check] = {
     "CreateNatGateway": gateways.settle_new,
     "CreateVpcEndpoint": gateways.settle_new,
@@ -141,14 +141,14 @@ AFTERWARDS: Mapping[str, Check] = {
     "DeleteSubnet": network.forget_subnet,
 }
 
-# Services that show what EC2 has, launch it, or write for it, and what moto lets through; by signing name
+# Services that list, launch or write for EC2 resources, or that lack AWS's checks in moto; by signing name
 BESIDE: Mapping[str, Callable[[Region, Call, Handler], Reply]] = {
     "autoscaling": groups.answer,
     "iam": iam.answer,
     "logs": logs.answer,
     "tagging": tagging.answer,
 }
-# Services that know $0 an hour of what exists in a region
+# Services that do not depend on a region's resources
 ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
     "pricing": pricing.answer,
     "servicequotas": account_quotas.answer,
@@ -156,7 +156,7 @@ ELSEWHERE: Mapping[str, Callable[[World, Call], Reply]] = {
 
 
 class Ec2:
-    """The last stage: every call that comes through the layer ends here or in moto."""
+    """The last stage: handles every call that passed the others, or passes it to moto."""
 
     def __init__(self, world: World, moto: Handler, plugins: Plugin) -> None:
         self._world = world
@@ -183,13 +183,13 @@ class Ec2:
             return self._answer(region, call)
 
     def reset(self) -> None:
-        """As new: no region remembers anything. moto's part of a region is emptied when it is next looked at."""
+        """Delete all regions. Moto's backend of a region is reset at its next use."""
         with self._lock:
             self._regions.clear()
             self._addresses = Addresses()
 
     def settle(self) -> None:
-        """Everything that is due by now, in every region that was ever spoken to, has happened and plug-ins know it."""
+        """Run all due actions in every region used so far, and update the plug-ins."""
         with self._lock:
             regions = list(self._regions.values())
         for region in regions:
@@ -201,7 +201,7 @@ class Ec2:
     def interrupt(
         self, region: str, instance_id: str, *, notice_s: float = 120, reason: str = "capacity"
     ) -> None:
-        """AWS wants the spot instance back: a notice now, the shutdown when it has passed."""
+        """Interrupt a spot instance: a notice now, the shutdown after `notice_s`."""
         place = self._region(region)
         with place.lock:
             place.advance()
@@ -219,7 +219,7 @@ class Ec2:
                 return Reply(self._codec.render(call.action, answer, request_id=self._request_id()))
             if call.action in CHECKS:
                 CHECKS[call.action](region, args)
-        except ServiceException as refusal:  # moto's word for AWS's no
+        except ServiceException as refusal:  # moto's exception for AWS errors
             raise AwsError(refusal.code, str(refusal.message)) from refusal
         reply = paging.paged(moto_patches.plain_filters(call), self._moto)
         if reply.status == OK and call.action in AFTERWARDS:

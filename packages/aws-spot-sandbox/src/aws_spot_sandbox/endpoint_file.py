@@ -1,4 +1,4 @@
-"""The file that says where the sandbox is. It decides nothing: whoever reads it asks there whether it is true."""
+"""The file with the sandbox's URL. It is a hint only: readers verify it with a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_BYTES = 4096
 
 
 def open_private(path: Path, *, truncate: bool = False) -> BinaryIO:
-    """For writing, with mode 0600 whatever the umask is, and never through a symbolic link. Raises OSError."""
+    """Open for writing with mode 0600 regardless of the umask, without following a symbolic link. Raises OSError."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_TRUNC if truncate else 0)
     handle = os.open(path, flags, 0o600)
     os.fchmod(handle, 0o600)
@@ -33,21 +33,21 @@ class AddressFile:
 
     @classmethod
     def read(cls, state_dir: Path) -> AddressFile | None:
-        """None when there is none, or nothing that was written by `write`."""
+        """None if the file is missing or was not written by `write`."""
         try:
             path = state_dir / NAME
-            if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe would block
                 return None
             with path.open() as file:
                 said = json.loads(file.read(_MAX_BYTES))
             found = cls(int(said["pid"]), str(said["url"]), str(said["version"]))
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
-        # Credentials are sent there: nothing but this machine will do, whoever wrote the file
+        # Clients send credentials to this URL, so only a loopback address is accepted
         return found if found.url.startswith("http://127.0.0.1:") else None
 
     def write(self, state_dir: Path) -> None:
-        """Whole or not at all, and for this user only."""
+        """Atomically, and readable by this user only."""
         state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = state_dir / f"{NAME}.{os.getpid()}"
         draft.unlink(missing_ok=True)
@@ -56,7 +56,7 @@ class AddressFile:
         draft.replace(state_dir / NAME)
 
     def remove(self, state_dir: Path) -> None:
-        """When it still names us: a successor's is left alone."""
+        """Remove the file, unless a successor has overwritten it."""
         if AddressFile.read(state_dir) == self:
             with contextlib.suppress(FileNotFoundError):
                 (state_dir / NAME).unlink()

@@ -1,4 +1,4 @@
-"""What the sandbox says to whoever starts it and asks it, in words that can be shown as they are."""
+"""Errors of the sandbox's Python API, with messages for users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class SandboxError(Exception):
-    """`code`: what went wrong, for programs; `hint`: what to do; `usage`: the request itself was wrong."""
+    """`code`: identifies the error, for programs; `hint`: what to do; `usage`: the request was invalid."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""HTTP on loopback: requests in, replies out, connections kept. Knows nothing of AWS."""
+"""An HTTP server on loopback with persistent connections, independent of AWS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Listener:
-    """Serves from `start` to `stop`. Not werkzeug's server: that one closes the connection after every reply."""
+    """Serves from `start` to `stop`. werkzeug's server is not used, because it closes the connection after every reply."""
 
     def __init__(
         self, answer: Callable[[Http, bytes], Reply], *, now: Callable[[], float] = time.time
@@ -47,7 +47,7 @@ class Listener:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 128  # the default of five makes a burst of clients wait for a second
+    request_queue_size = 128  # the default of five delays bursts of clients by a second
     answer: Callable[[Http, bytes], Reply]
     now: Callable[[], float]
 
@@ -57,7 +57,7 @@ class _Server(ThreadingHTTPServer):
         self._open: set[socket.socket] = set()
 
     def server_bind(self) -> None:
-        # HTTPServer's own looks its host name up, which asks the network and may take seconds
+        # HTTPServer's own looks up its host name, which uses the network and may take seconds
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = LOOPBACK, int(self.server_address[1])
@@ -71,7 +71,7 @@ class _Server(ThreadingHTTPServer):
             self._open.discard(connection)
 
     def hang_up(self) -> None:
-        """Kept connections would go on being served by their threads."""
+        """Close open connections, which their threads would otherwise still serve."""
         with self._lock:
             for connection in self._open:
                 with contextlib.suppress(OSError):
@@ -80,7 +80,7 @@ class _Server(ThreadingHTTPServer):
 
 class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else every reply waits 40 ms for the client's acknowledgement
+    disable_nagle_algorithm = True  # otherwise every reply waits 40 ms for the client's acknowledgement
     wbufsize = -1
     server: _Server
 
@@ -89,7 +89,7 @@ class _Connection(BaseHTTPRequestHandler):
         self.server.opened(self.connection)
 
     def handle(self) -> None:
-        with contextlib.suppress(ConnectionError):  # the client has gone
+        with contextlib.suppress(ConnectionError):  # the client has disconnected
             super().handle()
 
     def finish(self) -> None:
@@ -100,12 +100,12 @@ class _Connection(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         path, _, query = self.path.partition("?")
         headers = {name.lower(): value for name, value in self.headers.items()}
-        if "transfer-encoding" in headers:  # no client of these services sends it
+        if "transfer-encoding" in headers:  # clients of these services do not send it
             self.close_connection = True
             self.send_error(411)
             return
         length = headers.get("content-length") or "0"
-        if not (length.isascii() and length.isdigit()):  # a negative one would read until the client hangs up
+        if not (length.isascii() and length.isdigit()):  # a negative one would block until the client leaves
             self.close_connection = True
             self.send_error(400)
             return
@@ -116,7 +116,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(reply.status)
-        # AWS numbers every reply, by one name for S3 and by another for the rest (AWS General Reference).
+        # Every AWS reply has a request id; S3 has another header for it (AWS General Reference).
         if reply.numbered:
             request_id = str(uuid4())
             self.send_header("x-amzn-RequestId", request_id)
@@ -131,8 +131,8 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815 - the base class's spelling
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The Date of every reply, by the sandbox's clock."""
+        """The Date header, from the sandbox's clock."""
         return super().date_time_string(self.server.now() if timestamp is None else timestamp)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """The layer records calls; standard error is not ours."""
+        """Not logged here: the layer logs calls."""

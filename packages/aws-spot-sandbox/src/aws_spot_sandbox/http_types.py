@@ -1,4 +1,4 @@
-"""What passes between the parts of the sandbox: an AWS call taken apart, its answer, and AWS's way of saying no."""
+"""The sandbox's common types: a parsed AWS call, its reply, and AWS's errors."""
 
 from __future__ import annotations
 
@@ -11,21 +11,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Http:
-    """The request a call came in, for what the call's other fields do not say: REST paths, protocols, signatures."""
+    """The HTTP request of a call, for data that the call's fields lack: REST paths, protocols, signatures."""
 
     method: str = "POST"
-    path: str = "/"  # as sent: not unquoted
+    path: str = "/"  # as sent, percent-encoded
     query: str = ""
-    headers: Mapping[str, str] = field(
-        default_factory=dict
-    )  # names in lower case; empty: made inside the sandbox
+    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names; empty for internal calls
 
 
 @dataclass(frozen=True)
 class Call:
-    """One AWS API call. `params` are the form fields of the query protocol, or the top-level JSON members as they came."""
+    """An AWS API call. `params` are the form fields of the query protocol, or the top-level JSON members."""
 
-    service: str  # ec2, sts, ssm, iam …: the signing name
+    service: str  # the signing name: ec2, sts, ssm, iam …
     region: str
     action: str  # DescribeInstances …
     params: dict[str, str] = field(default_factory=dict)
@@ -35,7 +33,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """As policies spell it: ec2:CreateVpc."""
+        """The action's name in policies: ec2:CreateVpc."""
         return f"{self.service}:{self.action}"
 
     @property
@@ -45,16 +43,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back over the wire."""
-
     body: bytes
     status: int = 200
     content_type: str = "text/xml; charset=utf-8"
-    numbered: bool = True  # AWS gives each of its replies a request id; what answers in its place does not
+    numbered: bool = True  # with a request id, which AWS's replies have and those of other servers do not
 
 
 class AwsError(Exception):
-    """AWS says no. The server writes it in the protocol of the service that was called."""
+    """An AWS error. The server formats it in the protocol of the called service."""
 
     def __init__(self, code: str, message: str, *, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -63,11 +59,11 @@ class AwsError(Exception):
         self.status = status
 
 
-class ConnectionLost(Exception):  # noqa: N818 - it happens, it is not raised in anger
-    """The connection ends without an answer, whatever has been done by then."""
+class ConnectionLost(Exception):  # noqa: N818 - a simulated event, not an error
+    """The connection is closed without a reply, whether or not the call was executed."""
 
 
 class Handler(Protocol):
-    """A stage that answers a call, or hands it on."""
+    """A stage that handles a call or passes it on."""
 
     def __call__(self, call: Call) -> Reply: ...

@@ -1,4 +1,4 @@
-"""Everything that exists in the sandbox, asked of EC2 itself: what a test compares before and after."""
+"""All resources in the sandbox, as EC2 lists them: tests compare them before and after."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEFAULT = " (default)"
 
 @dataclass(frozen=True)
 class Kind:
-    """How to list one kind, and which of its states mean that it is no more."""
+    """A resource type: its list call, and the states of deleted resources."""
 
     name: str
     action: str
@@ -72,7 +72,7 @@ class Thing:
 
 
 def everything(ec2: Handler, regions: Iterable[str]) -> Iterator[Thing]:
-    """What is there and not gone. Default VPCs, with what came with them, are marked."""
+    """All existing resources. Those that AWS created with a default VPC are marked."""
     for region in regions:
         default_vpcs: set[str] = set()
         for kind in KINDS:
@@ -86,7 +86,7 @@ def everything(ec2: Handler, regions: Iterable[str]) -> Iterator[Thing]:
 
 
 def _came_with(kind: Kind, row: ET.Element, vpcs: set[str]) -> bool:
-    """Whether AWS made it with a default VPC. A group or a table that somebody put into one was not."""
+    """Whether AWS created it with a default VPC, unlike a group or table that a user added to one."""
     where = row.findtext("vpcId") or row.findtext("attachmentSet/item/vpcId")
     if where not in vpcs:
         return False

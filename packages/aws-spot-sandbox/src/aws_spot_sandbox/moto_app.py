@@ -1,4 +1,4 @@
-"""moto, in this process, as the stage that answers last."""
+"""moto in this process, as the last handler."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     Wsgi = Callable[[dict[str, Any], Callable[..., None]], Iterable[bytes]]
 
 _SERVER_ERROR = 500
-# Services whose signing name is not their own
+# Services whose signing name differs from the model's name
 _SIGNED_AS = {"tagging": "resourcegroupstaggingapi", "monitoring": "cloudwatch"}
 _NOT_FOUND = 404
 
 
 class Moto:
-    """A Handler. moto keeps its state per process, whoever asks: there can be one of these at a time."""
+    """A Handler. There can be only one at a time, because moto's state is per process."""
 
     def __init__(self) -> None:
-        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID  # moto asks for it with every call
+        os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID  # moto reads it with every call
         os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = (
-            "false"  # the images are ours; loading moto's takes a second
+            "false"  # the sandbox has its own images; loading moto's takes a second
         )
         from moto.moto_server.werkzeug_app import (  # noqa: PLC0415 - two seconds, after the environment is set
             DomainDispatcherApplication,
@@ -39,14 +39,14 @@ class Moto:
         )
 
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
-        self._apps: dict[str, Wsgi] = {}  # by service; moto's search for the right one is a quarter of a call
+        self._apps: dict[str, Wsgi] = {}  # by service; moto's lookup takes a quarter of a call
         _quick_method_names()
         self._lock = (
             threading.Lock()
-        )  # moto's own state is not thread safe, and with one interpreter lock nothing is lost
+        )  # moto is not thread safe; with the interpreter lock a lock costs no throughput
 
     def __call__(self, call: Call) -> Reply:
-        # "Unknown action", a mistake of moto's own, and anything between, which its makers meet with a traceback
+        # An unknown action, an exception in moto, and all else that moto reports as a server error
         try:
             with self._lock:
                 reply = self._ask(call)
@@ -72,7 +72,7 @@ class Moto:
         return Reply(body, outcome["status"], outcome["type"])
 
     def _application(self, call: Call, environ: dict[str, Any]) -> Wsgi:
-        if not call.action:  # of REST services one name can stand for several, told apart by the path
+        if not call.action:  # one REST service name may have several applications, by path
             return cast("Wsgi", self._dispatcher)
         if call.service not in self._apps:
             host = self._dispatcher.infer_service_region_host(environ, call.http.path)
@@ -84,22 +84,22 @@ class Moto:
         return self._apps[call.service]
 
     def reset(self, seed: int) -> None:
-        """Everything gone, in every region and service, without making it anew: moto does so when it is next asked."""
+        """Delete all resources of all regions and services. Moto creates the backends again at their next use."""
         from moto.core.base_backend import BackendDict, backend_lock  # noqa: PLC0415 - as above
         from moto.core.model_instances import reset_model_data  # noqa: PLC0415 - as above
         from moto.moto_api._internal import mock_random  # noqa: PLC0415 - as above
 
         with self._lock, backend_lock:
-            for services in BackendDict._instances:  # noqa: SLF001 - its public reset() makes every region anew first
+            for services in BackendDict._instances:  # noqa: SLF001 - its public reset() first recreates every region
                 services.clear()
-                # S3 alone keeps, beside its buckets, whose they are; names are the world's.
+                # S3 also keeps the owners of bucket names, which are unique worldwide.
                 getattr(services, "bucket_accounts", {}).clear()
             BackendDict._instances.clear()  # noqa: SLF001 - as above
             reset_model_data()
             mock_random.seed(seed)
 
     def regions(self) -> list[str]:
-        """The regions whose EC2 has been spoken to; in the others is what is in a new account."""
+        """The regions with calls to EC2; the others have a new account's resources."""
         from moto.backends import get_backend  # noqa: PLC0415 - as above
 
         with self._lock:
@@ -107,14 +107,14 @@ class Moto:
 
 
 def _quick_method_names() -> None:
-    """Moto looks through all methods of a service, by inspection, in every call: a fifth of its time."""
+    """Moto inspects all methods of a service in every call: a fifth of its time."""
     from moto.core import responses  # noqa: PLC0415 - as above
 
     responses.method_names_from_class = cache(responses.method_names_from_class)
 
 
 def _gap(call: Call, detail: str = "") -> AwsError:
-    """501, because clients repeat 500."""
+    """Status 501, because clients retry 500."""
     asked = call.name if call.action else f"{call.service} {call.http.method} {call.http.path}"
     return AwsError("NotImplemented", f"the sandbox does not implement {asked}{detail}", status=501)
 
@@ -143,7 +143,7 @@ def _environ(call: Call) -> dict[str, Any]:
     for name, value in _headers(call).items():
         key = name.upper().replace("-", "_")
         environ[key if key == "CONTENT_TYPE" else f"HTTP_{key}"] = value
-    # moto reads regions out of host names, and our port is none of its business
+    # moto parses the region from the host name, and the sandbox's port would break that
     environ["HTTP_HOST"] = f"{call.service}.{call.region}.amazonaws.com"
     return environ
 

@@ -1,4 +1,4 @@
-"""What runs on the instances is not AWS's: a plug-in plays its boot and answers for what it talks to.
+"""Plug-ins simulate the software on the instances and the servers that it connects to.
 
 A distribution registers its plug-in under the entry point group `aws_spot_sandbox.plugins`: a function of the World.
 """
@@ -21,32 +21,32 @@ GROUP = "aws_spot_sandbox.plugins"
 
 
 class Plugin(Protocol):
-    """Whoever calls a method with a region holds that region's lock."""
+    """Callers of the methods with a region hold that region's lock."""
 
     def attach(self, ec2: Ec2) -> None:
-        """The EC2 whose instances it plays. Comes once, before all else."""
+        """The EC2 whose instances it simulates. Called once, before all other methods."""
 
     def started(self, region: Region, machine: Machine) -> None:
         """An instance has become `running`."""
 
     def ended(self, region: Region, machine: Machine) -> None:
-        """An instance begins to end."""
+        """An instance begins to shut down."""
 
     def settle(self, region: Region) -> None:
-        """Take in what has happened in the region by now."""
+        """Update the plug-in with the events of the region so far."""
 
     def console_lines(self, region: Region, machine: Machine) -> Iterable[tuple[float, str]]:
-        """What its programs write on the instance's console, each with its time."""
+        """The lines that its programs write to the instance's console, each with its time."""
 
     def respond(self, http: Http, body: bytes) -> Reply | None:
-        """The answer to a request below the sandbox's own path; None where the path is none of the plug-in's."""
+        """The reply to a request under the sandbox's own path; None for a path that is not the plug-in's."""
 
     def endpoint(self, base_url: str) -> dict[str, str | None]:
-        """What a program needs to use it, beside AWS's endpoint. `base_url`: the sandbox's own path."""
+        """The data that a client needs to connect, besides AWS's endpoint. `base_url`: the sandbox's own path."""
 
 
 class Plugins:
-    """Several as one, in the order of their names."""
+    """All registered plug-ins as one, in the order of their names."""
 
     def __init__(self, world: World) -> None:
         points = sorted(entry_points(group=GROUP), key=lambda point: point.name)

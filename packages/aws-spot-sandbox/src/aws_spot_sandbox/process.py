@@ -1,6 +1,6 @@
-"""The sandbox as a process of its own, found again through a file that says where it is.
+"""The sandbox as a background process, located through a file with its URL.
 
-Nothing here imports moto: whoever only asks whether it runs must not wait for that.
+This module does not import moto, so that a status query does not wait for it.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from aws_spot_sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, SECRET_ACCESS_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_START_S = 30.0  # two seconds on a quiet machine, three on one with six busy programs on two cores
+_START_S = 30.0  # two seconds on an idle machine, three with six busy programs on two cores
 _STOP_S = 10.0
 _POLL_S = 0.05
 _LOG_TAIL_LINES = 12
 _RESTART = "stop it, then run the same command again"
 
-# A newcomer's AWS: pleasant, and not so quick that nothing can be seen
+# Settings for new users: quick, but slow enough to watch
 PLEASANT = {
     "latency_s": 0.03,
     "pending_s": 1.5,
@@ -45,20 +45,20 @@ PLEASANT = {
 
 @dataclass(frozen=True)
 class Endpoint:
-    """How to reach the sandbox as if it were AWS."""
+    """The URL and credentials of the sandbox, for use in AWS's place."""
 
     url: str
     access_key_id: str = ACCESS_KEY_ID
     secret_access_key: str = SECRET_ACCESS_KEY
     account_id: str = ACCOUNT_ID
-    plugged_in: dict[str, str | None] = field(default_factory=dict)  # what plug-ins have beside it, by name
+    plugged_in: dict[str, str | None] = field(default_factory=dict)  # endpoints of plug-ins, by name
 
 
 def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) -> Endpoint:
-    """The sandbox that runs, or a new one with PLEASANT settings changed by `settings`. Raises SandboxError."""
+    """The running sandbox, or a new one with PLEASANT settings changed by `settings`. Raises SandboxError."""
     running = _running(state_dir)
     if running is None:
-        with _lock(state_dir):  # two commands at once share one
+        with _lock(state_dir):  # concurrent commands share one sandbox
             running = _running(state_dir) or _start(state_dir, idle_s, {**PLEASANT, **settings})
     said = _ask(running, "GET", "endpoint")
     return Endpoint(
@@ -68,24 +68,24 @@ def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) 
 
 
 def memory_dir(state_dir: Path) -> Path:
-    """Where others may keep what they learn of the sandbox that runs: its end is the end of that, too."""
+    """A folder for data that other programs cache about the running sandbox: it is deleted with the sandbox's state."""
     return state_dir / "sandbox"
 
 
 def status(*, state_dir: Path) -> dict[str, Any] | None:
-    """What the sandbox says about itself; None when none runs."""
+    """The sandbox's status; None if it is not running."""
     running = _found(state_dir)
     return None if running is None else dict(_ask(running, "GET", "status"))
 
 
 def stop(*, state_dir: Path) -> bool:
-    """End it, with everything in it. False when none was running."""
+    """Stop the sandbox and discard its state. False if it was not running."""
     running = _found(state_dir)
     if running is None:
         return False
     _ask(running, "POST", "stop")
     if not _gone(running, state_dir):
-        os.kill(running.pid, signal.SIGTERM)  # it answered with this very number when we asked
+        os.kill(running.pid, signal.SIGTERM)  # the ping returned this pid
         if not _gone(running, state_dir):
             raise SandboxError(
                 f"the sandbox does not stop (process {running.pid})", hint=f"kill {running.pid}"
@@ -94,36 +94,36 @@ def stop(*, state_dir: Path) -> bool:
 
 
 def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
-    """Switches by "name=value", the value as JSON or else as text. All settings afterwards. Raises SandboxError."""
+    """Set switches from "name=value", the value as JSON or else as text. Returns all switches. Raises SandboxError."""
     return dict(_ask(_needed(state_dir), "POST", "set", dict(map(_assignment, assignments))))
 
 
 def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
-    """AWS takes a spot instance back. Its region. Raises SandboxError."""
+    """Interrupt a spot instance, and return its region. Raises SandboxError."""
     asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
     return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
 
 
 def reset(*, state_dir: Path) -> None:
-    """Everything in it is gone, its switches stay. Raises SandboxError."""
+    """Delete all resources; the switches keep their values. Raises SandboxError."""
     _ask(_needed(state_dir), "POST", "reset")
     shutil.rmtree(memory_dir(state_dir), ignore_errors=True)
 
 
 def leftovers(*, state_dir: Path) -> list[str]:
-    """What exists in it: "region kind id" a line. Raises SandboxError."""
+    """All resources in the sandbox: "region kind id" per line. Raises SandboxError."""
     return list(_ask(_needed(state_dir), "GET", "leftovers"))
 
 
 def _found(state_dir: Path) -> AddressFile | None:
-    """The sandbox that the file names, when it answers and is the one that the file means."""
+    """The sandbox in the file, if it answers with the same pid."""
     file = AddressFile.read(state_dir)
     if file is None:
         return None
     try:
         said = admin_client.ask(file.url, "GET", "ping")
     except (admin_client.Unreachable, admin_client.Refused):
-        return None  # stale: it was killed, or the machine was restarted and the port is another's
+        return None  # stale: it was killed, or another process uses the port after a restart
     return file if isinstance(said, dict) and said.get("pid") == file.pid else None
 
 
@@ -193,7 +193,7 @@ def _lock(state_dir: Path) -> Iterator[None]:
 
 def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressFile:
     log = state_dir / "sandbox.log"
-    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)  # of one that ended, however it ended
+    shutil.rmtree(memory_dir(state_dir), ignore_errors=True)  # of an earlier sandbox, which may have crashed
     command = [sys.executable, "-m", "aws_spot_sandbox", "--state-dir", str(state_dir.absolute())]
     command += ["--idle-s", str(idle_s), "--settings", json.dumps(settings)]
     with open_private(log, truncate=True) as output:
@@ -202,9 +202,9 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd="/",  # keeps no folder busy
+            cwd="/",  # does not block unmounting a folder
             env=_environment(),
-            start_new_session=True,  # the terminal's end is not its end
+            start_new_session=True,  # survives the end of the terminal session
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and started.poll() is None:
@@ -220,7 +220,7 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
 
 
 def _environment() -> dict[str, str]:
-    """Ours, without what would turn moto's own session towards the user's AWS, and with the way to this package."""
+    """The environment without variables that direct moto to the user's AWS account, and with this package's path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
     here = str(Path(__file__).resolve().parents[1])
     return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}

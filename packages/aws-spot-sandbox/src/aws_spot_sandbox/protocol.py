@@ -1,4 +1,4 @@
-"""AWS's three wire protocols, as far as a call has to be taken apart and a refusal has to be written."""
+"""AWS's three wire protocols: parsing calls and writing errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Scope:
 
 
 def take_apart(http: Http, body: bytes) -> Call:
-    """What is asked, of which service, where, and by whom; an action of "" when only the service itself can tell."""
+    """The call's service, region, action and caller; the action is "" if only the service can determine it."""
     scope = _scope(http.headers.get("authorization", ""))
     target = http.headers.get("x-amz-target", "")
     if target:
@@ -52,7 +52,7 @@ def take_apart(http: Http, body: bytes) -> Call:
 
 
 def write_error(call: Call, error: AwsError) -> Reply:
-    """The refusal as the service that was called would write it."""
+    """The error in the protocol of the called service."""
     code, message = escape(error.code), escape(error.message)
     request_id = uuid4()
     if call.service == "ec2":
@@ -68,9 +68,9 @@ def write_error(call: Call, error: AwsError) -> Reply:
 
 
 def numbered(call: Call, reply: Reply) -> Reply:
-    """The reply with a request id in its body where AWS has one there and moto's template for it has none.
+    """The reply with a request id in its body, where AWS has one and moto's template does not.
 
-    AWS: AWS Query protocol (Smithy specification, "Response serialization"): every answer ends with ResponseMetadata.
+    AWS: AWS Query protocol (Smithy specification, "Response serialization"): every reply ends with ResponseMetadata.
     """
     query = bool(call.action) and not is_json(call) and call.service not in ("ec2", "s3")
     if not query or not reply.numbered or b"<RequestId>" in reply.body:
@@ -81,7 +81,7 @@ def numbered(call: Call, reply: Reply) -> Reply:
 
 
 def is_json(call: Call) -> bool:
-    """JSON-RPC services name the action in a header; REST ones, whose path is the action, nowhere."""
+    """JSON-RPC services have the action in a header; REST services, whose path determines it, have none."""
     return "x-amz-target" in call.http.headers or (not call.action and call.service != "s3")
 
 
@@ -96,8 +96,8 @@ def _scope(authorization: str) -> _Scope:
 def _members(body: bytes) -> dict[str, str]:
     try:
         members: Mapping[str, Any] = json.loads(body or b"{}")
-    except ValueError:  # moto answers what AWS answers to that
+    except ValueError:  # moto returns the same error as AWS
         return {}
-    if not isinstance(members, dict):  # likewise
+    if not isinstance(members, dict):  # as above
         return {}
     return {name: one if isinstance(one, str) else json.dumps(one) for name, one in members.items()}

@@ -1,8 +1,8 @@
-"""AWS's regions as a new account meets them: those that are on, and those that have to be switched on first."""
+"""AWS's regions in a new account: the enabled ones, and those that require an opt-in."""
 
 from __future__ import annotations
 
-# AWS: General Reference, "Regions, Availability Zones": launched before 20 March 2019, hence enabled in every account.
+# AWS: General Reference, "Regions, Availability Zones": launched before 20 March 2019, so enabled by default.
 ENABLED_BY_DEFAULT: tuple[str, ...] = (
     "ap-northeast-1",
     "ap-northeast-2",

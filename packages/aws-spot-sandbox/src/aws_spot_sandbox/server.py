@@ -1,4 +1,4 @@
-"""The sandbox as one object: a listener on loopback, the layer, EC2 and moto behind it."""
+"""The sandbox as one object: HTTP server, middleware, EC2 and moto."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class Sandbox:
-    """One at a time in a process: moto's state is the process's. `reset` gives a fresh one in milliseconds."""
+    """One per process, because moto's state is per process. `reset` restores a fresh one in milliseconds."""
 
     def __init__(self, world: World | None = None, *, on_stop: Callable[[], None] | None = None) -> None:
         self.url = ""
-        self.heard_at = time.monotonic()  # when the last request came, by the real clock
+        self.heard_at = time.monotonic()  # time of the last request, by the real clock
         self._moto = Moto()
         self._admin = Admin(self, on_stop or self.stop)
         self._listener = Listener(self._answer, now=self._now)
@@ -45,7 +45,7 @@ class Sandbox:
         self._listener.stop()
 
     def reset(self, world: World | None = None) -> None:
-        """An AWS account as new, with the settings and the clock of `world`; without one, as the present one."""
+        """Restore a new AWS account, with the settings and the clock of `world`, or else the present ones."""
         self.world = world or self.world
         self.world.calls.clear()
         self.world.profiles.clear()
@@ -63,15 +63,15 @@ class Sandbox:
         self._ec2.interrupt(region, instance_id, notice_s=notice_s, reason=reason)
 
     def things(self) -> list[inventory.Thing]:
-        """Everything that exists now, in all regions that were ever spoken to."""
+        """All resources in all regions used so far."""
         return list(inventory.everything(self._ec2, self._moto.regions()))
 
     def leftovers(self, *, defaults: bool = False) -> list[str]:
-        """Likewise, as sorted lines "region kind id". Default VPCs are left out unless asked for, and then marked."""
+        """All resources as sorted lines "region kind id". Default VPCs are omitted unless requested, and then marked."""
         return sorted(str(thing) for thing in self.things() if defaults or not thing.default)
 
     def _now(self) -> float:
-        return self.world.now()  # of the present world: `reset` brings another
+        return self.world.now()  # of the current world, which `reset` may replace
 
     def _answer(self, http: Http, body: bytes) -> Reply:
         self.heard_at = time.monotonic()
@@ -91,7 +91,7 @@ class Sandbox:
             raise AwsError("InvalidAction", message) from unknown
         except (AwsError, ConnectionLost):
             raise
-        except Exception as mistake:  # moto raises anything, and a client that gets no answer repeats
+        except Exception as mistake:  # moto raises any exception, and a client that gets no reply retries
             log.exception("%s in %s", call.name, call.region)
             message = f"the sandbox made a mistake at {call.name}: {type(mistake).__name__}: {mistake}"
             raise AwsError("SandboxFailure", message, status=501) from mistake

@@ -1,4 +1,4 @@
-"""Settings from outside: names and values checked against the dataclass before any of them takes effect."""
+"""Validates changes of the switches against the dataclass before any takes effect."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aws_spot_sandbox.state import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MOST = 1e12  # beyond any date and any wait; JSON has no infinity
+_MOST = 1e12  # beyond any date and any delay; JSON has no infinity
 _STUCK = (
     "boot",
     "packages",
@@ -21,7 +21,7 @@ _STUCK = (
     "start",
     "join",
     "token",
-)  # as in nodes/boot.py, which knows moto
+)  # as in aws_spot_sandbox_bacalhau/boot.py, which imports moto
 _FAULT_NEEDS = {"match", "code"}
 _FAULT: Mapping[str, type] = {
     "match": str,
@@ -38,12 +38,12 @@ _FAULT: Mapping[str, type] = {
 _STEP: Mapping[str, Any] = {"pool": str, "at": float, "usd": float}
 
 
-class BadSwitch(ValueError):  # noqa: N818 - what it is called in the message
-    """A switch that does not exist, or a value it cannot have; the text is for the user."""
+class BadSwitch(ValueError):  # noqa: N818 - as in its message
+    """An unknown switch or an invalid value; the text is for the user."""
 
 
 def apply(settings: Settings, values: Mapping[str, Any]) -> None:
-    """All of them, or none. Raises BadSwitch."""
+    """Apply all values, or none. Raises BadSwitch."""
     kinds = typing.get_type_hints(Settings)
     checked: dict[str, Any] = {}
     for name, value in values.items():
@@ -105,9 +105,9 @@ def _fits(value: object, kind: Any) -> bool:
         )
     if origin is list:
         return isinstance(value, list) and all(_fits(unknown, inner[0]) for unknown in value)
-    if isinstance(value, bool) or kind is bool:  # Python's booleans are integers; ours are not
+    if isinstance(value, bool) or kind is bool:  # in Python booleans are integers; switches distinguish them
         return isinstance(value, bool) and kind is bool
-    if kind is float:  # no comparison holds for NaN
+    if kind is float:  # comparisons with NaN are false
         return isinstance(value, int | float) and 0 <= value <= _MOST
     return isinstance(value, kind) and (kind is not int or value >= 0)
 

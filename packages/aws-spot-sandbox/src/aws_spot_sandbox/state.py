@@ -1,7 +1,7 @@
-"""What a sandbox is right now: its clock, its switches, its random numbers. Everything else in this package reads it.
+"""The state of a sandbox: its clock, its switches, its random numbers. The rest of the package reads it.
 
-Every behaviour that AWS has and moto lacks is a switch here, so that a newcomer gets a pleasant AWS, a test a precise one
-and a benchmark a slow one. Times are seconds.
+Every behaviour of AWS that moto lacks is a switch here, so that new users get a quick AWS, tests an exact one and
+benchmarks a slow one. Times are seconds.
 """
 
 from __future__ import annotations
@@ -14,86 +14,88 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ACCOUNT_ID = "000000000000"  # no AWS account has this number: the sandbox is never taken for AWS
+ACCOUNT_ID = "000000000000"  # not a valid AWS account, so that the sandbox is never mistaken for AWS
 ACCESS_KEY_ID = "AKIASANDBOXSANDBOXSB"
-SECRET_ACCESS_KEY = "sandbox-secret-access-key"  # noqa: S105 - opens nothing but the sandbox
+SECRET_ACCESS_KEY = "sandbox-secret-access-key"  # noqa: S105 - valid in the sandbox only
 
 
 @dataclass
 class Settings:
-    """The switches. `sandbox set name=value` changes them while it runs; see docs/sandbox.md for the list."""
+    """The switches. `sandbox set name=value` changes them at run time; docs/sandbox.md lists them."""
 
     # Time
-    latency_s: float = 0.0  # every call takes this long, whichever process makes it
+    latency_s: float = 0.0  # delay of every call, from any process
     pending_s: float = 1.0  # an instance is `pending` this long
     terminate_s: float = 1.0  # and `shutting-down` this long
     forget_s: float = 3600.0  # a terminated instance stays listed this long
-    read_lag_s: float = 0.0  # reads lag writes: what was made is not found, what was deleted still listed
-    # Lists lag by themselves: {"DescribeInstances": 5}; those that are not named by `read_lag_s` (AWS promises no order)
+    read_lag_s: float = 0.0  # reads lag behind writes: new resources are not found, deleted ones still listed
+    # The lag of single lists: {"DescribeInstances": 5}; others use `read_lag_s` (AWS defines no order)
     list_lag_s: dict[str, float] = field(default_factory=dict)
-    refill_s: float = 5.0  # what keeps a number of instances replaces one that ends so much later
-    tagging_stale_s: float = 0.0  # the tagging API shows what was deleted for so long
+    refill_s: float = 5.0  # delay after which fleets and groups replace a terminated instance
+    tagging_stale_s: float = 0.0  # the tagging API lists deleted resources this long
     fleet_deletion_s: float = (
-        0.0  # a deleted fleet, its instances ended, stays `deleted_terminating` this long
+        0.0  # a deleted fleet with terminated instances stays `deleted_terminating` this long
     )
-    fleet_s: float = 0.0  # CreateFleet answers so much later than other calls
-    iam_lag_s: float = 0.0  # EC2 learns of an instance profile so much later
-    checks_s: float = 30.0  # from running until the status checks are passed
+    fleet_s: float = 0.0  # additional delay of CreateFleet
+    iam_lag_s: float = 0.0  # delay until an instance profile is visible to EC2
+    checks_s: float = 30.0  # from running until the status checks pass
     boot_s: float = 20.0  # from running until the node joins the orchestrator
-    # Capacity: how many instances a place has room for; absent: no limit. The keys are "region", "zone" or "zone/type"
-    # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest wins.
+    # Capacity: the number of instances that can run; absent: no limit. The keys are "region", "zone" or "zone/type"
+    # (us-east-1, us-east-1a, us-east-1a/t3.medium); the narrowest applies.
     capacity: dict[str, int] = field(default_factory=dict)
-    not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that do not exist there
-    no_spot: list[str] = field(default_factory=list)  # "zone/type" or "type": offered, and not sold as spot
+    not_offered: list[str] = field(default_factory=list)  # "zone/type" pools that the zone does not offer
+    no_spot: list[str] = field(default_factory=list)  # "zone/type" or "type": offered, but not as spot
     hidden_in_tags: list[str] = field(
         default_factory=list
-    )  # types of resources that DescribeTags does not show yet
-    blank_fleets: int = 0  # so many more fleets answer with neither instances nor errors; counts down
-    zones_without_subnets: list[str] = field(default_factory=list)  # they are offered and take no new subnet
+    )  # resource types that DescribeTags does not list yet
+    blank_fleets: int = 0  # number of next fleets that return neither instances nor errors; counts down
+    zones_without_subnets: list[str] = field(default_factory=list)  # offered, but without new subnets
     # Limits
-    # vCPUs of spot instances, each group of families by itself; absent: no limit. The keys are "region/family", "region",
-    # "*/family" or "*"; the narrowest wins. The families' words are in ec2/spot_quotas.py.
+    # vCPUs of spot instances, per group of families; absent: no limit. The keys are "region/family", "region",
+    # "*/family" or "*"; the narrowest applies. The names of the families are in ec2/spot_quotas.py.
     spot_vcpu_quota: dict[str, int] = field(default_factory=dict)
     quotas: dict[str, int] = field(default_factory=dict)  # {"vpcs": 5}: per region; absent: AWS's defaults
-    placement_configurations: int = 50  # new questions for placement scores in 24 hours
+    placement_configurations: int = 50  # new placement score requests in 24 hours
     throttle: bool = False  # AWS's request-token buckets, per region
     # The account
-    opted_in: list[str] = field(default_factory=list)  # opt-in regions enabled beside the default ones
+    opted_in: list[str] = field(default_factory=list)  # enabled regions besides the default ones
     tokens_not_valid: list[str] = field(default_factory=list)  # regions that refuse the caller's credentials
-    credentials_expire_after_calls: int | None = None  # so many more calls are answered
+    credentials_expire_after_calls: int | None = None  # number of further calls that succeed
     credentials_expire_at: float | None = None  # by the sandbox's clock
-    deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") that the caller may not do
+    deny: list[str] = field(default_factory=list)  # actions ("ec2:CreateVpc") denied to the caller
     policies: list[dict[str, Any]] = field(
         default_factory=list
-    )  # the caller's IAM policies; none: all is allowed
-    # Services of AWS's whose role the account has: `spot.amazonaws.com` from the first use of spot instances on
+    )  # the caller's IAM policies; without any, every action is allowed
+    # Services whose service-linked role exists: `spot.amazonaws.com` after the first use of spot instances
     service_roles: list[str] = field(default_factory=lambda: ["spot.amazonaws.com"])
-    shared_vpcs: list[str] = field(default_factory=list)  # ids of VPCs that another account owns and shares
+    shared_vpcs: list[str] = field(default_factory=list)  # ids of VPCs owned and shared by another account
     # VPC Block Public Access by region, or "*": "block-bidirectional" or "block-ingress"; absent: off
     block_public_access: dict[str, str] = field(default_factory=dict)
     default_key_without_spot: bool = (
-        False  # the default EBS key is the account's own; spot's role may not use it
+        False  # the default EBS key is the account's own, without a grant for the spot role
     )
-    # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status` (400),
-    # `count` (how often; absent: always), `after` (let so many pass first), `when` ("after": it is done, and then the answer
-    # is the fault). The code ConnectionReset answers nothing. Both numbers are counted down here.
+    # Faults. Each has a `match` ("CreateSubnet", "ec2:*") and a `code`, and may have `region`, `message`, `status`
+    # (400), `count` (how often; absent: always), `after` (number of calls to pass first), `when` ("after": the call is
+    # executed, then the fault is returned). The code ConnectionReset closes the connection without a reply. Both
+    # numbers are counted down here.
     faults: list[dict[str, Any]] = field(default_factory=list)
-    vpc_prices: bool = False  # Linux prices stand under "Linux/UNIX (Amazon VPC)", as in older accounts
-    price_factor: float = 1.0  # all spot prices times this
-    # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The pool
-    # may also be a zone, a type, a region or "*"; the narrowest wins. They replace the generated ones from the first step on.
+    vpc_prices: bool = False  # Linux prices are listed as "Linux/UNIX (Amazon VPC)", as in older accounts
+    price_factor: float = 1.0  # factor for all spot prices
+    # Spot prices (Linux) at exact times: {"pool": "us-east-1a/t3.medium", "at": seconds since 1970, "usd": 0.0125}. The
+    # pool may also be a zone, a type, a region or "*"; the narrowest applies. They replace the generated ones from the
+    # first step on.
     prices: list[dict[str, Any]] = field(default_factory=list)
-    # Nodes. Their names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest wins.
-    stuck: dict[str, str] = field(default_factory=dict)  # how far their boot gets: nodes.boot.STUCK
-    without_docker: list[str] = field(default_factory=list)  # they join, and offer wasm only
-    impaired: list[str] = field(default_factory=list)  # they fail their instance status check
-    executions: dict[str, int] = field(default_factory=dict)  # how many executions run on each
+    # Nodes. The names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest applies.
+    stuck: dict[str, str] = field(default_factory=dict)  # the last phase of their boot: boot.STUCK
+    without_docker: list[str] = field(default_factory=list)  # they join with wasm as the only engine
+    impaired: list[str] = field(default_factory=list)  # they fail the instance status check
+    executions: dict[str, int] = field(default_factory=dict)  # number of running executions on each
     # The orchestrator
-    orchestrator_token: str | None = None  # the nodes' token must be this one; null: any will do
-    orchestrator_api_key: str | None = None  # its API wants this key, or "user:password"; null: it is open
-    orchestrator_read_only: bool = False  # that key may look and not change
-    assume_orchestrator: bool = False  # nodes that were told of none find this one nevertheless
-    manual_approval: bool = False  # new nodes are PENDING until somebody approves them
+    orchestrator_token: str | None = None  # the nodes' token must equal this; null: any
+    orchestrator_api_key: str | None = None  # the API requires this key, or "user:password"; null: none
+    orchestrator_read_only: bool = False  # the key allows reading only
+    assume_orchestrator: bool = False  # nodes without a configured orchestrator join this one
+    manual_approval: bool = False  # new nodes are PENDING until approved
 
     @classmethod
     def names(cls) -> list[str]:
@@ -102,21 +104,21 @@ class Settings:
 
 @dataclass
 class World:
-    """One sandbox. `now` is injected so that tests need no real time; `sleep` likewise."""
+    """One sandbox. `now` and `sleep` are injected so that tests need no real time."""
 
     settings: Settings = field(default_factory=Settings)
-    profiles: dict[str, float] = field(default_factory=dict)  # when EC2 learns of an instance profile
-    # What a fleet does not find yet, by region: ids that are younger than the read lag
+    profiles: dict[str, float] = field(default_factory=dict)  # when EC2 sees an instance profile
+    # Ids that a fleet does not find yet, by region: younger than half the read lag
     unseen_by_fleets: dict[str, frozenset[str]] = field(default_factory=dict)
-    placement_questions: dict[str, float] = field(default_factory=dict)  # when each was first asked
+    placement_questions: dict[str, float] = field(default_factory=dict)  # time of each first request
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     seed: int = 7
-    # (region, service:Action, outcome) of every call, in the order of their answers
+    # (region, service:Action, outcome) of every call, in the order of the replies
     calls: list[tuple[str, str, str]] = field(default_factory=list)
 
-    # (region, service:Action of the call, service:Action that IAM was asked for), while there are policies
+    # (region, service:Action of the call, service:Action that was authorized), if there are policies
     evaluated: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.random = random.Random(self.seed)  # noqa: S311 - a repeatable world is wanted, not an unpredictable one
+        self.random = random.Random(self.seed)  # noqa: S311 - repeatable, not cryptographic

@@ -1,1 +1,1 @@
-"""A plug-in: the boot of Bacalhau's nodes, and the orchestrator that they join."""
+"""A plug-in: the boot of Bacalhau nodes, and their orchestrator."""

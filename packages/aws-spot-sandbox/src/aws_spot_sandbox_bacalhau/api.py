@@ -1,7 +1,7 @@
-"""A stand-in for the orchestrator's HTTP API, of Bacalhau 1.9: its nodes, and what every agent answers.
+"""A fake of the orchestrator's HTTP API, Bacalhau 1.9: its nodes, and the agent endpoints.
 
-Bacalhau 1.9, pkg/publicapi: paths, parameters, answers and errors are its own, odd ones included (`order_by=status` sorts by
-approval, an unknown action is 500, pages are not implemented).
+Bacalhau 1.9, pkg/publicapi: paths, parameters, replies and errors are the real ones, including the odd ones
+(`order_by=status` sorts by approval, an unknown action returns 500, pagination is not implemented).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass
-class Refusal(Exception):  # noqa: N818 - as one says it
-    """An error of Bacalhau's (bacerrors)."""
+class Refusal(Exception):  # noqa: N818 - reads better without a suffix
+    """A Bacalhau error (bacerrors)."""
 
     status: int
     code: str
@@ -51,7 +51,7 @@ class Refusal(Exception):  # noqa: N818 - as one says it
 
 
 class Orchestrator:
-    """A Handler. `path` in its calls begins after /api/v1; the action is what a switch `faults` calls it."""
+    """A Handler. `path` in its calls begins after /api/v1; the action is the name in the switch `faults`."""
 
     def __init__(self, world: World, ec2: Ec2, roster: Roster) -> None:
         self._world = world
@@ -117,7 +117,7 @@ class Orchestrator:
             )
 
     def _rows(self) -> Rows:
-        """Every node that it knows, itself among them, by id."""
+        """All nodes including the orchestrator itself, by id."""
         self._ec2.settle()
         now, settings = self._world.now(), self._world.settings
         with self._roster.lock:
@@ -144,7 +144,7 @@ class Orchestrator:
             raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"node not found: {prefix}", "NodesManager")
         if len(rows) > 1:
             ids = [_id(row) for row in rows]
-            shown = " ".join(ids if len(ids) <= 3 else [*ids[:3], "..."])  # noqa: PLR2004 - as it does
+            shown = " ".join(ids if len(ids) <= 3 else [*ids[:3], "..."])  # noqa: PLR2004 - as Bacalhau does
             raise Refusal(
                 HTTPStatus.CONFLICT,
                 "MultipleNodesFound",
@@ -169,7 +169,7 @@ class Orchestrator:
         name = _id(self._one(prefix))
         with self._roster.lock:
             entry = self._roster.entries.get(name)
-            if entry is not None:  # itself is no node that could be changed here
+            if entry is not None:  # the orchestrator's own node cannot be changed
                 self._change(entry, action, prefix)
         return {"Success": True}
 
@@ -191,14 +191,14 @@ class Orchestrator:
 
 
 def action(method: str, path: str) -> str:
-    """What a switch `faults` calls a request."""
+    """The name of a request in the switch `faults`."""
     if _NODE.fullmatch(path):
         return "GetNode" if method == "GET" else "PutNode"
     return "ListNodes" if path == "/orchestrator/nodes" else path.rpartition("/")[2].title()
 
 
 def write_fault(error: AwsError, call: Call) -> Reply:
-    """A fault that was ordered, as Bacalhau would spell it."""
+    """An injected fault in Bacalhau's format."""
     return _error(call, Refusal(error.status, error.code, error.message, "APIServer"))
 
 
@@ -215,7 +215,7 @@ def _status(row: Mapping[str, Any]) -> str:
 
 
 def _free(kind: str) -> Callable[[Mapping[str, Any]], float]:
-    # the most first
+    # largest first
     return lambda row: -float(row["Info"]["ComputeNodeInfo"]["AvailableCapacity"].get(kind, 0))
 
 

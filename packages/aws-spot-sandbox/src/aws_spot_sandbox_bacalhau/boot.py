@@ -1,7 +1,7 @@
-"""A node's first boot as it would go: which lines it writes and when, and when the orchestrator hears of it, if ever.
+"""A simulated first boot: the console lines and their times, and when the node joins the orchestrator, if at all.
 
-The lines are those of instance/scripts (first_boot.py, joined.py, watch.py), word for word; so are the reasons why it fails,
-and the time after which the real program gives up.
+The lines and failure reasons are those of instance/scripts (first_boot.py, join_check.py, interruption_watcher.py),
+word for word; the timeouts are theirs, too.
 """
 
 from __future__ import annotations
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
-# Where in the boot each phase begins, as a part of the time from running to joined
+# Start of each phase, as a fraction of the time from running to joined
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
-# How far a boot can be told to get (switch `stuck`). `token`: it gets to the orchestrator, which refuses its token.
+# The phases at which a boot can be stopped (switch `stuck`). `token`: the orchestrator refuses the node's token.
 STUCK = ("boot", "packages", "docker", "download", "start", "join", "token")
 REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
-LASTING_S = 11.0  # joined.py believes in a connection that has lasted so long
-READS_TOKEN_S = 300.0  # secret.py tries for so long
-GRACE_S, MARGIN_S = 75.0, 30.0  # watch.py waits for running work so long, and keeps this much of the notice
+LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
+READS_TOKEN_S = 300.0  # secret.py retries for this long
+# interruption_watcher.py waits this long for running work, and reserves this much of the notice
+GRACE_S, MARGIN_S = 75.0, 30.0
 _DOCKER_S, _APT_S, _DOWNLOAD_S, _START_S = 300.0, 60.0, 240.0, 900.0
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the console."""
-
     at: float
     phase: str
     detail: str = ""
@@ -43,20 +42,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a machine if nothing else happens to it. `joins_at` None: the orchestrator never hears of it."""
+    """The course of an instance unless something else happens. `joins_at` None: it never joins the orchestrator."""
 
     lines: tuple[Line, ...] = ()
     joins_at: float | None = None
-    leaves_at: float | None = None  # says goodbye, because EC2 has given notice
+    leaves_at: float | None = None  # disconnects, because of EC2's interruption notice
 
 
 def told(machine: Machine) -> Given | None:
-    """What its user-data says."""
+    """The node's configuration in its user data, if any."""
     return user_data_parser.read(str(machine.moto.user_data)) if machine.moto.user_data else None
 
 
 def fetch_token(region: Region, machine: Machine) -> None:
-    """With `secrets: ssm` a node reads its token while it boots, by its role, until it has it. Later changes are too late."""
+    """With `secrets: ssm` a node reads its token during boot, until it succeeds. Later changes have no effect."""
     about = told(machine)
     if about is not None and about.parameter and machine.token is None and machine.profile:
         machine.token = region.parameter(region.name, about.parameter)
@@ -67,7 +66,7 @@ def name(machine: Machine, about: Given) -> str:
 
 
 def fate(region: Region, machine: Machine) -> Fate:
-    """As the switches are now."""
+    """With the current switches."""
     about = told(machine)
     if about is None or machine.started_at is None:
         return Fate()
@@ -81,7 +80,7 @@ def fate(region: Region, machine: Machine) -> Fate:
 
 
 def _obstacle(region: Region, machine: Machine, about: Given) -> str:
-    """The phase that it does not get beyond; empty when it joins."""
+    """The phase at which the boot stops; empty if the node joins."""
     stuck = selectors.value(region.world.settings.stuck, selectors.names(region, machine), "")
     if stuck:
         return stuck
@@ -103,7 +102,7 @@ def _joins_at(region: Region, machine: Machine, about: Given) -> float | None:
 
 
 def _leaves_at(region: Region, machine: Machine) -> float | None:
-    """The watcher lets running work end, as long as the notice allows."""
+    """The watcher waits for running work as long as the notice allows."""
     if machine.notice_at is None:
         return None
     running = executions(region, machine)
@@ -120,7 +119,7 @@ def engines(region: Region, machine: Machine) -> list[str]:
 
 
 def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | None) -> Iterator[Line]:
-    """All phases up to the one that it does not get beyond, and then what its program says when it gives up."""
+    """All phases up to the one at which the boot stops, and the error of its program."""
     began, whole = machine.started_at or 0.0, region.world.settings.boot_s
     obstacle = _obstacle(region, machine, about)
     if obstacle == "boot":
@@ -149,7 +148,7 @@ def _boot(region: Region, machine: Machine, about: Given, leaves_at: float | Non
         yield Line(started, "failed", f"{last}: the configuration names no orchestrator")
         return
     for line in _join(region, machine, about, obstacle):
-        if leaves_at is None or line.at <= leaves_at:  # the service has been stopped by then
+        if leaves_at is None or line.at <= leaves_at:  # the service was stopped at `leaves_at`
             yield line
 
 
@@ -189,7 +188,7 @@ def _gives_up(machine: Machine, about: Given, obstacle: str, since: float) -> Li
 
 
 def _watch(region: Region, machine: Machine, leaves_at: float | None) -> Iterator[Line]:
-    """What the watcher says of EC2's notice, which it may find waiting when it starts."""
+    """The watcher's lines on EC2's notice, which may precede the watcher's start."""
     if leaves_at is None or machine.notice_at is None or machine.started_at is None:
         return
     sees = max(machine.notice_at, machine.started_at + region.world.settings.boot_s * WATCHES)

@@ -1,9 +1,9 @@
-"""What the orchestrator knows of its nodes, and what it never forgets by itself.
+"""The orchestrator's node records, which it never deletes by itself.
 
-Bacalhau 1.9, the orchestrator's node manager: a node registers by a handshake and sends a heartbeat every 15 s; every 20 s the
-manager looks for those whose last one is more than a minute old. A node that says goodbye is disconnected at once. Nothing is
-ever removed but by hand; a node that was removed and lives registers anew at its next heartbeat, one that was rejected is
-refused until it is approved.
+Bacalhau 1.9, the orchestrator's node manager: a node registers by a handshake and sends a heartbeat every 15 s. Every
+20 s the manager disconnects nodes whose last heartbeat is more than a minute old. A node that shuts down gracefully is
+disconnected at once. Records are only deleted by request. A deleted node that is running registers again at its next
+heartbeat; a rejected one is refused until it is approved.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 BEAT_S, LOOK_S, SILENCE_S = 15.0, 20.0, 60.0
 APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
-# How a node goes, in the orchestrator's words
+# Reasons of a disconnection, in the orchestrator's words
 GOODBYE, TIMEOUT, BANNED = "graceful shutdown", "heartbeat timeout", "node rejected"
 
 
 @dataclass(frozen=True)
 class Node:
-    """What a node tells of itself in its handshake."""
+    """The data of a node's handshake."""
 
     name: str
     type: str
@@ -46,21 +46,21 @@ class Node:
 
 @dataclass
 class Entry:
-    """One row of the orchestrator's memory."""
+    """The orchestrator's record of a node."""
 
     node: Node
     membership: str
-    since: float  # when it last registered
-    away_at: float | None = None  # disconnected since then, with `error`
+    since: float  # time of the last registration
+    away_at: float | None = None  # time of the disconnection, for the reason in `error`
     error: str = ""
-    silent_at: float | None = None  # its machine has ended without a word
-    free_at: float = 0.0  # approved after a rejection: it comes back at its next try
+    silent_at: float | None = None  # its instance ended without disconnecting
+    free_at: float = 0.0  # approved after a rejection: it registers at its next try
 
     def connected(self, now: float) -> bool:
         return self.away_at is None and (self.silent_at is None or now < _noticed(self))
 
     def settle(self, now: float) -> None:
-        """A silence that has been noticed becomes what it is remembered as."""
+        """Record the disconnection once the missing heartbeats are due to be noticed."""
         if self.away_at is None and self.silent_at is not None and now >= _noticed(self):
             self.away_at, self.error = _noticed(self), TIMEOUT
 
@@ -75,7 +75,7 @@ def beat(first: float, now: float) -> float:
 
 
 def _noticed(entry: Entry) -> float:
-    """The orchestrator's first look at which the last heartbeat is too old."""
+    """The first check of the orchestrator at which the last heartbeat is too old."""
     overdue = beat(entry.since, entry.silent_at or 0.0) + SILENCE_S
     return (math.floor(overdue / LOOK_S) + 1) * LOOK_S
 
@@ -85,7 +85,7 @@ def _next_beat(first: float, after: float) -> float:
 
 
 class Roster:
-    """All regions' nodes in one orchestrator. Whoever calls `look` or `ended` holds the region's lock."""
+    """The nodes of all regions in one orchestrator. Callers of `look` and `ended` hold the region's lock."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -95,14 +95,14 @@ class Roster:
         self.began = world.now()
 
     def look(self, region: Region) -> None:
-        """Take in what has happened in a region by now."""
+        """Update the records with the events of a region so far."""
         with self.lock:
             for one in list(region.machines.values()):
                 if one.state in (machines.PENDING, machines.RUNNING):
                     self._see(region, one)
 
     def ended(self, region: Region, machine: Machine) -> None:
-        """An instance begins to end. What it has not said by now it will never say."""
+        """An instance begins to shut down: it sends nothing more."""
         with self.lock:
             entry = self._see(region, machine)
             if entry is not None and entry.away_at is None and entry.silent_at is None:
@@ -129,7 +129,7 @@ class Roster:
             entry.settle(now)
         if fate.joins_at is None:
             if entry is not None and entry.away_at is None and entry.silent_at is None:
-                entry.silent_at = now  # the switches say now that it does not work
+                entry.silent_at = now  # with the current switches it does not work
         else:
             entry = self._heard(region, machine, entry, joins_at=fate.joins_at, until=fate.leaves_at)
         leaves = fate.leaves_at is not None and now >= fate.leaves_at
@@ -140,7 +140,7 @@ class Roster:
     def _heard(
         self, region: Region, machine: Machine, entry: Entry | None, *, joins_at: float, until: float | None
     ) -> Entry | None:
-        """Its handshake, when there has been one since the orchestrator last forgot or refused it."""
+        """Record its handshake, if one is due since it was deleted, rejected or disconnected."""
         latest = region.now() if until is None else min(region.now(), until)
         if entry is None:
             name = boot.name(machine, _told(machine))
@@ -163,7 +163,7 @@ class Roster:
 
 def _told(machine: Machine) -> Given:
     about = boot.told(machine)
-    assert about is not None, "only nodes of ours are heard of"  # noqa: S101 - says it to the type checker
+    assert about is not None, "only nodes of ours are heard of"  # noqa: S101 - for the type checker
     return about
 
 
@@ -177,7 +177,7 @@ def _node(region: Region, machine: Machine) -> Node:
         "lifecycle": "spot" if machine.spot else "on-demand",
     }
     arm = "arm" in str(machine.moto.architecture)
-    # Bacalhau's own labels come last and win
+    # Bacalhau's own labels override others
     automatic = {
         "name": boot.name(machine, about),
         "os_arch": "arm64" if arm else "amd64",

@@ -1,4 +1,4 @@
-"""Bacalhau on the sandbox's instances: their boot, their orchestrator, and the archive that they fetch."""
+"""The Bacalhau plug-in: nodes' boot, their orchestrator, and the release archive."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.state import World
 
 CONSOLE_PREFIX = "bacalhau-spot:"
-_ORCHESTRATOR = "orchestrator"  # and below it what Bacalhau's API has
+_ORCHESTRATOR = "orchestrator"  # the path prefix of Bacalhau's API
 _ARCHIVE = "archive/"
 
 
 class BacalhauPlugin:
-    """`aws_spot_sandbox.plugin.Plugin`."""
+    """Implements `aws_spot_sandbox.plugin.Plugin`."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -49,7 +49,7 @@ class BacalhauPlugin:
         self.roster.look(region)
 
     def console_lines(self, region: Region, machine: Machine) -> Iterator[tuple[float, str]]:
-        """As the programs on a real node write them."""
+        """In the format of the node's programs."""
         for line in boot.fate(region, machine).lines:
             moment = f"{datetime.fromtimestamp(line.at, UTC):%Y-%m-%dT%H:%M:%SZ}"
             detail = f": {line.detail}" if line.detail else ""
@@ -81,7 +81,7 @@ class BacalhauPlugin:
 
 
 def _archive(path: str) -> bytes:
-    """Stands in for Bacalhau's release archive: the same bytes for the same version and architecture."""
+    """A fake of Bacalhau's release archive: identical bytes for the same version and architecture."""
     program = f"#!/bin/sh\n# {path}: not Bacalhau, but what stands in for it in the sandbox\n".encode()
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:

@@ -1,7 +1,7 @@
-"""The orchestrator's JSON, as Go writes it.
+"""The orchestrator's JSON, in Go's format.
 
-Bacalhau 1.9, models.NodeState and models.NodeInfo: zero fields of a capacity are left out, a time that is not is year 1, times
-have up to nine decimals, a disconnected node keeps its greatest capacity and has none available.
+Bacalhau 1.9, models.NodeState and models.NodeInfo: zero fields of a capacity are omitted, an unset time is year 1,
+times have up to nine decimals, a disconnected node keeps its maximum capacity and has none available.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 VERSION = "v1.9.3"
 ORCHESTRATOR = "n-5a9d0000-0000-4000-8000-00000000be11"
 NEVER = "0001-01-01T00:00:00Z"
-SHARE = 0.8  # of the machine, which our configuration offers
-JOB_CPU, JOB_BYTES = 0.5, 512 * 10**6  # what a job takes that asks for nothing
+SHARE = 0.8  # of the machine, as in bacalhau-spot's node configuration
+JOB_CPU, JOB_BYTES = 0.5, 512 * 10**6  # Bacalhau's defaults for a job without resource requests
 PROTOCOLS = ["bprotocol/v2", "ncl/v1"]
-_NANOSECONDS = 417  # below what Python's clock shows
+_NANOSECONDS = 417  # below the resolution of Python's datetime
 
 
 def moment(at: float) -> str:
-    """As Go's RFC3339Nano."""
+    """A time in Go's RFC3339Nano."""
     whole = math.floor(at)
     nanoseconds = int((at - whole) * 10**6) * 1000 + _NANOSECONDS
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z"
@@ -46,7 +46,7 @@ def build(version: str) -> dict[str, Any]:
 
 
 def state(entry: Entry, settings: Settings, now: float) -> dict[str, Any]:
-    """A compute node, as the orchestrator sees it now."""
+    """A compute node's current state."""
     entry.settle(now)
     connected = entry.connected(now)
     return _state(
@@ -70,7 +70,7 @@ def state(entry: Entry, settings: Settings, now: float) -> dict[str, Any]:
 
 
 def orchestrator(began: float) -> dict[str, Any]:
-    """It lists itself. Its heartbeat is its own beginning, and it can run nothing."""
+    """The orchestrator's own entry. Its heartbeat is its start time, and it runs no jobs."""
     return _state(
         {
             "NodeID": ORCHESTRATOR,
@@ -131,7 +131,7 @@ def _compute(node: Node, settings: Settings, *, connected: bool) -> dict[str, An
         "QueueCapacity": {},
         "AvailableCapacity": _less(whole, running) if connected else {},
         "MaxJobRequirements": whole,
-        # as they were at the handshake, when nothing ran: heartbeats carry capacities only
+        # as at the handshake, when no job ran: heartbeats update capacities only
         "RunningExecutions": 0,
         "EnqueuedExecutions": 0,
         "address": "",
@@ -162,6 +162,6 @@ def _less(whole: dict[str, Any], running: int) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | int:
-    """Go writes 4, not 4.0."""
+    """Go formats 4, not 4.0."""
     rounded = round(value, 6)
     return int(rounded) if rounded == int(rounded) else rounded

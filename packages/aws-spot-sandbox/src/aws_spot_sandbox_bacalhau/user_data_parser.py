@@ -1,4 +1,4 @@
-"""What an instance was given: its user-data taken apart as cloud-init would, as far as a node's fate depends on it."""
+"""Parses user data as cloud-init does, for the settings that determine the node's simulated boot."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import yaml  # type: ignore[import-untyped]  # has no types; moto brings it
+import yaml  # type: ignore[import-untyped]  # has no types; installed with moto
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _GZIP = b"\x1f\x8b"
 _FACTS = "/etc/bacalhau-spot/node.json"
-_TOKEN = "/etc/bacalhau/token.env"  # noqa: S105 - where it is, not what it is
+_TOKEN = "/etc/bacalhau/token.env"  # noqa: S105 - a path, not a secret
 _CONFIG = "/etc/bacalhau/config.yaml"
 _COMMANDS = "/etc/bacalhau-spot/additional_commands"
 _VARIABLE = "BACALHAU_COMPUTE_AUTH_TOKEN"
@@ -28,23 +28,23 @@ _VARIABLE = "BACALHAU_COMPUTE_AUTH_TOKEN"
 
 @dataclass(frozen=True)
 class Given:
-    """What a node of ours was told."""
+    """The configuration of a bacalhau-spot node."""
 
     prefix: str
     version: str
     orchestrators: tuple[str, ...]
     join_s: float
     download_url: str
-    sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's name of the architecture
-    parameter: str  # where the token is, when it did not come along
+    sums: Mapping[str, str]  # the archive's SHA-256 sum, by EC2's architecture
+    parameter: str  # the parameter with the token, if the token is not in the user data
     token: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    commands: bool = False  # whether the user has commands of their own
+    commands: bool = False  # whether `additional_commands` are set
 
 
 @lru_cache(maxsize=64)
 def read(user_data: str) -> Given | None:
-    """None: it is not for a node of ours, and no node comes of it."""
+    """None for user data that bacalhau-spot did not write: no node starts."""
     files: dict[str, str] = {}
     for config in _cloud_configs(_unpacked(user_data)):
         files |= _files(config)
@@ -69,7 +69,7 @@ def read(user_data: str) -> Given | None:
 
 
 def _unpacked(user_data: str) -> bytes:
-    """What cloud-init sees: out of base64 and out of gzip, which it unpacks itself."""
+    """User data after base64 and gzip decoding; cloud-init decompresses gzip itself."""
     try:
         raw = base64.b64decode(user_data)
         return gzip.decompress(raw) if raw.startswith(_GZIP) else raw
@@ -78,7 +78,7 @@ def _unpacked(user_data: str) -> bytes:
 
 
 def _cloud_configs(raw: bytes) -> Iterator[Mapping[str, Any]]:
-    """The cloud-config parts: the whole of it, or those of a MIME archive."""
+    """The cloud-config parts: the whole document, or those of a MIME archive."""
     if raw.startswith(b"#cloud-config"):
         parts = [raw]
     else:
@@ -104,7 +104,7 @@ def _files(config: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _variable(text: str) -> str:
-    """The token out of systemd's EnvironmentFile; its quoting is the shell's for what we write."""
+    """The token in systemd's EnvironmentFile; for the values that bacalhau-spot writes, the quoting equals the shell's."""
     for line in text.splitlines():
         name, equals, value = line.partition("=")
         if equals and name.strip() == _VARIABLE:

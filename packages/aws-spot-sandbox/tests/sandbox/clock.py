@@ -1,4 +1,4 @@
-"""A clock that stands still until somebody sleeps or moves it."""
+"""A clock that advances only by sleeping or by `advance`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class FakeClock:
-    """Seconds since the epoch. Sleeping takes no time and moves it; threads may share it."""
+    """Seconds since the epoch. Sleeping advances the clock without waiting; threads may share it."""
 
     def __init__(self, start: float = 1_795_000_000.0) -> None:  # an evening in November 2026
         self._now = start

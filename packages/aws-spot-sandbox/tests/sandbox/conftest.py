@@ -1,4 +1,4 @@
-"""One sandbox per process, as new for every test, with a clock that only the test moves."""
+"""One sandbox per process, reset for every test, with a clock that only the test advances."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @cache
 def boto_session() -> Any:
-    """Making a session reads service models from disk: once. Nothing of the machine's AWS configuration is read."""
+    """Cached, because a session reads service models from disk. It does not read the local AWS configuration."""
     return botocore.session.Session({"profile": (None, None, None, None)})
 
 
 class RunningSandbox:
-    """A sandbox as a test wants to hold it."""
+    """A running sandbox with clients and a clock, for tests."""
 
     def __init__(self, server: Sandbox, clock: FakeClock) -> None:
         self.server = server

@@ -1,4 +1,4 @@
-"""What the sandbox's own switches answer to requests that cannot be met. layer/test_admin.py has those that can."""
+"""The sandbox's own API: requests that fail. middleware/test_admin.py has those that succeed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def post(sandbox: Any, verb: str, body: bytes) -> tuple[int, str]:
-    """Status and message of a refusal, as any HTTP client sees them."""
+    """Status and message of an error, with a plain HTTP client."""
     connection = http.client.HTTPConnection(sandbox.url.removeprefix("http://"), timeout=10)
     try:
         connection.request("POST", f"/_sandbox/{verb}", body)
@@ -28,20 +28,20 @@ def post(sandbox: Any, verb: str, body: bytes) -> tuple[int, str]:
     ],
 )
 def test_what_is_not_there_is_404(sandbox: Any, asked: dict[str, Any], problem: str) -> None:
-    """A script can tell a wrong id from a wrong request."""
+    """Scripts can distinguish a wrong id from a wrong request."""
     assert post(sandbox, "interrupt", json.dumps(asked).encode()) == (404, problem)
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b"7", b'{"instance_id": 7}'])
 def test_an_interruption_needs_an_instance(sandbox: Any, body: bytes) -> None:
-    """The message says which name is missing, in no programming language's words."""
+    """The message names the missing key, without terms of a programming language."""
     problem = "a mapping with an instance_id, a text, is expected"
     assert post(sandbox, "interrupt", body) == (400, problem)
 
 
 @pytest.mark.parametrize("notice", ['"soon"', "-1", "true", "NaN", "Infinity", "1" + "0" * 400])
 def test_a_notice_is_a_number_of_seconds(sandbox: Any, notice: str) -> None:
-    """What no clock can count is refused, with what is allowed."""
+    """An invalid number of seconds is refused, with the valid range."""
     status, problem = post(sandbox, "interrupt", f'{{"instance_id": "i-0", "notice_s": {notice}}}'.encode())
     assert (status, problem.partition(", not ")[0]) == (
         400,
@@ -58,7 +58,7 @@ def test_a_reason_is_one_of_two(sandbox: Any) -> None:
 @pytest.mark.parametrize("verb", ["set", "interrupt"])
 @pytest.mark.parametrize("body", [b"{", b"latency_s=1"])
 def test_a_body_that_is_no_json(sandbox: Any, verb: str, body: bytes) -> None:
-    """The message says so before it says where."""
+    """The message names the problem before its position."""
     status, problem = post(sandbox, verb, body)
     assert status == 400
     assert problem.startswith("the body is no JSON: ")

@@ -1,4 +1,4 @@
-"""Where the sandbox cannot be kept. layer/test_process.py has the life of one that can."""
+"""Folders that the sandbox cannot use. middleware/test_process.py has the other cases."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
-    """No traceback: which folder, why, and what to do about it."""
+    """No traceback: the folder, the reason, and what to do."""
     in_the_way = tmp_path / "state"
     in_the_way.write_text("")
     with pytest.raises(SandboxError, match="cannot keep its files in") as refused:

@@ -1,4 +1,4 @@
-"""The server when its clients behave badly, or many things happen at once. layer/test_server.py has the rest."""
+"""Misbehaving clients and concurrency. middleware/test_server.py has the other cases."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
 REGIONS = ("us-east-1", "eu-west-1", "sa-east-1")
-# Linger for no time: the connection is reset, not closed
+# Linger time 0: the connection is reset, not closed
 AT_ONCE = struct.pack("ii", 1, 0)
 DEADLINE_S = 30
 
@@ -39,13 +39,13 @@ def test_clients_that_hang_up_are_not_news(sandbox: Any, capfd: pytest.CaptureFi
         with socket.create_connection((host, int(port))) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
             client.sendall(b"GET /_sandbox/status HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-    assert admin_client.ask(sandbox.url, "GET", "ping")  # connections are taken in turn: all have been by now
-    wait_until(lambda: set(threading.enumerate()) <= before)  # a thread prints, if it does, before it ends
+    assert admin_client.ask(sandbox.url, "GET", "ping")  # connections are accepted in order: all are by now
+    wait_until(lambda: set(threading.enumerate()) <= before)  # a thread prints, if at all, before it ends
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_reset_under_load_is_not_noticed_as_a_mistake(sandbox: Any) -> None:
-    """Calls that a reset overtakes end in AWS's words, never in an outage or a mistake of the sandbox's."""
+    """Calls during a reset end with AWS's errors, never with a lost connection or an internal error of the sandbox."""
     ended = threading.Event()
     codes: list[str] = []
 
@@ -58,7 +58,7 @@ def test_a_reset_under_load_is_not_noticed_as_a_mistake(sandbox: Any) -> None:
                 codes.append(refusal.response["Error"]["Code"])
 
     def overtakes() -> bool:
-        wait_until(lambda: len(sandbox.world.calls) >= len(REGIONS))  # it cleared the list last time
+        wait_until(lambda: len(sandbox.world.calls) >= len(REGIONS))  # the last reset cleared the list
         admin_client.ask(sandbox.url, "POST", "reset")
         return len(codes) >= len(REGIONS)
 
@@ -71,5 +71,5 @@ def test_a_reset_under_load_is_not_noticed_as_a_mistake(sandbox: Any) -> None:
         for load in loads:
             load.result()
     admin_client.ask(sandbox.url, "POST", "reset")
-    assert set(codes) == {"InvalidVpcID.NotFound"}  # it went with the account
+    assert set(codes) == {"InvalidVpcID.NotFound"}  # deleted by the reset
     assert sandbox.leftovers() == []

@@ -1,4 +1,4 @@
-"""Finding and deleting: one row for each kind of resource, in the file of its family."""
+"""Finding and deleting: a handler for each resource type, in the file of its family."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HANDLERS: dict[ResourceKind, Handler] = {
 
 
 class AwsCleanup:
-    """`port.Cleaning` over boto3."""
+    """`port.Cleanup` over boto3."""
 
     _session: Session
 
@@ -49,7 +49,7 @@ class AwsCleanup:
         try:
             return await HANDLERS[kind].delete(self._session, region, resources)
         except CloudError as error:
-            # In a batch one that has gone fails all the others: the caller asks again for each alone.
+            # In a batch, one deleted resource fails all others: the caller retries them individually.
             if not is_gone_error(error) or len(resources) > 1:
                 raise plain_error(error) from error
             return Deletion((error.request_id,) if error.request_id else ())
@@ -66,8 +66,7 @@ class AwsCleanup:
         try:
             await probe(self._session, region, resource)
         except CloudError as error:
-            # Any other answer, that it would be allowed (DryRunOperation) as well as that something depends on it, means that
-            # we may.
+            # Any other answer means that the deletion is permitted: DryRunOperation, or a dependency.
             if error.code in DENIED:
                 return error
         return None

@@ -1,4 +1,4 @@
-"""What keeps a resource from being deleted. AWS says only that something does (`DependencyViolation`), and never what."""
+"""Finds the dependencies that block a deletion. AWS only returns `DependencyViolation`, without naming them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Resource
 
-# What the description of a service's interface tells of its owner, and how that is deleted. (VPC user guide, "Requester-managed
-# network interfaces"; the descriptions are those that the services write.)
+# Descriptions of service interfaces: the pattern with the owner's id, and the command to delete the owner. (VPC user
+# guide, "Requester-managed network interfaces"; the services write these descriptions.)
 _SERVICES = (
     (r"Interface for NAT Gateway (nat-\w+)", "ec2 delete-nat-gateway --nat-gateway-id {0}"),
     (r"VPC Endpoint Interface (vpce-\w+)", "ec2 delete-vpc-endpoints --vpc-endpoint-ids {0}"),
@@ -48,7 +48,7 @@ _SERVICES = (
     (r"AWS Lambda VPC ENI-(.+)-[0-9a-f]{8}-[0-9a-f-]{27}", "lambda delete-function --function-name {0}"),
 )
 
-# How a thing of ours is taken from what uses it and is not ours.
+# Commands that detach a cluster's resource from an unmanaged one.
 _FIX_COMMANDS = {
     ResourceKind.VOLUME: "detach-volume --volume-id {id}",
     ResourceKind.ADDRESS: "disassociate-address --association-id {attachment}",
@@ -60,7 +60,7 @@ _FIX_COMMANDS = {
 
 @dataclass(frozen=True, slots=True)
 class _DependencySearch:
-    """Where is asked, and what would not be told."""
+    """The scope of the search, and the lists that could not be read."""
 
     session: Session
     region: str
@@ -70,7 +70,7 @@ class _DependencySearch:
 async def find_dependencies(
     session: Session, region: str, resource: Resource
 ) -> tuple[tuple[Dependency, ...], tuple[CloudError, ...]]:
-    """Everything that AWS shows to depend on the resource, ours or not; and the lists that we may not read."""
+    """All dependencies that AWS lists, managed or not, and the errors of lists that could not be read."""
     asking = _DependencySearch(session, region)
     dependencies = await _used_by(asking, resource)
     return tuple(dependencies), tuple(asking.partial_failures)
@@ -90,14 +90,14 @@ async def _used_by(search: _DependencySearch, resource: Resource) -> list[Depend
     if kind is ResourceKind.GROUP:
         dependencies += await _rules(search, resource.id)
     there = {dependency.id for dependency in dependencies}
-    # An interface goes with what it belongs to, which is told already.
+    # An interface is deleted with its parent, which is listed already.
     return await _named(
         search, [dependency for dependency in dependencies if dependency.parent_id not in there]
     )
 
 
 def _query_users(resource: Resource, region: str) -> list[Dependency]:
-    """What uses it, as its own description says."""
+    """The users named in the resource's own description."""
     command = _FIX_COMMANDS.get(ResourceKind(resource.kind), "")
     attachments = resource.attached_to or ("",)
     found = []
@@ -113,7 +113,7 @@ def _query_users(resource: Resource, region: str) -> list[Dependency]:
 
 
 async def _run_query(search: _DependencySearch, query: DependencyQuery, value: str) -> list[Dependency]:
-    """One list's part of the answer."""
+    """The dependencies from one list."""
     asked: dict[str, Any] = dict(query.also)
     if query.filter:
         asked[query.filters] = [{"Name": query.filter, "Values": [value]}]
@@ -124,7 +124,7 @@ async def _run_query(search: _DependencySearch, query: DependencyQuery, value: s
 
 
 def _addresses(row: Row, region: str) -> list[Dependency]:
-    """The Elastic IP of an interface in the way: it stays when the interface goes, and is billed (terraform-aws-vpc#296)."""
+    """The Elastic IP of a blocking interface, which remains allocated and billed (terraform-aws-vpc#296)."""
     allocation_id = (row.get("Association") or {}).get("AllocationId")
     if "NetworkInterfaceId" not in row or not allocation_id:
         return []
@@ -139,7 +139,7 @@ def _addresses(row: Row, region: str) -> list[Dependency]:
 
 
 async def _list(search: _DependencySearch, operation: str, key: str, **asked: Any) -> list[Row]:
-    """A list that we may not read hides what it holds, and no other's answer; that it does is noted."""
+    """Rows of a list. A list without read permission is recorded as a partial failure and does not affect the others."""
     try:
         return await search.session.pages("ec2", search.region, operation, key, **asked)
     except CloudError as error:
@@ -178,9 +178,10 @@ def _of_a_service(row: Row) -> bool:
 
 
 def service_of(row: Row, region: str) -> tuple[str, str]:
-    """What a service's interface belongs to, and the command that deletes that; both empty where its description does not say.
+    """The parent of a service's interface and the command that deletes it; both empty if the description does not name
+    it.
 
-    Where the service's thing is none of EC2's it has no id that we could know, and only the command names it.
+    A parent outside EC2 has no known id; only the command names it.
     """
     for pattern, command in _SERVICES:
         match = re.fullmatch(pattern, str(row.get("Description", "")))
@@ -192,7 +193,7 @@ def service_of(row: Row, region: str) -> tuple[str, str]:
     return "", ""
 
 
-# Descriptions that name a service and nothing of its that could be deleted (recorded answers of cloud-custodian).
+# Descriptions that name a service, but no resource that could be deleted (recorded replies of cloud-custodian).
 _NAMELESS = (
     (r"RDSNetworkInterface", "RDS: a database instance or proxy in this subnet"),
     (r"arn:aws[\w-]*:ecs:[\w-]+:\d+:attachment/[\w-]+", "ECS: a task in this subnet"),
@@ -206,7 +207,7 @@ def _of_what(description: str) -> str:
 
 
 def _owner(row: Row) -> str:
-    """Whose it is, as far as AWS shows."""
+    """The owner, as far as AWS lists it."""
     words = _of_what(str(row.get("Description", "")))
     if words:
         return f"{AWS_SERVICE_OWNER} ({words})"
@@ -218,7 +219,7 @@ def _owner(row: Row) -> str:
 
 
 async def _named(search: _DependencySearch, found: Sequence[Dependency]) -> list[Dependency]:
-    """With the names of the instances among them: it is by those that people know whom to ask."""
+    """Add the names of instances, by which users recognize their owner."""
     ids = sorted(
         {one for dependency in found for one in (dependency.id, dependency.parent_id) if one.startswith("i-")}
     )
@@ -228,8 +229,8 @@ async def _named(search: _DependencySearch, found: Sequence[Dependency]) -> list
     return [_with_instance(dependency, rows, search.region) for dependency in found]
 
 
-# What replaces an instance that has ended, by the tag that AWS gives to its instances; and the command that ends both
-# (Auto Scaling user guide, "Health checks"; EC2 user guide, "Spot Fleet request types").
+# The tags of services that replace a terminated instance, and the command that stops both (Auto Scaling user guide,
+# "Health checks"; EC2 user guide, "Spot Fleet request types").
 _REPLACED_BY = {
     "aws:autoscaling:groupName": (
         "Auto Scaling group",
@@ -267,7 +268,7 @@ def _instance_words(dependency: Dependency, row: Row) -> str:
 
 
 async def _rules(search: _DependencySearch, group_id: str) -> list[Dependency]:
-    """Rules of other groups that name this one. EC2 has no filter for them."""
+    """Rules of other groups that reference this one. EC2 has no filter for them."""
     rows = await _list(search, "describe_security_group_rules", "SecurityGroupRules")
     found = []
     for row in rows:
@@ -305,7 +306,7 @@ async def _in_placement_group(search: _DependencySearch, resource: Resource) -> 
 
 
 async def _with_acl(search: _DependencySearch, resource: Resource) -> list[Dependency]:
-    """Subnets that use it. One is freed by giving it the default ACL of its VPC."""
+    """Subnets that use it. The fix associates them with the default ACL of their VPC."""
     rows = await _list(search, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
     found = []
     for row in rows:
@@ -341,7 +342,7 @@ async def _with_role(search: _DependencySearch, resource: Resource) -> list[Depe
     ]
 
 
-# IAM API reference, ListEntitiesForPolicy: what a policy is to somebody, and how that is ended.
+# IAM API reference, ListEntitiesForPolicy: how an entity uses a policy, and the command to remove it.
 _USAGES = (
     ("PermissionsPolicy", "detach-{who}-policy --{who}-name {name} --policy-arn {arn}"),
     ("PermissionsBoundary", "delete-{who}-permissions-boundary --{who}-name {name}"),
@@ -354,7 +355,7 @@ _ENTITIES = (
 
 
 async def _with_policy(search: _DependencySearch, resource: Resource) -> list[Dependency]:
-    """Whom it is attached to, and whose boundary it is."""
+    """The entities that have the policy attached or as boundary."""
     found = []
     for usage, take in _USAGES:
         reply = await search.session.all_pages(

@@ -1,4 +1,4 @@
-"""What EC2 can be asked about a thing that it will not delete: for each kind, which lists may hold what hangs on it."""
+"""EC2's list calls for dependencies: for each resource type, the lists that may contain them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DependencyQuery:
-    """One list of EC2's, filtered by what is blocked.
+    """A list call of EC2, filtered by the blocked resource.
 
-    `fix_command`: the AWS CLI's command, with {id} of what was found, {value} that was asked for and {region} filled in.
-    `filter` is
-    empty where EC2 has none: `belongs` then tells which rows count. `by_handle`: it is asked for by its name.
+    `fix_command`: an AWS CLI command with the placeholders {id} of the dependency, {value} of the filter, and {region}.
+    `filter` is empty if EC2 has none; `belongs` then selects the rows. `by_handle`: filter by name.
     """
 
     kind: str
@@ -36,7 +35,7 @@ class DependencyQuery:
 
 
 def _own(row: Row) -> bool:
-    """AWS's own, made with the VPC, goes with it."""
+    """False for AWS's own resources, which are created and deleted with the VPC."""
     main = any(one.get("Main") for one in row.get("Associations") or ())
     return not (row.get("GroupName") == "default" or row.get("IsDefault") or main)
 
@@ -193,7 +192,7 @@ DEPENDENCY_QUERIES: dict[ResourceKind, tuple[DependencyQuery, ...]] = {
     ResourceKind.VPC: _IN_A_VPC,
     ResourceKind.SUBNET: (interfaces("subnet-id"), _nats("subnet-id"), _connect("subnet-id")),
     ResourceKind.GROUP: (interfaces("group-id"),),
-    # A gateway endpoint keeps its routes in it.
+    # A gateway endpoint has routes in it.
     ResourceKind.ROUTE_TABLE: (
         _endpoints("", belongs=lambda row, table: table in (row.get("RouteTableIds") or ())),
     ),

@@ -1,4 +1,4 @@
-"""Whether something of EC2's exists, tagged or not: asked of the one list that its id belongs to."""
+"""Whether an EC2 resource exists, tagged or not, from the list call for its id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
 
-# How an id begins -> the call that describes such things, and its parameter (EC2 API reference, "Resource IDs").
+# Prefix of an id -> the describe call and its parameter (EC2 API reference, "Resource IDs").
 _LISTS = {
     "i": ("describe_instances", "InstanceIds"),
     "vol": ("describe_volumes", "VolumeIds"),
@@ -43,7 +43,7 @@ _MALFORMED = (".Malformed", "InvalidID", "InvalidParameterValue")
 
 
 async def exists(session: Session, region: str, resource_id: str) -> bool:
-    """False also for what is no id of EC2's. Raises CloudError when AWS would not say."""
+    """False also for a text that is not an EC2 id. Raises CloudError if AWS returns another error."""
     kind = resource_id.partition("-")[0]
     if kind not in _LISTS:
         return False

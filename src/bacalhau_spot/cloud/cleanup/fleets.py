@@ -1,4 +1,4 @@
-"""What launches instances, and the instances."""
+"""Instances, and the fleets, groups and requests that launch them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import Deletion
     from bacalhau_spot.cloud.session import Session
 
-# Of EC2's launchers only these replace an instance that has ended; an instant fleet, and a one-time request, launch once
-# (EC2 user guide, "EC2 Fleet request types", "Spot Instance request types").
+# Only these replace a terminated instance; an instant fleet and a one-time request launch once (EC2 user guide, "EC2
+# Fleet request types", "Spot Instance request types").
 _MAINTAIN, _PERSISTENT = "maintain", "persistent"
 
 _FLEETS = Ec2Listing(
@@ -57,7 +57,7 @@ async def find_fleets(request: FindRequest) -> list[Resource]:
 
 
 async def _with_members(request: FindRequest, fleets: list[Resource], tag: str) -> list[Resource]:
-    """AWS names the instances of instant fleets only; all of them carry a tag of AWS's (EC2 user guide, "Tag an EC2 Fleet")."""
+    """AWS lists the instances of instant fleets only, but tags those of all (EC2 user guide, "Tag an EC2 Fleet")."""
     ids = [resource.id for resource in fleets if not resource.children]
     if not ids:
         return fleets
@@ -82,7 +82,7 @@ async def _fleets_by_id(request: FindRequest, ids: Sequence[str]) -> list[Row]:
             raise
     if len(ids) == 1:
         return []
-    # One unknown id fails the whole call: ask for each alone.
+    # One unknown id fails the whole call: query each separately.
     return [row for one in ids for row in await _fleets_by_id(request, [one])]
 
 
@@ -101,13 +101,13 @@ _SPOT_FLEETS = Ec2Listing(
 
 
 async def find_spot_fleets(request: FindRequest) -> list[Resource]:
-    """The call knows no filter at all (EC2 API reference, DescribeSpotFleetRequests)."""
+    """The call has no filters (EC2 API reference, DescribeSpotFleetRequests)."""
     rows = await request.session.pages("ec2", request.region, _SPOT_FLEETS.operation, _SPOT_FLEETS.key)
     return await _with_members(request, _SPOT_FLEETS.resources(rows, request), "aws:ec2spot:fleet-request-id")
 
 
 async def find_groups(request: FindRequest) -> list[Resource]:
-    """Auto Scaling groups; their instances carry the tags only where the group says so."""
+    """Auto Scaling groups; their instances have the tags only if the group propagates them."""
     scope = request.scope
     only = (
         {"Name": f"tag:{scope.key}", "Values": [scope.value]}
@@ -192,12 +192,12 @@ _INSTANCES = Ec2Listing(
 
 
 async def find_instances(request: FindRequest) -> list[Resource]:
-    """Instances with the tag, and those among `ids`, tagged or not: what a launcher of ours names as its own."""
+    """Instances with the tag, and those in `ids`, tagged or not: launched by managed fleets, groups and spot requests."""
     rows = await _instances(request, scope_filter(request.scope))
     rows = [row for row in rows if request.scope.matches(_INSTANCES.tags(row))]
     there = {row["InstanceId"] for row in rows}
     if children := [one for one in request.ids if one not in there]:
-        # To a filter unknown ids are no error.
+        # A filter ignores unknown ids.
         rows += await _instances(request, [{"Name": "instance-id", "Values": children}])
     return [await _instance(request, row) for row in rows if _INSTANCES.state(row) not in _INSTANCES.gone]
 
@@ -211,7 +211,7 @@ async def _instances(request: FindRequest, filters: list[dict[str, Any]]) -> lis
 
 async def _instance(request: FindRequest, row: Row) -> Resource:
     resource = _INSTANCES.resource(row, request.region)
-    # Spot instances know neither protection (EC2 user guide, as below).
+    # Spot instances have neither protection (EC2 user guide, as below).
     if row.get("InstanceLifecycle") == "spot" or resource.state == "shutting-down":
         return resource
     protections = []
@@ -225,7 +225,8 @@ async def _instance(request: FindRequest, row: Row) -> Resource:
                 Attribute=key[0].lower() + key[1:],
             )
         except CloudError as error:
-            # Of an instance without our tag the printed policy does not let us know it: then it is told when it stays.
+            # The documented policy does not allow this call for an instance without the tag: a protection is reported
+            # when the deletion fails.
             unknown = error.code in DENIED and not request.scope.matches(resource.tags)
             if not is_gone_error(error) and not unknown:
                 raise
@@ -235,8 +236,8 @@ async def _instance(request: FindRequest, row: Row) -> Resource:
     return replace(resource, protection=" and ".join(protections))
 
 
-# Either keeps an instance from being terminated (EC2 user guide, "Change instance termination protection", "Enable stop
-# protection"): the name that the report has, and the attribute, of which one call changes one.
+# Either blocks the termination of an instance (EC2 user guide, "Change instance termination protection", "Enable stop
+# protection"): the name in the report, and the attribute; one call changes one attribute.
 _PROTECTIONS = {"termination protection": "DisableApiTermination", "stop protection": "DisableApiStop"}
 
 

@@ -1,6 +1,7 @@
-"""How one kind is found and deleted: the shape of a row, and the listings that EC2's kinds share.
+"""The common parts of finding and deleting: the protocols, and EC2's list and delete calls.
 
-A listing filters by tag at AWS and again here, on the live resource: EC2's filters have wildcards and their index lags.
+A listing filters by tag at AWS and again here on the live resource, because EC2's filters have wildcards and their
+index lags.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FindRequest:
-    """One question: which of a kind are in `scope`? `ids`: candidates, for kinds that AWS does not list by tag."""
+    """Parameters of a search in `scope`. `ids`: candidates, for resource types that AWS does not list by tag."""
 
     session: Session
     region: str
@@ -35,13 +36,13 @@ class FindRequest:
 
 
 class Find(Protocol):
-    """All of a kind that show a tag of ours. Raises CloudError."""
+    """All resources of the type within the scope. Raises CloudError."""
 
     def __call__(self, request: FindRequest, /) -> Awaitable[Sequence[Resource]]: ...
 
 
 class Delete(Protocol):
-    """Begin to delete. Raises CloudError for the whole batch; what AWS refuses of a batch is in the answer."""
+    """Begin to delete. Raises CloudError for the whole batch; the result has the errors of single resources."""
 
     def __call__(
         self, session: Session, region: str, resources: Sequence[Resource], /
@@ -49,20 +50,20 @@ class Delete(Protocol):
 
 
 class Unprotect(Protocol):
-    """Take away what protects one resource. Raises CloudError."""
+    """Remove a resource's deletion protection. Raises CloudError."""
 
     def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
 
 
 class DryRun(Protocol):
-    """Ask AWS whether we may delete this one; nothing is changed. Raises CloudError: DryRunOperation means yes."""
+    """Ask AWS for permission to delete, without changes. Raises CloudError, with DryRunOperation if permitted."""
 
     def __call__(self, session: Session, region: str, resource: Resource, /) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """One kind. `dry_run` is None where AWS cannot be asked: only EC2 knows DryRun."""
+    """The operations on a resource type. `dry_run` is None outside EC2, which alone has DryRun."""
 
     find: Find
     delete: Delete
@@ -72,7 +73,7 @@ class Handler:
 
 @dataclass(frozen=True, slots=True)
 class Ec2Listing:
-    """A kind that EC2 lists, filtered by tag. `gone`: states in which a resource no longer counts, though EC2 still shows it."""
+    """An EC2 list call with a tag filter. `gone`: states of deleted resources that EC2 still lists."""
 
     kind: ResourceKind
     operation: str
@@ -83,8 +84,8 @@ class Ec2Listing:
     created_at: Callable[[Row], datetime | None] = lambda row: row.get("CreateTime")
     tags_key: str = "Tags"
     gone: frozenset[str] = frozenset()
-    parent: bool = False  # it names instances that it launched, which may outlive it
-    filters: str = "Filters"  # EC2 spells it in two ways; empty where the operation knows no filter by tag
+    parent: bool = False  # it launches instances, which may outlive it
+    filters: str = "Filters"  # EC2 has two spellings; empty if the operation has no tag filter
     also: Mapping[str, Any] | None = None
 
     async def __call__(self, request: FindRequest) -> list[Resource]:
@@ -128,9 +129,9 @@ def deletion(*replies: Mapping[str, Any], refused: Sequence[FailedDeletion] = ()
 
 @dataclass(frozen=True, slots=True)
 class Ec2Delete:
-    """A delete call of EC2 that takes one id, or `many`; with the handle instead of the id where `by_handle` says so.
+    """An EC2 delete call for one id, or `many`; with `by_handle`, the handle replaces the id.
 
-    `unsuccessful`: where the answer, a success by itself, lists what was refused.
+    `unsuccessful`: the key of the failures in a successful reply.
     """
 
     operation: str
@@ -139,7 +140,7 @@ class Ec2Delete:
     by_handle: bool = False
     unsuccessful: str = ""
     extra: Mapping[str, Any] | None = None
-    harmless: frozenset[str] = frozenset()  # codes in `unsuccessful` that mean that it has gone already
+    harmless: frozenset[str] = frozenset()  # codes in `unsuccessful` for resources that are already deleted
 
     async def __call__(self, session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
         if not self.many:
@@ -171,12 +172,12 @@ class Ec2Delete:
 def ec2(
     find: Find, delete: Ec2Delete, *, act: Delete | None = None, unprotect: Unprotect | None = None
 ) -> Handler:
-    """A kind of EC2. `act`: what is done instead of the plain call, which then only asks for permission."""
+    """A handler for an EC2 resource type. `act`: replaces the plain call, which is then used for the dry run only."""
     return Handler(find=find, delete=act or delete, unprotect=unprotect, dry_run=delete.dry_run)
 
 
 def failed_deletion(row: Row) -> FailedDeletion:
-    """One line of what a batch call did not do. Each service has its own name for the id."""
+    """A failure in a batch reply. Each service has its own name for the id."""
     code, message = _error(row)
     names = (value for key, value in row.items() if key.endswith("Id") and isinstance(value, str))
     return FailedDeletion(id=next(names, ""), code=code, message=message)
@@ -193,7 +194,7 @@ _GONE_CODES = frozenset(
         "Gateway.NotAttached",
         "InvalidAMIID.Unavailable",
         "InvalidPlacementGroup.Unknown",
-        "InvalidResourceId",  # SSM, of the tags of a parameter
+        "InvalidResourceId",  # SSM, for the tags of a parameter
         "InvalidSpotFleetRequestId",
         "NatGatewayNotFound",
         "NoSuchBucket",
@@ -207,12 +208,12 @@ _GONE_CODES = frozenset(
 )
 
 
-# Who asks may not.
+# The caller lacks the permission.
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException"})
 
 
 def is_gone_code(code: str) -> bool:
-    """AWS says that there is no such thing: what we wanted."""
+    """Whether the resource does not exist, which is the goal of a deletion."""
     return code in _GONE_CODES or code.endswith((".NotFound", ".NotFoundException", "NotFound"))
 
 
@@ -224,7 +225,7 @@ def is_gone_error(error: CloudError) -> bool:
 
 
 def plain_error(error: CloudError) -> CloudError:
-    """With a code of its own where EC2 says with its most general one that something is in use: only its words tell."""
+    """The error with a specific code, if InvalidParameterValue means in use, which only the message shows."""
     if error.code == "InvalidParameterValue" and "currently in use" in error.message:
         return CloudError(
             "InvalidNetworkInterface.InUse",

@@ -1,6 +1,6 @@
-"""IAM: instance profiles, roles, managed policies. It lists by path and shows no tags in its lists, and is the same everywhere.
+"""IAM: instance profiles, roles, managed policies. IAM is global, lists by path, and lists no tags.
 
-A cluster's own are below our path. For the whole account every path is scanned, but not AWS's own.
+A cluster's own are below the tool's path. For the whole account all paths are scanned, except AWS's own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.port import Deletion
     from bacalhau_spot.cloud.session import Session
 
-# Made and deleted by AWS's services alone (IAM user guide, "IAM identifiers").
+# Only AWS services create and delete these (IAM user guide, "IAM identifiers").
 _OF_AWS = ("/aws-service-role/", "/aws-reserved/")
 
 
@@ -31,7 +31,7 @@ async def _listed(request: FindRequest, operation: str, key: str, **extra: Any) 
 
 
 async def _asked(request: FindRequest, operation: str, key: str, **named: str) -> Row | None:
-    """One of them with its tags, which lists do not show; None when it has gone meanwhile."""
+    """A resource with its tags, which lists omit; None if it was deleted in the meantime."""
     try:
         reply = await request.session.call("iam", None, operation, **named)
     except CloudError as error:
@@ -99,7 +99,7 @@ async def delete_profiles(session: Session, _region: str, resources: Sequence[Re
 
 
 async def delete_roles(session: Session, _region: str, resources: Sequence[Resource]) -> Deletion:
-    """IAM deletes a role only when it has no policies and is in no profile (IAM API reference, DeleteRole)."""
+    """IAM deletes a role only without policies and profiles (IAM API reference, DeleteRole)."""
     replies = []
     for resource in resources:
         role = {"RoleName": resource.id}
@@ -114,7 +114,7 @@ async def delete_roles(session: Session, _region: str, resources: Sequence[Resou
 
 
 async def delete_policies(session: Session, _region: str, resources: Sequence[Resource]) -> Deletion:
-    """All versions but the default one go first (IAM API reference, DeletePolicy). It is detached from nothing foreign."""
+    """Non-default versions first (IAM API reference, DeletePolicy). Attachments to unmanaged entities remain."""
     replies = []
     for resource in resources:
         policy = {"PolicyArn": resource.handle}

@@ -1,7 +1,7 @@
-"""What is in a VPC, and the VPC.
+"""VPCs and the resources in them.
 
-What AWS makes together with a VPC (its default group, its default ACL, its main route table) goes with it and cannot be deleted
-alone; what came with the account (the default VPC, its subnets and its gateway) is never touched.
+Resources that AWS creates with a VPC (default group, default ACL, main route table) are deleted with it, not
+separately. Resources that came with the account (the default VPC, its subnets and its gateway) are retained.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def _tables(row: Row) -> dict[str, Any]:
 def _interface(row: Row) -> dict[str, Any]:
     attachment = row.get("Attachment") or {}
     instance = attachment.get("InstanceId")
-    # The first interface of an instance cannot be detached (EC2 API reference, DetachNetworkInterface).
+    # The primary interface of an instance cannot be detached (EC2 API reference, DetachNetworkInterface).
     loose = instance and attachment.get("DeviceIndex") and attachment.get("AttachmentId")
     return {
         "attached_to": (attachment["AttachmentId"],) if loose else (),
@@ -108,7 +108,7 @@ _ADDRESSES = Ec2Listing(
 
 
 def _let_go_first(delete: Ec2Delete, *, asked: Callable[[Resource, str], _Asked]) -> Delete:
-    """Undo what the resource is attached to, then delete it. `asked`: the call that undoes one attachment."""
+    """Detach the resource, then delete it. `asked`: the call that removes one attachment."""
 
     async def act(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
         replies = []
@@ -118,7 +118,7 @@ def _let_go_first(delete: Ec2Delete, *, asked: Callable[[Resource, str], _Asked]
                 try:
                     replies.append(await session.call("ec2", region, operation, **arguments))
                 except CloudError as error:
-                    # That it is not attached any more is no reason to leave it.
+                    # A resource that is already detached is deleted as well.
                     if not is_gone_error(error):
                         raise
         last = await delete(session, region, resources)

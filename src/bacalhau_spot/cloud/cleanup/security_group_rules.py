@@ -1,4 +1,4 @@
-"""Rules between security groups of ours, which keep both groups from being deleted; in a cycle each waits for the other."""
+"""Rules between managed security groups, which block the deletion of both groups; a cycle of them is a deadlock."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 async def revoke_mutual_rules(
     session: Session, region: str, *, groups: Collection[str], vpcs: Collection[str]
 ) -> Deletion:
-    """Revoke rules that join two of `groups`, or one of them with the default group of one of `vpcs`.
+    """Revoke rules between two of `groups`, or between one of them and the default group of one of `vpcs`.
 
-    Rules of any other group are somebody else's, and stay.
+    Rules of other groups are not managed and remain.
     """
     holders = set(groups)
     if vpcs:

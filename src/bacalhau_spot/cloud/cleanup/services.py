@@ -1,5 +1,5 @@
-"""Kinds beside EC2 that live in a region. Most services do not list by tag: the candidates come from the tagging API, and each
-is asked for its own tags before it counts.
+"""Regional resource types outside EC2. The tagging API provides candidates, because most services do not list by tag;
+each candidate's own tags decide.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _OF_AWS = "AWS manages it"
 
 
 def _name(arn: str) -> str:
-    """What stands last in an ARN, behind the kind."""
+    """The last part of an ARN, after the account."""
     return arn.split(":", 5)[-1]
 
 
 def from_candidates(
     inspect: Callable[[FindRequest, str], Awaitable[Resource | None]],
 ) -> Callable[[FindRequest], Awaitable[list[Resource]]]:
-    """Ask each candidate for its tags. What has gone meanwhile is simply absent."""
+    """Check the tags of each candidate. Candidates deleted in the meantime are omitted."""
 
     async def find(request: FindRequest) -> list[Resource]:
         found = []
@@ -52,7 +52,7 @@ def from_candidates(
 def _one(
     service: str, operation: str, ask: Callable[[Resource], Mapping[str, Any]]
 ) -> Callable[[Session, str, Sequence[Resource]], Awaitable[Deletion]]:
-    """One delete call for each resource."""
+    """One delete call per resource."""
 
     async def delete(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
         return deletion(
@@ -62,7 +62,7 @@ def _one(
     return delete
 
 
-# --- SSM parameters: ours have a path of their own; AWS's filters by tag know no "any value".
+# --- SSM parameters: managed ones have their own path, because AWS's tag filters cannot match any value.
 
 
 async def find_parameters(request: FindRequest) -> list[Resource]:
@@ -93,13 +93,13 @@ async def _parameter(request: FindRequest, name: str, row: Row) -> Resource:
 
 
 async def delete_parameters(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """Names that do not exist come back as `InvalidParameters`: they have gone already."""
+    """Unknown names are returned as `InvalidParameters`: they are already deleted."""
     return deletion(
         await session.call("ssm", region, "delete_parameters", Names=[resource.id for resource in resources])
     )
 
 
-# --- Secrets: the filter matches prefixes, and key and value apart.
+# --- Secrets: the filter matches prefixes, and keys and values separately.
 
 
 async def find_secrets(request: FindRequest) -> list[Resource]:
@@ -119,13 +119,13 @@ async def find_secrets(request: FindRequest) -> list[Resource]:
             created_at=row.get("CreatedDate"),
         )
         for row in reply.get("SecretList", ())
-        # A replica goes with the secret that it copies.
+        # A replica is deleted with its primary secret.
         if request.scope.matches(tags_of(row)) and row.get("PrimaryRegion", request.region) == request.region
     ]
 
 
 async def delete_secrets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """At once: a scheduled deletion keeps the name for a week. Replicas must go first (Secrets Manager user guide)."""
+    """Without recovery: a scheduled deletion reserves the name for a week. Replicas first (Secrets Manager user guide)."""
     replies = []
     for resource in resources:
         about = await session.call("secretsmanager", region, "describe_secret", SecretId=resource.handle)
@@ -152,7 +152,7 @@ async def delete_secrets(session: Session, region: str, resources: Sequence[Reso
     return deletion(*replies)
 
 
-# --- What only the tagging API finds. The candidates are ARNs.
+# --- Resource types found only by the tagging API. The candidates are ARNs.
 
 
 async def _rule(request: FindRequest, arn: str) -> Resource:
@@ -172,7 +172,7 @@ async def _rule(request: FindRequest, arn: str) -> Resource:
 
 
 async def delete_rules(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """A rule that has targets cannot be deleted (EventBridge API reference, DeleteRule)."""
+    """A rule with targets cannot be deleted (EventBridge API reference, DeleteRule)."""
     replies = []
     for resource in resources:
         where = {"EventBusName": resource.handle} if resource.handle else {}
@@ -259,7 +259,7 @@ async def _bucket(request: FindRequest, arn: str) -> Resource | None:
 
 
 async def delete_buckets(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
-    """Every version, delete marker and unfinished upload first (S3 API reference, DeleteBucket)."""
+    """Deletes every version, delete marker and unfinished upload first (S3 API reference, DeleteBucket)."""
     replies = []
     for resource in resources:
         replies += await _empty(session, region, resource.id)
@@ -292,7 +292,7 @@ async def _empty(session: Session, region: str, bucket: str) -> list[dict[str, A
         try:
             replies.append(await session.call("s3", region, "abort_multipart_upload", **upload))
         except CloudError as error:
-            if error.code != "NoSuchUpload":  # somebody else was quicker
+            if error.code != "NoSuchUpload":  # aborted or completed in the meantime
                 raise
     return replies
 

@@ -1,4 +1,4 @@
-"""What instances use: volumes, images, snapshots, key pairs, templates, placement groups, capacity reservations."""
+"""Volumes, images, snapshots, key pairs, launch templates, placement groups and capacity reservations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _volume(row: Row) -> dict[str, Any]:
 
 
 def _image_made(row: Row) -> datetime | None:
-    """AWS writes this one date as text."""
+    """AWS returns this date as text."""
     text = row.get("CreationDate")
     return datetime.fromisoformat(text) if text else None
 
@@ -39,7 +39,7 @@ async def _unprotect_image(session: Session, region: str, resource: Resource) ->
 
 def _reservation(row: Row) -> dict[str, Any]:
     committed = row.get("CommitmentInfo") or {}
-    # Cancelling inside a commitment is charged (EC2 API reference, CancelCapacityReservation).
+    # Cancelling within a commitment is charged (EC2 API reference, CancelCapacityReservation).
     return {
         "retained": "it has a commitment that AWS bills until its end"
         if committed.get("CommittedInstanceCount")
@@ -95,7 +95,7 @@ HANDLERS: dict[ResourceKind, Handler] = {
         Ec2Listing(ResourceKind.TEMPLATE, "describe_launch_templates", "LaunchTemplates", "LaunchTemplateId"),
         Ec2Delete("delete_launch_template", "LaunchTemplateId"),
     ),
-    # Deleted by name, found by id.
+    # Found by id, deleted by name.
     ResourceKind.PLACEMENT_GROUP: ec2(
         Ec2Listing(
             ResourceKind.PLACEMENT_GROUP,
@@ -116,7 +116,7 @@ HANDLERS: dict[ResourceKind, Handler] = {
             more=_reservation,
             created_at=lambda row: row.get("CreateDate"),
             gone=frozenset({"cancelled", "expired", "failed"}),
-            filters="",  # EC2 API reference, DescribeCapacityReservations: none by tag is documented
+            filters="",  # EC2 API reference, DescribeCapacityReservations: no tag filter is documented
         ),
         Ec2Delete("cancel_capacity_reservation", "CapacityReservationId"),
     ),

@@ -1,7 +1,8 @@
-"""What carries our tag, of whatever kind: EC2's own index, and the account-wide tagging API for all other services.
+"""Resources with the cluster's tag, of any type: from EC2's tag index, and the tagging API for other services.
 
-Both lag, and the tagging API shows for hours what has been deleted (Resource Groups Tagging API reference, GetResources). So
-they name candidates, and kinds that we do not know; whether a resource is there and ours is asked of its own service.
+Both lag, and the tagging API lists deleted resources for hours (Resource Groups Tagging API reference, GetResources).
+They provide candidates and unknown resource types; the resource's own service decides whether it exists and has the
+tag.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.tags import Scope
 
-# Tag specifications say `spot-instances-request`; ARNs, and tag indexes made from them, say it in the singular.
+# Tag specifications use `spot-instances-request`; ARNs and tag indexes use the singular.
 _SPELLINGS = {"spot-instance-request": ResourceKind.SPOT_REQUEST.value}
 
-# (service, type) of an ARN -> our kind, and whether the candidate is the whole ARN or its name.
+# (service, type) in an ARN -> the resource type, and whether the candidate is the ARN or the name.
 _ARNS: dict[tuple[str, str], tuple[ResourceKind, bool]] = {
     ("ssm", "parameter"): (ResourceKind.PARAMETER, False),
     ("secretsmanager", "secret"): (ResourceKind.SECRET, True),
@@ -36,13 +37,13 @@ _ARNS: dict[tuple[str, str], tuple[ResourceKind, bool]] = {
     ("iam", "role"): (ResourceKind.ROLE, False),
     ("iam", "policy"): (ResourceKind.POLICY, False),
 }
-# Their ARNs name the resource alone, without its type. More than the name (a topic's subscription, S3's access points) is
-# something else (Service Authorization Reference, "Resource types defined by" Amazon S3, SNS, SQS).
+# ARNs without a resource type. More than a name (a topic's subscription, S3's access points) is another resource
+# (Service Authorization Reference, "Resource types defined by" Amazon S3, SNS, SQS).
 _TYPELESS = frozenset({"sqs", "sns", "s3"})
 
 
 async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-    """Everything of EC2 with our tag."""
+    """All EC2 resources with the tag."""
     keys = [scope.key] if scope.creator is None else [scope.key, CREATOR_KEY]
     filters = [{"Name": "key", "Values": [escape(key) for key in keys]}]
     if scope.creator is None:
@@ -61,7 +62,7 @@ async def tagged_in_ec2(session: Session, region: str, scope: Scope) -> tuple[Ta
 
 
 async def tagged_outside_ec2(session: Session, region: str, scope: Scope) -> tuple[TaggedId, ...]:
-    """Everything that the tagging API shows beside EC2's."""
+    """All tagged resources in the tagging API, except EC2's."""
     only: dict[str, Any] = {"Key": scope.key}
     if scope.creator is None:
         only["Values"] = [scope.value]
@@ -78,7 +79,7 @@ def _of_ec2(arn: str) -> bool:
 
 
 def kind_of(arn: str) -> TaggedId:
-    """An ARN in our words; a kind that we do not know keeps AWS's (`lambda:function`), and its whole ARN as id."""
+    """The resource type and id of an ARN; an unknown type keeps AWS's name (`lambda:function`) and the ARN as id."""
     _, _, service, _, _, rest = (*arn.split(":", 5), *[""] * 5)[:6]
     parts = re.split("[:/]", rest, maxsplit=1)
     typeless = service in _TYPELESS and len(parts) == 1
@@ -88,7 +89,7 @@ def kind_of(arn: str) -> TaggedId:
     ours, whole = _ARNS[service, kind]
     if whole:
         return TaggedId(kind=ours.value, id=arn)
-    # A parameter with a path begins with a slash, which the ARN swallows; IAM's names have their path before them.
+    # A parameter with a path begins with a slash, which its ARN omits; IAM's names follow their path.
     if ours is ResourceKind.PARAMETER:
         return TaggedId(kind=ours.value, id=f"/{name}" if "/" in name else name)
     return TaggedId(kind=ours.value, id=name.rsplit("/", 1)[-1])

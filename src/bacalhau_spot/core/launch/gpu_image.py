@@ -1,4 +1,4 @@
-"""GPU instance types want an image that has their driver. Said before the launch, because it costs money after it."""
+"""GPU instance types need an image with their driver. Checked before the launch, because the launch costs money."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.core.model import ClusterSpec
 
-# Families with NVIDIA GPUs: g3, g4dn, g5g, g6e, gr6, p3dn, p5 … but not g4ad, whose GPUs are AMD's.
+# Families with NVIDIA GPUs: g3, g4dn, g5g, g6e, gr6, p3dn, p5 …, but not g4ad, which has AMD GPUs.
 _NVIDIA: Final = re.compile(r"(?!g4ad\.)(?:gr?|p)[0-9][a-z0-9-]*\.")
 
-_NAMED: Final = 5  # more would only make the sentence long
+_NAMED: Final = 5  # limits the length of the message
 
 
 def gpu_types(types: Iterable[str]) -> tuple[str, ...]:
-    """Those instance types that have NVIDIA GPUs."""
+    """The instance types with NVIDIA GPUs."""
     return tuple(dict.fromkeys(name for name in types if _NVIDIA.match(name)))
 
 
 def image_warning(spec: ClusterSpec, types: Mapping[str, Iterable[str]]) -> str | None:
-    """A sentence for the user when GPU types would run the plain Ubuntu image; None when all is well.
+    """A warning if GPU types would run the plain Ubuntu image, else None.
 
-    `types`: by region, those that may be launched, whether they were named or found by what is required.
+    `types`: by region, those that may be launched, listed or matched by requirements.
     """
     found: set[str] = set()
     for region in spec.regions:

@@ -1,1 +1,1 @@
-"""The programs on the node. Standard library of Python 3.9 and later, because the image's own Python runs them."""
+"""The programs on the node. They use Python 3.9's standard library only, because the image's own Python runs them."""

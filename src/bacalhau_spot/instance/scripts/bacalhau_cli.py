@@ -1,4 +1,4 @@
-"""Bacalhau on this machine, as the other programs ask and order it."""
+"""Bacalhau on this instance, for the other programs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 from .metadata import opener
 from .shell import CommandFailedError, output
 
-# While this file is there, the admission probe in Bacalhau's configuration refuses all new work.
+# While this file exists, the admission probe in Bacalhau's configuration rejects new work.
 DRAINING = "/run/bacalhau-spot/draining"
 AGENT = "http://127.0.0.1:1234/api/v1/agent/node"
 
 
 class BacalhauCli:
-    """What the watcher and the first boot do to it."""
+    """The operations of the watcher and the first boot."""
 
     def __init__(self, *, draining: str = DRAINING, agent: str = AGENT) -> None:
         self._draining = Path(draining)
@@ -29,7 +29,7 @@ class BacalhauCli:
         return self._draining.exists()
 
     def about(self) -> dict[str, Any] | None:
-        """What Bacalhau says of itself; None when it says nothing."""
+        """Bacalhau's description of this node; None without an answer."""
         try:
             with opener().open(self._agent, timeout=5) as answer:
                 return dict(json.load(answer).get("ComputeNodeInfo") or {})
@@ -37,7 +37,7 @@ class BacalhauCli:
             return None
 
     def running(self) -> int | None:
-        """How many executions run or wait here; None when Bacalhau does not say."""
+        """The number of running and queued executions; None without an answer."""
         about = self.about()
         if about is None:
             return None
@@ -47,11 +47,11 @@ class BacalhauCli:
         return sorted((self.about() or {}).get("ExecutionEngines") or [])
 
     def stop_bacalhau(self) -> str:
-        """Why it could not be stopped; empty when it was."""
+        """Why it could not be stopped; empty on success."""
         return _problem(["systemctl", "stop", "bacalhau.service"], timeout_s=60)
 
     def stop_containers(self) -> str:
-        """Bacalhau leaves containers running when it ends. Theirs is the usual request to end, with little time."""
+        """Bacalhau does not stop its containers when it ends. They get SIGTERM, and SIGKILL after 5 s."""
         try:
             listing = ["docker", "ps", "--quiet", "--filter", "label=bacalhau-executor"]
             found = output(listing, timeout_s=10).stdout.split()

@@ -1,4 +1,4 @@
-"""What the node says about itself, where its operator can read it without SSH: EC2's console output."""
+"""Status lines of the node on EC2's console output, which the operator can read without SSH."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOG = "/var/log/bacalhau-spot.log"
 
 
 class Console:
-    """One line a phase: `bacalhau-spot: 2026-01-31T12:00:00Z phase: detail`."""
+    """One line per phase: `bacalhau-spot: 2026-01-31T12:00:00Z phase: detail`."""
 
     def __init__(self, *, paths: tuple[str, ...] = (CONSOLE, LOG)) -> None:
         self._paths = paths
@@ -26,7 +26,7 @@ class Console:
 
 
 def append_text(path: str, text: str) -> None:
-    """Append; a machine without a console is no reason to stop. Root alone reads the log, which holds others' output too."""
+    """Append; a missing console is ignored. Only root can read the log, which also has the output of other programs."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOCTTY, 0o600)
     except OSError:

@@ -24,22 +24,22 @@ _INITRAMFS = Path("/etc/initramfs-tools/update-initramfs.conf")
 _APT = [
     "apt-get",
     "-qq",
-    "-o=DPkg::Lock::Timeout=300",  # the image's own updates may be at work
+    "-o=DPkg::Lock::Timeout=300",  # the image's own updates may be running
     "-o=Acquire::Retries=3",
     "-o=Acquire::Languages=none",
-    "-o=Dpkg::Options::=--force-unsafe-io",  # nothing here outlives the machine
-    "-o=Dpkg::Options::=--path-exclude=/usr/share/man/*",  # nobody reads them here, and their index is rebuilt
+    "-o=Dpkg::Options::=--force-unsafe-io",  # no data needs to survive the instance
+    "-o=Dpkg::Options::=--path-exclude=/usr/share/man/*",  # not read on a node, and their index would be rebuilt
 ]
 _INSTALL = [*_APT, "install", "--assume-yes", "--no-install-recommends"]
-# AppArmor is only recommended by Docker's package, but no container starts without it where the kernel has it.
+# Docker's package only recommends AppArmor, but where the kernel has it no container starts without the package.
 _PACKAGES = ["docker.io", "apparmor"]
-_CLIENT = "docker-cli"  # newer Debians have the client in a package of its own
+_CLIENT = "docker-cli"  # a package of its own on newer Debian releases
 _TRIES = 3
-_BLOCKED = 42  # not an exit code that anything on the way there has
+_BLOCKED = 42  # no other program on the way uses this exit code
 
 
 def configure_docker(path: str = DAEMON_JSON) -> bool:
-    """Put containers in their slice, keeping what the image or the user has set. True when that was a change."""
+    """Set the containers' slice, without changing other settings. True if the file changed."""
     file = Path(path)
     try:
         settings = json.loads(file.read_text("utf-8"))
@@ -56,7 +56,7 @@ def configure_docker(path: str = DAEMON_JSON) -> bool:
 
 
 def install_docker() -> bool:
-    """Docker's package, unless the image has Docker; whether it had to be installed."""
+    """Install Docker's package unless the image has Docker; whether it was installed."""
     if shutil.which("dockerd"):
         return False
     manager = next((name for name in ("apt-get", "dnf") if shutil.which(name)), None)
@@ -73,7 +73,7 @@ def install_docker() -> bool:
 
 
 def _patiently(command: list[str]) -> None:
-    """Again, when it failed: a mirror may not be reachable in the first seconds."""
+    """With retries: a mirror may be unreachable in the first seconds."""
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "NEEDRESTART_SUSPEND": "1"}
     for _ in range(_TRIES - 1):
         with contextlib.suppress(CommandFailedError):
@@ -85,7 +85,7 @@ def _patiently(command: list[str]) -> None:
 
 @contextlib.contextmanager
 def _no_new_initramfs() -> Iterator[None]:
-    """Packages would rebuild the image that the next boot begins with, which takes longer than all else. There is none."""
+    """Do not rebuild the initramfs for the next boot, which takes longer than all else: nodes do not reboot."""
     before = _INITRAMFS.read_bytes() if _INITRAMFS.exists() else None
     if before is None:
         yield
@@ -98,7 +98,7 @@ def _no_new_initramfs() -> Iterator[None]:
 
 
 def start_docker(*, restart: bool) -> None:
-    """Running and answering. `restart`: one that runs already has been started with other settings."""
+    """Start Docker and wait until it answers. `restart`: a running one has older settings."""
     if restart and answers(["systemctl", "is-active", "--quiet", "docker.service"]):
         run_command(["systemctl", "restart", "docker.service"], timeout_s=120)
     run_command(["systemctl", "enable", "--now", "docker.service"], timeout_s=120)
@@ -110,7 +110,7 @@ def start_docker(*, restart: bool) -> None:
 
 
 def check_slice() -> None:
-    """Failed unless a process in the containers' slice is kept from the metadata service: a rule unproven is no rule."""
+    """Fail unless the metadata service is blocked in the containers' slice: the rule is tested, not assumed."""
     if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
         raise CommandFailedError("this image has no cgroups of version 2; take a newer one")
     probe = ["systemd-run", "--quiet", "--wait", "--collect", f"--slice={SLICE}"]
@@ -123,7 +123,7 @@ def check_slice() -> None:
 
 
 def main() -> int:
-    """Run inside the slice: can the metadata service be reached from here?"""
+    """Runs inside the slice: whether the metadata service is reachable."""
     try:
         socket.create_connection(("169.254.169.254", 80), timeout=3).close()
     except OSError:

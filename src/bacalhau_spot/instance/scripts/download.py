@@ -1,4 +1,4 @@
-"""Bacalhau's program: fetched, checked, put in its place. Only a whole and checked one ever stands there."""
+"""Downloads, verifies and installs Bacalhau. The program is replaced only by a complete and verified one."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 PROGRAM = "/usr/local/bin/bacalhau"
 TRIES = 6
 _CHUNK = 1 << 20
-# How Bacalhau's archives and EC2 spell what the kernel calls the machine.
+# The kernel's machine name -> the architecture in Bacalhau's archives and in EC2.
 _ARCHS = {"x86_64": ("amd64", "x86_64"), "aarch64": ("arm64", "arm64")}
-# Refusals after which asking again may help.
+# HTTP statuses that are worth a retry.
 _PASSING = frozenset({408, 429, 500, 502, 503, 504})
 
 
@@ -35,7 +35,7 @@ def install_bacalhau(
     program: str = PROGRAM,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """The archive's SHA-256 sum. Failed says why there is no program."""
+    """Return the archive's SHA-256 sum. Raises CommandFailedError with the reason."""
     machine = platform.machine()
     if machine not in _ARCHS:
         raise CommandFailedError(f"Bacalhau has no program for {machine}")

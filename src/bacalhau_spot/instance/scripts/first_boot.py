@@ -1,4 +1,4 @@
-"""From a fresh machine to a node that has joined. Each phase is a line on the console; so is the reason why one failed."""
+"""The first boot, until the node has joined. Each phase writes a console line; so does a failure, with its reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACTS = "/etc/bacalhau-spot/node.json"
 COMMANDS = "/etc/bacalhau-spot/additional_commands"
 BACALHAU = "/etc/bacalhau"
 JOB_DATA = "/bacalhau_data"
-# Label -> where the metadata service has it.
+# Label -> its path in the metadata service.
 _LABELS = {
     "instance-id": "instance-id",
     "instance-type": "instance-type",
@@ -40,7 +40,7 @@ def main() -> int:
         console.say("failed", f"{console.phase}: {kind.__name__}: {error}")
         sys.__excepthook__(kind, error, trace)
 
-    sys.excepthook = report  # what nobody foresaw reaches the console as well
+    sys.excepthook = report  # unexpected exceptions are reported on the console, too
     facts = json.loads(Path(FACTS).read_text("utf-8"))
     try:
         first_boot(facts, console)
@@ -51,13 +51,13 @@ def main() -> int:
 
 
 def first_boot(facts: dict[str, Any], console: Console) -> None:
-    """All phases up to the running service."""
+    """Run all phases up to the started service."""
     metadata = Metadata()
     name = identify(metadata, prefix=facts["name_prefix"])
     run_command(["systemctl", "daemon-reload"], timeout_s=60)
     run_command(["systemctl", "enable", "--now", "bacalhau-spot-watch.service"], timeout_s=60)
     with ThreadPoolExecutor() as pool:
-        # Neither waits for Docker's packages, which take longest.
+        # None of these needs Docker's packages, which take longest.
         archive = pool.submit(
             download.install_bacalhau, facts["download_url"], version=facts["version"], sha256=facts["sha256"]
         )
@@ -65,7 +65,7 @@ def first_boot(facts: dict[str, Any], console: Console) -> None:
         token = pool.submit(fetch_token, metadata, facts["token_parameter"])
         console.say("packages", "Docker")
         changed = docker.configure_docker()
-        installed = docker.install_docker()  # and so started, with these settings
+        installed = docker.install_docker()  # which starts it with these settings
         console.say("docker", "waiting until it answers")
         docker.start_docker(restart=changed and not installed)
         guarded.result()
@@ -79,24 +79,24 @@ def first_boot(facts: dict[str, Any], console: Console) -> None:
 
 
 def fetch_token(metadata: Metadata, parameter: str, *, folder: str = BACALHAU) -> None:
-    """With `secrets: ssm` the token did not come with the user-data."""
+    """Fetch the token, which with `secrets: ssm` is not in the user data."""
     if parameter:
         secret.fetch_secret(metadata, parameter, path=f"{folder}/token.env")
 
 
 def identify(metadata: Metadata, *, prefix: str, folder: str = BACALHAU, job_data: str = JOB_DATA) -> str:
-    """The node's name, written down with its labels for Bacalhau."""
+    """Write the node's name and labels for Bacalhau, and return the name."""
     about = instance_labels(metadata)
     name = f"{prefix}{about['instance-id']}"
     Path(folder, "node.env").write_text(f"NODE_NAME={name}\n", "ascii")
-    # JSON is YAML; Bacalhau lays this file over config.yaml, label by label.
+    # JSON is YAML; Bacalhau merges this file into config.yaml, label by label.
     Path(folder, "node.yaml").write_text(json.dumps({"Labels": about}, indent=1), "utf-8")
     Path(job_data).mkdir(parents=True, exist_ok=True)
     return name
 
 
 def instance_labels(metadata: Metadata) -> dict[str, str]:
-    """What only the machine knows about itself. Failed when the metadata service does not answer for long."""
+    """The labels from the metadata service. Raises CommandFailedError if it does not answer after several tries."""
     why = ""
     for _ in range(_METADATA_TRIES):
         try:
@@ -109,7 +109,7 @@ def instance_labels(metadata: Metadata) -> dict[str, str]:
 
 
 def finish(facts: dict[str, Any], console: Console) -> bool:
-    """The user's commands, and joining, which they may be needed for. Whether all went well."""
+    """Run the user's commands, then wait for the join, which may depend on them. Whether both succeeded."""
     code = additional_commands(console)
     if code:
         console.say("failed", f"additional_commands ended with {code}; their output is in {LOG}")
@@ -127,12 +127,12 @@ def finish(facts: dict[str, Any], console: Console) -> bool:
 
 
 def additional_commands(console: Console, *, path: str = COMMANDS) -> int:
-    """The exit code of the user's own commands; 0 when there are none. Their output goes to the log only."""
+    """The exit code of the user's commands; 0 without any. Their output goes to the log only."""
     text = Path(path).read_bytes()
     if not text.strip():
         return 0
     console.say("commands", "additional_commands")
-    # Without -e only the last command's failure would be seen.
+    # Without -e only a failure of the last command would be reported.
     done = output([path] if text.startswith(b"#!") else ["/bin/bash", "-e", path], timeout_s=None)
     append_text(LOG, done.stdout)
     return done.returncode

@@ -1,7 +1,7 @@
-"""Leave before the machine is taken: on EC2's interruption notice no new work is accepted, short work may end, the rest moves.
+"""On EC2's interruption notice: accepts no new work, lets short work finish, and moves the rest to other nodes.
 
-EC2 gives two minutes. Bacalhau has no draining of its own: a file that its admission probe looks at refuses new work, and
-its own ending tells the orchestrator, which then starts the work elsewhere at once instead of a minute later.
+The notice is two minutes. Bacalhau 1.9 cannot drain a node: a file that its admission probe tests rejects new work, and
+its shutdown notifies the orchestrator, which then restarts the work elsewhere at once instead of a minute later.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from .metadata import Metadata
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-POLL_S = 5.0  # as often as AWS advises
+POLL_S = 5.0  # AWS's recommended interval
 LOOK_S = 2.0
-# After that, what still runs will not end in time, and every second is one that its successor lacks.
+# After this time, running work would not finish, and each second delays its restart elsewhere.
 GRACE_S = 75.0
-# What stopping may take: Bacalhau's farewell (10 s at most) and the containers' own ending.
+# The maximum time to stop Bacalhau (10 s) and the containers.
 MARGIN_S = 30.0
-# EC2's notice is at least this long; for a notice without a readable time.
+# The minimum time of EC2's notice, for one without a readable time.
 NOTICE_S = 120.0
 
 
 class WatchClock:
-    """The time; tests have another one."""
+    """The time; replaced in tests."""
 
     def now(self) -> float:
         return time.time()
@@ -41,7 +41,7 @@ class WatchClock:
 
 @dataclass(frozen=True)
 class Notice:
-    """EC2 will take the machine at `at` (seconds since the epoch)."""
+    """EC2 interrupts the instance at `at` (seconds since the epoch)."""
 
     action: str
     at: float
@@ -55,7 +55,7 @@ class InterruptionWatcher:
     say: Callable[[str, str], None]
 
     def run(self) -> None:
-        """Until the notice has come and the node has left."""
+        """Poll until the notice arrives, then drain and stop the node."""
         advised = False
         while True:
             try:
@@ -64,7 +64,7 @@ class InterruptionWatcher:
                     self.leave(notice)
                     return
                 if not advised and self.metadata.get("events/recommendations/rebalance") is not None:
-                    # Advice, often without consequence, and nobody replaces the node: it goes on working.
+                    # Often without consequence, and the node has no replacement: it continues to work.
                     self.say("rebalance", "EC2 expects to interrupt this instance; it works on")
                     advised = True
             except OSError as error:

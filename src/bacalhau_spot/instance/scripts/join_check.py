@@ -1,9 +1,9 @@
-"""Whether this node has joined, as far as a node can tell.
+"""Whether this node has joined, as far as the node can determine it.
 
-Bacalhau 1.9 has no local word for it. What can be seen: while a node is connected it keeps one TCP connection to an
-orchestrator, and it closes that connection when the token is refused, when the handshake is refused, or when the handshake
-is not answered for ten seconds. So a connection that has lasted longer than that is a node that has joined. The
-orchestrator's own list says so earlier, and is what the operator's commands ask.
+Bacalhau 1.9 has no local status for it. While a node is connected, it keeps one TCP connection to an orchestrator. It
+closes that connection if the token or the handshake is refused, or after ten seconds without an answer to the
+handshake. A connection that has lasted longer therefore means that the node has joined. The orchestrator's node list
+shows it earlier; the operator's commands use that list.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def ports(orchestrators: Sequence[str]) -> set[int]:
 
 
 def connections(pid: int, to: set[int], *, proc: str = "/proc") -> set[str]:
-    """The sockets over which a process is connected to one of the ports."""
+    """A process's established sockets to one of the ports."""
     found = set()
     for table in ("tcp", "tcp6"):
         for line in _lines(Path(proc, "net", table)):
@@ -49,7 +49,7 @@ def _sockets(descriptors: Path) -> set[str]:
     try:
         for link in descriptors.iterdir():
             found.add(str(link.readlink()))
-    except OSError:  # closed, or the process has ended, meanwhile: the next look will tell
+    except OSError:  # closed in the meantime, or the process has ended: the next check decides
         pass
     return found
 
@@ -57,12 +57,12 @@ def _sockets(descriptors: Path) -> set[str]:
 def _lines(table: Path) -> list[str]:
     try:
         return table.read_text("ascii").splitlines()[1:]
-    except OSError:  # no IPv6 here
+    except OSError:  # no IPv6
         return []
 
 
 def last_error(journal: str) -> str:
-    """Why the latest attempt to connect failed; empty when none has."""
+    """Why the latest connection attempt failed; empty if none has."""
     for line in reversed(journal.splitlines()):
         try:
             entry = json.loads(line)
@@ -74,7 +74,7 @@ def last_error(journal: str) -> str:
 
 
 class Service:
-    """Bacalhau's service as systemd shows it."""
+    """Bacalhau's systemd service."""
 
     def pid(self) -> int:
         shown = output(
@@ -100,7 +100,7 @@ class Service:
 def wait_for_join(
     to: set[int], *, seconds: float, say: Callable[[str, str], None], service: Service | None = None
 ) -> float:
-    """How long the connection has lasted, when it has joined. Failed after `seconds`, with Bacalhau's own reason."""
+    """Wait for the join; return the connection's age. Raises CommandFailedError after `seconds`, with the reason."""
     bacalhau = service or Service()
     until = bacalhau.now() + seconds
     since: dict[str, float] = {}

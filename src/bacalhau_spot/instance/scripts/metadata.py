@@ -1,4 +1,4 @@
-"""EC2's instance metadata service, version 2: every request carries a token that a PUT has given out."""
+"""EC2's instance metadata service, version 2: every request carries a token from a PUT request."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _TOKEN_OVER = 401
 
 
 def opener() -> urllib.request.OpenerDirector:
-    """For this machine's own services. Never through a proxy: that would answer for another machine, or log the token."""
+    """A client for local services. No proxy: it would answer for another machine, or log the token."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Metadata:
-    """`get` answers with the text, with None where there is nothing, and raises OSError when the service does not answer."""
+    """`get` returns the text, or None for an unknown path. It raises OSError if the service does not answer."""
 
     def __init__(self, service: str = SERVICE, *, timeout_s: float = 2.0) -> None:
         self._service = service

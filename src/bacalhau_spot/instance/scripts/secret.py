@@ -1,7 +1,7 @@
-"""The orchestrator's token out of SSM's Parameter Store, with the credentials that the instance's role gives.
+"""Reads the orchestrator's token from SSM's Parameter Store, with the credentials of the instance's role.
 
-Signed by hand, because nothing but Python's own library is here. AWS: "Signature Version 4 signing process" (IAM user guide),
-GetParameter (Systems Manager API reference).
+Signed by hand, because only Python's standard library is available. AWS: "Signature Version 4 signing process" (IAM
+user guide), GetParameter (Systems Manager API reference).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .metadata import Metadata
 
 VARIABLE = "BACALHAU_COMPUTE_AUTH_TOKEN"
-# A role that was made moments ago is not known everywhere yet (IAM user guide, "Eventual consistency"): five minutes.
+# A new role is not visible everywhere at once (IAM user guide, "Eventual consistency"): retry for five minutes.
 TRIES = 30
 _PAUSE_S = 10.0
 _ROLES = "iam/security-credentials/"
@@ -41,7 +41,7 @@ def fetch_secret(
     endpoint: str = "",
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Write the token for systemd, readable by root alone. Failed says why there is none."""
+    """Write the token for systemd, readable by root only. Raises CommandFailedError with the reason."""
     why = ""
     for attempt in range(TRIES):
         if attempt:
@@ -78,7 +78,7 @@ def _ask(metadata: Metadata, parameter: str, *, endpoint: str) -> str:
 def signed(
     url: str, body: bytes, *, region: str, credentials: dict[str, Any], now: dt.datetime
 ) -> dict[str, str]:
-    """The headers of a GetParameter, its signature among them."""
+    """The headers of a GetParameter request, including its signature."""
     moment = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {
         "content-type": "application/x-amz-json-1.1",
@@ -87,7 +87,7 @@ def signed(
         "x-amz-security-token": credentials["Token"],
         "x-amz-target": "AmazonSSM.GetParameter",
     }
-    names = ";".join(headers)  # in alphabetical order already
+    names = ";".join(headers)  # already in alphabetical order
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     asked = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{moment[:8]}/{region}/ssm/aws4_request"
@@ -101,7 +101,7 @@ def signed(
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """AWS's code and message; never what was asked, which holds credentials."""
+    """AWS's code and message; never the request, which has credentials."""
     try:
         told = json.loads(error.read())
         kind = str(told.get("__type", "")).rpartition("#")[2]
@@ -111,7 +111,7 @@ def _reason(error: urllib.error.HTTPError) -> str:
 
 
 def _keep(path: str, value: str) -> None:
-    """As one line of an EnvironmentFile; there never is a moment in which others may read it."""
+    """Write one line of an EnvironmentFile, at no moment readable by others."""
     quoted = re.sub(r'(["\\`$])', r"\\\1", value)
     fresh = Path(f"{path}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""Running other programs: what they print goes to the log, and why they failed into one line."""
+"""Runs other programs: their output goes to the log, the reason of a failure into one line."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 class CommandFailedError(Exception):
-    """Why the node does not come up, in a line for the console."""
+    """Why the boot failed, as one line for the console."""
 
 
 def run_command(command: Sequence[str], *, timeout_s: float, env: dict[str, str] | None = None) -> None:
-    """Failed with the last line that it printed when it does not end well."""
+    """Raises CommandFailedError with the last line of output if the exit code is not 0."""
     done = output(command, timeout_s=timeout_s, env=env)
     append_text(LOG, f"$ {' '.join(command)}\n{done.stdout}")
     if done.returncode != 0:
@@ -27,7 +27,7 @@ def run_command(command: Sequence[str], *, timeout_s: float, env: dict[str, str]
 def output(
     command: Sequence[str], *, timeout_s: float | None, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """What a program printed, both streams, and how it ended. Failed when it cannot run or takes too long."""
+    """The output, both streams, and the exit code. Raises CommandFailedError if it cannot run or times out."""
     try:
         return subprocess.run(
             command,
@@ -47,7 +47,7 @@ def output(
 
 
 def answers(command: Sequence[str], *, timeout_s: float = 30) -> bool:
-    """Whether it ends well."""
+    """Whether the exit code is 0."""
     try:
         return output(command, timeout_s=timeout_s).returncode == 0
     except CommandFailedError:

@@ -1,4 +1,4 @@
-"""What Bacalhau looks at once, at its start, and never again: Docker and GPUs. It is not started before they answer."""
+"""Waits for Docker and GPUs, which Bacalhau detects only at its start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .shell import CommandFailedError, answers, output
 DOCKER_S = 300.0
 GPU_S = 300.0
 _NVIDIA = "0x10de"
-_DISPLAY = "0x03"  # the class of graphics and compute devices
+_DISPLAY = "0x03"  # the PCI class of display controllers
 
 
 def wait_for_command(command: list[str], *, seconds: float) -> bool:
-    """Whether the command has ended well within the time."""
+    """Retry the command; whether it succeeded within the time."""
     until = time.monotonic() + seconds
     while not answers(command):
         if time.monotonic() > until:
@@ -27,7 +27,7 @@ def wait_for_command(command: list[str], *, seconds: float) -> bool:
 
 
 def has_nvidia(devices: str = "/sys/bus/pci/devices") -> bool:
-    """Whether there is an NVIDIA GPU, driver or not."""
+    """Whether there is an NVIDIA GPU, with or without driver."""
     return any(
         (device / "vendor").read_text("ascii").strip() == _NVIDIA
         and (device / "class").read_text("ascii").startswith(_DISPLAY)
@@ -36,7 +36,7 @@ def has_nvidia(devices: str = "/sys/bus/pci/devices") -> bool:
 
 
 def gpu_problem(*, seconds: float = GPU_S) -> str:
-    """Why the GPU of this machine will not be offered; empty when there is none or all is well."""
+    """Why this instance's GPU is not offered; empty without a GPU or a problem."""
     if not has_nvidia():
         return ""
     if not shutil.which("nvidia-smi"):

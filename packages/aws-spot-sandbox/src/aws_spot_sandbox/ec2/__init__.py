@@ -1,1 +1,1 @@
-"""AWS's EC2 on this machine: what AWS does and moto does not."""
+"""EC2's API: the actions and checks that moto lacks or implements differently from AWS."""

@@ -1,4 +1,4 @@
-"""Images of the account's own: made from a snapshot, which then cannot be deleted before them."""
+"""The account's own images. An image is registered from a snapshot, which cannot be deleted before the image."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def register_image(region: Region, args: Args) -> Answer:
     disks = [one.get("Ebs") or {} for one in args.get("BlockDeviceMappings") or ()]
     snapshot_id = next((str(disk["SnapshotId"]) for disk in disks if disk.get("SnapshotId")), "")
     snapshot = region.backend.snapshots.get(snapshot_id)
-    stored = bool(args.get("ImageLocation"))  # in S3, which makes it an instance-store image
+    stored = bool(args.get("ImageLocation"))  # stored in S3: an instance-store image
     if snapshot is None and not stored:
         raise AwsError("InvalidSnapshot.NotFound", f"The snapshot '{snapshot_id}' does not exist.")
     tags = launch_parameters.tags_by_kind(args.get("TagSpecifications"))
@@ -46,7 +46,7 @@ def register_image(region: Region, args: Args) -> Answer:
 
 
 def deregister_image(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DeregisterImage: the snapshot stays; a protected image does too."""
+    """AWS: EC2 API Reference, DeregisterImage: does not delete the snapshot. A protected image is refused."""
     image = _own(region, args)
     if image.protected:
         raise AwsError(
@@ -77,7 +77,7 @@ def _own(region: Region, args: Args) -> images.Image:
 
 
 def check_snapshot(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, DeleteSnapshot: not the root device of a registered image."""
+    """AWS: EC2 API Reference, DeleteSnapshot: refused for the root device of a registered image."""
     snapshot_id = str(args.get("SnapshotId") or "")
     for image in region.images.values():
         if image.owner == ACCOUNT_ID and image.snapshot_id == snapshot_id:

@@ -1,4 +1,4 @@
-"""Room: how many more instances a pool, its zone, its region and the account's quota allow."""
+"""Free capacity: how many more instances the pool, its zone, its region and the account's quota allow."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ NO_ON_DEMAND = (
 NO_ADDRESSES = (
     "There are not enough free addresses in subnet '{}' to satisfy the requested number of instances."
 )
-RESERVED_ADDRESSES = 5  # the first four of a subnet and its last are AWS's
+RESERVED_ADDRESSES = 5  # AWS reserves the first four addresses of a subnet and the last
 
 
 @dataclass(frozen=True)
 class Room:
-    """How many fit, and what to say of those that do not."""
+    """The number of instances that fit, and the error for the rest."""
 
     count: int
     refusal: AwsError
 
 
 def room(region: Region, launch: Launch) -> Room:
-    """The tightest of price, quota, capacity and free addresses for this launch, now."""
+    """The smallest of price, quota, capacity and free addresses for this launch at this moment."""
     price = _price_refusal(region, launch)
     if price is not None:
         return Room(0, price)
@@ -49,7 +49,7 @@ def room(region: Region, launch: Launch) -> Room:
     if quota < places:
         return Room(quota, AwsError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded"))
     text = NO_SPOT if launch.spot else NO_ON_DEMAND.format(type=launch.type, zone=launch.zone)
-    # AWS counts this among its own faults: status 500, so that clients try again by themselves
+    # AWS returns this error with status 500, so that clients retry.
     return Room(places, AwsError("InsufficientInstanceCapacity", text, status=500))
 
 
@@ -80,7 +80,7 @@ def _quota_room(region: Region, launch: Launch) -> int:
 
 
 def _capacity_room(region: Region, launch: Launch) -> int:
-    """Every place that has a number limits; a pool's own number stands instead of its zone's, as the narrower one."""
+    """Only the narrowest limit of the `capacity` switch applies: the pool's, else its zone's, else its region's."""
     limits = region.world.settings.capacity
     pool = f"{launch.zone}/{launch.type}"
     alive = [machine for machine in region.machines.values() if machine.alive] if limits else []

@@ -1,4 +1,4 @@
-"""Instance types: what they are (moto's data, which is AWS's), and where they are offered."""
+"""Instance types: their attributes (moto's data, which is AWS's) and the zones that offer them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
-# What a region offers that moto has no data for: the general purpose families that AWS opens regions with.
+# Offerings of regions that moto has no data for: the general purpose families that AWS offers in a new region.
 FAMILIES_EVERYWHERE = (
     "t3", "t3a", "t4g", "m5", "m5a", "m6a", "m6i", "m6g", "m7g", "m7i",
     "c5", "c6a", "c6i", "c6g", "c7g", "c7i", "r5", "r6i", "r6g",
@@ -41,7 +41,7 @@ def memory_mib(name: str) -> int:
 
 
 def usable_as_spot(name: str) -> bool:
-    """AWS: EC2 API reference, InstanceTypeInfo, SupportedUsageClasses: hpc and some others are not sold as spot anywhere."""
+    """AWS: EC2 API reference, InstanceTypeInfo, SupportedUsageClasses: hpc and some other types have no spot instances."""
     info = type_info(name)
     return info is None or "spot" in info.get("SupportedUsageClasses", ["spot"])
 
@@ -56,7 +56,7 @@ def burstable(name: str) -> bool:
 
 
 def pools(region: Region) -> dict[str, set[str]]:
-    """The types that each zone offers. Kept, as every pool of every launch asks."""
+    """The types offered in each zone. Cached, because each launch checks it for every pool."""
     refused = tuple(region.world.settings.not_offered)
     if refused not in region.offers:
         region.offers = {refused: pools_of(region, region.name)}
@@ -64,12 +64,12 @@ def pools(region: Region) -> dict[str, set[str]]:
 
 
 def pools_of(region: Region, name: str) -> dict[str, set[str]]:
-    """Likewise for any region by its name, as seen from another."""
+    """As `pools`, for a region that need not be this one."""
     known = INSTANCE_TYPE_OFFERINGS["availability-zone"].get(name)
     offered: dict[str, set[str]] = {zone.name: set() for zone in region.backend.zones.get(name, [])}
     if known:
         for row in known:
-            # moto's recorded offerings know zones that its regions do not have (eu-west-2d): nothing can be made there.
+            # moto's offerings include zones that its regions lack (eu-west-2d), in which nothing can be created.
             if row["Location"] in offered:
                 offered[row["Location"]].add(row["InstanceType"])
     else:
@@ -117,7 +117,7 @@ def describe_offerings(region: Region, args: Args) -> Answer:
 
 
 def describe_types(region: Region, args: Args) -> Answer:
-    """What the region offers, by 100 a page. A type that other regions have does not exist here: InvalidInstanceType."""
+    """The region's types, 100 per page. A type offered only in other regions fails with InvalidInstanceType."""
     offered, asked = types_offered(region), args.get("InstanceTypes")
     missing = sorted(set(asked or ()) - offered)
     if missing:
@@ -140,12 +140,12 @@ def _attribute(path: list[str]) -> filters.Getter[dict[str, Any]]:
     return get
 
 
-# moto knows where each filter's value is; it would apply them one by one to every type there is
-TYPE_FILTERS = {name: _attribute(path) for name, path in InstanceType._filter_attributes.items()}  # noqa: SLF001 - as said
+# moto has the path of each filter's value, but applies the filters one by one to every type.
+TYPE_FILTERS = {name: _attribute(path) for name, path in InstanceType._filter_attributes.items()}  # noqa: SLF001 - as above
 
 
 def matching(region: Region, requirements: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Attribute-based selection: vCPUs, memory, architecture, and AWS's defaults for the rest that matter here."""
+    """Attribute-based selection: vCPUs, memory, architecture, and AWS's defaults for the other attributes in use here."""
     kinds = wanted.get("ArchitectureTypes") or []
     virtualization = wanted.get("VirtualizationTypes") or []
     found = []

@@ -1,6 +1,6 @@
-"""EC2's query protocol in both directions, driven by the service model that clients use.
+"""EC2's query protocol in both directions, driven by botocore's service model.
 
-With it every action here is written as AWS documents it: a dictionary in, a dictionary out, names as in boto3.
+Actions are thus written as AWS documents them: a dictionary in, a dictionary out, with boto3's names.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 
 
 class Codec:
-    """Reads parameters and writes replies. Writers are compiled once per shape: describing thousands must be quick."""
+    """Parses parameters and renders replies. Writers are compiled once per shape, so that lists of thousands are fast."""
 
     def __init__(self) -> None:
         self._model = get_service_model("ec2")
         self._writers: dict[str, Writer] = {}
-        # Regions answer in threads: none may meet a writer that another is still compiling.
+        # Regions answer in parallel threads: no thread may use a writer that another is still compiling.
         self._compiling = threading.RLock()
 
     def knows(self, action: str) -> bool:
@@ -53,7 +53,7 @@ class Codec:
             with self._compiling:
                 writer = self._writer(shape)
             writer(answer, out)
-        if shape is None or not shape.members:  # actions that answer with nothing answer with `return`
+        if shape is None or not shape.members:  # AWS's reply for an action without output is `return`
             out.append("<return>true</return>")
         out.append(f"</{action}Response>")
         return "".join(out).encode()
@@ -65,7 +65,7 @@ class Codec:
             self._writers[name](value, out)
 
         if name not in self._writers:
-            # Shapes may contain themselves: while one is compiled, its inner self goes to the finished one later.
+            # Shapes may be recursive: during compilation an inner reference resolves to the finished writer later.
             self._writers[name] = finished
             self._writers[name] = self._compile(shape)
         return self._writers[name]
@@ -107,7 +107,7 @@ class Codec:
 
 
 def timestamp(value: Any) -> str:
-    """AWS's spelling of a time: of seconds since the epoch, or of a datetime (naive ones are UTC, as in moto)."""
+    """AWS's format of a time, from seconds since the epoch or a datetime (a naive one is UTC, as in moto)."""
     moment = value if isinstance(value, datetime) else datetime.fromtimestamp(float(value), UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
@@ -123,7 +123,7 @@ def _scalar_writer(type_name: str) -> Writer:
 def _plant(tree: dict[str, Any], path: list[str], value: str) -> None:
     for step in path[:-1]:
         inner = tree.setdefault(step, {})
-        if not isinstance(inner, dict):  # "Tag=1" and "Tag.1.Key=…" in one request: the longer one is meant
+        if not isinstance(inner, dict):  # "Tag=1" and "Tag.1.Key=…" in one request: the longer one wins
             inner = tree[step] = {}
         tree = inner
     tree[path[-1]] = value

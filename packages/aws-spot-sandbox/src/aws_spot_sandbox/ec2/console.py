@@ -1,7 +1,7 @@
-"""Console output: what a serial port would have shown of the boot by now, our own programs' lines among it.
+"""Console output: the serial port's output of the boot so far, including the lines of the node's own programs.
 
-AWS: EC2 API Reference, GetConsoleOutput: the last 64 KB, in base64; `Latest` at any time, on Nitro only; nothing in the first
-seconds. When EC2 posts the rest is its own affair: here it is always the latest.
+AWS: EC2 API Reference, GetConsoleOutput: the last 64 KB, in base64; `Latest` at any time, on Nitro only; nothing in the
+first seconds. AWS does not document when EC2 posts the output without `Latest`; here it is always current.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
 _LONGEST = 65536
-_SILENT_S = 2.0  # of the first seconds nothing is shown
-# Where in the boot the machine itself says something, as a part of the time until the node joins; before our programs do
+_SILENT_S = 2.0  # no output in the first seconds
+# Lines that the operating system prints before the node's programs run: the fraction of `boot_s`, and the text.
 _MACHINE = (
     (0.0, "Linux version 6.8.0-1040-aws (buildd@lcy02-amd64-118) #42-Ubuntu SMP"),
     (
@@ -58,7 +58,7 @@ def get_output(region: Region, args: Args) -> Answer:
 
 
 def _lines(region: Region, one: Machine) -> list[str]:
-    """In the order in which they came, until now or until the machine was off."""
+    """In chronological order, up to now or to the shutdown."""
     began = one.started_at
     if began is None or region.now() < began + _SILENT_S:
         return []

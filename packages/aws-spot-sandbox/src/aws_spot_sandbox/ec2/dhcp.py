@@ -1,4 +1,4 @@
-"""DHCP options: moto drops the tags that they are born with, and remembers a VPC that has others by now."""
+"""DHCP options: moto drops the tags of the create call, and remembers a VPC that uses other options by now."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _described(region: Region, one: Any) -> dict[str, Any]:
         "OwnerId": ACCOUNT_ID,
         "DhcpConfigurations": [
             {"Key": key, "Values": [{"Value": value} for value in values]}
-            for key, values in one._options.items()  # noqa: SLF001 - moto shows it nowhere else
+            for key, values in one._options.items()  # noqa: SLF001 - moto exposes it nowhere else
             if values
         ],
         "Tags": region.tag_set(one.id),
@@ -36,7 +36,7 @@ def _described(region: Region, one: Any) -> dict[str, Any]:
 
 
 def describe_options(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DescribeDhcpOptions.."""
+    """AWS: EC2 API Reference, DescribeDhcpOptions."""
     known = region.backend.dhcp_options_sets
     wanted = args.get("DhcpOptionsIds")
     for one in wanted or ():
@@ -50,7 +50,7 @@ def describe_options(region: Region, args: Args) -> Answer:
 
 
 def check_delete(region: Region, args: Args) -> None:
-    """Moto remembers the VPC that once had them, also when it is gone or has others."""
+    """Clear moto's reference to a VPC that was deleted or uses other options by now."""
     for options in region.backend.dhcp_options_sets.values():
         if options.id == args.get("DhcpOptionsId") and options.vpc is not None:
             vpc = region.backend.vpcs.get(options.vpc.id)

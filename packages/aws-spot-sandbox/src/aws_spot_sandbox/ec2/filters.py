@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aws_spot_sandbox.http_types import AwsError
 
 Item = TypeVar("Item")
-Getter = Callable[[Item], Any]  # what a filter compares: a text, several of them, or nothing
+Getter = Callable[[Item], Any]  # the value to compare: a string, several, or None
 Tags = Mapping[str, str]
 
 
@@ -18,7 +18,7 @@ Tags = Mapping[str, str]
 def _pattern(wanted: str) -> re.Pattern[str] | None:
     if "*" not in wanted and "?" not in wanted:
         return None
-    # A backslash takes the special meaning from the character after it.
+    # A backslash escapes the character after it.
     pieces = re.findall(r"\\.|.", wanted, re.DOTALL)
     special = {"*": ".*", "?": "."}
     text = "".join(special.get(piece) or re.escape(piece[-1]) for piece in pieces)
@@ -53,7 +53,7 @@ def select(
     getters: Mapping[str, Getter[Item]],
     tags_of: Callable[[Item], Tags] | None = None,
 ) -> list[Item]:
-    """The items that pass all filters. A filter that AWS does not have is refused as AWS refuses it."""
+    """The items that pass all filters. A filter that AWS does not support raises AWS's error."""
     kept = list(items)
     for asked in filters or ():
         name, wanted = str(asked.get("Name", "")), list(asked.get("Values") or ())

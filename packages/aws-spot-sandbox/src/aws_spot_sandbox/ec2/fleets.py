@@ -1,4 +1,4 @@
-"""EC2 Fleet: one call over many pools, and an error for each that could not be used."""
+"""EC2 Fleet: one call for many pools, with an error for each pool that could not be used."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 INSTANT_LIMIT, OTHER_LIMIT, OVERRIDES_LIMIT = 25, 100, 300
 # AWS: with more instances "the deletion request might fail" (EC2 API reference, DeleteFleets).
 DELETABLE_INSTANCES = 1000
-# runs-on#217: about two days after a fleet has ended, or its last instance, AWS does not show it any more.
+# runs-on#217: AWS stops listing a fleet about two days after the end of the fleet or its last instance.
 FORGET_S = 48 * 3600.0
 _LEAST_PRICE_USD = 0.001
 INSTANT_KINDS = frozenset({"fleet", "instance", "volume", "network-interface"})
@@ -39,7 +39,7 @@ UNFULFILLABLE = (
 _NOT_IN_ZONE = (
     "Your requested instance type ({type}) is not supported in your requested Availability Zone ({zone})."
 )
-# The parameters of an override that change what is launched; the others steer the choice
+# The parameters of an override that change the launched instance; the others affect the choice of the pool.
 LAUNCH_KEYS = (
     "InstanceType", "SubnetId", "AvailabilityZone", "ImageId", "BlockDeviceMappings", "KeyName",
     "SecurityGroupIds", "MetadataOptions", "IamInstanceProfile",
@@ -48,9 +48,9 @@ LAUNCH_KEYS = (
 
 @dataclass
 class Pool:
-    """An override: what it would launch, and what it granted or why it refused."""
+    """An override: its launch parameters, and the instances granted or the error."""
 
-    shown: dict[str, Any]  # LaunchTemplateAndOverrides of the answer
+    shown: dict[str, Any]  # LaunchTemplateAndOverrides of the reply
     weight: float
     priority: float
     launch: Launch | None = None
@@ -61,7 +61,7 @@ class Pool:
 
 @dataclass
 class Fleet:
-    """A fleet, as DescribeFleets shows it."""
+    """A fleet, with the state that DescribeFleets returns."""
 
     id: str
     type: str
@@ -77,10 +77,12 @@ class Fleet:
 
 
 def create_fleet(region: Region, args: Args) -> Answer:
-    """Grant what fits, from the cheapest pool with room on. Each pool that refused says why, beside whatever was granted.
+    """Launch from the cheapest pool with capacity on. Each pool that refused adds an error, also if others granted
+    instances.
 
-    AWS: osbuild-composer#4507 shows an instance and InsufficientInstanceCapacity in one answer to a capacity of one;
-    karpenter-provider-aws#3051 and #5283 UnfulfillableCapacity beside the refusals of a fleet that got nothing.
+    AWS: osbuild-composer#4507 shows an instance and InsufficientInstanceCapacity in one reply to a capacity of one;
+    karpenter-provider-aws#3051 and #5283 show UnfulfillableCapacity alongside the errors of a fleet that got no
+    instances.
     """
     kind = args.get("Type") or "maintain"
     _check(args, kind)
@@ -104,7 +106,7 @@ def create_fleet(region: Region, args: Args) -> Answer:
 
 
 def _blank(region: Region, fleet: Fleet) -> bool:
-    """Whether the fleet is one that launches nothing and says nothing: OpenStack's nodepool has a branch for that answer."""
+    """Whether this fleet returns neither instances nor errors: OpenStack's nodepool has a branch for such a reply."""
     settings = region.world.settings
     if fleet.type != "instant" or settings.blank_fleets <= 0:
         return False
@@ -113,21 +115,21 @@ def _blank(region: Region, fleet: Fleet) -> bool:
 
 
 def begin(region: Region, args: Args, *, fleet_id: str) -> Fleet:
-    """A fleet that keeps its number: a spot fleet is one too, by another name."""
+    """Create a fleet that maintains its capacity, as a spot fleet does."""
     fleet = Fleet(fleet_id, "maintain", region.now(), args, list(_pools(region, args, spot=True)), spot=True)
     _fill(region, fleet, _capacity(args))
     return fleet
 
 
 def refill_later(region: Region, ended: Machine) -> None:
-    """A fleet of type `maintain` replaces what ends while it lives (EC2 user guide, "EC2 Fleet request types")."""
+    """An active fleet of type `maintain` replaces terminated instances (EC2 user guide, "EC2 Fleet request types")."""
     fleet = region.fleets.get(ended.fleet_id) or region.spot_fleets.get(ended.fleet_id)
     if fleet is not None and fleet.type == "maintain" and fleet.state == "active":
         region.later(region.world.settings.refill_s, lambda: _refill(region, fleet))
 
 
 def forget_later(region: Region, ended: Machine) -> None:
-    """The record of an instant fleet goes two days after its last instance has begun to end."""
+    """The record of an instant fleet is deleted two days after its last instance began to shut down."""
     fleet = region.fleets.get(ended.fleet_id)
     if fleet is not None and fleet.type == "instant":
         _forget_later(region, fleet)
@@ -174,7 +176,7 @@ def _check(args: Args, kind: str) -> None:
 
 
 def _check_prices(overrides: Iterable[Mapping[str, Any]]) -> None:
-    """A highest price must be more than $0.001 (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice)."""
+    """MaxPrice must exceed $0.001 (EC2 API reference, FleetLaunchTemplateOverridesRequest, MaxPrice)."""
     for override in overrides:
         price = override.get("MaxPrice")
         if price is not None and not float(price) > _LEAST_PRICE_USD:
@@ -221,7 +223,7 @@ def _pools(region: Region, args: Args, *, spot: bool) -> Iterator[Pool]:
 
 
 def _expanded(region: Region, overrides: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """An override by attributes stands for one of each type that has them."""
+    """Replace an override by attributes with one override per matching type."""
     for override in overrides:
         wanted = override.get("InstanceRequirements")
         if not wanted:
@@ -266,7 +268,7 @@ def _resolve(
 
 
 def _check_seen(region: Region, data: Mapping[str, Any], override: Mapping[str, Any]) -> None:
-    """What was made moments ago is refused pool by pool, as whatever RunInstances refuses is (EC2 user guide, "EC2 Fleet")."""
+    """New resources are refused per pool, like all errors of RunInstances (EC2 user guide, "EC2 Fleet")."""
     unseen = region.world.unseen_by_fleets.get(region.name, frozenset())
     groups = [group for card in data.get("NetworkInterfaces") or () for group in card.get("Groups") or ()]
     if override.get("SubnetId") in unseen:
@@ -284,7 +286,7 @@ def _check_sold(region: Region, wanted: Launch) -> None:
 
 
 def _as_a_pools(refusal: AwsError) -> AwsError:
-    """In a fleet's errors AWS gives "not sold here" another code than RunInstances does (karpenter-provider-aws#2243, #6483)."""
+    """A fleet's errors and RunInstances have different codes for "not sold here" (karpenter-provider-aws#2243, #6483)."""
     if refusal.code == "Unsupported" and "Availability Zone" in refusal.message:
         return AwsError(
             "InvalidFleetConfiguration", refusal.message.partition(". Please retry")[0].rstrip(".") + "."
@@ -293,19 +295,19 @@ def _as_a_pools(refusal: AwsError) -> AwsError:
 
 
 def _zone(region: Region, override: Mapping[str, Any]) -> str | None:
-    """The zone is shown with a refusal too, when the subnet tells it."""
+    """Errors, too, name the zone if the subnet determines it."""
     known = [subnet for subnet in region.subnets() if subnet.id == override.get("SubnetId")]
     return str(known[0].availability_zone) if known else override.get("AvailabilityZone")
 
 
 def _fill(region: Region, fleet: Fleet, wanted: float) -> float:
-    """What could not be granted. Every pool that gave less than was asked of it says why."""
+    """Launch, and return the capacity that was not granted. Each pool that granted less records an error."""
     missing = wanted
     for pool in sorted(_usable(fleet), key=_order(fleet)):
         if missing <= 0:
             break
-        assert pool.launch is not None  # noqa: S101 - _usable leaves out the others
-        asked = -int(-missing // pool.weight)  # rounded up: AWS overshoots rather than falls short
+        assert pool.launch is not None  # noqa: S101 - _usable excludes the others
+        asked = -int(-missing // pool.weight)  # rounded up: AWS exceeds the target rather than miss it
         room = capacity.room(region, pool.launch)
         count = min(asked, room.count)
         if count > 0:
@@ -328,7 +330,7 @@ def _order(fleet: Fleet) -> Any:
 
 
 def _withdraw(region: Region, fleet: Fleet) -> None:
-    """MinTargetCapacity could not be met: nothing is launched at all."""
+    """MinTargetCapacity could not be met: undo all launches."""
     for pool in fleet.pools:
         for one in pool.made:
             machine.discard(region, one)
@@ -363,7 +365,7 @@ def _refused(fleet: Fleet) -> list[dict[str, Any]]:
 
 
 def _unfulfillable(fleet: Fleet) -> list[dict[str, Any]]:
-    """What AWS adds to the pools' own refusals when nothing at all was launched."""
+    """The error that AWS adds to those of the pools if nothing was launched."""
     if fleet.instances or not _refused(fleet) or _capacity(fleet.args) <= 0:
         return []
     row = {"LaunchTemplateAndOverrides": fleet.pools[0].shown, "Lifecycle": _lifecycle(fleet)}
@@ -399,7 +401,7 @@ def find(region: Region, fleet_id: str) -> Fleet:
 
 
 def describe_fleets(region: Region, args: Args) -> Answer:
-    """An instant fleet is shown only to those who name it."""
+    """Instant fleets are returned only if the call names them."""
     if args.get("FleetIds"):
         fleets = [find(region, fleet_id) for fleet_id in args["FleetIds"]]
     else:
@@ -458,7 +460,7 @@ def describe_fleet_instances(region: Region, args: Args) -> Answer:
 
 
 def delete_fleets(region: Region, args: Args) -> Answer:
-    """Each by itself: the answer is a success even when none was deleted."""
+    """Each fleet is handled separately: the call succeeds even if no fleet was deleted."""
     ids, ends = args.get("FleetIds") or [], bool(args.get("TerminateInstances"))
     instant = sum(region.fleets[one].type == "instant" for one in ids if one in region.fleets)
     if instant > INSTANT_LIMIT or len(ids) > OTHER_LIMIT:
@@ -491,7 +493,7 @@ def _why_not(region: Region, fleet_id: str, *, ends: bool) -> tuple[str, str] | 
 
 
 def end(region: Region, fleet: Fleet, *, ends: bool) -> dict[str, str]:
-    """Nothing is launched any more; with `ends` its instances are terminated."""
+    """Stop launching. With `ends`, also terminate the instances."""
     before = fleet.state
     alive = [instance for instance in fleet.instances if instance.alive]
     fleet.state = "deleted_terminating" if ends else "deleted_running"

@@ -1,4 +1,4 @@
-"""NAT gateways, VPC endpoints, Elastic IPs, peering: what holds a network while it takes its time to go."""
+"""NAT gateways, VPC endpoints, Elastic IPs, peering: they block the deletion of a network until they are deleted."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def settle_new(region: Region, args: Args) -> None:
-    """Interfaces that moto made for a gateway or an endpoint belong to the service."""
+    """Interfaces that moto created for a gateway or an endpoint are managed by that service."""
     del args
     for nat in region.backend.nat_gateways.values():
-        if not nat._eni.requester_managed:  # noqa: SLF001 - moto shows it nowhere else
+        if not nat._eni.requester_managed:  # noqa: SLF001 - moto exposes it nowhere else
             interfaces.own(
                 nat._eni,  # noqa: SLF001 - as above
                 kind="nat_gateway",
@@ -48,7 +48,7 @@ def _available(nat: Any) -> None:
 
 
 def delete_nat(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DeleteNatGateway: it takes minutes, disassociates its Elastic IP, and does not release it."""
+    """AWS: EC2 API Reference, DeleteNatGateway: takes minutes. It disassociates the Elastic IP without releasing it."""
     nat = region.backend.nat_gateways.get(args.get("NatGatewayId"))
     if nat is None:
         raise AwsError("NatGatewayNotFound", f"NatGateway {args.get('NatGatewayId')} was not found")
@@ -59,9 +59,9 @@ def delete_nat(region: Region, args: Args) -> Answer:
 
 
 def _end_nat(region: Region, nat: Any) -> None:
-    """Deleted ones stay listed about an hour (VPC user guide, "Work with NAT gateways")."""
+    """Deleted gateways are listed for about an hour (VPC user guide, "Work with NAT gateways")."""
     nat.state = "deleted"
-    interfaces.remove(region, nat._eni.id)  # noqa: SLF001 - moto shows it nowhere else
+    interfaces.remove(region, nat._eni.id)  # noqa: SLF001 - moto exposes it nowhere else
     region.later(region.world.settings.forget_s, lambda: _forget_nat(region, nat))
 
 
@@ -71,7 +71,7 @@ def _forget_nat(region: Region, nat: Any) -> None:
 
 
 def delete_endpoints(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DeleteVpcEndpoints: a success whatever became of each; `deleting` ones still hold their subnet."""
+    """AWS: EC2 API Reference, DeleteVpcEndpoints: succeeds even if deletions fail. `deleting` ones use their subnet."""
     refused = []
     for endpoint_id in args.get("VpcEndpointIds") or ():
         endpoint = region.backend.vpc_end_points.get(endpoint_id)
@@ -99,7 +99,7 @@ def _end_endpoint(region: Region, endpoint: Any) -> None:
 
 
 def check_release(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, ReleaseAddress: in a VPC it must be disassociated first."""
+    """AWS: EC2 API Reference, ReleaseAddress: in a VPC the address must be disassociated first."""
     for address in region.backend.addresses:
         if address.allocation_id == args.get("AllocationId") and address.association_id:
             raise AwsError(
@@ -109,7 +109,7 @@ def check_release(region: Region, args: Args) -> None:
 
 
 def check_disassociate(region: Region, args: Args) -> None:
-    """A NAT gateway's address is the gateway's while it lives."""
+    """The address of a NAT gateway cannot be disassociated while the gateway exists."""
     for address in region.backend.addresses:
         managed = address.eni is not None and address.eni.requester_managed
         if managed and address.association_id == args.get("AssociationId"):
@@ -117,7 +117,7 @@ def check_disassociate(region: Region, args: Args) -> None:
 
 
 def holders_of(region: Region, vpc_id: str) -> Iterator[str]:
-    """Ids of what keeps a VPC beside its subnets, groups, tables and interfaces."""
+    """Ids of resources that block the VPC's deletion, besides its subnets, groups, tables and interfaces."""
     backend = region.backend
     for nat in backend.nat_gateways.values():
         if nat.vpc_id == vpc_id and nat.state != "deleted":

@@ -1,4 +1,4 @@
-"""Auto Scaling groups as far as they launch and end instances: moto's, whose instances are ours and end as ours do."""
+"""Auto Scaling groups, limited to launching and terminating. moto launches; the sandbox terminates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EMPTY = (
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:
-    """What moto says, but for how a group ends."""
+    """Moto's reply, except for the deletion of a group."""
     machine.adopt(region)
     if call.action == "DeleteAutoScalingGroup":
         return _delete(region, call, moto)
@@ -54,8 +54,8 @@ def members(region: Region, name: str) -> list[Machine]:
 
 
 def _delete(region: Region, call: Call, moto: Handler) -> Reply:
-    """AWS: Auto Scaling API Reference, DeleteAutoScalingGroup: with ForceDelete its instances go first, and it is
-    listed as `Delete in progress` until they have.
+    """AWS: Auto Scaling API Reference, DeleteAutoScalingGroup: with ForceDelete the instances are terminated first;
+    until then the group is listed as `Delete in progress`.
     """
     name = call.params.get("AutoScalingGroupName", "")
     if name not in _groups(region):
@@ -82,7 +82,7 @@ def _forget(region: Region, name: str) -> None:
 
 
 def terminate(region: Region, ids: Iterable[str]) -> list[Any]:
-    """Stands where moto would end them at once."""
+    """Replaces moto's termination, which is immediate."""
     machine.adopt(region)
     for instance_id in ids:
         if instance_id in region.machines:
@@ -91,7 +91,7 @@ def terminate(region: Region, ids: Iterable[str]) -> list[Any]:
 
 
 def refill_later(region: Region, ended: Machine) -> None:
-    """A group that lives replaces what ends (Auto Scaling user guide, "Health checks")."""
+    """A group replaces terminated instances (Auto Scaling user guide, "Health checks")."""
     name = region.tags(ended.id).get(NAME_TAG)
     if name:
         region.later(region.world.settings.refill_s, lambda: _refill(region, name))

@@ -1,4 +1,4 @@
-"""Machine images: current Ubuntu, Debian and Amazon Linux in every region, and the public parameters that name them."""
+"""Machine images: current Ubuntu, Debian and Amazon Linux in every region, and their public SSM parameters."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON_TYPE = "application/x-amz-json-1.1"
 
 @dataclass(frozen=True)
 class Series:
-    """A distribution's release: how its images and its parameters are named. The last serial is the current one."""
+    """A distribution's release: the name patterns of its images and parameters. The last serial is the current one."""
 
     owner: str
     image: str
@@ -80,7 +80,7 @@ SERIES = (
 
 @dataclass(frozen=True)
 class Image:
-    """What a launch and DescribeImages need of an image, ours or moto's."""
+    """The attributes of an image that a launch and DescribeImages need, for the sandbox's images and moto's."""
 
     id: str
     name: str
@@ -99,11 +99,11 @@ class Image:
     platform: str | None = None
     protected: bool = False
     encrypted: bool = False
-    instance_store: bool = False  # its root is no EBS volume
+    instance_store: bool = False  # its root device is not an EBS volume
 
 
 def published(region: str) -> dict[str, Image]:
-    """The public images of a region. As on AWS the same build has another id in every region."""
+    """The public images of a region. As on AWS, the same build has a different id in each region."""
     found = {}
     for series in SERIES:
         for arch in EC2_ARCHITECTURE:
@@ -163,7 +163,7 @@ def _of_moto(ami: Any) -> Image:
 
 
 def find(region: Region, image_id: str) -> Image:
-    """The image, or AWS's refusal."""
+    """The image, or AWS's error."""
     if not IMAGE_ID.fullmatch(image_id):
         raise AwsError("InvalidAMIID.Malformed", f'Invalid id: "{image_id}"')
     known = region.images.get(image_id)
@@ -263,7 +263,7 @@ def answer_parameters(call: Call, moto: Handler) -> Reply:
     unknown = [name for name in names if values[name] is None]
     if unknown:
         reply = moto(_with_names(call, asked, unknown))
-        if reply.status != 200:  # noqa: PLR2004 - HTTP's word for success
+        if reply.status != 200:  # noqa: PLR2004 - HTTP status OK
             return reply
         answer = json.loads(reply.body)
     answer["Parameters"] += [_parameter(call.region, name, value) for name, value in values.items() if value]

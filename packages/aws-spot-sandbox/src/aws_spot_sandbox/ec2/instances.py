@@ -1,4 +1,4 @@
-"""Describing and ending instances. Not left to moto: it pages by reservation and takes two milliseconds for each."""
+"""Describing and terminating instances. moto paginates by reservation and takes two milliseconds per instance."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _first(one: Machine, name: str) -> Any:
 
 
 def find(region: Region, ids: Iterable[str]) -> list[Machine]:
-    """The named instances, or AWS's refusal of the unknown ones."""
+    """The named instances, or AWS's error for the unknown ids."""
     wanted = list(dict.fromkeys(ids))
     missing = [instance_id for instance_id in wanted if instance_id not in region.machines]
     if missing:
@@ -90,7 +90,7 @@ FILTERS: dict[str, filters.Getter[Machine]] = {
     "iam-instance-profile.arn": lambda one: one.profile.get("Arn"),
     "image-id": lambda one: one.moto.image_id,
     "instance-id": lambda one: one.id,
-    # on-demand instances have no lifecycle: only `spot` and `scheduled` can be asked for
+    # On-demand instances have no lifecycle: the filter matches only `spot` and `scheduled`.
     "instance-lifecycle": lambda one: "spot" if one.spot else None,
     "instance-state-code": lambda one: str(one.state),
     "instance-state-name": lambda one: STATES[one.state],
@@ -123,7 +123,7 @@ FILTERS: dict[str, filters.Getter[Machine]] = {
 
 
 def described(region: Region, one: Machine) -> dict[str, Any]:
-    """An instance as DescribeInstances shows it. A terminated one has lost its network and its disks."""
+    """An instance as DescribeInstances returns it. A terminated one has no interfaces and no volumes."""
     moto = one.moto
     primary = next(iter(_interfaces(one)), None)
     reason = moto.state_reason
@@ -131,7 +131,7 @@ def described(region: Region, one: Machine) -> dict[str, Any]:
         "InstanceId": one.id,
         "ImageId": moto.image_id,
         "State": {"Code": one.state, "Name": STATES[one.state]},
-        "StateTransitionReason": moto._reason,  # noqa: SLF001 - moto's accessor is a property of the same
+        "StateTransitionReason": moto._reason,  # noqa: SLF001 - moto's accessor returns the same
         "StateReason": {"Code": reason.code, "Message": reason.message} if reason.code else None,
         "InstanceType": one.type,
         "InstanceLifecycle": "spot" if one.spot else None,
@@ -258,7 +258,7 @@ def describe_credits(region: Region, args: Args) -> Answer:
 
 
 def describe_attribute(region: Region, args: Args) -> Answer | None:
-    """User data comes back as it was given, binary or not; the other attributes are moto's to answer."""
+    """User data is returned as it was sent, binary or not. Attributes not handled here are left to moto."""
     one = find(region, [args.get("InstanceId", "")])[0]
     attribute = args.get("Attribute")
     if attribute == "userData":
@@ -275,7 +275,8 @@ def describe_attribute(region: Region, args: Args) -> Answer | None:
 
 
 def terminate_instances(region: Region, args: Args) -> Answer:
-    """One unknown id, and nothing ends; a protected one keeps all of its zone. Ending an ended one changes nothing.
+    """Terminates none if an id is unknown. A protected instance blocks its whole zone. Terminating twice changes
+    nothing.
 
     AWS: EC2 API Reference, TerminateInstances.
     """
@@ -299,7 +300,7 @@ def terminate_instances(region: Region, args: Args) -> Answer:
 
 
 def protection(one: Machine) -> str:
-    """The attribute that keeps it from being terminated; stop protection does so too (EC2 user guide)."""
+    """The attribute that blocks termination: stop protection does so, too (EC2 user guide)."""
     if one.moto.disable_api_termination:
         return "disableApiTermination"
     return "disableApiStop" if _no_stop(one) else ""
@@ -308,7 +309,7 @@ def protection(one: Machine) -> str:
 def _no_stop(one: Machine) -> bool:
     return (
         str(one.moto.disable_api_stop).lower() == "true"
-    )  # moto keeps the word that a later change is sent in
+    )  # moto stores the string of ModifyInstanceAttribute
 
 
 def _terminate(region: Region, one: Machine) -> dict[str, Any]:
@@ -320,7 +321,7 @@ def _terminate(region: Region, one: Machine) -> dict[str, Any]:
 
 
 def check_stop(region: Region, args: Args) -> None:
-    """A spot instance of a one-time request can be ended, not stopped."""
+    """A spot instance of a one-time request can be terminated, not stopped."""
     for one in find(region, args.get("InstanceIds") or ()):
         if one.spot:
             raise AwsError(

@@ -1,4 +1,4 @@
-"""Network interfaces: AWS's services have some in the user's VPC, which the user may neither detach nor delete."""
+"""Network interfaces. AWS's services create some in the user's VPC, which the user can neither detach nor delete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_YOURS = "You are not allowed to manage 'ela-attach' attachments."
 def managed(
     region: Region, subnet: Any, *, kind: str, requester: str, description: str, groups: Iterable[str] = ()
 ) -> str:
-    """An interface of a service's; its id."""
+    """Create an interface managed by a service, and return its id."""
     eni = region.backend.create_network_interface(
         subnet, None, group_ids=list(groups), description=description
     )
@@ -28,7 +28,7 @@ def managed(
 
 
 def own(eni: Any, *, kind: str, requester: str, description: str) -> None:
-    """Make it a service's."""
+    """Mark the interface as managed by a service."""
     eni.requester_managed = True
     eni.requester_id = requester
     eni.interface_type = kind
@@ -37,7 +37,7 @@ def own(eni: Any, *, kind: str, requester: str, description: str) -> None:
 
 
 def remove(region: Region, interface_id: str) -> None:
-    """With what it belonged to. An Elastic IP outlives it."""
+    """Delete the interface with its owner. Its Elastic IP remains allocated."""
     eni = region.backend.enis.pop(interface_id, None)
     region.forget_tags(interface_id)
     for address in region.backend.addresses:
@@ -160,10 +160,10 @@ def find(region: Region, interface_id: str) -> Any:
 
 
 def check_delete(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, DeleteNetworkInterface: detach it first; a service's own is not yours to delete."""
+    """AWS: EC2 API Reference, DeleteNetworkInterface: detach it first. A service's interface cannot be deleted."""
     eni = region.backend.enis.get(args.get("NetworkInterfaceId"))
     if eni is None:
-        return  # moto has the words for an unknown one
+        return  # moto returns the error for an unknown id
     if eni.requester_managed:
         raise AwsError("OperationNotPermitted", NOT_YOURS)
     if eni.attachment_id:
@@ -171,14 +171,14 @@ def check_delete(region: Region, args: Args) -> None:
 
 
 def release_addresses(region: Region, args: Args) -> None:
-    """AWS: EC2 user guide, "Delete a network interface": that releases its Elastic IPs, to be used by another; they stay."""
+    """AWS: EC2 user guide, "Delete a network interface": disassociates its Elastic IPs, which stay allocated."""
     for address in region.backend.addresses:
         if address.eni is not None and address.eni.id == args.get("NetworkInterfaceId"):
             region.backend.disassociate_address(association_id=address.association_id)
 
 
 def check_detach(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, DetachNetworkInterface: the first interface of an instance stays with it."""
+    """AWS: EC2 API Reference, DetachNetworkInterface: the primary interface of an instance cannot be detached."""
     asked = str(args.get("AttachmentId"))
     if asked.startswith("ela-attach-"):
         raise AwsError("OperationNotPermitted", NOT_YOURS)

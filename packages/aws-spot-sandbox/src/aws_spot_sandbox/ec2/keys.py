@@ -1,4 +1,4 @@
-"""Key pairs: AWS deletes them by id as well as by name."""
+"""Key pairs, which AWS deletes by id or by name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def delete_pair(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DeleteKeyPair: that there is none of the name or id is no error."""
+    """AWS: EC2 API Reference, DeleteKeyPair: an unknown name or id is not an error."""
     pairs = region.backend.key_pairs
     for name, pair in list(pairs.items()):
         if pair.id == args.get("KeyPairId") or name == args.get("KeyName"):

@@ -1,4 +1,4 @@
-"""The one way instances come to be, for RunInstances and CreateFleet alike."""
+"""Creates instances, for both RunInstances and CreateFleet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LAUNCH_KINDS = frozenset(
 
 
 def run_instances(region: Region, args: Args) -> list[Machine]:
-    """RunInstances: as many as fit between MinCount and MaxCount, or none and the reason."""
+    """RunInstances: launch as many as fit between MinCount and MaxCount, or raise the error."""
     template = None
     data: dict[str, Any] = {}
     if args.get("LaunchTemplate"):
@@ -66,7 +66,7 @@ def check_kinds(specifications: list[dict[str, Any]] | None, kinds: frozenset[st
 def create(
     region: Region, launch: Launch, count: int, *, client_token: str = "", fleet_id: str = ""
 ) -> list[Machine]:
-    """The instances, pending, with their disks, interfaces, spot requests and all tags, in one reservation."""
+    """Create pending instances with disks, interfaces, spot requests and all tags, in one reservation."""
     profile = _profile(launch.data.get("IamInstanceProfile"))
     reservation = Reservation(random_reservation_id(), owner_id=ACCOUNT_ID)
     region.backend.reservations[reservation.id] = reservation
@@ -165,7 +165,7 @@ def _set_up_interface(region: Region, eni: Any, launch: Launch) -> None:
     eni.description = launch.interface.get("Description") or ""
     eni.attach_time = region.moment()
     if launch.public_ip:
-        # the flag stays off: moto would draw one of the world's real addresses for it
+        # associate_public_ip is off, because moto would assign a real public address
         eni.public_ip = region.addresses.next()
     region.set_tags(eni.id, launch.tags.get("network-interface", {}))
 
@@ -193,11 +193,11 @@ def _attach_disk(region: Region, machine: Machine, device: Any, tags: dict[str, 
 
 
 def _disk_locked(region: Region, launch: Launch) -> bool:
-    """Whether a disk needs a key of the account's own, without a grant for spot's role.
+    """Whether a disk needs a key of the account that the spot service-linked role has no grant for.
 
-    runs-on#151, karpenter-provider-aws#1407: encrypted, by itself or by the account's default, without a key named, a disk takes
-    the account's default key. EC2 user guide, "Spot service-linked role": an image that is encrypted with a customer managed key
-    needs the grant too, whatever key the new disk has.
+    runs-on#151, karpenter-provider-aws#1407: a disk encrypted by its mapping or by the account's default, without a
+    named key, uses the account's default key. EC2 user guide, "Spot service-linked role": an image encrypted with a
+    customer managed key needs the grant too, whichever key the new disk has.
     """
     if not region.world.settings.default_key_without_spot or not launch.spot:
         return False
@@ -218,7 +218,7 @@ def _own_key(region: Region, snapshot_id: str) -> bool:
 
 
 def _credits(launch: Launch) -> str:
-    """EC2 user guide, "Unlimited mode": what t3, t3a and t4g launch in unless told otherwise; t2 launches as standard."""
+    """EC2 user guide, "Unlimited mode": t3, t3a and t4g launch as unlimited by default, t2 as standard."""
     if not catalog.burstable(launch.type):
         return ""
     asked = (launch.data.get("CreditSpecification") or {}).get("CpuCredits")
@@ -226,7 +226,7 @@ def _credits(launch: Launch) -> str:
 
 
 def _profile(asked: dict[str, str] | None) -> dict[str, str]:
-    """The instance profile as instances show it."""
+    """The instance profile as DescribeInstances returns it."""
     if not asked:
         return {}
     name = asked.get("Name") or str(asked.get("Arn", "")).rpartition("/")[2]

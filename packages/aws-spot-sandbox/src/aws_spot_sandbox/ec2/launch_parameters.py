@@ -1,4 +1,4 @@
-"""What one instance is asked to be: launch template, override and call, merged the way AWS merges them."""
+"""Launch parameters: launch template, override and call, merged as AWS merges them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DIFFERENT_ARCHITECTURES = (
 
 @dataclass(frozen=True)
 class Launch:
-    """One instance to be launched: everything decided and checked except room and price."""
+    """One instance to launch: everything is resolved and checked except capacity and price."""
 
     image: images.Image
     type: str
@@ -34,7 +34,7 @@ class Launch:
     public_ip: bool
     interface: Mapping[str, Any]
     devices: tuple[Mapping[str, Any], ...]
-    data: Mapping[str, Any]  # the merged launch data, for everything that is only remembered
+    data: Mapping[str, Any]  # the merged launch data, for parameters that are only stored
     tags: TagsByKind
     spot: bool
     max_price: float | None
@@ -50,7 +50,7 @@ def tags_by_kind(specifications: Iterable[Mapping[str, Any]] | None) -> TagsByKi
 
 
 def merged(data: Mapping[str, Any], override: Mapping[str, Any]) -> dict[str, Any]:
-    """The override wins by parameter; tags add up, key by key; an override's zone is a placement."""
+    """The override wins per parameter. Tags are merged by key. An override's zone becomes a placement."""
     result = {**data, **{key: value for key, value in override.items() if key != "TagSpecifications"}}
     tags = tags_by_kind(data.get("TagSpecifications"))
     for kind, more in tags_by_kind(override.get("TagSpecifications")).items():
@@ -75,7 +75,7 @@ def resolve(
     template: tuple[str, int] | None,
     max_price: Any = None,
 ) -> Launch:
-    """Check the merged launch data as AWS does, in its order: image, type, key, network, architecture, disks."""
+    """Check the merged launch data in AWS's order: image, type, key, network, architecture, disks."""
     image = _image(region, data)
     name = str(data.get("InstanceType") or "m1.small")
     _check_type(name)
@@ -233,7 +233,7 @@ def _check_architecture(name: str, image: images.Image) -> None:
 
 
 def _check_credits(name: str, data: Mapping[str, Any]) -> None:
-    """EC2 API reference, RequestLaunchTemplateData: valid only for T instances; others are refused (terraform#5081)."""
+    """EC2 API reference, RequestLaunchTemplateData: valid only for T instances; an error for others (terraform#5081)."""
     wanted = (data.get("CreditSpecification") or {}).get("CpuCredits")
     if wanted and not catalog.burstable(name):
         raise AwsError(
@@ -254,7 +254,7 @@ def _check_request_tags(tags: TagsByKind, *, spot: bool) -> None:
 
 
 def _devices(image: images.Image, asked: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """The image's root disk, changed by the mapping that names it, and whatever other disks are asked for."""
+    """The image's root disk, changed by the mapping of the same name, and the other mapped disks."""
     if image.instance_store:
         raise AwsError("NonEBSInstance", f"The image {image.id} has no EBS root device.")
     root = {"VolumeSize": image.volume_gib, "VolumeType": image.volume_type, "SnapshotId": image.snapshot_id}

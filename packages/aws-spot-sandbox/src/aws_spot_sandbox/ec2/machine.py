@@ -1,4 +1,4 @@
-"""An instance: moto's object, which its other actions know, with what moto has no place for."""
+"""An instance: moto's object, which moto's other actions use, with the attributes that moto lacks."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ SPOT_SHUTDOWN = "Server.SpotInstanceTermination"
 
 @dataclass
 class Machine:
-    """What the sandbox knows of an instance beyond moto's object, which holds its state, interfaces and volumes."""
+    """The attributes of an instance that moto's object lacks. moto's has its state, interfaces and volumes."""
 
     moto: Any
     reservation_id: str
     launched_at: float
-    order: int  # instances are listed in the order of their launch
+    order: int  # instances are listed in launch order
     spot: bool = False
     spot_request_id: str = ""
     fleet_id: str = ""
     client_token: str = ""
     profile: dict[str, str] = field(default_factory=dict)
     placement_group: str = ""
-    disk_locked: bool = False  # spot's role may not use the key of its disk
-    cpu_credits: str = ""  # of burstable types
+    disk_locked: bool = False  # the spot role has no access to the key of its disk
+    cpu_credits: str = ""  # only for burstable types
     boot_mode: str = "uefi-preferred"
-    notice_at: float | None = None  # when AWS announced the interruption
-    notice_s: float = 0.0  # and how long before it
-    started_at: float | None = None  # when it came to run
+    notice_at: float | None = None  # time of the interruption notice
+    notice_s: float = 0.0  # seconds from the notice to the interruption
+    started_at: float | None = None  # when it became running
     ending_at: float | None = None  # when it began to shut down
-    token: str | None = None  # what its node has read from the Parameter Store
+    token: str | None = None  # the secret that its node read from the Parameter Store
 
     @property
     def id(self) -> str:
@@ -55,17 +55,17 @@ class Machine:
         return int(self.moto._state.code)  # noqa: SLF001 - moto's own accessor returns the same object
 
     def set_state(self, code: int) -> None:
-        self.moto._state.code = code  # noqa: SLF001 - as above; assigning is the only way to say shutting-down
+        self.moto._state.code = code  # noqa: SLF001 - as above; moto has no other way to set shutting-down
         self.moto._state.name = STATES[code]  # noqa: SLF001 - as above
 
     @property
     def alive(self) -> bool:
-        """Holds capacity, quota, an interface: until it is terminated."""
+        """Whether it uses capacity, quota and an interface, which it does until terminated."""
         return self.state != TERMINATED
 
 
 def shut_down(region: Region, machine: Machine, *, code: str, by_user: bool) -> None:
-    """Begin to end an instance. Beginning twice changes nothing."""
+    """Begin the shutdown. A second call changes nothing."""
     if machine.state in (SHUTTING_DOWN, TERMINATED):
         return
     machine.set_state(SHUTTING_DOWN)
@@ -80,13 +80,13 @@ def _explain(machine: Machine, code: str, *, by_user: bool, moment: float) -> No
     when = f"{datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M:%S} GMT"
     who = "User initiated" if by_user else "Service initiated"
     texts = {USER_SHUTDOWN: "User initiated shutdown", SPOT_SHUTDOWN: "Spot instance termination"}
-    machine.moto._reason = f"{who} ({when})"  # noqa: SLF001 - what moto shows as StateTransitionReason
+    machine.moto._reason = f"{who} ({when})"  # noqa: SLF001 - moto returns it as StateTransitionReason
     machine.moto.state_reason.code = code
     machine.moto.state_reason.message = f"{code}: {texts.get(code, 'Instance ended')}"
 
 
 def _finish(region: Region, machine: Machine) -> None:
-    """The instance is gone: its interface and its volumes go with it, its row stays for a while."""
+    """Terminate the instance and delete its interface and volumes. It stays listed for `forget_s`."""
     machine.set_state(TERMINATED)
     backend, instance = region.backend, machine.moto
     for eni in list(instance.nics.values()):
@@ -106,7 +106,7 @@ def _release(region: Region, instance: Any, eni: Any) -> None:
     for address in eni.private_ip_addresses:
         eni.subnet.del_subnet_ip(address.get("PrivateIpAddress"))
     eni.public_ip = None
-    for address in region.backend.addresses:  # an Elastic IP outlives the instance, its association does not
+    for address in region.backend.addresses:  # the Elastic IP stays allocated, but is disassociated
         if address.eni is eni or address.instance is instance:
             address.eni = address.instance = address.association_id = None
     instance.detach_eni(eni)
@@ -129,7 +129,7 @@ def _forget(region: Region, machine: Machine) -> None:
 
 
 def adopt(region: Region) -> None:
-    """Instances that moto launched itself (an Auto Scaling group's) become ours, so that they age like the others."""
+    """Register instances that moto launched itself (for an Auto Scaling group), so that their states advance as well."""
     known = sum(len(reservation.instances) for reservation in region.backend.reservations.values())
     if known == len(region.machines):
         return
@@ -155,7 +155,7 @@ def _adopt(region: Region, reservation_id: str, instance: Any) -> None:
 
 
 def discard(region: Region, machine: Machine) -> None:
-    """Undo a launch that AWS would not have begun: no trace remains."""
+    """Undo a launch that AWS would not have begun, without a trace."""
     machine.set_state(SHUTTING_DOWN)
     _finish(region, machine)
     _forget(region, machine)

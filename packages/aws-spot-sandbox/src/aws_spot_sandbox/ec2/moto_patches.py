@@ -1,4 +1,4 @@
-"""Changes to moto's objects that nothing short of changing them can bring about. Made per backend, never to a class."""
+"""Patches to moto's objects for behaviour that has no other hook. Applied per backend, never to a class."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from aws_spot_sandbox.state import ACCOUNT_ID
 if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Call
 
-# An alias that no key service has to answer for: moto would otherwise create a KMS key for the first encrypted volume.
+# An alias without a key in KMS: otherwise moto creates a KMS key for the first encrypted volume.
 DEFAULT_KEY = "arn:aws:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000"
 
 
 def fresh_backend(region: str) -> Any:
-    """Moto's backend of the region, emptied: moto keeps one per process, whatever sandbox used it before."""
-    # Thirteen hundred old images take moto longer to make than everything else of a region: images come from here.
+    """Moto's backend of the region, reset: moto keeps one per process, with the resources of earlier sandboxes."""
+    # Loading moto's 1,300 old images takes longer than the rest of a region; the sandbox has its own images.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     backend = get_backend("ec2")[ACCOUNT_ID][region]
     backend.reset()
@@ -33,7 +33,7 @@ def fresh_backend(region: str) -> Any:
 
 
 def _quick_tags(backend: Any) -> None:
-    """Moto finds one resource's tags by trying a pattern on every tag of the region: quadratic, and soon seconds."""
+    """Moto matches a pattern against every tag of the region to get one resource's tags: quadratic, and soon seconds."""
     slow = backend.describe_tags
 
     def describe_tags(filters: dict[str, list[str]] | None = None) -> list[dict[str, str]]:
@@ -53,7 +53,7 @@ def _rows(resource_id: str, tags: dict[str, str]) -> list[dict[str, str]]:
 
 
 def _quick_images(backend: Any) -> None:
-    """Every new instance looks its image up, and moto does it by filtering all thirteen hundred."""
+    """Moto looks up the image of each new instance by filtering all 1,300 images."""
     slow = backend.describe_images
 
     def describe_images(
@@ -69,7 +69,7 @@ def _quick_images(backend: Any) -> None:
 
 
 def _public_gateway(backend: Any) -> None:
-    """A default VPC on AWS has an internet gateway, and its main route table leads there. It counts as one of the five."""
+    """On AWS the default VPC's main route table routes to an internet gateway, one of the five in the quota."""
     vpc = backend.get_default_vpc()
     if vpc is None or backend.internet_gateways:
         return
@@ -81,7 +81,7 @@ def _public_gateway(backend: Any) -> None:
 
 
 def plain_filters(call: Call) -> Call:
-    r"""A filter like `a\*b` means a star; moto then finds nothing. Without the backslash it finds that, and more."""
+    r"""A filter like `a\*b` matches a literal star; moto finds nothing. Without the backslash moto finds it, and more."""
     if not any("\\" in value and name.startswith("Filter.") for name, value in call.params.items()):
         return call
     params = {

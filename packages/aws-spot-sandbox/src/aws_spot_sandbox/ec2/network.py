@@ -1,4 +1,4 @@
-"""What depends on what: moto deletes groups, subnets and interfaces in use; AWS refuses and says why."""
+"""Dependencies: moto deletes groups, subnets and interfaces that are in use; AWS returns DependencyViolation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _in_use(message: str) -> AwsError:
 
 
 def check_new_group(region: Region, args: Args) -> None:
-    """Names and descriptions of groups know few characters: no apostrophe, nothing beyond ASCII."""
+    """Group names and descriptions allow few characters: no apostrophe, ASCII only."""
     quotas.check(region, "security_groups")
     for parameter in ("GroupName", "Description"):
         text = str(args.get(parameter) or "")
@@ -29,10 +29,10 @@ def check_new_group(region: Region, args: Args) -> None:
 
 
 def check_group(region: Region, args: Args) -> None:
-    """A group goes when no interface carries it and no other group's rule names it; a default group never."""
+    """A group can be deleted if no interface and no rule of another group uses it; a default group never."""
     group = _named_group(region, args)
     if group is None:
-        return  # moto has the words for an unknown one
+        return  # moto returns the error for an unknown group
     if group.name == "default":
         raise AwsError(
             "CannotDelete", f'the specified group: "{group.id}" name: "default" cannot be deleted by a user'
@@ -65,7 +65,7 @@ def check_subnet(region: Region, args: Args) -> None:
 
 
 def forget_subnet(region: Region, args: Args) -> None:
-    """A deleted subnet leaves its route table and its ACL. In moto it stays, and neither can then ever be deleted."""
+    """Remove a deleted subnet from its route table and ACL. moto does not, and neither could then be deleted."""
     gone = args.get("SubnetId")
     for table in region.backend.route_tables.values():
         kept = {key: target for key, target in table._associations.items() if target != gone}  # noqa: SLF001 - moto has no other way
@@ -94,12 +94,12 @@ def check_gateway(region: Region, args: Args) -> None:
 
 def check_route_table(region: Region, args: Args) -> None:
     table = region.backend.route_tables.get(args.get("RouteTableId"))
-    if table is not None and table.associations:  # the main one counts its place as an association
+    if table is not None and table.associations:  # the main table has an association, too
         raise _in_use(f"The routeTable '{table.id}' has dependencies and cannot be deleted.")
 
 
 def check_vpc(region: Region, args: Args) -> None:
-    """Default group, main route table and default ACL go with the VPC; everything else has to be gone."""
+    """The default group, main route table and default ACL are deleted with the VPC; all else must be deleted before."""
     vpc_id = str(args.get("VpcId"))
     backend = region.backend
     if vpc_id not in backend.vpcs:
@@ -127,14 +127,14 @@ def _is_default(acl: Any) -> bool:
 
 
 def _strip(region: Region, vpc_id: str) -> None:
-    """Nothing but what goes with the VPC is left: take away what keeps moto from seeing that, and its leftovers."""
+    """Remove leftovers that would make moto refuse to delete the VPC, and the resources deleted with it."""
     backend = region.backend
     options = backend.vpcs[vpc_id].dhcp_options
-    if options is not None:  # moto would delete them with the VPC
+    if options is not None:  # otherwise moto deletes them with the VPC
         options.vpc = backend.vpcs[vpc_id].dhcp_options = None
     for table in list(backend.route_tables.values()):
         if table.vpc_id == vpc_id:
-            table._associations = {}  # noqa: SLF001 - associations of subnets long deleted
+            table._associations = {}  # noqa: SLF001 - associations of deleted subnets
             region.forget_tags(table.id)
     for acl_id, acl in list(backend.network_acls.items()):
         if acl.vpc_id == vpc_id:
@@ -143,7 +143,7 @@ def _strip(region: Region, vpc_id: str) -> None:
 
 
 def allocate_address(region: Region, args: Args) -> Answer:
-    """An Elastic IP is a loopback address here: moto would draw one of the world's real ones."""
+    """An Elastic IP is a loopback address here: moto would assign a real public address."""
     quotas.check(region, "elastic_ips")
     found = region.backend.allocate_address(
         "vpc", address=region.addresses.next(), tags=tags_of(args, "elastic-ip")

@@ -1,4 +1,4 @@
-"""How long a page of a list of EC2 may be: by botocore's model, or else by AWS's documentation."""
+"""The bounds of MaxResults for EC2's lists: from botocore's model, or else from AWS's documentation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cache
 
 from moto.core.utils import get_service_model
 
-# Operations whose MaxResults has bounds in their pages of the API reference alone.
+# Operations whose bounds are only in the API reference.
 _PAGE_BOUNDS = {
     "DescribeInstances": (5, 1000),
     "DescribeInstanceStatus": (5, 1000),
@@ -21,7 +21,7 @@ _DOCUMENTED_BOUNDS = re.compile(r"(?:between|[Vv]alid range:?) ([\d,]+) (?:and|t
 
 @cache
 def page_bounds(action: str) -> tuple[int, int]:
-    """The least and the most that `MaxResults` of an operation of EC2 may be, by its model, or else its documentation."""
+    """The minimum and maximum of `MaxResults`: from the model, its documentation or the API reference, else (1, 1000)."""
     size = get_service_model("ec2").operation_model(action).input_shape.members["MaxResults"]
     if "max" in size.metadata:
         return int(size.metadata.get("min", 1)), int(size.metadata["max"])

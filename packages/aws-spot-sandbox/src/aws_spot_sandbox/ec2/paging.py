@@ -27,7 +27,7 @@ _OK = 200
 def page(
     items: Sequence[Item], args: Mapping[str, Any], *, largest: int = 1000, smallest: int = 1
 ) -> tuple[Sequence[Item], str | None]:
-    """One page of the items, and the token of the next one if there is one. Nothing longer than `largest` is sent."""
+    """One page of at most `largest` items, and the token of the next page, if any."""
     size = args.get("MaxResults")
     if size is None:
         size = largest
@@ -43,7 +43,7 @@ def page(
 
 
 def paged(call: Call, answer: Handler) -> Reply:
-    """One page of an operation that `answer` knows whole only: as many items as `MaxResults`, or as the operation's most.
+    """Paginate an operation that `answer` returns as a whole: `MaxResults` items, or the operation's maximum.
 
     AWS: EC2 API reference, "Pagination"; InvalidNextToken, "Error codes".
     """
@@ -68,7 +68,7 @@ def _whole(call: Call) -> Call:
 
 
 def _list_tag(shape: Any) -> str:
-    """What the list of an answer is called on the wire: it has one, beside the token."""
+    """The XML tag of the list in a reply, which has one list besides the token."""
     lists = [(name, member) for name, member in shape.members.items() if member.type_name == "list"]
     return str(lists[0][1].serialization.get("name", lists[0][0])) if lists else ""
 

@@ -1,7 +1,8 @@
-"""Spot placement scores: how likely a request would be granted, by region or zone.
+"""Spot placement scores: how likely a request is to be granted, per region or zone.
 
-AWS: EC2 API Reference, GetSpotPlacementScores; EC2 User Guide, "Spot placement score": 1 to 10, the best ten, low for fewer than
-three types that differ by more than their disks, and only so many new questions in 24 hours, while old ones may be repeated.
+AWS: EC2 API Reference, GetSpotPlacementScores; EC2 User Guide, "Spot placement score": 1 to 10; the best ten; low for
+fewer than three types that differ by more than local disks; a limit on new requests in 24 hours, within which earlier
+ones may be repeated.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def _regions(region: Region, asked: Sequence[str] | None) -> list[str]:
 
 
 def _instances(names: Sequence[str], target: int, unit: str | None) -> int:
-    """The target as a number of instances of the mean size."""
+    """The target as a number of instances of the average size."""
     if target < 1:
         raise AwsError("InvalidParameterValue", "TargetCapacity must be at least 1.")
     sizes = {"vcpu": catalog.vcpus, "memory-mib": catalog.memory_mib}
@@ -81,7 +82,7 @@ def _instances(names: Sequence[str], target: int, unit: str | None) -> int:
 
 
 def _count(region: Region, args: Args) -> None:
-    """New questions of the last 24 hours are counted over all regions; a repeated one is free."""
+    """New requests of the last 24 hours count across all regions; a repeated one does not count."""
     row = {key: value for key, value in args.items() if key not in {"NextToken", "MaxResults", "DryRun"}}
     question, now = json.dumps(row, sort_keys=True, default=str), region.now()
     known = region.world.placement_questions
@@ -94,7 +95,7 @@ def _count(region: Region, args: Args) -> None:
 
 
 def _whole(region: Region, name: str, types: Sequence[str], target: int) -> Iterable[dict[str, Any]]:
-    """A region's score: of its best zone, a little better, if there is room in all of them together."""
+    """A region's score: slightly above its best zone's, if all zones together have the capacity."""
     pools = catalog.pools_of(region, name)
     best = max((_liking(zone, types, offered) for zone, offered in pools.items()), default=0.0)
     room = sum(_room(region, zone, types, offered) for zone, offered in pools.items())
@@ -112,13 +113,13 @@ def _zones(region: Region, name: str, types: Sequence[str], target: int) -> Iter
 
 
 def _liking(zone: str, types: Sequence[str], offered: set[str]) -> float:
-    """From 0 to 1, the same every time: what the zone has of these types, and how much it likes them."""
+    """A constant from 0 to 1: the share of the types that the zone offers, and its availability of them."""
     found = [prices.chance("placement", zone, name) for name in types if name in offered]
     return (sum(found) / len(types) + max(found)) / 2 if found else 0.0
 
 
 def _room(region: Region, zone: str, types: Sequence[str], offered: set[str]) -> float:
-    """How many instances the switch `capacity` has places for; what runs already is not counted."""
+    """The number of instances that the switch `capacity` allows; running instances are not subtracted."""
     limits = region.world.settings.capacity
     places = [
         limits.get(f"{zone}/{type_name}", limits.get(zone, math.inf))
@@ -133,7 +134,7 @@ def _room(region: Region, zone: str, types: Sequence[str], offered: set[str]) ->
 
 def _score(liking: float, types: Sequence[str], target: int, room: float) -> int:
     score = _LEAST + liking * (_BEST - _LEAST)
-    score -= max(0.0, math.log10(target / 100)) * 2  # very many are harder to find
+    score -= max(0.0, math.log10(target / 100)) * 2  # large targets score lower
     score *= min(1.0, room / target)
     if len({_DISKS.sub(r"\1\2", name) for name in types}) < _FEW:
         score = min(score, _LOW)

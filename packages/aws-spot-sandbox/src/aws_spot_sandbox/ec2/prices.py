@@ -1,4 +1,4 @@
-"""Spot prices that look like prices: by zone and type, with a history, the same in every sandbox."""
+"""Plausible spot prices by zone and type, with a history, identical in every sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DAY = 86400
 HISTORY_S = 90 * DAY
 HOUR = 3600
-# On-demand prices as a sum of what a type consists of: USD per hour in the cheapest regions. Fitted to AWS's m5, c5, r5.
+# On-demand prices as a sum over a type's resources: USD per hour in the cheapest regions, fitted to AWS's m5, c5, r5.
 USD_PER_VCPU, USD_PER_GIB, USD_PER_GPU_GIB = 0.033, 0.00375, 0.022
 CHEAP_REGIONS = ("us-east-1", "us-east-2", "us-west-2")
 DEAR_REGIONS = {
@@ -27,7 +27,7 @@ DEAR_REGIONS = {
     "me-south-1": 1.22,
     "eu-central-2": 1.26,
 }
-# Linux is the base; the others add their licence, USD per vCPU and hour.
+# Licence prices on top of Linux, in USD per vCPU and hour.
 LICENCES = {"Linux/UNIX": 0.0, "Red Hat Enterprise Linux": 0.0144, "SUSE Linux": 0.0025, "Windows": 0.046}
 VPC = " (Amazon VPC)"
 FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
@@ -39,13 +39,13 @@ FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
 
 
 def chance(*parts: object) -> float:
-    """A number in [0, 1) that depends on nothing but its arguments."""
+    """A pseudo-random number in [0, 1) that depends only on its arguments."""
     digest = hashlib.blake2b("/".join(map(str, parts)).encode(), digest_size=6).digest()
     return int.from_bytes(digest) / 2**48
 
 
 def on_demand(region: str, name: str) -> float:
-    """A plausible USD per hour for the type in the region."""
+    """A plausible price of the type in the region, in USD per hour."""
     info = catalog.type_info(name) or {}
     gpu_gib = info.get("GpuInfo", {}).get("TotalGpuMemoryInMiB", 0) / 1024
     usd = USD_PER_VCPU * catalog.vcpus(name) + USD_PER_GIB * catalog.memory_mib(name) / 1024
@@ -70,14 +70,14 @@ def place(region: str) -> float:
 
 
 def spot_at(region: Region, zone: str, name: str, moment: float) -> float:
-    """The Linux spot price of a pool at a moment."""
+    """The Linux spot price of a pool at a given time."""
     return next(_changes(region, zone, name, moment))[1]
 
 
 def _changes(region: Region, zone: str, name: str, until: float) -> Iterator[tuple[float, float]]:
-    """When the pool's price came to hold, and what it was: the newest first, without an end.
+    """The start and price of each of the pool's prices, newest first, endless.
 
-    From its first scripted step on (switch `prices`) a pool has these and no others.
+    From the first scripted step on (switch `prices`), only the scripted prices apply.
     """
     steps = _scripted(region, zone, name)
     yield from ((at, usd) for at, usd in reversed(steps) if at <= until)
@@ -92,7 +92,7 @@ def _changes(region: Region, zone: str, name: str, until: float) -> Iterator[tup
 
 
 def _scripted(region: Region, zone: str, name: str) -> list[tuple[float, float]]:
-    """The steps of the narrowest name that has any, in the order of time."""
+    """The steps of the narrowest matching name, in chronological order."""
     script = region.world.settings.prices
     for known in (f"{zone}/{name}", zone, name, region.name, "*") if script else ():
         steps = [(float(step["at"]), float(step["usd"])) for step in script if step["pool"] == known]
@@ -115,13 +115,13 @@ def _wobble(zone: str, name: str, change: int) -> float:
 
 
 def _period(zone: str, name: str) -> tuple[int, int]:
-    """How often the pool's price changes, and when first: every four to nine hours. Whole seconds, so that sums are exact."""
+    """The interval between the pool's price changes, four to nine hours, and its offset. Whole seconds keep sums exact."""
     step = int((4 + 5 * chance("step", zone, name)) * HOUR)
     return step, int(step * chance("offset", zone, name))
 
 
 def _change(zone: str, name: str, moment: float) -> int:
-    """When the price that holds at the moment came to hold."""
+    """The start of the price that is current at the given time."""
     step, offset = _period(zone, name)
     return int(moment - offset) // step * step + offset
 
@@ -131,11 +131,11 @@ def spelled(usd: float) -> str:
 
 
 def describe_history(region: Region, args: Args) -> Answer:
-    """Newest first within a pool. The price that held at StartTime is included, with the time it came to hold."""
+    """Newest first within a pool. The price current at StartTime is included, with its own start."""
     found = _rows(region, args)
     if args.get("Filters"):
         found = iter(filters.select(found, args["Filters"], FILTERS))
-    # Ninety days of everything are a million rows: only as many are made as the page needs.
+    # Ninety days of all pools are a million rows: only those of the page are generated.
     size = min(args.get("MaxResults") or 1000, 1000)
     start = paging.offset(args.get("NextToken"))
     rows = list(islice(found, start, start + size + 1))
@@ -159,15 +159,15 @@ def _rows(region: Region, args: Args) -> Iterator[dict[str, Any]]:
 
 
 def sold_as_spot(region: Region, zone: str, name: str) -> bool:
-    """Whether the pool has a spot price: AWS offers types in zones that do not sell them as spot (karpenter#2243, #6483)."""
+    """Whether the pool has a spot price: some zones offer a type only on demand (karpenter#2243, #6483)."""
     no_spot = region.world.settings.no_spot
     return name not in no_spot and f"{zone}/{name}" not in no_spot and catalog.usable_as_spot(name)
 
 
 def _products(asked: list[str] | None, *, vpc: bool) -> dict[str, str]:
-    """The products of the account that are asked for, and whose licence each has.
+    """The requested products that the account has, with their licence.
 
-    An account's prices stand under one of two names, and nothing stands under the other (karpenter#2568).
+    An account lists its prices under one of two names and has none under the other (karpenter#2568).
     """
     ending = VPC if vpc else ""
     sold = {f"{name}{ending}": name for name in LICENCES}

@@ -1,7 +1,7 @@
-"""Instance profiles as EC2 knows them: IAM's own, a while later.
+"""Instance profiles as visible to EC2, later than in IAM.
 
-IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible; an instance launched with a profile that
-EC2 does not know yet is refused. How long it takes is not documented; here it counts from when EC2 is first asked for it.
+IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible; a launch with a profile not yet
+visible to EC2 is refused. The delay is not documented; here it counts from the first use of the profile in EC2.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check(region: Region, asked: Mapping[str, Any] | None) -> None:
-    """Raises AwsError as RunInstances does, and CreateFleet for a pool."""
+    """Raises AwsError as RunInstances does, and as CreateFleet does per pool."""
     if not asked:
         return
     field = "name" if asked.get("Name") else "arn"

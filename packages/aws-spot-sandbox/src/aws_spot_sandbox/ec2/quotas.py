@@ -1,4 +1,4 @@
-"""AWS's default quotas per region, for what a cluster makes."""
+"""AWS's default quotas per region for the resources of a cluster."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from aws_spot_sandbox.ec2.region import Args, Check, Region
 
-# name -> (AWS's default, what counts, AWS's refusal)
+# name -> (AWS's default, the count in moto's backend, AWS's error code and message)
 QUOTAS: dict[str, tuple[int, Callable[[Any], int], str, str]] = {
     "vpcs": (
         5,
@@ -58,7 +58,7 @@ def guard(name: str) -> Check:
 
 
 def check_subnets(region: Region, args: Args) -> None:
-    """AWS's words: boto#1904, terraform#3434, viya4-iac-aws and others recorded them. Such a zone is listed as available."""
+    """AWS's message, as recorded in boto#1904, terraform#3434, viya4-iac-aws, …. Such a zone is listed as available."""
     zone, closed = args.get("AvailabilityZone"), region.world.settings.zones_without_subnets
     if zone in closed:
         rest = ", ".join(sorted(set(region.zones()) - set(closed)))

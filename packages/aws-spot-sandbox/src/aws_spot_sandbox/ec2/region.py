@@ -1,4 +1,4 @@
-"""One region's state: moto's backend for it, and what moto has no place for."""
+"""One region's state: moto's backend, and the resources and attributes that moto lacks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.plugin import Plugin
     from aws_spot_sandbox.state import World
 
-Args = dict[str, Any]  # an action's parameters, named as in boto3
-Answer = dict[str, Any]  # and its answer
+Args = dict[str, Any]  # an action's parameters, with boto3's names
+Answer = dict[str, Any]  # and its reply
 Action = Callable[["Region", Args], Answer]
 Check = Callable[["Region", Args], None]
 
@@ -30,13 +30,13 @@ HEX = "0123456789abcdef"
 
 
 class Addresses:
-    """Public addresses: loopback only, so that a tool that tries SSH never knocks at a stranger's door."""
+    """Public addresses, all loopback, so that an SSH client never connects to a real host."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
     def next(self) -> str:
-        # 127.1.0.1 upwards, three million of them, without those that end in 0 or 255
+        # 127.1.0.1 upwards, 16 million addresses, except those that end in 0 or 255
         number = next(self._numbers)
         high, last = divmod(number - 1, 254)
         return f"127.{1 + high // 256 % 254}.{high % 256}.{last + 1}"
@@ -44,7 +44,7 @@ class Addresses:
 
 @dataclass
 class Region:
-    """A region. Whoever touches it holds `lock`."""
+    """A region. Hold `lock` for any access."""
 
     name: str
     world: World
@@ -56,35 +56,35 @@ class Region:
     spot_requests: dict[str, SpotRequest] = field(default_factory=dict)
     fleets: dict[str, Fleet] = field(default_factory=dict)
     spot_fleets: dict[str, Fleet] = field(default_factory=dict)
-    shelf: dict[str, Item] = field(default_factory=dict)  # kinds that moto does not know, by id
+    shelf: dict[str, Item] = field(default_factory=dict)  # resources of kinds that moto lacks, by id
     indexed: dict[str, dict[str, str]] = field(
         default_factory=dict
-    )  # ARN -> tags, as the tagging API last saw it
+    )  # ARN -> tags, as last returned by the tagging API
     vanished: dict[str, tuple[float, dict[str, str]]] = field(
         default_factory=dict
-    )  # since when, and its last tags
-    ending_groups: set[str] = field(default_factory=set)  # Auto Scaling groups whose instances are going
+    )  # time of deletion, and the last tags
+    ending_groups: set[str] = field(default_factory=set)  # Auto Scaling groups that wait for their instances
     on_end: list[Callable[[Region, Machine], None]] = field(
         default_factory=list
-    )  # told when an instance begins to end
-    images: dict[str, Image] = field(default_factory=dict)  # the public ones that moto does not know
+    )  # called when an instance begins to shut down
+    images: dict[str, Image] = field(default_factory=dict)  # public images that moto lacks
     offers: dict[tuple[str, ...], dict[str, set[str]]] = field(
         default_factory=dict
-    )  # pools, by what is switched off
+    )  # types per zone, by the switch `not_offered`
     lock: threading.RLock = field(default_factory=threading.RLock)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _turns: Iterator[int] = field(default_factory=itertools.count)
-    _at: float | None = None  # while something is done that was due: when that was
+    _at: float | None = None  # due time of the action that runs now, if any
 
     def now(self) -> float:
-        """While what was due is done: when it was due, however late anybody asks."""
+        """The current time, or in a delayed action its due time, however late the action runs."""
         return self.world.now() if self._at is None else self._at
 
     def moment(self) -> datetime:
         return datetime.fromtimestamp(self.now(), UTC).replace(tzinfo=None)  # moto's times are naive UTC
 
     def later(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do it when the clock has moved on by so much; what is due is done before the next call is answered."""
+        """Run the action after `delay_s` on the sandbox's clock. Due actions run before the next call is answered."""
         heapq.heappush(self._agenda, (self.now() + delay_s, self.turn(), action))
 
     def advance(self) -> None:
@@ -107,7 +107,7 @@ class Region:
         return f"fleet-{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def tags(self, resource_id: str) -> Mapping[str, str]:
-        # moto keeps tags in a defaultdict: asking it for an unknown id would create the entry
+        # moto keeps tags in a defaultdict, in which a lookup of an unknown id would create an entry
         found: Mapping[str, str] = self.backend.tags.get(resource_id) or {}
         return found
 

@@ -1,4 +1,4 @@
-"""Regions and zones: which there are, and which this account has switched on."""
+"""Regions and zones, and those enabled for this account."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
 
 
 def describe_regions(region: Region, args: Args) -> Answer:
-    """The enabled ones; all only when AllRegions says so. A region that is not enabled can still be asked for by name."""
+    """The enabled regions; all with AllRegions. A region that is not enabled can still be requested by name."""
     opted_in = region.world.settings.opted_in
     status = dict.fromkeys(ENABLED_BY_DEFAULT, "opt-in-not-required")
     status |= {name: "opted-in" if name in opted_in else "not-opted-in" for name in OPT_IN}

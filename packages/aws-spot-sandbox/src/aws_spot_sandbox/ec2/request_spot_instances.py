@@ -1,4 +1,4 @@
-"""RequestSpotInstances: what AWS no longer recommends and older tools still call. Needed to compare with them."""
+"""RequestSpotInstances, which AWS no longer recommends. The comparison with older deployment tools needs it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.machine import Machine
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
-# Where the newer calls answer with an error, this one leaves the request open and says why in its status.
+# Errors of the newer calls that leave this call's request open, with the status of the request.
 WAITING = {"InsufficientInstanceCapacity": "capacity-not-available", "SpotMaxPriceTooLow": "price-too-low"}
 
 
 def request_spot_instances(region: Region, args: Args) -> Answer:
-    """One request for each instance. Only the requests are tagged: their instances are born bare."""
+    """One request per instance. Only the requests are tagged, not their instances."""
     launch.check_kinds(args.get("TagSpecifications"), frozenset({"spot-instances-request"}))
     kind = str(args.get("Type") or "one-time")
     wanted = launch_parameters.resolve(
@@ -51,7 +51,7 @@ def request_spot_instances(region: Region, args: Args) -> Answer:
 
 
 def relaunch_later(region: Region, ended: Machine) -> None:
-    """A persistent request that is not cancelled launches another instance (EC2 user guide, "Spot Instance request types")."""
+    """A persistent request that is not cancelled relaunches (EC2 user guide, "Spot Instance request types")."""
     request = region.spot_requests.get(ended.spot_request_id)
     if request is not None and request.persistent:
         region.later(region.world.settings.refill_s, lambda: _relaunch(region, request))

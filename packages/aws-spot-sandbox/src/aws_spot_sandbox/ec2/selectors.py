@@ -1,4 +1,4 @@
-"""Which nodes a switch means: its names are instances, pools, zones, types, regions, or `*` for all."""
+"""The nodes that a switch applies to: it names instances, pools, zones, types, regions, or `*` for all."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Names = tuple[str, ...]
 
 
 def names(region: Region, machine: Machine) -> Names:
-    """All names under which a switch may mean this one, the narrowest first."""
+    """All names by which a switch may refer to the instance, narrowest first."""
     pool = f"{machine.zone}/{machine.type}"
     return (machine.id, pool, machine.zone, machine.type, region.name, "*")
 
 
 def value(switch: Mapping[str, T], about: Names, default: T) -> T:
-    """What the narrowest of them says."""
+    """The value of the narrowest name in the switch."""
     return next((switch[name] for name in about if name in switch), default)
 
 

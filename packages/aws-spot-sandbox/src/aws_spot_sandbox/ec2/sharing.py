@@ -1,8 +1,8 @@
-"""VPCs of another account whose subnets are shared with this one: what a participant sees of them, and may not change.
+"""VPCs of another account whose subnets are shared with this account, and the actions refused to a participant.
 
 Source: VPC user guide, "Share your VPC subnets with other accounts", "Responsibilities and permissions for owners and
-participants": a participant launches into the subnets and has groups of its own; VPC, subnets, route tables, ACLs and gateways
-are the owner's to change.
+participants": a participant launches into the subnets and has its own groups; only the owner can change the VPC,
+subnets, route tables, ACLs and gateways.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _OWNERS_ONLY = frozenset(
 
 
 def check(region: Region, action: str, args: Args) -> None:
-    """Raises AwsError where only the owner may."""
+    """Raises AwsError for actions reserved to the owner."""
     shared = region.world.settings.shared_vpcs
     if shared and action in _OWNERS_ONLY and _vpc_of(region, args) in shared:
         raise AwsError("UnauthorizedOperation", "You are not authorized to perform this operation.")

@@ -1,4 +1,4 @@
-"""Kinds that moto does not know and that are no more than a row: placement groups, capacity reservations, Connect endpoints."""
+"""Resources that moto lacks and that are a single row: placement groups, capacity reservations, Connect endpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Item:
-    """One of them, as its describe call shows it, but for its tags."""
+    """A resource as its describe call returns it, without tags."""
 
     id: str
     kind: str
@@ -27,7 +27,7 @@ class Item:
 
 
 def put(region: Region, kind: str, item_id: str, row: dict[str, Any], args: Args) -> Item:
-    """Raises AwsError for tags that are meant for another kind, before anything is made."""
+    """Raises AwsError for tags of another resource type, before anything is created."""
     tags = tags_of(args, kind)
     item = region.shelf[item_id] = Item(item_id, kind, row)
     region.set_tags(item_id, tags)
@@ -108,12 +108,12 @@ def describe_placement_groups(region: Region, args: Args) -> Answer:
         key="PlacementGroups",
         getters={"group-name": _field("GroupName"), "state": _field("State"), "strategy": _field("Strategy")},
     )
-    answer.pop("NextToken")  # this call has no pages
+    answer.pop("NextToken")  # this call has no pagination
     return answer
 
 
 def delete_placement_group(region: Region, args: Args) -> Answer:
-    """Not while an instance is in it that has not terminated."""
+    """Refused while an instance that is not terminated uses the group."""
     name = str(args.get("GroupName") or "")
     item = _placement(region, name)
     if item is None:
@@ -186,7 +186,7 @@ def _reservation(region: Region, item_id: str) -> Item:
 
 
 def cancel_reservation(region: Region, args: Args) -> Answer:
-    """It stays listed as `cancelled`. Inside a commitment cancelling has a price, which nobody here has agreed to."""
+    """The reservation stays listed as `cancelled`. Within its commitment, cancellation has charges and is refused here."""
     item = _reservation(region, str(args.get("CapacityReservationId")))
     if item.row["CommitmentInfo"]:
         raise AwsError(
@@ -205,7 +205,7 @@ _CONNECT = "instance-connect-endpoint"
 
 
 def create_connect_endpoint(region: Region, args: Args) -> Answer:
-    """It has an interface of its own in the subnet, which AWS manages."""
+    """The endpoint has an interface in the subnet, managed by AWS."""
     subnet = region.subnet(str(args.get("SubnetId")))
     item_id = region.new_id("eice")
     row = {
@@ -263,7 +263,7 @@ def _connect(region: Region, item_id: str) -> Item:
 
 
 def delete_connect_endpoint(region: Region, args: Args) -> Answer:
-    """Asynchronous: its interface holds the subnet until it is gone."""
+    """Asynchronous: its interface uses the subnet until the deletion is complete."""
     item = _connect(region, str(args.get("InstanceConnectEndpointId")))
     if item.row["State"] != "delete-in-progress":
         item.row["State"] = "delete-in-progress"

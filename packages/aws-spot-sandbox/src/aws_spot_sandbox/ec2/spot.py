@@ -1,4 +1,4 @@
-"""Spot instance requests: what a spot launch leaves behind, its states, and the interruption."""
+"""Spot instance requests: the record of a spot launch, its states, and the interruption."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ MESSAGES = {
     "instance-terminated-no-capacity": "Spot instance terminated because there is no capacity to fulfill the request.",
     "instance-terminated-by-price": "Spot instance terminated because the Spot price exceeds your maximum price.",
 }
-# Why AWS takes an instance back, in a request's words
+# Reasons for an interruption, as a request's status code
 TAKEN = {"capacity": "instance-terminated-no-capacity", "price": "instance-terminated-by-price"}
 
 
 @dataclass
 class SpotRequest:
-    """A request: of a launch that was granted, or one by itself that waits for room until it is cancelled."""
+    """A spot instance request: fulfilled by a launch, or open until it is cancelled."""
 
     id: str
     instance_id: str
@@ -77,10 +77,10 @@ def keep(region: Region, request: SpotRequest) -> SpotRequest:
 
 
 def close(region: Region, machine: Machine, *, status: str) -> None:
-    """The instance ends, and with it the request. A cancelled one stays cancelled, a persistent one is open again.
+    """Update the request of an instance that shuts down. A cancelled request stays cancelled; a persistent one reopens.
 
-    AWS: EC2 user guide, "Spot Instance request types": a persistent request is opened again when its instance ends, until it
-    is cancelled.
+    AWS: EC2 user guide, "Spot Instance request types": a persistent request is opened again when its instance ends,
+    until it is cancelled.
     """
     request = region.spot_requests.get(machine.spot_request_id)
     if request is not None and request.state == "active" and request.persistent:
@@ -91,7 +91,7 @@ def close(region: Region, machine: Machine, *, status: str) -> None:
 
 
 def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str = "capacity") -> None:
-    """AWS takes the instance back: a notice first, then it shuts down whatever anyone does. Why is a key of TAKEN."""
+    """Interrupt the instance: a notice first, then an unconditional shutdown. `reason` is a key of TAKEN."""
     victim = region.machines.get(instance_id)
     if victim is None or not victim.spot:
         raise AwsError(
@@ -102,7 +102,7 @@ def interrupt(region: Region, instance_id: str, *, notice_s: float, reason: str 
     victim.notice_at, victim.notice_s = region.now(), notice_s
     request = region.spot_requests.get(victim.spot_request_id)
     if request is not None and request.state == "active":
-        # A shorter notice than AWS's is one that came earlier: what reckons from the mark finds the true rest.
+        # A notice under 120 s is recorded as marked earlier, so that clients that count from the mark are right.
         marked = region.now() - max(0.0, NOTICE_S - notice_s)
         request.move(status="marked-for-termination", now=marked)
 
@@ -154,7 +154,7 @@ def describe_requests(region: Region, args: Args) -> Answer:
 
 
 def cancel_requests(region: Region, args: Args) -> Answer:
-    """Cancelling does not end the instance; a closed request stays closed."""
+    """Cancelling does not terminate the instance; a closed request stays closed."""
     requests = [find(region, request_id) for request_id in args.get("SpotInstanceRequestIds") or ()]
     for request in requests:
         if request.state == "active":

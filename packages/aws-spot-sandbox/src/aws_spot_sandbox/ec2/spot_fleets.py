@@ -1,4 +1,4 @@
-"""Spot fleets: the older sort of fleet, which keeps its number of spot instances until it is cancelled."""
+"""Spot fleets, the older kind of fleet, which maintains its number of spot instances until it is cancelled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATES = {
 
 
 def request(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, RequestSpotFleet. Instances take their tags from the launch template alone."""
+    """AWS: EC2 API Reference, RequestSpotFleet. Instances get their tags from the launch template only."""
     config = args.get("SpotFleetRequestConfig") or {}
     if not config.get("LaunchTemplateConfigs"):
         raise AwsError(
@@ -45,7 +45,7 @@ def request(region: Region, args: Args) -> Answer:
 
 
 def describe(region: Region, args: Args) -> Answer:
-    """There are no filters."""
+    """DescribeSpotFleetRequests has no filters."""
     wanted = args.get("SpotFleetRequestIds")
     found = [_find(region, one) for one in wanted] if wanted else list(region.spot_fleets.values())
     page, token = paging.page(found, args)
@@ -81,7 +81,7 @@ def _described(region: Region, fleet: Fleet) -> dict[str, Any]:
 
 
 def cancel(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, CancelSpotFleetRequests: a success, whatever became of each."""
+    """AWS: EC2 API Reference, CancelSpotFleetRequests: the call succeeds even if some requests fail."""
     ids, ends = args.get("SpotFleetRequestIds") or [], bool(args.get("TerminateInstances"))
     if len(ids) > _LIMIT:
         raise AwsError("InvalidParameterValue", f"You can cancel up to {_LIMIT} requests at a time.")

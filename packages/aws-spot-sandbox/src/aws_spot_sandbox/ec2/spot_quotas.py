@@ -1,4 +1,4 @@
-"""Quotas for spot instances: vCPUs per region, of groups of families.
+"""Quotas for spot instances: vCPUs per region and group of families.
 
 AWS: EC2 User Guide, "Spot Instance quotas"; the codes are those of Service Quotas.
 """
@@ -20,7 +20,7 @@ class Family:
     default: int  # of a new account
 
 
-# By the word that the switch `spot_vcpu_quota` knows
+# By the name used in the switch `spot_vcpu_quota`
 FAMILIES = {
     "standard": Family("L-34B43A08", "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 5),
     "f": Family("L-88CF9481", "All F Spot Instance Requests", 0),
@@ -46,7 +46,7 @@ def family(type_name: str) -> str:
 
 
 def allowed(settings: Settings, region: str, word: str) -> int | None:
-    """The narrowest that the switch says: region/family, region, */family, *. None: no limit."""
+    """The narrowest value in the switch: region/family, region, */family, *. None: no limit."""
     limits = settings.spot_vcpu_quota
     names = (f"{region}/{word}", region, f"*/{word}", "*")
     return next((int(limits[name]) for name in names if name in limits), None)

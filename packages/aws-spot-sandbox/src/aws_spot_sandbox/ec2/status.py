@@ -1,4 +1,4 @@
-"""Status checks, which an instance passes some time after it has come to run.
+"""Status checks, which an instance passes some time after it becomes running.
 
 AWS: EC2 API Reference, DescribeInstanceStatus; EC2 User Guide, "Status checks for your instances".
 """
@@ -18,7 +18,7 @@ _REACHABLE = {"ok": "passed", "impaired": "failed", "initializing": "initializin
 
 
 def describe_status(region: Region, args: Args) -> Answer:
-    """Running instances only, unless all are asked for."""
+    """Only running instances, unless the call sets IncludeAllInstances."""
     if args.get("InstanceIds") and args.get("MaxResults"):
         raise AwsError(
             "InvalidParameterCombination",
@@ -49,7 +49,7 @@ def _row(region: Region, one: Machine) -> dict[str, Any]:
 
 
 def _checks(region: Region, one: Machine) -> tuple[str, str]:
-    """Of the system under it, and of itself, which is all that the switch `impaired` spoils."""
+    """The system check and the instance check. The switch `impaired` affects only the latter."""
     if one.state != machine.RUNNING or one.started_at is None:
         return "not-applicable", "not-applicable"
     settings = region.world.settings
@@ -77,7 +77,7 @@ def _reachability(kind: str) -> filters.Getter[dict[str, Any]]:
 
 FILTERS: dict[str, filters.Getter[dict[str, Any]]] = {
     "availability-zone": lambda row: row["AvailabilityZone"],
-    "event.code": lambda _: None,  # nothing is ever scheduled here
+    "event.code": lambda _: None,  # the sandbox schedules no events
     "instance-state-code": lambda row: str(row["InstanceState"]["Code"]),
     "instance-state-name": lambda row: row["InstanceState"]["Name"],
     "instance-status.reachability": _reachability("InstanceStatus"),

@@ -1,4 +1,4 @@
-"""Volumes that are taken from their instance, and flow logs: both without what moto wants to know and AWS does not."""
+"""Detached volumes and flow logs, without the parameters that moto requires and AWS does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def detach_volume(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DetachVolume: the volume's id is enough; the root volume of what runs stays."""
+    """AWS: EC2 API Reference, DetachVolume: needs only the volume's id. A running instance's root volume is refused."""
     volume = region.backend.volumes.get(args.get("VolumeId"))
     if volume is None:
         raise AwsError("InvalidVolume.NotFound", f"The volume '{args.get('VolumeId')}' does not exist.")
@@ -37,7 +37,7 @@ def detach_volume(region: Region, args: Args) -> Answer:
 
 
 def delete_flow_logs(region: Region, args: Args) -> Answer:
-    """AWS: EC2 API Reference, DeleteFlowLogs: a success, whatever became of each."""
+    """AWS: EC2 API Reference, DeleteFlowLogs: the call succeeds even if some deletions fail."""
     refused: list[dict[str, Any]] = []
     for one in args.get("FlowLogIds") or ():
         if region.backend.flow_logs.pop(one, None) is None:
@@ -50,14 +50,14 @@ def delete_flow_logs(region: Region, args: Args) -> Answer:
 
 
 def check_acl(region: Region, args: Args) -> None:
-    """AWS: EC2 API Reference, DeleteNetworkAcl: not the default one."""
+    """AWS: EC2 API Reference, DeleteNetworkAcl: the default ACL is refused."""
     acl = region.backend.network_acls.get(args.get("NetworkAclId"))
     if acl is not None and acl.default in (True, "true"):
         raise AwsError("InvalidParameterValue", f"You cannot delete the default network ACL: {acl.id}")
 
 
 def default_key(region: Region, args: Args) -> Answer:
-    """EC2 API reference, GetEbsDefaultKmsKeyId: AWS's own by its alias, unless the account has chosen one."""
+    """EC2 API reference, GetEbsDefaultKmsKeyId: the alias of AWS's key, unless the account has chosen another."""
     del args
     chosen = region.world.settings.default_key_without_spot
     own = f"arn:aws:kms:{region.name}:{ACCOUNT_ID}:key/5a9d0000-0000-4000-8000-000000000001"

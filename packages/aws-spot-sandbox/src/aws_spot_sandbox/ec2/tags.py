@@ -1,4 +1,4 @@
-"""Tags: AWS's rules for them, and the index over everything in a region that carries one."""
+"""Tags: AWS's rules for them, and the index of all tagged resources in a region."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Answer, Args, Region
 
 KEY_LIMIT, VALUE_LIMIT, COUNT_LIMIT = 127, 256, 50
-# How AWS calls each kind, and what it answers when one of it is not there
+# By id prefix: AWS's name of the resource type, and the error code for an unknown id
 KINDS = {
     "cr": ("capacity-reservation", "InvalidCapacityReservationId.NotFound"),
     "eice": ("instance-connect-endpoint", "InvalidInstanceConnectEndpointId.NotFound"),
@@ -57,7 +57,7 @@ def kind_of(resource_id: str) -> str:
 
 
 def tags_of(args: Args, kind: str) -> dict[str, str]:
-    """The tags that a call gives to the one thing it makes. Any other kind is refused, as AWS refuses it."""
+    """The tags of a call that creates one resource. Another resource type raises AWS's error."""
     found: dict[str, str] = {}
     for specification in args.get("TagSpecifications") or ():
         asked = specification.get("ResourceType")
@@ -71,7 +71,7 @@ def tags_of(args: Args, kind: str) -> dict[str, str]:
 
 
 def check_all(args: Args) -> None:
-    """Every tag of a call: of the call itself and, in a launch template, of what it will launch."""
+    """Check every tag of a call, and in a launch template those of the resources it launches."""
     data = args.get("LaunchTemplateData") or {}
     for source in (args, data):
         for specification in source.get("TagSpecifications") or ():
@@ -109,7 +109,7 @@ def _refuse_count() -> None:
 
 
 def _alive(region: Region) -> set[str]:
-    """Everything that exists: moto keeps the tags of what has been deleted."""
+    """The ids of all existing resources: moto keeps the tags of deleted ones."""
     backend = region.backend
     found: set[str] = {*region.machines, *region.spot_requests, *_living_fleets(region)}
     for collection in (
@@ -136,7 +136,7 @@ def _living_fleets(region: Region) -> Iterator[str]:
 
 def describe_tags(region: Region, args: Args) -> Answer:
     alive = _alive(region)
-    # The index is AWS's secondary one: what it shows of one type says nothing of another's.
+    # AWS's tag index is secondary: that it lists one type does not imply that it lists another.
     hidden = region.world.settings.hidden_in_tags
     rows = [
         {"Key": key, "Value": value, "ResourceId": resource_id, "ResourceType": kind_of(resource_id)}
@@ -182,7 +182,7 @@ def create_tags(region: Region, args: Args) -> Answer:
 
 
 def delete_tags(region: Region, args: Args) -> Answer:
-    """Without tags: all of them but AWS's own. A tag with a value goes only if it has that value."""
+    """Without tags, all are deleted except AWS's own. A tag with a value is deleted only if the value matches."""
     for resource_id in args.get("Resources") or ():
         own: dict[str, str] = region.backend.tags.get(resource_id) or {}
         asked: Iterable[Mapping[str, Any]] = args.get("Tags") or [

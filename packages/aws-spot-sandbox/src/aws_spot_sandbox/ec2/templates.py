@@ -1,4 +1,4 @@
-"""Launch templates: moto keeps them; what AWS checks and how a launch reads them is here."""
+"""Launch templates: stored by moto; this module has AWS's checks and the lookup for launches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FILTERS: dict[str, filters.Getter[Any]] = {
 
 
 def check_user_data(text: str | None, *, code: str = "InvalidUserData.Malformed") -> bytes:
-    """The raw bytes. Templates and launches answer the same mistake with different codes."""
+    """The decoded bytes. Templates and launches return different codes for the same error."""
     try:
         raw = base64.b64decode(text or "", validate=True)
     except (binascii.Error, ValueError):
@@ -39,7 +39,7 @@ def check_user_data(text: str | None, *, code: str = "InvalidUserData.Malformed"
 
 
 def create_template(region: Region, args: Args) -> Answer:
-    """Moto would list the template's own tags among those of its instances, and read user data as text."""
+    """Moto would list the template's own tags among those of its instances, and treat user data as text."""
     quotas.check(region, "launch_templates")
     name = str(args.get("LaunchTemplateName") or "")
     if not NAME.fullmatch(name):
@@ -110,7 +110,7 @@ def version(region: Region, asked: Mapping[str, Any]) -> Any:
 
 
 def describe_templates(region: Region, args: Args) -> Answer:
-    """Moto stops silently after fifteen templates and does not show tags made later; AWS pages by 200."""
+    """Moto silently stops after 15 templates and omits tags added later; AWS paginates by 200."""
     backend = region.backend
     if args.get("LaunchTemplateIds") or args.get("LaunchTemplateNames"):
         found = [find(region, {"LaunchTemplateId": one}) for one in args.get("LaunchTemplateIds") or ()]

@@ -1,4 +1,4 @@
-"""Whether an instance reaches the internet: its route table, its address, and what the account blocks.
+"""Whether an instance reaches the internet: its route table, its address, and VPC Block Public Access.
 
 Sources: VPC user guide, "Block public access to VPCs and subnets" and "VPC BPA basics"; EC2 API reference,
 VpcBlockPublicAccessOptions, VpcBlockPublicAccessExclusion, BlockPublicAccessStates.
@@ -24,7 +24,7 @@ OFF, BLOCK_INGRESS, BLOCK_ALL = "off", "block-ingress", "block-bidirectional"
 _EXCLUSION = "vpc-block-public-access-exclusion"
 _ALLOW_EGRESS = "allow-egress"
 _EFFECTIVE = frozenset({"create-complete", "update-complete"})
-# In the answers that moto gives without it, what it is placed behind
+# The tag of moto's reply after which the state is inserted
 _SHOWN_BEHIND = {"DescribeSubnets": "subnetId", "DescribeVpcs": "vpcId"}
 
 
@@ -51,7 +51,7 @@ def block_mode(region: Region) -> str:
 
 
 def create_exclusion(region: Region, args: Args) -> Answer:
-    """EC2 API reference, CreateVpcBlockPublicAccessExclusion: of "a single VPC or subnet"; also while nothing is blocked."""
+    """EC2 API reference, CreateVpcBlockPublicAccessExclusion: for "a single VPC or subnet", even while BPA is off."""
     vpc_id, subnet_id = str(args.get("VpcId") or ""), str(args.get("SubnetId") or "")
     if bool(vpc_id) == bool(subnet_id):
         raise AwsError("InvalidParameterCombination", "Specify either a VPC ID or a subnet ID, and not both.")
@@ -109,12 +109,14 @@ def _vpc(region: Region, vpc_id: str) -> Any:
     return vpc
 
 
-# --- What is blocked where
+# --- The block mode per resource
 
 
 def mode_of(region: Region, *ids: str) -> str:
-    """Of a subnet and its VPC, or of a VPC. An exclusion "exempts it from the account's BPA mode"; allow-egress leaves the
-    inbound side blocked, and "only applies when VPC Block Public Access is set to Bidirectional".
+    """The mode of a subnet and its VPC, or of a VPC.
+
+    An exclusion "exempts it from the account's BPA mode"; allow-egress leaves the inbound side blocked, and "only
+    applies when VPC Block Public Access is set to Bidirectional".
     """
     mode = block_mode(region)
     modes = {
@@ -128,7 +130,7 @@ def mode_of(region: Region, *ids: str) -> str:
 
 
 def with_states(region: Region, action: str, reply: Reply) -> Reply:
-    """EC2 API reference, Subnet and Vpc, BlockPublicAccessStates: the mode that holds for each, exclusions considered."""
+    """EC2 API reference, Subnet and Vpc, BlockPublicAccessStates: the effective mode of each, including exclusions."""
     tag = _SHOWN_BEHIND[action]
 
     def shown(found: re.Match[str]) -> str:
@@ -145,10 +147,10 @@ def _vpc_of(region: Region, resource_id: str) -> str:
 
 
 def reaches_internet(region: Region, machine: Machine) -> bool:
-    """VPC user guide, "Enable internet access": through an internet gateway with a public address, or through a NAT gateway.
+    """VPC user guide, "Enable internet access": through an internet gateway with a public address, or a NAT gateway.
 
-    Blocked is what crosses an internet gateway. A NAT gateway needs one ("VPC BPA basics"), so what holds is the mode of the
-    subnet that the NAT gateway is in. A transit gateway, a peering or a VPN is not on that page's list: nothing of it is blocked.
+    BPA blocks traffic through an internet gateway. A NAT gateway needs one ("VPC BPA basics"), so the mode of its
+    subnet applies. Transit gateways, peering and VPNs are not on that page's list: their traffic is not blocked.
     """
     eni = next(iter(machine.moto.nics.values()), None)
     if eni is None:
@@ -165,14 +167,14 @@ def reaches_internet(region: Region, machine: Machine) -> bool:
 
 
 def _default_route(region: Region, subnet: Any) -> Any:
-    """Of the subnet's own table, or of its VPC's main one."""
+    """The default route of the subnet's own table, or of its VPC's main table."""
     tables = [
         route_table
         for route_table in region.backend.route_tables.values()
         if route_table.vpc_id == subnet.vpc_id
     ]
-    # by association; moto shows them nowhere else
-    own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as said
+    # by association, which moto exposes nowhere else
+    own = next((one for one in tables if subnet.id in one._associations.values()), None)  # noqa: SLF001 - as above
     table = own or next((one for one in tables if one.main_association_id), None)
     routes = table.routes if table else ()
     return next((route for route in routes if route.destination_cidr_block == EVERYWHERE), None)

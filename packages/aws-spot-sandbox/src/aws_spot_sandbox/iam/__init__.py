@@ -1,1 +1,1 @@
-"""IAM as far as it decides: what a call asks for, and whether the caller's policies allow it."""
+"""IAM's authorization: the requests that a call implies, and whether the caller's policies allow them."""

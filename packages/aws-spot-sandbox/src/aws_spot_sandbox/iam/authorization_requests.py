@@ -1,8 +1,8 @@
-"""What AWS asks IAM about one call: the action on each thing, and the actions behind it that have no call of their own.
+"""The authorization requests of a call: its action on each resource, and the actions that it implies.
 
-AWS: Service Authorization Reference, of each service; EC2 User Guide, "Grant permission to tag Amazon EC2 resources during
-creation" (ec2:CreateTags with ec2:CreateAction); "EC2 Fleet prerequisites"; IAM User Guide, "Grant a user permissions to pass a
-role to an AWS service".
+AWS: Service Authorization Reference, of each service; EC2 User Guide, "Grant permission to tag Amazon EC2 resources
+during creation" (ec2:CreateTags with ec2:CreateAction); "EC2 Fleet prerequisites"; IAM User Guide, "Grant a user
+permissions to pass a role to an AWS service".
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Call, Handler
 
 Args = dict[str, Any]
-# IAM's names of services that sign with another one.
+# IAM's prefixes of services that have a different signing name.
 _PREFIXES = {"monitoring": "cloudwatch", "tagging": "tag"}
-# What of a call EC2 asks IAM about, where it is not every id in it.
+# The parameters whose ids EC2 authorizes, where it does not authorize every id of the call.
 _ONLY = {
     "CreateRoute": ("RouteTableId",),
     "AuthorizeSecurityGroupIngress": ("GroupId",),
@@ -38,7 +38,7 @@ _ONLY = {
     "CreateLaunchTemplateVersion": ("LaunchTemplateId",),
     "CreateFlowLogs": ("ResourceIds",),
 }
-# Reads of EC2's that policies can narrow to single things; of all others they cannot.
+# EC2's read actions with resource-level permissions; all others have none.
 _NARROW_READS = frozenset({"DescribeInstanceAttribute", "GetConsoleOutput"})
 _MADE_BY = {
     "CreateVpc": "vpc",
@@ -54,20 +54,20 @@ SERVICE_ROLE = "iam:CreateServiceLinkedRole"
 
 
 def action_of(call: Call) -> str:
-    """As policies spell it. REST calls have no name of their own: method and path tell."""
+    """The action's name in policies. A REST call has no action; it follows from method and path."""
     service = _PREFIXES.get(call.service, call.service)
     return f"{service}:{call.action or _rest_action(call)}"
 
 
 def names_things(action: str) -> bool:
-    """Whether policies can narrow an action to single things: few of EC2's looks; beside EC2, what beside.py knows."""
+    """Whether an action has resource-level permissions: few reads of EC2; elsewhere those in non_ec2_arns.py."""
     service, _, name = action.partition(":")
     if service == "ec2":
         return name in _NARROW_READS or not name.startswith(("Describe", "Get"))
     return service == "s3" or action in non_ec2_arns.ABOUT or action in _BEHIND
 
 
-# Asked about a thing, but not by a call of the same name, or about one that is only being made.
+# Actions with resource-level permissions that are implied by another call, or whose resource does not exist yet.
 _BEHIND = frozenset(
     {
         *("iam:CreateInstanceProfile", "iam:CreateRole", "iam:CreateServiceLinkedRole", "iam:PassRole"),
@@ -77,14 +77,14 @@ _BEHIND = frozenset(
 
 
 class Asker:
-    """Takes calls apart. `last`: the services themselves, asked for what only they know."""
+    """Derives the authorization requests of calls. `last`: the services without any stage, to query resources."""
 
     def __init__(self, last: Handler) -> None:
         self._last = last
         self._codec = Codec()
 
     def direct(self, call: Call) -> list[Ask]:
-        """What must be allowed for the call itself to be taken."""
+        """The permissions for the call itself."""
         if call.service == "ec2":
             return list(self._ec2(call))
         if call.service == "s3":
@@ -92,7 +92,7 @@ class Asker:
         return list(_beside(call))
 
     def behind(self, call: Call) -> list[Ask]:
-        """What must be allowed for a fleet to launch: the caller launches, tags and passes the role."""
+        """The permissions for a fleet's launches: the caller launches, tags and passes the role."""
         if call.name != "ec2:CreateFleet":
             return []
         args = self._codec.parse(call.action, call.params)
@@ -104,7 +104,7 @@ class Asker:
         ]
 
     def refused_fleet(self, call: Call, *, code: str, message: str) -> bytes:
-        """The answer to a fleet whose launches are not allowed: an error for each override."""
+        """The reply for a fleet without permission to launch: an error per override."""
         args = self._codec.parse(call.action, call.params)
         shown = [
             {"LaunchTemplateSpecification": config.get("LaunchTemplateSpecification"), "Overrides": override}
@@ -149,7 +149,7 @@ class Asker:
     def _existing(self, call: Call, args: Args) -> list[ec2_arns.Thing]:
         keys = _ONLY.get(call.action)
         if call.action == "CreateFleet":
-            # The template, and the subnets and images of the overrides; what the template names is asked of RunInstances.
+            # The template, and the overrides' subnets and images; the template's ids are authorized for RunInstances.
             asked: Any = args.get("LaunchTemplateConfigs")
         elif call.action == "DeletePlacementGroup":
             asked = [ec2_arns.placement_group(self._last, call.region, str(args.get("GroupName")))]
@@ -165,7 +165,7 @@ class Asker:
 def _new(call: Call, args: Args) -> list[ec2_arns.Thing]:
     tags = launch_parameters.tags_by_kind(args.get("TagSpecifications"))
     if call.action == "CreateFleet":
-        # Of the tags of instances those of the call itself count, not the template's.
+        # For instances only the call's own tags count, not the template's.
         tags = {"fleet": {}, "instance": {}, **tags}
     elif not tags and call.action in _MADE_BY:
         tags = {_MADE_BY[call.action]: {}}
@@ -196,7 +196,7 @@ def _template_data(region: str, args: Args) -> Args:
 
 
 def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
-    """RunInstances on all that it uses and all that it makes, and what follows from its tags and its profile."""
+    """RunInstances on all resources used and created, and the actions implied by tags and profile."""
     interfaces = data.get("NetworkInterfaces") or [{}]
     used = [
         data.get("ImageId"),
@@ -222,16 +222,16 @@ def _launch(region: str, data: Args, *, spot: bool = False) -> Iterator[Ask]:
 
 
 def service_role(service: str) -> Ask:
-    """Making the role that a service of AWS's acts with."""
+    """Creation of a service-linked role."""
     name = f"role/aws-service-role/{service}/AWSServiceRoleForEC2Spot"
     return Ask(SERVICE_ROLE, ec2_arns.arn("iam", "", name), {"iam:AWSServiceName": (service,)})
 
 
-# --- Beside EC2
+# --- Services other than EC2
 
 
 def _members(call: Call) -> Args:
-    """The parameters; of JSON services with their types."""
+    """The parameters, in JSON services with their types."""
     try:
         found = json.loads(call.body) if call.body[:1] == b"{" else None
     except ValueError:
@@ -284,7 +284,7 @@ def _new_in_iam(name: str, args: Args) -> Iterator[Ask]:
         yield made.ask(f"iam:Tag{kind}")
 
 
-# --- REST
+# --- REST calls
 
 # (method, sub-resource) -> S3's actions on the bucket, or on its objects.
 _S3 = {

@@ -1,4 +1,4 @@
-"""What a call of EC2's is about: ARNs and the tags that the things carry now, asked of moto's own stores."""
+"""The resources of an EC2 call: their ARNs and current tags, from moto's stores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Handler
 
 Tags = dict[str, str]
-# Their ARNs name no account.
+# Their ARNs have no account id.
 _PUBLIC = frozenset({"image", "snapshot"})
 
 
 @dataclass(frozen=True)
 class Thing:
-    """Something that a policy can name. `fresh`: it is only being made, and the tags are those of the request."""
+    """A resource that policies can name. `fresh`: it is yet to be created, and the tags are those of the request."""
 
     arn: str
     tags: Mapping[str, str]
@@ -45,12 +45,12 @@ class Thing:
         )
 
 
-# Services that have a name of their own for `aws:ResourceTag` (IAM: of users and roles only).
+# Services with their own prefix for `ResourceTag` (IAM: for users and roles only).
 _OWN_TAG_KEYS = ("ec2", "autoscaling", "ssm", "secretsmanager")
 
 
 def _tag_keys(resource_arn: str) -> Iterator[str]:
-    """The condition keys under which a thing's tags are seen."""
+    """The condition keys of a resource's tags."""
     yield "aws:ResourceTag"
     service, rest = resource_arn.split(":", 5)[2], resource_arn.split(":", 5)[5]
     if service in _OWN_TAG_KEYS or (service == "iam" and rest.startswith(("role/", "user/"))):
@@ -58,7 +58,7 @@ def _tag_keys(resource_arn: str) -> Iterator[str]:
 
 
 def requested(tags: Mapping[str, str]) -> Context:
-    """The condition keys under which the tags in a request are seen."""
+    """The condition keys of the tags in a request."""
     context: Context = {f"aws:RequestTag/{name}": (value,) for name, value in tags.items()}
     return context | ({"aws:TagKeys": tuple(tags)} if tags else {})
 
@@ -75,7 +75,7 @@ def tag_dict(rows: Iterable[Mapping[str, str]] | None) -> Tags:
 
 
 def of_ec2(region: str, resource_id: str) -> Thing:
-    """Something of EC2's that exists, or whose id is at least like one."""
+    """An EC2 resource by its id, which need not exist."""
     backend: Any = get_backend("ec2")[ACCOUNT_ID][region]
     kind = kind_of(resource_id)
     return Thing(
@@ -90,24 +90,24 @@ def ec2_arn(region: str, kind: str, resource_id: str) -> str:
 
 
 def new_in_ec2(region: str, kind: str, tags: Mapping[str, str], *, vpc_arn: str = "") -> Thing:
-    """`vpc_arn`: where it is made; of the kinds that are made inside a VPC only."""
+    """`vpc_arn`: the VPC of the new resource; used only for kinds that are created in a VPC."""
     inside = vpc_arn if kind == "network-interface" else ""
     return Thing(ec2_arn(region, kind, "*"), tags, fresh=True, vpc_arn=inside)
 
 
 def vpc_of(region: str, subnet_id: str) -> str:
-    """The ARN of a subnet's VPC; empty where there is no such subnet."""
+    """The ARN of a subnet's VPC; empty if there is no such subnet."""
     return _vpc(get_backend("ec2")[ACCOUNT_ID][region], region, "subnet", subnet_id)
 
 
 def default_group(region: str, vpc_id: str) -> list[str]:
-    """The group that an instance is in when its launch names none."""
+    """The security group of an instance whose launch names none."""
     groups = get_backend("ec2")[ACCOUNT_ID][region].groups.get(vpc_id) or {}
     return [group.id for group in groups.values() if group.name == "default"]
 
 
 def _vpc(backend: Any, region: str, kind: str, resource_id: str) -> str:
-    """The ARN of its VPC, of the kinds that have the condition key ec2:Vpc; else empty."""
+    """The ARN of its VPC, for kinds that have the condition key ec2:Vpc; else empty."""
     stores: dict[str, Callable[[], Iterable[Mapping[str, Any]]]] = {
         "network-acl": lambda: [backend.network_acls],
         "network-interface": lambda: [backend.enis],
@@ -128,7 +128,7 @@ _ID = re.compile(r"[a-z]+-[0-9a-z-]{8,}")
 
 
 def ids_in(value: Any) -> Iterator[str]:
-    """Everything in a call's parameters that is an id of EC2's."""
+    """All EC2 ids in a call's parameters."""
     if isinstance(value, str):
         if _ID.fullmatch(value) and kind_of(value):
             yield value
@@ -140,7 +140,7 @@ def ids_in(value: Any) -> Iterator[str]:
             yield from ids_in(inner)
 
 
-# Ids of attachments -> the call that knows what is attached, its filter, and the elements that name it.
+# Prefixes of attachment ids -> the call that lists the attachment, its filter, and the elements with the ids.
 _ATTACHMENTS = {
     "eni-attach": (
         "DescribeNetworkInterfaces",
@@ -152,7 +152,7 @@ _ATTACHMENTS = {
 
 
 def attached(ec2: Handler, region: str, attachment_id: str) -> list[str]:
-    """The ids of what an attachment joins, by the attachment's own id."""
+    """The ids of the resources that an attachment connects."""
     prefix = attachment_id.rpartition("-")[0]
     if prefix == "rtbassoc":
         return _table_and_subnet(region, attachment_id)
@@ -177,7 +177,7 @@ def _table_and_subnet(region: str, association_id: str) -> list[str]:
 
 
 def placement_group(ec2: Handler, region: str, name: str) -> str:
-    """Its id; the name where there is none."""
+    """Its id, or the name if there is no such group."""
     text = ec2(Call("ec2", region, "DescribePlacementGroups", {"GroupName.1": name})).body.decode()
     match = re.search(r"<groupId>([^<]+)<", text)
     return match[1] if match else name

@@ -1,4 +1,4 @@
-"""What a call beside EC2 is about: its ARN and the tags that it carries now, asked of moto's own stores."""
+"""The resources of calls to other services than EC2: their ARNs and current tags, from moto's stores."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _iam() -> Any:
 
 
 def role(name: str, *, path: str = "/") -> Thing:
-    """`path` is taken where it does not exist yet."""
+    """`path` is used if the role does not exist yet."""
     found = next((one for one in _iam().roles.values() if one.name == name), None)
     where = found.path if found else path
     return Thing(arn("iam", "", f"role{where}{name}"), tag_dict(found.tags if found else None))
@@ -62,7 +62,7 @@ def managed_policy(policy_arn: str) -> Thing:
 def parameter(region: str, name: str) -> Thing:
     public = name.startswith("/aws/")
     where = arn("ssm", region, f"parameter/{name.lstrip('/')}", account="" if public else ACCOUNT_ID)
-    tags = _of("ssm", region)._resource_tags.get("Parameter", {})  # noqa: SLF001 - its method refuses what does not exist
+    tags = _of("ssm", region)._resource_tags.get("Parameter", {})  # noqa: SLF001 - its method raises for unknown names
     return Thing(where, dict(tags.get(name, {})))
 
 
@@ -91,7 +91,7 @@ def queue(region: str, url: str) -> Thing:
 
 def topic(region: str, topic_arn: str) -> Thing:
     found = _of("sns", region).topics.get(topic_arn)
-    return Thing(topic_arn, dict(found._tags) if found else {})  # noqa: SLF001 - it has no other door
+    return Thing(topic_arn, dict(found._tags) if found else {})  # noqa: SLF001 - moto has no other accessor
 
 
 def log_group(region: str, name: str) -> Thing:
@@ -100,13 +100,13 @@ def log_group(region: str, name: str) -> Thing:
 
 
 def _alarms(region: str, args: dict[str, Any]) -> list[Thing]:
-    """Without names it is about all (CloudWatch user guide, "Actions, resources, and condition keys")."""
+    """Without names, all alarms (CloudWatch user guide, "Actions, resources, and condition keys")."""
     names = args.get("AlarmNames") or ()
     return [alarm(region, name) for name in names] or [Thing(arn("cloudwatch", region, "alarm:*"), {})]
 
 
 def _by_arn(service: str, key: str) -> About:
-    """The thing whose ARN a parameter is, with the tags that moto's tagger has of it."""
+    """The resource whose ARN a parameter contains, with the tags in moto's tagger."""
 
     def about(region: str, args: dict[str, Any]) -> list[Thing]:
         where = str(args.get(key) or "")
@@ -123,7 +123,7 @@ def scaling_group(region: str, name: str) -> Thing:
     return Thing(found.arn if found else where, tag_dict(found.tags if found else None))
 
 
-# (service, action) -> the things that it is about; what is not here is about nothing that policies could name.
+# service:action -> its resources. Actions not listed have no resource-level permissions.
 ABOUT: dict[str, About] = {
     **dict.fromkeys(
         (

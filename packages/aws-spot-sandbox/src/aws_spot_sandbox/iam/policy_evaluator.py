@@ -1,8 +1,8 @@
-"""IAM's policy language: whether documents allow one action on one resource.
+"""IAM's policy language: whether policy documents allow an action on a resource.
 
-AWS: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit Deny wins, then an Allow, else no;
-in a condition all operators and all keys must hold, of a key's values any; a key that is absent fails, but for ...IfExists
-and ForAllValues, and fulfils what is negated.
+AWS: IAM User Guide, "Policy evaluation logic" and "IAM JSON policy elements": an explicit Deny wins, then an Allow,
+else the action is denied. In a condition all operators and all keys must match, with any of a key's values. An absent
+key does not match, except with ...IfExists, ForAllValues and negated operators.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ class Answer(Enum):
 
 @dataclass(frozen=True)
 class Ask:
-    """One question: this action, on this resource ("*": none that policies could name), in this context."""
+    """An authorization request: an action on a resource ("*" without resource-level permissions) in a context."""
 
     action: str
     resource: str = "*"
     context: Context = field(default_factory=dict)
 
 
-# What a statement may hold of what the sandbox knows.
+# The supported elements of a statement.
 _KEYS = frozenset({"Sid", "Effect", "Action", "Resource", "Condition"})
 _EFFECTS = frozenset({"Allow", "Deny"})
 
 
 def check(document: Document) -> None:
-    """Raises ValueError for what AWS would not take, and for what the sandbox cannot judge: it must not allow by mistake."""
+    """Raises ValueError for invalid and for unsupported elements, so that nothing is allowed by mistake."""
     for statement in _list(document.get("Statement")):
         if unknown := sorted(set(statement) - _KEYS):
             raise ValueError(f"the sandbox does not know {', '.join(unknown)} in a policy's statement")
@@ -56,7 +56,7 @@ def check(document: Document) -> None:
 
 
 def judge(documents: Iterable[Document], ask: Ask) -> Answer:
-    """Raises ValueError for what is no policy."""
+    """Raises ValueError for an invalid policy."""
     answer = Answer.NOT_ALLOWED
     for document in documents:
         check(document)
@@ -70,7 +70,7 @@ def judge(documents: Iterable[Document], ask: Ask) -> Answer:
 
 
 def absent_keys(documents: Iterable[Document], ask: Ask) -> list[str]:
-    """The condition keys that the question does not give, of the statements about its action on its resource."""
+    """The condition keys missing in the request, from the statements that match its action and resource."""
     given = {key.lower() for key in ask.context}
     found = [
         key
@@ -102,12 +102,12 @@ def _about(statement: Mapping[str, Any], ask: Ask) -> bool:
 
 
 def _like(pattern: str, value: str) -> bool:
-    # Brackets mean nothing to IAM.
+    # Brackets are not special in IAM.
     return fnmatchcase(value, pattern.replace("[", "[[]"))
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
-    # Names of keys know no case, those of tags included (IAM User Guide, "aws:ResourceTag/tag-key").
+    # Condition keys are case-insensitive, tag keys included (IAM User Guide, "aws:ResourceTag/tag-key").
     known = {key.lower(): values for key, values in context.items()}
     return all(
         _one(operator, [str(one) for one in _list(wanted)], known.get(key.lower()))
@@ -117,7 +117,7 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
 
 
 def _arn_like(pattern: str, value: str) -> bool:
-    """Part by part: in conditions on ARNs a wildcard does not reach over a colon (IAM User Guide, "ARN condition operators")."""
+    """Match by part: in ARN conditions a wildcard matches no colon (IAM User Guide, "ARN condition operators")."""
     wanted, found = pattern.split(":", 5), value.split(":", 5)
     return len(wanted) == len(found) and all(map(_like, wanted, found))
 
@@ -133,7 +133,7 @@ _OPERATORS: dict[str, Callable[[str, str], bool]] = {
 
 
 def _test_of(operator: str) -> Callable[[str, str], bool] | None:
-    """None for Null, which asks for no value. Raises ValueError for an operator that the sandbox does not know."""
+    """None for Null, which tests for absence. Raises ValueError for an unsupported operator."""
     quantifier, _, name = operator.rpartition(":")
     plain = name.removesuffix("IfExists")
     test = _OPERATORS.get(plain.replace("Not", ""))

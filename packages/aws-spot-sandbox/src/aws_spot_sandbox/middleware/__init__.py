@@ -1,4 +1,4 @@
-"""What AWS does to every call before a service sees it, one stage a file. Each is switched by `World.settings`."""
+"""AWS's handling of every call before a service receives it, one stage per file, configured by `World.settings`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.http_types import Handler
     from aws_spot_sandbox.state import World
 
-# In the order in which a call meets them
+# In the order in which a call passes them
 STAGES = (
     Record,
     Latency,
@@ -51,7 +51,7 @@ STAGES = (
 def build(
     world: World, inner: Handler, *, stages: Sequence[Callable[[World, Handler], Handler]] = STAGES
 ) -> Handler:
-    """All stages before `inner`, as one Handler. Stages remember: a new world needs a new layer."""
+    """All stages in front of `inner`, as one Handler. Stages have state: a new world needs new stages."""
     handler = inner
     for stage in reversed(stages):
         handler = stage(world, handler)

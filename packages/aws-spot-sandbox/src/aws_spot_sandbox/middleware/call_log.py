@@ -1,4 +1,4 @@
-"""Every call is written down with its outcome, when it is known: tests count calls, and so do budgets."""
+"""A log of every call with its outcome: tests and call budgets count the calls."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Record:
         self._inner = inner
 
     def __call__(self, call: Call) -> Reply:
-        outcome = "SandboxFailure"  # what remains when something unforeseen passes through here
+        outcome = "SandboxFailure"  # the outcome of an unexpected exception
         try:
             reply = self._inner(call)
             outcome = "ok" if reply.status < _FAILURE else _code(reply)
@@ -35,7 +35,7 @@ class Record:
 
 
 def _code(reply: Reply) -> str:
-    """The code in an error that moto wrote."""
+    """The error code in moto's reply."""
     text = reply.body.decode(errors="replace")
     for before, after in (("<Code>", "</Code>"), ('"__type": "', '"'), ('"__type":"', '"')):
         if before in text:

@@ -19,7 +19,7 @@ _OK = 200
 
 @dataclass
 class _Attempt:
-    """What a token was first used for. Whoever comes second waits on the lock for the first one's answer."""
+    """The first use of a token. Concurrent repetitions wait on the lock for its reply."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     asked: Mapping[str, str] | None = None
@@ -44,7 +44,7 @@ class ClientToken:
 
     def _first_or_again(self, call: Call, attempt: _Attempt) -> Reply:
         asked = {name: value for name, value in call.params.items() if name not in {"ClientToken", "Version"}}
-        if attempt.reply is None:  # never asked, or refused: only what succeeded is remembered
+        if attempt.reply is None:  # first use, or failed before: only successes are stored
             reply = self._inner(call)
             if reply.status == _OK:
                 attempt.asked, attempt.reply = asked, reply

@@ -1,4 +1,4 @@
-"""Who is calling, and whether their credentials are still good."""
+"""Authentication: whether the access key, the signature and the session are valid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Credentials:
     def __call__(self, call: Call) -> Reply:
         if call.access_key_id != ACCESS_KEY_ID:
             raise error_responses.unknown_key(call)
-        # Without headers it came by no connection, so there is nothing that could have been signed
+        # Internal calls have no HTTP headers, so there is no signature to check
         if call.http.headers and not signature.is_ours(call):
             raise error_responses.wrong_signature(call)
         if self._expired():

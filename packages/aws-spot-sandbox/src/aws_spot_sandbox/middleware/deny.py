@@ -1,4 +1,4 @@
-"""What the caller's policy does not allow. Everything is allowed that `settings.deny` does not name."""
+"""Denied actions. All actions not named in `settings.deny` are allowed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Deny:
         self._inner = inner
 
     def __call__(self, call: Call) -> Reply:
-        # AWS: STS API Reference, GetCallerIdentity: no policy can take this one away
+        # AWS: STS API Reference, GetCallerIdentity: no policy can deny it
         if denied(self._world, call.name) and call.name != WHO_AM_I:
             raise error_responses.denied(call, user_arn=USER_ARN, resource=_resource(call))
         return self._inner(call)

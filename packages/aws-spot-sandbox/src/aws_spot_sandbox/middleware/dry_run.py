@@ -1,4 +1,4 @@
-"""DryRun on every EC2 action: by now the call is permitted, so it is done here, and nothing has been done.
+"""DryRun on every EC2 action: a call that reaches this stage is permitted and ends here, unexecuted.
 
 AWS: EC2 API Reference, "Common query parameters", DryRun.
 """

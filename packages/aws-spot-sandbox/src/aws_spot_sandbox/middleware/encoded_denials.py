@@ -1,7 +1,8 @@
-"""The encoded message in a refusal of EC2's, and what `sts decode-authorization-message` makes of it.
+"""The encoded message in EC2's authorization errors, and its decoding by `sts decode-authorization-message`.
 
-AWS: STS API Reference, DecodeAuthorizationMessage: whether the denial was explicit, the principal, the action, the resource, and
-the condition keys of the request. Here it is encoded and not encrypted: the sandbox has no secrets in it.
+AWS: STS API Reference, DecodeAuthorizationMessage: whether the denial was explicit, the principal, the action, the
+resource, and the condition keys of the request. The sandbox encodes the message without encryption, because it has no
+secrets in it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def encoded(call: Call, *, action: str, resource: str, explicit: bool) -> str:
 
 
 def decoded(text: str) -> str:
-    """Raises AwsError when it is not one of ours."""
+    """Raises AwsError for a message that the sandbox did not encode."""
     try:
         raw = zlib.decompress(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError, zlib.error):
@@ -47,7 +48,7 @@ def decoded(text: str) -> str:
 
 
 class Decoder:
-    """Answers DecodeAuthorizationMessage, which moto does not know."""
+    """Implements DecodeAuthorizationMessage, which moto lacks."""
 
     def __init__(self, world: World, inner: Handler) -> None:
         del world

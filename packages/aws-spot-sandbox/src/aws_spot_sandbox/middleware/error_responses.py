@@ -1,6 +1,8 @@
-"""One refusal, three spellings: EC2, the other query services and the JSON services each have codes of their own.
+"""Authentication and authorization errors, with different codes for EC2, the other query services and the JSON
+services.
 
-AWS: EC2 API Reference, "Error codes"; STS API Reference, "Common Error Types"; Systems Manager API Reference, "Common Errors".
+AWS: EC2 API Reference, "Error codes"; STS API Reference, "Common Error Types"; Systems Manager API Reference, "Common
+Errors".
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def unknown_key(call: Call) -> AwsError:
-    """The key id is nobody's, or of no use in that region."""
+    """The key id is unknown, or not valid in that region."""
     if call.service == "ec2":
         return _not_validated()
     if protocol.is_json(call):
@@ -29,7 +31,7 @@ def unknown_key(call: Call) -> AwsError:
 
 
 def wrong_signature(call: Call) -> AwsError:
-    """The key id is known, and the secret is another's."""
+    """The key id is known, but the secret does not match."""
     if call.service == "ec2":
         return _not_validated()
     message = (
@@ -51,9 +53,10 @@ def expired(call: Call) -> AwsError:
 
 
 def denied(call: Call, *, user_arn: str, resource: str, action: str = "", explicit: bool = False) -> AwsError:
-    """EC2 names a resource and gives proof only for what changes something; reads are refused without either.
+    """EC2 names the resource and adds an encoded message only for mutating calls; errors of read calls have neither.
 
-    `action`: what was not allowed, where it is not the call itself. `explicit`: a policy says no, instead of none saying yes.
+    `action`: the denied action, if it is not the call itself. `explicit`: a policy denies it, rather than none allowing
+    it.
     """
     asked = action or call.name
     bare = call.service == "ec2" and not call.mutates

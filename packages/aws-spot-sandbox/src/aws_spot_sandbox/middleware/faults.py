@@ -1,4 +1,4 @@
-"""Faults that a test or a user has ordered: refusals, and answers that get lost after the deed is done."""
+"""Injected faults: errors, and replies that are lost after the call was executed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Faults:
         if fault is None:
             return self._inner(call)
         if fault.get("when") == "after":
-            # Done or refused, and nobody hears of it: a lost answer is how duplicates are born
+            # The call is executed but its outcome is lost, which is how clients create duplicates
             with contextlib.suppress(AwsError):
                 self._inner(call)
         if fault["code"] == FOREIGN:
@@ -37,7 +37,7 @@ class Faults:
         raise _refusal(fault)
 
     def _due(self, call: Call) -> Fault | None:
-        """The first fault whose turn it is; those that are waited for or used up are counted on the way."""
+        """The first fault that is due. Counts down the `after` of matching faults on the way, and its `count`."""
         with self._lock:
             for fault in self._world.settings.faults:
                 if not _matches(fault, call) or fault.get("count", 1) <= 0:
@@ -54,13 +54,13 @@ class Faults:
 def _matches(fault: Fault, call: Call) -> bool:
     pattern = str(fault["match"])
     if call.service == "orchestrator" and not pattern.startswith("orchestrator:"):
-        return False  # `*` means AWS, of which it is no part
+        return False  # `*` matches AWS's calls only
     name = call.name if ":" in pattern else call.action
     return fault.get("region") in {None, call.region} and fnmatchcase(name, pattern)
 
 
 def _foreign(fault: Fault) -> Reply:
-    """What a proxy or a sign-in page answers in AWS's place: a success, and not one of AWS's."""
+    """The reply of a proxy or sign-in page in AWS's place: HTTP 200, without AWS's content."""
     return Reply(
         str(fault.get("message", "")).encode(), int(fault.get("status", 200)), "text/html", numbered=False
     )

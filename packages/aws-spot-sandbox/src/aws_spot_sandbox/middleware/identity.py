@@ -1,4 +1,4 @@
-"""Who the sandbox's user is: moto would call everybody `user/moto`."""
+"""The identity of the sandbox's user: moto would return `user/moto` for every caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every call takes a while, whichever process makes it."""
+"""A delay for every call, from any process."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ class Latency:
         if self._world.settings.latency_s > 0:
             self._world.sleep(self._world.settings.latency_s)
         reply = self._inner(call)
-        # An instant fleet is answered when each pool has been tried, long after it was made: 41 s were seen
-        # (karpenter-provider-aws#3922).
+        # An instant fleet's reply follows the attempt on each pool: up to 41 s (karpenter-provider-aws#3922).
         if call.action == "CreateFleet" and self._world.settings.fleet_s > 0:
             self._world.sleep(self._world.settings.fleet_s)
         return reply

@@ -1,4 +1,4 @@
-"""EC2's lists, with items taken out and put back."""
+"""Removes items from EC2's lists and adds earlier ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INSTANCES = "instancesSet"
 
 
 def without(body: bytes, own_id: str, names: AbstractSet[str]) -> bytes:
-    """The list without the items of these ids, and without what lives in a VPC of these ids."""
+    """The list without items that have one of these ids or are in a VPC that has one."""
     root = ET.fromstring(body)  # noqa: S314 - our own answer
     space = _space(root)
     hidden = [
@@ -31,7 +31,7 @@ def without(body: bytes, own_id: str, names: AbstractSet[str]) -> bytes:
 
 
 def with_old(body: bytes, before: bytes, own_id: str, names: AbstractSet[str]) -> bytes:
-    """The list with the items of these ids as an earlier answer had them, at its end."""
+    """The list with the items of these ids from an earlier reply appended."""
     root, old = ET.fromstring(body), ET.fromstring(before)  # noqa: S314 - our own answers
     space = _space(root)
     shown = {item.findtext(space + own_id) for _, item in _items(root, space)}
@@ -46,7 +46,7 @@ def with_old(body: bytes, before: bytes, own_id: str, names: AbstractSet[str]) -
 
 
 def _items(root: ET.Element, space: str) -> Iterator[tuple[ET.Element, ET.Element]]:
-    """Every item of every list, with the list."""
+    """Every item of every list, with its parent."""
     for parent in root.iter():
         for child in parent:
             if child.tag == space + _ITEM:
@@ -61,7 +61,7 @@ def _drop_empty_reservations(root: ET.Element, space: str) -> None:
 
 
 def _space(root: ET.Element) -> str:
-    """The namespace as the parser writes it before every name: {http://…}, or nothing."""
+    """The namespace as ElementTree prefixes it to names: {http://…}, or empty."""
     return root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
 
 

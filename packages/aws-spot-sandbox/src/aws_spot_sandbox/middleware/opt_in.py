@@ -1,5 +1,7 @@
-"""A region that the account has not enabled knows nobody (AWS: Account Management, "Enable or disable AWS Regions"); nor
-does one where the caller's token is not valid (IAM User Guide, "Managing AWS STS in an AWS Region").
+"""A region that the account has not enabled accepts no credentials (AWS: Account Management, "Enable or disable AWS
+Regions").
+
+Nor does a region in which the caller's token is not valid (IAM User Guide, "Managing AWS STS in an AWS Region").
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Parameters as AWS checks them before it looks at anything else: known, present, of their type, and within their bounds.
+"""Validation of parameters, which AWS does first: known, present, of their type, and within their bounds.
 
-Generic: types, bounds, patterns, enumerations and required members come from the service models that AWS publishes with its
-SDK, and EC2's filter names from the documentation in them. What no model says stands in a table with its source.
+Generic: types, bounds, patterns, enumerations and required members come from the service models that AWS publishes with
+its SDK, and EC2's filter names from the documentation in them. Rules that no model contains are in tables with their
+source.
+
 AWS: EC2 API reference, "Error codes" (UnknownParameter, MissingParameter, InvalidParameterValue, FilterLimitExceeded,
 InvalidParameterCombination); "Common errors" of the JSON and query services (ValidationException, ValidationError).
 """
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_FILTER_VALUES, MAX_FILTER_VALUE_LENGTH = 200, 255
 
-# The services whose parameters are checked, by signing name; the names of their models. S3's are in paths and headers.
+# Services with checked parameters, by signing name, and their models. S3's parameters are in paths and headers.
 _MODELS = {
     "autoscaling": "autoscaling",
     "ec2": "ec2",
@@ -50,7 +52,7 @@ _MODELS = {
 _COMMON = frozenset({"Version", "DryRun", "AWSAccessKeyId", "Signature", "SignatureMethod", "Timestamp"})
 _FILTER_NAME = re.compile(r"<li>\s*(?:<p>\s*)?<code>([^<]+)</code>")
 
-# `MaxResults` beside ids, where the model's documentation does not say it (EC2 API reference, the operations' pages).
+# Ids that exclude `MaxResults` without a note in the model's documentation (EC2 API reference, the operations' pages).
 _NO_PAGES_WITH = {
     "DescribeSnapshots": "SnapshotIds",
     "DescribeSpotInstanceRequests": "SpotInstanceRequestIds",
@@ -111,7 +113,7 @@ def _check_pages(call: Call) -> None:
 
 @cache
 def _ids_without_pages(action: str) -> str:
-    """The parameter of ids beside which EC2 refuses `MaxResults`; empty where there is none."""
+    """The parameter of ids that excludes `MaxResults`; empty if there is none."""
     members = get_service_model("ec2").operation_model(action).input_shape.members
     documented = _EXCLUSIVE.search(re.sub(r"<[^>]+>", "", members["MaxResults"].documentation))
     if documented is None:
@@ -142,7 +144,7 @@ def _check_filters(action: str, tree: Mapping[str, Any]) -> None:
 
 @cache
 def _filter_names(action: str) -> frozenset[str]:
-    """The filters that an operation documents; empty where its documentation lists none."""
+    """The filters that an operation documents; empty if its documentation lists none."""
     shape = get_service_model("ec2").operation_model(action).input_shape
     member = shape.members.get("Filters") or shape.members.get("Filter")
     if member is None:
@@ -153,7 +155,7 @@ def _filter_names(action: str) -> frozenset[str]:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Walks a request beside its shape. The subclasses differ in spelling: of names on the wire, and of the refusals."""
+    """Compares a request with its shape. Subclasses define the names on the wire and the errors."""
 
     service: str
 
@@ -217,12 +219,12 @@ class _Reader:
         return str(member.serialization.get("name", name))
 
     def items(self, shape: Any, tree: Any) -> list[Any]:
-        """The members of a list, as the protocol writes them."""
+        """The items of a list in the service's protocol."""
         del shape
         return list(_list(tree))
 
     def check_names(self, tree: Mapping[str, Any], names: Mapping[str, str], path: str) -> None:
-        """Whether the service minds what it does not know: JSON and query services do not."""
+        """Reject unknown names. JSON and query services ignore them."""
 
     def missing(self, path: str) -> NoReturn:
         raise AwsError(
@@ -293,7 +295,7 @@ class _Ec2Reader(_Reader):
         _check_range(_lower(path), number, least, most)
 
 
-# AWS sells new types before the models name them, and each region has its own: the operation itself refuses unknown ones.
+# AWS offers new types before the models list them, and each region has its own: the operation itself checks the type.
 _OPEN_ENUMS = frozenset({"InstanceType"})
 _NUMBERS = frozenset({"integer", "long", "float", "double"})
 _SCALARS = frozenset({"string", "boolean", "timestamp"}) | _NUMBERS
@@ -352,7 +354,7 @@ def _number(text: str, *, whole: bool) -> float | None:
 
 
 def _is_time(text: str) -> bool:
-    """In one of the forms that AWS's protocols have: ISO 8601, or seconds since the epoch."""
+    """Whether it has a format of AWS's protocols: ISO 8601, or seconds since the epoch."""
     if _number(text, whole=False) is not None:
         return True
     try:
@@ -373,7 +375,7 @@ def _bounds(unit: str, least: float | None, most: float | None) -> str:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str] | None:
-    """None where there is none, or where AWS's dialect has what Python's has not (character classes of Unicode)."""
+    """None if empty, or if Python's `re` lacks the syntax (Unicode character classes)."""
     try:
         return re.compile(text, re.DOTALL) if text else None
     except re.error:

@@ -1,7 +1,7 @@
-"""The caller's IAM policies. Without any, everything is allowed; with some, what they allow and do not deny.
+"""The caller's IAM policies. Without any, every action is allowed; otherwise those that are allowed and not denied.
 
-AWS: IAM User Guide, "Policy evaluation logic". A fleet launches with its caller's permissions, and tells what it was not
-allowed as it tells what it had no capacity for: an error for each override.
+AWS: IAM User Guide, "Policy evaluation logic". A fleet launches with its caller's permissions, and reports missing
+permissions as it reports missing capacity: with an error per override.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SPOT = "spot.amazonaws.com"
 
 
 class Policy:
-    """`last`: the services themselves, past all stages, asked for what only they know."""
+    """`last`: the services without any stage, to query resources."""
 
     def __init__(self, world: World, inner: Handler) -> None:
         self._world = world
@@ -35,7 +35,7 @@ class Policy:
 
     def __call__(self, call: Call) -> Reply:
         if self._world.settings.policies and call.name != WHO_AM_I:
-            if self._asker is None:  # it reads EC2's model
+            if self._asker is None:  # created on demand, because it loads EC2's model
                 self._asker = Asker(self.last)
             self._decide(call, self._asker.direct(call))
             if call.name == "ec2:CreateFleet" and call.params.get("DryRun", "").lower() != "true":
@@ -71,7 +71,7 @@ class Policy:
 
 
 def _where(call: Call, ask: Ask) -> Ask:
-    """With the condition keys that tell the region (IAM user guide, "AWS global condition context keys")."""
+    """Add the condition keys of the region (IAM user guide, "AWS global condition context keys")."""
     keys: Context = {"aws:RequestedRegion": (call.region,)}
     if call.service == "ec2":
         keys["ec2:Region"] = (call.region,)

@@ -1,9 +1,10 @@
-"""Reads that lag writes (AWS: EC2 API Reference, "Eventual consistency"), by `settings.read_lag_s`,
-and `settings.list_lag_s` for single lists: AWS promises nothing about the order in which they learn of something.
+"""Reads that lag behind writes (AWS: EC2 API Reference, "Eventual consistency"), by `settings.read_lag_s`.
 
-- What was made less than the lag ago is missing from lists. Asked for by its id it is not found. A call that changes
-  something finds it after half the lag: on AWS the path that writes see is the quicker one.
-- What was deleted less than the lag ago is still in the answers to questions that were asked before it was deleted.
+`settings.list_lag_s` sets the lag of single lists: AWS does not define an order in which lists are updated.
+
+- Resources created within the lag are missing from lists, and not found by their id. Mutating calls find them after
+  half the lag, because AWS's write path is the faster one.
+- Resources deleted within the lag are still in the replies to queries that were first made before the deletion.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _NEVER = float("-inf")
-# Values under these names are matched against what exists, are only text, or are kept unread (a launch template's data)
+# Values of these parameters are filters, plain text, or stored unread (a launch template's data), not references
 _NO_REFERENCE = re.compile(
     r"Filter\.|ClientToken|Tag\.|TagSpecification|UserData|Description|LaunchTemplateData\."
 )
@@ -37,9 +38,9 @@ class ReadLag:
         self._world = world
         self._inner = inner
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str], float] = {}  # (region, id or template's name) -> when
+        self._made: dict[tuple[str, str], float] = {}  # (region, id or template name) -> creation time
         self._deleted: dict[tuple[str, str], float] = {}
-        self._answers: dict[Question, bytes] = {}  # the last one to each question
+        self._answers: dict[Question, bytes] = {}  # the last reply to each query
 
     def __call__(self, call: Call) -> Reply:
         settings = self._world.settings
@@ -66,7 +67,7 @@ class ReadLag:
                 for reference in _references(call)
                 if self._age(self._made, call.region, reference) < within_s
             ]
-        if call.action == "CreateFleet":  # it refuses these pool by pool, in an answer that is a success
+        if call.action == "CreateFleet":  # it reports these as errors per pool, in a successful reply
             fresh = [one for one in fresh if not one.startswith(_REFUSED_BY_POOL)]
         if fresh:
             code, message = resource_ids.not_found(fresh)
@@ -114,7 +115,7 @@ class ReadLag:
 
 
 def _references(call: Call) -> Iterator[str]:
-    """The ids that a call names, and the names of launch templates: any other name may be a template's by chance."""
+    """The ids and launch template names in a call. Only template parameters are names: other values may coincide."""
     for name, value in call.params.items():
         if _NO_REFERENCE.search(name):
             continue

@@ -1,4 +1,4 @@
-"""How EC2 spells the things that are made, listed and deleted, as far as reads that lag must recognise them."""
+"""EC2's ids, names and error codes, as far as read lag needs them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# What a creating action makes, by the prefix of the id. Its answer names other things too (a default VPC's), which are old.
+# The id prefixes of the resources that an action creates. Its reply has other, older ids, too (a default VPC's).
 MAKES: Mapping[str, tuple[str, ...]] = {
     "AllocateAddress": ("eipalloc",),
     "CreateFleet": ("fleet", "i"),
@@ -29,7 +29,7 @@ MAKES: Mapping[str, tuple[str, ...]] = {
     "RunInstances": ("i", "eni", "vol", "sir"),
 }
 
-# Under which name an item of a list carries its own id
+# The element with an item's own id
 OWN_ID: Mapping[str, str] = {
     "DescribeAddresses": "allocationId",
     "DescribeFleetInstances": "instanceId",
@@ -84,7 +84,7 @@ _ID = re.compile(rb"\b([a-z]+)-[0-9a-f]{8}[0-9a-f-]*")
 
 
 def made_by(action: str, body: bytes) -> set[str]:
-    """The ids of what a creating action's answer says it made."""
+    """The ids of the resources created, from the reply of a creating action."""
     prefixes = MAKES.get(action, ())
     return {found[0].decode() for found in _ID.finditer(body) if found[1].decode() in prefixes}
 
@@ -95,7 +95,7 @@ def is_id(value: str) -> bool:
 
 
 def not_found(names: Sequence[str]) -> tuple[str, str]:
-    """Code and message for ids; whatever has no id's form is a launch template's name. Only instances are all named."""
+    """Code and message for missing ids. A value in another form is a template name. Only instances are all listed."""
     first = names[0]
     if not is_id(first):
         code, message = NAME_NOT_FOUND

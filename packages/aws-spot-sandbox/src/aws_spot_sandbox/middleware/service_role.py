@@ -1,4 +1,4 @@
-"""The service-linked role that spot instances need, once an account. The first fleet has it made, if its caller may.
+"""The service-linked role for spot instances, one per account. The first fleet creates it, if the caller may.
 
 AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances".
 """

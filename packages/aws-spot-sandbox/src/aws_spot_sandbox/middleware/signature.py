@@ -20,7 +20,7 @@ _OURS = Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
 
 
 def is_ours(call: Call) -> bool:
-    """Computed again, as AWS does, from the headers that the client says it signed."""
+    """Recompute the signature, as AWS does, from the headers in SignedHeaders."""
     headers = call.http.headers
     match = _SIGNED.search(headers.get("authorization", ""))
     if match is None:

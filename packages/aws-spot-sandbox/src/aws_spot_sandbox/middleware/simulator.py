@@ -1,9 +1,9 @@
-"""IAM's policy simulator, which moto lacks: what the caller may do, without doing it.
+"""IAM's policy simulator, which moto lacks: the caller's permissions, without making the call.
 
-AWS: IAM API Reference, SimulatePrincipalPolicy: every action on every resource, in the one context that is given; and
-EvaluationResult: a row an action, whose resource is a pattern and never what was asked about; of resources that were named, the
-decisions stand beneath it. Not documented: a `*` beside ARNs, and actions of which AWS knows the resources together with those
-of which it does not, are InvalidInput.
+AWS: IAM API Reference, SimulatePrincipalPolicy: each action on each resource, in one given context; and
+EvaluationResult: a row per action, whose resource is a pattern and never the requested one; the decisions on named
+resources are nested in it. Not documented: a `*` together with ARNs, and actions with resource-level permissions
+together with actions without, return InvalidInput.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Simulator:
         )
 
     def _missing(self, ask: Ask, answer: Answer) -> str:
-        """The condition keys that were not given and on which a refusal may hang."""
+        """Condition keys missing in the request that the decision may depend on."""
         if answer is not Answer.NOT_ALLOWED:
             return ""
         keys = absent_keys(self._world.settings.policies, ask)
@@ -94,7 +94,7 @@ class Simulator:
 
 
 def _check(actions: list[str], resources: list[str]) -> None:
-    """What AWS does not take together."""
+    """Raise InvalidInput for combinations that AWS refuses."""
     if resources in ([], ["*"]):
         return
     for resource in resources:
@@ -109,7 +109,7 @@ def _check(actions: list[str], resources: list[str]) -> None:
 
 
 def _members(params: Mapping[str, str], name: str) -> list[str]:
-    """AWS's query protocol: Name.member.1, Name.member.2 …"""
+    """A list in AWS's query protocol: Name.member.1, Name.member.2 …"""
     found: list[str] = []
     while f"{name}.member.{len(found) + 1}" in params:
         found.append(params[f"{name}.member.{len(found) + 1}"])

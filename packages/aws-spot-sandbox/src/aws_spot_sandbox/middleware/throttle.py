@@ -1,7 +1,7 @@
 """AWS's request and resource token buckets, per region and action.
 
-AWS: EC2 Developer Guide, "Request throttling for the Amazon EC2 API". Each action has buckets of its own; their size and
-refill depend on its category. The table names the actions that are exceptions, as far as this project can meet them.
+AWS: EC2 Developer Guide, "Request throttling for the Amazon EC2 API". Each action has its own buckets; their size and
+refill rate depend on its category. The table lists the exceptions that this project can encounter.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ EXCEPTIONS: Mapping[str, Limit] = {
     "StartInstances": Limit(5, 2),
     "TerminateInstances": Limit(100, 5),
 }
-# And how many instances such a call may name or make, over all calls
+# The limit on instances that such calls may name or create
 RESOURCES: Mapping[str, Limit] = {
     "RunInstances": Limit(1000, 2),
     "StartInstances": Limit(1000, 2),
@@ -67,7 +67,7 @@ class Throttle:
         return self._inner(call)
 
     def _take(self, call: Call) -> bool:
-        """All that the call costs, or nothing."""
+        """Take all tokens that the call costs, or none."""
         with self._lock:
             wanted = [(self._bucket(call, "requests", _limit(call)), 1)]
             if call.action in RESOURCES:

@@ -1,1 +1,1 @@
-"""Services beside EC2, where moto's answer is not enough."""
+"""Services other than EC2 for which moto's replies are not sufficient."""

@@ -1,4 +1,4 @@
-"""IAM: what is in use and what is not there, where moto deletes the one and stumbles over the other."""
+"""IAM: errors for policies in use and for missing roles, which moto lacks."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _NAMESPACE = "https://iam.amazonaws.com/doc/2010-05-08/"
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:
-    """What moto says, but for policies in use."""
-    del region  # it is the same in all of them
+    """Moto's reply, with AWS's checks for policies in use and roles not in a profile."""
+    del region  # IAM is global
     arn = call.params.get("PolicyArn", "")
     if call.action == "DeletePolicy":
         _check_delete(arn)
@@ -38,7 +38,7 @@ def _backend() -> Any:
 
 
 def _check_delete(arn: str) -> None:
-    """AWS: IAM API Reference, DeletePolicy: detached from everybody, and all versions gone but the default one."""
+    """AWS: IAM API Reference, DeletePolicy: the policy must be detached, and its non-default versions deleted."""
     if any(True for _ in _users(arn, usage="")):
         raise AwsError("DeleteConflict", "Cannot delete a policy attached to entities.", status=_CONFLICT)
     policy = _backend().managed_policies.get(arn)
@@ -52,7 +52,7 @@ def _check_delete(arn: str) -> None:
 
 
 def _check_remove(profile_name: str, role_name: str) -> None:
-    """AWS: IAM API Reference, RemoveRoleFromInstanceProfile. Moto stumbles over a role that is not in it."""
+    """AWS: IAM API Reference, RemoveRoleFromInstanceProfile. Moto crashes on a role that is not in the profile."""
     profile = next(
         (
             instance_profile
@@ -67,7 +67,7 @@ def _check_remove(profile_name: str, role_name: str) -> None:
 
 
 def _users(arn: str, *, usage: str) -> Iterator[tuple[str, str, str]]:
-    """Who has the policy, and whose boundary it is: kind, name, id."""
+    """The entities that have the policy attached or as boundary: kind, name, id."""
     backend = _backend()
     for kind, holders in (
         ("Role", backend.roles.values()),

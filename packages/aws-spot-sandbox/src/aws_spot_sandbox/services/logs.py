@@ -1,4 +1,4 @@
-"""CloudWatch Logs: whatever still writes into a log group makes it again after it was deleted."""
+"""CloudWatch Logs: a service that still writes to a deleted log group creates it again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:
-    """AWS: VPC user guide, "Publish flow logs to CloudWatch Logs": the service creates the group if it is not there."""
+    """AWS: VPC user guide, "Publish flow logs to CloudWatch Logs": the service creates a missing group."""
     reply = moto(call)
     if call.action == "DeleteLogGroup":
         name = str(json.loads(call.body or b"{}").get("logGroupName") or "")
         _backend(region).tagger.delete_all_tags_for_resource(
             _arn(region, name)
-        )  # moto would give them to its successor
+        )  # moto would assign them to the new group
         region.later(region.world.settings.refill_s, lambda: _write(region, name))
     return reply
 
@@ -35,7 +35,7 @@ def _arn(region: Region, name: str) -> str:
 
 
 def _write(region: Region, name: str) -> None:
-    """Without any tag: it is nobody's but the account's."""
+    """Recreate the group, without tags."""
     groups = _backend(region)
     writers = [flow_log for flow_log in region.backend.flow_logs.values() if flow_log.log_group_name == name]
     if writers and name not in groups.groups:

@@ -1,8 +1,10 @@
-"""The Price List service: what instances, volumes and public addresses cost on demand, in AWS's shape and at our prices.
+"""The Price List service: on-demand prices of instances, volumes and public addresses, with AWS's format and the
+sandbox's prices.
 
-AWS: Price List Service API Reference, GetProducts; Billing User Guide, "Using the AWS Price List Query API": three regions have
-an endpoint, a page has at most 100 products, each a JSON document in a string. What one asks for must be told apart from what
-costs differently under nearly the same name: another system, tenancy, or capacity status; a volume's older kind; an idle address.
+AWS: Price List Service API Reference, GetProducts; Billing User Guide, "Using the AWS Price List Query API": three
+regions have an endpoint; a page has at most 100 products, each a JSON document in a string. The list includes products
+that a query must exclude, with similar names and other prices: other systems, tenancies, or capacity statuses; older
+volume types; idle addresses.
 """
 
 from __future__ import annotations
@@ -28,18 +30,18 @@ if TYPE_CHECKING:
 ENDPOINTS = ("us-east-1", "eu-central-1", "ap-south-1")
 JSON_TYPE = "application/x-amz-json-1.1"
 _PAGE = 100
-_TERM, _RATE = "JRTCKXETXF", "6YS6EN2CT7"  # on demand, per hour or month: the same in every product of AWS's
+_TERM, _RATE = "JRTCKXETXF", "6YS6EN2CT7"  # on demand, per hour or month: the same in every product of AWS
 _NAMES = {"AmazonEC2": "Amazon Elastic Compute Cloud", "AmazonVPC": "Amazon Virtual Private Cloud"}
-# operatingSystem -> as spot prices call it, operation, licenseModel
+# operatingSystem -> its name in spot prices, operation, licenseModel
 _SYSTEMS = {
     "Linux": ("Linux/UNIX", "RunInstances", "No License required"),
     "RHEL": ("Red Hat Enterprise Linux", "RunInstances:0010", "No License required"),
     "SUSE": ("SUSE Linux", "RunInstances:000g", "No License required"),
     "Windows": ("Windows", "RunInstances:0002", "No License required"),
 }
-# tenancy -> what it costs more
+# tenancy -> price factor
 _TENANCIES = {"Shared": 1.0, "Dedicated": 1.1}
-# capacitystatus -> usage by tenancy, whether it costs
+# capacitystatus -> usage by tenancy, whether it has a price
 _STATUSES = {
     "Used": ({"Shared": "BoxUsage", "Dedicated": "DedicatedUsage"}, True),
     "AllocatedCapacityReservation": ({"Shared": "Reservation", "Dedicated": "DedicatedRes"}, False),
@@ -60,7 +62,7 @@ _ADDRESSES = {
         "0.008",
     ),
 }
-# How usage types name a region; AWS's names are older than its regions' codes
+# The region prefixes of usage types; AWS's names are older than its regions' codes
 _PREFIXES = {
     "us-east-1": "USE1", "us-east-2": "USE2", "us-west-1": "USW1", "us-west-2": "USW2", "ca-central-1": "CAN1",
     "eu-west-1": "EU", "eu-west-2": "EUW2", "eu-west-3": "EUW3", "eu-central-1": "EUC1", "eu-north-1": "EUN1",
@@ -73,7 +75,7 @@ Product = tuple[str, Attributes, Decimal, str]  # family, attributes, USD, unit
 
 
 def answer(_world: World, call: Call) -> Reply:
-    """GetProducts. In a region without an endpoint nobody answers."""
+    """GetProducts. A region without an endpoint does not answer."""
     if call.region not in ENDPOINTS:
         raise ConnectionLost
     if call.action != "GetProducts":
@@ -134,7 +136,7 @@ def _matching(service: str, filters: list[tuple[str, Callable[[str], bool]]]) ->
         for product in _products(service, region, passes):
             family, attributes, _, _ = product
             shown = {"productFamily": family, "serviceCode": service, **attributes}
-            # what a product has no word for, it does not have: nothing is found
+            # a product without the field does not match
             if all(field in shown and test(shown[field]) for field, test in filters):
                 yield product
 
@@ -221,7 +223,7 @@ def _volumes(region: str, place: Attributes) -> Iterator[Product]:
 
 
 def _addresses(region: str, place: Attributes) -> Iterator[Product]:
-    """Of no product family, the same price everywhere, and in us-east-1 with a prefix that instances there have not."""
+    """Public addresses have no product family, one price worldwide, and in us-east-1 a prefix that instances lack."""
     for kind, (description, usd) in _ADDRESSES.items():
         attributes = {
             **place,
@@ -244,7 +246,7 @@ def _prefix(region: str) -> str:
 
 @cache
 def location(region: str) -> str:
-    """The region's name in words: Europe (Ireland) is EU (Ireland) here."""
+    """The region's name in the price list: Europe (Ireland) is EU (Ireland) there."""
     partition = Loader().load_data("endpoints")["partitions"][0]
     name = str(partition["regions"].get(region, {}).get("description", region))
     return name.replace("Europe (", "EU (")

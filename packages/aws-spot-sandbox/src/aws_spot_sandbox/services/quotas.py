@@ -1,7 +1,8 @@
-"""Service Quotas: what the account may have of EC2 and VPC in a region, as the switches have it and as AWS begins.
+"""Service Quotas: the account's quotas of EC2 and VPC per region, from the switches, else AWS's defaults.
 
-AWS: Service Quotas API Reference; the codes are those of the Service Quotas console. Limits that the sandbox does not enforce are
-named with AWS's default. A spot quota without a switch is UNLIMITED, because nothing is refused then.
+AWS: Service Quotas API Reference; the codes are those of the Service Quotas console. Limits that the sandbox does not
+enforce are listed with AWS's default. A spot quota without a switch is UNLIMITED, because the sandbox does not enforce
+one then.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Quota:
     code: str
     name: str
     default: int
-    switch: str = ""  # its name in `quotas`
+    switch: str = ""  # its key in the switch `quotas`
     family: str = ""  # of spot instances
     adjustable: bool = True
 

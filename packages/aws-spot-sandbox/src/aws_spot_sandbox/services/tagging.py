@@ -1,7 +1,7 @@
-"""The Resource Groups Tagging API: what carries a tag, of most services, and for hours also what no longer exists.
+"""The Resource Groups Tagging API: tagged resources of most services, including deleted ones for hours.
 
-AWS: Resource Groups Tagging API reference, GetResources ("tagged or previously tagged"); "Services that support": neither Auto
-Scaling groups nor IAM roles and users are among them.
+AWS: Resource Groups Tagging API reference, GetResources ("tagged or previously tagged"); "Services that support": Auto
+Scaling groups, IAM roles and IAM users are not supported.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PAGE = 100
 
 
 def answer(region: Region, call: Call, moto: Handler) -> Reply:
-    """GetResources is ours; everything else is moto's."""
+    """GetResources is implemented here; all else is left to moto."""
     if call.action != "GetResources":
         return moto(call)
     asked = json.loads(call.body or b"{}")
@@ -45,7 +45,7 @@ def answer(region: Region, call: Call, moto: Handler) -> Reply:
 
 
 def _wanted(shown: Mapping[str, str], asked: Iterable[Mapping[str, Any]]) -> bool:
-    """All keys, and of each key one of the values if any are named."""
+    """Whether the resource has all keys, each with one of its values if the filter lists any."""
     return all(
         one["Key"] in shown and (not one.get("Values") or shown[one["Key"]] in one["Values"]) for one in asked
     )
@@ -67,7 +67,7 @@ def _everything(region: Region, moto: Handler) -> Shown:
 
 
 def _of_ec2(region: Region) -> Shown:
-    """From the same index as DescribeTags; moto's lacks half of the kinds."""
+    """From the index of DescribeTags; moto's lacks half of the resource types."""
     shown: Shown = {}
     token = None
     while True:
@@ -81,7 +81,7 @@ def _of_ec2(region: Region) -> Shown:
 
 
 def _events(region: Region) -> Shown:
-    """EventBridge's rules and buses, which moto leaves out."""
+    """EventBridge's rules and buses, which moto omits."""
     backend = get_backend("events")[ACCOUNT_ID][region.name]
     buses = backend.event_buses.values()
     arns = [*(bus.arn for bus in buses), *(rule.arn for bus in buses for rule in bus.rules.values())]
@@ -92,7 +92,7 @@ def _events(region: Region) -> Shown:
 
 
 def _bucket_here(region: Region, arn: str) -> bool:
-    """A bucket is shown in its own region; moto shows it in all."""
+    """A bucket is listed in its own region only; moto lists it in all."""
     buckets = get_backend("s3")[ACCOUNT_ID]["aws"].buckets
     name = arn.rpartition(":")[2]
     return name in buckets and buckets[name].region_name == region.name

@@ -1,4 +1,4 @@
-"""What the tests of this folder build again and again: a network, a template, a fleet."""
+"""Helpers of the tests in this folder: a network, a template, a fleet."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_credits_are_for_t_instances_alone(sandbox: Any) -> None:
 
 
 def test_a_default_key_that_spot_may_not_use(sandbox: Any) -> None:
-    """F14: runs-on#151, karpenter-provider-aws#1407: the instance ends in seconds with Client.InternalError."""
+    """F14: runs-on#151, karpenter-provider-aws#1407: the instance terminates within seconds with Client.InternalError."""
     sandbox.settings.default_key_without_spot = True
     ec2 = sandbox.client()
     assert ec2.get_ebs_default_kms_key_id()["KmsKeyId"].startswith("arn:aws:kms:")
@@ -59,7 +59,7 @@ def test_a_default_key_that_spot_may_not_use(sandbox: Any) -> None:
 
 
 def test_encryption_by_default_takes_the_default_key(sandbox: Any) -> None:
-    """F14: EC2 API reference, EnableEbsEncryptionByDefault: new disks "are always encrypted", without being asked."""
+    """F14: EC2 API reference, EnableEbsEncryptionByDefault: new disks "are always encrypted", without a parameter."""
     sandbox.settings.default_key_without_spot = True
     ec2 = sandbox.client()
     net = build_network(ec2)

@@ -1,4 +1,4 @@
-"""Regions, instance types, where they are offered. Source: EC2 API reference, the actions named in the tests."""
+"""Regions, instance types and their offerings. Source: EC2 API reference, the actions named in the tests."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_offerings_by_zone_leave_out_what_is_switched_off(sandbox: Any) -> None:
 
 
 def test_offerings_come_in_pages(sandbox: Any) -> None:
-    """At most 1,000 rows and a token; without pages a tool would see a part of the region."""
+    """At most 1,000 rows and a token; without pagination a tool would get only part of the region."""
     ec2 = sandbox.client()
     first = ec2.describe_instance_type_offerings(LocationType="availability-zone")
     assert len(first["InstanceTypeOfferings"]) == 1000
@@ -71,7 +71,7 @@ def test_a_region_without_data_offers_the_general_families(sandbox: Any) -> None
 
 
 def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
-    """DescribeInstanceTypes answers InvalidInstanceType for the unknown and for what other regions have."""
+    """DescribeInstanceTypes returns InvalidInstanceType for unknown types and for types offered only in other regions."""
     ec2 = sandbox.client()
     answer = ec2.describe_instance_types(InstanceTypes=["t3.medium"])["InstanceTypes"]
     assert answer[0]["VCpuInfo"]["DefaultVCpus"] == 2
@@ -82,7 +82,7 @@ def test_types_that_a_region_does_not_have_do_not_exist(sandbox: Any) -> None:
 
 
 def test_types_are_filtered_and_paged(sandbox: Any) -> None:
-    """A filter leaves the unknown out instead of refusing; pages hold 100 types."""
+    """A filter omits unknown types instead of raising an error; pages have 100 types."""
     ec2 = sandbox.client()
     wanted = [{"Name": "instance-type", "Values": ["t3.*", "t3.enormous"]}]
     found = names(ec2.describe_instance_types(Filters=wanted))

@@ -1,4 +1,4 @@
-"""What cannot be deleted yet. Source: VPC user guide, "Delete your VPC"; EC2 API reference, DependencyViolation."""
+"""Blocked deletions. Source: VPC user guide, "Delete your VPC"; EC2 API reference, DependencyViolation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.ec2.clusters import build_network, refused
 
 
 def test_a_group_on_an_interface(sandbox: Any) -> None:
-    """DependencyViolation, "resource sg-… has a dependent object", until the interface is gone."""
+    """DependencyViolation, "resource sg-… has a dependent object", until the interface is deleted."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     subnet = net["subnets"]["us-east-1a"]
@@ -25,7 +25,7 @@ def test_a_group_on_an_interface(sandbox: Any) -> None:
 
 
 def test_a_group_that_another_ones_rule_names(sandbox: Any) -> None:
-    """A reference from another group holds it; one from itself does not."""
+    """A reference from another group blocks the deletion; one from itself does not."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     other = ec2.create_security_group(GroupName="other", Description="other", VpcId=net["vpc"])["GroupId"]
@@ -42,7 +42,7 @@ def test_a_group_that_another_ones_rule_names(sandbox: Any) -> None:
 
 
 def test_a_default_group_stays(sandbox: Any) -> None:
-    """CannotDelete: it goes with its VPC only."""
+    """CannotDelete: it is deleted only with its VPC."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [net["vpc"]]}])[
@@ -85,7 +85,7 @@ def test_gateways_hold_and_are_held(sandbox: Any) -> None:
 
 
 def test_route_tables_hold_until_disassociated(sandbox: Any) -> None:
-    """Associated and main route tables cannot be deleted; the main one goes with the VPC."""
+    """Associated and main route tables cannot be deleted; the main one is deleted with the VPC."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     by_vpc = [{"Name": "vpc-id", "Values": [net["vpc"]]}]
@@ -101,7 +101,7 @@ def test_route_tables_hold_until_disassociated(sandbox: Any) -> None:
 
 
 def test_a_vpc_goes_after_subnets_of_its_main_table(sandbox: Any) -> None:
-    """A deleted subnet takes its association along, also that with the main route table (moto keeps it for ever)."""
+    """Deleting a subnet deletes its association, even with the main route table (moto never removes it)."""
     ec2 = sandbox.client()
     vpc = ec2.create_vpc(CidrBlock="10.2.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.2.0.0/24", AvailabilityZone="us-east-1a")["Subnet"]

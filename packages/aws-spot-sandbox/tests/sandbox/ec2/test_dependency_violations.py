@@ -1,4 +1,4 @@
-"""More of what cannot be deleted yet, or takes its time: what a cleaning up meets beside groups, subnets and gateways."""
+"""Blocked and asynchronous deletions that a cleanup meets besides those of groups, subnets and gateways."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def launch(sandbox: Any, **how: Any) -> str:
 
 
 def test_a_running_instance_holds_its_subnet_and_its_gateway(sandbox: Any, net: dict[str, Any]) -> None:
-    """VPC user guide: the subnet until it is terminated; the gateway while an address of the VPC is mapped."""
+    """VPC user guide: it uses the subnet until terminated, and the gateway while an address of the VPC is mapped."""
     ec2 = sandbox.client()
     subnet = net["subnets"][ZONE]
     where = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}
@@ -41,7 +41,7 @@ def test_a_running_instance_holds_its_subnet_and_its_gateway(sandbox: Any, net: 
         with refused("DependencyViolation") as caught:
             ec2.detach_internet_gateway(**gateway)
         assert "mapped public address" in str(caught.value)
-        ec2.terminate_instances(InstanceIds=[instance])  # and while it is shutting-down
+        ec2.terminate_instances(InstanceIds=[instance])  # and while shutting down
     sandbox.clock.advance(60)
     ec2.detach_internet_gateway(**gateway)
     ec2.delete_subnet(SubnetId=subnet)
@@ -60,7 +60,7 @@ def test_an_address_in_use(sandbox: Any) -> None:
 
 @pytest.mark.parametrize("protection", ["DisableApiTermination", "DisableApiStop"])
 def test_a_protected_instance_keeps_the_others_of_its_zone(sandbox: Any, protection: str) -> None:
-    """TerminateInstances: of several zones, those without a protected instance end. Stop protection protects as well."""
+    """TerminateInstances: instances in zones without a protected one terminate. Stop protection has the same effect."""
     ec2 = sandbox.client()
     kept, beside, elsewhere = (
         launch(sandbox, Placement={"AvailabilityZone": zone}, **more)
@@ -80,7 +80,7 @@ def test_a_protected_instance_keeps_the_others_of_its_zone(sandbox: Any, protect
 
 
 def test_a_nat_gateway_takes_its_time(sandbox: Any, net: dict[str, Any]) -> None:
-    """DeleteNatGateway: `deleting` holds subnet and gateway; its address stays allocated; its row stays an hour."""
+    """DeleteNatGateway: `deleting` uses subnet and gateway; the address stays allocated; it is listed for an hour."""
     ec2 = sandbox.client()
     sandbox.settings.terminate_s = 60.0
     address = ec2.allocate_address(Domain="vpc")["AllocationId"]
@@ -100,7 +100,7 @@ def test_a_nat_gateway_takes_its_time(sandbox: Any, net: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("kind", ["endpoint", "connect endpoint"])
 def test_endpoints_hold_their_subnet_while_they_go(sandbox: Any, net: dict[str, Any], kind: str) -> None:
-    """Both go in their own time, and their interfaces, which are AWS's, cannot be deleted."""
+    """Both are deleted asynchronously, and their interfaces, managed by AWS, cannot be deleted."""
     ec2 = sandbox.client()
     sandbox.settings.terminate_s = 60.0
     subnet = net["subnets"][ZONE]
@@ -129,7 +129,7 @@ def test_endpoints_hold_their_subnet_while_they_go(sandbox: Any, net: dict[str, 
 
 
 def test_a_batch_of_endpoints_is_done_in_part(sandbox: Any, net: dict[str, Any]) -> None:
-    """DeleteVpcEndpoints and DeleteFlowLogs succeed, and say in their answer what they did not do."""
+    """DeleteVpcEndpoints and DeleteFlowLogs succeed and list the failures in their replies."""
     ec2 = sandbox.client()
     made = ec2.create_vpc_endpoint(VpcId=net["vpc"], ServiceName=f"com.amazonaws.{REGION}.s3")["VpcEndpoint"]
     ids = [made["VpcEndpointId"], "vpce-00000000000000000"]
@@ -159,7 +159,7 @@ def test_what_holds_a_vpc_beside_its_parts(sandbox: Any) -> None:
 
 
 def test_an_acl_in_use(sandbox: Any, net: dict[str, Any]) -> None:
-    """DeleteNetworkAcl: not while a subnet has it, and never the default one."""
+    """DeleteNetworkAcl: refused while a subnet uses it, and for the default ACL."""
     ec2 = sandbox.client()
     by_vpc = [{"Name": "vpc-id", "Values": [net["vpc"]]}]
     default = ec2.describe_network_acls(Filters=by_vpc)["NetworkAcls"][0]
@@ -175,7 +175,7 @@ def test_an_acl_in_use(sandbox: Any, net: dict[str, Any]) -> None:
 
 
 def test_dhcp_options_in_use_and_their_tags(sandbox: Any) -> None:
-    """DeleteDhcpOptions: not while a VPC has them; they are found by the tags that they were born with."""
+    """DeleteDhcpOptions: refused while a VPC uses them. The tags of the create call match filters."""
     ec2 = sandbox.client()
     options = ec2.create_dhcp_options(
         DhcpConfigurations=[{"Key": "domain-name", "Values": ["example.com"]}],
@@ -194,7 +194,7 @@ def test_dhcp_options_in_use_and_their_tags(sandbox: Any) -> None:
 
 
 def test_a_volume_in_use(sandbox: Any) -> None:
-    """DeleteVolume: VolumeInUse; DetachVolume needs no more than its id, and leaves the root volume where it is."""
+    """DeleteVolume: VolumeInUse. DetachVolume needs only the id, and refuses the root volume."""
     ec2 = sandbox.client()
     instance = launch(sandbox, Placement={"AvailabilityZone": ZONE})
     volume = ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
@@ -211,7 +211,7 @@ def test_a_volume_in_use(sandbox: Any) -> None:
 
 
 def test_a_snapshot_of_an_image(sandbox: Any) -> None:
-    """DeleteSnapshot: InvalidSnapshot.InUse while an image is made of it."""
+    """DeleteSnapshot: InvalidSnapshot.InUse while an image uses it."""
     ec2 = sandbox.client()
     volume = ec2.create_volume(AvailabilityZone=ZONE, Size=1)["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
@@ -245,7 +245,7 @@ def test_a_placement_group_in_use(sandbox: Any) -> None:
 
 
 def test_a_commitment_must_be_paid(sandbox: Any) -> None:
-    """CancelCapacityReservation: an ordinary one is cancelled and stays listed; a committed one is not cancelled."""
+    """CancelCapacityReservation: an ordinary one is cancelled and stays listed; a committed one is refused."""
     ec2 = sandbox.client()
     what = {
         "InstanceType": "t3.medium",
@@ -276,7 +276,7 @@ def test_the_lifecycle_filter_knows_spot_only(sandbox: Any) -> None:
 
 @pytest.mark.parametrize("kind", ["fleet", "spot fleet"])
 def test_a_fleets_instances_carry_its_id(sandbox: Any, net: dict[str, Any], kind: str) -> None:
-    """In a tag of AWS's: the only way from a fleet that is not instant to its instances, and back."""
+    """In AWS's tag, the only link between a fleet that is not instant and its instances."""
     ec2 = sandbox.client()
     template = ec2.create_launch_template(
         LaunchTemplateName="one", LaunchTemplateData={"ImageId": image(ec2), "InstanceType": "t3.micro"}
@@ -307,11 +307,11 @@ def test_a_fleets_instances_carry_its_id(sandbox: Any, net: dict[str, Any], kind
     assert len(found) == 1
 
 
-# --- Beside EC2
+# --- Services other than EC2
 
 
 def test_a_group_with_instances_is_deleted_by_force_only(sandbox: Any, net: dict[str, Any]) -> None:
-    """DeleteAutoScalingGroup: ResourceInUse; with ForceDelete its instances go first and it is listed until they have."""
+    """DeleteAutoScalingGroup: ResourceInUse; ForceDelete terminates the instances first; it is listed until then."""
     scaling, ec2 = sandbox.client("autoscaling"), sandbox.client()
     sandbox.settings.terminate_s = 60.0
     template = ec2.create_launch_template(
@@ -334,7 +334,7 @@ def test_a_group_with_instances_is_deleted_by_force_only(sandbox: Any, net: dict
 
 
 def test_identities_in_use(sandbox: Any) -> None:
-    """DeleteConflict: a role with policies or in a profile, a profile with a role, a policy that is attached or has versions."""
+    """DeleteConflict: a role with policies or in a profile, a profile with a role, a policy attached or with versions."""
     iam = sandbox.client("iam")
     nobody = '{"Version": "2012-10-17", "Statement": []}'
     role, profile = {"RoleName": "r"}, {"InstanceProfileName": "p"}
@@ -371,7 +371,7 @@ def test_identities_in_use(sandbox: Any) -> None:
 
 
 def test_a_boundary_is_a_use_of_another_kind(sandbox: Any) -> None:
-    """ListEntitiesForPolicy tells the two apart when it is asked to; either keeps the policy."""
+    """ListEntitiesForPolicy distinguishes the two by PolicyUsageFilter; either blocks the deletion of the policy."""
     iam = sandbox.client("iam")
     nobody = '{"Version": "2012-10-17", "Statement": []}'
     document = nobody.replace("[]", '[{"Effect": "Allow", "Action": "s3:List*", "Resource": "*"}]')
@@ -390,7 +390,7 @@ def test_a_boundary_is_a_use_of_another_kind(sandbox: Any) -> None:
 
 
 def test_a_flow_log_makes_its_log_group_again(sandbox: Any, net: dict[str, Any]) -> None:
-    """Whatever still writes does: without any tag, so that nobody finds it again."""
+    """A service that still writes creates the group again, without tags."""
     logs, ec2 = sandbox.client("logs"), sandbox.client()
     logs.create_log_group(logGroupName="/flow", tags={"a": "b"})
     made = ec2.create_flow_logs(
@@ -415,7 +415,7 @@ def test_a_flow_log_makes_its_log_group_again(sandbox: Any, net: dict[str, Any])
 
 
 def test_a_rule_with_targets_and_a_bucket_with_objects(sandbox: Any) -> None:
-    """Neither is deleted before what is in it; of a versioned bucket also old versions and marks of deletion."""
+    """Both must be emptied first; a versioned bucket also of old versions and delete markers."""
     events, s3 = sandbox.client("events"), sandbox.client("s3")
     events.put_rule(Name="r", ScheduleExpression="rate(1 day)")
     events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": "arn:aws:sqs:us-east-1:000000000000:q"}])
@@ -460,7 +460,7 @@ def test_what_the_tagging_api_covers(sandbox: Any) -> None:
 
 
 def test_an_elastic_ip_outlives_its_interface(sandbox: Any) -> None:
-    """AWS: EC2 user guide, "Delete a network interface": it releases any Elastic IP, to be used by another interface."""
+    """AWS: EC2 user guide, "Delete a network interface": disassociates its Elastic IPs, for use by another interface."""
     ec2 = sandbox.client()
     subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
     made = ec2.create_network_interface(SubnetId=subnet)["NetworkInterface"]["NetworkInterfaceId"]

@@ -37,7 +37,7 @@ def price(sandbox: Any, zone: str, name: str = "t3.medium") -> float:
 
 
 def test_the_cheapest_pool_is_used_first(sandbox: Any) -> None:
-    """price-capacity-optimized, as modelled: among pools with room the cheapest."""
+    """price-capacity-optimized, as modelled: the cheapest of the pools with capacity."""
     ec2, net, template = prepare(sandbox)
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 4)
     cheapest = min(net["subnets"], key=lambda zone: price(sandbox, zone))
@@ -52,9 +52,9 @@ def test_the_cheapest_pool_is_used_first(sandbox: Any) -> None:
 
 
 def test_several_pools_fill_one_fleet(sandbox: Any) -> None:
-    """When one pool has too little room the next one gives the rest, and the error stands beside the full number.
+    """If one pool lacks capacity, the next one provides the rest, and the error is returned alongside the full number.
 
-    AWS: osbuild-composer#4507, an instance and InsufficientInstanceCapacity in the answer to a capacity of one.
+    AWS: osbuild-composer#4507, an instance and InsufficientInstanceCapacity in the reply to a capacity of one.
     """
     sandbox.world.settings.capacity = {"us-east-1a/t3.medium": 2, "us-east-1b": 5}
     ec2, net, template = prepare(sandbox)
@@ -65,7 +65,7 @@ def test_several_pools_fill_one_fleet(sandbox: Any) -> None:
 
 
 def test_a_shortfall_names_every_pool(sandbox: Any) -> None:
-    """Errors come beside instances: one for each override that could not give what was asked of it."""
+    """Errors alongside instances: one per override that granted less than requested."""
     sandbox.world.settings.capacity = {"us-east-1a": 0, "us-east-1b": 2}
     ec2, net, template = prepare(sandbox)
     fleet = build_fleet(ec2, template, overrides(net["subnets"], ("t3.medium", "t3a.medium")), 5)
@@ -90,7 +90,7 @@ def test_room_comes_back_when_instances_end(sandbox: Any) -> None:
 
 
 def test_each_refusal_has_its_code(sandbox: Any) -> None:
-    """Quota, price, architecture, type not offered, unknown subnet: told apart, each with its override."""
+    """Quota, price, architecture, type not offered, unknown subnet: different codes, each with its override."""
     sandbox.world.settings.not_offered = ["us-east-1b/t3.medium"]
     ec2, net, template = prepare(sandbox)
     here, there = net["subnets"]["us-east-1a"], net["subnets"]["us-east-1b"]
@@ -106,10 +106,10 @@ def test_each_refusal_has_its_code(sandbox: Any) -> None:
     assert fleet["Instances"] == []
     assert [error["ErrorCode"] for error in fleet["Errors"]] == [
         "InvalidParameterValue",
-        "InvalidFleetConfiguration",  # karpenter-provider-aws#2243: RunInstances says Unsupported
+        "InvalidFleetConfiguration",  # karpenter-provider-aws#2243: RunInstances returns Unsupported
         "SpotMaxPriceTooLow",
         "InvalidSubnetID.NotFound",
-        "UnfulfillableCapacity",  # karpenter-provider-aws#3051: beside the others, when nothing was launched
+        "UnfulfillableCapacity",  # karpenter-provider-aws#3051: additionally, if nothing was launched
     ]
     text = fleet["Errors"][0]["ErrorMessage"]
     assert (
@@ -144,7 +144,7 @@ def test_all_or_nothing(sandbox: Any) -> None:
 
 
 def test_types_by_attributes(sandbox: Any) -> None:
-    """InstanceRequirements in an override stand for every type that has them."""
+    """InstanceRequirements in an override match every type with these attributes."""
     ec2, net, template = prepare(sandbox)
     wanted = {"VCpuCount": {"Min": 2, "Max": 2}, "MemoryMiB": {"Min": 4096, "Max": 4096}}
     pools = [
@@ -203,7 +203,7 @@ def test_a_maintain_fleet_is_listed(sandbox: Any) -> None:
 
 
 def test_deleting_an_instant_fleet_ends_its_instances(sandbox: Any) -> None:
-    """DeleteFleets: instant fleets only with TerminateInstances; refusals come in a successful answer."""
+    """DeleteFleets: instant fleets only with TerminateInstances; failures are in a successful reply."""
     ec2, net, template = prepare(sandbox)
     fleet = build_fleet(ec2, template, overrides(net["subnets"]), 2)
     unknown = "fleet-00000000-0000-0000-0000-000000000000"
@@ -262,14 +262,14 @@ def test_at_most_twenty_five_instant_fleets_in_a_call(sandbox: Any) -> None:
 
 
 def test_weights_count_capacity(sandbox: Any) -> None:
-    """WeightedCapacity: an instance is worth so many units; the last one may overshoot."""
+    """WeightedCapacity: an instance counts as several units; the last one may exceed the target."""
     ec2, net, template = prepare(sandbox)
     pools = [pool | {"WeightedCapacity": 2.0} for pool in overrides(net["subnets"])]
     assert len(fleet_ids(build_fleet(ec2, template, pools, 5))) == 3
 
 
 def test_a_subnet_runs_out_of_addresses(sandbox: Any) -> None:
-    """A /28 has eleven: five of sixteen are AWS's (VPC user guide, "Subnet sizing"); the rest goes elsewhere or nowhere."""
+    """A /28 has eleven: AWS reserves five of sixteen (VPC user guide, "Subnet sizing"). Further launches fail."""
     ec2, net, template = prepare(sandbox)
     subnet = ec2.create_subnet(VpcId=net["vpc"], CidrBlock="10.0.200.0/28", AvailabilityZone="us-east-1a")[
         "Subnet"
@@ -284,7 +284,7 @@ def test_a_subnet_runs_out_of_addresses(sandbox: Any) -> None:
 
 
 def test_what_is_not_sold_as_spot_has_no_price(sandbox: Any) -> None:
-    """AWS: offered in a zone and not sold as spot there (karpenter-provider-aws#2243, #6483): no row in the price history."""
+    """AWS: offered in a zone but not as spot (karpenter-provider-aws#2243, #6483): no row in the price history."""
     sandbox.world.settings.no_spot = ["us-east-1b/t3.medium"]
     rows = sandbox.client().describe_spot_price_history(
         InstanceTypes=["t3.medium"], ProductDescriptions=["Linux/UNIX"], MaxResults=100
@@ -295,7 +295,7 @@ def test_what_is_not_sold_as_spot_has_no_price(sandbox: Any) -> None:
 
 
 def test_a_fresh_subnet_is_refused_pool_by_pool(sandbox: Any) -> None:
-    """AWS: what RunInstances refuses stands in a fleet's errors (karpenter's "with fleet error(s)" list), the fleet is made."""
+    """AWS: a fleet's errors include RunInstances' (karpenter's "with fleet error(s)" list); the fleet is created."""
     sandbox.world.settings.read_lag_s = 0
     ec2, net, template = prepare(sandbox)
     sandbox.world.settings.read_lag_s = 10
@@ -324,7 +324,7 @@ def test_a_highest_price_of_a_tenth_of_a_cent_is_refused(sandbox: Any, price: st
 
 
 def test_a_fleet_is_forgotten_two_days_after_its_end(sandbox: Any) -> None:
-    """S9: runs-on#217: deleted fleets, and those whose instances have all ended, are not shown any more after some 48 h."""
+    """S9: runs-on#217: deleted fleets, and those without remaining instances, are no longer listed after some 48 h."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     template = build_template(ec2, net["group"])
@@ -342,7 +342,7 @@ def test_a_fleet_is_forgotten_two_days_after_its_end(sandbox: Any) -> None:
 
 
 def test_a_slow_fleet_is_older_than_its_answer(sandbox: Any) -> None:
-    """S11, F10: karpenter-provider-aws#3922: 41 s to the refusals; the fleet exists before its pools are tried."""
+    """S11, F10: karpenter-provider-aws#3922: 41 s until the errors; the fleet exists before its pools are tried."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     template = build_template(ec2, net["group"])
@@ -355,7 +355,7 @@ def test_a_slow_fleet_is_older_than_its_answer(sandbox: Any) -> None:
 
 
 def test_lagging_parts_are_refused_by_the_pools(sandbox: Any) -> None:
-    """S8, F6: subnets and groups by each pool in a success, as RunInstances refuses them; a template by the call."""
+    """S8, F6: lagging subnets and groups are errors per pool in a successful reply; a lagging template fails the call."""
     ec2 = sandbox.client()
     sandbox.settings.read_lag_s = 10
     fresh = build_template(ec2, "sg-0123456789abcdef0")

@@ -1,4 +1,4 @@
-"""Public images and the parameters that name them.
+"""Public images and their SSM parameters.
 
 Source: Canonical, "Find Ubuntu images on AWS"; Systems Manager user guide, "Calling AMI public parameters".
 """
@@ -34,7 +34,7 @@ def test_parameters_name_images_that_exist(sandbox: Any, pattern: str) -> None:
 
 
 def test_ids_differ_by_region(sandbox: Any) -> None:
-    """The same build has another id in every region."""
+    """The same build has a different id in each region."""
     east = parameters(sandbox, "us-east-1", NOBLE.format("amd64"))
     west = parameters(sandbox, "us-west-2", NOBLE.format("amd64"))
     assert east != west
@@ -43,7 +43,7 @@ def test_ids_differ_by_region(sandbox: Any) -> None:
 
 
 def test_unknown_names_are_listed_beside_the_known(sandbox: Any) -> None:
-    """GetParameters: unknown names are InvalidParameters, not an error; one's own parameters come along."""
+    """GetParameters: unknown names are InvalidParameters, not an error; the account's own parameters are included."""
     ssm = sandbox.client("ssm")
     ssm.put_parameter(Name="/mine", Value="x", Type="SecureString", Overwrite=True)
     names = [NOBLE.format("amd64"), "/aws/service/canonical/ubuntu/server/99.99/nothing", "/mine"]
@@ -55,7 +55,7 @@ def test_unknown_names_are_listed_beside_the_known(sandbox: Any) -> None:
 
 
 def test_ubuntu_is_found_by_owner_and_name(sandbox: Any) -> None:
-    """The way to find the newest image without SSM: owner, name pattern, creation date."""
+    """Finding the newest image without SSM: owner, name pattern, creation date."""
     images = sandbox.client().describe_images(
         Owners=[CANONICAL],
         Filters=[

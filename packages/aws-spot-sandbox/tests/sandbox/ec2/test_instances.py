@@ -1,4 +1,4 @@
-"""How instances live, end and are listed. Source: EC2 user guide, "Instance lifecycle"; API reference."""
+"""Lifecycle and listing of instances. Source: EC2 user guide, "Instance lifecycle"; API reference."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_pending_takes_its_time(sandbox: Any) -> None:
 
 
 def test_ending_takes_its_time_and_leaves_a_row_for_an_hour(sandbox: Any) -> None:
-    """shutting-down, then terminated without network and disks, then forgotten."""
+    """shutting-down, then terminated without network and disks, then no longer listed."""
     sandbox.world.settings.terminate_s = 60
     ec2 = sandbox.client()
     ids = launch(ec2)
@@ -73,7 +73,7 @@ def test_ending_takes_its_time_and_leaves_a_row_for_an_hour(sandbox: Any) -> Non
 
 
 def test_one_unknown_id_and_none_ends(sandbox: Any) -> None:
-    """TerminateInstances: "if any ID is not valid, none of them are terminated"; twice is harmless."""
+    """TerminateInstances: "if any ID is not valid, none of them are terminated"; a second call is harmless."""
     ec2 = sandbox.client()
     ids = launch(ec2)
     with refused("InvalidInstanceID.NotFound"):
@@ -155,7 +155,7 @@ def test_pages_count_instances(sandbox: Any) -> None:
 
 
 def test_fleets_instances_are_ordinary_ones(sandbox: Any) -> None:
-    """What a fleet launched is ended by TerminateInstances like any other."""
+    """TerminateInstances terminates a fleet's instances like any others."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     fleet = build_fleet(ec2, build_template(ec2, net["group"]), overrides(net["subnets"]), 2)
@@ -166,7 +166,7 @@ def test_fleets_instances_are_ordinary_ones(sandbox: Any) -> None:
 
 
 def test_a_one_time_spot_instance_is_not_stopped(sandbox: Any) -> None:
-    """StopInstances: UnsupportedOperation for spot, the ordinary way for on-demand."""
+    """StopInstances: UnsupportedOperation for spot; on-demand instances are stopped."""
     ec2 = sandbox.client()
     with refused("UnsupportedOperation"):
         ec2.stop_instances(InstanceIds=launch(ec2, InstanceMarketOptions={"MarketType": "spot"}))
@@ -177,7 +177,7 @@ def test_a_one_time_spot_instance_is_not_stopped(sandbox: Any) -> None:
 
 
 def test_an_elastic_address_outlives_its_instance(sandbox: Any) -> None:
-    """The association goes with the instance, the address stays."""
+    """The association is deleted with the instance; the address stays allocated."""
     ec2 = sandbox.client()
     ids = launch(ec2)
     address = ec2.allocate_address(Domain="vpc")
@@ -190,7 +190,7 @@ def test_an_elastic_address_outlives_its_instance(sandbox: Any) -> None:
 
 
 def test_many_callers_never_get_more_than_there_is(sandbox: Any) -> None:
-    """Room is granted once, whoever asks at the same time."""
+    """Capacity is granted once, even to concurrent calls."""
     sandbox.world.settings.capacity = {"us-east-1": 10}
     ec2 = sandbox.client()
     net = build_network(ec2)

@@ -1,4 +1,4 @@
-"""The whole way of a small cluster, from the VPC to nothing left, as `create` and `destroy` call it."""
+"""The life of a small cluster, from the VPC to an empty account, with the calls of `create` and `destroy`."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_cluster_from_nothing_to_nothing(sandbox: Any) -> None:
 
 
 def test_everything_is_born_tagged_and_as_the_template_says(sandbox: Any) -> None:
-    """Tags of template and call add up; `aws:` tags name fleet and template (EC2 Fleet user guide)."""
+    """Tags of template and call are merged; `aws:` tags have the ids of fleet and template (EC2 Fleet user guide)."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     template = build_template(ec2, net["group"])
@@ -115,7 +115,7 @@ def test_everything_is_born_tagged_and_as_the_template_says(sandbox: Any) -> Non
 
 
 def test_public_addresses_are_loopback_and_never_shared(sandbox: Any) -> None:
-    """No AWS behaviour but ours: moto draws real addresses, and a tool that tries SSH would knock at strangers' doors."""
+    """Specific to the sandbox: moto assigns real addresses, so that an SSH client would connect to real hosts."""
     found = []
     for region in ("us-east-1", "eu-west-1"):
         ec2 = sandbox.client(region=region)

@@ -1,4 +1,4 @@
-"""What an account's networks refuse. Each test names its source."""
+"""Errors of an account's networks. Each test names its source."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sandbox.ec2.clusters import refused
 
 
 def test_a_zone_that_is_offered_and_takes_no_subnet(sandbox: Any) -> None:
-    """Recorded: boto#1904, terraform#3434, ecs-refarch-continuous-deployment#12. The zone is listed as available all the same."""
+    """Recorded: boto#1904, terraform#3434, ecs-refarch-continuous-deployment#12. The zone is still listed as available."""
     ec2 = sandbox.client()
     sandbox.settings.zones_without_subnets = ["us-east-1b"]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]

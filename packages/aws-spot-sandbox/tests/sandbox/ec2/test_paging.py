@@ -1,4 +1,4 @@
-"""Pages of every list of EC2, also of those that moto knows whole only."""
+"""Pagination of all EC2 lists, including those that moto returns as a whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 
 def test_a_list_comes_in_pages(sandbox: Any) -> None:
-    """AWS: EC2 API reference, "Pagination": at most MaxResults items, and a token while more follow."""
+    """AWS: EC2 API reference, "Pagination": at most MaxResults items, and a token if more follow."""
     ec2 = sandbox.client()
     whole = [subnet["SubnetId"] for subnet in ec2.describe_subnets()["Subnets"]]
     assert len(whole) == 6
@@ -38,7 +38,7 @@ def test_a_token_of_nobody_s(sandbox: Any, operation: str) -> None:
 
 
 def test_the_most_that_a_page_holds(sandbox: Any) -> None:
-    """AWS: EC2 API reference, DescribeRouteTables: MaxResults is at most 100, so no page has more."""
+    """AWS: EC2 API reference, DescribeRouteTables: MaxResults is at most 100, so pages have no more."""
     ec2 = sandbox.client()
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
     for _ in range(100):

@@ -15,7 +15,7 @@ def scores(sandbox: Any, **query: Any) -> list[Any]:
 
 
 def test_regions_and_zones(sandbox: Any) -> None:
-    """The ten best, best first, from 1 to 10; zones by their ids."""
+    """The ten best, in descending order, from 1 to 10; zones by their ids."""
     regions = scores(sandbox)
     assert len(regions) == 10
     values = [row["Score"] for row in regions]
@@ -37,7 +37,7 @@ def test_few_types_score_low(sandbox: Any) -> None:
 
 
 def test_no_room_no_score(sandbox: Any) -> None:
-    """What the switch `capacity` leaves no room for cannot be likely; many are less likely than few."""
+    """No capacity in the switch `capacity` means the lowest score; larger targets score lower."""
     asked = {"RegionNames": ["us-east-1", "us-west-2"]}
     few = {row["Region"]: row["Score"] for row in scores(sandbox, **asked)}
     sandbox.settings.capacity = {"us-east-1": 0, "us-west-2": 5}
@@ -51,7 +51,7 @@ def test_no_room_no_score(sandbox: Any) -> None:
 
 
 def test_new_questions_are_limited(sandbox: Any) -> None:
-    """Beyond the limit a new one is MaxConfigLimitExceeded, from any region; an old one is answered; a day later it is over."""
+    """Beyond the limit: MaxConfigLimitExceeded in any region; repeated requests succeed; the limit ends after a day."""
     sandbox.settings.placement_configurations = 2
     first = scores(sandbox)
     scores(sandbox, TargetCapacity=20)
@@ -65,7 +65,7 @@ def test_new_questions_are_limited(sandbox: Any) -> None:
 
 
 def test_requirements_instead_of_types(sandbox: Any) -> None:
-    """Attribute-based: EC2 finds the types. One or the other, not both, and not none."""
+    """Attribute-based: EC2 finds the types. Exactly one of the two is required."""
     wanted = {
         "ArchitectureTypes": ["x86_64"],
         "InstanceRequirements": {"VCpuCount": {"Min": 2, "Max": 4}, "MemoryMiB": {"Min": 4096}},

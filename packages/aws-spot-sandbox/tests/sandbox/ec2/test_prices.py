@@ -31,7 +31,7 @@ def test_now_as_start_gives_each_pool_once(sandbox: Any) -> None:
 
 
 def test_prices_look_like_prices(sandbox: Any) -> None:
-    """A spot t3.medium costs about a third of its 0.0416 on demand, a little more or less in each zone."""
+    """A spot t3.medium costs about a third of its 0.0416 on demand, slightly different in each zone."""
     query: dict[str, Any] = {"ProductDescriptions": LINUX, "StartTime": now(sandbox)}
     small = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["t3.medium"], **query)]
     large = [float(row["SpotPrice"]) for row in history(sandbox, InstanceTypes=["m5.4xlarge"], **query)]
@@ -56,7 +56,7 @@ def test_prices_are_the_same_every_time_and_follow_the_factor(sandbox: Any) -> N
 
 
 def test_history_covers_ninety_days_and_the_asked_span(sandbox: Any) -> None:
-    """Up to 90 days back; the price that held at StartTime is included with its own, earlier time."""
+    """Up to 90 days back; the price current at StartTime is included with its own, earlier time."""
     query: dict[str, Any] = {
         "InstanceTypes": ["t3.medium"],
         "ProductDescriptions": LINUX,
@@ -98,7 +98,7 @@ def test_pages_hold_a_thousand(sandbox: Any) -> None:
 
 
 def test_prices_can_be_scripted(sandbox: Any) -> None:
-    """Steps at exact times replace what a pool would cost, from the first on; the narrowest name that has steps wins."""
+    """Steps at exact times replace a pool's prices from the first step on; the narrowest matching name applies."""
     at = sandbox.clock.now()
     hour = 3600
     sandbox.settings.prices = [
@@ -127,7 +127,7 @@ def test_prices_can_be_scripted(sandbox: Any) -> None:
 
 
 def test_a_launch_pays_the_scripted_price(sandbox: Any) -> None:
-    """What is shown is what decides: a price limit below the step is refused."""
+    """Launches use the listed price: a price limit below the step is refused."""
     ec2 = sandbox.client()
     sandbox.settings.prices = [{"pool": "*", "at": 0, "usd": 0.5}]
     with refused("SpotMaxPriceTooLow"):
@@ -141,7 +141,7 @@ def test_a_launch_pays_the_scripted_price(sandbox: Any) -> None:
 
 
 def test_an_account_whose_prices_stand_under_the_vpc_description(sandbox: Any) -> None:
-    """S5: karpenter-provider-aws#2568, k8s-spot-price-monitor#5: the account decides which of two names has the prices."""
+    """S5: karpenter-provider-aws#2568, k8s-spot-price-monitor#5: the account determines the name with the prices."""
     vpc = "Linux/UNIX (Amazon VPC)"
     query: dict[str, Any] = {"InstanceTypes": ["t3.medium"], "StartTime": now(sandbox)}
     assert history(sandbox, ProductDescriptions=LINUX, **query)

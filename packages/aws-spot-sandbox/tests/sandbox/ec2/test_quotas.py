@@ -67,7 +67,7 @@ def test_groups_and_rules_are_made_once(sandbox: Any) -> None:
 
 
 def test_group_texts_know_few_characters(sandbox: Any) -> None:
-    """CreateSecurityGroup: letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*; a name does not start with sg-."""
+    """CreateSecurityGroup: letters, digits, spaces and ._-:/()#,@[]+=&;{}!$*; a name must not start with sg-."""
     ec2 = sandbox.client()
     for name, text in (("sg-mine", "fine"), ("fine", "nobody's"), ("fine", "nœud")):
         with refused("InvalidParameterValue"):

@@ -56,7 +56,7 @@ def test_one_spot_call_tags_all_that_is_born(sandbox: Any) -> None:
 
 
 def test_request_tags_need_a_request(sandbox: Any) -> None:
-    """On-demand with spot request tags is InvalidParameterValue (seen in karpenter-provider-aws issue 5850)."""
+    """On-demand with spot request tags is InvalidParameterValue (recorded in karpenter-provider-aws issue 5850)."""
     with refused("InvalidParameterValue"):
         run(sandbox.client(), TagSpecifications=spec("spot-instances-request"))
 
@@ -108,7 +108,7 @@ def test_a_group_of_another_network(sandbox: Any) -> None:
 
 
 def test_a_type_that_the_zone_does_not_offer(sandbox: Any) -> None:
-    """Unsupported, with the zones that do."""
+    """Unsupported, with the zones that offer it."""
     sandbox.world.settings.not_offered = ["us-east-1a/t3.micro"]
     ec2 = sandbox.client()
     with refused("Unsupported") as caught:
@@ -140,7 +140,7 @@ def test_the_interface_block_decides_network_groups_and_address(sandbox: Any) ->
 
 
 def test_a_template_gives_what_the_call_leaves_open(sandbox: Any) -> None:
-    """Parameters of the request override those of the template; market options come along."""
+    """Parameters of the request override those of the template; market options are included."""
     ec2 = sandbox.client()
     net = build_network(ec2)
     data: dict[str, Any] = {"InstanceType": "t3.small", "ImageId": image(ec2), "InstanceMarketOptions": SPOT}
@@ -169,7 +169,7 @@ def test_profile_key_and_monitoring_are_shown(sandbox: Any) -> None:
 
 
 def test_a_profile_is_known_to_ec2_some_time_after_its_birth(sandbox: Any) -> None:
-    """IAM user guide, "Troubleshoot IAM roles": changes are not always immediately visible. An unknown one never is."""
+    """IAM user guide, "Troubleshoot IAM roles": not always immediately visible. An unknown profile never is."""
     ec2, iam = sandbox.client(), sandbox.client("iam")
     with refused("InvalidParameterValue"):
         run(ec2, IamInstanceProfile={"Name": "late"})
@@ -182,7 +182,7 @@ def test_a_profile_is_known_to_ec2_some_time_after_its_birth(sandbox: Any) -> No
 
 
 def test_spot_prices_and_quotas_refuse(sandbox: Any) -> None:
-    """SpotMaxPriceTooLow and MaxSpotInstanceCountExceeded; on-demand launches meet neither."""
+    """SpotMaxPriceTooLow and MaxSpotInstanceCountExceeded; on-demand launches are not affected."""
     ec2 = sandbox.client()
     cheap = {"MarketType": "spot", "SpotOptions": {"MaxPrice": "0.0001"}}
     with refused("SpotMaxPriceTooLow"):

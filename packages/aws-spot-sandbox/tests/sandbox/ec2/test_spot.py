@@ -32,7 +32,7 @@ def summary(ec2: Any) -> tuple[str, str]:
 
 
 def test_a_fulfilled_request(sandbox: Any) -> None:
-    """A running spot instance has an active request, status fulfilled, that names it."""
+    """A running spot instance has an active request with status fulfilled and its id."""
     ec2 = sandbox.client()
     one = launch(ec2)[0]
     request = requests(ec2, SpotInstanceRequestIds=[one["SpotInstanceRequestId"]])[0]
@@ -73,7 +73,7 @@ def test_cancelling_does_not_end_the_instance(sandbox: Any) -> None:
 
 
 def test_terminating_closes_the_request(sandbox: Any) -> None:
-    """State closed, status instance-terminated-by-user; cancelling it then changes nothing."""
+    """State closed, status instance-terminated-by-user; cancelling the request then changes nothing."""
     ec2 = sandbox.client()
     one = launch(ec2)[0]
     ec2.terminate_instances(InstanceIds=[one["InstanceId"]])
@@ -114,7 +114,7 @@ def test_terminating_during_the_notice_is_the_users_doing(sandbox: Any) -> None:
 
 
 def test_the_end_of_a_life_can_be_read(sandbox: Any) -> None:
-    """To the second, however late one looks: Status.UpdateTime, StateTransitionReason, StateReason; an hour long."""
+    """To the second, at any later time within an hour: Status.UpdateTime, StateTransitionReason, StateReason."""
     ec2 = sandbox.client()
     taken, ended = launch(ec2, 2)
     sandbox.clock.advance(5)
@@ -141,7 +141,7 @@ def test_the_end_of_a_life_can_be_read(sandbox: Any) -> None:
 
 
 def test_the_legacy_request_waits_for_room(sandbox: Any) -> None:
-    """RequestSpotInstances: one request each; those without room stay open; the instances are born untagged."""
+    """RequestSpotInstances: one request per instance; those without capacity stay open; the instances have no tags."""
     sandbox.world.settings.capacity = {"us-east-1": 1}
     ec2 = sandbox.client()
     net = build_network(ec2)
@@ -169,7 +169,7 @@ def test_the_legacy_request_waits_for_room(sandbox: Any) -> None:
 
 @pytest.mark.parametrize(("notice_s", "earlier_s"), [(120, 0), (20, 100), (600, 0)])
 def test_a_shorter_notice_is_one_that_came_earlier(sandbox: Any, notice_s: int, earlier_s: int) -> None:
-    """C11: AWS gives two minutes from the mark on (EC2 user guide, "Spot Instance interruption notices")."""
+    """C11: AWS gives two minutes from the mark (EC2 user guide, "Spot Instance interruption notices")."""
     ec2 = sandbox.client()
     one = launch(ec2)[0]
     sandbox.clock.advance(200)
@@ -180,7 +180,7 @@ def test_a_shorter_notice_is_one_that_came_earlier(sandbox: Any, notice_s: int, 
 
 
 def test_a_persistent_request_launches_again_until_it_is_cancelled(sandbox: Any) -> None:
-    """EC2 user guide, "Spot Instance request types": opened again when its instance ends; cancelling ends no instance."""
+    """EC2 user guide, "Spot Instance request types": reopened when its instance ends; cancelling ends no instance."""
     ec2 = sandbox.client()
     (made,) = ec2.request_spot_instances(
         Type="persistent",

@@ -22,7 +22,7 @@ def checks(row: Any) -> tuple[str, str]:
 
 
 def test_checks_are_passed_after_a_while(sandbox: Any) -> None:
-    """First initializing, then ok; of an instance that does not run, not-applicable."""
+    """First initializing, then ok; not-applicable for an instance that is not running."""
     ec2 = sandbox.client()
     one = launch(ec2, 1)[0]
     assert checks(statuses(ec2, IncludeAllInstances=True)[0]) == ("not-applicable", "not-applicable")
@@ -45,7 +45,7 @@ def test_checks_are_passed_after_a_while(sandbox: Any) -> None:
 
 
 def test_an_impaired_instance(sandbox: Any) -> None:
-    """Its own check fails, the system's does not; filters tell it from the others."""
+    """The instance check fails, the system check does not; filters select it."""
     ec2 = sandbox.client()
     bad, good = launch(ec2, 2)
     sandbox.settings.impaired = [bad]
@@ -60,7 +60,7 @@ def test_an_impaired_instance(sandbox: Any) -> None:
 
 
 def test_pages(sandbox: Any) -> None:
-    """MaxResults from 5; not together with ids."""
+    """MaxResults is at least 5, and not allowed with ids."""
     ec2 = sandbox.client()
     ids = launch(ec2, 7)
     sandbox.clock.advance(5)

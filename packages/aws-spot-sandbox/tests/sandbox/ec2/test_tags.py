@@ -34,7 +34,7 @@ def rows(ec2: Any, *filters: tuple[str, str]) -> list[Any]:
     ],
 )
 def test_what_no_tag_may_be(sandbox: Any, tags: tuple[tuple[str, str], ...], code: str) -> None:
-    """Reserved prefix, 127 and 256 characters, no key twice, fifty tags. Nothing is made."""
+    """Reserved prefix, 127 and 256 characters, duplicate keys, fifty tags. Nothing is created."""
     ec2 = sandbox.client()
     with refused(code):
         make(ec2, *tags)
@@ -74,7 +74,7 @@ def test_the_index_is_filtered(sandbox: Any) -> None:
 
 
 def test_a_wildcard_can_be_meant_literally(sandbox: Any) -> None:
-    r"""A backslash takes the meaning from `*`, `?` and `\` (EC2 user guide, "Filter your resources")."""
+    r"""A backslash escapes `*`, `?` and `\` (EC2 user guide, "Filter your resources")."""
     ec2 = sandbox.client()
     make(ec2, ("cluster", "a*"))
     make(ec2, ("cluster", "abc"))
@@ -100,7 +100,7 @@ def test_what_is_deleted_leaves_the_index(sandbox: Any) -> None:
 
 
 def test_tags_come_and_go(sandbox: Any) -> None:
-    """DeleteTags with a value removes only that value; what does not exist cannot be tagged."""
+    """DeleteTags with a value removes only that value; unknown resources cannot be tagged."""
     ec2 = sandbox.client()
     vpc = make(ec2, ("a", "1"), ("b", "2"))
     ec2.delete_tags(Resources=[vpc], Tags=[{"Key": "a", "Value": "other"}, {"Key": "b"}])

@@ -1,4 +1,4 @@
-"""Launch templates. Source: EC2 API reference, CreateLaunchTemplate and its neighbours."""
+"""Launch templates. Source: EC2 API reference, CreateLaunchTemplate and related actions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_user_data_is_at_most_sixteen_kibibytes_raw(sandbox: Any) -> None:
 
 
 def test_more_than_fifteen_are_all_listed(sandbox: Any) -> None:
-    """DescribeLaunchTemplates pages by up to 200; moto stops silently at fifteen."""
+    """DescribeLaunchTemplates paginates by up to 200; moto silently stops at fifteen."""
     ec2 = sandbox.client()
     ids = [build_template(ec2, "sg-any", f"many-{index}") for index in range(17)]
     pages = ec2.get_paginator("describe_launch_templates").paginate(PaginationConfig={"PageSize": 7})
@@ -60,7 +60,7 @@ def test_found_by_name_id_and_tag(sandbox: Any) -> None:
 
 
 def test_versions(sandbox: Any) -> None:
-    """$Latest is the newest, $Default the first until it is changed; the data is as it was given."""
+    """$Latest is the newest, $Default the first until changed; the data is returned as it was sent."""
     ec2 = sandbox.client()
     template = build_template(ec2, "sg-any", InstanceType="t3.small")
     data = template_data("sg-any") | {"InstanceType": "t3.large"}

@@ -1,4 +1,4 @@
-"""What the sandbox blocks of an instance's way to the internet, held against AWS's documentation."""
+"""Whether the sandbox blocks an instance's internet access as AWS's documentation describes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_nat_gateway_is_blocked_in_one_mode(net: Net) -> None:
 
 
 def test_a_transit_gateway_is_not_blocked(net: Net) -> None:
-    """F13: VPC user guide, "VPC BPA basics": what crosses no internet gateway is not impacted."""
+    """F13: VPC user guide, "VPC BPA basics": traffic that crosses no internet gateway is not impacted."""
     gateway = net.ec2.create_transit_gateway()["TransitGateway"]["TransitGatewayId"]
     net.route(net.private, TransitGatewayId=gateway)
     net.sandbox.settings.block_public_access = BLOCK_ALL
@@ -62,7 +62,7 @@ def test_an_exclusion_of_a_subnet_or_its_vpc(net: Net) -> None:
 
 
 def test_an_exclusion_counts_in_the_subnet_of_the_nat_gateway(net: Net) -> None:
-    """VPC user guide, "VPC BPA basics": NAT traffic is blocked at the internet gateway, which it leaves from the NAT's subnet."""
+    """VPC user guide, "VPC BPA basics": NAT traffic is blocked at the internet gateway, by the NAT subnet's mode."""
     net.nat()
     net.sandbox.settings.block_public_access = BLOCK_ALL
     own = net.exclude(SubnetId=net.private)

@@ -1,4 +1,4 @@
-"""What a call was refused with."""
+"""The error of a refused call."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 def refusal(call: Callable[..., Any], **arguments: Any) -> tuple[str, int]:
-    """Its code and its HTTP status."""
+    """The error code and HTTP status."""
     code, status, _ = refusal_in_full(call, **arguments)
     return code, status
 
 
 def refusal_in_full(call: Callable[..., Any], **arguments: Any) -> tuple[str, int, str]:
-    """Likewise, with its message."""
+    """The error code, HTTP status and message."""
     with pytest.raises(ClientError) as caught:
         call(**arguments)
     said = caught.value.response

@@ -1,4 +1,4 @@
-"""The layer before a plain function, with a clock that only the test moves. No HTTP, no moto."""
+"""The middleware in front of a plain function, with a clock that only the test advances. No HTTP, no moto."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def xml(inner: str) -> Reply:
 
 
 class Harness:
-    """Calls go in by `ask` and `call`; what gets through is in `reached`, and `services` answers it."""
+    """Tests send calls with `ask` and `call`; calls that pass are in `reached`, and `services` answers them."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.world = World(now=self.clock.now, sleep=self.clock.sleep)
         self.reached: list[Call] = []
         self.services: Callable[[Call], Reply] = lambda call: xml(f"<done>{call.action}</done>")
-        # What goes in is made up, so the stage that holds requests against AWS's models has tests of its own.
+        # The calls are artificial: without the stage that validates them by AWS's models, which has its own tests.
         stages = [stage for stage in STAGES if stage is not Parameters]
         self.call: Handler = build(self.world, self._inner, stages=stages)
 
@@ -57,7 +57,7 @@ class Harness:
         return caught.value
 
     def spelling(self, service: str, *, region: str = HOME, key: str = ACCESS_KEY_ID) -> tuple[str, int]:
-        """Code and status with which a call of that service is refused before it reaches it."""
+        """Code and status of a call that is refused before it reaches the service."""
         before = len(self.reached)
         with pytest.raises(AwsError) as caught:
             self.call(sample(service, region=region, key=key))
@@ -66,7 +66,7 @@ class Harness:
 
 
 def sample(service: str, *, region: str = HOME, key: str = ACCESS_KEY_ID) -> Call:
-    """One call of each protocol: EC2's, the query services' (sts, iam) and the JSON services' (ssm)."""
+    """A call in each protocol: EC2's, the query services' (sts, iam) and the JSON services' (ssm)."""
     action = {"ec2": "CreateVpc", "sts": "AssumeRole", "iam": "ListUsers", "ssm": "GetParameter"}[service]
     headers = {"x-amz-target": f"AmazonSSM.{action}"} if service == "ssm" else {}
     return Call(service, region, action, access_key_id=key, http=Http(headers=headers))

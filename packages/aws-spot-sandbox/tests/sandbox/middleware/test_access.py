@@ -1,4 +1,4 @@
-"""Who may call: known keys, expiry, opt-in regions, policy. Each service family has its own words for each no."""
+"""Authentication and access: known keys, expiry, opt-in regions, policy. Each service family has its own error codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_credentials_expire_after_so_many_calls(harness: Harness, service: str) 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_credentials_expire_at_a_moment(harness: Harness, service: str) -> None:
-    """IAM User Guide, "Temporary security credentials": when they have expired AWS no longer recognises them."""
+    """IAM User Guide, "Temporary security credentials": AWS no longer recognises expired ones."""
     harness.settings.credentials_expire_at = harness.clock.now() + 60
     harness.call(sample(service))
     harness.clock.advance(60)
@@ -87,7 +87,7 @@ def test_a_denied_change_names_caller_action_resource_and_proof(harness: Harness
 
 
 def test_a_denied_read_names_neither_resource_nor_proof(harness: Harness) -> None:
-    """As AWS answered DescribeVpcs in terraform-provider-aws issue 34234; EC2 API Reference, "Error codes"."""
+    """The reply of AWS to DescribeVpcs in terraform-provider-aws issue 34234; EC2 API Reference, "Error codes"."""
     harness.settings.deny = ["ec2:Describe*"]
     assert harness.refusal("DescribeVpcs").message == (
         "You are not authorized to perform this operation. User: arn:aws:iam::000000000000:user/sandbox is not "
@@ -96,7 +96,7 @@ def test_a_denied_read_names_neither_resource_nor_proof(harness: Harness) -> Non
 
 
 def test_nobody_can_be_denied_to_ask_who_they_are(harness: Harness) -> None:
-    """STS API Reference, GetCallerIdentity: no permissions are required, and a policy cannot take it away."""
+    """STS API Reference, GetCallerIdentity: no permissions are required, and a policy cannot deny it."""
     harness.settings.deny = ["*"]
     call = sample("sts")
     who = type(call)("sts", "us-east-1", "GetCallerIdentity", access_key_id=call.access_key_id)

@@ -1,4 +1,4 @@
-"""The sandbox's own switches, over HTTP on the same port."""
+"""The sandbox's own API, over HTTP on the same port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aws_spot_sandbox import admin_client
 
 
 def test_setting_a_switch(sandbox: Any) -> None:
-    """It takes effect with the next call."""
+    """Takes effect with the next call."""
     said = admin_client.ask(sandbox.url, "POST", "set", {"latency_s": 1, "capacity": {"us-east-1": 0}})
     assert said["latency_s"] == 1.0
     assert sandbox.settings.capacity == {"us-east-1": 0}
@@ -55,21 +55,21 @@ def test_setting_a_switch(sandbox: Any) -> None:
     ],
 )
 def test_what_cannot_be_set(sandbox: Any, values: Any, problem: str) -> None:
-    """The answer says what is wrong, and nothing has changed."""
+    """The reply names the problem, and nothing is changed."""
     with pytest.raises(admin_client.Refused) as refused:
         admin_client.ask(sandbox.url, "POST", "set", values)
     assert str(refused.value).startswith(problem)
 
 
 def test_one_bad_switch_spoils_all(sandbox: Any) -> None:
-    """All or none."""
+    """All values are set or none."""
     with pytest.raises(admin_client.Refused):
         admin_client.ask(sandbox.url, "POST", "set", {"latency_s": 9, "throttle": "yes"})
     assert sandbox.settings.latency_s == 0
 
 
 def test_status_counts(sandbox: Any) -> None:
-    """Calls by region and action, and the settings."""
+    """Counts of calls by region and action, and the settings."""
     sandbox.client().describe_vpcs()
     sandbox.client().describe_vpcs()
     said = admin_client.ask(sandbox.url, "GET", "status")
@@ -80,7 +80,7 @@ def test_status_counts(sandbox: Any) -> None:
 
 
 def test_reset(sandbox: Any) -> None:
-    """Everything is gone; the switches stay."""
+    """All resources are deleted; the switches keep their values."""
     sandbox.client().create_vpc(CidrBlock="10.0.0.0/16")
     admin_client.ask(sandbox.url, "POST", "set", {"price_factor": 2})
     assert admin_client.ask(sandbox.url, "GET", "leftovers") != []
@@ -90,13 +90,13 @@ def test_reset(sandbox: Any) -> None:
 
 
 def test_interrupting_what_is_not_there(sandbox: Any) -> None:
-    """The answer names it."""
+    """The reply names the instance."""
     with pytest.raises(admin_client.Refused, match="no instance i-0 is in the sandbox"):
         admin_client.ask(sandbox.url, "POST", "interrupt", {"instance_id": "i-0"})
 
 
 def test_interrupting_finds_the_region(sandbox: Any) -> None:
-    """AWS: EC2 User Guide, "Spot Instance interruption notices": the shutdown comes when the notice has passed."""
+    """AWS: EC2 User Guide, "Spot Instance interruption notices": the shutdown follows the notice."""
     ec2 = sandbox.client("ec2", "eu-west-1")
     image = sandbox.client("ssm", "eu-west-1").get_parameter(
         Name="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
@@ -119,7 +119,7 @@ def test_interrupting_finds_the_region(sandbox: Any) -> None:
 
 @pytest.mark.parametrize("header", [{"Origin": "http://127.0.0.1"}, {"Host": "rebound.example"}])
 def test_web_pages_are_refused(sandbox: Any, header: dict[str, str]) -> None:
-    """A page in the user's browser can reach loopback, by itself or through a name that it controls."""
+    """A page in the user's browser can reach loopback, directly or through a host name that it controls."""
     request = urllib.request.Request(f"{sandbox.url}/_sandbox/status", headers=header)
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(request)
@@ -128,7 +128,7 @@ def test_web_pages_are_refused(sandbox: Any, header: dict[str, str]) -> None:
 
 
 def test_the_callers_address(sandbox: Any) -> None:
-    """checkip.amazonaws.com answers with a public IPv4 address and a line end; T6: the sandbox answered 127.0.0.1."""
+    """checkip.amazonaws.com returns a public IPv4 address and a newline; T6: the sandbox returned 127.0.0.1."""
     with urllib.request.urlopen(f"{sandbox.url}/_sandbox/address") as answer:
         text = answer.read()
     assert text.endswith(b"\n")
@@ -136,7 +136,7 @@ def test_the_callers_address(sandbox: Any) -> None:
 
 
 def test_unknown_verbs(sandbox: Any) -> None:
-    """The answer lists the known ones."""
+    """The reply lists the known ones."""
     with pytest.raises(admin_client.Refused, match="there is no GET sett; there are GET ping, "):
         admin_client.ask(sandbox.url, "GET", "sett")
     assert json.dumps(admin_client.ask(sandbox.url, "GET", "ping"))

@@ -11,7 +11,7 @@ DATA = {"InstanceType": "t3.micro"}
 
 
 def test_a_repeat_gets_the_first_answer(sandbox: Any) -> None:
-    """Same token, same parameters: the same result, and nothing is made twice."""
+    """Same token, same parameters: the same result, and nothing is created twice."""
     ec2 = sandbox.client()
     asked = {"LaunchTemplateName": "one", "LaunchTemplateData": DATA, "ClientToken": "t-1"}
     first, second = ec2.create_launch_template(**asked), ec2.create_launch_template(**asked)
@@ -28,7 +28,7 @@ def test_other_parameters_are_a_mismatch(sandbox: Any) -> None:
 
 
 def test_a_token_is_of_one_region_and_action(sandbox: Any) -> None:
-    """Tokens are per region: the same one may be used for every region of a cluster."""
+    """Tokens are per region: the same one can be used in every region of a cluster."""
     asked = {"LaunchTemplateName": "one", "LaunchTemplateData": DATA, "ClientToken": "t-1"}
     first = sandbox.client().create_launch_template(**asked)
     second = sandbox.client("ec2", "eu-west-1").create_launch_template(**asked)
@@ -37,7 +37,7 @@ def test_a_token_is_of_one_region_and_action(sandbox: Any) -> None:
 
 
 def test_a_refusal_is_not_remembered(sandbox: Any) -> None:
-    """What failed may be tried again with the same token."""
+    """A failed call can be repeated with the same token."""
     ec2 = sandbox.client()
     asked = {"LaunchTemplateName": "one", "LaunchTemplateData": DATA, "ClientToken": "t-1"}
     sandbox.settings.faults = [
@@ -48,7 +48,7 @@ def test_a_refusal_is_not_remembered(sandbox: Any) -> None:
 
 
 def test_a_lost_answer_and_a_token(sandbox: Any) -> None:
-    """The repeat after a lost answer finds what was made: what client tokens are for."""
+    """Repeating a call after a lost reply returns the existing resource, the purpose of client tokens."""
     ec2 = sandbox.client()
     asked = {"LaunchTemplateName": "one", "LaunchTemplateData": DATA, "ClientToken": "t-1"}
     sandbox.settings.faults = [

@@ -1,4 +1,4 @@
-"""Who may call at all. Codes: EC2 API Reference, "Error codes"; STS and Systems Manager API References, "Common errors"."""
+"""Authentication. Codes: EC2 API Reference, "Error codes"; STS and Systems Manager API References, "Common errors"."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def vpcs(sandbox: Any, **who: str) -> Any:
 
 
 def test_the_account_is_nobodys(sandbox: Any) -> None:
-    """The account id cannot be taken for an AWS account's; the caller is a user. AWS: STS, GetCallerIdentity."""
+    """The account id is not a valid AWS account's; the caller is a user. AWS: STS, GetCallerIdentity."""
     said = sandbox.client("sts").get_caller_identity()
     assert said["Account"] == "000000000000"
     assert said["Arn"] == "arn:aws:iam::000000000000:user/sandbox"
@@ -41,7 +41,7 @@ def test_the_account_is_nobodys(sandbox: Any) -> None:
     ],
 )
 def test_an_unknown_key(sandbox: Any, call: Any, expected: tuple[str, int]) -> None:
-    """Each service says in its own words that it knows no such key."""
+    """Each service has its own code for an unknown key."""
     assert refusal(call(sandbox, **STRANGER)) == expected
 
 
@@ -54,7 +54,7 @@ def test_an_unknown_key(sandbox: Any, call: Any, expected: tuple[str, int]) -> N
     ],
 )
 def test_a_wrong_secret(sandbox: Any, call: Any, expected: tuple[str, int]) -> None:
-    """The signature is computed again. AWS: IAM User Guide, "Troubleshoot Signature Version 4 requests"."""
+    """The signature is recomputed. AWS: IAM User Guide, "Troubleshoot Signature Version 4 requests"."""
     assert refusal(call(sandbox, **FORGETFUL)) == expected
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_secret(sandbox: Any, call: Any, expected: tuple[str, int]) -> N
     ],
 )
 def test_expired_by_the_clock(sandbox: Any, call: Any, expected: tuple[str, int]) -> None:
-    """Temporary credentials end at a moment, for every service."""
+    """Temporary credentials expire at a set time, for every service."""
     sandbox.settings.credentials_expire_at = sandbox.clock.now() + 60
     sandbox.client("ec2").describe_vpcs()
     sandbox.clock.advance(60)
@@ -75,7 +75,7 @@ def test_expired_by_the_clock(sandbox: Any, call: Any, expected: tuple[str, int]
 
 
 def test_expired_after_some_calls(sandbox: Any) -> None:
-    """A long command can outlive its credentials, at any of its calls: so many are answered, the next one is not."""
+    """A long command can outlive its credentials at any call: a number of calls succeed, the next one fails."""
     ec2 = sandbox.client()
     sandbox.settings.credentials_expire_after_calls = 2
     ec2.describe_vpcs()

@@ -30,7 +30,7 @@ def test_a_dry_run_does_nothing_and_says_that_it_would(harness: Harness) -> None
 
 
 def test_a_dry_run_asks_for_permission_first(harness: Harness) -> None:
-    """EC2 API Reference, "Common query parameters": DryRun: without permission it is UnauthorizedOperation."""
+    """EC2 API Reference, "Common query parameters": DryRun: UnauthorizedOperation without permission."""
     harness.settings.deny = ["ec2:CreateVpc"]
     assert harness.refusal("CreateVpc", {"DryRun": "true"}).code == "UnauthorizedOperation"
 
@@ -60,7 +60,7 @@ def test_tokens_are_of_a_region_and_an_action(numbered: Harness) -> None:
 
 
 def test_only_successes_are_remembered(harness: Harness) -> None:
-    """EC2 API Reference, "Ensuring idempotency": what was refused may be asked again, with other parameters too."""
+    """EC2 API Reference, "Ensuring idempotency": a failed call can be repeated, even with other parameters."""
 
     def refuse(_call: Call) -> Reply:
         raise AwsError("InsufficientInstanceCapacity", "none", status=500)

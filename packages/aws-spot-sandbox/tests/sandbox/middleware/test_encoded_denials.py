@@ -20,7 +20,7 @@ def encoded(sandbox: Any) -> str:
 
 
 def test_a_refusal_explains_itself(sandbox: Any) -> None:
-    """Action, resource, principal, and whether a policy says no or none says yes."""
+    """Action, resource, principal, and whether a policy denies it or none allows it."""
     sandbox.settings.deny = ["ec2:CreateVpc"]
     answer = sandbox.client("sts").decode_authorization_message(EncodedMessage=encoded(sandbox))
     said = json.loads(answer["DecodedMessage"])
@@ -33,7 +33,7 @@ def test_a_refusal_explains_itself(sandbox: Any) -> None:
 
 
 def test_it_takes_permission_and_a_message_of_awss(sandbox: Any) -> None:
-    """Who may not decode is told so; what AWS has not encoded is InvalidAuthorizationMessageException."""
+    """Decoding requires permission; a message that AWS has not encoded is InvalidAuthorizationMessageException."""
     sandbox.settings.deny = ["ec2:CreateVpc", "sts:DecodeAuthorizationMessage"]
     text = encoded(sandbox)
     sts = sandbox.client("sts")

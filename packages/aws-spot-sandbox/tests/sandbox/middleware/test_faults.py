@@ -1,4 +1,4 @@
-"""Ordered faults: the codes are AWS's, the moment is the test's."""
+"""Injected faults: AWS's codes, at a time set by the test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def count_vpcs(ec2: Any) -> int:
 
 
 def test_a_fault_is_what_was_ordered(sandbox: Any) -> None:
-    """Code, status and message as ordered, and nothing is done. AWS: EC2 API Reference, "Server error codes"."""
+    """Code, status and message as configured, and nothing is executed. AWS: EC2 API Reference, "Server error codes"."""
     ec2 = sandbox.client()
     before = count_vpcs(ec2)
     sandbox.settings.faults = [
@@ -29,7 +29,7 @@ def test_a_fault_is_what_was_ordered(sandbox: Any) -> None:
 
 
 def test_a_fault_that_passes(sandbox: Any) -> None:
-    """The second and third calls fail, the others do not: what retries are for."""
+    """The second and third calls fail, the others do not, as retries expect."""
     ec2 = sandbox.client()
     sandbox.settings.faults = [
         {"match": "ec2:Describe*", "code": "Unavailable", "status": 503, "after": 1, "count": 2}
@@ -41,14 +41,16 @@ def test_a_fault_that_passes(sandbox: Any) -> None:
 
 
 def test_a_fault_in_one_region(sandbox: Any) -> None:
-    """One region's trouble is not another's."""
+    """A fault in one region does not affect another."""
     sandbox.settings.faults = [{"match": "*", "region": "us-east-1", "code": "Unavailable", "status": 503}]
     assert refusal(sandbox.client().describe_vpcs) == ("Unavailable", 503)
     sandbox.client("ec2", "eu-west-1").describe_vpcs()
 
 
 def test_a_lost_answer(sandbox: Any) -> None:
-    """The connection drops after the deed: the client cannot know, and without a token a repeat makes two.
+    """The connection drops after the execution: the client cannot know, and without a token a retry creates a second
+    one.
+
     AWS: EC2 API Reference, "Ensuring idempotency in Amazon EC2 API requests".
     """
     ec2 = sandbox.client()
@@ -62,7 +64,7 @@ def test_a_lost_answer(sandbox: Any) -> None:
 
 
 def test_a_lost_question(sandbox: Any) -> None:
-    """The connection drops before: nothing is done, and the next call finds a connection again."""
+    """The connection drops before the execution: nothing is executed, and the next call can connect again."""
     ec2 = sandbox.client()
     before = count_vpcs(ec2)
     sandbox.settings.faults = [{"match": "CreateVpc", "code": "ConnectionReset", "count": 1}]
@@ -72,7 +74,7 @@ def test_a_lost_question(sandbox: Any) -> None:
 
 
 def test_a_refusal_after_the_deed(sandbox: Any) -> None:
-    """AWS may answer 5xx although it did it. AWS: EC2 API Reference, "Server error codes"."""
+    """AWS may return 5xx although it executed the call. AWS: EC2 API Reference, "Server error codes"."""
     ec2 = sandbox.client()
     before = count_vpcs(ec2)
     sandbox.settings.faults = [

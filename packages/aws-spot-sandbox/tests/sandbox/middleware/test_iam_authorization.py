@@ -1,4 +1,4 @@
-"""On which things IAM is asked, and which condition keys each of them shows. AWS: Service Authorization Reference, Amazon EC2."""
+"""The resources that IAM authorizes and their condition keys. AWS: Service Authorization Reference, Amazon EC2."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FLEET = policy(
 
 
 def without(action: str, kind: str) -> list[dict[str, Any]]:
-    """The policy above, less one kind of thing for one action."""
+    """The policy above, without one resource type for one action."""
     less = copy.deepcopy(FLEET)
     statements = less[0]["Statement"]
     for one in [
@@ -50,9 +50,10 @@ def without(action: str, kind: str) -> list[dict[str, Any]]:
 
 
 def test_a_fleet_is_asked_about_with_all_that_it_uses_and_makes(sandbox: Any) -> None:
-    """CreateFleet: fleet and instance, volume, template, subnet, image; RunInstances: all that an instance is born with, too.
+    """CreateFleet: fleet and instance, volume, template, subnet, image; RunInstances: also all that an instance
+    creates.
 
-    Of instances the tags of the call itself count for CreateFleet: those of the template only for RunInstances.
+    For CreateFleet the call's own tags of instances count; those of the template count only for RunInstances.
     """
     ec2 = sandbox.client()
     network = build_network(ec2, ("us-east-1a",))
@@ -82,7 +83,7 @@ def test_a_fleet_is_asked_about_with_all_that_it_uses_and_makes(sandbox: Any) ->
 
 
 def test_the_keys_that_each_thing_shows(sandbox: Any) -> None:
-    """The tags also under the service's own name, the VPC of what is in one, the region of the call."""
+    """The tags also under the service's own prefix, the VPC of resources in one, the region of the call."""
     ec2 = sandbox.client()
     network = build_network(ec2, ("us-east-1a",))
     vpc = {"ArnEquals": {"ec2:Vpc": f"arn:aws:ec2:us-east-1:000000000000:vpc/{network['vpc']}"}}
@@ -107,11 +108,11 @@ def test_the_keys_that_each_thing_shows(sandbox: Any) -> None:
     sandbox.settings.policies = policy(
         allow("sns:*", when={"StringEquals": {f"sns:ResourceTag/{KEY}": "one"}})
     )
-    assert refusal(sandbox.client("sns").delete_topic, TopicArn=arn)[1] == 403  # it has no key of its own
+    assert refusal(sandbox.client("sns").delete_topic, TopicArn=arn)[1] == 403  # SNS has no key of its own
 
 
 def test_a_table_is_freed_from_a_subnet_only_by_who_may_both(sandbox: Any) -> None:
-    """DisassociateRouteTable: the table, and the subnet that would lose it."""
+    """DisassociateRouteTable: requires permission for the table and its subnet."""
     ec2 = sandbox.client()
     network = build_network(ec2, ("us-east-1a",))
     table = ec2.describe_route_tables(RouteTableIds=[network["table"]])["RouteTables"][0]
@@ -124,7 +125,7 @@ def test_a_table_is_freed_from_a_subnet_only_by_who_may_both(sandbox: Any) -> No
 
 
 def test_looks_beside_ec2_are_about_things(sandbox: Any) -> None:
-    """A policy that names them is enough, and no wider. AWS: Service Authorization Reference, of each service."""
+    """A policy for the named resource suffices, and no other. AWS: Service Authorization Reference."""
     sqs, sns, logs = (sandbox.client(name) for name in ("sqs", "sns", "logs"))
     sqs.create_queue(QueueName="ours")
     arn = sns.create_topic(Name="ours", Tags=TAGS)["TopicArn"]

@@ -1,4 +1,4 @@
-"""Requests as AWS checks them before it acts: by the models that it publishes, whatever client sends them."""
+"""Validation of requests by AWS's published models, for any client."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_filter_values_of_255_characters_and_no_more() -> None:
     ],
 )  # fmt: skip
 def test_what_the_models_exclude_is_refused(call: Call, code: str) -> None:
-    """AWS: EC2 API reference, "Error codes"; the bounds, enumerations and members of the service models in its SDK."""
+    """AWS: EC2 API reference, "Error codes"; the bounds, enumerations and members in its SDK's service models."""
     assert refusal(call)[0] == code
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_action_is_refused_by_name(service: str, code: str) -> None:
 
 
 def test_tags_are_filters_where_they_are_documented() -> None:
-    """AWS: EC2 API reference, DescribeVpcs, DescribeCapacityReservations: the latter documents no filter by tag."""
+    """AWS: EC2 API reference, DescribeVpcs, DescribeCapacityReservations: the latter documents no tag filter."""
     tag = {"Filter__1__Name": "tag:owner", "Filter__1__Value__1": "me"}
     assert accepted(ec2("DescribeVpcs", **tag))
     assert refusal(ec2("DescribeCapacityReservations", **tag))[0] == "InvalidParameterValue"

@@ -1,4 +1,4 @@
-"""Which calls a fault hits, and each bucket's size and refill. Through EC2 itself: test_faults.py, test_throttle.py."""
+"""The calls that a fault matches, and each bucket's size and refill. With EC2: test_faults.py, test_throttle.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sandbox.middleware.harness import Harness
 
 @pytest.mark.parametrize("match", ["CreateVpc", "ec2:CreateVpc", "Create*", "ec2:*", "*"])
 def test_a_fault_hits_what_its_pattern_names(harness: Harness, match: str) -> None:
-    """Any action may fail by AWS's own fault (EC2 API Reference, "Error codes": server error codes)."""
+    """Any action may fail with a server error (EC2 API Reference, "Error codes": server error codes)."""
     harness.settings.faults = [{"match": match, "code": "InternalError", "message": "oh", "status": 500}]
     error = harness.refusal("CreateVpc")
     assert (error.code, error.message, error.status) == ("InternalError", "oh", 500)
@@ -21,14 +21,14 @@ def test_a_fault_hits_what_its_pattern_names(harness: Harness, match: str) -> No
 
 @pytest.mark.parametrize("match", ["CreateSubnet", "iam:CreateVpc", "sts:*", "createvpc"])
 def test_a_fault_leaves_other_actions_and_services_alone(harness: Harness, match: str) -> None:
-    """Names are those of the API, in its spelling (EC2 API Reference, "Actions")."""
+    """Names are the API's, case-sensitive (EC2 API Reference, "Actions")."""
     harness.settings.faults = [{"match": match, "code": "InternalError"}]
     harness.ask("CreateVpc")
     assert harness.outcomes == ["ok"]
 
 
 def passed(harness: Harness, action: str, params: dict[str, str]) -> int:
-    """How many calls at one moment get through, up to the first refusal."""
+    """The number of simultaneous calls that pass, up to the first error."""
     before = len(harness.reached)
     with contextlib.suppress(AwsError):
         while len(harness.reached) < before + 1000:

@@ -1,4 +1,4 @@
-"""What the caller may do, where, and what a dry run says about it."""
+"""The caller's permissions, per region, and their check by a dry run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WOULD_DO = ("DryRunOperation", 412)
 
 
 def test_a_denied_action(sandbox: Any) -> None:
-    """EC2 names the user, the action and the missing policy. AWS: EC2 API Reference, "Error codes", UnauthorizedOperation."""
+    """EC2 names user, action and missing policy. AWS: EC2 API Reference, "Error codes", UnauthorizedOperation."""
     sandbox.settings.deny = ["ec2:CreateVpc"]
     code, status, message = refusal_in_full(sandbox.client().create_vpc, CidrBlock="10.0.0.0/16")
     assert (code, status) == REFUSED
@@ -28,7 +28,7 @@ def test_a_denied_action(sandbox: Any) -> None:
 
 
 def test_denied_elsewhere(sandbox: Any) -> None:
-    """The other services have codes of their own. AWS: IAM User Guide, "Troubleshoot access denied error messages"."""
+    """The other services have their own codes. AWS: IAM User Guide, "Troubleshoot access denied error messages"."""
     sandbox.settings.deny = ["iam:*", "ssm:GetParameter"]
     assert refusal(sandbox.client("iam").list_account_aliases) == ("AccessDenied", 403)
     assert refusal(sandbox.client("ssm").get_parameter, Name="/x") == ("AccessDeniedException", 400)
@@ -42,7 +42,7 @@ def test_everybody_may_ask_who_they_are(sandbox: Any) -> None:
 
 
 def test_seventeen_regions_are_on(sandbox: Any) -> None:
-    """AWS: Account Management, "Enable or disable AWS Regions": those from before 2019 are on, the others are not."""
+    """AWS: Account Management, "Enable or disable AWS Regions": those from before 2019 are enabled, the others are not."""
     assert len(ENABLED_BY_DEFAULT) == 17
     assert not set(ENABLED_BY_DEFAULT) & set(OPT_IN)
     found = sandbox.client().describe_regions()["Regions"]
@@ -51,13 +51,13 @@ def test_seventeen_regions_are_on(sandbox: Any) -> None:
 
 @pytest.mark.parametrize("region", ["af-south-1", "ap-east-1", "nowhere-1"])
 def test_a_region_that_is_off_knows_nobody(sandbox: Any, region: str) -> None:
-    """Credentials are not valid where the account has not opted in. AWS: IAM User Guide, "Managing AWS STS in a Region"."""
+    """Credentials are not valid without an opt-in. AWS: IAM User Guide, "Managing AWS STS in a Region"."""
     assert refusal(sandbox.client("ec2", region).describe_vpcs) == ("AuthFailure", 401)
     assert refusal(sandbox.client("sts", region).get_caller_identity) == ("InvalidClientTokenId", 403)
 
 
 def test_a_token_that_is_not_valid_in_a_region(sandbox: Any) -> None:
-    """Tokens of the global endpoint are refused in some regions. AWS: IAM User Guide, "Managing AWS STS in an AWS Region"."""
+    """Some regions refuse tokens of the global endpoint. AWS: IAM User Guide, "Managing AWS STS in an AWS Region"."""
     sandbox.settings.tokens_not_valid = ["eu-west-1"]
     assert refusal(sandbox.client("ec2", "eu-west-1").describe_vpcs) == ("AuthFailure", 401)
     assert sandbox.client("sts", "us-east-1").get_caller_identity()["Account"] == "000000000000"
@@ -65,7 +65,7 @@ def test_a_token_that_is_not_valid_in_a_region(sandbox: Any) -> None:
 
 
 def test_opting_in(sandbox: Any) -> None:
-    """After opting in the region is as any other. AWS: Account Management, "Enable or disable AWS Regions"."""
+    """After the opt-in the region works like any other. AWS: Account Management, "Enable or disable AWS Regions"."""
     sandbox.settings.opted_in = ["af-south-1"]
     sandbox.client("ec2", "af-south-1").describe_vpcs()
     found = sandbox.client().describe_regions()["Regions"]
@@ -73,7 +73,7 @@ def test_opting_in(sandbox: Any) -> None:
 
 
 def test_a_dry_run_does_nothing(sandbox: Any) -> None:
-    """It says that it would succeed. AWS: EC2 API Reference, "Common query parameters", DryRun."""
+    """The reply is that it would succeed. AWS: EC2 API Reference, "Common query parameters", DryRun."""
     ec2 = sandbox.client()
     before = len(ec2.describe_vpcs()["Vpcs"])
     code, status, message = refusal_in_full(ec2.create_vpc, CidrBlock="10.0.0.0/16", DryRun=True)
@@ -85,7 +85,7 @@ def test_a_dry_run_does_nothing(sandbox: Any) -> None:
 
 
 def test_a_dry_run_of_what_is_denied(sandbox: Any) -> None:
-    """It says that it would be refused: this is how permissions are checked. AWS: as above."""
+    """The reply is the error of a denial, which allows checking permissions. AWS: as above."""
     sandbox.settings.deny = ["ec2:RunInstances"]
     arguments = {"ImageId": "ami-00000000", "MinCount": 1, "MaxCount": 1, "DryRun": True}
     assert refusal(sandbox.client().run_instances, **arguments) == REFUSED

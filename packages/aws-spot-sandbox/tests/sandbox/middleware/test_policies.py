@@ -1,4 +1,4 @@
-"""The caller's policies: what they let through, and how AWS says no to the rest."""
+"""The caller's policies: the allowed calls, and AWS's errors for the others."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ASK = Ask("ec2:DeleteVpc", "arn:aws:ec2:us-east-1:1:vpc/vpc-1", {"aws:ResourceTa
         (True, statement("ec2:DeleteVpc", resource="arn:*:ec2:*:*:vpc/*")),
         (False, statement("ec2:DeleteVpc", resource="arn:aws:ec2:*:*:subnet/*")),
         (True, statement("ec2:DeleteVpc", StringEquals={"aws:ResourceTag/Team": "blue"})),
-        # Names of condition keys know no case, values do.
+        # Condition keys are case-insensitive, values are not.
         (True, statement("ec2:DeleteVpc", StringEquals={"AWS:resourcetag/team": ["red", "blue"]})),
         (False, statement("ec2:DeleteVpc", StringEquals={"aws:ResourceTag/Team": "Blue"})),
         (True, statement("ec2:DeleteVpc", StringLike={"aws:ResourceTag/Team": "b*"})),
@@ -85,7 +85,7 @@ def test_the_language(allowed: bool, one: dict[str, Any]) -> None:
     ids=str,
 )
 def test_what_the_sandbox_cannot_judge_allows_nothing(sandbox: Any, wrong: dict[str, Any]) -> None:
-    """It is refused when the switch is set, and when it is judged all the same; never taken for less than it says."""
+    """Setting the switch refuses it, and evaluating it raises an error; it is never interpreted partially."""
     document = policy({**statement("ec2:DeleteVpc"), **wrong})
     with pytest.raises(ValueError, match=r"policy|Effect|operator"):
         judge([document], ASK)
@@ -95,7 +95,7 @@ def test_what_the_sandbox_cannot_judge_allows_nothing(sandbox: Any, wrong: dict[
 
 
 def test_on_arns_a_wildcard_stays_within_its_part() -> None:
-    """AWS: IAM User Guide, "ARN condition operators": each of the six parts is compared by itself."""
+    """AWS: IAM User Guide, "ARN condition operators": each of the six parts is compared separately."""
     ask = Ask("ec2:RunInstances", "*", {"ec2:Vpc": ("arn:aws:ec2:us-east-1:1:vpc/vpc-1",)})
     for wanted, answer in (
         ("arn:*:ec2:*:*:vpc/vpc-1", Answer.ALLOWED),
@@ -115,7 +115,7 @@ def test_an_explicit_deny_wins() -> None:
 
 
 def test_without_policies_everything_is_allowed_and_with_one_nothing_else(sandbox: Any) -> None:
-    """EC2 names user, action and resource, and gives proof. AWS: EC2 API Reference, "Error codes", UnauthorizedOperation."""
+    """User, action, resource and an encoded message. AWS: EC2 API Reference, "Error codes", UnauthorizedOperation."""
     ec2 = sandbox.client()
     ec2.describe_vpcs()
     sandbox.settings.policies = [policy(statement("ec2:DescribeSubnets"))]
@@ -187,7 +187,7 @@ def test_what_the_simulator_says(sandbox: Any) -> None:
 
 
 def test_of_named_resources_the_simulator_answers_beneath(sandbox: Any) -> None:
-    """AWS: IAM API Reference, EvaluationResult: EvalResourceName is no ARN that was asked about, one row is one action."""
+    """AWS: IAM API Reference, EvaluationResult: EvalResourceName is not a requested ARN; each action has one row."""
     iam, arn = sandbox.client("iam"), sandbox.client("sts").get_caller_identity()["Arn"]
     ours, theirs = (f"arn:aws:ec2:us-east-1:000000000000:{name}" for name in ("vpc/vpc-1", "subnet/subnet-1"))
     sandbox.settings.policies = [
@@ -207,7 +207,7 @@ def test_of_named_resources_the_simulator_answers_beneath(sandbox: Any) -> None:
 
 
 def test_the_first_fleet_makes_the_spot_service_role(sandbox: Any) -> None:
-    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances": made for the caller, if it may."""
+    """AWS: EC2 User Guide, "Service-linked role for EC2 Spot Instances": created for the caller, if permitted."""
     sandbox.settings.service_roles = []
     iam = sandbox.client("iam")
     assert refusal(iam.get_role, RoleName="AWSServiceRoleForEC2Spot")[0] == "NoSuchEntity"

@@ -1,4 +1,4 @@
-"""The sandbox as a process: one for all commands, found again, and gone when it is told to go."""
+"""The sandbox as a process: shared by all commands, located by its file, and stopped on request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wait_until_gone(state_dir: Path) -> None:
 
 
 def test_the_life_of_a_sandbox(state_dir: Path) -> None:
-    """Two commands that start it at once share one; a third finds it; it can be changed; it stops; then it is gone."""
+    """Concurrent commands start one sandbox; a later command finds it; it can be configured and stopped."""
     assert process.status(state_dir=state_dir) is None
     assert process.stop(state_dir=state_dir) is False
     with ThreadPoolExecutor(2) as pool:
@@ -69,7 +69,7 @@ def test_the_life_of_a_sandbox(state_dir: Path) -> None:
 
 
 def test_it_ends_when_nobody_calls(state_dir: Path) -> None:
-    """A sandbox that was forgotten does not stay for ever, and the next command gets a new one."""
+    """An unused sandbox stops, and the next command starts a new one."""
     first = process.ensure_running(state_dir=state_dir, idle_s=0.0)
     deadline = time.monotonic() + DEADLINE_S
     while (state_dir / NAME).exists():
@@ -80,7 +80,7 @@ def test_it_ends_when_nobody_calls(state_dir: Path) -> None:
 
 
 def test_another_version_is_not_used(state_dir: Path) -> None:
-    """The command and the sandbox must be of one version; the message says what to do, and stopping still works."""
+    """Command and sandbox must have the same version; the message says what to do, and stopping still works."""
     kept = process.memory_dir(state_dir) / "audit.jsonl"
     kept.parent.mkdir(parents=True)
     kept.write_text("of the one before")
@@ -97,7 +97,7 @@ def test_another_version_is_not_used(state_dir: Path) -> None:
 
 
 def test_what_does_not_start_shows_its_log(state_dir: Path) -> None:
-    """The reason is in the message, not only in a file."""
+    """The reason is in the message, not only in the log."""
     with pytest.raises(SandboxError, match="did not start") as refused:
         process.ensure_running(state_dir=state_dir, no_such_switch=1)
     assert "no_such_switch" in "\n".join(refused.value.details)
@@ -114,14 +114,14 @@ def test_what_does_not_start_shows_its_log(state_dir: Path) -> None:
     ],
 )
 def test_a_stale_file_means_that_none_runs(tmp_path: Path, content: str) -> None:
-    """Whatever a crash or a restart left: nothing that does not answer as the sandbox is taken for it, nobody is signalled."""
+    """After a crash or restart: only a process that answers as the sandbox counts, and no other is signalled."""
     (tmp_path / NAME).write_text(content)
     assert process.status(state_dir=tmp_path) is None
     assert process.stop(state_dir=tmp_path) is False
 
 
 def test_a_reused_port_is_not_the_sandbox(tmp_path: Path, sandbox: Any) -> None:
-    """Another process answers at the address: it is left alone."""
+    """Another process answers at the address: it is not signalled."""
     AddressFile(os.getpid() + 1, sandbox.url, "0.1.0").write(tmp_path)
     assert process.status(state_dir=tmp_path) is None
     assert process.stop(state_dir=tmp_path) is False

@@ -24,7 +24,7 @@ def vpc_ids(ec2: Any, **narrowed: Any) -> set[str]:
 
 
 def test_what_was_made_is_not_listed_yet(sandbox: Any, ec2: Any) -> None:
-    """Missing from lists within the lag, there afterwards; what is older is listed throughout."""
+    """Missing from lists within the lag, listed afterwards; older ones are listed all the time."""
     old = vpc_ids(ec2)
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     assert vpc_ids(ec2) == old
@@ -33,7 +33,7 @@ def test_what_was_made_is_not_listed_yet(sandbox: Any, ec2: Any) -> None:
 
 
 def test_asked_for_by_its_id(sandbox: Any, ec2: Any) -> None:
-    """InvalidVpcID.NotFound although the answer to CreateVpc has just named it."""
+    """InvalidVpcID.NotFound although CreateVpc has just returned the id."""
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     assert refusal(ec2.describe_vpcs, VpcIds=[made]) == NO_VPC
     sandbox.clock.advance(LAG_S)
@@ -41,7 +41,7 @@ def test_asked_for_by_its_id(sandbox: Any, ec2: Any) -> None:
 
 
 def test_what_came_with_it(ec2: Any) -> None:
-    """A new VPC's group and table are no earlier than the VPC."""
+    """A new VPC's group and table are not listed before the VPC."""
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     mine = {"Filters": [{"Name": "vpc-id", "Values": [made]}]}
     assert ec2.describe_security_groups(**mine)["SecurityGroups"] == []
@@ -49,7 +49,7 @@ def test_what_came_with_it(ec2: Any) -> None:
 
 
 def test_writes_see_it_sooner(sandbox: Any, ec2: Any) -> None:
-    """A call that changes something finds it after half the lag: while lists still do not show it."""
+    """A mutating call finds it after half the lag, while lists still omit it."""
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     subnet = {"VpcId": made, "CidrBlock": "10.0.0.0/24"}
     assert refusal(ec2.create_subnet, **subnet) == NO_VPC
@@ -79,7 +79,7 @@ def test_each_kind_has_its_code(ec2: Any, kind: str, make: str, use: str, code: 
 
 
 def test_templates_by_name(sandbox: Any, ec2: Any) -> None:
-    """A template is not known by its name either, but the name is taken."""
+    """The template is not found by name either, but the name is in use."""
     asked = {"LaunchTemplateName": "one", "LaunchTemplateData": {"InstanceType": "t3.micro"}}
     ec2.create_launch_template(**asked)
     names = {"LaunchTemplateNames": ["one"]}
@@ -93,7 +93,7 @@ def test_templates_by_name(sandbox: Any, ec2: Any) -> None:
 
 
 def test_instances(sandbox: Any, ec2: Any) -> None:
-    """A launched instance is in no list, and neither is its reservation; then both are."""
+    """A launched instance and its reservation are not listed within the lag; afterwards both are."""
     image = sandbox.client("ssm").get_parameter(
         Name="/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
     )["Parameter"]["Value"]
@@ -107,7 +107,7 @@ def test_instances(sandbox: Any, ec2: Any) -> None:
 
 
 def test_tags(sandbox: Any, ec2: Any) -> None:
-    """DescribeTags lags as the resources do."""
+    """DescribeTags lags like the resources."""
     spec = [{"ResourceType": "vpc", "Tags": [{"Key": "k", "Value": "v"}]}]
     ec2.create_vpc(TagSpecifications=spec, **CIDR)
     assert ec2.describe_tags()["Tags"] == []
@@ -116,7 +116,7 @@ def test_tags(sandbox: Any, ec2: Any) -> None:
 
 
 def test_what_was_deleted_is_still_listed(sandbox: Any, ec2: Any) -> None:
-    """A question that was asked before the deletion is answered as before, within the lag."""
+    """A query that was made before the deletion returns the same reply within the lag."""
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     sandbox.clock.advance(LAG_S)
     assert made in vpc_ids(ec2)
@@ -127,7 +127,7 @@ def test_what_was_deleted_is_still_listed(sandbox: Any, ec2: Any) -> None:
 
 
 def test_no_lag_unless_switched_on(sandbox: Any) -> None:
-    """A newcomer's AWS is consistent."""
+    """The default is consistent."""
     ec2 = sandbox.client()
     made = ec2.create_vpc(**CIDR)["Vpc"]["VpcId"]
     assert made in vpc_ids(ec2)

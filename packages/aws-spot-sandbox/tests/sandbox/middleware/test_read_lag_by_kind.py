@@ -1,4 +1,4 @@
-"""Reads that lag, kind by kind and at their edges, on replies as AWS writes them. Through EC2 itself: test_read_lag.py."""
+"""Lagging reads by resource type and their edge cases, with replies in AWS's format. With EC2: test_read_lag.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.middleware.harness import Harness, sample, xml
 
 LAG_S = 8.0
 NEW, OLD = "0123456789abcdef0", "0aaaaaaaaaaaaaaa0"
-# what makes it, its prefix, what lists it, the list, the name of its id there
+# the create action, the id prefix, the list action, the list's element, the id's element
 LISTS = """
 CreateVpc vpc DescribeVpcs vpcSet vpcId
 CreateSubnet subnet DescribeSubnets subnetSet subnetId
@@ -62,7 +62,7 @@ def test_a_list_lacks_what_was_just_made_and_then_has_it(harness: Harness, row: 
     ],
 )
 def test_what_was_born_with_a_fresh_vpc_is_missing_too(harness: Harness, row: str) -> None:
-    """VPC User Guide, "Main route table", "Default security groups": made with the VPC, and seen no sooner."""
+    """VPC User Guide, "Main route table", "Default security groups": created with the VPC, and not listed before it."""
     describe, listed, own_id, prefix = row.split()
     reply = items(listed, own_id, f"{prefix}-{OLD}", more=f"<vpcId>vpc-{NEW}</vpcId>")
     make(harness, "CreateVpc", f"vpc-{NEW}")
@@ -72,7 +72,7 @@ def test_what_was_born_with_a_fresh_vpc_is_missing_too(harness: Harness, row: st
 
 
 def test_fresh_instances_leave_no_empty_reservations(harness: Harness) -> None:
-    """EC2 API Reference, DescribeInstances: what was launched may not appear for a time; the page's token stays."""
+    """EC2 API Reference, DescribeInstances: new instances may be missing for a time; the page's token is retained."""
     make(harness, "RunInstances", f"i-{NEW}")
     held = "".join(
         f"<item><reservationId>r-{one}</reservationId><groupSet/>"
@@ -104,7 +104,7 @@ def test_a_fresh_template_is_unknown_by_name_wherever_it_is_named(harness: Harne
 
 
 def test_a_name_shared_with_a_fresh_template_is_no_reference_to_it(harness: Harness) -> None:
-    """EC2 API Reference, CreateSecurityGroup: GroupName is the group's own. CreateLaunchTemplate takes a name."""
+    """EC2 API Reference, CreateSecurityGroup: GroupName is the group's own. CreateLaunchTemplate's name is new."""
     make(harness, "CreateLaunchTemplate", f"lt-{NEW}")
     harness.ask("CreateSecurityGroup", {"GroupName": "mine"})
     harness.ask("CreateLaunchTemplate", {"LaunchTemplateName": "mine"})
@@ -119,7 +119,7 @@ def test_filters_and_a_templates_data_refer_to_nothing(harness: Harness) -> None
 
 
 def test_regions_lag_separately_and_only_ec2_does(harness: Harness) -> None:
-    """EC2 User Guide, "Resource locations": ids are a region's."""
+    """EC2 User Guide, "Resource locations": ids are per region."""
     make(harness, "CreateVpc", f"vpc-{NEW}")
     harness.ask("DescribeVpcs", {"VpcId.1": f"vpc-{NEW}"}, region="eu-west-1")
     harness.call(sample("iam"))
@@ -127,7 +127,7 @@ def test_regions_lag_separately_and_only_ec2_does(harness: Harness) -> None:
 
 
 def test_a_reply_given_again_for_its_token_makes_nothing_fresh(harness: Harness) -> None:
-    """EC2 API Reference, "Ensuring idempotency": the retry makes nothing."""
+    """EC2 API Reference, "Ensuring idempotency": the retry creates nothing."""
     harness.settings.read_lag_s = LAG_S
     harness.services = lambda _call: xml(f"<volumeId>vol-{NEW}</volumeId>")
     harness.ask("CreateVolume", {"ClientToken": "t"})

@@ -1,4 +1,4 @@
-"""Every call is written down, and takes as long as it is set to."""
+"""Every call is logged, and takes the configured time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sandbox.middleware.harness import Harness
 
 
 def test_calls_are_recorded_in_order_with_region_name_and_outcome(harness: Harness) -> None:
-    """AWS's CloudTrail does so (CloudTrail User Guide, "CloudTrail record contents": errorCode)."""
+    """As AWS's CloudTrail does (CloudTrail User Guide, "CloudTrail record contents": errorCode)."""
     harness.ask("CreateVpc")
     harness.settings.deny = ["ec2:CreateSubnet"]
     harness.refusal("CreateSubnet", region="eu-west-1")
@@ -34,14 +34,14 @@ def test_calls_are_recorded_in_order_with_region_name_and_outcome(harness: Harne
 def test_the_code_of_an_error_that_a_service_wrote_is_its_outcome(
     harness: Harness, body: bytes, code: str
 ) -> None:
-    """AWS writes errors in the protocol of the service (EC2 API Reference, "Error codes": error response)."""
+    """AWS formats errors in the protocol of the service (EC2 API Reference, "Error codes": error response)."""
     harness.services = lambda _call: Reply(body, 400)
     harness.ask("DeleteVpc")
     assert harness.outcomes == [code]
 
 
 def test_errors_raised_below_and_lost_connections_are_recorded(harness: Harness) -> None:
-    """Whatever ends a call, it was made (CloudTrail User Guide, "CloudTrail record contents")."""
+    """Calls are logged whatever their outcome (CloudTrail User Guide, "CloudTrail record contents")."""
 
     def refuse(_call: object) -> Reply:
         raise AwsError("DependencyViolation", "in use")
@@ -55,7 +55,7 @@ def test_errors_raised_below_and_lost_connections_are_recorded(harness: Harness)
 
 
 def test_latency_is_slept_for_every_call_refused_or_not(harness: Harness) -> None:
-    """A round trip takes its time whatever is answered; the sandbox's own switch."""
+    """A round trip takes time whatever the reply; a switch of the sandbox."""
     start = harness.clock.now()
     harness.ask("DescribeVpcs")
     assert harness.clock.now() == start

@@ -1,4 +1,4 @@
-"""The endpoint as clients meet it."""
+"""The endpoint as used by clients."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_every_call_is_recorded(sandbox: Any) -> None:
 
 
 def test_latency(sandbox: Any) -> None:
-    """Every call takes the time that is set, by the sandbox's clock."""
+    """Every call takes the configured time, by the sandbox's clock."""
     sandbox.settings.latency_s = 0.25
     before = sandbox.clock.now()
     sandbox.client().describe_vpcs()
@@ -47,14 +47,14 @@ def test_latency(sandbox: Any) -> None:
     ],
 )
 def test_gaps_are_named(sandbox: Any, service: str, operation: str, arguments: Any, name: str) -> None:
-    """What is not there says so, with a status that clients do not repeat (they repeat 500, 502, 503 and 504)."""
+    """Missing actions return an error with a status that clients do not retry (they retry 500, 502, 503 and 504)."""
     code, status, message = refusal_in_full(getattr(sandbox.client(service), operation), **arguments)
     assert (code, status) == ("NotImplemented", 501)
     assert message == f"the sandbox does not implement {name}"
 
 
 def test_connections_are_kept(sandbox: Any) -> None:
-    """HTTP/1.1: one connection serves many requests, as AWS's do."""
+    """HTTP/1.1: one connection for many requests, as at AWS."""
     host = sandbox.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host)
     try:
@@ -69,7 +69,7 @@ def test_connections_are_kept(sandbox: Any) -> None:
 
 
 def test_a_reset_leaves_nothing(sandbox: Any) -> None:
-    """A fresh account: other resources are gone, the default VPC is back, nothing was called."""
+    """A fresh account: other resources are deleted, the default VPC exists, no calls are logged."""
     ec2 = sandbox.client()
     ec2.create_vpc(CidrBlock="10.0.0.0/16")
     for vpc in ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]:
@@ -80,13 +80,13 @@ def test_a_reset_leaves_nothing(sandbox: Any) -> None:
 
 
 def test_every_region_has_a_default_vpc(sandbox: Any) -> None:
-    """As an AWS account has. AWS: VPC User Guide, "Default VPCs"."""
+    """As in an AWS account. AWS: VPC User Guide, "Default VPCs"."""
     for region in ("us-east-1", "eu-north-1", "sa-east-1"):
         assert [vpc["IsDefault"] for vpc in sandbox.client("ec2", region).describe_vpcs()["Vpcs"]] == [True]
 
 
 def test_leftovers(sandbox: Any) -> None:
-    """What exists in all regions, one line each; default VPCs only when asked for, and marked."""
+    """Existing resources in all regions, one per line; default VPCs only on request, and marked."""
     ec2 = sandbox.client("ec2", "eu-west-1")
     sandbox.client().describe_vpcs()
     assert sandbox.leftovers() == []
@@ -95,7 +95,7 @@ def test_leftovers(sandbox: Any) -> None:
     found = sandbox.leftovers()
     assert f"eu-west-1 vpc {vpc}" in found
     assert f"eu-west-1 volume {volume}" in found
-    # The VPC came with a route table, an access list and a group
+    # The VPC was created with a route table, an access list and a group
     assert {line.split()[1] for line in found} == {"vpc", "volume", "rtb", "acl", "sg"}
     everything = sandbox.leftovers(defaults=True)
     assert sum(" vpc " in line and line.endswith(" (default)") for line in everything) == 2
@@ -113,7 +113,7 @@ def test_every_switch_is_documented(switch: str) -> None:
 
 @pytest.mark.parametrize("region", OPT_IN)
 def test_regions_that_are_opted_in_work(sandbox: Any, region: str) -> None:
-    """Even those that moto may not know yet. AWS: General Reference, "Amazon EC2 endpoints and quotas"."""
+    """Including those that moto may not have yet. AWS: General Reference, "Amazon EC2 endpoints and quotas"."""
     sandbox.settings.opted_in = [region]
     ec2 = sandbox.client("ec2", region)
     assert ec2.describe_availability_zones()["AvailabilityZones"]

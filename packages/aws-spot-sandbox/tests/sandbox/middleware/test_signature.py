@@ -1,4 +1,4 @@
-"""The secret is checked as AWS checks it: by signing the request again."""
+"""The secret is checked as by AWS: by recomputing the signature."""
 
 from __future__ import annotations
 

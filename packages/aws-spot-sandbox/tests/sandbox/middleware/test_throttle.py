@@ -20,7 +20,7 @@ def ec2(sandbox: Any) -> Any:
 
 
 def passed(call: Any, times: int, **arguments: Any) -> int:
-    """How many of so many calls at one moment are not throttled."""
+    """The number of simultaneous calls that are not throttled."""
     count = 0
     for _ in range(times):
         try:
@@ -33,26 +33,26 @@ def passed(call: Any, times: int, **arguments: Any) -> int:
 
 
 def test_off_unless_switched_on(sandbox: Any) -> None:
-    """A newcomer's AWS is patient."""
+    """Off by default."""
     assert passed(sandbox.client().describe_subnets, 60) == 60
 
 
 def test_reading_without_a_filter(sandbox: Any, ec2: Any) -> None:
-    """50 unfiltered reads at once, then 10 a second."""
+    """50 unfiltered reads at once, then 10 per second."""
     assert passed(ec2.describe_subnets, 60) == 50
     sandbox.clock.advance(1)
     assert passed(ec2.describe_subnets, 15) == 10
 
 
 def test_reading_with_a_filter(sandbox: Any, ec2: Any) -> None:
-    """100 filtered reads at once, then 20 a second."""
+    """100 filtered reads at once, then 20 per second."""
     assert passed(ec2.describe_subnets, 110, **NARROWED) == 100
     sandbox.clock.advance(1)
     assert passed(ec2.describe_subnets, 25, **NARROWED) == 20
 
 
 def test_writing(sandbox: Any, ec2: Any) -> None:
-    """50 writes at once, then 5 a second, and never more than 50 saved up."""
+    """50 writes at once, then 5 per second, and never more than 50 saved up."""
     assert passed(ec2.delete_vpc, 55, VpcId="vpc-0") == 50
     sandbox.clock.advance(1)
     assert passed(ec2.delete_vpc, 10, VpcId="vpc-0") == 5
@@ -68,7 +68,7 @@ def test_each_action_and_region_has_its_own(sandbox: Any, ec2: Any) -> None:
 
 
 def test_running_instances(sandbox: Any, ec2: Any) -> None:
-    """5 requests at once, then 2 a second."""
+    """5 requests at once, then 2 per second."""
     bad = {"ImageId": "ami-00000000", "MinCount": 1, "MaxCount": 1}
     assert passed(ec2.run_instances, 8, **bad) == 5
     sandbox.clock.advance(1)
@@ -76,7 +76,7 @@ def test_running_instances(sandbox: Any, ec2: Any) -> None:
 
 
 def test_instances_are_tokens_too(ec2: Any) -> None:
-    """Resource rate limiting: 1,000 instances at once over all requests, and a request gets all of its tokens or none."""
+    """Resource rate limiting: 1,000 instances at once over all requests; a request gets all of its tokens or none."""
     bad = {"ImageId": "ami-00000000", "MinCount": 1}
     assert passed(ec2.run_instances, 1, MaxCount=900, **bad) == 1
     assert refusal(ec2.run_instances, MaxCount=101, **bad) == LIMIT

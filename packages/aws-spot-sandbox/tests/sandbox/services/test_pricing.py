@@ -1,4 +1,4 @@
-"""The Price List service. Source: AWS Price List Service API reference, GetProducts; its published lists for the shape."""
+"""The Price List service. Source: AWS Price List Service API reference, GetProducts; its published lists."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def usd(product: Any) -> Decimal:
 
 
 def test_one_instance_type_in_one_region(sandbox: Any) -> None:
-    """All five filters leave one product, whose price a spot price is a share of."""
+    """All five filters select one product, and a spot price is a fraction of its price."""
     [product] = products(sandbox, regionCode="us-east-1", instanceType="t3.medium", **LINUX)
     assert product["product"]["attributes"]["usagetype"] == "BoxUsage:t3.medium"
     assert product["product"]["attributes"]["location"] == "US East (N. Virginia)"
@@ -53,7 +53,7 @@ def test_one_instance_type_in_one_region(sandbox: Any) -> None:
 
 
 def test_too_few_filters_find_more(sandbox: Any) -> None:
-    """Other systems, dedicated machines, and reservations, one of which costs nothing."""
+    """Other systems, dedicated machines, and reservations, one of which is free."""
     found = products(sandbox, regionCode="eu-west-1", instanceType="m6a.large")
     assert len(found) > 10
     assert min(map(usd, found)) == 0
@@ -63,7 +63,7 @@ def test_too_few_filters_find_more(sandbox: Any) -> None:
 
 
 def test_volumes_and_addresses(sandbox: Any) -> None:
-    """gp3 per GB and month; addresses under AmazonVPC, of no family, among idle ones and blocks."""
+    """gp3 per GB and month; addresses under AmazonVPC, without a family, among idle ones and blocks."""
     [disk] = products(sandbox, regionCode="us-east-1", volumeApiName="gp3", productFamily="Storage")
     assert (usd(disk), disk["product"]["attributes"]["usagetype"]) == (Decimal("0.08"), "EBS:VolumeUsage.gp3")
     found = products(sandbox, "AmazonVPC", regionCode="us-east-1", group="VPCPublicIPv4Address")
@@ -74,7 +74,7 @@ def test_volumes_and_addresses(sandbox: Any) -> None:
 
 
 def test_pages(sandbox: Any) -> None:
-    """At most a hundred a page; a token leads on."""
+    """At most a hundred per page; a token for the next one."""
     pricing = sandbox.client("pricing")
     asked = {
         "ServiceCode": "AmazonEC2",
@@ -94,7 +94,7 @@ def test_pages(sandbox: Any) -> None:
 
 
 def test_three_regions_have_an_endpoint(sandbox: Any) -> None:
-    """The same prices from each; nobody listens elsewhere."""
+    """The same prices from each; other regions do not answer."""
     wanted = {"regionCode": "sa-east-1", "instanceType": "t3.medium", **LINUX}
     answers = [
         products(sandbox, region=region, **wanted) for region in ("us-east-1", "eu-central-1", "ap-south-1")

@@ -18,7 +18,7 @@ def value(sandbox: Any, code: str, *, service: str = "ec2", region: str = "us-ea
 
 
 def test_what_the_switches_say(sandbox: Any) -> None:
-    """The narrowest name that the switch has; without any so many that nothing is refused."""
+    """The narrowest name in the switch; without any, a value that never limits."""
     assert value(sandbox, STANDARD) == 100_000
     sandbox.settings.spot_vcpu_quota = {"*": 64, "us-east-1": 5, "us-east-1/g": 0, "*/p5": 192}
     assert (value(sandbox, STANDARD), value(sandbox, G), value(sandbox, P5)) == (5, 0, 5)
@@ -30,7 +30,7 @@ def test_what_the_switches_say(sandbox: Any) -> None:
 
 
 def test_what_is_shown_is_what_is_refused(sandbox: Any) -> None:
-    """Each group of families has vCPUs of its own."""
+    """Each group of families has its own vCPUs."""
     sandbox.settings.spot_vcpu_quota = {"us-east-1": 2, "us-east-1/x": 4}
     ec2 = sandbox.client()
 
@@ -50,7 +50,7 @@ def test_what_is_shown_is_what_is_refused(sandbox: Any) -> None:
 
 
 def test_the_row_and_the_lists(sandbox: Any) -> None:
-    """A quota with its name and ARN; AWS's default beside the applied one; pages of a list."""
+    """A quota with its name and ARN; AWS's default and the applied value; pages of a list."""
     sandbox.settings.spot_vcpu_quota = {"*": 64}
     quotas = sandbox.client("service-quotas")
     row = quotas.get_service_quota(ServiceCode="ec2", QuotaCode=STANDARD)["Quota"]
