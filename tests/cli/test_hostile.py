@@ -27,7 +27,7 @@ from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.sanitize import escaped, sanitized, without_sequences
 from bacalhau_spot.engine.aws_calls.clock import RealClock
 from bacalhau_spot.ui.progress.progress_live import LiveScreen
-from bacalhau_spot.ui.terminal import stderr_console
+from bacalhau_spot.ui.terminal import stream_console
 from support.cli_runner import CONFIG, CliRunner, Terminal
 from support.orchestrator import StandIn, cluster_node, stand_in
 from support.seat import Seat
@@ -239,7 +239,7 @@ def test_no_stream_is_written_to_beside_the_filter() -> None:
 def test_the_live_frame() -> None:
     """Events carry AWS's codes and ids into the frame, which is drawn by Rich's own hook."""
     stream = Terminal()
-    console = stderr_console(stream, environ={"TERM": "xterm"})
+    console = stream_console(stream, environ={"TERM": "xterm"})
     screen = LiveScreen(console, regions=("us-west-2",), title=HOSTILE, clock=RealClock())
     screen.emit(events.RegionFailed(region="us-west-2", operation=HOSTILE, code=HOSTILE, message=HOSTILE))
     screen.close()

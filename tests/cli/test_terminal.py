@@ -131,7 +131,7 @@ def test_a_pipe_has_no_width(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -
 def test_a_sentence_in_a_pipe_is_one_line() -> None:
     """A2: `grep` finds it."""
     stream = StringIO()
-    console.stdout_console(stream, environ={}).print(Paragraph("word " * 5000 + "end"), crop=False)
+    console.stream_console(stream, environ={}).print(Paragraph("word " * 5000 + "end"), crop=False)
     assert stream.getvalue().count("\n") == 1
 
 

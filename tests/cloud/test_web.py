@@ -7,13 +7,19 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from bacalhau_spot.cloud import advisor
 from bacalhau_spot.cloud.public_ip import caller_address, public_address
 from bacalhau_spot.cloud.web import FetchError, fetch
+from support.certificates import self_signed
+from support.misbehaving_servers import bad_server
+from support.orchestrator import stand_in
+from support.proxy import Proxy
 
+VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "AWS_CA_BUNDLE")
 Stranger = Callable[[bytes], str]
 
 
@@ -101,3 +107,59 @@ def test_who_says_nothing_is_not_waited_for(stranger: Stranger) -> None:
     with pytest.raises(FetchError, match=r"no complete answer|timed out"):
         asyncio.run(fetch(stranger(b""), timeout_s=0.2, max_bytes=10))
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == "fetch")
+
+
+@pytest.fixture
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy and no authority of the environment."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+def test_a_redirect_of_a_public_document_is_followed(stranger: Stranger) -> None:
+    """Archives are stored elsewhere than their addresses say; ten times is enough."""
+    target = stranger(_http(b"here"))
+    moved = b"HTTP/1.1 302 Found\r\nLocation: %s\r\nConnection: close\r\n\r\n"
+    assert asyncio.run(fetch(stranger(moved % target.encode()), timeout_s=5, max_bytes=10)) == b"here"
+    with pytest.raises(FetchError, match="HTTP 302"):
+        asyncio.run(fetch(stranger(moved % b"/"), timeout_s=5, max_bytes=10))
+
+
+@pytest.mark.usefixtures("_bare")
+@pytest.mark.parametrize(
+    ("variable", "url", "line"),
+    [
+        ("http_proxy", "http://check.example/", "GET http://check.example/ HTTP/1.1"),
+        ("https_proxy", "https://check.example/", "CONNECT check.example:443 HTTP/1."),
+    ],
+)
+def test_the_proxy_of_the_way_to_aws_is_used_where_it_is_meant(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str, line: str
+) -> None:
+    with contextlib.closing(Proxy()) as proxy:
+        monkeypatch.setenv(variable, proxy.url)
+        with pytest.raises(FetchError, match="502"):
+            asyncio.run(fetch(url, timeout_s=5, max_bytes=10))
+        assert len(proxy.lines) == 1 and proxy.lines[0].startswith(line)
+        with bad_server(_http(b"itself")) as host:
+            document = fetch(f"http://{host}/", timeout_s=5, max_bytes=10, proxies=False)
+            assert asyncio.run(document) == b"itself"
+        assert len(proxy.lines) == 1
+
+
+@pytest.mark.usefixtures("_bare")
+def test_the_authority_that_aws_is_asked_with_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy that inspects TLS signs for every server: with AWS_CA_BUNDLE set, AWS's address check works as AWS does."""
+    self_signed(tmp_path)
+    with stand_in(tmp_path) as there:
+        url = f"{there.url}/api/v1/agent/version"
+        with pytest.raises(FetchError, match="certificate"):
+            asyncio.run(fetch(url, timeout_s=5, max_bytes=1000))
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "server.pem"))
+        assert b"v1.9.3" in asyncio.run(fetch(url, timeout_s=5, max_bytes=1000))
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "none.pem"))
+        with pytest.raises(FetchError, match=r"none\.pem"):
+            asyncio.run(fetch(url, timeout_s=5, max_bytes=1000))

@@ -17,6 +17,7 @@ from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.clock import RealClock
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, with_sums
 from bacalhau_spot.errors import UserError
+from support.misbehaving_servers import bad_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,24 +115,22 @@ def test_a_types_name_has_its_architecture(name: str, arch: Arch) -> None:
     assert arch_of_name(name) == arch
 
 
-class Reply:
-    """What http.client gives: a body in parts, and what is missing of the announced length."""
-
-    def __init__(self, body: bytes, *, missing: int = 0) -> None:
-        self._body, self.length = body, missing
-
-    def read(self, count: int) -> bytes:
-        part, self._body = self._body[:count], self._body[count:]
-        return part
-
-
 def test_only_a_whole_gzip_archive_has_a_sum() -> None:
     """T8: a sign-in page or a cut download must not become the sum that every node is held to."""
     whole = gzip.compress(b"x" * 10)
-    assert archive._digest(Reply(whole)) == hashlib.sha256(whole).hexdigest()  # type: ignore[arg-type]
-    for reply in (Reply(b"<html>"), Reply(b""), Reply(whole[:9], missing=12)):
+    assert served(whole) == hashlib.sha256(whole).hexdigest()
+    for body, length in ((b"<html>", 6), (b"", 0), (whole[:9], len(whole))):
         with pytest.raises(FetchError):
-            archive._digest(reply)  # type: ignore[arg-type]
+            served(body, length=length)
+
+
+def served(body: bytes, *, length: int | None = None) -> str:
+    """The sum of what a server on loopback sends, which announces `length` bytes."""
+    size = len(body) if length is None else length
+    with bad_server(
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % size + body
+    ) as host:
+        return asyncio.run(archive.digest(f"http://{host}/"))
 
 
 def test_the_sandbox_serves_an_archive_whose_sum_does_not_change(sandbox: Any) -> None:

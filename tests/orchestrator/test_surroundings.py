@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from bacalhau_spot.orchestrator.http import HttpOrchestrator
 from bacalhau_spot.orchestrator.port import OrchestratorError
 from support.certificates import self_signed
 from support.orchestrator import stand_in
+from support.proxy import Proxy
 
 VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
@@ -25,29 +24,6 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-
-
-class Proxy:
-    """Notes the first line of each request and refuses it."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                with client:
-                    self.lines.append(client.recv(65536).decode().split("\r\n")[0])
-                    client.sendall(
-                        b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-                    )
-
-    def close(self) -> None:
-        self._listener.close()
 
 
 @pytest.fixture

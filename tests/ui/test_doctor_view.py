@@ -32,7 +32,7 @@ FINDINGS = (
         SimulatedPermissions(required=3, missing={}, unknown=("a:B", "c:D"), reason="InternalError")
     ),
     account_checks.spot_role(None),
-    account_checks.refusal(AccountCheck.SPOT_ROLE, DENIED, blind="could not be checked"),
+    account_checks.failure_finding(AccountCheck.SPOT_ROLE, DENIED, blind="could not be checked"),
     account_checks.vpc_quota("us-east-1", count=5, ours=False, limit=5),
     local_checks.ssh_keys(public=None, private=None, open_to=True),
     local_checks.ssh_keys(

@@ -204,9 +204,9 @@ def test_what_each_stream_can_do(
     stream: StringIO, environ: dict[str, str], terminal: bool, colour: bool
 ) -> None:
     """A dumb terminal and a pipe get lines, whatever FORCE_COLOR says; NO_COLOR takes the colour and leaves the frame."""
-    made = consoles.stderr_console(stream, environ=environ)
+    made = consoles.stream_console(stream, environ=environ)
     assert (made.is_terminal, made.is_interactive, not made.no_color) == (terminal, terminal, colour)
-    assert consoles.stderr_console(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
+    assert consoles.stream_console(Tty(), environ={"TERM": "xterm"}, no_color=True).no_color
 
 
 def test_lines_for_pipes(snapshot: SnapshotAssertion) -> None:

@@ -15,7 +15,7 @@ from bacalhau_spot.core.ssh.ssh_results import CommandResult, FanOutResult
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.prompts import ask_number
-from bacalhau_spot.ui.terminal import stderr_console
+from bacalhau_spot.ui.terminal import stream_console
 from support.cli_runner import Terminal
 from support.health import NOW, node, said
 from support.rendering import rendered
@@ -74,7 +74,7 @@ def test_what_programs_get_is_published() -> None:
 def test_a_number_is_asked_for_until_it_is_one() -> None:
     """Nothing, and the end of input, mean that nothing is to be done (exit code 3)."""
     err = Terminal()
-    console = stderr_console(err, environ={})
+    console = stream_console(err, environ={})
     assert ask_number("Which one?", at_most=3, console=console, stdin=StringIO("0\nx\n²\n3\n")) == 3
     assert err.getvalue().count("a number from 1 to 3") == 3
     for answers in ("\n", ""):

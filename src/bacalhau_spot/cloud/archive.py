@@ -7,10 +7,10 @@ import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bacalhau_spot.cloud.web import CHUNK, FetchError, check_whole, consume
+from bacalhau_spot.cloud.web import FetchError, consume
 
 if TYPE_CHECKING:
-    from http.client import HTTPResponse
+    from collections.abc import Iterable
 
 _TIMEOUT_S = 600.0
 _MAX_BYTES = 1 << 30
@@ -31,16 +31,15 @@ def _is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _digest(reply: HTTPResponse) -> str:
+def _digest(parts: Iterable[bytes]) -> str:
     found, size = hashlib.sha256(), 0
-    while part := reply.read(CHUNK):
+    for part in parts:
         if not size and not part.startswith(_GZIP):
             raise FetchError("the download is not a gzip archive")  # a sign-in page, for instance
         found.update(part)
         size += len(part)
         if size > _MAX_BYTES:
             raise FetchError(f"it is larger than {_MAX_BYTES >> 30} GiB")
-    check_whole(reply)
     if not size:
         raise FetchError("the answer is empty")
     return found.hexdigest()

@@ -1,4 +1,4 @@
-"""The orchestrator's HTTP API over httpx: requests, and the mapping of errors to catalogue codes.
+"""The orchestrator's HTTP API: requests, and the mapping of transport and server errors to catalogue codes.
 
 Rules:
 1. Each request has its own connection, which is closed: a command sends one or two requests.
@@ -11,7 +11,6 @@ Source: Bacalhau 1.9, pkg/publicapi; its own time-out is 30 seconds, and the por
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ipaddress
 import json
@@ -20,18 +19,18 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
-import httpx
-
+from bacalhau_spot.http_client import Failure, Request, TransportError, exchange, trusted_authorities
 from bacalhau_spot.orchestrator import parsing
 from bacalhau_spot.orchestrator.port import OrchestratorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bacalhau_spot.core.model import Secret
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.http_client import Response
 
 T = TypeVar("T")
 
@@ -54,6 +53,16 @@ _CODES: Final[dict[int, str]] = {
     HTTPStatus.REQUEST_TIMEOUT: "OrchestratorTimeout",
     HTTPStatus.GATEWAY_TIMEOUT: "OrchestratorTimeout",
     HTTPStatus.BAD_GATEWAY: "OrchestratorUnreachable",
+}
+_FAILURES: Final = {
+    Failure.TIMEOUT: "OrchestratorTimeout",
+    Failure.UNREACHABLE: "OrchestratorUnreachable",
+    Failure.PROXY: "OrchestratorUnreachable",
+    Failure.UNTRUSTED: "OrchestratorTls",
+    Failure.NO_TLS: "OrchestratorScheme",
+    Failure.TLS: "OrchestratorTls",
+    Failure.NO_HTTP: "OrchestratorAnswer",
+    Failure.TOO_LARGE: "OrchestratorAnswer",
 }
 
 
@@ -119,42 +128,40 @@ class HttpOrchestrator:
         return self._read(lambda: parsing.parse_version(self._good(answer)))
 
     async def _ask(self, method: str, path: str, *, body: object = None, login: bool = True) -> _Answer:
-        """Send one request. Raises OrchestratorError without a usable response."""
-        try:
-            async with asyncio.timeout(self._total_s), self._client() as client:
-                request = client.build_request(
-                    method,
-                    f"{self._base}{path}",
-                    json=body,
-                    headers=self._login.headers() if login else None,
-                )
-                response = await client.send(request, stream=True, follow_redirects=False)
-                return _Answer(response.status_code, response.headers, await self._content(response))
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise self._error("OrchestratorTimeout", f"no answer within {self._total_s:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError) as error:
-            raise self._error(*_transport(error)) from error
-
-    def _client(self) -> httpx.AsyncClient:
-        secure = self._base.startswith("https:")
-        if secure and self._tls is None:
+        """One request. Raises OrchestratorError when there is no answer, or one that nobody could use."""
+        if self._base.startswith("https:") and self._tls is None:
             self._tls = self._context()
+        headers = {"Accept": "application/json", "User-Agent": "bacalhau-spot"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        request = Request(
+            f"{self._base}{path}",
+            method=method,
+            headers={**headers, **(self._credentials() if login else {})},
+            body=None if body is None else json.dumps(body).encode(),
+            total_s=self._total_s,
+            connect_s=self._connect_s,
+            read_s=self._total_s,
+            proxies=not is_loopback(self._base),
+            tls=self._tls,
+        )
         try:
-            return httpx.AsyncClient(
-                # Loading the public CA certificates takes longer than a request, and plain HTTP does not need them.
-                verify=self._tls if self._tls is not None else False,
-                trust_env=not is_loopback(self._base),
-                timeout=httpx.Timeout(self._total_s, connect=self._connect_s),
-                limits=httpx.Limits(max_keepalive_connections=0),
-                headers={"Accept": "application/json", "User-Agent": "bacalhau-spot"},
-            )
-        except (ImportError, ValueError) as error:
-            text = _shortened(str(error))
-            raise self._error("OrchestratorUnreachable", f"the configured proxy: {text}") from error
+            return await exchange(request, _answer)
+        except TransportError as error:
+            raise self._error(_FAILURES[error.failure], _in_words(error)) from error
+
+    def _credentials(self) -> dict[str, str]:
+        headers = self._login.headers()
+        if all(value.isascii() and value.isprintable() for value in headers.values()):
+            return headers
+        # The library's own words would repeat the header that holds the key.
+        raise self._error(
+            "OrchestratorUnauthorized", "the key or password holds letters that no request can carry"
+        )
 
     def _context(self) -> ssl.SSLContext:
         if self._ca_pem is None:
-            return httpx.create_ssl_context()
+            return trusted_authorities()
         try:
             context = ssl.create_default_context(cadata=self._ca_pem)
         except (ssl.SSLError, ValueError) as error:
@@ -162,18 +169,6 @@ class HttpOrchestrator:
         # Certificates of private authorities often violate RFC 5280; Bacalhau's own client accepts them, too.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
-
-    async def _content(self, response: httpx.Response) -> Any:
-        """The body as JSON, or else as text. Numbers with a decimal point are Decimal."""
-        raw = bytearray()
-        async for part in response.aiter_bytes():
-            raw += part
-            if len(raw) > _MOST_BYTES:
-                raise self._error("OrchestratorAnswer", f"more than {_MOST_BYTES >> 20} MiB")
-        try:
-            return json.loads(raw, parse_float=Decimal)
-        except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent with too many digits
-            return raw.decode("utf-8", errors="replace")
 
     def _good(self, answer: _Answer) -> Any:
         """The body of a successful response. Raises OrchestratorError for any other."""
@@ -203,8 +198,18 @@ class HttpOrchestrator:
 @dataclass(frozen=True, slots=True)
 class _Answer:
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: Any
+
+
+def _answer(response: Response) -> _Answer:
+    """The body as JSON, or as text where it is none. Numbers with a point are Decimal."""
+    raw = response.read(max_bytes=_MOST_BYTES)
+    try:
+        body = json.loads(raw, parse_float=Decimal)
+    except (ValueError, RecursionError, InvalidOperation):  # the last: an exponent of too many digits
+        body = raw.decode("utf-8", errors="replace")
+    return _Answer(response.status, response.headers, body)
 
 
 def base_url(host: str) -> str:
@@ -222,42 +227,20 @@ def base_url(host: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the address, without name resolution, is a loopback address."""
-    host = httpx.URL(url).host
+    """Whether the address, as it is written, is this machine's own."""
+    host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _transport(error: Exception) -> tuple[str, str]:
-    """A connection error as a catalogue code and a short text."""
-    if isinstance(error, httpx.LocalProtocolError):
-        # Its text would contain the header with the key.
-        return "OrchestratorUnauthorized", "the key or password contains characters that HTTP does not allow"
-    text = _shortened(str(error) or type(error).__name__)
-    reason = _ssl_error(error)
-    if reason is None:
-        heard = isinstance(error, httpx.RemoteProtocolError | httpx.DecodingError)
-        return "OrchestratorAnswer" if heard else "OrchestratorUnreachable", text
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return "OrchestratorTls", _shortened(reason.verify_message or text)
-    if (reason.reason or "") in _NOT_TLS:
-        return "OrchestratorScheme", "it does not use TLS, and the address begins with https"
-    return "OrchestratorTls", text
-
-
-# OpenSSL's reasons for a response that is not TLS, in its various releases.
-_NOT_TLS: Final = {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG"}
-
-
-def _ssl_error(error: BaseException | None) -> ssl.SSLError | None:
-    """The TLS library's error in the chain of httpx's causes."""
-    while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+def _in_words(error: TransportError) -> str:
+    if error.failure is Failure.PROXY:
+        return f"the proxy that is set here: {error}"
+    if error.failure is Failure.NO_TLS:
+        return "it does not use TLS, and the address begins with https"
+    return str(error)
 
 
 def _wants_tls(text: str) -> bool:

@@ -61,8 +61,3 @@ class _Styled:
 
 def filtered(stream: TextIO, *, hide: Hide = str) -> TextIO:
     return cast("TextIO", FilteredStream(stream, hide=hide))
-
-
-def with_secrets(stream: TextIO) -> TextIO:
-    """The same stream for what is to be printed as it is: a file of the user's own, or a page of ours."""
-    return filtered(stream)

@@ -94,7 +94,7 @@ def with_invocation_flags(console: Console, text: str) -> str:
     return console.with_invocation_flags(text) if isinstance(console, Terminal) else text
 
 
-def stderr_console(
+def stream_console(
     stream: TextIO,
     *,
     environ: Mapping[str, str],
@@ -102,33 +102,7 @@ def stderr_console(
     program: str = "",
     flags: tuple[str, ...] = (),
 ) -> Terminal:
-    """The console for messages, prompts and progress (stderr)."""
-    return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
-
-
-def stdout_console(
-    stream: TextIO,
-    *,
-    environ: Mapping[str, str],
-    no_color: bool = False,
-    program: str = "",
-    flags: tuple[str, ...] = (),
-) -> Terminal:
-    """The console for results (stdout)."""
-    return _console(stream, environ=environ, no_color=no_color, program=program, flags=flags)
-
-
-def pages(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Terminal:
-    """The console for help pages, which are made for a width in a pipe too."""
-    made = _console(stream, environ=environ, no_color=no_color, program="", flags=())
-    if not made.is_terminal:
-        made.width = PAGE_WIDTH
-    return made
-
-
-def _console(
-    stream: TextIO, *, environ: Mapping[str, str], no_color: bool, program: str, flags: tuple[str, ...]
-) -> Terminal:
+    """The console for a stream: results go to stdout, messages, prompts and progress to stderr."""
     terminal = stream.isatty()
     # Someone may be reading a dumb terminal, but no frame can be drawn on it: it gets lines, as a pipe does.
     able = terminal and environ.get("TERM", "") not in {"dumb", "unknown"}
@@ -147,4 +121,12 @@ def _console(
     )
     made.program = program or Terminal.program
     made.flags = flags
+    return made
+
+
+def pages(stream: TextIO, *, environ: Mapping[str, str], no_color: bool = False) -> Terminal:
+    """The console for help pages, which are made for a width in a pipe too."""
+    made = stream_console(stream, environ=environ, no_color=no_color)
+    if not made.is_terminal:
+        made.width = PAGE_WIDTH
     return made

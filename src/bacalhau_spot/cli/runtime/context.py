@@ -263,7 +263,7 @@ class CommandContext:
             spec = self.spec(lenient=True).bacalhau
         if spec.api_host is None:
             return None
-        # httpx takes half a second to import, and most commands ask no orchestrator.
+        # Most commands ask no orchestrator, and need no HTTP client.
         from bacalhau_spot.orchestrator.http import HttpOrchestrator, Login  # noqa: PLC0415
 
         login = Login(spec.api_key, user=spec.api_user, password=spec.api_password)

@@ -14,7 +14,7 @@ from bacalhau_spot.core.sanitize import sanitized
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.project import REPORT
 from bacalhau_spot.ui import csv_output, json_output, terminal, views
-from bacalhau_spot.ui.filtered import with_secrets
+from bacalhau_spot.ui.filtered import filtered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,10 @@ def _consoles(
 ) -> tuple[terminal.Terminal, terminal.Terminal]:
     plain, flags = has_flag(argv, "--no-color"), context_flags(argv)
     return (
-        terminal.stdout_console(
+        terminal.stream_console(
             stdout, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
         ),
-        terminal.stderr_console(
+        terminal.stream_console(
             runtime.stderr, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
         ),
     )
@@ -53,7 +53,8 @@ def _consoles(
 def print_result(result: Result, argv: list[str], runtime: Runtime) -> int:
     """Print a command's result; its exit code."""
     output = chosen_output(argv)
-    stdout = with_secrets(runtime.stdout) if result.unredacted else runtime.stdout
+    # A file of the user's own, or a page of ours, is printed as it is.
+    stdout = filtered(runtime.stdout) if result.unredacted else runtime.stdout
     if result.already_printed:
         return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
     if output in _FOR_PEOPLE:

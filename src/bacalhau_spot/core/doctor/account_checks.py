@@ -94,7 +94,7 @@ def by_severity(findings: Collection[Finding]) -> tuple[Finding, ...]:
 _SETUP_ADVICE = frozenset({Category.CREDENTIALS, Category.PERMISSION, Category.CONFIG, Category.NETWORK})
 
 
-def refusal(
+def failure_finding(
     check: AccountCheck, failure: ApiFailure, *, blind: str, needed: bool = False, profile: str = ""
 ) -> Finding:
     """AWS would not say. `needed`: no `create` can do without the answer, so what keeps it away for good is a failure.
@@ -371,11 +371,11 @@ def market(market: Market, *, problems: Sequence[str], advice: str) -> Finding:
     return Finding(AccountCheck.MARKET, CheckStatus.PASS, text)
 
 
-_QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/{service}/quotas/{code}"
+_QUOTAS = "https://{region}.console.aws.amazon.com/servicequotas/home/services/ec2/quotas/{code}"
 
 
-def _quota_page(region: str, *, service: str, code: str) -> str:
-    return in_console(_QUOTAS.format(region=region, service=service, code=code), region=region)
+def _quota_page(region: str, *, code: str) -> str:
+    return in_console(_QUOTAS.format(region=region, code=code), region=region)
 
 
 def spot_quota(
@@ -408,7 +408,7 @@ def spot_quota(
             f"leaves {free}",
             f"aws service-quotas request-service-quota-increase --region {region} --service-code ec2 --quota-code {code} "
             f"--desired-value {headrooms[code].used + need}",
-            (f"or ask at {_quota_page(region, service='ec2', code=code)}; AWS answers in minutes to days",),
+            (f"or ask at {_quota_page(region, code=code)}; AWS answers in minutes to days",),
         )
     return Finding(AccountCheck.QUOTAS, CheckStatus.PASS, f"{region}: {free}")
 

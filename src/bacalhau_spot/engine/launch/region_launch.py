@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bacalhau_spot.cloud.port import (
     CloudError,
@@ -30,10 +30,12 @@ from bacalhau_spot.engine.launch.network import NetworkBuilder
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from bacalhau_spot.cloud.port import FoundTemplate
+    from bacalhau_spot.cloud.port import FoundTemplate, LaunchedInstance
     from bacalhau_spot.core.model import ClusterSpec, Market, TaggedId
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.launch.node_secrets import NodeSecrets
+
+T = TypeVar("T")
 
 # "For fleets with more than 1000 instances, the deletion request might fail" (EC2 API reference, DeleteFleets).
 MAX_FLEET_SIZE = 1000
@@ -204,7 +206,9 @@ async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLau
         if error.code != _NAME_TAKEN:
             raise
         # Another create is at work, or one was cut short so recently that lists do not show its template yet.
-        known = await _when_shown(calls, region_launch.region, look)
+        known = await _until(
+            calls, region_launch.region, look, lambda shown: shown is not None, wait_s=OTHER_CREATE_S
+        )
         if known is None:
             raise
     else:
@@ -232,29 +236,30 @@ async def _new_template(calls: AwsCalls, spec: ClusterSpec, region_launch: Regio
     return template_id
 
 
-async def _when_shown(
-    calls: AwsCalls, region: str, look: Callable[[], Awaitable[FoundTemplate | None]]
-) -> FoundTemplate | None:
-    """The template, once AWS shows it; None when it does not for longer than reads lag."""
-    deadline_s = calls.clock.monotonic_s() + OTHER_CREATE_S
+async def _until(
+    calls: AwsCalls,
+    region: str,
+    look: Callable[[], Awaitable[T]],
+    done: Callable[[T], bool],
+    *,
+    wait_s: float,
+) -> T:
+    """What `look` shows once it is `done`, or after `wait_s`: another create is at work, or lists lag behind one."""
+    deadline_s = calls.clock.monotonic_s() + wait_s
     attempt = 0
-    while (known := await look()) is None and calls.clock.monotonic_s() < deadline_s:
+    while not done(shown := await look()) and calls.clock.monotonic_s() < deadline_s:
         attempt += 1
-        await _pause(calls, region, attempt=attempt)
-    return known
-
-
-async def _pause(calls: AwsCalls, region: str, *, attempt: int) -> None:
-    calls.emit(
-        events.Retrying(
-            region=region,
-            operation="CreateLaunchTemplate",
-            code=_NAME_TAKEN,
-            attempt=attempt,
-            wait_s=_LOOK_PAUSE_S,
+        calls.emit(
+            events.Retrying(
+                region=region,
+                operation="CreateLaunchTemplate",
+                code=_NAME_TAKEN,
+                attempt=attempt,
+                wait_s=_LOOK_PAUSE_S,
+            )
         )
-    )
-    await calls.pause(_LOOK_PAUSE_S)
+        await calls.pause(_LOOK_PAUSE_S)
+    return shown
 
 
 async def _settle(
@@ -264,19 +269,18 @@ async def _settle(
 
     Where the cluster has instances, all that has passed.
     """
-    until_s = calls.clock.monotonic_s() + SETTLED_S - known.age.total_seconds()
-    key, value = spec.naming.tag_key, spec.naming.tag_value
-    attempt = 0
-    while True:
-        if region_launch.vpc_id is None:
-            region_launch.found = await calls.read(
-                region_launch.region, lambda: calls.cloud.network(region_launch.region, key=key, value=value)
-            )
-        complete = region_launch.found is not None and region_launch.found.group_id is not None
-        if region_launch.known or complete or calls.clock.monotonic_s() >= until_s:
-            return
-        attempt += 1
-        await _pause(calls, region_launch.region, attempt=attempt)
+    region, key, value = region_launch.region, spec.naming.tag_key, spec.naming.tag_value
+
+    async def look() -> Network | None:
+        if region_launch.vpc_id is not None:
+            return region_launch.found
+        return await calls.read(region, lambda: calls.cloud.network(region, key=key, value=value))
+
+    def done(network: Network | None) -> bool:
+        return bool(region_launch.known) or (network is not None and network.group_id is not None)
+
+    wait_s = SETTLED_S - known.age.total_seconds()
+    region_launch.found = await _until(calls, region, look, done, wait_s=wait_s)
 
 
 async def _count_others(
@@ -285,18 +289,16 @@ async def _count_others(
     """What another create launches counts as launched: it is the same cluster. Waits until it has launched `count`, or its
     template is so old that it never will.
     """
-    until_s = calls.clock.monotonic_s() + OTHER_CREATE_S - known.age.total_seconds()
-    key, value = spec.naming.tag_key, spec.naming.tag_value
-    attempt = 0
-    while True:
-        instances = await calls.read(
-            region_launch.region, lambda: calls.cloud.instances(region_launch.region, key=key, value=value)
-        )
-        others = launched_of(instance for instance in instances if instance.id not in region_launch.known)
-        if region_launch.known or len(others) >= count or calls.clock.monotonic_s() >= until_s:
-            break
-        attempt += 1
-        await _pause(calls, region_launch.region, attempt=attempt)
+    region, key, value = region_launch.region, spec.naming.tag_key, spec.naming.tag_value
+
+    async def look() -> tuple[LaunchedInstance, ...]:
+        instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
+        return launched_of(instance for instance in instances if instance.id not in region_launch.known)
+
+    def done(others: tuple[LaunchedInstance, ...]) -> bool:
+        return bool(region_launch.known) or len(others) >= count
+
+    others = await _until(calls, region, look, done, wait_s=OTHER_CREATE_S - known.age.total_seconds())
     if others:
         region_launch.results.append(FleetResult("", launched=others))
 
