@@ -20,7 +20,7 @@ from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.cleanup import resource_scan, teardown
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.orchestrator import orchestrator_sync
 from bacalhau_spot.instance.user_data import in_ssm
 from bacalhau_spot.ui import json_output, views
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec, Identity, Naming, Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+    from bacalhau_spot.engine.cleanup.scan_result import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # Deleting takes as long as instances take to end, and then a little; doubled.

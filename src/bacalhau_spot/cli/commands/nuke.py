@@ -26,7 +26,8 @@ from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.cleanup import nuke as engine
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest, look_after_lag, scan_regions
+from bacalhau_spot.engine.cleanup.resource_scan import look_after_lag, scan_regions
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import Naming, Resource
-    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+    from bacalhau_spot.engine.cleanup.scan_result import ScanResult
 
 
 @Parameter(name="*")
