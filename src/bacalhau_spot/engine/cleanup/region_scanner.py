@@ -16,19 +16,23 @@ from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
 from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bacalhau_spot.core.model import TaggedId
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 
-_LAUNCHERS = (
-    ResourceKind.SCALING_GROUP,
-    ResourceKind.FLEET,
-    ResourceKind.SPOT_FLEET,
-    ResourceKind.SPOT_REQUEST,
+_LAUNCHERS = frozenset(
+    {
+        ResourceKind.SCALING_GROUP,
+        ResourceKind.FLEET,
+        ResourceKind.SPOT_FLEET,
+        ResourceKind.SPOT_REQUEST,
+    }
 )
+# Launchers, then the table's order, which is that of the report: what frees a group stands before what frees its VPC.
+_LISTING_ORDER = sorted(SPEC_BY_KIND, key=lambda kind: kind not in _LAUNCHERS)
 _CREATED_BY_US = frozenset(row.kind for row in KIND_SPECS if row.created_by_us)
 
 
@@ -54,6 +58,15 @@ class _Gaps:
             replace(api_failure(error), region=self.region)
         )
 
+    def scan(self, resources: Iterable[Resource], *, children: frozenset[str]) -> RegionScan:
+        return RegionScan(
+            resources=tuple(resource for resource in resources if not resource.is_gone),
+            failures=tuple(self.failures),
+            partial_failures=tuple(self.partial_failures),
+            failed_kinds=self.failed_kinds,
+            children=children,
+        )
+
 
 class RegionScanner:
     """Asks the services of one region, or those of the whole account."""
@@ -69,48 +82,66 @@ class RegionScanner:
         The indexes are AWS's secondary ones, and may hide all of a region: DescribeInstances decides whether nothing runs.
         Raises CloudError when EC2 refuses, or the credentials are no longer valid.
         """
-        gaps = self._no_gaps()
-        tagged, any_instance = await self._index(gaps)
+        gaps = _Gaps(self._region, self._request.required)
+        asked = frozenset(children)
+        tagged, instances = await self._index(gaps, children=asked)
         candidates = (*tagged, *known)
-        kinds = self._kinds_to_list(candidates, any_instance=any_instance)
-        scan = await self._list(kinds, gaps, known=candidates, children=children)
+        kinds = self._kinds_to_list(
+            candidates, any_instance=not all(instance.is_gone for instance in instances)
+        )
+        resources = await self._list(kinds - {ResourceKind.INSTANCE}, gaps, ids=_ids_by_kind(candidates))
+        named = _children(resources) | asked
+        # A launcher's instances may lack the tag.
+        if named - asked - {instance.id for instance in instances}:
+            instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
         unsupported = (
             Resource(kind=tag.kind, id=tag.id, region=self._region)
             for tag in tagged
             if not is_known_kind(tag.kind)
         )
+        scan = gaps.scan((*resources, *instances), children=named)
         return replace(scan, unsupported=tuple(unsupported))
 
     async def scan_kinds(
-        self, kinds: Collection[ResourceKind], *, known: Sequence[TaggedId], children: Iterable[str]
+        self, kinds: Collection[ResourceKind], *, known: Iterable[TaggedId], children: Iterable[str]
     ) -> RegionScan:
-        """The live resources of these kinds alone. Raises CloudError as `scan`."""
-        return await self._list(kinds, self._no_gaps(), known=known, children=children)
+        """The live resources of these kinds alone. Launchers come first: they name instances that may lack the tag.
 
-    def _no_gaps(self) -> _Gaps:
-        return _Gaps(self._region, self._request.required)
+        Raises CloudError as `scan`.
+        """
+        gaps = _Gaps(self._region, self._request.required)
+        asked = frozenset(children)
+        launch = not _LAUNCHERS.isdisjoint(kinds)
+        first = frozenset(kinds) - ({ResourceKind.INSTANCE} if launch else set())
+        ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(asked)}
+        resources = await self._list(first, gaps, ids=ids)
+        named = _children(resources) | asked
+        if launch and (ResourceKind.INSTANCE in kinds or named):
+            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
+        return gaps.scan(resources, children=named)
 
     def _kinds_to_list(
         self, candidates: Iterable[TaggedId], *, any_instance: bool
-    ) -> Collection[ResourceKind]:
+    ) -> frozenset[ResourceKind]:
         if self._region == GLOBAL:
-            return kinds_of(GLOBAL)
+            return frozenset(kinds_of(GLOBAL))
         regional = frozenset(kinds_of(self._region))
-        named = {ResourceKind(tag.kind) for tag in candidates if is_known_kind(tag.kind)}
-        kinds = (named | {ResourceKind.SCALING_GROUP}) & regional  # groups are in no index
+        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}  # groups are in no index
         if any_instance or self._region in self._request.with_children or kinds & _CREATED_BY_US:
             kinds |= _CREATED_BY_US & regional
         return kinds
 
-    async def _index(self, gaps: _Gaps) -> tuple[tuple[TaggedId, ...], bool]:
-        """What the tag indexes show, and whether an instance runs."""
+    async def _index(
+        self, gaps: _Gaps, *, children: frozenset[str]
+    ) -> tuple[tuple[TaggedId, ...], tuple[Resource, ...]]:
+        """What the tag indexes show, and the instances."""
         cloud, scope = self._calls.cloud, self._request.scope
-        in_ec2, outside_ec2, any_instance = await asyncio.gather(
+        in_ec2, outside_ec2, instances = await asyncio.gather(
             self._calls.read(self._region, lambda: cloud.tagged(self._region, scope)),
             self._tagged_outside_ec2(gaps),
-            self._any_instance(),
+            self._instances(gaps, children=children),
         )
-        return (*in_ec2, *outside_ec2), any_instance
+        return (*in_ec2, *outside_ec2), instances
 
     async def _tagged_outside_ec2(self, gaps: _Gaps) -> tuple[TaggedId, ...]:
         cloud, scope = self._calls.cloud, self._request.scope
@@ -120,39 +151,22 @@ class RegionScanner:
             gaps.add(error, TAG_INDEX)
             return ()
 
-    async def _any_instance(self) -> bool:
+    async def _instances(self, gaps: _Gaps, *, children: frozenset[str]) -> tuple[Resource, ...]:
         if self._region == GLOBAL:
-            return False
-        cloud, scope = self._calls.cloud, self._request.scope
-        instances = await self._calls.read(
-            self._region, lambda: cloud.find(self._region, ResourceKind.INSTANCE, scope)
-        )
-        return any(not instance.is_gone for instance in instances)
+            return ()
+        return await self._list_kind(ResourceKind.INSTANCE, sorted(children), gaps)
 
     async def _list(
         self,
         kinds: Collection[ResourceKind],
         gaps: _Gaps,
         *,
-        known: Iterable[TaggedId],
-        children: Iterable[str],
-    ) -> RegionScan:
-        """Launchers come first: they name instances that may lack the tag."""
-        children = set(children)
-        ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(children)}
-        first, instances_last = _listing_order(kinds)
-        lists = await gather_all(*(self._list_kind(kind, ids.get(kind, ()), gaps) for kind in first))
-        resources = list(chain.from_iterable(lists))
-        children.update(chain.from_iterable(resource.children for resource in resources))
-        if instances_last and (ResourceKind.INSTANCE in kinds or children):
-            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(children), gaps)
-        return RegionScan(
-            resources=tuple(resource for resource in resources if not resource.is_gone),
-            failures=tuple(gaps.failures),
-            partial_failures=tuple(gaps.partial_failures),
-            failed_kinds=gaps.failed_kinds,
-            children=frozenset(children),
+        ids: Mapping[ResourceKind, Sequence[str]],
+    ) -> list[Resource]:
+        lists = await gather_all(
+            *(self._list_kind(kind, ids.get(kind, ()), gaps) for kind in _LISTING_ORDER if kind in kinds)
         )
+        return list(chain.from_iterable(lists))
 
     async def _list_kind(self, kind: ResourceKind, ids: Sequence[str], gaps: _Gaps) -> tuple[Resource, ...]:
         cloud, scope = self._calls.cloud, self._request.scope
@@ -166,20 +180,13 @@ class RegionScanner:
             return ()
 
 
+def _children(resources: Iterable[Resource]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(resource.children for resource in resources))
+
+
 def _ids_by_kind(tags: Iterable[TaggedId]) -> dict[ResourceKind, list[str]]:
     ids: dict[ResourceKind, list[str]] = {}
     for tag in tags:
         if is_known_kind(tag.kind):
             ids.setdefault(ResourceKind(tag.kind), []).append(tag.id)
     return ids
-
-
-def _listing_order(kinds: Collection[ResourceKind]) -> tuple[tuple[ResourceKind, ...], bool]:
-    """The kinds that can be listed at once, and whether the instances are listed after them: when there are launchers.
-
-    Otherwise the order is the table's, which is that of the report: what frees a group stands before what frees its VPC.
-    """
-    launchers = [kind for kind in _LAUNCHERS if kind in kinds]
-    later = {*launchers, ResourceKind.INSTANCE} if launchers else set()
-    others = [kind for kind in SPEC_BY_KIND if kind in kinds and kind not in later]
-    return (*launchers, *others), bool(launchers)
