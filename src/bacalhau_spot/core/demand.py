@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,8 @@ def node_demand(spec: ClusterSpec, instances: Sequence[Instance]) -> Demand:
     """What is missing and what is too many. `instances` are all that carry the cluster's tag, in any region and state."""
     wanted = nodes_by_region(spec)
     alive = [instance for instance in instances if instance.alive]
-    present = {name: sum(1 for instance in alive if instance.region == name) for name in wanted}
+    per_region = Counter(instance.region for instance in alive)
+    present = {name: per_region[name] for name in wanted}
     lacking = {name: max(0, wanted[name] - present[name]) for name in wanted}
     over = {name: max(0, present[name] - wanted[name]) for name in wanted}
     if spec.spread is Spread.STRICT:

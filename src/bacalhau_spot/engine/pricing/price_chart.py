@@ -10,10 +10,11 @@ from bacalhau_spot.engine.pricing.cost import cluster_usage
 from bacalhau_spot.engine.pricing.prices import history
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.model import ClusterSpec, Naming
+    from bacalhau_spot.core.pricing.cost import Usage
     from bacalhau_spot.core.pricing.price_chart import PriceChart
     from bacalhau_spot.core.pricing.usage_history import LoggedInstance
     from bacalhau_spot.core.problem import ApiFailure
@@ -47,14 +48,19 @@ async def price_chart(
         since=since,
     )
     usages = [life for life in found.market_data if life.type and life.spot]
-    pools: _Pools = {}
-    for usage in usages:
-        pools.setdefault(usage.region, []).append((usage.type, usage.zone))
+    pools = _pools_of(usages)
     if not pools or regions or types:
         pools = await _configured(calls, spec, enabled=enabled, regions=regions, types=types)
     points, silent = await history(calls, pools, since=dict.fromkeys(pools, since), now=found.window.now)
     made = price_chart_of(naming.tag_value, points, usages, since=since, now=found.window.now)
     return made, (*found.failed_regions, *silent)
+
+
+def _pools_of(usages: Iterable[Usage]) -> _Pools:
+    pools: _Pools = {}
+    for usage in usages:
+        pools.setdefault(usage.region, []).append((usage.type, usage.zone))
+    return pools
 
 
 async def _configured(
