@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
@@ -106,13 +107,20 @@ def _answers(query: SimulationQuery, reply: Mapping[str, Any]) -> dict[str, bool
         action = names.get(str(row["EvalActionName"]).lower())
         if action is None:
             continue
-        beneath = row.get("ResourceSpecificResults") or ()
-        decisions = [one["EvalResourceDecision"] for one in beneath] or [row["EvalDecision"]]
-        allowed = all(decision == _ALLOWED for decision in decisions)
-        missing = [key for one in (row, *beneath) for key in one.get("MissingContextValues") or ()]
-        if allowed or _DENIED in decisions or not depends_on_unknown_keys(missing):
+        allowed = _is_allowed(row)
+        if allowed is not None:
             found[action] = allowed
     return found
+
+
+def _is_allowed(row: Mapping[str, Any]) -> bool | None:
+    """None where the decision depends on values that the simulation does not have."""
+    beneath = row.get("ResourceSpecificResults") or ()
+    decisions = {result["EvalResourceDecision"] for result in beneath} or {row["EvalDecision"]}
+    if decisions == {_ALLOWED}:
+        return True
+    missing = chain.from_iterable(result.get("MissingContextValues") or () for result in (row, *beneath))
+    return False if _DENIED in decisions or not depends_on_unknown_keys(list(missing)) else None
 
 
 # EC2's create calls that name no existing resource: action -> resource type, and the required parameters.

@@ -27,20 +27,24 @@ def within_filter_limit(parameters: Mapping[str, Any]) -> Iterator[dict[str, Any
     The values of one filter are alternatives, so the union of the results is the result of the whole. Raises ValueError
     if more than one filter is too long, because no split is then equivalent.
     """
-    name = next((name for name in _FILTER_PARAMETERS if parameters.get(name)), None)
-    filters = list(parameters[name]) if name else []
-    if name is None or sum(len(one["Values"]) for one in filters) <= MAX_FILTER_VALUES:
+    name = next(filter(parameters.get, _FILTER_PARAMETERS), _FILTER_PARAMETERS[0])
+    filters = list(parameters.get(name) or ())
+    if sum(map(_value_count, filters)) <= MAX_FILTER_VALUES:
         yield dict(parameters)
         return
-    longest = max(filters, key=lambda entry: len(entry["Values"]))
+    longest = max(filters, key=_value_count)
     others = [entry for entry in filters if entry is not longest]
-    size = MAX_FILTER_VALUES - sum(len(entry["Values"]) for entry in others)
+    size = MAX_FILTER_VALUES - sum(map(_value_count, others))
     if size < 1:
         raise ValueError(f"{name}: more than one filter exceeds {MAX_FILTER_VALUES} values")
     values = longest["Values"]
     for start in range(0, len(values), size):
         part = {**longest, "Values": values[start : start + size]}
         yield {**parameters, name: [*others, part]}
+
+
+def _value_count(entry: Mapping[str, Any]) -> int:
+    return len(entry["Values"])
 
 
 def page_size(operation: Any, parameters: Mapping[str, Any]) -> int | None:

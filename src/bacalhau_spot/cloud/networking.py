@@ -200,11 +200,9 @@ class AwsNetworking:
 
 def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: Rows) -> Network:
     """The resources of one VPC, from the lists of tagged resources."""
-    gateway = next(
-        (row for row in gateways if any(to.get("VpcId") == vpc_id for to in row.get("Attachments", ()))), None
-    )
-    table = next((row for row in tables if row["VpcId"] == vpc_id), None)
-    group = next((row for row in groups if row["VpcId"] == vpc_id), None)
+    gateway = next((row for row in gateways if _is_attached(row, vpc_id)), None)
+    table = _first_of(vpc_id, tables)
+    group = _first_of(vpc_id, groups)
     return Network(
         vpc_id=vpc_id,
         gateway_id=gateway["InternetGatewayId"] if gateway else None,
@@ -213,14 +211,27 @@ def _network(vpc_id: str, subnets: Rows, gateways: Rows, tables: Rows, groups: R
         has_default_route=any(
             route.get("DestinationCidrBlock") == _EVERYWHERE for route in _of(table, "Routes")
         ),
-        subnets={
-            row["AvailabilityZone"]: row["SubnetId"]
-            for row in sorted(subnets, key=lambda row: str(row["SubnetId"]))
-            if row["VpcId"] == vpc_id
-        },
+        subnets=_subnet_by_zone(vpc_id, subnets),
         group_id=group["GroupId"] if group else None,
         open_cidrs=_open_cidrs(group) if group else frozenset(),
     )
+
+
+def _is_attached(gateway: dict[str, Any], vpc_id: str) -> bool:
+    return any(attachment.get("VpcId") == vpc_id for attachment in gateway.get("Attachments", ()))
+
+
+def _first_of(vpc_id: str, rows: Rows) -> dict[str, Any] | None:
+    return next((row for row in rows if row["VpcId"] == vpc_id), None)
+
+
+def _subnet_by_zone(vpc_id: str, subnets: Rows) -> dict[str, str]:
+    """The subnet's id; of several in a zone always the same one."""
+    return {
+        row["AvailabilityZone"]: row["SubnetId"]
+        for row in sorted(subnets, key=lambda row: str(row["SubnetId"]))
+        if row["VpcId"] == vpc_id
+    }
 
 
 def _in_vpc(vpc_id: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.tags import Scope
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup.nuke import nuke_resources
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support import busy_account
 from support.account_snapshot import account_snapshot

@@ -16,7 +16,7 @@ from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup.nuke import nuke_resources
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support.clock import FakeClock
 from support.engine_clock import EngineClock

@@ -15,7 +15,7 @@ from bacalhau_spot.core.cleanup.deletion_result import DeletionResult, DeletionS
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup.nuke import nuke_resources
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode
 from support import aws_cli, busy_account
 from support.account_snapshot import account_snapshot

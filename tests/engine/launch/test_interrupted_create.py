@@ -23,7 +23,7 @@ from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.caller import AwsCalls
 from bacalhau_spot.engine.cleanup import resource_scan, teardown
 from bacalhau_spot.engine.cleanup.nuke import nuke_resources
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.launch import create
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources, gather_facts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -65,12 +66,7 @@ def configure(
             )
         text = configuration.read_config_text(path)
     else:
-        asked = not (defaults or values)
-        if asked and runtime.interactive:
-            context.print_status(
-                views.sentence_text(f"answers are saved in {path}; press Enter for the default")
-            )
-        text = configuration.template(configure_tags_and_names(context) if asked else {})
+        text = configuration.template({} if defaults or values else _answers(context, path))
     text = configuration.set_values(text, values, file=path.name) if values else text
     archive = with_archive_sums(context, text, path=path, changed=values if changing else None)
     configuration.write_config(path, archive.text, overwrite=exists)
@@ -85,6 +81,12 @@ def configure(
         warnings=archive.warnings,
         stderr_warnings=archive.warnings,
     )
+
+
+def _answers(context: CommandContext, path: Path) -> dict[str, str]:
+    if context.runtime.interactive:
+        context.print_status(views.sentence_text(f"answers are saved in {path}; press Enter for the default"))
+    return configure_tags_and_names(context)
 
 
 def configure_tags_and_names(context: CommandContext) -> dict[str, str]:

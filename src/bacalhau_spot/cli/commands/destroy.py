@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from bacalhau_spot.cli.runtime import other_clusters
+from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPreview, CleanupScope
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, Cluster, CommonOptions, Yes
-from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.core.model import State
 from bacalhau_spot.core.tags import cluster_scope
 from bacalhau_spot.engine.aws_calls import discovery
-from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.cleanup import resource_scan, teardown
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
+from bacalhau_spot.engine.cleanup.teardown import delete_resources
 from bacalhau_spot.engine.orchestrator import orchestrator_sync
 from bacalhau_spot.instance.user_data import in_ssm
 from bacalhau_spot.ui import json_output, views
@@ -28,16 +27,12 @@ from bacalhau_spot.ui.formatting import plural
 from bacalhau_spot.ui.prompts import Impact
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
-
-    from rich.console import RenderableType
-
+    from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
     from bacalhau_spot.core.inventory import AccountContext
-    from bacalhau_spot.core.model import ClusterSpec, Identity, Naming, Resource
+    from bacalhau_spot.core.model import ClusterSpec, Naming, Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
-    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
-    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+    from bacalhau_spot.engine.cleanup.scan_result import ScanResult
     from bacalhau_spot.orchestrator.port import Orchestrator
 
 # Deleting takes as long as instances take to end, and then a little; doubled.
@@ -77,146 +72,153 @@ def destroy(
     context = CommandContext("destroy", common, runtime)
     spec = context.spec(lenient=True)
     naming = context.naming(cluster)
-    search = _search(spec, naming, named=cluster is not None)
+    options = DestroyOptions(
+        label=context.label(cluster),
+        agreed=yes,
+        disable_protection=disable_protection,
+        timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
+    )
+    request = _request(spec, naming, named=cluster is not None)
     orchestrator = context.orchestrator()
     with context.runner(spec) as runner:
-        account, scan = runner.run_readonly(_scan(runner.calls, search))
-        if scan.empty:
-            context.print_status(views.looking_again_view(LAG_S))
-            regions = discovery.enabled_names(account.regions)
-            scan = runner.run_readonly(
-                resource_scan.look_after_lag(runner.calls, search, scan, regions=regions)
-            )
+        command = DestroyCommand(
+            context, runner, naming=naming, request=request, orchestrator=orchestrator, options=options
+        )
+        return command.run(dry_run=dry_run)
+
+
+@dataclass(frozen=True)
+class DestroyOptions:
+    """`label`: of the cluster's nodes in the orchestrator. `agreed`: the question is answered already."""
+
+    label: str
+    agreed: bool
+    disable_protection: bool
+    timeout_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestroyPreview(CleanupPreview):
+    """Of one cluster."""
+
+    account_id: str
+    to_delete: tuple[Resource, ...]
+
+
+class DestroyCommand(CleanupCommand[DestroyPreview]):
+    """One cluster, in every region; and its nodes in the orchestrator."""
+
+    name = "destroy"
+
+    def __init__(
+        self,
+        context: CommandContext,
+        runner: Runner,
+        *,
+        naming: Naming,
+        request: ScanRequest,
+        orchestrator: Orchestrator | None,
+        options: DestroyOptions,
+    ) -> None:
+        super().__init__(context, runner, naming=naming)
+        self._cluster = naming.tag_value
+        self._request = request
+        self._orchestrator = orchestrator
+        self._options = options
+
+    @property
+    def _title(self) -> str:
+        return f"destroying {self._cluster}"
+
+    @property
+    def _audited_cluster(self) -> str:
+        return self._cluster
+
+    def _scope(self, account: AccountContext) -> CleanupScope:
+        return CleanupScope(
+            account=account, regions=discovery.enabled_names(account.regions), request=self._request
+        )
+
+    def _preview(self, scope: CleanupScope, scan: ScanResult) -> DestroyPreview:
         others: tuple[str, ...] = ()
         if scan.empty:
-            enabled = discovery.enabled_names(account.regions)
-            others = other_clusters.warnings(runner, naming, regions=enabled, command="destroy")
-        doomed = [resource for resource in scan.resources if not resource.retained]
-        preview = views.deletion_preview_view(
-            doomed,
-            unknown=scan.unsupported,
-            identity=account.identity,
-            cluster=naming.tag_value,
-            unseen=scan.failures,
-            silent=scan.partial_failures,
+            others = other_clusters.warnings(
+                self._runner, self._naming, regions=scope.regions, command=self.name
+            )
+        identity = scope.account.identity
+        to_delete = tuple(resource for resource in scan.resources if not resource.retained)
+        return DestroyPreview(
+            view=views.deletion_preview_view(
+                to_delete,
+                unknown=scan.unsupported,
+                identity=identity,
+                cluster=self._cluster,
+                unseen=scan.failures,
+                silent=scan.partial_failures,
+            ),
+            data={
+                "to_delete": json_output.resources_data(to_delete),
+                "unsupported": json_output.resources_data(scan.unsupported),
+            },
+            empty=not to_delete,
+            options=DeletionOptions(disable_protection=self._options.disable_protection),
+            failures=scan.failures,
+            warnings=others,
+            account_id=identity.account_id,
+            to_delete=to_delete,
         )
-        if dry_run:
-            return _preview(context, scan, view=preview, warnings=others)
-        if doomed:
-            context.print_status(preview)
-            _agree(context, doomed, identity=account.identity, cluster=naming.tag_value, agreed=yes)
-        audit = AuditLog(context, identity=account.identity, cluster=naming.tag_value)
-        runner.listen(audit.emit)
-        part = teardown.delete_resources(
-            runner.calls,
-            search,
-            cluster=naming.tag_value,
+
+    def _confirm(self, preview: DestroyPreview) -> None:
+        """Where nodes run, by typing the cluster's name."""
+        running = sum(map(_is_running_node, preview.to_delete))
+        nodes = f" ({plural(running, 'running node')})" if running else ""
+        question = (
+            f"Delete {plural(len(preview.to_delete), 'resource')} of {self._cluster}{nodes} "
+            f"in account {preview.account_id}?"
+        )
+        if running:
+            self._context.confirm_typed(
+                question,
+                word=self._cluster,
+                name="the cluster's name",
+                confirmed=self._options.agreed,
+                danger=Impact.DESTROYS,
+            )
+        else:
+            self._context.confirm(question, impact=Impact.DESTROYS, confirmed=self._options.agreed)
+
+    async def _delete(
+        self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview
+    ) -> tuple[DeletionResult, PruneResult | None]:
+        """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is a warning."""
+        result = await delete_resources(
+            self._calls,
+            scope.request,
+            cluster=self._cluster,
             scan=scan,
-            options=DeletionOptions(disable_protection=disable_protection),
-            timeout_s=timeout or spec.timeouts.terminate_s + _BESIDE_INSTANCES_S,
+            options=preview.options,
+            timeout_s=self._options.timeout_s,
         )
-        receipt, result = runner.run_with_progress(
-            _destroy(
-                part,
-                runner.calls,
-                orchestrator,
-                cluster=context.label(cluster),
-                regions=discovery.enabled_names(account.regions),
-            ),
-            screen=partial(context.screen, sorted(scan.busy), title=f"destroying {naming.tag_value}"),
+        if self._orchestrator is None or not result.outcomes or self._calls.stop.is_set:
+            return result, None
+        return result, await orchestrator_sync.remove_stale(
+            self._calls,
+            self._orchestrator,
+            result.deleted_ids(ResourceKind.INSTANCE),
+            cluster=self._options.label,
+            regions=scope.regions,
         )
-    audit.log_deletion(receipt)
-    late = (*others, *context.record(runner.calls.mistakes), *filter(None, (audit.trouble,)))
-    return _done(context, receipt, result, naming=naming, warnings=(*late, *views.not_removed_text(result)))
 
 
-def _agree(
-    context: CommandContext, doomed: Sequence[Resource], *, identity: Identity, cluster: str, agreed: bool
-) -> None:
-    """Raises UserError (exit code 3) unless the user agrees: where nodes run, by typing the cluster's name."""
-    running = sum(
-        resource.kind == ResourceKind.INSTANCE and resource.state not in _ENDING for resource in doomed
-    )
-    nodes = f" ({plural(running, 'running node')})" if running else ""
-    question = (
-        f"Delete {plural(len(doomed), 'resource')} of {cluster}{nodes} in account {identity.account_id}?"
-    )
-    if running:
-        context.confirm_typed(
-            question, word=cluster, name="the cluster's name", confirmed=agreed, danger=Impact.DESTROYS
-        )
-    else:
-        context.confirm(question, impact=Impact.DESTROYS, confirmed=agreed)
+def _is_running_node(resource: Resource) -> bool:
+    return resource.kind == ResourceKind.INSTANCE and resource.state not in _ENDING
 
 
-def _done(
-    context: CommandContext,
-    result: DeletionResult,
-    forgotten: PruneResult | None,
-    *,
-    naming: Naming,
-    warnings: tuple[str, ...],
-) -> Result:
-    return Result(
-        "destroy",
-        view=views.with_prune_result(views.deletion_result_view(result, naming=naming), forgotten),
-        data=json_output.deletion_data(result, forgotten),
-        exit_code=result.exit_code,
-        errors=context.errors_of((*result.problems, *result.failed_regions), exit_code=result.exit_code),
-        warnings=warnings,
-        stderr_warnings=warnings,
-    )
-
-
-def _preview(
-    context: CommandContext, scan: ScanResult, *, view: RenderableType, warnings: tuple[str, ...]
-) -> Result:
-    return Result(
-        "destroy",
-        view=view,
-        data={
-            "to_delete": json_output.resources_data(
-                resource for resource in scan.resources if not resource.retained
-            ),
-            "unsupported": json_output.resources_data(scan.unsupported),
-        },
-        errors=context.errors_of(scan.failures),
-        exit_code=context.incomplete(scan.failures),
-        warnings=warnings,
-        stderr_warnings=warnings,
-    )
-
-
-async def _destroy(
-    part: Awaitable[DeletionResult],
-    calls: AwsCalls,
-    orchestrator: Orchestrator | None,
-    *,
-    cluster: str,
-    regions: Sequence[str],
-) -> tuple[DeletionResult, PruneResult | None]:
-    """What AWS has, then the cluster's nodes in the orchestrator whose instances are gone; trouble with it is only told."""
-    result = await part
-    if orchestrator is None or not result.outcomes or calls.stop.is_set:
-        return result, None
-    ended = result.deleted_ids(ResourceKind.INSTANCE)
-    return result, await orchestrator_sync.remove_stale(
-        calls, orchestrator, ended, cluster=cluster, regions=regions
-    )
-
-
-def _search(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
+def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
     """`named`: a cluster that need not be the configuration's. Nobody knows what it was made with: with all that may be."""
     needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
     return ScanRequest(
         cluster_scope(naming),
         with_children=frozenset(region.name for region in spec.regions),
         required=frozenset(needed),
-    )
-
-
-async def _scan(calls: AwsCalls, search: ScanRequest) -> tuple[AccountContext, ScanResult]:
-    account = await discovery.load_account(calls)
-    return account, await resource_scan.scan_regions(
-        calls, search, regions=discovery.enabled_names(account.regions)
     )

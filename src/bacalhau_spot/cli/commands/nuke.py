@@ -2,45 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from bacalhau_spot.cli.runtime.cleanup_command import CleanupCommand, CleanupPreview, CleanupScope
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.parsers import duration
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import AT_LEAST_ONE, NO_OPTIONS, NOT_NEGATIVE, CommonOptions
 from bacalhau_spot.cli.state import nuke_plan_file
-from bacalhau_spot.cli.state.audit_log.writer import AuditLog
-from bacalhau_spot.core.cleanup.exclusions import creation_times, first_match, min_age_rule, plan_file_rule
+from bacalhau_spot.core.cleanup.exclusions import (
+    creation_times,
+    first_match,
+    min_age_rule,
+    plan_file_rule,
+    split_excluded,
+)
 from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
 from bacalhau_spot.core.kinds import GLOBAL
 from bacalhau_spot.core.partitions import closest_region
 from bacalhau_spot.core.pricing.list_prices import usd_per_hour
 from bacalhau_spot.core.tags import account_scope, tags_for
 from bacalhau_spot.engine.aws_calls import discovery
-from bacalhau_spot.engine.aws_calls.consistency import LAG_S
 from bacalhau_spot.engine.cleanup import nuke as engine
 from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest, look_after_lag, scan_regions
+from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from rich.console import RenderableType
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
     from bacalhau_spot.core.inventory import AccountContext
     from bacalhau_spot.core.model import Naming, Resource
-    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+    from bacalhau_spot.engine.cleanup.scan_result import ScanResult
 
 
 @Parameter(name="*")
@@ -105,46 +107,45 @@ def nuke(
     context = CommandContext("nuke", common, runtime)
     spec = context.spec(lenient=True)
     with context.runner(spec) as runner:
-        return NukeCommand(context, runner, choice, naming=spec.naming).run(force=force, dry_run=dry_run)
+        return NukeCommand(context, runner, choice, naming=spec.naming, force=force).run(dry_run=dry_run)
 
 
-class NukeCommand:
-    """One run, in the order in which the user sees it."""
+@dataclass(frozen=True, kw_only=True)
+class NukeList(CleanupPreview):
+    """With the list that is shown."""
+
+    listed: NukePreview
+
+
+class NukeCommand(CleanupCommand[NukeList]):
+    """Everything with our tag, in all regions or in those that were chosen."""
+
+    name = "nuke"
 
     def __init__(
-        self, context: CommandContext, runner: Runner, choice: NukeOptions, *, naming: Naming
+        self, context: CommandContext, runner: Runner, choice: NukeOptions, *, naming: Naming, force: bool
     ) -> None:
-        self._call = context
-        self._running = runner
+        super().__init__(context, runner, naming=naming)
         self._choice = choice
+        self._force = force
         self._min_age = duration(choice.min_age, flag="--min-age") if choice.min_age else None
-        self._naming = naming
-        self._scope = account_scope(naming)
-        self._search = ScanRequest(self._scope)
-        self._tags = tags_for(naming, "adopted")
+        self._tagged = account_scope(naming)
 
-    def run(self, *, force: bool, dry_run: bool) -> Result:
-        account = self._running.run_readonly(discovery.load_account(self._running.calls))
+    @property
+    def _title(self) -> str:
+        return f"deleting all of {self._tagged.key}"
+
+    @property
+    def _expects_nothing(self) -> bool:
+        return bool(self._choice.adopt)
+
+    def _scope(self, account: AccountContext) -> CleanupScope:
         regions = self._regions(account)
-        # A role or a profile may be in use wherever one does not look.
-        self._search = ScanRequest(self._scope, shared=not self._regions_skipped(account, regions))
-        scan = self._sights(regions)
-        preview, terms = self._running.run_readonly(self._find(account, scan, regions))
-        view = views.nuke_preview_view(preview)
-        if self._choice.plan_out is not None:
-            nuke_plan_file.write_plan(
-                self._choice.plan_out,
-                preview.to_delete,
-                identity=account.identity,
-                scope=self._scope,
-                now=self._call.runtime.clock.now(),
-            )
-        if dry_run:
-            return self._preview(preview, view=view)
-        if not preview.empty:
-            self._call.print_status(view)
-            self._confirm(preview, force=force)
-        return self._work(preview, scan, terms, regions=regions)
+        # A role or a profile may be in use in a region that is not scanned.
+        shared = not _regions_skipped(account, regions)
+        return CleanupScope(
+            account=account, regions=regions, request=ScanRequest(self._tagged, shared=shared)
+        )
 
     def _regions(self, account: AccountContext) -> tuple[str, ...]:
         enabled = discovery.enabled_names(account.regions)
@@ -161,155 +162,135 @@ class NukeCommand:
             )
         return wanted
 
-    def _sights(self, regions: Sequence[str]) -> ScanResult:
-        """What there is. That there is nothing takes two looks."""
-        calls, search = self._running.calls, self._search
-        scan = self._running.run_readonly(scan_regions(calls, search, regions=regions))
-        if not scan.empty or self._choice.adopt:
-            return scan
-        self._call.print_status(views.looking_again_view(LAG_S))
-        return self._running.run_readonly(look_after_lag(calls, search, scan, regions=regions))
+    def _preview(self, scope: CleanupScope, scan: ScanResult) -> NukeList:
+        to_adopt = self._runner.run_readonly(self._to_adopt(scope.regions))
+        options = self._options(scope.account, scan)
+        listed = self._runner.run_readonly(self._listed(scope, scan, options, to_adopt=to_adopt))
+        preview = NukeList(
+            view=views.nuke_preview_view(listed),
+            data=json_output.nuke_preview_data(listed),
+            empty=listed.empty,
+            failures=listed.failed_regions,
+            listed=listed,
+            options=options,
+        )
+        if self._choice.plan_out is not None:
+            nuke_plan_file.write_plan(
+                self._choice.plan_out,
+                listed.to_delete,
+                identity=listed.identity,
+                scope=self._tagged,
+                now=self._context.runtime.clock.now(),
+            )
+        return preview
 
-    async def _find(
-        self, account: AccountContext, scan: ScanResult, regions: Sequence[str]
-    ) -> tuple[NukePreview, DeletionOptions]:
-        calls = self._running.calls
-        foundlings = await engine.locate_by_id(calls, self._choice.adopt, regions=regions)
-        lost = [one for one in self._choice.adopt if one not in foundlings]
-        if lost:
+    async def _to_adopt(self, regions: Sequence[str]) -> dict[str, str]:
+        """The region of each resource that is to be adopted. Raises UserError for one that no region has."""
+        regions_by_id = await engine.locate_by_id(self._calls, self._choice.adopt, regions=regions)
+        missing = [resource_id for resource_id in self._choice.adopt if resource_id not in regions_by_id]
+        if missing:
             raise UserError(
-                f"--adopt: no scanned region has {lost[0]}",
+                f"--adopt: no scanned region has {missing[0]}",
                 hint="give the id of an EC2 resource, and --regions if it is elsewhere",
                 exit_code=ExitCode.USAGE,
             )
-        terms = self._options(account, scan)
-        spared = tuple(
-            (resource, why)
-            for resource in scan.resources
-            if (why := resource.retained or terms.excluded(resource))
+        return regions_by_id
+
+    async def _listed(
+        self,
+        scope: CleanupScope,
+        scan: ScanResult,
+        options: DeletionOptions,
+        *,
+        to_adopt: Mapping[str, str],
+    ) -> NukePreview:
+        to_delete, excluded = split_excluded(scan.resources, options.excluded)
+        foreign, hidden = await engine.foreign_resources(
+            self._calls, to_delete, ours=scan.ids | set(self._choice.adopt)
         )
-        kept = {id(resource) for resource, _ in spared}
-        doomed = tuple(resource for resource in scan.resources if id(resource) not in kept)
-        foreign, silent = await engine.foreign_resources(
-            calls, doomed, ours=scan.ids | set(self._choice.adopt)
-        )
-        preview = NukePreview(
-            identity=account.identity,
-            alias=await engine.account_alias(calls),
-            scope=self._scope,
-            scanned_at=self._call.runtime.clock.now(),
-            to_delete=doomed,
-            excluded=spared,
+        return NukePreview(
+            identity=scope.account.identity,
+            alias=await engine.account_alias(self._calls),
+            scope=self._tagged,
+            scanned_at=self._context.runtime.clock.now(),
+            to_delete=to_delete,
+            excluded=excluded,
             unsupported=scan.unsupported,
-            denied=await engine.preflight(calls, doomed),
-            usd_per_hour=usd_per_hour(doomed, spot=await engine.prices_of(calls, doomed)),
-            to_adopt=foundlings,
+            denied=await engine.preflight(self._calls, to_delete),
+            usd_per_hour=usd_per_hour(to_delete, spot=await engine.prices_of(self._calls, to_delete)),
+            to_adopt=to_adopt,
             regions_scanned=tuple(name for name in scan.by_region if name != GLOBAL),
-            regions_not_enabled=tuple(region.name for region in account.regions if not region.enabled),
+            regions_not_enabled=tuple(region.name for region in scope.account.regions if not region.enabled),
             failed_regions=scan.failures,
             foreign=foreign,
-            partial_failures=silent,
-            regions_skipped=self._regions_skipped(account, regions),
+            partial_failures=hidden,
+            regions_skipped=_regions_skipped(scope.account, scope.regions),
             disable_protection=self._choice.disable_protection,
         )
-        return preview, terms
-
-    @staticmethod
-    def _regions_skipped(account: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
-        """Regions that are not scanned, in which there may be something all the same."""
-        return tuple(name for name in discovery.enabled_names(account.regions) if name not in regions)
 
     def _options(self, account: AccountContext, scan: ScanResult) -> DeletionOptions:
         rules: list[Callable[[Resource], str]] = []
         if self._choice.plan is not None:
             rules.append(
                 plan_file_rule(
-                    nuke_plan_file.read_plan(self._choice.plan, identity=account.identity, scope=self._scope)
+                    nuke_plan_file.read_plan(self._choice.plan, identity=account.identity, scope=self._tagged)
                 )
             )
         if self._min_age is not None:
-            births = creation_times(scan.resources, tag_key=self._scope.key)
-            now = self._call.runtime.clock.now()
+            births = creation_times(scan.resources, tag_key=self._tagged.key)
+            now = self._context.runtime.clock.now()
             rules.append(min_age_rule(births, now=now, at_least=self._min_age))
         return DeletionOptions(
             disable_protection=self._choice.disable_protection, excluded=first_match(rules)
         )
 
-    def _preview(self, preview: NukePreview, *, view: RenderableType) -> Result:
-        return Result(
-            "nuke",
-            view=view,
-            data=json_output.nuke_preview_data(preview),
-            errors=self._call.errors_of(preview.failed_regions),
-            exit_code=self._call.incomplete(preview.failed_regions),
-        )
-
-    def _confirm(self, preview: NukePreview, *, force: bool) -> None:
-        """Raises UserError (exit code 3) unless the user agrees."""
-        most = self._choice.max_resources
-        count = len(preview.to_delete) + len(preview.to_adopt)
+    def _confirm(self, preview: NukeList) -> None:
+        """By typing the account's id; and how many there are, when there are more than expected."""
+        listed, most = preview.listed, self._choice.max_resources
+        count = len(listed.to_delete) + len(listed.to_adopt)
         if most is not None and count > most:
-            if force:
+            if self._force:
                 raise UserError(
                     f"nothing was deleted: {count} resources were found, and --max allows {most}",
                     hint="check the list above; if it is right, raise --max",
                     exit_code=ExitCode.DECLINED,
                 )
-            self._call.confirm_typed(
+            self._context.confirm_typed(
                 f"{count} resources, more than the {most} that you expected.",
                 word=str(count),
                 confirmed=False,
             )
-        self._call.confirm_typed(
-            f"Delete {plural(count, 'resource')} in account {preview.identity.account_id}?",
-            word=preview.identity.account_id,
-            confirmed=force,
-        )
-
-    def _work(
-        self, preview: NukePreview, scan: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
-    ) -> Result:
-        calls = self._running.calls
-        audit = AuditLog(self._call, identity=preview.identity)
-        self._running.listen(audit.emit)
-        result = self._running.run_with_progress(
-            self._delete(preview, scan, terms, regions=regions),
-            screen=partial(self._call.screen, sorted(scan.busy), title=f"deleting all of {self._scope.key}"),
-        )
-        audit.log_deletion(result)
-        late = (*self._call.record(calls.mistakes), *filter(None, (audit.trouble,)))
-        return Result(
-            "nuke",
-            view=views.deletion_result_view(result, naming=self._naming, command="nuke"),
-            data=json_output.deletion_data(result),
-            exit_code=result.exit_code,
-            errors=self._call.errors_of(
-                (*result.problems, *result.failed_regions), exit_code=result.exit_code
-            ),
-            warnings=late,
-            stderr_warnings=late,
+        self._context.confirm_typed(
+            f"Delete {plural(count, 'resource')} in account {listed.identity.account_id}?",
+            word=listed.identity.account_id,
+            confirmed=self._force,
         )
 
     async def _delete(
-        self, preview: NukePreview, scan: ScanResult, terms: DeletionOptions, *, regions: Sequence[str]
-    ) -> DeletionResult:
-        calls = self._running.calls
-        seen: ScanResult | None = scan
-        if preview.to_adopt:
-            await engine.adopt(calls, preview.to_adopt, tags=self._tags)
-            adopted = frozenset(preview.to_adopt)
-            rule = terms.excluded
-            terms = DeletionOptions(
-                disable_protection=terms.disable_protection,
-                excluded=lambda one: "" if one.id in adopted else rule(one),
-            )
-            seen = None
-        return await engine.nuke_resources(
-            regions,
+        self, scope: CleanupScope, scan: ScanResult, preview: NukeList
+    ) -> tuple[DeletionResult, None]:
+        adopted = preview.listed.to_adopt
+        if adopted:
+            await engine.adopt(self._calls, adopted, tags=tags_for(self._naming, "adopted"))
+        result = await engine.nuke_resources(
+            scope.regions,
             force=True,
-            calls=calls,
-            search=self._search,
-            scan=seen,
-            options=terms,
+            calls=self._calls,
+            search=scope.request,
+            scan=None if adopted else scan,
+            options=_including(preview.options, adopted),
             timeout_s=self._choice.timeout,
         )
+        return result, None
+
+
+def _including(options: DeletionOptions, adopted: Collection[str]) -> DeletionOptions:
+    """The same rules, of which none excludes what was adopted."""
+    return replace(
+        options, excluded=lambda resource: "" if resource.id in adopted else options.excluded(resource)
+    )
+
+
+def _regions_skipped(account: AccountContext, regions: Sequence[str]) -> tuple[str, ...]:
+    """Regions that are not scanned, in which there may be something all the same."""
+    return tuple(name for name in discovery.enabled_names(account.regions) if name not in regions)

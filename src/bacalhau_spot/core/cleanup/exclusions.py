@@ -69,3 +69,18 @@ def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resourc
     """What spares by any of the rules."""
     every = tuple(rules)
     return lambda one: next(filter(None, (rule(one) for rule in every)), "")
+
+
+def split_excluded(
+    resources: Iterable[Resource], excluded: Callable[[Resource], str]
+) -> tuple[tuple[Resource, ...], tuple[tuple[Resource, str], ...]]:
+    """What is to be deleted, and what is not, with the reason."""
+    to_delete: list[Resource] = []
+    kept: list[tuple[Resource, str]] = []
+    for resource in resources:
+        reason = resource.retained or excluded(resource)
+        if reason:
+            kept.append((resource, reason))
+        else:
+            to_delete.append(resource)
+    return tuple(to_delete), tuple(kept)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from bacalhau_spot.core.demand import Demand
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
@@ -280,41 +281,38 @@ def cluster_status(
     ordered = tuple(
         sorted(nodes, key=lambda node: (node.region, node.diagnosis.severity is gone, node.zone, node.id))
     )
+    status = ClusterStatus(cluster, snapshot, ordered)
     if spec is None:
-        return ClusterStatus(cluster, snapshot, ordered)
-    needs = node_demand(spec, snapshot.instances)
+        return status
+    demand = node_demand(spec, snapshot.instances)
     if only:
-        wanted = {name: count for name, count in needs.wanted.items() if name in only}
-        present = {name: needs.present.get(name, 0) for name in only}
-        return ClusterStatus(
-            cluster,
-            snapshot,
-            ordered,
-            wanted=wanted,
-            wanted_total=sum(wanted.values()),
-            missing=sum(max(0, count - present[name]) for name, count in wanted.items()),
-            surplus=0,
-        )
-    alive = sum(instance.alive for instance in snapshot.instances)
+        return _compared_in(status, demand, only)
     if spec.auto_regions is not None and not spec.regions:
-        # Which regions it takes was decided when it was made.
-        return ClusterStatus(
-            cluster,
-            snapshot,
-            ordered,
-            wanted_total=spec.nodes,
-            missing=max(0, spec.nodes - alive),
-            surplus=max(0, alive - spec.nodes),
-        )
-    return ClusterStatus(
-        cluster,
-        snapshot,
-        ordered,
-        wanted=needs.wanted,
-        wanted_total=sum(needs.wanted.values()),
-        missing=sum(needs.launch.values()),
-        surplus=len(needs.removable),
+        return _compared_in_total(status, spec.nodes)
+    return replace(
+        status,
+        wanted=demand.wanted,
+        wanted_total=sum(demand.wanted.values()),
+        missing=sum(demand.launch.values()),
+        surplus=len(demand.removable),
     )
+
+
+def _compared_in(status: ClusterStatus, demand: Demand, regions: Sequence[str]) -> ClusterStatus:
+    wanted = {name: count for name, count in demand.wanted.items() if name in regions}
+    return replace(
+        status,
+        wanted=wanted,
+        wanted_total=sum(wanted.values()),
+        missing=sum(max(0, count - demand.present.get(name, 0)) for name, count in wanted.items()),
+        surplus=0,
+    )
+
+
+def _compared_in_total(status: ClusterStatus, nodes: int) -> ClusterStatus:
+    """Of a cluster whose regions were selected when it was created."""
+    alive = sum(instance.alive for instance in status.snapshot.instances)
+    return replace(status, wanted_total=nodes, missing=max(0, nodes - alive), surplus=max(0, alive - nodes))
 
 
 def _observations(

@@ -16,7 +16,7 @@ from bacalhau_spot.core.iam.permissions import TAGGED_BY, ResourceScope, require
 from bacalhau_spot.core.tags import CREATOR_KEY, iam_path, role_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bacalhau_spot.core.iam.permissions import Permission
     from bacalhau_spot.core.model import ClusterSpec
@@ -208,20 +208,32 @@ def split_by_size(statements: Sequence[Statement]) -> tuple[Document, ...]:
 
 def _statements(rows: Sequence[Permission], target: PolicyTarget, *, other_clusters: bool) -> list[Statement]:
     statements: list[Statement] = []
-    for bound in ResourceScope:
-        actions = sorted({row.action for row in rows if bound in row.scopes})
-        if not actions:
-            continue
-        if bound is ResourceScope.CREATED_WITH_TAG:
-            statements += _tag_on_create_statements(actions, target)
-            continue
-        statements.append({"Sid": _sid(bound), "Effect": "Allow", "Action": actions, **_arns(bound, target)})
-        if bound is ResourceScope.TAGGED and other_clusters:
-            mine = sorted({row.action for row in rows if bound in row.scopes and "nuke" in row.commands})
-            statements.append(
-                {"Sid": "OtherClusters", "Effect": "Allow", "Action": mine, **_other_clusters(target)}
-            )
+    for scope in ResourceScope:
+        in_scope = [row for row in rows if scope in row.scopes]
+        if in_scope:
+            statements += _scope_statements(scope, in_scope, target, other_clusters=other_clusters)
     return statements
+
+
+def _scope_statements(
+    scope: ResourceScope, rows: Sequence[Permission], target: PolicyTarget, *, other_clusters: bool
+) -> list[Statement]:
+    actions = _actions(rows)
+    if scope is ResourceScope.CREATED_WITH_TAG:
+        return _tag_on_create_statements(actions, target)
+    statements: list[Statement] = [
+        {"Sid": _sid(scope), "Effect": "Allow", "Action": actions, **_arns(scope, target)}
+    ]
+    if scope is ResourceScope.TAGGED and other_clusters:
+        of_nuke = _actions(row for row in rows if "nuke" in row.commands)
+        statements.append(
+            {"Sid": "OtherClusters", "Effect": "Allow", "Action": of_nuke, **_other_clusters(target)}
+        )
+    return statements
+
+
+def _actions(rows: Iterable[Permission]) -> list[str]:
+    return sorted({row.action for row in rows})
 
 
 def _tag_on_create_statements(actions: Sequence[str], target: PolicyTarget) -> list[Statement]:

@@ -225,20 +225,28 @@ def _on_demand(usage: Usage, rates: Rates) -> Decimal | None:
 
 def sum_charges(charges: Iterable[Charge]) -> CostTotal:
     found = tuple(charges)
-    beside = [one.volume_usd + one.address_usd for one in found]
-    dear = [one.on_demand_usd for one in found]
     instances = [one for one in found if one.usage.type]
     return CostTotal(
         instances=len(instances),
-        running=sum(1 for instance in instances if instance.usage.ended_at is None),
+        running=sum(map(_is_running, instances)),
         seconds=sum((instance.seconds for instance in instances), Decimal(0)),
         instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
         volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
         address_usd=sum((one.address_usd for one in found), Decimal(0)),
-        on_demand_usd=_sum_known((*dear, *beside)),
+        on_demand_usd=_on_demand_total(found),
         current_usd_per_hour=_sum_known(one.current_usd_per_hour for one in found),
         unpriced_s=sum((one.unpriced_s for one in found), Decimal(0)),
     )
+
+
+def _is_running(charge: Charge) -> bool:
+    return charge.usage.ended_at is None
+
+
+def _on_demand_total(charges: Sequence[Charge]) -> Decimal | None:
+    """With volumes and addresses, which cost the same; None while a price is not known."""
+    instances = [charge.on_demand_usd for charge in charges]
+    return _sum_known((*instances, *(charge.volume_usd + charge.address_usd for charge in charges)))
 
 
 def _sum_known(parts: Iterable[Decimal | None]) -> Decimal | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot.core.pricing.cost import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from bacalhau_spot.core.health.observation import SpotStatus
@@ -74,17 +74,10 @@ def usage_history(
     inventory: AwsInventory, logged: Iterable[LoggedInstance], *, root_volume_gib: int, now: datetime
 ) -> UsageHistory:
     """Every life that is known, by region and id."""
-    noted = {one.id: one for one in logged}
-    requests = {one.instance_id: one for one in inventory.requests if one.instance_id}
-    found = {
-        instance.id: _usage_of_instance(instance, requests.get(instance.id), noted.get(instance.id), now=now)
-        for instance in inventory.instances
-    }
-    for instance_id, request in requests.items():
-        if instance_id not in found:
-            found[instance_id] = _usage_of_request(instance_id, request, noted.get(instance_id))
-    only_noted = [one for one in noted.values() if one.id not in found]
-    found |= {one.id: _usage_of_log(one) for one in only_noted}
+    logged_by_id = {usage.id: usage for usage in logged}
+    found = _listed_usages(inventory, logged_by_id, now=now)
+    only_logged = [usage for usage in logged_by_id.values() if usage.id not in found]
+    found |= {usage.id: _usage_of_log(usage) for usage in only_logged}
     sizes = _gib_by_instance(inventory.volumes)
     instances = [
         replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib)) for usage, _ in found.values()
@@ -94,8 +87,23 @@ def usage_history(
         usages=tuple(sorted(usages, key=lambda life: (life.region, life.started_at, life.id))),
         unknown_end_ids=tuple(sorted(usage.id for usage, known in found.values() if not known)),
         assumed_volumes=sum(usage.id not in sizes for usage in instances),
-        log_only=len(only_noted),
+        log_only=len(only_logged),
     )
+
+
+def _listed_usages(
+    inventory: AwsInventory, logged: Mapping[str, LoggedInstance], *, now: datetime
+) -> dict[str, tuple[Usage, bool]]:
+    """What AWS lists, by instance, and whether its end is known: instances, and spot requests of those it lists no more."""
+    requests = {request.instance_id: request for request in inventory.requests if request.instance_id}
+    usages = {
+        instance.id: _usage_of_instance(instance, requests.get(instance.id), logged.get(instance.id), now=now)
+        for instance in inventory.instances
+    }
+    for instance_id, request in requests.items():
+        if instance_id not in usages:
+            usages[instance_id] = _usage_of_request(instance_id, request, logged.get(instance_id))
+    return usages
 
 
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:

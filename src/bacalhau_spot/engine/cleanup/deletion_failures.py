@@ -10,14 +10,15 @@ from bacalhau_spot.core.error_catalog.classifier import Category, classify
 from bacalhau_spot.core.kinds import kind_of_id
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import api_failure
+from bacalhau_spot.engine.cleanup.region_inventory import local_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bacalhau_spot.cloud.port import CloudError
+    from bacalhau_spot.core.kinds import ResourceKind
     from bacalhau_spot.core.model import Resource
-
-Key = tuple[str, str]  # kind, id
+    from bacalhau_spot.engine.cleanup.region_inventory import LocalKey
 
 # Refusals that time or another deletion may lift. After any other the same call would be refused again.
 _PASSING = frozenset({Category.BUSY, Category.THROTTLED, Category.AWS, Category.NETWORK, Category.LAG})
@@ -28,18 +29,14 @@ RELAUNCHED = "LauncherLives"
 _UNREAD = "the list of its users could not be read completely"
 
 
-def failure_key(resource: Resource) -> Key:
-    return resource.kind, resource.id
-
-
 class DeletionFailures:
     """By resource: the last refusal, and what keeps it. `stuck`: asking again would be refused again."""
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self.problems: dict[Key, ApiFailure] = {}
-        self.blockers: dict[Key, tuple[Dependency, ...]] = {}
-        self.stuck: set[Key] = set()
+        self.problems: dict[LocalKey, ApiFailure] = {}
+        self.blockers: dict[LocalKey, tuple[Dependency, ...]] = {}
+        self.stuck: set[LocalKey] = set()
 
     def by_aws(self, resource: Resource, error: CloudError) -> None:
         self._note(resource, api_failure(error), stuck=classify(error.code).category not in _PASSING)
@@ -56,7 +53,7 @@ class DeletionFailures:
         self._note(
             resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and is retained"), stuck=False
         )
-        if not self.blockers.get(failure_key(resource)):
+        if not self.blockers.get(local_key(resource)):
             self.add_dependencies(
                 resource, [Dependency(kind_of_id(holder), holder) for holder in used_by], reasons=reasons
             )
@@ -65,31 +62,36 @@ class DeletionFailures:
         self, resource: Resource, dependencies: Iterable[Dependency], *, reasons: Mapping[str, str]
     ) -> None:
         """What is ours is named with the reason why it stays; no command is offered then that would end it."""
-        self.blockers[failure_key(resource)] = tuple(
+        self.blockers[local_key(resource)] = tuple(
             _with_reason(dependency, reasons) for dependency in dependencies
         )
 
     def add_unreadable(self, resource: Resource, hidden: Sequence[CloudError]) -> None:
         """What else uses it AWS would not show; said with the refusal, once."""
-        failure = self.problems.get(failure_key(resource))
+        failure = self.problems.get(local_key(resource))
         if failure is None or not hidden or _UNREAD in failure.message:
             return
         lists = ", ".join(sorted({f"{error.operation} ({error.code})" for error in hidden}))
-        self.problems[failure_key(resource)] = replace(
-            failure, message=f"{failure.message} {_UNREAD}: {lists}"
-        )
+        self.problems[local_key(resource)] = replace(failure, message=f"{failure.message} {_UNREAD}: {lists}")
 
     def clear(self, resource: Resource) -> None:
         """AWS has taken the order now."""
-        self.problems.pop(failure_key(resource), None)
+        self.problems.pop(local_key(resource), None)
 
     @property
     def reasons(self) -> dict[str, str]:
         """Why what is stuck stays, by id."""
         return {key[1]: self.problems[key].message for key in self.stuck if key in self.problems}
 
+    def replace_by(self, key: LocalKey, error: CloudError) -> None:
+        """The refusal of what was tried to make the deletion possible is the reason now; asking again may still help."""
+        self.problems[key] = api_failure(error)
+
+    def with_code(self, kind: ResourceKind, code: str) -> list[LocalKey]:
+        return [key for key, failure in self.problems.items() if key[0] == kind and failure.code == code]
+
     @property
-    def busy(self) -> list[Key]:
+    def busy(self) -> list[LocalKey]:
         """What is in use, by AWS's word or ours: by what, and what would free it, is still to be asked."""
         return [
             key for key, failure in self.problems.items() if classify(failure.code).category is Category.BUSY
@@ -99,9 +101,9 @@ class DeletionFailures:
         return ApiFailure(code=code, message=message, operation="", region=self._region)
 
     def _note(self, resource: Resource, failure: ApiFailure, *, stuck: bool) -> None:
-        self.problems[failure_key(resource)] = failure
+        self.problems[local_key(resource)] = failure
         if stuck:
-            self.stuck.add(failure_key(resource))
+            self.stuck.add(local_key(resource))
 
 
 def _with_reason(dependency: Dependency, reasons: Mapping[str, str]) -> Dependency:

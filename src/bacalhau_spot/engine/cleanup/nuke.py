@@ -10,7 +10,7 @@ from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
 from bacalhau_spot.core.kinds import ResourceKind
 from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
-from bacalhau_spot.engine.cleanup.resource_scan import ScanRequest, scan_regions
+from bacalhau_spot.engine.cleanup.resource_scan import scan_regions
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
 from bacalhau_spot.engine.pricing.prices import pool_prices
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.problem import ApiFailure
     from bacalhau_spot.engine.aws_calls.caller import AwsCalls
     from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
-    from bacalhau_spot.engine.cleanup.resource_scan import ScanResult
+    from bacalhau_spot.engine.cleanup.scan_result import ScanRequest, ScanResult
 
 # As long as instances and NAT gateways take to end, with all that waits for them; doubled.
 TIMEOUT_S = 1800.0

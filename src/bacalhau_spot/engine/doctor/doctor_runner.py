@@ -45,7 +45,9 @@ async def try_fetch(
             account_checks.failure_finding(check, failure, blind=blind, needed=needed, profile=calls.profile),
         )
     except Exception as error:  # noqa: BLE001 - the boundary of a look: our own mistake in one must not lose the others
-        return None, (account_checks.failure_finding(check, calls.internal_error(error, region=""), blind=blind),)
+        return None, (
+            account_checks.failure_finding(check, calls.internal_error(error, region=""), blind=blind),
+        )
 
 
 async def run_check(

@@ -47,19 +47,19 @@ def terminated_by(context: CommandContext, identity: Identity) -> dict[str, str]
     return terminations(context.cache_dir / NAME, account_id=identity.account_id)
 
 
+def _logged_ends(context: CommandContext, identity: Identity, *, cluster: str) -> set[str]:
+    """Ids of the instances whose end the log has."""
+    logged = logged_usages(context, identity, cluster=cluster)
+    return {usage.id for usage in logged if usage.ended_at is not None}
+
+
 def log_terminations(
     context: CommandContext, identity: Identity, *, cluster: str, ended: Iterable[Usage]
 ) -> tuple[str, ...]:
     """Write those lives that the log does not know to have ended. What went wrong with that, for a warning."""
     usages = [usage for usage in ended if usage.type and usage.ended_at is not None]
-    if not usages:
-        return ()
-    noted = {
-        logged.id
-        for logged in logged_usages(context, identity, cluster=cluster)
-        if logged.ended_at is not None
-    }
-    fresh = [usage for usage in usages if usage.id not in noted]
+    logged = _logged_ends(context, identity, cluster=cluster) if usages else set()
+    fresh = [usage for usage in usages if usage.id not in logged]
     if not fresh:
         return ()
     audit = AuditLog(context, identity=identity, cluster=cluster)

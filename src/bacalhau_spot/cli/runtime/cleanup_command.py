@@ -1,0 +1,159 @@
+"""What `destroy` and `nuke` do, in the order in which the user sees it: scan, show, ask, delete, verify."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+
+from bacalhau_spot.cli.runtime.result import Result
+from bacalhau_spot.cli.state.audit_log.writer import AuditLog
+from bacalhau_spot.engine.aws_calls import discovery
+from bacalhau_spot.engine.aws_calls.consistency import LAG_S
+from bacalhau_spot.engine.cleanup.resource_scan import look_after_lag, scan_regions
+from bacalhau_spot.ui import json_output, views
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from rich.console import RenderableType
+
+    from bacalhau_spot.cli.runtime.context import CommandContext
+    from bacalhau_spot.cli.runtime.runner import Runner
+    from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.inventory import AccountContext
+    from bacalhau_spot.core.model import Naming
+    from bacalhau_spot.core.orchestrator.prune import PruneResult
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
+    from bacalhau_spot.engine.cleanup.scan_result import ScanRequest, ScanResult
+
+
+@dataclass(frozen=True)
+class CleanupScope:
+    """Where to look, and for what."""
+
+    account: AccountContext
+    regions: tuple[str, ...]
+    request: ScanRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupPreview:
+    """What would be deleted, before anybody agreed to it. `empty`: nothing; then nothing is asked."""
+
+    view: RenderableType
+    data: dict[str, Any]
+    empty: bool
+    options: DeletionOptions
+    failures: tuple[ApiFailure, ...]
+    warnings: tuple[str, ...] = ()
+
+
+PreviewT = TypeVar("PreviewT", bound=CleanupPreview)
+
+
+class CleanupCommand(ABC, Generic[PreviewT]):
+    """One run. The commands differ in their scope, in what they show and how they ask, and in what goes with the deletion."""
+
+    name: ClassVar[str]
+
+    def __init__(self, context: CommandContext, runner: Runner, *, naming: Naming) -> None:
+        self._context = context
+        self._runner = runner
+        self._calls = runner.calls
+        self._naming = naming
+
+    def run(self, *, dry_run: bool) -> Result:
+        scope = self._scope(self._runner.run_readonly(discovery.load_account(self._calls)))
+        scan = self._scan(scope)
+        preview = self._preview(scope, scan)
+        if dry_run:
+            return self._dry_run_result(preview)
+        if not preview.empty:
+            self._context.print_status(preview.view)
+            self._confirm(preview)
+        audit = AuditLog(self._context, identity=scope.account.identity, cluster=self._audited_cluster)
+        self._runner.listen(audit.emit)
+        result, pruned = self._runner.run_with_progress(
+            self._delete(scope, scan, preview),
+            screen=partial(self._context.screen, sorted(scan.busy), title=self._title),
+        )
+        audit.log_deletion(result)
+        warnings = (
+            *preview.warnings,
+            *self._context.record(self._calls.mistakes),
+            *filter(None, (audit.trouble,)),
+            *views.not_removed_text(pruned),
+        )
+        return self._result(result, pruned, warnings=warnings)
+
+    @abstractmethod
+    def _scope(self, account: AccountContext) -> CleanupScope:
+        """Raises UserError for regions that cannot be scanned."""
+
+    @abstractmethod
+    def _preview(self, scope: CleanupScope, scan: ScanResult) -> PreviewT: ...
+
+    @abstractmethod
+    def _confirm(self, preview: PreviewT) -> None:
+        """Raises UserError (exit code 3) unless the user agrees."""
+
+    @abstractmethod
+    def _delete(
+        self, scope: CleanupScope, scan: ScanResult, preview: PreviewT
+    ) -> Coroutine[object, object, tuple[DeletionResult, PruneResult | None]]:
+        """What was deleted, and what was removed from the orchestrator, if it was asked."""
+
+    @property
+    @abstractmethod
+    def _title(self) -> str:
+        """Of the progress display."""
+
+    @property
+    def _audited_cluster(self) -> str:
+        """The cluster that the audit log names; empty where the command is not about one."""
+        return ""
+
+    @property
+    def _expects_nothing(self) -> bool:
+        """Whether an empty scan is believed at once."""
+        return False
+
+    def _scan(self, scope: CleanupScope) -> ScanResult:
+        """That there is nothing takes two scans."""
+        scan = self._runner.run_readonly(scan_regions(self._calls, scope.request, regions=scope.regions))
+        if not scan.empty or self._expects_nothing:
+            return scan
+        self._context.print_status(views.looking_again_view(LAG_S))
+        return self._runner.run_readonly(
+            look_after_lag(self._calls, scope.request, scan, regions=scope.regions)
+        )
+
+    def _dry_run_result(self, preview: PreviewT) -> Result:
+        return Result(
+            self.name,
+            view=preview.view,
+            data=preview.data,
+            errors=self._context.errors_of(preview.failures),
+            exit_code=self._context.incomplete(preview.failures),
+            warnings=preview.warnings,
+            stderr_warnings=preview.warnings,
+        )
+
+    def _result(
+        self, result: DeletionResult, pruned: PruneResult | None, *, warnings: tuple[str, ...]
+    ) -> Result:
+        view = views.deletion_result_view(result, naming=self._naming, command=self.name)
+        return Result(
+            self.name,
+            view=views.with_prune_result(view, pruned),
+            data=json_output.deletion_data(result, pruned),
+            exit_code=result.exit_code,
+            errors=self._context.errors_of(
+                (*result.problems, *result.failed_regions), exit_code=result.exit_code
+            ),
+            warnings=warnings,
+            stderr_warnings=warnings,
+        )

@@ -1,0 +1,66 @@
+"""What was asked of AWS for each resource of a region, and what became of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionStatus
+from bacalhau_spot.engine.cleanup.region_inventory import local_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
+    from bacalhau_spot.engine.cleanup.region_inventory import LocalKey, RegionInventory
+
+
+class DeletionReport:
+    """Keeps the requests; the outcomes are made from these, the inventory and the failures."""
+
+    def __init__(self, inventory: RegionInventory, failures: DeletionFailures) -> None:
+        self._inventory = inventory
+        self._failures = failures
+        self.requested: set[LocalKey] = set()
+        self._request_ids: dict[LocalKey, tuple[str, ...]] = {}  # of what AWS accepted
+        self._deleted: set[LocalKey] = set()
+
+    def request(self, resources: Iterable[Resource]) -> None:
+        self.requested.update(map(local_key, resources))
+
+    def accept(self, resource: Resource, request_ids: tuple[str, ...]) -> bool:
+        """AWS accepted the deletion. Whether that is progress: repeating it is none."""
+        is_new = local_key(resource) not in self._request_ids
+        self._request_ids[local_key(resource)] = request_ids
+        return is_new
+
+    def gone(self, keys: Iterable[LocalKey]) -> None:
+        """Deleted, if it went after the first request: with what it belongs to, if not by itself."""
+        if self.requested:
+            self._deleted.update(keys)
+
+    @property
+    def outcomes(self) -> tuple[DeletionOutcome, ...]:
+        return tuple(self._outcome(key, resource) for key, resource in self._inventory.seen.items())
+
+    def _outcome(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
+        if key in self._inventory.remaining:
+            return self._remaining(key, resource)
+        if key in self._inventory.skipped and key not in self.requested:
+            return DeletionOutcome(
+                resource=resource, status=DeletionStatus.SKIPPED, reason=self._inventory.skipped[key]
+            )
+        status = DeletionStatus.DELETED if key in self._deleted else DeletionStatus.NOT_FOUND
+        return DeletionOutcome(resource=resource, status=status, request_ids=self._request_ids.get(key, ()))
+
+    def _remaining(self, key: LocalKey, resource: Resource) -> DeletionOutcome:
+        failure = self._failures.problems.get(key)
+        dependencies = self._failures.blockers.get(key, ())
+        not_blocked = DeletionStatus.FAILED if failure else DeletionStatus.NOT_ATTEMPTED
+        return DeletionOutcome(
+            resource=resource,
+            status=DeletionStatus.BLOCKED if dependencies else not_blocked,
+            # What cannot be listed may be gone: then the reason is the refusal of its list.
+            problem=failure or self._inventory.last_scan.failed_kinds.get(key[0]),
+            dependencies=dependencies,
+        )

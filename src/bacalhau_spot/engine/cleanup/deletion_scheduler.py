@@ -1,0 +1,89 @@
+"""Which resources of a region may be deleted now, and when waiting does not help any more. Decides, calls nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cleanup.deletion_order import deletable, unblocked_kinds
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.engine.cleanup.region_inventory import local_key
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
+    from bacalhau_spot.engine.cleanup.region_inventory import LocalKey, RegionInventory
+
+
+class DeletionScheduler:
+    """Order by kinds (core/cleanup/deletion_order.py), over what is left and is not stuck."""
+
+    def __init__(self, inventory: RegionInventory, failures: DeletionFailures) -> None:
+        self._inventory = inventory
+        self._failures = failures
+        self._scanned: frozenset[ResourceKind] = frozenset()  # a moment ago, when it was their turn
+        self._retried: set[LocalKey] = set()
+
+    @property
+    def next_kinds(self) -> frozenset[ResourceKind]:
+        return unblocked_kinds(self._movable())
+
+    def mark_scanned(self, kinds: frozenset[ResourceKind]) -> None:
+        self._scanned = kinds
+
+    @property
+    def ready(self) -> tuple[Resource, ...]:
+        return deletable(self._movable(), scanned=self._scanned)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Nothing that is left could be deleted however long we wait."""
+        return all(key in self._failures.stuck for key in self._inventory.remaining)
+
+    @property
+    def any_passing_failure(self) -> bool:
+        """Something that is left was refused, and may be accepted later."""
+        return any(
+            key in self._failures.problems and key not in self._failures.stuck
+            for key in self._inventory.remaining
+        )
+
+    @property
+    def next_all_in_use(self) -> bool:
+        """Whatever could be asked for now is in use by what stays."""
+        return all(self._failures.blockers.get(key) for key in self._waiting())
+
+    def give_up(self) -> None:
+        """What could be asked for now will not go: what comes after it gets its turn."""
+        self._failures.stuck.update(self._waiting())
+
+    def retry_empty_launchers(self) -> None:
+        """AWS refuses to delete a fleet with many instances as long as they live (EC2 API reference, DeleteFleets).
+
+        Once for each launcher: a refusal for another reason comes back.
+        """
+        remaining = self._inventory.remaining
+        instances = set(self._inventory.remaining_ids(ResourceKind.INSTANCE))
+        for key in self._failures.stuck - self._retried:
+            launcher = remaining.get(key)
+            if launcher is not None and launcher.children and instances.isdisjoint(launcher.children):
+                self._retried.add(key)
+                self._failures.stuck.discard(key)
+
+    def would_be_relaunched(self, resource: Resource) -> bool:
+        """A launcher that stays replaces this instance."""
+        remaining = self._inventory.remaining
+        staying = (remaining[key] for key in self._failures.stuck if key in remaining)
+        return resource.kind == ResourceKind.INSTANCE and any(
+            launcher.relaunches and resource.id in launcher.children for launcher in staying
+        )
+
+    def _movable(self) -> list[Resource]:
+        return [
+            resource
+            for resource in self._inventory.remaining.values()
+            if local_key(resource) not in self._failures.stuck
+        ]
+
+    def _waiting(self) -> list[LocalKey]:
+        kinds = self.next_kinds
+        return [local_key(resource) for resource in self._movable() if resource.kind in kinds]

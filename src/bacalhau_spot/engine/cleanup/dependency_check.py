@@ -1,0 +1,79 @@
+"""What else uses the resources of a region, and whether it stays."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cleanup.deletion_order import (
+    is_deleting,
+    is_deleting_or_detaching,
+    is_known_kind,
+    prerequisites,
+)
+from bacalhau_spot.core.kinds import ResourceKind
+
+if TYPE_CHECKING:
+    from bacalhau_spot.core.cleanup.deletion_result import Dependency
+    from bacalhau_spot.core.model import Resource
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.cleanup.deletion_failures import DeletionFailures
+    from bacalhau_spot.engine.cleanup.region_inventory import RegionInventory
+
+
+class DependencyCheck:
+    """Finds what keeps a resource from being deleted, and notes it as its failure."""
+
+    def __init__(
+        self, calls: AwsCalls, region: str, inventory: RegionInventory, failures: DeletionFailures
+    ) -> None:
+        self._calls = calls
+        self._region = region
+        self._inventory = inventory
+        self._failures = failures
+
+    def is_in_use(self, resource: Resource) -> bool:
+        """Something that stays uses it, by AWS's own list; noted as its failure then."""
+        staying = tuple(filter(self._stays, resource.used_by))
+        if staying:
+            self._failures.in_use(resource, staying, reasons=self._reasons)
+        return bool(staying)
+
+    async def explain(self) -> None:
+        """Ask AWS what keeps each resource that was refused or waits for its owner. Raises CloudError when AWS refuses."""
+        remaining = self._inventory.remaining
+        for waiting in remaining.values():
+            if is_deleting_or_detaching(waiting) and not is_deleting(waiting):
+                self.is_in_use(waiting)
+        for resource in [remaining[key] for key in self._failures.busy if key in remaining]:
+            dependencies, hidden = await self._calls.read(
+                self._region, partial(self._calls.cloud.dependencies, self._region, resource)
+            )
+            staying = [one for one in dependencies if self._keeps(one, resource)]
+            self._failures.add_dependencies(resource, staying, reasons=self._reasons)
+            self._failures.add_unreadable(resource, hidden)
+
+    def _keeps(self, dependency: Dependency, resource: Resource) -> bool:
+        """It stays, and does not itself wait for `resource`: a VPC of ours is no reason why its gateway stays."""
+        return (
+            not self._waits_for(dependency, resource)
+            and self._stays(dependency.id)
+            and (not dependency.parent_id or self._stays(dependency.parent_id))
+        )
+
+    def _waits_for(self, dependency: Dependency, resource: Resource) -> bool:
+        return (
+            is_known_kind(dependency.kind)
+            and resource.kind in prerequisites(ResourceKind(dependency.kind))
+            and self._inventory.is_managed(dependency.id)
+        )
+
+    def _stays(self, resource_id: str) -> bool:
+        """It is not ours, or it cannot or may not go: waiting for it does not help."""
+        return not self._inventory.is_managed(resource_id) or resource_id in self._reasons
+
+    @property
+    def _reasons(self) -> dict[str, str]:
+        """Why what is ours stays, by id."""
+        skipped = {resource_id: reason for (_, resource_id), reason in self._inventory.skipped.items()}
+        return skipped | self._failures.reasons

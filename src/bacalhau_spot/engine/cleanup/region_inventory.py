@@ -1,0 +1,125 @@
+"""What the scans of one region have shown so far: what was ever there, what is left, and what is excluded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, is_deleting
+from bacalhau_spot.core.kinds import ResourceKind
+from bacalhau_spot.core.model import TaggedId
+from bacalhau_spot.engine.cleanup.scan_result import RegionScan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from bacalhau_spot.core.model import Resource
+
+LocalKey = tuple[str, str]  # kind, id
+
+
+def local_key(resource: Resource) -> LocalKey:
+    """Unique within a region."""
+    return resource.kind, resource.id
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one scan showed otherwise than the one before. `unlisted`: of kinds that could not be listed, so still counted."""
+
+    appeared: tuple[Resource, ...]
+    gone: tuple[LocalKey, ...]
+    unlisted: frozenset[LocalKey]
+
+
+class RegionInventory:
+    """`skipped`: why something is not to be deleted. `last_scan`: its lists are not kept up to date, its refusals are."""
+
+    def __init__(self, *, excluded: Callable[[Resource], str]) -> None:
+        self._excluded = excluded
+        self.seen: dict[LocalKey, Resource] = {}
+        self.remaining: dict[LocalKey, Resource] = {}
+        self.skipped: dict[LocalKey, str] = {}
+        self.children: frozenset[str] = frozenset()
+        self.last_scan = RegionScan()
+        self._deleting_since_s: dict[LocalKey, float] = {}
+
+    def update(self, scan: RegionScan, *, now_s: float) -> Changes:
+        """Take a scan of everything, and return what has changed.
+
+        Of a kind that could not be listed nothing is gone: only a list without it shows that.
+        """
+        self.last_scan = scan
+        self.children |= scan.children
+        listed, appeared = self._sort(scan.resources, now_s=now_s)
+        unlisted = {
+            key: resource
+            for key, resource in self.remaining.items()
+            if key[0] in scan.failed_kinds and key not in listed
+        }
+        before, self.remaining = self.remaining, listed | unlisted
+        return Changes(
+            appeared=appeared,
+            gone=tuple(key for key in before if key not in self.remaining),
+            unlisted=frozenset(unlisted),
+        )
+
+    def update_kinds(self, scan: RegionScan, kinds: Collection[ResourceKind], *, now_s: float) -> Changes:
+        """Take a scan of `kinds` alone: what is of other kinds, and what the services refused, is as it was."""
+        others = (resource for resource in self.remaining.values() if resource.kind not in kinds)
+        return self.update(
+            replace(
+                scan,
+                resources=(*others, *scan.resources),
+                unsupported=self.last_scan.unsupported,
+                failures=self.last_scan.failures,
+                partial_failures=self.last_scan.partial_failures,
+            ),
+            now_s=now_s,
+        )
+
+    def _sort(
+        self, resources: Iterable[Resource], *, now_s: float
+    ) -> tuple[dict[LocalKey, Resource], tuple[Resource, ...]]:
+        """What is to be deleted, and what of that is seen for the first time."""
+        to_delete: dict[LocalKey, Resource] = {}
+        appeared: list[Resource] = []
+        for resource in resources:
+            key, reason = local_key(resource), resource.retained or self._excluded(resource)
+            if reason:
+                self.skipped[key] = reason
+            else:
+                to_delete[key] = resource
+                if key not in self.seen:
+                    appeared.append(resource)
+            self.seen[key] = resource
+            if is_deleting(resource):
+                self._deleting_since_s.setdefault(key, now_s)
+        return to_delete, tuple(appeared)
+
+    def is_managed(self, resource_id: str) -> bool:
+        """It was found by our tag, or a launcher of ours names it."""
+        return resource_id in self.children or any(seen_id == resource_id for _, seen_id in self.seen)
+
+    def any_deleting(self, *, now_s: float) -> bool:
+        """Something that is left only needs time, and has not taken more of it than its kind may."""
+        return any(
+            now_s - since_s <= SPEC_BY_KIND[ResourceKind(key[0])].deletion_timeout_s
+            for key, since_s in self._deleting_since_s.items()
+            if key in self.remaining
+        )
+
+    def remaining_ids(self, kind: ResourceKind) -> list[str]:
+        return [resource.id for resource in self.remaining.values() if resource.kind == kind]
+
+    @property
+    def seen_names(self) -> list[TaggedId]:
+        return list(map(_name, self.seen.values()))
+
+    @property
+    def remaining_names(self) -> list[TaggedId]:
+        return list(map(_name, self.remaining.values()))
+
+
+def _name(resource: Resource) -> TaggedId:
+    return TaggedId(kind=resource.kind, id=resource.arn or resource.id)

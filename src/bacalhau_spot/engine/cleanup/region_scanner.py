@@ -1,0 +1,192 @@
+"""What one region shows of ours: the tag indexes first, then each kind by its own list."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from bacalhau_spot.cloud.port import CloudError
+from bacalhau_spot.core.cleanup.deletion_order import KIND_SPECS, SPEC_BY_KIND, is_known_kind, kinds_of
+from bacalhau_spot.core.error_catalog.classifier import Category, classify
+from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
+from bacalhau_spot.core.model import Resource
+from bacalhau_spot.engine.aws_calls.caller import api_failure, gather_all
+from bacalhau_spot.engine.cleanup.scan_result import TAG_INDEX, RegionScan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from bacalhau_spot.core.model import TaggedId
+    from bacalhau_spot.core.problem import ApiFailure
+    from bacalhau_spot.engine.aws_calls.caller import AwsCalls
+    from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
+
+_LAUNCHERS = frozenset(
+    {
+        ResourceKind.SCALING_GROUP,
+        ResourceKind.FLEET,
+        ResourceKind.SPOT_FLEET,
+        ResourceKind.SPOT_REQUEST,
+    }
+)
+# Launchers, then the table's order, which is that of the report: what frees a group stands before what frees its VPC.
+_LISTING_ORDER = sorted(SPEC_BY_KIND, key=lambda kind: kind not in _LAUNCHERS)
+_CREATED_BY_US = frozenset(row.kind for row in KIND_SPECS if row.created_by_us)
+
+
+@dataclass
+class _Gaps:
+    """What services refused to show during one scan of one region."""
+
+    region: str
+    required: frozenset[str]
+    failures: list[ApiFailure] = field(default_factory=list)
+    partial_failures: list[ApiFailure] = field(default_factory=list)
+    failed_kinds: dict[str, ApiFailure] = field(default_factory=dict)
+
+    def add(self, error: CloudError, service: str, *, named: bool = False) -> None:
+        """Raises `error` if it is EC2's or of the credentials: without EC2 a region is not scanned at all.
+
+        `named`: a resource of this service was named by an index, or was there before.
+        """
+        if service == "ec2" or classify(error.code).category is Category.CREDENTIALS:
+            raise error
+        needed = named or service in self.required
+        (self.failures if needed else self.partial_failures).append(
+            replace(api_failure(error), region=self.region)
+        )
+
+    def scan(self, resources: Iterable[Resource], *, children: frozenset[str]) -> RegionScan:
+        return RegionScan(
+            resources=tuple(resource for resource in resources if not resource.is_gone),
+            failures=tuple(self.failures),
+            partial_failures=tuple(self.partial_failures),
+            failed_kinds=self.failed_kinds,
+            children=children,
+        )
+
+
+class RegionScanner:
+    """Asks the services of one region, or those of the whole account."""
+
+    def __init__(self, calls: AwsCalls, request: ScanRequest, region: str) -> None:
+        self._calls = calls
+        self._request = request
+        self._region = region
+
+    async def scan(self, *, known: Sequence[TaggedId] = (), children: Iterable[str] = ()) -> RegionScan:
+        """Everything, by both indexes and then kind by kind. `known`: what was there before, whatever the indexes say now.
+
+        The indexes are AWS's secondary ones, and may hide all of a region: DescribeInstances decides whether nothing runs.
+        Raises CloudError when EC2 refuses, or the credentials are no longer valid.
+        """
+        gaps = _Gaps(self._region, self._request.required)
+        asked = frozenset(children)
+        tagged, instances = await self._index(gaps, children=asked)
+        candidates = (*tagged, *known)
+        kinds = self._kinds_to_list(
+            candidates, any_instance=not all(instance.is_gone for instance in instances)
+        )
+        resources = await self._list(kinds - {ResourceKind.INSTANCE}, gaps, ids=_ids_by_kind(candidates))
+        named = _children(resources) | asked
+        # A launcher's instances may lack the tag.
+        if named - asked - {instance.id for instance in instances}:
+            instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
+        unsupported = (
+            Resource(kind=tag.kind, id=tag.id, region=self._region)
+            for tag in tagged
+            if not is_known_kind(tag.kind)
+        )
+        scan = gaps.scan((*resources, *instances), children=named)
+        return replace(scan, unsupported=tuple(unsupported))
+
+    async def scan_kinds(
+        self, kinds: Collection[ResourceKind], *, known: Iterable[TaggedId], children: Iterable[str]
+    ) -> RegionScan:
+        """The live resources of these kinds alone. Launchers come first: they name instances that may lack the tag.
+
+        Raises CloudError as `scan`.
+        """
+        gaps = _Gaps(self._region, self._request.required)
+        asked = frozenset(children)
+        launch = not _LAUNCHERS.isdisjoint(kinds)
+        first = frozenset(kinds) - ({ResourceKind.INSTANCE} if launch else set())
+        ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(asked)}
+        resources = await self._list(first, gaps, ids=ids)
+        named = _children(resources) | asked
+        if launch and (ResourceKind.INSTANCE in kinds or named):
+            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
+        return gaps.scan(resources, children=named)
+
+    def _kinds_to_list(
+        self, candidates: Iterable[TaggedId], *, any_instance: bool
+    ) -> frozenset[ResourceKind]:
+        if self._region == GLOBAL:
+            return frozenset(kinds_of(GLOBAL))
+        regional = frozenset(kinds_of(self._region))
+        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}  # groups are in no index
+        if any_instance or self._region in self._request.with_children or kinds & _CREATED_BY_US:
+            kinds |= _CREATED_BY_US & regional
+        return kinds
+
+    async def _index(
+        self, gaps: _Gaps, *, children: frozenset[str]
+    ) -> tuple[tuple[TaggedId, ...], tuple[Resource, ...]]:
+        """What the tag indexes show, and the instances."""
+        cloud, scope = self._calls.cloud, self._request.scope
+        in_ec2, outside_ec2, instances = await asyncio.gather(
+            self._calls.read(self._region, lambda: cloud.tagged(self._region, scope)),
+            self._tagged_outside_ec2(gaps),
+            self._instances(gaps, children=children),
+        )
+        return (*in_ec2, *outside_ec2), instances
+
+    async def _tagged_outside_ec2(self, gaps: _Gaps) -> tuple[TaggedId, ...]:
+        cloud, scope = self._calls.cloud, self._request.scope
+        try:
+            return await self._calls.read(self._region, lambda: cloud.tagged_outside_ec2(self._region, scope))
+        except CloudError as error:
+            gaps.add(error, TAG_INDEX)
+            return ()
+
+    async def _instances(self, gaps: _Gaps, *, children: frozenset[str]) -> tuple[Resource, ...]:
+        if self._region == GLOBAL:
+            return ()
+        return await self._list_kind(ResourceKind.INSTANCE, sorted(children), gaps)
+
+    async def _list(
+        self,
+        kinds: Collection[ResourceKind],
+        gaps: _Gaps,
+        *,
+        ids: Mapping[ResourceKind, Sequence[str]],
+    ) -> list[Resource]:
+        lists = await gather_all(
+            *(self._list_kind(kind, ids.get(kind, ()), gaps) for kind in _LISTING_ORDER if kind in kinds)
+        )
+        return list(chain.from_iterable(lists))
+
+    async def _list_kind(self, kind: ResourceKind, ids: Sequence[str], gaps: _Gaps) -> tuple[Resource, ...]:
+        cloud, scope = self._calls.cloud, self._request.scope
+        try:
+            return await self._calls.read(
+                self._region, lambda: cloud.find(self._region, kind, scope, ids=ids)
+            )
+        except CloudError as error:
+            gaps.add(error, SPEC_BY_KIND[kind].service, named=bool(ids))
+            gaps.failed_kinds[kind] = api_failure(error)
+            return ()
+
+
+def _children(resources: Iterable[Resource]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(resource.children for resource in resources))
+
+
+def _ids_by_kind(tags: Iterable[TaggedId]) -> dict[ResourceKind, list[str]]:
+    ids: dict[ResourceKind, list[str]] = {}
+    for tag in tags:
+        if is_known_kind(tag.kind):
+            ids.setdefault(ResourceKind(tag.kind), []).append(tag.id)
+    return ids
