@@ -295,3 +295,11 @@ def test_a_byte_order_mark_moves_no_column_and_stays(refused: Refusal, tmp_path:
     path.write_bytes(b"\xef\xbb\xbfnodes: 3\n")
     write_config(path, set_values(read_config_text(path), {"nodes": 4}), overwrite=True)
     assert path.read_bytes() == b"\xef\xbb\xbfnodes: 4\n"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_given_again_is_no_warning(loading: Load) -> None:
+    """YAML allows it; the library's warning went to the terminal as it was."""
+    text = "cluster: {name: &a x, creator: &a y, vpc_name: *a}\n"
+    assert loading(text).spec.naming.vpc_name == "y"
+    assert set_values(text, {"cluster.name": "z"}).endswith("creator: &a y, vpc_name: *a}\n")

@@ -120,8 +120,8 @@ def _put(data: dict[str, Any], path: KeyPath, value: object) -> bool:
     return True
 
 
-def _changed(text: str, document: Document, path: KeyPath, value: object, *, block: bool) -> tuple[str, str]:
-    """The file with the key set; and the same in ruamel's own form throughout, for what cannot be merged."""
+def _changed(text: str, document: Document, path: KeyPath, value: object, *, block: bool) -> list[str]:
+    """The file with the key set; and, for what cannot be merged, in ruamel's own form throughout if no comment is lost."""
     depth = max(length for length in range(len(path) + 1) if length == 0 or path[:length] in document.keys)
     if depth < len(path):
         text = _with_line(text, document, path, depth=depth)
@@ -131,7 +131,8 @@ def _changed(text: str, document: Document, path: KeyPath, value: object, *, blo
     _assign(tree, path, value, block=block)
     edited = round_trip.dump_tree(tree, indentation)
     comments = {line: comment for line, comment, _ in find_comments(text, document)}
-    return round_trip.merge_edit(text, plain=plain, edited=edited, comments=comments), edited
+    merged = round_trip.merge_edit(text, plain=plain, edited=edited, comments=comments)
+    return [merged, edited] if all(comment in edited for comment in comments.values()) else [merged]
 
 
 def _assign(tree: CommentedMap, path: KeyPath, value: object, *, block: bool) -> None:

@@ -19,7 +19,7 @@ from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString, Pl
 from ruamel.yaml.tag import Tag
 from ruamel.yaml.tokens import CommentToken
 
-from bacalhau_spot.config.yaml_document import BOM
+from bacalhau_spot.config.yaml_document import BOM, BoundedComposer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -79,6 +79,7 @@ class _Emitter(Emitter):
 
 def _yaml(indentation: Indentation) -> YAML:
     yaml = YAML(typ="rt", pure=True)
+    yaml.Composer = BoundedComposer
     yaml.Constructor = _Constructor
     yaml.Emitter = _Emitter
     yaml.preserve_quotes = True
@@ -118,7 +119,7 @@ def indentation_of(tree: object) -> Indentation:
                 inside = child_node.lc.col - node.lc.col
                 if isinstance(child_node, CommentedSeq):
                     columns.setdefault("dash", inside)
-                    columns.setdefault("item", child_node.lc.item(0)[1] - child_node.lc.col)
+                    columns.setdefault("item", max(2, child_node.lc.item(0)[1] - child_node.lc.col))
                 elif inside > 0:  # what an alias names may stand anywhere
                     columns.setdefault("mapping", inside)
     return Indentation(**columns)
@@ -212,9 +213,8 @@ def merge_edit(text: str, *, plain: str, edited: str, comments: Mapping[int, str
     old, base, new = (lines.split("\n") for lines in (text + end, plain, edited))
     kept, ends = _kept(base, new)
     merged: list[str] = []
-    written = shift = (
-        0  # lines of `new`; columns that the lines to come stand further to the right in the file
-    )
+    written = 0  # lines of `new`
+    shift = 0  # columns that the lines to come stand further to the right in the file than in `new`
     for (first, last), (start, stop) in _blocks(base, old):
         places = [kept.get(number, -1) for number in range(first, last)]
         if -1 in places or (places and places[-1] - places[0] != len(places) - 1):
@@ -246,9 +246,8 @@ def _kept(plain: list[str], new: list[str]) -> tuple[dict[int, int], dict[int, i
     """Lines of `plain` -> the same lines in `new`; and up to which line of `new` the lines before one of `plain` reach."""
     kept: dict[int, int] = {}
     ends: dict[int, int] = {0: 0}
-    for tag, first, end, start, stop in difflib.SequenceMatcher(
-        None, plain, new, autojunk=False
-    ).get_opcodes():
+    matcher = difflib.SequenceMatcher(None, plain, new, autojunk=False)
+    for tag, first, end, start, stop in matcher.get_opcodes():
         if tag == "equal":
             kept |= {first + number: start + number for number in range(end - first)}
             ends |= {first + number: start + number for number in range(1, end - first + 1)}

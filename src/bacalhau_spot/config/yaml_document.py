@@ -75,11 +75,13 @@ def parse_yaml(text: str) -> Document:
     return document
 
 
-class _Composer(Composer):
+class BoundedComposer(Composer):
     """Stops at a number of nodes, before the rest of the text is scanned."""
 
-    _nodes = 0
-    warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self._nodes = 0
+        self.warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._nodes += 1
@@ -91,7 +93,7 @@ class _Composer(Composer):
 def _compose(text: str) -> Node | None:
     yaml = YAML(typ="rt", pure=True)
     yaml.max_depth = _MAX_DEPTH
-    yaml.Composer = _Composer
+    yaml.Composer = BoundedComposer
     try:
         node: Node | None = yaml.compose(text)
     except (RecursionError, MaxDepthExceededError):
