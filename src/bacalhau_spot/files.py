@@ -41,11 +41,11 @@ def read(path: Path, *, max_bytes: int) -> bytes:
     return raw
 
 
-def read_text(path: Path, *, max_bytes: int) -> str:
-    """As `read`, of UTF-8 text."""
+def read_text(path: Path, *, max_bytes: int, keep_bom: bool = False) -> str:
+    """As `read`, of UTF-8 text; its byte order mark only with `keep_bom`, for a text that is written again."""
     raw = read(path, max_bytes=max_bytes)
     try:
-        return raw.decode("utf-8-sig")
+        return raw.decode("utf-8" if keep_bom else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise OSError(errno.EILSEQ, "it is not text (UTF-8)") from error
 

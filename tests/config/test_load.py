@@ -11,7 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bacalhau_spot.config import Loaded, defaults, load, shown_values
+from bacalhau_spot.config import (
+    Loaded,
+    defaults,
+    load,
+    read_config_text,
+    set_values,
+    shown_values,
+    write_config,
+)
 from bacalhau_spot.core.model import Arch, NodeFile, RegionSpec, Requirements, Secret, Spread, TlsMode
 from bacalhau_spot.errors import UserError
 
@@ -276,3 +284,22 @@ def test_only_this_package_imports_the_libraries() -> None:
     code = "import sys, bacalhau_spot.core.launch.plan, bacalhau_spot.errors; print({'pydantic', 'ruamel'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_byte_order_mark_moves_no_column_and_stays(refused: Refusal, tmp_path: Path) -> None:
+    (line,) = refused(b"\xef\xbb\xbfnodse: 3\n").details
+    assert line.startswith("config.yaml:1:1  nodse")
+    (line,) = refused(b"\xef\xbb\xbfnodes: x\n").details
+    assert line.startswith("config.yaml:1:8  nodes")
+    path = tmp_path / "config.yaml"
+    path.write_bytes(b"\xef\xbb\xbfnodes: 3\n")
+    write_config(path, set_values(read_config_text(path), {"nodes": 4}), overwrite=True)
+    assert path.read_bytes() == b"\xef\xbb\xbfnodes: 4\n"
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_anchor_given_again_is_no_warning(loading: Load) -> None:
+    """YAML allows it; the library's warning went to the terminal as it was."""
+    text = "cluster: {name: &a x, creator: &a y, vpc_name: *a}\n"
+    assert loading(text).spec.naming.vpc_name == "y"
+    assert set_values(text, {"cluster.name": "z"}).endswith("creator: &a y, vpc_name: *a}\n")

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ruamel.yaml.scalarstring import LiteralScalarString
 
 from bacalhau_spot import config
 from bacalhau_spot.config import (
     config_schema,
     defaults,
     find_config,
+    round_trip,
     set_values,
     template,
+    upgrade_text,
     write_config,
-    yaml_writer,
 )
 from bacalhau_spot.config.docs_table import fill
 from bacalhau_spot.config.json_schema import every_key
@@ -220,15 +222,22 @@ _PLAIN = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(value=_PLAIN)
 def test_what_is_written_is_read_back_as_it_was(value: object) -> None:
-    assert parse_yaml(f"k: {yaml_writer.inline(value)}\n").data == {"k": value}
+    written = round_trip.dump_tree({"k": round_trip.new_node(value)})
+    assert parse_yaml(written).data == {"k": value}
+    assert written.count("\n") == 1
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    value=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
-    | st.text("ab\n #:-", max_size=12)
-)
-def test_blocks_are_read_back_as_they_were(value: str) -> None:
-    block = yaml_writer.literal(value, "  ")
-    if block is not None:
-        assert parse_yaml(f"k: {block}\nz: 1\n").data == {"k": value, "z": 1}
+@given(quoted=_TEXT, lines=st.text("ab\n #:-", max_size=12))
+def test_texts_of_an_older_file_are_read_back_as_they_were(quoted: str, lines: str) -> None:
+    """In quotes, and in lines wherever lines can hold it."""
+    data = {
+        "max_instances": 1,
+        "instance": {"a": quoted, "b": LiteralScalarString(lines)},
+        "cluster": {"n": "z"},
+    }
+    text = round_trip.dump_tree(data)
+    before = parse_yaml(text).data
+    assert isinstance(before, dict)
+    new = parse_yaml(upgrade_text(text)).data
+    assert new == {"nodes": 1, "instance": before["instance"], "cluster": {"n": "z"}}

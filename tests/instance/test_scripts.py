@@ -137,7 +137,7 @@ def test_nobody_there_is_said_in_the_end(tmp_path: Path) -> None:
 
 
 def test_another_sum_is_refused(tmp_path: Path, serve: Callable[..., str]) -> None:
-    with pytest.raises(CommandFailedError, match="the configuration says 0000"):
+    with pytest.raises(CommandFailedError, match="the configuration has 0000"):
         fetch(
             serve((200, archive())),
             tmp_path / "bacalhau",

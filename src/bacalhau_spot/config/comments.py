@@ -35,7 +35,7 @@ def collect(text: str, document: Document, *, kept: Collection[KeyPath]) -> Comm
     comments = Comments()
     starts = _starts(document, kept)
     lines = sorted(starts)
-    found = _find(text, document)
+    found = find_comments(text, document)
     if lines:
         comments.head, found = _header(text, found, first=lines[0])
     for line, comment, alone in found:
@@ -60,14 +60,12 @@ def _starts(document: Document, kept: Collection[KeyPath]) -> dict[int, KeyPath]
     return starts
 
 
-def _find(text: str, document: Document) -> list[tuple[int, str, bool]]:
-    """(line, comment, whether it has the line to itself)."""
-    values = [(span.start, span.end) for span in document.spans.values() if span.scalar]
-    spans = sorted([*values, *document.key_spans])
+def find_comments(text: str, document: Document) -> list[tuple[int, str, bool]]:
+    """Every comment: its line from 1, its text, whether it has the line to itself."""
     found: list[tuple[int, str, bool]] = []
     for match in _COMMENT.finditer(text):
         start = match.start()
-        if not any(begin <= start < end for begin, end in spans):
+        if not any(begin <= start < end for begin, end in document.scalars):
             before = text[text.rfind("\n", 0, start) + 1 : start]
             found.append((text.count("\n", 0, start) + 1, match.group().rstrip(), not before.strip()))
     return found

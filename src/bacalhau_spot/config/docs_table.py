@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bacalhau_spot.config import json_schema, yaml_writer
+from bacalhau_spot.config import json_schema, round_trip
 
 if TYPE_CHECKING:
     from bacalhau_spot.config.json_schema import Schema
@@ -17,7 +17,7 @@ def reference() -> str:
     """A Markdown table: key, kind, default, meaning."""
     rows = ["| key | takes | default | meaning |", "|---|---|---|---|"]
     for key, node in json_schema.every_key():
-        default = f"`{yaml_writer.inline(node['default'])}`" if "default" in node else ""
+        default = f"`{round_trip.inline(node['default'])}`" if "default" in node else ""
         shown = key.replace(f".{json_schema.ANY}", ".<region>")
         rows.append(f"| `{shown}` | {_takes(node)} | {default} | {_cell(node.get('description', ''))} |")
     return "\n".join(rows)
@@ -38,7 +38,7 @@ def _cell(text: str) -> str:
 
 def _takes(node: Schema) -> str:
     if "enum" in node:
-        return ", ".join(f"`{yaml_writer.yaml_scalar(word)}`" for word in node["enum"])
+        return ", ".join(f"`{round_trip.inline(word)}`" for word in node["enum"])
     if "oneOf" in node:
         return "several forms"
     kinds = node.get("type", "")

@@ -1,4 +1,4 @@
-"""Changing single keys in a file's text, and writing files. What is not changed stays as it is, letter for letter."""
+"""Changing single keys of a file by ruamel's round trip, and writing files. What is not changed stays as it is."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from ruamel.yaml.error import YAMLError
+
 from bacalhau_spot import files
-from bacalhau_spot.config import json_schema, yaml_writer
+from bacalhau_spot.config import json_schema, round_trip
 from bacalhau_spot.config.check import check_text
-from bacalhau_spot.config.legacy_formats import lookup
+from bacalhau_spot.config.comments import find_comments
 from bacalhau_spot.config.locations import DOCS, KeyPath, dotted, raise_problems
 from bacalhau_spot.config.migrate import upgrade_text
-from bacalhau_spot.config.yaml_document import Document, UnreadableError, parse_yaml
+from bacalhau_spot.config.round_trip import TextForm
+from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, parse_yaml
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ruamel.yaml.comments import CommentedMap
 
 
 def set_values(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
@@ -28,17 +33,18 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     Text values are read as YAML where the key takes something other than text. An older file is brought to the present
     form first. Raises UserError (exit code 2) when there is no such key, or when the result would not be good.
     """
-    text = upgrade_text(text, file=file)
+    form = TextForm.of(text)
+    text = upgrade_text(form.without(text), file=file)
     for key, value in values.items():
         path = _known(key)
-        text = _set(text, path, _typed(path, value), file=file)
+        text = set_value(text, path, _typed(path, value), file=file)
     try:
         checked = check_text(text)
     except UnreadableError as error:
         raise raise_problems(file, [error.problem]) from None
     if checked.problems:
         raise raise_problems(file, checked.problems)
-    return text
+    return form.onto(text)
 
 
 def _known(key: str) -> KeyPath:
@@ -66,19 +72,24 @@ def _typed(path: KeyPath, value: object) -> object:
         return value
 
 
-def _set(text: str, path: KeyPath, value: object, *, file: str) -> str:
+def set_value(text: str, path: KeyPath, value: object, *, file: str, block: bool = False) -> str:
+    """`text` with one key set; with `block`, a mapping gets a line for each of its keys.
+
+    Raises UserError (exit code 2) when other keys would change with it.
+    """
     document = _parsed(text, file)
     wanted = deepcopy(document.data) if isinstance(document.data, dict) else {}
     if not _put(wanted, path, value):
         raise _unable(path)
-    if path in document.spans:
-        changed = _replace(text, document, path, value)
-    else:
-        changed = _uncomment(text, document, path, value) or _insert(text, document, path, value)
-    # The text was changed by position: that exactly this key changed is checked, not assumed.
-    if _parsed(changed, file).data != wanted:
-        raise _unable(path)
-    return changed
+    try:
+        changed = _changed(text, document, path, value, block=block)
+    except (YAMLError, ValueError):
+        raise _unable(path) from None
+    # ruamel's tree has its own idea of some values: that exactly this key changed is checked, not assumed.
+    for result in changed:
+        if _parsed(result, file).data == wanted:
+            return result
+    raise _unable(path)
 
 
 def _parsed(text: str, file: str) -> Document:
@@ -109,36 +120,64 @@ def _put(data: dict[str, Any], path: KeyPath, value: object) -> bool:
     return True
 
 
-def _replace(text: str, document: Document, path: KeyPath, value: object) -> str:
-    span = document.spans[path]
-    start, end = span.start, span.end
-    if lookup(document.data, path) is None and not text[start:end].strip():
-        colon = text.index(":", span.key_end)
-        return f"{text[: colon + 1]} {yaml_writer.inline(value)}{text[colon + 1 :]}"
-    if not span.flow or text[start:end].endswith("\n"):
-        # A block reaches to the next key, comments included; what counts is where its last value ends.
-        inner = [
-            inside.end
-            for other, inside in document.spans.items()
-            if other[: len(path)] == path and inside.scalar
-        ]
-        end = len(text[: max(inner)].rstrip())
-        colon = text.index(":", span.key_end)
-        return f"{text[: colon + 1]} {yaml_writer.inline(value)}{text[end:]}"
-    return text[:start] + yaml_writer.inline(value) + text[end:]
+def _changed(text: str, document: Document, path: KeyPath, value: object, *, block: bool) -> list[str]:
+    """The file with the key set; and, for what cannot be merged, in ruamel's own form throughout if no comment is lost."""
+    depth = max(length for length in range(len(path) + 1) if length == 0 or path[:length] in document.keys)
+    if depth < len(path):
+        text = _with_line(text, document, path, depth=depth)
+    tree = round_trip.load_tree(text)
+    indentation = round_trip.indentation_of(tree)
+    plain = round_trip.dump_tree(tree, indentation)
+    _assign(tree, path, value, block=block)
+    edited = round_trip.dump_tree(tree, indentation)
+    comments = {line: comment for line, comment, _ in find_comments(text, document)}
+    merged = round_trip.merge_edit(text, plain=plain, edited=edited, comments=comments)
+    return [merged, edited] if all(comment in edited for comment in comments.values()) else [merged]
 
 
-def _uncomment(text: str, document: Document, path: KeyPath, value: object) -> str | None:
-    """The template's own line for a key, `#key: …` in its section: the value goes there. None: there is no such line."""
+def _assign(tree: CommentedMap, path: KeyPath, value: object, *, block: bool) -> None:
+    """Sets the key in the tree; sections that are not there come in braces, those that are empty get a line."""
+    parent: Any = tree
+    for number, part in enumerate(path):
+        key = round_trip.child(parent, part)
+        rest = value
+        for inner in reversed(path[number + 1 :]):
+            rest = {inner: rest}
+        if key is None:
+            new = round_trip.new_node(rest)
+            parent.insert(0 if parent.fa.flow_style() else len(parent), str(part), new)
+            return
+        if number == len(path) - 1 or parent[key] is None:
+            lines = block or (number < len(path) - 1 and not parent.fa.flow_style())
+            round_trip.replace_value(parent, key, round_trip.new_node(rest, block=lines))
+            return
+        parent = parent[key]
+
+
+def _with_line(text: str, document: Document, path: KeyPath, *, depth: int) -> str:
+    """`text` with a line for a key that it lacks: the template's own, `#key: …` in its section, or one below the section's."""
     lines = text.split("\n")
     begin, end = _section(lines, document, path[:-1])
     indent = "  " * (len(path) - 1)
-    line = re.compile(rf"{indent}#{re.escape(str(path[-1]))}:(?: .*)?")
+    line = re.compile(rf"{indent}#{re.escape(str(path[-1]))}:(?: .*)?\r?")
     for number in range(begin, end):
         if line.fullmatch(lines[number]):
-            lines[number] = f"{indent}{yaml_writer.yaml_scalar(str(path[-1]))}: {yaml_writer.inline(value)}"
+            lines[number] = indent + _empty(path[-1])
             return "\n".join(lines)
-    return None
+    if document.data is None:
+        return text + ("" if text.endswith("\n") or not text else "\n") + _empty(path[0]) + "\n"
+    if depth and round_trip.is_block(round_trip.node_at(round_trip.load_tree(text), path[:depth])):
+        column = next(
+            place.column
+            for inner, place in document.keys.items()
+            if len(inner) == depth + 1 and inner[:depth] == path[:depth]
+        )
+        lines.insert(document.keys[path[:depth]].line, " " * (column - 1) + _empty(path[depth]))
+    return "\n".join(lines)
+
+
+def _empty(key: str | int) -> str:
+    return round_trip.dump_tree({str(key): None}).rstrip("\n")
 
 
 def _section(lines: list[str], document: Document, section: KeyPath) -> tuple[int, int]:
@@ -155,43 +194,6 @@ def _section(lines: list[str], document: Document, section: KeyPath) -> tuple[in
     return place.line, end
 
 
-def _insert(text: str, document: Document, path: KeyPath, value: object) -> str:
-    """A new line below the nearest section that exists, or at the end."""
-    depth = next(
-        length for length in range(len(path) - 1, -1, -1) if length == 0 or path[:length] in document.spans
-    )
-    rest = value
-    for part in reversed(path[depth + 1 :]):
-        rest = {part: rest}
-    entry = f"{yaml_writer.yaml_scalar(str(path[depth]))}: {yaml_writer.inline(rest)}"
-    if depth == 0:
-        span = document.spans.get(())
-        if span is None or not span.flow or document.data is None:
-            return text.rstrip("\n") + ("\n" if text.strip() else "") + entry + "\n"
-        return _into_braces(text, span.start, entry, empty=not document.data)
-    section = path[:depth]
-    span = document.spans[section]
-    if text[span.start : span.start + 1] == "{":
-        return _into_braces(text, span.start, entry, empty=not lookup(document.data, section))
-    place = document.keys[section]
-    lines = text.split("\n")
-    first = next(
-        (
-            document.keys[inner].column
-            for inner in document.keys
-            if inner[:depth] == section and len(inner) > depth
-        ),
-        0,
-    )
-    indent = " " * (first - 1 if first else place.column + 1)
-    lines.insert(place.line, f"{indent}{entry}")
-    return "\n".join(lines)
-
-
-def _into_braces(text: str, start: int, entry: str, *, empty: bool) -> str:
-    return f"{text[: start + 1]}{entry}{'' if empty else ', '}{text[start + 1 :]}"
-
-
 def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
     """Writes the whole file or nothing, readable by its owner only. Raises UserError (exit code 2) when the file exists
     and `overwrite` is false, and (exit code 1) when it cannot be written.
@@ -206,7 +208,7 @@ def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be written", why=error.strerror or str(error)) from None
-    if text.startswith(json_schema.MODELINE):
+    if text.removeprefix(BOM).startswith(json_schema.MODELINE):
         # Only editors want it: the configuration is as good without.
         with contextlib.suppress(OSError):
             files.write(path.with_name(json_schema.SCHEMA_NAME), json_schema.packaged())

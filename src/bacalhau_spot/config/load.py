@@ -86,7 +86,7 @@ def load_text(
 def read_config_text(path: Path) -> str:
     """A configuration's text, to be changed. Raises UserError (exit code 2)."""
     try:
-        return files.read_text(path, max_bytes=MAX_BYTES)
+        return files.read_text(path, max_bytes=MAX_BYTES, keep_bom=True)
     except OSError as error:
         raise UserError(
             f"{path} cannot be read",

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from bacalhau_spot.config import yaml_writer
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
+
+from bacalhau_spot.config import round_trip
 from bacalhau_spot.config.check import check_text
 from bacalhau_spot.config.comments import Comments, collect
 from bacalhau_spot.config.locations import KeyPath, Location, MigrationNote, raise_problems
 from bacalhau_spot.config.yaml_document import UnreadableError
 
 if TYPE_CHECKING:
+    from ruamel.yaml.tokens import CommentToken
+
     from bacalhau_spot.config.check import Checked
 
 _LAST = Location(1 << 30, 0)
+_WIDTH: Final = 100
 
 
 def upgrade_text(text: str, *, file: str = "config.yaml") -> str:
@@ -22,10 +29,12 @@ def upgrade_text(text: str, *, file: str = "config.yaml") -> str:
     Values are not judged, only moved. Raises UserError (exit code 2) for what is not a configuration at all, and for
     older keys that have no place in the present form.
     """
-    checked = _checked(text, file)
+    form = round_trip.TextForm.of(text)
+    plain = form.without(text)
+    checked = _checked(plain, file)
     if not checked.conversion.notes:
         return text
-    return _Writer(text, checked).write()
+    return form.onto(_Writer(plain, checked).write())
 
 
 def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[MigrationNote, ...]:
@@ -44,20 +53,23 @@ def _checked(text: str, file: str) -> Checked:
 
 
 class _Writer:
-    """Writes the converted data in the old file's order, each key with the comments of its old place."""
+    """The converted data in the old file's order, each key with the comments of its old place and its value's old quotes."""
 
     def __init__(self, text: str, checked: Checked) -> None:
         self._checked = checked
-        self._lines: list[str] = []
+        try:
+            self._old = round_trip.load_tree(text)
+        except (YAMLError, ValueError):  # values are not judged here: how they were written is not known
+            self._old = None
+        self._indentation = round_trip.indentation_of(self._old)
         # Several new paths may come from one old path (a machine type and its list); the first one takes the comments.
         self._comments: Comments = collect(text, checked.document, kept=set(self._origins(checked.data, ())))
 
     def write(self) -> str:
-        if self._comments.head:
-            self._lines += [*self._comments.head, ""]
-        self._mapping(self._checked.data, (), "")
-        self._lines += self._comments.tail
-        return "\n".join(self._lines) + "\n"
+        tree = self._mapping(self._checked.data, (), column=0)
+        body = round_trip.dump_tree(tree, self._indentation) if tree else ""
+        head = [*self._comments.head, ""] if self._comments.head else []
+        return "\n".join([*head, body + "\n".join([*self._comments.tail, ""])])
 
     def _origins(self, data: object, path: KeyPath) -> list[KeyPath]:
         found = [self._checked.conversion.origin(path)] if path else []
@@ -73,42 +85,56 @@ class _Writer:
         inner = [self._place((*path, key), inside) for key, inside in _inside(value)]
         return own or min(inner, default=_LAST)
 
-    def _mapping(self, data: dict[str, Any], path: KeyPath, indent: str) -> None:
-        items = sorted(data.items(), key=lambda item: self._place((*path, item[0]), item[1]))
-        for key, value in items:
-            self._entry(key, value, (*path, key), indent)
+    def _mapping(self, data: dict[str, Any], path: KeyPath, *, column: int) -> CommentedMap:
+        node = CommentedMap()
+        for key, value in sorted(data.items(), key=lambda item: self._place((*path, item[0]), item[1])):
+            here = (*path, key)
+            above, beside = self._taken(here, column)
+            if isinstance(value, dict) and value:
+                node[key] = self._mapping(value, here, column=column + self._indentation.mapping)
+            elif isinstance(value, list) and value and not self._on_one_line(value, here):
+                node[key] = self._items(value, here, column=column + self._indentation.dash)
+            else:
+                node[key] = None if value is None else self._on_line(value, here)
+            if isinstance(node[key], LiteralScalarString | FoldedScalarString):
+                beside = None  # ruamel keeps it with the text
+            node.ca.items[key] = [None, above, beside, None]
+        return node
 
-    def _entry(self, key: str, value: object, path: KeyPath, indent: str) -> None:
-        beside = self._above(path, indent)
-        head = f"{indent}{yaml_writer.yaml_scalar(key)}:"
-        inner = f"{indent}  "
-        if isinstance(value, dict) and value:
-            self._lines.append(head + beside)
-            self._mapping(value, path, inner)
-        elif isinstance(value, list) and value and not self._on_one_line(value, path):
-            self._lines.append(head + beside)
-            for number, item in enumerate(value):
-                self._item(item, (*path, number), inner)
-        elif value is None:
-            self._lines.append(head + beside)
+    def _items(self, value: list[object], path: KeyPath, *, column: int) -> CommentedSeq:
+        node = CommentedSeq()
+        for number, item in enumerate(value):
+            here = (*path, number)
+            above, beside = self._taken(here, column)
+            for inner in self._origins(item, here)[1:]:
+                # An item is written on one line; the comments inside it go above.
+                above += [_comment(comment, column) for comment in self._take(inner)]
+            node.append(self._on_line(item, here))
+            node.ca.items[number] = [beside, above, None, None]
+        return node
+
+    def _on_line(self, value: object, path: KeyPath) -> Any:
+        """A value in one line, its texts and numbers as the old file has them."""
+        node: CommentedMap | CommentedSeq
+        if isinstance(value, dict):
+            node = CommentedMap((key, self._on_line(inside, (*path, key))) for key, inside in value.items())
+        elif isinstance(value, list):
+            node = CommentedSeq(self._on_line(item, (*path, number)) for number, item in enumerate(value))
         else:
-            block = yaml_writer.literal(value, inner) if isinstance(value, str) else None
-            # A comment may not stand behind a block's text, only behind its mark.
-            mark, _, rest = (block or yaml_writer.inline(value)).partition("\n")
-            self._lines.append(f"{head} {mark}{beside}" + (f"\n{rest}" if rest else ""))
-
-    def _item(self, item: object, path: KeyPath, indent: str) -> None:
-        beside = self._above(path, indent)
-        for inner in self._origins(item, path)[1:]:
-            # An item is written on one line; the comments inside it go above.
-            self._lines += [f"{indent}{comment}" for comment in self._take(inner)]
-        self._lines.append(f"{indent}- {yaml_writer.inline(item)}{beside}")
+            old = round_trip.node_at(self._old, self._checked.conversion.origin(path))
+            same = old is not None and old == value and isinstance(old, bool) == isinstance(value, bool)
+            return old if same else round_trip.new_node(value)
+        node.fa.set_flow_style()
+        return node
 
     def _on_one_line(self, value: list[object], path: KeyPath) -> bool:
+        """Whether the list reads well so, and no comment needs a line."""
+        if any(isinstance(item, list | dict) for item in value):
+            return False
         inside = [self._checked.conversion.origin((*path, number)) for number in range(len(value))]
         own = self._checked.conversion.origin(path)
         known = self._comments
-        return yaml_writer.short(value) and not any(
+        return len(str(value)) <= _WIDTH and not any(
             (old in known.above or old in known.beside) for old in inside if old != own
         )
 
@@ -116,12 +142,16 @@ class _Writer:
         beside = self._comments.beside.pop(old, None)
         return [*self._comments.above.pop(old, []), *([beside] if beside else [])]
 
-    def _above(self, path: KeyPath, indent: str) -> str:
-        """Writes the comments above a path, and returns the one beside it."""
+    def _taken(self, path: KeyPath, column: int) -> tuple[list[CommentToken], CommentToken | None]:
+        """The comments above a path, and the one beside it."""
         old = self._checked.conversion.origin(path)
-        self._lines += [f"{indent}{comment}" for comment in self._comments.above.pop(old, [])]
+        above = [_comment(comment, column) for comment in self._comments.above.pop(old, [])]
         beside = self._comments.beside.pop(old, None)
-        return f"  {beside}" if beside else ""
+        return above, _comment(f" {beside}", 0) if beside else None
+
+
+def _comment(text: str, column: int) -> CommentToken:
+    return round_trip.comment_token(f"{text}\n", column=column)
 
 
 def _inside(value: object) -> list[tuple[Any, object]]:

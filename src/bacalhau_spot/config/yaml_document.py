@@ -9,18 +9,19 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from bacalhau_spot.config.locations import ConfigProblem, KeyPath, Location, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+BOM: Final = "\ufeff"  # no character of the file's: columns are counted without it
 _PREFIX: Final = "tag:yaml.org,2002:"
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _TEXT_TAGS: Final = {"str", "timestamp", "merge", "value"}
@@ -39,26 +40,17 @@ class UnreadableError(Exception):
         self.problem = problem
 
 
-class SourceSpan(NamedTuple):
-    """Where a value lies in the text, as offsets. `key_end` is where its key ends, or -1 for an item of a list."""
-
-    start: int
-    end: int
-    key_end: int
-    scalar: bool
-    flow: bool  # written in brackets or braces, or a scalar
-
-
 @dataclass(slots=True)
 class Document:
-    """A file as plain data. `values` and `keys` hold the place of each path's value and of its key."""
+    """A file as plain data. `values` and `keys` hold the place of each path's value and of its key; `scalars`, as offsets
+    in the text, where each key and each text or number begins and ends.
+    """
 
     data: object = None
     values: dict[KeyPath, Location] = field(default_factory=dict)
     keys: dict[KeyPath, Location] = field(default_factory=dict)
     problems: list[ConfigProblem] = field(default_factory=list)
-    spans: dict[KeyPath, SourceSpan] = field(default_factory=dict)
-    key_spans: list[tuple[int, int]] = field(default_factory=list)
+    scalars: list[tuple[int, int]] = field(default_factory=list)
 
     def location(self, path: KeyPath, *, of_key: bool = False) -> Location | None:
         """The place of `path`, or of the nearest thing around it that the file holds."""
@@ -75,7 +67,7 @@ class Document:
 
 def parse_yaml(text: str) -> Document:
     """Plain data with places. Raises Unreadable when the text is not YAML; lesser faults are in `problems`."""
-    node = _compose(text)
+    node = _compose(text.removeprefix(BOM))
     document = Document()
     if node is None:
         return document
@@ -83,11 +75,13 @@ def parse_yaml(text: str) -> Document:
     return document
 
 
-class _Composer(Composer):
+class BoundedComposer(Composer):
     """Stops at a number of nodes, before the rest of the text is scanned."""
 
-    _nodes = 0
-    warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader=loader)
+        self._nodes = 0
+        self.warn_double_anchors = False  # YAML allows it, and the warning would go to stderr as it is
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._nodes += 1
@@ -99,7 +93,7 @@ class _Composer(Composer):
 def _compose(text: str) -> Node | None:
     yaml = YAML(typ="rt", pure=True)
     yaml.max_depth = _MAX_DEPTH
-    yaml.Composer = _Composer
+    yaml.Composer = BoundedComposer
     try:
         node: Node | None = yaml.compose(text)
     except (RecursionError, MaxDepthExceededError):
@@ -166,15 +160,11 @@ class _Reader:
         self._open: set[int] = set()  # the nodes around the present one: an alias to one of them is endless
         self._seen = 0
 
-    def value(self, node: Node, path: KeyPath, *, key_end: int = -1) -> object:
+    def value(self, node: Node, path: KeyPath) -> object:
         self._document.values[path] = _start(node)
-        scalar = isinstance(node, ScalarNode)
-        flow = scalar or (isinstance(node, CollectionNode) and bool(node.flow_style))
-        self._document.spans[path] = SourceSpan(
-            node.start_mark.index, node.end_mark.index, key_end, scalar, flow
-        )
         self._count(node)
         if isinstance(node, ScalarNode):
+            self._document.scalars.append((node.start_mark.index, node.end_mark.index))
             return self._scalar(node, path)
         if id(node) in self._open:
             self._problem("an alias to something that contains it", path, node)
@@ -223,8 +213,8 @@ class _Reader:
             self._problem(f"is given twice; the first one is in line {first}", here, key_node)
             return
         self._document.keys[here] = _start(key_node)
-        self._document.key_spans.append((key_node.start_mark.index, key_node.end_mark.index))
-        found[key] = self.value(value_node, here, key_end=key_node.end_mark.index)
+        self._document.scalars.append((key_node.start_mark.index, key_node.end_mark.index))
+        found[key] = self.value(value_node, here)
 
     def _merge(self, found: dict[str, object], source: Node, path: KeyPath) -> None:
         """`<<: *anchor`: what the mapping does not have itself comes from the anchor."""

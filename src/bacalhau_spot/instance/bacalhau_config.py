@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bacalhau_spot.core.model import ClusterSpec
-    from bacalhau_spot.instance.cloud_init_yaml import Value
+    from bacalhau_spot.instance.json_in_yaml import Value
 
 DATA_DIR: Final = "/var/lib/bacalhau"
 CA_PATH: Final = "/etc/bacalhau/ca.pem"

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot.core.model import Secrets, TlsMode
 from bacalhau_spot.core.tags import token_parameter
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.instance import bacalhau_config, cloud_init_yaml, minify
+from bacalhau_spot.instance import bacalhau_config, minify
+from bacalhau_spot.instance.json_in_yaml import json_in_yaml
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.model import ClusterSpec
-    from bacalhau_spot.instance.cloud_init_yaml import Value
+    from bacalhau_spot.instance.json_in_yaml import Value
 
 # EC2's limit, before base64.
 MAX_BYTES: Final = 16384
@@ -54,8 +55,7 @@ def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False)
         inside = values[name] if name in values else _program(name, lean_programs=lean_programs)
         if inside is None:
             return ""
-        column = len(found["before"])
-        return found["before"] + cloud_init_yaml.entry(found["key"], inside, indent=column)
+        return f"{found['before']}{found['key']}: {json_in_yaml(inside)}\n"
 
     # One pass: inserted text is not scanned again, so that a `${…}` of the user is unchanged.
     return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))
@@ -80,7 +80,7 @@ def _values(spec: ClusterSpec, *, region: str) -> dict[str, Value | None]:
         "username": spec.username,
         "public_keys": [spec.public_key] if spec.public_key else None,
         "node_json": json.dumps(node_facts(spec), indent=1, sort_keys=True) + "\n",
-        "config_yaml": cloud_init_yaml.block(config),
+        "config_yaml": json_in_yaml(config, indent=2) + "\n",
         "token_env": f"BACALHAU_COMPUTE_AUTH_TOKEN={_env_quoted(token.reveal())}\n" if token else "",
         "ca_pem": (spec.bacalhau.ca_pem or "") if spec.bacalhau.tls is not TlsMode.NONE else "",
         "additional_commands": spec.instance.additional_commands,
@@ -119,7 +119,7 @@ def _user_files(spec: ClusterSpec) -> str:
         {"path": file.path, "permissions": file.mode, "defer": True, "content": file.content}
         for file in spec.instance.files
     ]
-    return cloud_init_yaml.block(files, indent=2)
+    return "".join(f"  - {json_in_yaml(file)}\n" for file in files)
 
 
 def _too_big(spec: ClusterSpec, *, size: int) -> UserError:
