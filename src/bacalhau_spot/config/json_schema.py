@@ -49,21 +49,27 @@ def _plain(node: Any, definitions: Schema) -> Any:
         return [_plain(item, definitions) for item in node]
     if not isinstance(node, dict):
         return node
-    if "$ref" in node:
-        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
-        node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
-    kept = {
-        key: {name: _plain(value, definitions) for name, value in value.items()}
-        if key == "properties"
-        else _plain(value, definitions)
-        for key, value in node.items()
-        if key not in {"title", "$defs"} and not (key == "default" and value is None)
+    schema = {
+        key: _plain_properties(value, definitions) if key == "properties" else _plain(value, definitions)
+        for key, value in _resolved(node, definitions).items()
+        if key not in {"title", "$defs"} and (key, value) != ("default", None)
     }
-    if "patternProperties" in kept:
-        kept["additionalProperties"] = (
-            False  # a key that fits no pattern is an error, in draft 7 only when said
-        )
-    return _without_null(kept)
+    if "patternProperties" in schema:
+        # A key that matches no pattern is an error: draft 7 allows it by default.
+        schema["additionalProperties"] = False
+    return _without_null(schema)
+
+
+def _plain_properties(properties: Schema, definitions: Schema) -> Schema:
+    """A property may have the name of a keyword, such as `title`."""
+    return {name: _plain(value, definitions) for name, value in properties.items()}
+
+
+def _resolved(node: Schema, definitions: Schema) -> Schema:
+    if "$ref" not in node:
+        return node
+    target = definitions[node["$ref"].rsplit("/", 1)[-1]]
+    return {**target, **{key: value for key, value in node.items() if key != "$ref"}}
 
 
 def _without_null(node: Schema) -> Schema:

@@ -8,11 +8,14 @@ so every old key is converted by itself. The result remembers where each value s
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bacalhau_spot.config import messages as wording
-from bacalhau_spot.config import older_keys
-from bacalhau_spot.config.locations import KeyPath, dotted
+from bacalhau_spot.config import older_keys, rules
+from bacalhau_spot.config.locations import KeyPath, dotted, lookup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The architecture of the default instance types, in the spellings of the older tools.
 _DEFAULT_ARCH: Final = ("x86_64", "amd64", None)
@@ -91,15 +94,6 @@ def convert(data: dict[str, Any]) -> Conversion:
     _region_keys(tree, done)
     _fixed_numbers(tree, done)
     return done
-
-
-def lookup(data: object, path: KeyPath) -> object:
-    """The value at a path of plain data; None when there is none."""
-    for part in path:
-        if not isinstance(data, dict) or part not in data:
-            return None
-        data = data[part]
-    return data
 
 
 def _has(data: object, path: KeyPath) -> bool:
@@ -199,21 +193,26 @@ def _list_of_regions(tree: _Tree, done: Conversion) -> None:
         return
     start = done.origin(("regions",))
     entries: list[tuple[KeyPath, str]] = []
-    for number, item in enumerate(listed):
-        names = list(item) if isinstance(item, dict) else [item]
-        for name in names:
-            old = (*start, number, name) if isinstance(item, dict) else (*start, number)
-            if not isinstance(name, str):
-                done.problems.append((old, "must be a region's name, with its differences below it"))
-            elif any(name == known for _, known in entries):
-                done.problems.append((old, "is given twice"))
-            else:
-                entries.append(
-                    (("regions", number, name) if isinstance(item, dict) else ("regions", number), name)
-                )
-                done.moved["regions", name] = old
+    for place, name in _listed_names(listed):
+        old = (*start, *place)
+        if not isinstance(name, str):
+            done.problems.append((old, "must be a region's name, with its own settings below it"))
+        elif ("regions", name) in done.moved:
+            done.problems.append((old, "is given twice"))
+        else:
+            entries.append((("regions", *place), name))
+            done.moved["regions", name] = old
     tree.regions(entries)
     done.note(start, "`regions` is now a mapping: the names, each with its own settings below it")
+
+
+def _listed_names(listed: list[Any]) -> Iterator[tuple[KeyPath, object]]:
+    """Each region's name and its place in the list: an item is a name, or a mapping of names to settings."""
+    for number, item in enumerate(listed):
+        if isinstance(item, dict):
+            yield from (((number, name), name) for name in item)
+        else:
+            yield (number,), item
 
 
 def _region_keys(tree: _Tree, done: Conversion) -> None:
@@ -272,15 +271,14 @@ def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> N
 def _fixed_numbers(tree: _Tree, done: Conversion) -> None:
     """The old total was a ceiling; now it is the number. Where every region had its own number, their sum counts."""
     old = done.moved.get(("nodes",))
-    regions = tree.data.get("regions")
     total = tree.data.get("nodes")
-    if old is None or not isinstance(regions, dict) or type(total) is not int:
+    numbers = rules.own_numbers(tree.data)
+    if old is None or type(total) is not int or not numbers or None in numbers:
         return
-    own = [region.get("nodes") if isinstance(region, dict) else None for region in regions.values()]
-    numbers = [number for number in own if type(number) is int]
-    if own and len(numbers) == len(own) and sum(numbers) < total:
-        tree.move(("nodes",), ("nodes",), sum(numbers))
+    own_total = sum(number or 0 for number in numbers)
+    if own_total < total:
+        tree.move(("nodes",), ("nodes",), own_total)
         done.note(
             old,
-            f"`nodes` is {sum(numbers)}, the sum of the regions' own numbers: the old total was a ceiling",
+            f"`nodes` is {own_total}, the sum of the regions' own numbers: the old total was a ceiling",
         )

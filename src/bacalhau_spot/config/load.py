@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Final
 from bacalhau_spot import files
 from bacalhau_spot.config import external_files, field_types, rules, schema
 from bacalhau_spot.config.check import Checked, check_text
-from bacalhau_spot.config.legacy_formats import lookup
-from bacalhau_spot.config.locations import ConfigProblem, KeyPath, MigrationNote, dotted, raise_problems
+from bacalhau_spot.config.locations import (
+    ConfigProblem,
+    KeyPath,
+    MigrationNote,
+    dotted,
+    lookup,
+    raise_problems,
+)
 from bacalhau_spot.config.to_spec import to_spec
 from bacalhau_spot.config.yaml_document import UnreadableError
 from bacalhau_spot.errors import ExitCode, UserError

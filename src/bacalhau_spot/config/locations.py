@@ -77,3 +77,12 @@ def raise_problems(
         details=lines,
         exit_code=ExitCode.USAGE,
     )
+
+
+def lookup(data: object, path: KeyPath) -> object:
+    """The value at a path of plain data; None without one."""
+    for part in path:
+        if not isinstance(data, dict) or part not in data:
+            return None
+        data = data[part]
+    return data

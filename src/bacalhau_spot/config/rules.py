@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from bacalhau_spot.config.legacy_formats import lookup
-from bacalhau_spot.config.locations import KeyPath, dotted
+from bacalhau_spot.config.locations import KeyPath, dotted, lookup
 from bacalhau_spot.core.model import Naming
 from bacalhau_spot.core.tags import tag_problems
 
@@ -133,16 +132,21 @@ def _numbers(data: dict[str, Any]) -> KeyMessages:
     own = own_numbers(data)
     fixed = [number for number in own if number is not None]
     nodes = data.get("nodes")
-    if not fixed or any(number < 0 for number in fixed):
+    if min(fixed, default=-1) < 0:  # none, or one that another rule reports
         return []
-    total = sum(fixed)
+    complete = len(fixed) == len(own)
     if nodes is None:
-        return [] if len(fixed) == len(own) else [_NODES_MISSING]
+        return [] if complete else [_NODES_MISSING]
     if type(nodes) is not int or nodes < 0:
         return []
+    return _sum_problem(nodes, sum(fixed), complete=complete)
+
+
+def _sum_problem(nodes: int, total: int, *, complete: bool) -> KeyMessages:
+    """`complete`: every region has its own number."""
     if total > nodes:
         return [(("nodes",), False, f"found {nodes}; the regions' own numbers add up to {total}")]
-    if len(fixed) == len(own) and total != nodes:
+    if complete and total != nodes:
         message = f"found {nodes}; every region has its own number, and they add up to {total}"
         return [(("nodes",), False, message)]
     return []

@@ -44,13 +44,11 @@ def to_spec(
         nodes=_nodes(config.nodes, regions),
         instance_types=() if config.requirements else tuple(config.instance_types or schema.DEFAULT_TYPES),
         requirements=_requirements(config.requirements),
-        auto_regions=config.regions.auto.count if isinstance(config.regions, schema.AutoRegions) else None,
+        auto_regions=_auto_count(config.regions),
         max_price_usd_per_hour=config.max_price_usd_per_hour,
         budget_usd_per_hour=config.budget_usd_per_hour,
         spread=Spread(config.spread),
-        max_share_per_pool=None
-        if config.max_share_per_pool is None
-        else field_types.share(config.max_share_per_pool),
+        max_share_per_pool=_share(config.max_share_per_pool),
         image=config.image,
         username=config.username,
         public_key=_line(texts.get(("public_ssh_key_path",))),
@@ -66,6 +64,14 @@ def _line(text: str | None) -> str | None:
     """The one line of a key file that is no comment."""
     lines = [line.strip() for line in (text or "").splitlines()]
     return next((line for line in lines if line and not line.startswith("#")), None)
+
+
+def _auto_count(regions: schema.Regions | None) -> int | None:
+    return regions.auto.count if isinstance(regions, schema.AutoRegions) else None
+
+
+def _share(share: str | float | None) -> Decimal | None:
+    return None if share is None else field_types.share(share)
 
 
 def _nodes(nodes: int | None, regions: tuple[RegionSpec, ...]) -> int:

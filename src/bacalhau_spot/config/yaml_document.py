@@ -19,7 +19,7 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from bacalhau_spot.config.locations import ConfigProblem, KeyPath, Location, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 BOM: Final = "\ufeff"  # no character of the file's: columns are counted without it
 _PREFIX: Final = "tag:yaml.org,2002:"
@@ -119,18 +119,19 @@ def _nth(text: str, position: int) -> Location:
 
 
 def _syntax(error: MarkedYAMLError, text: str) -> ConfigProblem:
+    problem = (error.problem or error.context or "the file cannot be parsed").strip()
+    problem = next((words for part, words in _SYNTAX if part in problem), problem)
     mark = error.problem_mark or error.context_mark
-    place = Location(mark.line + 1, mark.column + 1) if mark else None
-    lines = text.splitlines()
-    line = lines[mark.line] if mark and mark.line < len(lines) else ""
-    problem = (error.problem or error.context or "").strip()
-    for part, words in _SYNTAX:
-        if part in problem:
-            problem = words
-            break
-    if line[: len(line) - len(line.lstrip())].count("\t"):
+    if mark is None:
+        return ConfigProblem(f"not YAML: {problem}")
+    if _is_indented_by_tabs(text.splitlines(), mark.line):
         problem = "a tab in the indentation; YAML allows spaces only"
-    return ConfigProblem(f"not YAML: {problem or 'the file cannot be understood'}", location=place)
+    return ConfigProblem(f"not YAML: {problem}", location=Location(mark.line + 1, mark.column + 1))
+
+
+def _is_indented_by_tabs(lines: Sequence[str], number: int) -> bool:
+    line = lines[number] if number < len(lines) else ""
+    return "\t" in line[: len(line) - len(line.lstrip())]
 
 
 # The library's phrases that tell a newcomer little -> what is usually meant.

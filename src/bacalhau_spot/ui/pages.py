@@ -76,17 +76,21 @@ def find_section(topic: str, pages: Mapping[str, str]) -> str:
     """
     name, _, anchor = topic.partition("#")
     if name in pages:
-        if not anchor:
-            return "\n".join(line for line in pages[name].splitlines() if not _is_comment(line)).rstrip()
-        chosen = [section for section in sections(pages[name]) if section.anchor == anchor]
-        return max(chosen, key=lambda section: section.level).text if chosen else ""
+        return _section_of(pages[name], anchor) if anchor else _without_comments(pages[name])
     errors = sections(pages.get(ERRORS, ""))
     named = next((error.text for error in errors if error.anchor == topic), "")
-    return (
-        named
-        or "\n\n".join(error.text for error in errors if _has_code(error, topic))
-        or _by_code(topic, errors)
-    )
+    with_code = (error.text for error in errors if _has_code(error, topic))
+    return named or "\n\n".join(with_code) or _by_code(topic, errors)
+
+
+def _without_comments(page: str) -> str:
+    return "\n".join(line for line in page.splitlines() if not _is_comment(line)).rstrip()
+
+
+def _section_of(page: str, anchor: str) -> str:
+    """The innermost one of that anchor."""
+    chosen = [section for section in sections(page) if section.anchor == anchor]
+    return max(chosen, key=lambda section: section.level).text if chosen else ""
 
 
 def _has_code(section: Section, code: str) -> bool:

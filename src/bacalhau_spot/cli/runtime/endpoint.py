@@ -54,14 +54,17 @@ def _of_profile(name: str, *, environ: Mapping[str, str]) -> Iterator[str]:
     if parser is None:
         return
     section = name if name == "default" and parser.has_section(name) else f"profile {name}"
-    if not parser.has_section(section):
-        return
     if parser.get(section, "ignore_configured_endpoint_urls", fallback="").lower() == "true":
         return
     yield parser.get(section, "endpoint_url", fallback="")
     services = f"services {parser.get(section, 'services', fallback='')}"
     if parser.has_section(services):
-        for line in "\n".join(value for _, value in parser.items(services)).splitlines():
-            key, sign, value = line.partition("=")
-            if sign and key.strip() == "endpoint_url":
-                yield value.strip()
+        yield from _of_services("\n".join(value for _, value in parser.items(services)))
+
+
+def _of_services(settings: str) -> Iterator[str]:
+    """The addresses in a `services` section: nested keys, which the parser returns as lines of text."""
+    for line in settings.splitlines():
+        key, sign, value = line.partition("=")
+        if sign and key.strip() == "endpoint_url":
+            yield value.strip()

@@ -84,36 +84,58 @@ def write_choice(
     regions = _best(offers, count=count, now=[region.name for region in spec.regions])
     names = _cheapest_types(offers, regions) if types else ()
     _check(runner, spec, regions, names)
-    path = context.config_path_or_default()
-    before = configuration.read_config_text(path) if files.path_exists(path) else configuration.template()
-    after = _text(before, regions, names, file=path.name)
-    change = _change(before, after, path)
-    new = not files.path_exists(path)
+    context.print_status(views.offers_view(replace(offers, pools=()), by_region=True, ranked=True, more=0))
+    edit = _edit(context, regions, names)
     data = {
-        "path": str(path),
+        "path": str(edit.path),
         "regions": list(regions),
         "instance_types": list(names) if types else None,
-        "changed": bool(change or new) and not writing.dry_run,
-        "diff": change,
+        "changed": edit.changes and not writing.dry_run,
+        "diff": edit.diff,
     }
-    context.print_status(views.offers_view(replace(offers, pools=()), by_region=True, ranked=True, more=0))
-    if not change and not new:
-        return WriteResult(views.sentence_text(f"{path} has these values already"), data)
-    context.print_status(views.raw(change))
+    return WriteResult(_write(context, edit, regions, writing=writing), data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    """The file before and after. `new`: there is none yet."""
+
+    path: Path
+    text: str
+    diff: str
+    new: bool
+
+    @property
+    def changes(self) -> bool:
+        return self.new or bool(self.diff)
+
+
+def _edit(context: CommandContext, regions: Sequence[str], names: Sequence[str]) -> _Edit:
+    path = context.config_path_or_default()
+    new = not files.path_exists(path)
+    before = configuration.template() if new else configuration.read_config_text(path)
+    after = _text(before, regions, names, file=path.name)
+    return _Edit(path, after, _change(before, after, path), new)
+
+
+def _write(
+    context: CommandContext, edit: _Edit, regions: Sequence[str], *, writing: WriteOptions
+) -> RenderableType:
+    """Shows the change, asks, and writes it. Raises UserError when the user does not agree."""
+    if not edit.changes:
+        return views.sentence_text(f"{edit.path} has these values already")
+    context.print_status(views.raw(edit.diff))
     if writing.dry_run:
-        return WriteResult(views.sentence_text(f"{path} was not changed"), data)
+        return views.sentence_text(f"{edit.path} was not changed")
     context.confirm(
-        f"Write {plural(len(regions), 'region')} for {context.naming().tag_value} to {path}?",
+        f"Write {plural(len(regions), 'region')} for {context.naming().tag_value} to {edit.path}?",
         impact=Impact.ADDS,
         confirmed=writing.yes,
     )
-    configuration.write_config(path, after, overwrite=not new)
-    return WriteResult(
-        views.sentence_text(
-            f"{'wrote' if new else 'changed'} {path}: {', '.join(regions)}",
-            after=("bacalhau-spot create --dry-run",),
-        ),
-        data,
+    configuration.write_config(edit.path, edit.text, overwrite=not edit.new)
+    return views.sentence_text(
+        f"{'wrote' if edit.new else 'changed'} {edit.path}: {', '.join(regions)}",
+        after=("bacalhau-spot create --dry-run",),
     )
 
 

@@ -92,17 +92,20 @@ def event_text(event: Event) -> str | None:
     return _launch_words(event)
 
 
+def _details(event: events.InstanceSeen) -> str:
+    """` at 192.0.2.1`, ` (Server.SpotInstanceTermination)`"""
+    where = f" at {event.address}" if event.address and event.phase == "running" else ""
+    return where + (f" ({event.reason})" if event.reason else "")
+
+
 def _launch_words(event: Event) -> str | None:
     match event:
         case events.FleetResponded(region=region, requested=asked, launched=launched, refusals=refusals):
-            codes = ", ".join(sorted({code for _, _, code in refusals}))
-            return f"{region}: AWS granted {launched} of {asked}" + (
-                f" ({codes})" if codes and launched < asked else ""
-            )
+            codes = sorted({code for _, _, code in refusals}) if launched < asked else []
+            why = f" ({', '.join(codes)})" if codes else ""
+            return f"{region}: AWS granted {launched} of {asked}{why}"
         case events.InstanceSeen(region=region, id=instance, type=type_name, zone=zone, phase=phase):
-            where = f" at {event.address}" if event.address and phase == "running" else ""
-            why = f" ({event.reason})" if event.reason else ""
-            return f"{region}: {instance} {phase}: {type_name} in {zone}{where}{why}"
+            return f"{region}: {instance} {phase}: {type_name} in {zone}{_details(event)}"
         case events.NodesReassigned(region=region, count=count, to=to, code=code):
             others = ", ".join(f"{number} to {name}" for name, number in to)
             return f"{region}: {count} moved on ({code}): {others}"

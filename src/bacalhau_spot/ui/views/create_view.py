@@ -142,13 +142,8 @@ def _reasons(result: CreateResult) -> list[RenderableType]:
 
     Problems that nobody made up for are told as errors.
     """
-    by_code: dict[str, list[RegionResult]] = {}
-    for region in result.regions:
-        told_here = region.problem not in result.unresolved and (region.reassigned or _failed(region))
-        if region.code is not None and told_here:
-            by_code.setdefault(region.code, []).append(region)
     lines: list[RenderableType] = []
-    for code, regions in sorted(by_code.items()):
+    for code, regions in sorted(_resolved_by_code(result).items()):
         names, message = sorted(region.region for region in regions), _message(code, regions)
         info = classify(code, message)
         lines.append(Paragraph(f"{info.message(comma_list(names))} ({code})", style="yellow"))
@@ -156,6 +151,15 @@ def _reasons(result: CreateResult) -> list[RenderableType]:
             hint = info.hint_for(names[0], action=denied_action(message), quota=_spot_quota(code, regions))
             lines.append(Paragraph(hint, prefix="  hint: "))
     return lines
+
+
+def _resolved_by_code(result: CreateResult) -> dict[str, list[RegionResult]]:
+    by_code: dict[str, list[RegionResult]] = {}
+    for region in result.regions:
+        resolved = region.problem not in result.unresolved and (region.reassigned or _failed(region))
+        if region.code is not None and resolved:
+            by_code.setdefault(region.code, []).append(region)
+    return by_code
 
 
 def _message(code: str, regions: Sequence[RegionResult]) -> str:

@@ -145,30 +145,35 @@ def looking_again_view(lag_s: float) -> RenderableType:
     )
 
 
+_REMAINING = frozenset({DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionStatus.NOT_ATTEMPTED})
+
+
 def _remaining(result: DeletionResult) -> list[RenderableType]:
     """Each thing that is left, why, and what is in its way with the command that frees it."""
-    left = [
-        one
-        for one in result.outcomes
-        if one.status in {DeletionStatus.FAILED, DeletionStatus.BLOCKED, DeletionStatus.NOT_ATTEMPTED}
-    ]
-    # What nobody has come to yet has no reason of its own: of much of it the kinds are enough.
-    waiting = [one for one in left if one.status == DeletionStatus.NOT_ATTEMPTED and one.problem is None]
-    together = waiting if len(waiting) > _ONE_BY_ONE else []
+    left = [outcome for outcome in result.outcomes if outcome.status in _REMAINING]
+    grouped = _grouped_outcomes(left)
     lines: list[RenderableType] = [
         Paragraph(f"left in {region}: {_kinds(resources)}", style="yellow")
-        for region, resources in resources_by_region(one.resource for one in together).items()
+        for region, resources in resources_by_region(outcome.resource for outcome in grouped).items()
     ]
-    freed: set[str] = set()
-    for outcome in left:
-        if outcome in together:
-            continue
+    shown: set[str] = set()
+    for outcome in (outcome for outcome in left if outcome not in grouped):
         name = f"{kind_label(outcome.resource.kind)} {outcome.resource.id} in {outcome.resource.region}"
         lines.append(Paragraph(f"left: {name}{_why(outcome)}", style="yellow"))
         for dependency in outcome.dependencies:
-            lines += _dependency_text(dependency, again=dependency.fix_command in freed)
-            freed.add(dependency.fix_command)
+            lines += _dependency_text(dependency, again=dependency.fix_command in shown)
+            shown.add(dependency.fix_command)
     return lines
+
+
+def _grouped_outcomes(left: Sequence[DeletionOutcome]) -> list[DeletionOutcome]:
+    """Resources without an attempt have no reason of their own: of many only the kinds are shown."""
+    waiting = [
+        outcome
+        for outcome in left
+        if outcome.status == DeletionStatus.NOT_ATTEMPTED and outcome.problem is None
+    ]
+    return waiting if len(waiting) > _ONE_BY_ONE else []
 
 
 def _dependency_text(dependency: Dependency, *, again: bool) -> list[RenderableType]:

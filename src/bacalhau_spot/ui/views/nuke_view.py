@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from bacalhau_spot.ui.formatting import (
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text, unsupported_text
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.console import RenderableType
 
     from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
@@ -200,9 +203,7 @@ def _denied(preview: NukePreview) -> list[RenderableType]:
 def _cost(preview: NukePreview) -> list[RenderableType]:
     if not preview.to_delete:
         return []
-    counts: dict[str, int] = {}
-    for resource in preview.to_delete:
-        counts[resource.kind] = counts.get(resource.kind, 0) + 1
+    counts = Counter(resource.kind for resource in preview.to_delete)
     regions = len({one.region for one in preview.to_delete if one.region != GLOBAL})
     what = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
     whose = f" of {comma_list(_clusters(preview))}" if _clusters(preview) else ""
@@ -220,11 +221,13 @@ def _cost(preview: NukePreview) -> list[RenderableType]:
                 style="bold yellow",
             )
         )
-    if preview.usd_per_hour is None:
-        lines.append(Paragraph("savings unknown: some spot prices are not available"))
-    if preview.usd_per_hour:
-        month = usd(preview.usd_per_hour * HOURS_A_MONTH)
-        lines.append(
-            Paragraph(f"saves about {usd(preview.usd_per_hour)} an hour, {month} a month", style="bold")
-        )
-    return lines
+    return [*lines, *_savings(preview.usd_per_hour)]
+
+
+def _savings(usd_per_hour: Decimal | None) -> list[RenderableType]:
+    if usd_per_hour is None:
+        return [Paragraph("savings unknown: some spot prices are not available")]
+    if not usd_per_hour:
+        return []
+    month = usd(usd_per_hour * HOURS_A_MONTH)
+    return [Paragraph(f"saves about {usd(usd_per_hour)} an hour, {month} a month", style="bold")]

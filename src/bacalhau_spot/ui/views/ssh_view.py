@@ -97,34 +97,39 @@ def empty_console_view(node: Instance) -> Paragraph:
 
 def fan_out_view(results: FanOutResult, *, group: bool, closed: bool) -> Group:
     """Each node's lines with its id before them, or what is alike once; then how it ended, a row a node that failed."""
-    parts: list[RenderableType] = []
-    if group:
-        for same in group_identical(results.results):
-            parts.extend(_same_output(same))
-    else:
-        parts.extend(_lines(result) for result in results.results if result.stdout or result.stderr)
-    failed = results.failed
-    if failed:
-        parts.append(
-            TextTable(
-                ("region", "zone", "node", "address", "ended"),
-                [_row(result) for result in failed],
-                spare=("address", "zone"),
-            )
-        )
-    well = len(results.results) - len(failed)
-    parts.append(
+    total, failed = len(results.results), results.failed
+    if not failed:
+        count = Text(f"{total} of {plural(total, 'node')} well", style="bold green")
+        return Group(*_output(results, group=group), count)
+    return Group(
+        *_output(results, group=group),
+        TextTable(
+            ("region", "zone", "node", "address", "ended"),
+            [_row(result) for result in failed],
+            spare=("address", "zone"),
+        ),
         Text(
-            f"{well} of {plural(len(results.results), 'node')} well"
-            + (f", {len(failed)} failed" if failed else ""),
-            style="bold yellow" if failed else "bold green",
-        )
+            f"{total - len(failed)} of {plural(total, 'node')} well, {len(failed)} failed",
+            style="bold yellow",
+        ),
+        *_unreachable([result.instance for result in failed if result.unreachable], closed=closed),
     )
-    if any(result.unreachable for result in failed):
-        parts.append(Paragraph("for unreachable nodes:", style="yellow"))
-        private = any(result.unreachable and result.instance.public_ip is None for result in failed)
-        parts.extend(_reasons(closed=closed, private=private))
-    return Group(*parts)
+
+
+def _output(results: FanOutResult, *, group: bool) -> list[RenderableType]:
+    if group:
+        return [part for same in group_identical(results.results) for part in _same_output(same)]
+    return [_lines(result) for result in results.results if result.stdout or result.stderr]
+
+
+def _unreachable(nodes: Sequence[Instance], *, closed: bool) -> list[RenderableType]:
+    if not nodes:
+        return []
+    private = any(node.public_ip is None for node in nodes)
+    return [
+        Paragraph("for unreachable nodes:", style="yellow"),
+        *_reasons(closed=closed, private=private),
+    ]
 
 
 def _lines(result: CommandResult) -> RenderableType:

@@ -10,7 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from bacalhau_spot.core.health.diagnosis import Severity
-from bacalhau_spot.core.health.observation import ApiAvailability
+from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
 from bacalhau_spot.ui.formatting import age, comma_list, error_label, first_few, plural
 from bacalhau_spot.ui.views.blocks import Paragraph, TextTable, failed_regions_text
@@ -67,12 +67,7 @@ class StatusView:
         parts: list[RenderableType] = []
         if status.regions and level < _NO_REGIONS:
             parts.append(_regions(status))
-        if status.nodes and level == _ROWS_OF_ALL:
-            parts += [Text(""), _nodes(status.nodes, status, wide=self.wide), Text("")]
-        elif level == _ROWS_OF_SOME:
-            parts.extend(_not_good(status))
-        elif level > _ROWS_OF_SOME:
-            parts.extend(_grouped(status))
+        parts.extend(self._nodes_at(level, status))
         parts.append(_sentence(status))
         parts.extend(pools_line(status.pools))
         parts.extend(_failures(status))
@@ -84,6 +79,13 @@ class StatusView:
         elif remedies:
             parts.append(Paragraph("remedies: `bacalhau-spot status -o wide`", style="cyan"))
         return Group(*parts)
+
+    def _nodes_at(self, level: int, status: ClusterStatus) -> list[RenderableType]:
+        if level > _ROWS_OF_SOME:
+            return _grouped(status)
+        if level == _ROWS_OF_SOME:
+            return _not_good(status)
+        return [Text(""), _nodes(status.nodes, status, wide=self.wide), Text("")] if status.nodes else []
 
 
 def _unlisted(status: ClusterStatus) -> list[RenderableType]:
@@ -152,20 +154,25 @@ def _nodes(nodes: Iterable[NodeStatus], status: ClusterStatus, *, wide: bool) ->
 def _row(node: NodeStatus, status: ClusterStatus, *, wide: bool) -> list[str]:
     observation = node.observation
     instance, member = observation.instance, observation.member
+    available = status.snapshot.api is ApiAvailability.AVAILABLE
     cells = [
         node.region or _NOTHING,
         node.zone.removeprefix(node.region) or _NOTHING,
         node.id,
-        instance.type if instance else _NOTHING,
-        str(instance.state) if instance else _NOTHING,
-        age(observation.age) if instance else _NOTHING,
-        *_load(node.load, nothing="" if status.snapshot.api is not ApiAvailability.AVAILABLE else _NOTHING),
+        *([instance.type, str(instance.state), age(observation.age)] if instance else [_NOTHING] * 3),
+        *_load(node.load, nothing=_NOTHING if available else ""),
     ]
     if wide:
-        address = (instance.public_ip or instance.private_ip) if instance else None
-        checks = f"{observation.checks.system}, {observation.checks.instance}" if instance else _NOTHING
-        cells += [checks, address or _NOTHING, member.version if member else "", member.id if member else ""]
+        cells += [*_reachability(observation), *([member.version, member.id] if member else ["", ""])]
     return [*cells, diagnosis_text(node.diagnosis)]
+
+
+def _reachability(observation: NodeObservation) -> tuple[str, str]:
+    """The status checks and the address."""
+    instance, checks = observation.instance, observation.checks
+    if instance is None:
+        return _NOTHING, _NOTHING
+    return f"{checks.system}, {checks.instance}", instance.public_ip or instance.private_ip or _NOTHING
 
 
 def _load(load: Load | None, *, nothing: str) -> tuple[str, str, str]:
@@ -221,18 +228,21 @@ def _sentence(status: ClusterStatus) -> RenderableType:
     whole = status.total
     of = whole.present if whole.wanted is None or status.surplus else whole.wanted
     verb = "joined" if status.snapshot.api is ApiAvailability.AVAILABLE else "joined (console)"
-    counts = [
-        (whole.count(Severity.WAITING), "on the way"),
-        (whole.count(Severity.BAD), "in trouble"),
-        (whole.count(Severity.UNKNOWN), "unknown"),
-        (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
-    ]
-    rest = "".join(f", {count} {words}" for count, words in counts if count)
+    rest = "".join(f", {count} {words}" for count, words in _not_joined(status) if count)
     if status.surplus:
         rest += f", {whole.wanted} requested: {status.surplus} too many"
     text = f"{whole.count(Severity.GOOD)} of {plural(of, 'node')} {verb}{rest}"
     return Paragraph(
         f"{status.cluster}: {text}", style="bold green" if status.matches_spec else "bold yellow"
+    )
+
+
+def _not_joined(status: ClusterStatus) -> tuple[tuple[int, str], ...]:
+    return (
+        (status.total.count(Severity.WAITING), "on the way"),
+        (status.total.count(Severity.BAD), "in trouble"),
+        (status.total.count(Severity.UNKNOWN), "unknown"),
+        (status.missing or 0, "not seen" if status.snapshot.failed_regions else "missing"),
     )
 
 
