@@ -11,6 +11,7 @@ from typing import get_args
 
 import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
+from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.core.cleanup.deletion_result import (
@@ -34,6 +35,7 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output
 from bacalhau_spot.ui.error_messages import error_from_failures
 from support.costs import USD_3
+from support.golden import golden, golden_lines, output_text
 from support.recorded_events import CREATE
 from support.schemas import FOLDER, Data, printed, schema, unnoticed
 
@@ -165,6 +167,14 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", RESULTS)
+def test_the_bytes_of_a_result(name: str, snapshot: SnapshotAssertion) -> None:
+    """With an error of AWS and one of ours."""
+    command, data = RESULTS[name]
+    errors = (error_from_failures([PROBLEM]), UserError("no", hint="do"))
+    assert output_text(command, data, *errors) == golden(snapshot)
+
+
 def test_every_command_has_a_published_form() -> None:
     """A new one without is noticed here."""
     whole = json.loads((FOLDER / "output.schema.json").read_text(encoding="utf-8"))
@@ -208,7 +218,7 @@ STORY: tuple[events.Event, ...] = (
 )
 
 
-def test_every_event_is_published() -> None:
+def test_every_event_is_published(snapshot: SnapshotAssertion) -> None:
     """The story holds each kind of event, and each line of it has its form; so has the last line."""
     assert {type(event) for event in STORY} == set(get_args(events.Event))
     stream = StringIO()
@@ -217,6 +227,7 @@ def test_every_event_is_published() -> None:
         screen.emit(event)
     last = json_output.envelope(command="create", data=None, exit_code=ExitCode.DONE)
     stream.write(json_output.envelope_text(last, form="ndjson"))
+    assert stream.getvalue() == golden_lines(snapshot)
     for line in stream.getvalue().splitlines():
         schema("event.schema.json").validate(json.loads(line))
 
