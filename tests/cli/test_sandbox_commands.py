@@ -59,7 +59,7 @@ MASKS = {
     "instance": "i-1",
     "region": "us-east-1",
     "values": {},
-    "settings": {},
+    "settings": {"latency_s": 0, "capacity": None, "faults": None},
     "instances": {},
     "calls": {},
     "refusals": {},

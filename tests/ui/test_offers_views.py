@@ -30,6 +30,7 @@ from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason, selection_notes
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.json_output.offers import WrittenOfferOutput
 from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract
@@ -143,7 +144,7 @@ def test_nothing_to_remark() -> None:
 
 def test_the_data_has_its_published_form(snapshot: SnapshotAssertion) -> None:
     """What is not known is null; a choice that was written, and one that was not."""
-    written = {
+    written: WrittenOfferOutput = {
         "path": "config.yaml",
         "regions": ["us-east-1"],
         "instance_types": None,

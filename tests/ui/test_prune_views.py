@@ -80,7 +80,7 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 
 
 @pytest.mark.parametrize(
-    "result", [None, REMOVED, REFUSED, STOPPED], ids=["dry run", "removed", "refused", "stopped"]
+    "result", [None, REMOVED, REFUSED, STOPPED], ids=["dry-run", "removed", "refused", "stopped"]
 )
 def test_what_programs_get_is_published(result: PruneResult | None, snapshot: SnapshotAssertion) -> None:
     """A node has a status and, if its removal failed, a problem."""

@@ -7,6 +7,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -37,8 +38,9 @@ from bacalhau_spot.ui.error_messages import error_from_failures
 from support.costs import USD_3
 from support.golden import golden, golden_lines, output_text
 from support.recorded_events import CREATE
-from support.schemas import FOLDER, Data, printed, schema, unnoticed
+from support.schemas import FOLDER, first_items, mutants, printed, schema, unnoticed
 
+GOLDEN = sorted(Path(__file__).parent.parent.glob("*/__snapshots__/*/*.json"))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROBLEM = ApiFailure("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
 INSTANCE = Instance("i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, NOW, private_ip="10.0.0.1")
@@ -133,7 +135,7 @@ FOUND = NukePreview(
     failed_regions=(PROBLEM,),
     usd_per_hour=Decimal("0.0131"),
 )
-RESULTS: dict[str, tuple[str, Data | None]] = {
+RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
     "a plan": ("create", {"plan": json_output.plan_data(PLAN)}),
     "a plan without prices": ("create", {"plan": json_output.plan_data(NO_PRICE)}),
     "a create": (
@@ -167,7 +169,7 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", RESULTS)
+@pytest.mark.parametrize("name", RESULTS, ids=lambda name: name.replace(" ", "-"))
 def test_the_bytes_of_a_result(name: str, snapshot: SnapshotAssertion) -> None:
     """With an error of AWS and one of ours."""
     command, data = RESULTS[name]
@@ -190,6 +192,15 @@ def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]
     assert unnoticed(printed(command, data, error_from_failures([PROBLEM]))) == []
+
+
+def test_golden_files_are_accepted_and_their_mutants_refused() -> None:
+    """Whole, all of them; with a key too many, too few, or a value of another type, the first item of each list."""
+    form = schema("output.schema.json")
+    for path in GOLDEN:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        form.validate(whole)
+        assert [mutant for mutant in mutants(first_items(whole)) if form.is_valid(mutant)] == [], path
 
 
 def test_an_error_of_aws_has_its_code_and_regions() -> None:

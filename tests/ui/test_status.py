@@ -99,7 +99,7 @@ def test_what_programs_get_is_published(name: str) -> None:
     contract("status", data)
 
 
-@pytest.mark.parametrize("name", STATUSES)
+@pytest.mark.parametrize("name", STATUSES, ids=lambda name: name.replace(",", "").replace(" ", "-"))
 def test_the_bytes_of_the_output(name: str, snapshot: SnapshotAssertion) -> None:
     assert output_text("status", json_output.status_data(STATUSES[name])) == golden(snapshot)
 

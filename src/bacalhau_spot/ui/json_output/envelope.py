@@ -4,27 +4,63 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypedDict
 
 from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.error_messages import ApiRefusalError
 from bacalhau_spot.ui.filtered import FilteredStream
+from bacalhau_spot.ui.json_output.values import Data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bacalhau_spot.errors import UserError
-    from bacalhau_spot.ui.json_output.values import Data
 
-VERSION = 1
+Status = Literal["ok", "partial", "error", "declined", "interrupted"]
+VERSION: Literal[1] = 1
 
-_STATUS = {
+_STATUS: dict[ExitCode, Status] = {
     ExitCode.DONE: "ok",
     ExitCode.DECLINED: "declined",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.INCOMPLETE: "partial",
 }
+
+
+class ErrorOutput(TypedDict):
+    """With the texts shown on a terminal."""
+
+    what: str
+    """what happened, in one sentence"""
+    why: str
+    """AWS's message with its code"""
+    code: str | None
+    """AWS's error code; null for other errors"""
+    hint: str
+    """what to do"""
+    docs: str
+    """the name of a page; `bacalhau-spot explain` prints it"""
+    regions: list[str]
+    """the regions in which AWS refused"""
+    details: list[str]
+    """one problem each"""
+
+
+class EnvelopeOutput(TypedDict):
+    version: Literal[1]
+    """of this format; it changes when a key is removed or changes its meaning"""
+    command: str
+    endpoint: str | None
+    """the endpoint used instead of AWS: `sandbox`, or the addresses from `AWS_ENDPOINT_URL` and similar settings; null for AWS"""
+    status: Status
+    """`partial`: partly completed, see `data`; `error`: nothing completed; `declined`: not confirmed"""
+    exit_code: ExitCode
+    data: Data | None
+    """the result of the command, see below; null without a result"""
+    errors: list[ErrorOutput]
+    warnings: list[str]
+    """sentences"""
 
 
 def envelope(
@@ -35,7 +71,7 @@ def envelope(
     errors: Sequence[UserError] = (),
     warnings: Sequence[str] = (),
     endpoint: str = "",
-) -> Data:
+) -> EnvelopeOutput:
     """What `-o json` prints. A failure that has data to show has done part of the work.
 
     `endpoint`: what was asked instead of AWS; empty for AWS itself.
@@ -45,7 +81,7 @@ def envelope(
         "command": command,
         "endpoint": endpoint or None,
         "status": _STATUS.get(exit_code, "error" if data is None else "partial"),
-        "exit_code": int(exit_code),
+        "exit_code": exit_code,
         "data": data,
         "errors": [error_data(error) for error in errors],
         "warnings": list(warnings),
@@ -67,7 +103,7 @@ def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = Fal
     return spoken(value) if words and isinstance(value, str) else value
 
 
-def error_data(error: UserError) -> Data:
+def error_data(error: UserError) -> ErrorOutput:
     code, regions = (error.code, error.regions) if isinstance(error, ApiRefusalError) else (None, ())
     return {
         "what": error.what,
