@@ -221,14 +221,18 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
-    check = "--check" in sys.argv[1:]
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
-    for path in stale:
+    check, wanted = "--check" in sys.argv[1:], pages()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    # The folder has generated files only.
+    obsolete = sorted(set((ROOT / SCHEMAS).iterdir()) - set(wanted))
+    for path in (*stale, *obsolete):
         if check:
             sys.stderr.write(f"{path.relative_to(ROOT)} is out of date; run `make docs`\n")
+        elif path in wanted:
+            path.write_text(wanted[path])
         else:
-            path.write_text(pages()[path])
-    return 1 if check and stale else 0
+            path.unlink()
+    return 1 if check and (stale or obsolete) else 0
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any, Literal, TextIO, TypedDict
 
 from bacalhau_spot.core.sanitize import escaped
@@ -126,32 +125,10 @@ def write_envelope(stream: TextIO, result: Data, *, form: str) -> None:
 def envelope_text(result: Data, *, form: str) -> str:
     """The envelope as `json`, `yaml` or the last line of `ndjson`; `line`: any other object on a line."""
     if form == "yaml":
-        return "".join(f"{row}\n" for row in _yaml(result, 0))
+        from bacalhau_spot.ui.json_output.yaml_text import yaml_text  # noqa: PLC0415 - see there
+
+        return yaml_text(result)
     if form == "ndjson":
         result = {"event": "result", **result}
     indent = 2 if form == "json" else None
     return escaped(json.dumps(result, indent=indent, ensure_ascii=False)) + "\n"
-
-
-def _yaml(value: Any, depth: int) -> list[str]:
-    """Block style with JSON's scalars, which are YAML's too."""
-    indent = "  " * depth
-    rows: list[str] = []
-    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
-    for key, inner in pairs:
-        head = f"{indent}{_scalar(key)}:" if key is not None else f"{indent}-"
-        if isinstance(inner, dict | list) and inner:
-            rows.append(head)
-            rows.extend(_yaml(inner, depth + 1))
-        else:
-            rows.append(f"{head} {_scalar(inner)}")
-    return rows
-
-
-# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set"), beside what `escaped` knows.
-_NOT_IN_YAML = re.compile("[\ufffe\uffff]")
-
-
-def _scalar(value: Any) -> str:
-    text = escaped(json.dumps(value, ensure_ascii=False), yaml=True)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
