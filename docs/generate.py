@@ -1,4 +1,4 @@
-"""Writes what is generated: the command reference, the tables in the documentation, the pinned versions in pyproject.toml.
+"""Writes the generated files: the command reference, the tables in the documentation, the JSON Schemas, pinned versions.
 
 `uv run python docs/generate.py` writes; with `--check` it exits with 1 when a file would change.
 """
@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import botocore.exceptions
+import output_models
 from botocore.exceptions import BotoCoreError
 
 from bacalhau_spot.cli.app import build_app
@@ -37,6 +38,7 @@ from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.formatting import capitalized
 
 ROOT = Path(__file__).resolve().parent.parent
+SCHEMAS = "src/bacalhau_spot/ui/schemas"
 
 EXIT_CODES = {
     ExitCode.DONE: "success, or nothing to do",
@@ -184,6 +186,11 @@ SECTIONS = {
     "docs/architecture.md": {"lifecycle": lifecycle},
     "docs/cleanup.md": {"kinds": kinds, "graph": graph},
     "docs/errors.md": {"errors": errors},
+    "docs/output.md": {
+        "envelope": output_models.envelope_reference,
+        "data": output_models.reference,
+        "events": output_models.event_reference,
+    },
     "docs/permissions.md": {"permissions": permissions},
     "docs/status.md": {"verdicts": verdicts},
     "pyproject.toml": {"pins": constraints},
@@ -202,6 +209,7 @@ def pages() -> dict[Path, str]:
     app = build_app()
     reference = app.generate_docs(heading_level=1, recursive=True, include_hidden=False)
     result = {ROOT / "docs" / "commands.md": reference.rstrip() + "\n"}
+    result |= {ROOT / SCHEMAS / name: text for name, text in output_models.texts().items()}
     for file, sections in SECTIONS.items():
         path = ROOT / file
         comment = ("# ", "") if file.endswith(".toml") else ("<!-- ", " -->")
@@ -213,14 +221,18 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> int:
-    check = "--check" in sys.argv[1:]
-    stale = [path for path, text in pages().items() if not path.exists() or path.read_text() != text]
-    for path in stale:
+    check, wanted = "--check" in sys.argv[1:], pages()
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    # The folder has generated files only.
+    obsolete = sorted(set((ROOT / SCHEMAS).iterdir()) - set(wanted))
+    for path in (*stale, *obsolete):
         if check:
             sys.stderr.write(f"{path.relative_to(ROOT)} is out of date; run `make docs`\n")
+        elif path in wanted:
+            path.write_text(wanted[path])
         else:
-            path.write_text(pages()[path])
-    return 1 if check and stale else 0
+            path.unlink()
+    return 1 if check and (stale or obsolete) else 0
 
 
 if __name__ == "__main__":

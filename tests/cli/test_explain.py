@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 import bacalhau_spot
 from bacalhau_spot import project
@@ -17,6 +18,7 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.core.error_catalog.classifier import CATALOG, FAMILIES, MESSAGE_RULES, classify
 from bacalhau_spot.ui.pages import find_section, sections, topic_of
 from support.cli_runner import CliRunner
+from support.golden import golden, masked_text
 from support.schemas import contract
 
 SOURCE = Path(bacalhau_spot.__file__).parent
@@ -79,12 +81,18 @@ def test_what_is_asked_for_is_printed(program: CliRunner, topic: str, words: str
     assert "<!--" not in done.stdout
 
 
-def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(program: CliRunner) -> None:
+def test_the_pages_are_listed_and_a_mistyped_one_is_guessed(
+    program: CliRunner, snapshot: SnapshotAssertion
+) -> None:
     """Nobody is asked for either."""
+    recorded = golden(snapshot)
     listed = program("explain")
     assert re.search(r"^sandbox +\S", listed.stdout, re.MULTILINE)
-    contract("explain", program("explain", "-o", "json").data)
-    contract("explain", program("explain", "clock", "-o", "json").data)
+    pages, page = program("explain", "-o", "json"), program("explain", "clock", "-o", "json")
+    assert masked_text(pages.envelope, pages=pages.data["pages"][:1]) == recorded
+    assert masked_text(page.envelope, text="…") == recorded
+    contract("explain", pages.data)
+    contract("explain", page.data)
     wrong = program("explain", "stauts")
     assert wrong.code == 2 and "did you mean status" in wrong.stderr
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 
 from support.cli_runner import CliResult, CliRunner
+from support.golden import golden, masked_text
 from support.schemas import schema
 
 
@@ -46,18 +48,47 @@ def test_a_newcomers_first_minutes(newcomer: CliRunner) -> None:
     assert "no sandbox was running" in newcomer("sandbox", "stop").stdout
 
 
-def test_what_programs_are_told_has_its_published_form(newcomer: CliRunner) -> None:
+# What differs from run to run, or with the configuration's template.
+MASKS = {
+    **dict.fromkeys(("path", "backup"), "PATH"),
+    **dict.fromkeys(("url", "orchestrator_url"), "URL"),
+    "text": "…",
+    "version": "1",
+    "pid": 1,
+    "uptime_s": 1.5,
+    "instance": "i-1",
+    "region": "us-east-1",
+    "values": {},
+    "settings": {"latency_s": 0, "capacity": None, "faults": None},
+    "instances": {},
+    "calls": {},
+    "refusals": {},
+}
+
+
+def test_what_programs_are_told_has_its_published_form(
+    newcomer: CliRunner, snapshot: SnapshotAssertion
+) -> None:
     """Each command about the sandbox and the configuration, to the key."""
+    recorded = golden(snapshot)
     lines = (
         *("sandbox status", "sandbox stop", "configure --defaults", "config show", "config upgrade"),
         *("config upgrade --write", "config schema", "sandbox start", "sandbox set latency_s=0"),
     )
     for line in lines:
-        whole(newcomer(*line.split(), "-o", "json"))
+        done = newcomer(*line.split(), "-o", "json")
+        whole(done)
+        if line not in {"config schema", "sandbox set latency_s=0"}:  # printed as they come
+            assert masked_text(done.envelope, **MASKS) == recorded
     assert newcomer("create", "--sandbox", "--yes").code == 0
     node = newcomer("list", "--sandbox", "-o", "json").data["instances"][0]["id"]
-    whole(newcomer("sandbox", "interrupt", node, "-o", "json"))
-    status = whole(newcomer("sandbox", "status", "-o", "json"))
+    interrupted, looked = (
+        newcomer("sandbox", *words, "-o", "json") for words in (("interrupt", node), ("status",))
+    )
+    for done in (interrupted, looked):
+        assert masked_text(done.envelope, **MASKS) == recorded
+    whole(interrupted)
+    status = whole(looked)
     assert sum(sum(each.values()) for each in status["instances"].values()) == 12
     assert newcomer("destroy", "--sandbox", "--yes").code == 0
     assert whole(newcomer("sandbox", "stop", "-o", "json")) == {"stopped": True}

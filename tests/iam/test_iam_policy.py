@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from syrupy.assertion import SnapshotAssertion
+
 from support.cli_runner import CliRunner
+from support.golden import golden, masked_text
 from support.schemas import contract
 
 
@@ -46,8 +49,10 @@ def test_what_does_not_fit_comes_in_parts(program: CliRunner) -> None:
     assert program("iam-policy", "--part", "3").code == 2
 
 
-def test_its_form_is_published(program: CliRunner) -> None:
+def test_its_form_is_published(program: CliRunner, snapshot: SnapshotAssertion) -> None:
     contract("iam-policy", program("iam-policy", "-o", "json").data)
+    listing = program("iam-policy", "--command", "list", "-o", "json")
+    assert masked_text(listing.envelope) == golden(snapshot)
 
 
 def test_mistakes(program: CliRunner) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,13 @@ def schema(name: str) -> Draft7Validator:
     return Draft7Validator(whole, registry=registry)
 
 
-def printed(command: str, data: Data | None, *errors: UserError) -> Data:
+def printed(command: str, data: Mapping[str, Any] | None, *errors: UserError) -> Data:
     made = json_output.envelope(command=command, data=data, exit_code=ExitCode.FAILED, errors=errors)
     loaded: Data = json.loads(json_output.envelope_text(made, form="json"))
     return loaded
 
 
-def contract(command: str, data: Data) -> None:
+def contract(command: str, data: Mapping[str, Any]) -> None:
     """What is printed has the published form, and a key more or less, at any depth, would be noticed."""
     whole = printed(command, data)
     schema("output.schema.json").validate(whole)
@@ -45,8 +45,36 @@ def unnoticed(whole: Data) -> list[Data]:
     return [changed for changed in changes(whole) if form.is_valid(changed)]
 
 
+def first_items(value: Any) -> Any:
+    """`value` with the first item of each list only."""
+    if isinstance(value, dict):
+        return {key: first_items(inner) for key, inner in value.items()}
+    return [first_items(inner) for inner in value[:1]] if isinstance(value, list) else value
+
+
+def mutants(whole: Data) -> Iterator[Data]:
+    """`whole` with a key too many, a key too few, or a value of a type that no key has."""
+    yield from changes(whole)
+    for path in places(whole, ()):
+        if path and not _FREE_INSIDE & set(path[:-1]) and path[-1] != "Condition":
+            copy = json.loads(json.dumps(whole))
+            at(copy, path[:-1])[path[-1]] = [[None]]
+            yield copy
+
+
+def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    yield path
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in pairs:
+        yield from places(inner, (*path, key))
+
+
 # What may be left out, or holds whatever it holds.
-_FREE = {"receipt", "zones", "resources_created", *("Condition", "StringEquals", "StringLike", "ArnLike")}
+_FREE = {
+    *("receipt", "backup", "zones", "resources_created", "settings", "refusals"),
+    *("Condition", "StringEquals", "StringLike", "ArnLike"),
+}
+_FREE_INSIDE = {"Condition", "settings", "refusals"}
 
 
 def changes(whole: Data) -> Iterator[Data]:

@@ -12,10 +12,12 @@ from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.core.launch.plan import Plan, RegionPlan
 from bacalhau_spot.core.model import Arch, Offer, Pool
+from bacalhau_spot.core.pricing.cost_report import CostReport
 from bacalhau_spot.core.pricing.estimate import Budget
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import csv_output, json_output, views
 from support.costs import BLIND, EMPTY, NOT_LISTED, PRICELESS, USD_3, report
+from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -58,8 +60,10 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
 
 
 @pytest.mark.parametrize("shown", [report(), BLIND, EMPTY], ids=["whole", "blind", "empty"])
-def test_the_json_has_its_published_form(shown: object) -> None:
-    contract("cost", json_output.cost_data(shown))  # type: ignore[arg-type]
+def test_the_json_has_its_published_form(shown: CostReport, snapshot: SnapshotAssertion) -> None:
+    data = json_output.cost_data(shown)
+    assert output_text("cost", data) == golden(snapshot)
+    contract("cost", data)
 
 
 def test_sums_of_the_json_are_those_of_its_parts() -> None:
@@ -91,6 +95,9 @@ def test_csv_leaves_open_what_is_not_known() -> None:
     assert {row["usd"] for row in instances if row["interrupted"] == "no"} == {""}
 
 
-def test_a_plan_has_its_published_form() -> None:
+def test_a_plan_has_its_published_form(snapshot: SnapshotAssertion) -> None:
+    recorded = golden(snapshot)
     for made in (plan(budget=budget("1")), plan(PRICELESS), plan(budget=budget("1", standing=None))):
-        contract("create", {"plan": json_output.plan_data(made)})
+        data = {"plan": json_output.plan_data(made)}
+        assert output_text("create", data) == recorded
+        contract("create", data)

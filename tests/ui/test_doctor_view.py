@@ -12,8 +12,10 @@ from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, 
 from bacalhau_spot.core.model import Identity, Region, Secret
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import ExitCode
-from bacalhau_spot.ui import views
+from bacalhau_spot.ui import json_output, views
+from support.golden import golden, output_text
 from support.rendering import rendered
+from support.schemas import contract
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 REGIONS = (Region("us-east-1", enabled=True), Region("ap-east-1", enabled=False))
@@ -65,3 +67,10 @@ def test_what_failed_is_an_error(snapshot: SnapshotAssertion) -> None:
     (error,) = views.checkup_errors(findings, exit_code=ExitCode.DENIED)
     assert rendered(views.error_view(error)) == snapshot
     assert views.checkup_errors(findings[:1], exit_code=ExitCode.DONE) == ()
+
+
+def test_what_programs_get_is_published(snapshot: SnapshotAssertion) -> None:
+    """Every finding, and how many of each mark."""
+    data = json_output.checkup_data([finding for finding in FINDINGS if finding])
+    assert output_text("doctor", data) == golden(snapshot)
+    contract("doctor", data)

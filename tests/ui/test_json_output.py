@@ -63,6 +63,34 @@ def test_yaml_says_the_same_as_json(data: dict[str, Any]) -> None:
     assert YAML(typ="safe").load(text) == data
 
 
+@pytest.mark.parametrize("version", [(1, 1), (1, 2)])
+def test_yaml_strings_stay_strings_for_every_reader(version: tuple[int, int]) -> None:
+    """YAML 1.1 reads more words as other types. Keys keep their order, long lines their length, values no anchors."""
+    words = [
+        "no",
+        "on",
+        "null",
+        "~",
+        "1.10",
+        "0x1f",
+        "2026-01-01",
+        "- a",
+        "a: b",
+        " ",
+        "",
+        "# a",
+        "word " * 80,
+    ]
+    data = {"z": words, "on": words, "a": [{"no": 1, "empty": {}, "none": []}, [[None, True, 1.5]]]}
+    text = json_output.envelope_text(data, form="yaml")
+    reader = YAML(typ="safe", pure=True)
+    reader.version = version
+    loaded = reader.load(text)
+    assert loaded == data
+    assert list(loaded) == list(data)
+    assert "word " * 80 in text
+
+
 def test_events_one_a_line() -> None:
     """Each with its name and time first; the result comes last, as an event of its own."""
     stream = StringIO()

@@ -30,6 +30,8 @@ from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason, selection_notes
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.ui import json_output, views
+from bacalhau_spot.ui.json_output.offers import WrittenOfferOutput
+from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -140,14 +142,16 @@ def test_nothing_to_remark() -> None:
     assert selection_notes(decisions, count=1, nodes=4, offers=PLAIN) == ()
 
 
-def test_the_data_has_its_published_form() -> None:
+def test_the_data_has_its_published_form(snapshot: SnapshotAssertion) -> None:
     """What is not known is null; a choice that was written, and one that was not."""
-    written = {
+    written: WrittenOfferOutput = {
         "path": "config.yaml",
         "regions": ["us-east-1"],
         "instance_types": None,
         "changed": True,
         "diff": "",
     }
-    contract("offers", json_output.offers_data(OFFERS, written=written))
+    data = json_output.offers_data(OFFERS, written=written)
+    assert output_text("offers", data) == golden(snapshot)
+    contract("offers", data)
     contract("offers", json_output.offers_data(replace(PLAIN, regions=REGIONS[:1])))

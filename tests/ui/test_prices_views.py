@@ -19,6 +19,7 @@ from bacalhau_spot.core.pricing.price_chart import MAX_LINES, PriceChart, price_
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui import chart_files, json_output, views
+from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract
 
@@ -95,8 +96,12 @@ def test_without_prices_and_with_a_picture(snapshot: SnapshotAssertion) -> None:
     assert rendered(views.prices_view(pictured, picture=Path("/tmp/p.png"))) == snapshot
 
 
-def test_the_json_has_its_published_form() -> None:
-    contract("prices", json_output.prices_data(drawn(), picture=Path("p.png")))
+def test_the_json_has_its_published_form(snapshot: SnapshotAssertion) -> None:
+    recorded = golden(snapshot)
+    for picture in (Path("p.png"), None):
+        data = json_output.prices_data(drawn(), picture=picture)
+        assert output_text("prices", data) == recorded
+        contract("prices", data)
 
 
 def test_pictures(tmp_path: Path) -> None:

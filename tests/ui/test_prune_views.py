@@ -14,9 +14,11 @@ from bacalhau_spot.core.model import Identity
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership, OrchestratorNode
 from bacalhau_spot.core.orchestrator.prune import PruneDecision, PrunePlan, PruneReason, PruneResult
 from bacalhau_spot.core.problem import ApiFailure
-from bacalhau_spot.ui import views
+from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.views.prune_view import WHY
+from support.golden import golden, output_text
 from support.rendering import rendered
+from support.schemas import contract
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ADDRESS = "https://orchestrator.example.com:1234"
@@ -75,6 +77,16 @@ SHOWN: dict[str, RenderableType] = {
 @pytest.mark.parametrize("name", SHOWN)
 def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> None:
     assert rendered(SHOWN[name], width=width) == snapshot
+
+
+@pytest.mark.parametrize(
+    "result", [None, REMOVED, REFUSED, STOPPED], ids=["dry-run", "removed", "refused", "stopped"]
+)
+def test_what_programs_get_is_published(result: PruneResult | None, snapshot: SnapshotAssertion) -> None:
+    """A node has a status and, if its removal failed, a problem."""
+    data = json_output.prune_data(ALL, result, address=ADDRESS)
+    assert output_text("prune", data) == golden(snapshot)
+    contract("prune", data)
 
 
 def test_every_reason_has_words() -> None:

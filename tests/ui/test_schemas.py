@@ -7,10 +7,12 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from io import StringIO
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from jsonschema import Draft7Validator  # type: ignore[import-untyped]  # check-jsonschema brings it, without types
+from syrupy.assertion import SnapshotAssertion
 
 from bacalhau_spot.cli.app import COMMANDS, GROUPS
 from bacalhau_spot.core.cleanup.deletion_result import (
@@ -34,9 +36,11 @@ from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui import json_output
 from bacalhau_spot.ui.error_messages import error_from_failures
 from support.costs import USD_3
+from support.golden import golden, golden_lines, output_text
 from support.recorded_events import CREATE
-from support.schemas import FOLDER, Data, printed, schema, unnoticed
+from support.schemas import FOLDER, first_items, mutants, printed, schema, unnoticed
 
+GOLDEN = sorted(Path(__file__).parent.parent.glob("*/__snapshots__/*/*.json"))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 PROBLEM = ApiFailure("VpcLimitExceeded", "no more", "CreateVpc", "eu-west-1")
 INSTANCE = Instance("i-1", "us-east-1", "us-east-1a", "t3.medium", State.RUNNING, NOW, private_ip="10.0.0.1")
@@ -131,7 +135,7 @@ FOUND = NukePreview(
     failed_regions=(PROBLEM,),
     usd_per_hour=Decimal("0.0131"),
 )
-RESULTS: dict[str, tuple[str, Data | None]] = {
+RESULTS: dict[str, tuple[str, json_output.Data | None]] = {
     "a plan": ("create", {"plan": json_output.plan_data(PLAN)}),
     "a plan without prices": ("create", {"plan": json_output.plan_data(NO_PRICE)}),
     "a create": (
@@ -165,6 +169,14 @@ def test_what_is_printed_is_what_is_published(name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", RESULTS, ids=lambda name: name.replace(" ", "-"))
+def test_the_bytes_of_a_result(name: str, snapshot: SnapshotAssertion) -> None:
+    """With an error of AWS and one of ours."""
+    command, data = RESULTS[name]
+    errors = (error_from_failures([PROBLEM]), UserError("no", hint="do"))
+    assert output_text(command, data, *errors) == golden(snapshot)
+
+
 def test_every_command_has_a_published_form() -> None:
     """A new one without is noticed here."""
     whole = json.loads((FOLDER / "output.schema.json").read_text(encoding="utf-8"))
@@ -180,6 +192,15 @@ def test_a_key_more_or_less_is_noticed(name: str) -> None:
     """At any depth: whoever changes the output changes what is published with it."""
     command, data = RESULTS[name]
     assert unnoticed(printed(command, data, error_from_failures([PROBLEM]))) == []
+
+
+def test_golden_files_are_accepted_and_their_mutants_refused() -> None:
+    """Whole, all of them; with a key too many, too few, or a value of another type, the first item of each list."""
+    form = schema("output.schema.json")
+    for path in GOLDEN:
+        whole = json.loads(path.read_text(encoding="utf-8"))
+        form.validate(whole)
+        assert [mutant for mutant in mutants(first_items(whole)) if form.is_valid(mutant)] == [], path
 
 
 def test_an_error_of_aws_has_its_code_and_regions() -> None:
@@ -208,7 +229,7 @@ STORY: tuple[events.Event, ...] = (
 )
 
 
-def test_every_event_is_published() -> None:
+def test_every_event_is_published(snapshot: SnapshotAssertion) -> None:
     """The story holds each kind of event, and each line of it has its form; so has the last line."""
     assert {type(event) for event in STORY} == set(get_args(events.Event))
     stream = StringIO()
@@ -217,6 +238,7 @@ def test_every_event_is_published() -> None:
         screen.emit(event)
     last = json_output.envelope(command="create", data=None, exit_code=ExitCode.DONE)
     stream.write(json_output.envelope_text(last, form="ndjson"))
+    assert stream.getvalue() == golden_lines(snapshot)
     for line in stream.getvalue().splitlines():
         schema("event.schema.json").validate(json.loads(line))
 

@@ -17,6 +17,7 @@ from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.prompts import ask_number
 from bacalhau_spot.ui.terminal import stream_console
 from support.cli_runner import Terminal
+from support.golden import golden, output_text
 from support.health import NOW, node, said
 from support.rendering import rendered
 from support.schemas import contract
@@ -61,13 +62,16 @@ def test_what_is_read(name: str, width: int, snapshot: SnapshotAssertion) -> Non
     assert rendered(VIEWS[name], width=width) == snapshot
 
 
-def test_what_programs_get_is_published() -> None:
+def test_what_programs_get_is_published(snapshot: SnapshotAssertion) -> None:
     """To the key: a command on nodes, its command lines, a console."""
-    contract("ssh", json_output.ssh_data(MIXED))
+    recorded = golden(snapshot)
     line = ssh_command(NODES[0], SshOptions("me", None, "k"))
-    contract("ssh", json_output.ssh_lines_data([(NODES[0], line)]))
+    for fan_out in (json_output.ssh_data(MIXED), json_output.ssh_lines_data([(NODES[0], line)])):
+        assert output_text("ssh", fan_out) == recorded
+        contract("ssh", fan_out)
     data = json_output.console_data(NODES[0], said("docker: x"))
     assert data["phases"] == [{"at": "2026-11-23T11:59:00Z", "phase": "docker", "detail": "x"}]
+    assert output_text("console", data) == recorded
     contract("console", data)
 
 

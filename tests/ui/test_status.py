@@ -13,6 +13,7 @@ from bacalhau_spot.core.health.cluster_status import ClusterStatus
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.progress import status_watch
 from support.clusters import blind, nothing, thirty, well
+from support.golden import golden, output_text
 from support.rendering import rendered
 from support.schemas import contract, schema
 
@@ -96,6 +97,11 @@ def test_what_programs_get_is_published(name: str) -> None:
         data["nodes"] = [node for kind, node in kinds.items() if kind in chosen]
         data["regions"] = data["regions"][:1]
     contract("status", data)
+
+
+@pytest.mark.parametrize("name", STATUSES, ids=lambda name: name.replace(",", "").replace(" ", "-"))
+def test_the_bytes_of_the_output(name: str, snapshot: SnapshotAssertion) -> None:
+    assert output_text("status", json_output.status_data(STATUSES[name])) == golden(snapshot)
 
 
 def test_watched_by_a_program() -> None:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.ui.json_output.cost import exact, hours
-from bacalhau_spot.ui.json_output.values import time_text
+from bacalhau_spot.ui.json_output.values import exact, hours, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
-from bacalhau_spot.ui import views
+from bacalhau_spot.ui import json_output, views
 
 
 def show(
@@ -33,10 +33,7 @@ def show(
         (shown_value.key, shown_value.value, shown_value.source)
         for shown_value in configuration.shown_values(loaded)
     ]
-    data = {
-        "path": str(loaded.path) if loaded.path else None,
-        "values": {key: {"value": value, "source": source} for key, value, source in rows},
-    }
+    data = json_output.config_show_data(loaded.path, rows)
     return Result("config show", view=views.config_view(rows, sources=sources), data=data)
 
 
@@ -59,16 +56,15 @@ def upgrade(
     new = configuration.upgrade_text(old, file=path.name)
     context.notes(configuration.upgrade_notes(old, file=path.name))
     if not write or new == old:
-        return Result(
-            "config upgrade", view=views.raw(new), data={"path": str(path), "text": new}, unredacted=True
-        )
+        data = json_output.config_upgrade_data(path, new)
+        return Result("config upgrade", view=views.raw(new), data=data, unredacted=True)
     backup = path.with_name(f"{path.name}.old")
     configuration.write_config(backup, old)
     configuration.write_config(path, new, overwrite=True)
     return Result(
         "config upgrade",
         view=views.sentence_text(f"{path} has been converted; the previous file is {backup}"),
-        data={"path": str(path), "backup": str(backup), "text": new},
+        data=json_output.config_upgrade_data(path, new, backup=backup),
         unredacted=True,
     )
 

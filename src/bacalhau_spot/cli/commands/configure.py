@@ -73,11 +73,7 @@ def configure(
     return Result(
         "configure",
         view=views.configured(path, changed=changing, archives=archive.sums),
-        data={
-            "path": str(path),
-            "changed": sorted(values),
-            "archives": json_output.archives_data(archive.sums),
-        },
+        data=json_output.configure_data(path, values, archive.sums),
         warnings=archive.warnings,
         stderr_warnings=archive.warnings,
     )

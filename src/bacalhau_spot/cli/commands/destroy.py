@@ -156,10 +156,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
                 unseen=scan.failures,
                 silent=scan.partial_failures,
             ),
-            data={
-                "to_delete": json_output.resources_data(to_delete),
-                "unsupported": json_output.resources_data(scan.unsupported),
-            },
+            data=json_output.destroy_preview_data(to_delete, scan.unsupported),
             empty=not to_delete,
             options=DeletionOptions(disable_protection=self._options.disable_protection),
             failures=scan.failures,

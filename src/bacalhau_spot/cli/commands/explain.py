@@ -12,8 +12,8 @@ from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
 from bacalhau_spot.errors import ExitCode, UserError
+from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui import pages as documentation
-from bacalhau_spot.ui import views
 
 
 def explain(
@@ -37,11 +37,7 @@ def explain(
         return Result(
             "explain",
             view=views.pages_view(titles),
-            data={
-                "topic": None,
-                "text": None,
-                "pages": [{"page": name, "title": title} for name, title in titles.items()],
-            },
+            data=json_output.documentation_pages_data(titles),
         )
     text = documentation.find_section(documentation.topic_of(topic), pages)
     if not text:
@@ -54,7 +50,7 @@ def explain(
     return Result(
         "explain",
         view=views.raw(text),
-        data={"topic": topic, "text": text, "pages": None},
+        data=json_output.documentation_page_data(topic, text),
         unredacted=True,
     )
 

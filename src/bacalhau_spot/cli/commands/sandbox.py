@@ -11,7 +11,7 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.runtime.sandbox_connection import sandbox_process
 from bacalhau_spot.cli.runtime.shared_options import NO_OPTIONS, CommonOptions
 from bacalhau_spot.errors import ExitCode, UserError
-from bacalhau_spot.ui import views
+from bacalhau_spot.ui import json_output, views
 
 
 def start(
@@ -29,7 +29,7 @@ def start(
             f"the sandbox runs at {endpoint.url}, as account {endpoint.account_id}",
             after=("bacalhau-spot create --sandbox", "bacalhau-spot sandbox stop"),
         ),
-        data={"url": endpoint.url, "account_id": endpoint.account_id},
+        data=json_output.sandbox_start_data(endpoint.url, endpoint.account_id),
     )
 
 
@@ -43,7 +43,9 @@ def stop(
     with sandbox_process() as process:
         stopped = process.stop(state_dir=runtime.state_dir)
     text = "the sandbox has stopped; its resources are discarded" if stopped else "no sandbox was running"
-    return Result("sandbox stop", view=views.sentence_text(text), data={"stopped": stopped})
+    return Result(
+        "sandbox stop", view=views.sentence_text(text), data=json_output.sandbox_stop_data(stopped=stopped)
+    )
 
 
 def sandbox_status(
@@ -59,9 +61,9 @@ def sandbox_status(
         return Result(
             "sandbox status",
             view=views.sentence_text("no sandbox is running", after=("bacalhau-spot sandbox start",)),
-            data={"running": False},
+            data=json_output.sandbox_status_data(None),
         )
-    return Result("sandbox status", view=views.tree_view(now), data={"running": True, **now})
+    return Result("sandbox status", view=views.tree_view(now), data=json_output.sandbox_status_data(now))
 
 
 def set_(
@@ -115,5 +117,5 @@ def interrupt(
     return Result(
         "sandbox interrupt",
         view=views.sentence_text(f"{instance} in {region} will be interrupted in {notice_s:g} s"),
-        data={"instance": instance, "region": region, "notice_s": notice_s, "reason": reason},
+        data=json_output.sandbox_interrupt_data(instance, region=region, notice_s=notice_s, reason=reason),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
 from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
@@ -44,7 +44,7 @@ class CleanupPreview:
     """What would be deleted, before anybody agreed to it. `empty`: nothing; then nothing is asked."""
 
     view: RenderableType
-    data: dict[str, Any]
+    data: json_output.Data
     empty: bool
     options: DeletionOptions
     failures: tuple[ApiFailure, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.runner import Runner
     from bacalhau_spot.core.model import ClusterSpec
     from bacalhau_spot.core.placement.offers import Offers
+    from bacalhau_spot.ui.json_output.offers import WrittenOfferOutput
 
 # EC2 user guide, "Best practices for Amazon EC2 Spot": be flexible across at least ten instance types.
 _MOST_TYPES = 10
@@ -62,7 +63,7 @@ class WriteResult:
     """What was put into the configuration, for people and for programs."""
 
     view: RenderableType
-    data: dict[str, Any]
+    data: WrittenOfferOutput
 
 
 def write_choice(
@@ -86,7 +87,7 @@ def write_choice(
     _check(runner, spec, regions, names)
     context.print_status(views.offers_view(replace(offers, pools=()), by_region=True, ranked=True, more=0))
     edit = _edit(context, regions, names)
-    data = {
+    data: WrittenOfferOutput = {
         "path": str(edit.path),
         "regions": list(regions),
         "instance_types": list(names) if types else None,

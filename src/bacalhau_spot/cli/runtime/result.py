@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bacalhau_spot.errors import ExitCode
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.errors import UserError
     from bacalhau_spot.ui.csv_output import CsvTable
+    from bacalhau_spot.ui.json_output import Data
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Result:
 
     command: str
     view: RenderableType | None = None
-    data: dict[str, Any] | None = None
+    data: Data | None = None
     exit_code: ExitCode = ExitCode.DONE
     errors: tuple[UserError, ...] = ()
     warnings: tuple[str, ...] = ()  # all of them, for programs

@@ -19,7 +19,7 @@ class RegionStarted:
 
 @dataclass(frozen=True, slots=True)
 class ResourceCreated:
-    """AWS made something for us."""
+    """AWS created a resource."""
 
     region: str
     kind: str
@@ -28,7 +28,7 @@ class ResourceCreated:
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """A call is made again after `wait_s` seconds. `code` is AWS's."""
+    """A call is repeated after `wait_s` seconds. `code` is AWS's."""
 
     region: str
     operation: str
@@ -39,13 +39,14 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class FleetResponded:
-    """AWS answered a launch: how many instances, and its refusals as (type, zone, code)."""
+    """AWS answered a launch: the number of instances, and its refusals."""
 
     region: str
     fleet_id: str
     requested: int
     launched: int
     refusals: tuple[tuple[str, str, str], ...] = ()
+    """instance type, zone and AWS's code"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +64,18 @@ class InstanceSeen:
 
 @dataclass(frozen=True, slots=True)
 class NodesReassigned:
-    """Nodes that a region could not take go to others, as (region, count)."""
+    """Other regions launch nodes for which this region has no capacity."""
 
     region: str
     count: int
     to: tuple[tuple[str, int], ...]
+    """region and number"""
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class RegionFailed:
-    """Nothing more can be done in a region now."""
+    """A region failed; the others continue."""
 
     region: str
     operation: str
@@ -83,7 +85,7 @@ class RegionFailed:
 
 @dataclass(frozen=True, slots=True)
 class ResourceFound:
-    """A resource that is to go, seen for the first time."""
+    """The scan found a resource to delete."""
 
     region: str
     kind: str
@@ -92,17 +94,18 @@ class ResourceFound:
 
 @dataclass(frozen=True, slots=True)
 class Deleting:
-    """AWS has taken the order to delete it. `request_ids`: AWS's, of the calls that it took."""
+    """AWS accepted the deletion."""
 
     region: str
     kind: str
     id: str
     request_ids: tuple[str, ...] = ()
+    """AWS's ids of the accepted requests"""
 
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """AWS no longer shows it."""
+    """AWS no longer lists the resource."""
 
     region: str
     kind: str
@@ -111,7 +114,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A region waits for AWS: `message` in a few words, `remaining` things still to come or to go."""
+    """A region waits for AWS; `remaining` resources are not ready, or not deleted."""
 
     region: str
     message: str
@@ -120,7 +123,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Cancelling:
-    """The user pressed Ctrl-C: nothing new begins, calls in flight finish."""
+    """Ctrl-C: no new calls; calls in flight finish."""
 
 
 Event = (

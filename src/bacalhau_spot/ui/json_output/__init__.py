@@ -1,12 +1,14 @@
 """Results for programs: one envelope with a version, on failure too; and events, one a line, for long commands.
 
-A module a family of commands. Their form is published in ../schemas/, and a test holds the two together.
+A module a family of commands: its models, and functions that fill them. The JSON Schemas in ../schemas and the reference in
+docs/output.md are generated from the models (docs/output_models.py).
+
+A command imports its own module only, when it uses it: help and errors need none of them.
 """
 
-from bacalhau_spot.ui.json_output.cost import cost_data
-from bacalhau_spot.ui.json_output.create import archives_data, create_data, listing_data, plan_data
-from bacalhau_spot.ui.json_output.deletion import deletion_data, nuke_preview_data, order_data, resources_data
-from bacalhau_spot.ui.json_output.doctor import checkup_data
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from bacalhau_spot.ui.json_output.envelope import (
     VERSION,
     envelope,
@@ -16,13 +18,38 @@ from bacalhau_spot.ui.json_output.envelope import (
     write_envelope,
 )
 from bacalhau_spot.ui.json_output.events import Ndjson, event_name
-from bacalhau_spot.ui.json_output.iam_policy import policy_data
-from bacalhau_spot.ui.json_output.offers import offers_data
-from bacalhau_spot.ui.json_output.prices import prices_data
-from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
-from bacalhau_spot.ui.json_output.ssh import console_data, ssh_data, ssh_lines_data
-from bacalhau_spot.ui.json_output.status import status_data
 from bacalhau_spot.ui.json_output.values import Data, instance_data, problem_data, time_text
+
+if TYPE_CHECKING:
+    from bacalhau_spot.ui.json_output.configuration import (
+        config_show_data,
+        config_upgrade_data,
+        configure_data,
+    )
+    from bacalhau_spot.ui.json_output.console import console_data
+    from bacalhau_spot.ui.json_output.cost import cost_data
+    from bacalhau_spot.ui.json_output.create import archives_data, create_data, listing_data, plan_data
+    from bacalhau_spot.ui.json_output.deletion import (
+        deletion_data,
+        destroy_preview_data,
+        nuke_preview_data,
+        order_data,
+        resources_data,
+    )
+    from bacalhau_spot.ui.json_output.doctor import checkup_data
+    from bacalhau_spot.ui.json_output.explain import documentation_page_data, documentation_pages_data
+    from bacalhau_spot.ui.json_output.iam_policy import policy_data
+    from bacalhau_spot.ui.json_output.offers import offers_data
+    from bacalhau_spot.ui.json_output.prices import prices_data
+    from bacalhau_spot.ui.json_output.prune import prune_data, prune_result_data
+    from bacalhau_spot.ui.json_output.sandbox import (
+        sandbox_interrupt_data,
+        sandbox_start_data,
+        sandbox_status_data,
+        sandbox_stop_data,
+    )
+    from bacalhau_spot.ui.json_output.ssh import ssh_data, ssh_lines_data
+    from bacalhau_spot.ui.json_output.status import status_data
 
 __all__ = [
     "VERSION",
@@ -30,10 +57,16 @@ __all__ = [
     "Ndjson",
     "archives_data",
     "checkup_data",
+    "config_show_data",
+    "config_upgrade_data",
+    "configure_data",
     "console_data",
     "cost_data",
     "create_data",
     "deletion_data",
+    "destroy_preview_data",
+    "documentation_page_data",
+    "documentation_pages_data",
     "envelope",
     "envelope_text",
     "error_data",
@@ -50,6 +83,10 @@ __all__ = [
     "prune_data",
     "prune_result_data",
     "resources_data",
+    "sandbox_interrupt_data",
+    "sandbox_start_data",
+    "sandbox_status_data",
+    "sandbox_stop_data",
     "ssh_data",
     "ssh_lines_data",
     "status_data",
@@ -57,3 +94,42 @@ __all__ = [
     "with_commands",
     "write_envelope",
 ]
+
+_MODULES = {
+    "config_show_data": "configuration",
+    "config_upgrade_data": "configuration",
+    "configure_data": "configuration",
+    "cost_data": "cost",
+    "archives_data": "create",
+    "create_data": "create",
+    "listing_data": "create",
+    "plan_data": "create",
+    "deletion_data": "deletion",
+    "destroy_preview_data": "deletion",
+    "nuke_preview_data": "deletion",
+    "order_data": "deletion",
+    "resources_data": "deletion",
+    "checkup_data": "doctor",
+    "documentation_page_data": "explain",
+    "documentation_pages_data": "explain",
+    "policy_data": "iam_policy",
+    "offers_data": "offers",
+    "prices_data": "prices",
+    "prune_data": "prune",
+    "prune_result_data": "prune",
+    "sandbox_interrupt_data": "sandbox",
+    "sandbox_start_data": "sandbox",
+    "sandbox_status_data": "sandbox",
+    "sandbox_stop_data": "sandbox",
+    "console_data": "console",
+    "ssh_data": "ssh",
+    "ssh_lines_data": "ssh",
+    "status_data": "status",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Python's lazy attribute of a module (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -2,25 +2,151 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypedDict
 
-from bacalhau_spot.ui.json_output.values import Data, problem_data, time_text
+from bacalhau_spot.ui.json_output.values import (
+    Amount,
+    Count,
+    ProblemOutput,
+    SignedAmount,
+    Time,
+    exact,
+    fraction,
+    hours,
+    optional_time,
+    problem_data,
+    time_text,
+)
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.pricing.cost import Charge, CostTotal
     from bacalhau_spot.core.pricing.cost_report import CostReport
 
-# Rounding happens here, at the very end: to a millionth of a dollar, a second of an hour.
-_MICRO = Decimal("0.000001")
-_HOUR_S = Decimal(3600)
+
+class CostSumOutput(TypedDict):
+    instances: Count
+    """instances that existed in the period"""
+    running: Count
+    """instances that run now"""
+    hours: Amount
+    """paid hours of instances"""
+    instance_usd: Amount
+    """US dollars"""
+    volume_usd: Amount
+    """US dollars"""
+    address_usd: Amount
+    """US dollars"""
+    usd: Amount
+    """US dollars, the sum"""
+    on_demand_usd: Amount | None
+    """US dollars for on-demand instances with the same volumes and addresses; null if unknown"""
+    saving: SignedAmount | None
+    """the saved fraction of the on-demand price, such as 0.59; null if unknown"""
+    current_usd_per_hour: Amount | None
+    """US dollars; null if unknown"""
+    unpriced_hours: Amount
+    """hours without a known spot price; they count as zero"""
 
 
-def cost_data(report: CostReport) -> Data:
-    instances = [charge for charge in report.charges if charge.usage.type]
+class _Region(TypedDict):
+    region: str
+
+
+class _Zone(_Region):
+    zone: str
+
+
+class _Type(TypedDict):
+    type: str
+    """empty for volumes without an instance"""
+
+
+class RegionCostOutput(_Region, CostSumOutput):
+    pass
+
+
+class ZoneCostOutput(_Zone, CostSumOutput):
+    pass
+
+
+class TypeCostOutput(_Type, CostSumOutput):
+    pass
+
+
+class InstanceCostOutput(TypedDict):
+    id: str
+    region: str
+    zone: str
+    type: str
+    spot: bool
+    started_at: Time
+    ended_at: Time | None
+    """null while it exists"""
+    interrupted: bool
+    """EC2 interrupted it"""
+    volume_gib: Count
+    address: bool
+    """it has or had a public address"""
+    hours: Amount
+    instance_usd: Amount
+    """US dollars"""
+    volume_usd: Amount
+    """US dollars"""
+    address_usd: Amount
+    """US dollars"""
+    usd: Amount
+    """US dollars, the sum"""
+    on_demand_usd: Amount | None
+    """US dollars for the instance alone; null if unknown"""
+    current_usd_per_hour: Amount | None
+    """US dollars; null if unknown"""
+    unpriced_hours: Amount
+
+
+class VolumeCostOutput(TypedDict):
+    id: str
+    region: str
+    zone: str
+    started_at: Time
+    volume_gib: Count
+    hours: Amount
+    usd: Amount
+    """US dollars"""
+    current_usd_per_hour: Amount | None
+    """US dollars; null if unknown"""
+
+
+class CostOutput(TypedDict):
+    """[Cost](cost.md#calculation) describes the calculation. `-o csv` prints one row per instance, volume and address."""
+
+    cluster: str
+    since: Time | None
+    """null: since the beginning"""
+    now: Time
+    total: CostSumOutput
+    regions: list[RegionCostOutput]
+    zones: list[ZoneCostOutput]
+    types: list[TypeCostOutput]
+    instances: list[InstanceCostOutput]
+    volumes: list[VolumeCostOutput]
+    """volumes that are not attached to an instance of the cluster"""
+    unknown_end_ids: list[str]
+    """ids of instances without a recorded end; they count until AWS last listed them"""
+    assumed_volumes: Count
+    """the number of instances that count with volumes of the configured size"""
+    log_only: Count
+    """the number of instances that only the audit log of this machine contains"""
+    regions_scanned: list[str]
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+    unpriced: list[ProblemOutput]
+    """prices that could not be read"""
+
+
+def cost_data(report: CostReport) -> CostOutput:
     return {
         "cluster": report.cluster,
-        "since": None if report.window.since is None else time_text(report.window.since),
+        "since": optional_time(report.window.since),
         "now": time_text(report.window.now),
         "total": sum_data(report.total),
         "regions": [{"region": name[0], **sum_data(each)} for name, each in report.by("region").items()],
@@ -28,7 +154,7 @@ def cost_data(report: CostReport) -> Data:
             {"region": name[0], "zone": name[1], **sum_data(each)} for name, each in report.by("zone").items()
         ],
         "types": [{"type": name[0], **sum_data(each)} for name, each in report.by("type").items()],
-        "instances": [_instance(charge) for charge in instances],
+        "instances": [_instance(charge) for charge in report.charges if charge.usage.type],
         "volumes": [_volume(charge) for charge in report.charges if not charge.usage.type],
         "unknown_end_ids": list(report.usages.unknown_end_ids),
         "assumed_volumes": report.usages.assumed_volumes,
@@ -39,7 +165,7 @@ def cost_data(report: CostReport) -> Data:
     }
 
 
-def sum_data(total: CostTotal) -> Data:
+def sum_data(total: CostTotal) -> CostSumOutput:
     return {
         "instances": total.instances,
         "running": total.running,
@@ -49,13 +175,13 @@ def sum_data(total: CostTotal) -> Data:
         "address_usd": exact(total.address_usd),
         "usd": exact(total.usd),
         "on_demand_usd": exact(total.on_demand_usd),
-        "saving": None if total.saving is None else str(total.saving.quantize(Decimal("0.0001"))),
+        "saving": fraction(total.saving),
         "current_usd_per_hour": exact(total.current_usd_per_hour),
         "unpriced_hours": hours(total.unpriced_s),
     }
 
 
-def _instance(charge: Charge) -> Data:
+def _instance(charge: Charge) -> InstanceCostOutput:
     usage = charge.usage
     return {
         "id": usage.id,
@@ -64,7 +190,7 @@ def _instance(charge: Charge) -> Data:
         "type": usage.type,
         "spot": usage.spot,
         "started_at": time_text(usage.started_at),
-        "ended_at": None if usage.ended_at is None else time_text(usage.ended_at),
+        "ended_at": optional_time(usage.ended_at),
         "interrupted": usage.interrupted,
         "volume_gib": usage.volume_gib,
         "address": usage.address,
@@ -79,7 +205,7 @@ def _instance(charge: Charge) -> Data:
     }
 
 
-def _volume(charge: Charge) -> Data:
+def _volume(charge: Charge) -> VolumeCostOutput:
     return {
         "id": charge.usage.id,
         "region": charge.usage.region,
@@ -90,16 +216,3 @@ def _volume(charge: Charge) -> Data:
         "usd": exact(charge.usd),
         "current_usd_per_hour": exact(charge.current_usd_per_hour),
     }
-
-
-@overload
-def exact(usd: Decimal) -> str: ...
-@overload
-def exact(usd: Decimal | None) -> str | None: ...
-def exact(usd: Decimal | None) -> str | None:
-    """To a millionth of a dollar."""
-    return None if usd is None else str(usd.quantize(_MICRO))
-
-
-def hours(seconds: Decimal) -> str:
-    return str((seconds / _HOUR_S).quantize(Decimal("0.0001")))

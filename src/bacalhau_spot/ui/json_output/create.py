@@ -2,23 +2,214 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from bacalhau_spot.ui.json_output.cost import exact
-from bacalhau_spot.ui.json_output.values import Data, instance_data, pools_data, problem_data
+from bacalhau_spot.core.model import Arch
+from bacalhau_spot.core.placement.region_selection import RegionReason
+from bacalhau_spot.ui.json_output.values import (
+    Amount,
+    ArchiveOutput,
+    Count,
+    InstanceOutput,
+    Keywords,
+    PoolsOutput,
+    PriceRangeOutput,
+    ProblemOutput,
+    SignedAmount,
+    exact,
+    instance_data,
+    pools_data,
+    problem_data,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bacalhau_spot.core.launch.create_result import CreateResult, Listing, RegionResult
     from bacalhau_spot.core.launch.plan import Plan, RegionPlan
-    from bacalhau_spot.core.model import Arch
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate, PriceRange
 
 
-def plan_data(plan: Plan) -> Data:
-    price = plan.usd_per_hour
+class SavingOutput(TypedDict):
+    low: SignedAmount
+    high: SignedAmount
+
+
+class EstimateOutput(TypedDict):
+    """The cost of the launches."""
+
+    instances: PriceRangeOutput | None
+    """an hour, from the cheapest to the most expensive pools; null if unknown"""
+    volumes_usd_per_hour: Amount
+    """US dollars"""
+    addresses_usd_per_hour: Amount
+    """US dollars"""
+    total: PriceRangeOutput | None
+    """an hour, the sum"""
+    on_demand: PriceRangeOutput | None
+    """an hour, the sum with on-demand instances; null if unknown"""
+    saving: SavingOutput | None
+    """the saved fraction of it, lowest and highest"""
+
+
+class BudgetOutput(TypedDict):
+    usd_per_hour: Amount
+    """US dollars, the limit"""
+    existing_usd_per_hour: Amount | None
+    """US dollars for what exists; null if unknown"""
+    launch_usd_per_hour: Amount | None
+    """US dollars, the most that the launches cost; null if unknown"""
+
+
+class ImageOutput(TypedDict):
+    id: str
+    arch: Arch
+
+
+class PoolOutput(TypedDict):
+    """A capacity pool."""
+
+    type: str
+    """instance type"""
+    zone: str
+    arch: Arch
+    usd_per_hour: Amount | None
+    """US dollars"""
+
+
+class RegionPlanOutput(TypedDict):
+    region: str
+    wanted: Count
+    present: Count
+    launch: Count
+    estimate: EstimateOutput | None
+    images: list[ImageOutput]
+    pools: list[PoolOutput]
+
+
+class RegionDecisionOutput(TypedDict):
+    region: str
+    selected: bool
+    reason: RegionReason
+    """`present`: the cluster has nodes in it; `left`: the score is low, and no better region was left"""
+    usd_per_hour: Amount | None
+    """US dollars, the typical price of a node now"""
+    score: Annotated[int, Keywords(minimum=1, maximum=10)] | None
+    """AWS's placement score; null if unknown"""
+    quota_headroom: Count | None
+    """the number of additional nodes within the spot quota; null if unknown"""
+
+
+class ExposureOutput(TypedDict):
+    pools: Count
+    """capacity pools with nodes after the launches, at most"""
+    at_most: Count
+    """nodes in one pool, at most"""
+    limit: Count | None
+    """the limit from `max_share_per_pool`; null: AWS decides"""
+
+
+class PlanOutput(TypedDict):
+    cluster: str
+    wanted: Count
+    present: Count
+    launch: Count
+    usd_per_hour: PriceRangeOutput | None
+    """for all launches; null if the price of a pool is unknown"""
+    estimate: EstimateOutput
+    budget: BudgetOutput | None
+    """null without a budget or a launch"""
+    regions: list[RegionPlanOutput]
+    archives: list[ArchiveOutput]
+    """the required checksum of Bacalhau's archive on new nodes; empty without launches or with `verify_archive: false`"""
+    region_decisions: list[RegionDecisionOutput]
+    """the result for each region with `regions: auto`; otherwise empty"""
+    exposure: ExposureOutput | None
+    """the effect of the loss of one capacity pool after the launches"""
+    surplus: list[str]
+    """ids of surplus instances"""
+    remove: list[str]
+    """ids of the instances to terminate"""
+
+
+class PoolFailureOutput(TypedDict):
+    type: str
+    zone: str
+    code: str
+    message: str
+
+
+class RegionReceiptOutput(TypedDict):
+    region: str
+    requested: Count
+    taken_over: Count
+    """nodes from other regions"""
+    reassigned: Count
+    """nodes to other regions"""
+    launched: list[str]
+    """instance ids"""
+    running: Count
+    zones: dict[str, Count]
+    """running nodes per zone"""
+    failed: Count
+    code: str | None
+    """AWS's error code for the missing nodes"""
+    instances: list[InstanceOutput]
+    pool_failures: list[PoolFailureOutput]
+    problem: ProblemOutput | None
+
+
+class ReceiptOutput(TypedDict):
+    cluster: str
+    wanted: Count
+    existing: Count
+    """nodes before the launches"""
+    requested: Count
+    launched: Count
+    running: Count
+    missing: Count
+    interrupted: bool
+    removed: list[str]
+    """ids of terminated instances"""
+    not_removed: list[str]
+    """ids of instances that should have been terminated"""
+    resources_created: dict[str, Count]
+    """kind → number, without instances"""
+    pools: PoolsOutput
+    regions: list[RegionReceiptOutput]
+
+
+class CreatePlanOutput(TypedDict):
+    """With `--dry-run`, and if there was nothing to do."""
+
+    plan: PlanOutput
+
+
+class CreateOutput(CreatePlanOutput):
+    """After launches."""
+
+    receipt: ReceiptOutput
+
+
+class OtherResourceOutput(TypedDict):
+    region: str
+    kind: str
+    id: str
+
+
+class ListOutput(TypedDict):
+    cluster: str
+    instances: list[InstanceOutput]
+    others: list[OtherResourceOutput]
+    """all other resources"""
+    regions_scanned: list[str]
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+
+
+def plan_data(plan: Plan) -> PlanOutput:
+    price, exposure = plan.usd_per_hour, plan.exposure
     return {
         "cluster": plan.cluster,
         "wanted": plan.wanted,
@@ -29,43 +220,43 @@ def plan_data(plan: Plan) -> Data:
         "budget": None if plan.budget is None else _budget(plan.budget),
         "regions": [_region_plan(region) for region in plan.regions],
         "archives": archives_data(plan.archives),
-        "region_decisions": [_choice(decision) for decision in plan.choices],
+        "region_decisions": [_decision(decision) for decision in plan.choices],
         "exposure": None
-        if plan.exposure is None
-        else {"pools": plan.exposure.pools, "at_most": plan.exposure.max_nodes, "limit": plan.exposure.limit},
+        if exposure is None
+        else {"pools": exposure.pools, "at_most": exposure.max_nodes, "limit": exposure.limit},
         "surplus": [instance.id for instance in plan.surplus],
         "remove": [instance.id for instance in plan.remove],
     }
 
 
-def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[Data]:
-    return [{"arch": str(arch), "sha256": digest} for arch, digest in archives]
+def archives_data(archives: Iterable[tuple[Arch, str]]) -> list[ArchiveOutput]:
+    return [{"arch": arch, "sha256": digest} for arch, digest in archives]
 
 
-def _choice(decision: RegionDecision) -> Data:
+def _decision(decision: RegionDecision) -> RegionDecisionOutput:
     return {
         "region": decision.region,
         "selected": decision.chosen,
-        "reason": str(decision.reason),
+        "reason": decision.reason,
         "usd_per_hour": None if decision.usd_per_hour is None else str(decision.usd_per_hour),
         "score": decision.score,
         "quota_headroom": decision.quota_headroom,
     }
 
 
-def _region_plan(region: RegionPlan) -> Data:
+def _region_plan(region: RegionPlan) -> RegionPlanOutput:
     return {
         "region": region.region,
         "wanted": region.wanted,
         "present": region.present,
         "launch": region.launch,
         "estimate": None if region.estimate is None else _estimate(region.estimate),
-        "images": [{"id": image.id, "arch": str(image.arch)} for image in region.images],
+        "images": [{"id": image.id, "arch": image.arch} for image in region.images],
         "pools": [
             {
                 "type": offer.pool.type,
                 "zone": offer.pool.zone,
-                "arch": str(offer.arch),
+                "arch": offer.arch,
                 "usd_per_hour": None if offer.usd_per_hour is None else str(offer.usd_per_hour),
             }
             for offer in region.offers
@@ -73,22 +264,26 @@ def _region_plan(region: RegionPlan) -> Data:
     }
 
 
-def _estimate(estimate: Estimate) -> Data:
+def _estimate(estimate: Estimate) -> EstimateOutput:
     return {
-        "instances": _span(estimate.instances),
+        "instances": _price_range(estimate.instances),
         "volumes_usd_per_hour": exact(estimate.volumes_usd),
         "addresses_usd_per_hour": exact(estimate.addresses_usd),
-        "total": _span(estimate.total),
-        "on_demand": _span(estimate.on_demand_total),
-        "saving": _span(estimate.saving),
+        "total": _price_range(estimate.total),
+        "on_demand": _price_range(estimate.on_demand_total),
+        "saving": None if estimate.saving is None else _saving(estimate.saving),
     }
 
 
-def _span(price_range: PriceRange | None) -> Data | None:
+def _price_range(price_range: PriceRange | None) -> PriceRangeOutput | None:
     return None if price_range is None else {"low": exact(price_range.low), "high": exact(price_range.high)}
 
 
-def _budget(budget: Budget) -> Data:
+def _saving(saving: PriceRange) -> SavingOutput:
+    return {"low": exact(saving.low), "high": exact(saving.high)}
+
+
+def _budget(budget: Budget) -> BudgetOutput:
     return {
         "usd_per_hour": exact(budget.usd_per_hour),
         "existing_usd_per_hour": exact(budget.existing_usd),
@@ -96,7 +291,7 @@ def _budget(budget: Budget) -> Data:
     }
 
 
-def create_data(result: CreateResult) -> Data:
+def create_data(result: CreateResult) -> ReceiptOutput:
     return {
         "cluster": result.cluster,
         "wanted": result.wanted,
@@ -114,7 +309,7 @@ def create_data(result: CreateResult) -> Data:
     }
 
 
-def _region_receipt(region: RegionResult) -> Data:
+def _region_receipt(region: RegionResult) -> RegionReceiptOutput:
     return {
         "region": region.region,
         "requested": region.requested,
@@ -134,12 +329,12 @@ def _region_receipt(region: RegionResult) -> Data:
     }
 
 
-def listing_data(listing: Listing) -> Data:
+def listing_data(listing: Listing) -> ListOutput:
     return {
         "cluster": listing.cluster,
         "instances": [
             instance_data(instance)
-            for instance in sorted(listing.instances, key=lambda one: (one.region, one.id))
+            for instance in sorted(listing.instances, key=lambda instance: (instance.region, instance.id))
         ],
         "others": [
             {"region": resource.region, "kind": resource.kind, "id": resource.id}

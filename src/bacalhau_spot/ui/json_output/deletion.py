@@ -2,31 +2,173 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 from bacalhau_spot.core.cleanup.deletion_order import SPEC_BY_KIND, levels
+from bacalhau_spot.core.cleanup.deletion_result import DeletionStatus
 from bacalhau_spot.core.cleanup.nuke_preview import sort_resources
-from bacalhau_spot.ui.json_output.prune import prune_result_data
-from bacalhau_spot.ui.json_output.values import Data, problem_data, time_text
+from bacalhau_spot.ui.json_output.prune import PruneResultOutput, prune_result_data
+from bacalhau_spot.ui.json_output.values import (
+    Amount,
+    Keywords,
+    ProblemOutput,
+    Time,
+    exact,
+    optional_time,
+    problem_data,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bacalhau_spot.core.cleanup.deletion_result import DeletionResult
+    from bacalhau_spot.core.cleanup.deletion_result import DeletionOutcome, DeletionResult, Dependency
     from bacalhau_spot.core.cleanup.nuke_preview import NukePreview
     from bacalhau_spot.core.model import Resource
     from bacalhau_spot.core.orchestrator.prune import PruneResult
 
-_MICRO = Decimal("0.000001")
+Status = Annotated[
+    str,
+    Keywords(
+        enum=[
+            DeletionStatus.DELETED,
+            DeletionStatus.NOT_FOUND,
+            DeletionStatus.BLOCKED,
+            DeletionStatus.FAILED,
+            DeletionStatus.SKIPPED,
+            DeletionStatus.NOT_ATTEMPTED,
+        ]
+    ),
+]
 
 
-def resources_data(resources: Iterable[Resource]) -> list[Data]:
+class ResourceOutput(TypedDict):
+    region: str
+    kind: str
+    id: str
+    name: str
+    state: str
+
+
+class DependencyOutput(TypedDict):
+    """An unmanaged resource that blocks a deletion."""
+
+    kind: str
+    id: str
+    owner: str
+    """as far as AWS lists it"""
+    parent_id: str
+    """the resource that it belongs to"""
+    fix_command: str
+    """the AWS CLI's command that removes it"""
+
+
+class OutcomeOutput(ResourceOutput):
+    status: Status
+    reason: str
+    """why it was skipped"""
+    request_ids: list[str]
+    """AWS's ids of the requests that deleted it"""
+    dependencies: list[DependencyOutput]
+    """unmanaged resources that block the deletion"""
+    problem: ProblemOutput | None
+
+
+class DeletionOutput(TypedDict):
+    """After the deletion."""
+
+    cluster: str
+    interrupted: bool
+    outcomes: list[OutcomeOutput]
+    remaining: list[ResourceOutput]
+    """resources that AWS lists at the end"""
+    unsupported: list[ResourceOutput]
+    """tagged resources of an unsupported kind"""
+    regions_scanned: list[str]
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+    partial_failures: list[ProblemOutput]
+    """failed queries of services that this cluster does not use"""
+    orchestrator: PruneResultOutput | None
+    """null if none is configured, or if there was nothing to delete"""
+
+
+class DestroyPreviewOutput(TypedDict):
+    """With `--dry-run`."""
+
+    to_delete: list[ResourceOutput]
+    unsupported: list[ResourceOutput]
+    """tagged resources of an unsupported kind"""
+
+
+class ResourceToDeleteOutput(ResourceOutput):
+    cluster: str
+    protection: str
+    created_at: Time | None
+    """null if AWS does not list it"""
+
+
+class ExcludedResourceOutput(ResourceOutput):
+    reason: str
+
+
+class ResourceToAdoptOutput(TypedDict):
+    id: str
+    region: str
+
+
+class ForeignResourceOutput(TypedDict):
+    vpc: str
+    region: str
+    dependency: DependencyOutput
+
+
+class NukePreviewOutput(TypedDict):
+    """With `--dry-run`."""
+
+    account_id: str
+    alias: str
+    arn: str
+    to_delete: list[ResourceToDeleteOutput]
+    excluded: list[ExcludedResourceOutput]
+    unsupported: list[ResourceOutput]
+    """tagged resources of an unsupported kind"""
+    to_adopt: list[ResourceToAdoptOutput]
+    denied: list[ProblemOutput]
+    """resources without permission to delete"""
+    regions_scanned: list[str]
+    regions_skipped: list[str]
+    regions_not_enabled: list[str]
+    """regions that are not enabled in the account; AWS does not list resources in them"""
+    foreign: list[ForeignResourceOutput]
+    """unmanaged resources in a managed VPC; they remain, and so does the VPC"""
+    partial_failures: list[ProblemOutput]
+    """failed queries about resources in managed VPCs"""
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+    usd_per_hour: Amount | None
+    """US dollars that end with the resources; null if unknown"""
+
+
+class KindOutput(TypedDict):
+    kind: str
+    step: Annotated[int, Keywords(minimum=1)]
+    service: str
+    after: list[str]
+    """kinds that must be deleted first in the region"""
+    deleted_with_parent: bool
+
+
+class DeletionOrderOutput(TypedDict):
+    """With `--explain`."""
+
+    kinds: list[KindOutput]
+
+
+def resources_data(resources: Iterable[Resource]) -> list[ResourceOutput]:
     return [_resource(resource) for resource in sort_resources(resources)]
 
 
-def _resource(resource: Resource) -> Data:
+def _resource(resource: Resource) -> ResourceOutput:
     return {
         "region": resource.region,
         "kind": resource.kind,
@@ -36,22 +178,33 @@ def _resource(resource: Resource) -> Data:
     }
 
 
-def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) -> Data:
-    """`forgotten`: what the orchestrator was made to forget; None when it was not asked."""
+def _dependency(dependency: Dependency) -> DependencyOutput:
+    return {
+        "kind": dependency.kind,
+        "id": dependency.id,
+        "owner": dependency.owner,
+        "parent_id": dependency.parent_id,
+        "fix_command": dependency.fix_command,
+    }
+
+
+def _outcome(outcome: DeletionOutcome) -> OutcomeOutput:
+    return {
+        **_resource(outcome.resource),
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "request_ids": list(outcome.request_ids),
+        "dependencies": [_dependency(dependency) for dependency in outcome.dependencies],
+        "problem": None if outcome.problem is None else problem_data(outcome.problem),
+    }
+
+
+def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) -> DeletionOutput:
+    """`forgotten`: the nodes removed from the orchestrator; None without a query."""
     return {
         "cluster": result.cluster,
         "interrupted": result.interrupted,
-        "outcomes": [
-            {
-                **_resource(outcome.resource),
-                "status": outcome.status,
-                "reason": outcome.reason,
-                "request_ids": list(outcome.request_ids),
-                "dependencies": [asdict(dependency) for dependency in outcome.dependencies],
-                "problem": None if outcome.problem is None else problem_data(outcome.problem),
-            }
-            for outcome in result.outcomes
-        ],
+        "outcomes": [_outcome(outcome) for outcome in result.outcomes],
         "remaining": resources_data(result.remaining),
         "unsupported": resources_data(result.unsupported),
         "regions_scanned": list(result.regions_scanned),
@@ -61,8 +214,13 @@ def deletion_data(result: DeletionResult, forgotten: PruneResult | None = None) 
     }
 
 
-def nuke_preview_data(preview: NukePreview) -> Data:
-    """With `--dry-run`."""
+def destroy_preview_data(
+    to_delete: Iterable[Resource], unsupported: Iterable[Resource]
+) -> DestroyPreviewOutput:
+    return {"to_delete": resources_data(to_delete), "unsupported": resources_data(unsupported)}
+
+
+def nuke_preview_data(preview: NukePreview) -> NukePreviewOutput:
     return {
         "account_id": preview.identity.account_id,
         "alias": preview.alias,
@@ -72,29 +230,31 @@ def nuke_preview_data(preview: NukePreview) -> Data:
                 **_resource(resource),
                 "cluster": resource.tags.get(preview.scope.key, ""),
                 "protection": resource.protection,
-                "created_at": None if resource.created_at is None else time_text(resource.created_at),
+                "created_at": optional_time(resource.created_at),
             }
             for resource in sort_resources(preview.to_delete)
         ],
         "excluded": [{**_resource(resource), "reason": why} for resource, why in preview.excluded],
         "unsupported": resources_data(preview.unsupported),
-        "to_adopt": [{"id": one, "region": region} for one, region in sorted(preview.to_adopt.items())],
+        "to_adopt": [
+            {"id": instance_id, "region": region} for instance_id, region in sorted(preview.to_adopt.items())
+        ],
         "denied": [problem_data(failure) for failure in preview.denied],
         "regions_scanned": list(preview.regions_scanned),
         "regions_skipped": list(preview.regions_skipped),
         "regions_not_enabled": list(preview.regions_not_enabled),
         "foreign": [
-            {"vpc": resource.id, "region": resource.region, "dependency": asdict(dependency)}
+            {"vpc": resource.id, "region": resource.region, "dependency": _dependency(dependency)}
             for resource, dependency in preview.foreign
         ],
         "partial_failures": [problem_data(failure) for failure in preview.partial_failures],
         "failed_regions": [problem_data(failure) for failure in preview.failed_regions],
-        "usd_per_hour": None if preview.usd_per_hour is None else str(preview.usd_per_hour.quantize(_MICRO)),
+        "usd_per_hour": exact(preview.usd_per_hour),
     }
 
 
-def order_data() -> Data:
-    """With `--explain`: the deletion graph."""
+def order_data() -> DeletionOrderOutput:
+    """The deletion graph."""
     return {
         "kinds": [
             {

@@ -3,28 +3,63 @@
 from __future__ import annotations
 
 import json
-import re
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypedDict
 
 from bacalhau_spot.core.sanitize import escaped
 from bacalhau_spot.errors import ExitCode
 from bacalhau_spot.ui.error_messages import ApiRefusalError
 from bacalhau_spot.ui.filtered import FilteredStream
+from bacalhau_spot.ui.json_output.values import Data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bacalhau_spot.errors import UserError
-    from bacalhau_spot.ui.json_output.values import Data
 
-VERSION = 1
+Status = Literal["ok", "partial", "error", "declined", "interrupted"]
+VERSION: Literal[1] = 1
 
-_STATUS = {
+_STATUS: dict[ExitCode, Status] = {
     ExitCode.DONE: "ok",
     ExitCode.DECLINED: "declined",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.INCOMPLETE: "partial",
 }
+
+
+class ErrorOutput(TypedDict):
+    """With the texts shown on a terminal."""
+
+    what: str
+    """what happened, in one sentence"""
+    why: str
+    """AWS's message with its code"""
+    code: str | None
+    """AWS's error code; null for other errors"""
+    hint: str
+    """what to do"""
+    docs: str
+    """the name of a page; `bacalhau-spot explain` prints it"""
+    regions: list[str]
+    """the regions in which AWS refused"""
+    details: list[str]
+    """one problem each"""
+
+
+class EnvelopeOutput(TypedDict):
+    version: Literal[1]
+    """of this format; it changes when a key is removed or changes its meaning"""
+    command: str
+    endpoint: str | None
+    """the endpoint used instead of AWS: `sandbox`, or the addresses from `AWS_ENDPOINT_URL` and similar settings; null for AWS"""
+    status: Status
+    """`partial`: partly completed, see `data`; `error`: nothing completed; `declined`: not confirmed"""
+    exit_code: ExitCode
+    data: Data | None
+    """the result of the command, see below; null without a result"""
+    errors: list[ErrorOutput]
+    warnings: list[str]
+    """sentences"""
 
 
 def envelope(
@@ -35,7 +70,7 @@ def envelope(
     errors: Sequence[UserError] = (),
     warnings: Sequence[str] = (),
     endpoint: str = "",
-) -> Data:
+) -> EnvelopeOutput:
     """What `-o json` prints. A failure that has data to show has done part of the work.
 
     `endpoint`: what was asked instead of AWS; empty for AWS itself.
@@ -45,7 +80,7 @@ def envelope(
         "command": command,
         "endpoint": endpoint or None,
         "status": _STATUS.get(exit_code, "error" if data is None else "partial"),
-        "exit_code": int(exit_code),
+        "exit_code": exit_code,
         "data": data,
         "errors": [error_data(error) for error in errors],
         "warnings": list(warnings),
@@ -67,7 +102,7 @@ def with_commands(value: Any, spoken: Callable[[str], str], *, words: bool = Fal
     return spoken(value) if words and isinstance(value, str) else value
 
 
-def error_data(error: UserError) -> Data:
+def error_data(error: UserError) -> ErrorOutput:
     code, regions = (error.code, error.regions) if isinstance(error, ApiRefusalError) else (None, ())
     return {
         "what": error.what,
@@ -90,32 +125,10 @@ def write_envelope(stream: TextIO, result: Data, *, form: str) -> None:
 def envelope_text(result: Data, *, form: str) -> str:
     """The envelope as `json`, `yaml` or the last line of `ndjson`; `line`: any other object on a line."""
     if form == "yaml":
-        return "".join(f"{row}\n" for row in _yaml(result, 0))
+        from bacalhau_spot.ui.json_output.yaml_text import yaml_text  # noqa: PLC0415 - see there
+
+        return yaml_text(result)
     if form == "ndjson":
         result = {"event": "result", **result}
     indent = 2 if form == "json" else None
     return escaped(json.dumps(result, indent=indent, ensure_ascii=False)) + "\n"
-
-
-def _yaml(value: Any, depth: int) -> list[str]:
-    """Block style with JSON's scalars, which are YAML's too."""
-    indent = "  " * depth
-    rows: list[str] = []
-    pairs = value.items() if isinstance(value, dict) else ((None, item) for item in value)
-    for key, inner in pairs:
-        head = f"{indent}{_scalar(key)}:" if key is not None else f"{indent}-"
-        if isinstance(inner, dict | list) and inner:
-            rows.append(head)
-            rows.extend(_yaml(inner, depth + 1))
-        else:
-            rows.append(f"{head} {_scalar(inner)}")
-    return rows
-
-
-# What JSON may hold as it is and YAML may not (YAML 1.2, "Character Set"), beside what `escaped` knows.
-_NOT_IN_YAML = re.compile("[\ufffe\uffff]")
-
-
-def _scalar(value: Any) -> str:
-    text = escaped(json.dumps(value, ensure_ascii=False), yaml=True)
-    return _NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
+from bacalhau_spot.core.model import Arch
 from bacalhau_spot.core.placement.offers import INTERRUPTIONS, Suitability, suitability
-from bacalhau_spot.ui.json_output.values import Data, problem_data
+from bacalhau_spot.ui.json_output.values import (
+    Amount,
+    Count,
+    Keywords,
+    PriceRangeOutput,
+    ProblemOutput,
+    SignedAmount,
+    exact,
+    fraction,
+    problem_data,
+)
 
 if TYPE_CHECKING:
     from bacalhau_spot.core.placement.offers import OfferMetrics, Offers, PoolOffer, RegionOffer
 
-_MICRO = Decimal("0.000001")
-_FOUR = Decimal("0.0001")
-_STANDINGS = {
+SuitabilityName = Literal["fit", "low-score", "no-room", "no-price"]
+_SUITABILITY_NAMES: dict[Suitability, SuitabilityName] = {
     Suitability.SUITABLE: "fit",
     Suitability.LOW_SCORE: "low-score",
     Suitability.NO_QUOTA: "no-room",
@@ -21,8 +30,81 @@ _STANDINGS = {
 }
 
 
-def offers_data(offers: Offers, *, written: Data | None = None) -> Data:
-    """`written`: what --write has put, or would put, into the configuration."""
+class OfferMetricsOutput(TypedDict):
+    usd_per_hour: Amount | None
+    """US dollars; of a region: the mean of each zone's cheapest pool; null if unknown"""
+    week: PriceRangeOutput | None
+    """the lowest and the highest spot price of the last seven days"""
+    on_demand_usd_per_hour: Amount | None
+    """US dollars; null if unknown"""
+    saving: SignedAmount | None
+    """the saved fraction of the on-demand price: 0.65 is 65%"""
+    interruption: Annotated[str, Keywords(enum=list(INTERRUPTIONS))] | None
+    """last month's rate from AWS's Spot Instance Advisor; of a region: the highest of the pools in its price"""
+    score: Annotated[int, Keywords(minimum=1, maximum=10)] | None
+    """AWS's placement score of the region for `nodes` nodes"""
+    quota_headroom: Count | None
+    """the number of additional nodes within the spot quota"""
+
+
+class _Pool(TypedDict):
+    region: str
+    zone: str
+    type: str
+    """instance type"""
+    arch: Arch
+    vcpus: Count
+    memory_mib: Count
+    gpus: Count
+
+
+class _Region(TypedDict):
+    region: str
+    zones: Count
+    pools: Count
+    types: list[str]
+    suitability: SuitabilityName
+    """`low-score`: a low placement score; `no-room`: no quota for `nodes` nodes; `no-price`: no offer"""
+
+
+class PoolOfferOutput(_Pool, OfferMetricsOutput):
+    """A capacity pool."""
+
+
+class RegionOfferOutput(_Region, OfferMetricsOutput):
+    pass
+
+
+class WrittenOfferOutput(TypedDict):
+    """The change of the configuration by `--write`, or with `--dry-run` the proposed one."""
+
+    path: str
+    regions: list[str]
+    instance_types: list[str] | None
+    """null: none on the command line, so those of the file remain"""
+    changed: bool
+    """whether the file was changed"""
+    diff: str
+    """in unified form; empty without a difference"""
+
+
+class OffersOutput(TypedDict):
+    nodes: Annotated[int, Keywords(minimum=1)]
+    """the number of nodes to launch in one region"""
+    pools: list[PoolOfferOutput]
+    """sorted as requested"""
+    regions: list[RegionOfferOutput]
+    """best first, or sorted as requested"""
+    regions_scanned: list[str]
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+    partial_failures: list[ProblemOutput]
+    """failed queries; their values are null"""
+    written: WrittenOfferOutput | None
+    """null without `--write`"""
+
+
+def offers_data(offers: Offers, *, written: WrittenOfferOutput | None = None) -> OffersOutput:
     return {
         "nodes": offers.nodes,
         "pools": [_pool(pool) for pool in offers.pools],
@@ -34,43 +116,39 @@ def offers_data(offers: Offers, *, written: Data | None = None) -> Data:
     }
 
 
-def _deal(metrics: OfferMetrics) -> Data:
+def _metrics(metrics: OfferMetrics) -> OfferMetricsOutput:
     return {
-        "usd_per_hour": _usd(metrics.usd_per_hour),
+        "usd_per_hour": exact(metrics.usd_per_hour),
         "week": None
         if metrics.low is None or metrics.high is None
-        else {"low": _usd(metrics.low), "high": _usd(metrics.high)},
-        "on_demand_usd_per_hour": _usd(metrics.on_demand_usd_per_hour),
-        "saving": None if metrics.saving is None else str(metrics.saving.quantize(_FOUR)),
+        else {"low": exact(metrics.low), "high": exact(metrics.high)},
+        "on_demand_usd_per_hour": exact(metrics.on_demand_usd_per_hour),
+        "saving": fraction(metrics.saving),
         "interruption": None if metrics.interruption is None else INTERRUPTIONS[metrics.interruption],
         "score": metrics.score,
         "quota_headroom": metrics.quota_headroom,
     }
 
 
-def _usd(amount: Decimal | None) -> str | None:
-    return None if amount is None else str(amount.quantize(_MICRO))
-
-
-def _pool(offer: PoolOffer) -> Data:
+def _pool(offer: PoolOffer) -> PoolOfferOutput:
     return {
         "region": offer.region,
         "zone": offer.pool.zone,
         "type": offer.pool.type,
-        "arch": str(offer.arch),
+        "arch": offer.arch,
         "vcpus": offer.info.vcpus,
         "memory_mib": offer.info.memory_mib,
         "gpus": offer.info.gpus,
-        **_deal(offer),
+        **_metrics(offer),
     }
 
 
-def _region(offer: RegionOffer, *, nodes: int) -> Data:
+def _region(offer: RegionOffer, *, nodes: int) -> RegionOfferOutput:
     return {
         "region": offer.region,
         "zones": offer.zones,
         "pools": offer.pools,
         "types": list(offer.types),
-        "suitability": _STANDINGS[suitability(offer, nodes)],
-        **_deal(offer),
+        "suitability": _SUITABILITY_NAMES[suitability(offer, nodes)],
+        **_metrics(offer),
     }

@@ -1,12 +1,11 @@
-"""What `ssh` and `console` print for programs."""
+"""What `ssh` prints for programs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
-from bacalhau_spot.core.health.boot_console import console_lines
 from bacalhau_spot.core.ssh.ssh_command import ssh_address
-from bacalhau_spot.ui.json_output.values import Data, time_text
+from bacalhau_spot.ui.json_output.values import Count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +14,43 @@ if TYPE_CHECKING:
     from bacalhau_spot.core.ssh.ssh_results import FanOutResult
 
 
-def _node(instance: Instance) -> Data:
+class NodeOutput(TypedDict):
+    id: str
+    region: str
+    zone: str
+    address: str | None
+    """the public address, or the private one without"""
+
+
+class CommandResultOutput(NodeOutput):
+    exit_code: int | None
+    """of `ssh`; null after a timeout"""
+    timed_out: bool
+    stdout: str
+    stderr: str
+    truncated: bool
+    """the node printed more than one mebibyte on a stream; the rest is missing"""
+
+
+class SshOutput(TypedDict):
+    """With a command."""
+
+    command: list[str]
+    failed: Count
+    nodes: list[CommandResultOutput]
+
+
+class CommandLineOutput(NodeOutput):
+    argv: list[str]
+
+
+class SshLinesOutput(TypedDict):
+    """With `--print`."""
+
+    lines: list[CommandLineOutput]
+
+
+def node_data(instance: Instance) -> NodeOutput:
     return {
         "id": instance.id,
         "region": instance.region,
@@ -24,13 +59,13 @@ def _node(instance: Instance) -> Data:
     }
 
 
-def ssh_data(results: FanOutResult) -> Data:
+def ssh_data(results: FanOutResult) -> SshOutput:
     return {
         "command": list(results.command),
         "failed": len(results.failed),
         "nodes": [
             {
-                **_node(result.instance),
+                **node_data(result.instance),
                 "exit_code": result.code,
                 "timed_out": result.code is None,
                 "stdout": result.stdout,
@@ -42,17 +77,5 @@ def ssh_data(results: FanOutResult) -> Data:
     }
 
 
-def ssh_lines_data(made: Sequence[tuple[Instance, Sequence[str]]]) -> Data:
-    """With `--print`."""
-    return {"lines": [{**_node(instance), "argv": list(line)} for instance, line in made]}
-
-
-def console_data(instance: Instance, text: str) -> Data:
-    return {
-        **_node(instance),
-        "text": text,
-        "phases": [
-            {"at": time_text(console_line.at), "phase": console_line.phase, "detail": console_line.text}
-            for console_line in console_lines(text)
-        ],
-    }
+def ssh_lines_data(command_lines: Sequence[tuple[Instance, Sequence[str]]]) -> SshLinesOutput:
+    return {"lines": [{**node_data(instance), "argv": list(line)} for instance, line in command_lines]}

@@ -2,22 +2,177 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
-from bacalhau_spot.core.health.diagnosis import Severity
+from bacalhau_spot.core.health.boot_console import STEPS
+from bacalhau_spot.core.health.diagnosis import Diagnosis, Severity
+from bacalhau_spot.core.health.observation import ApiAvailability, StatusCheck
+from bacalhau_spot.core.model import State
+from bacalhau_spot.core.orchestrator.orchestrator_nodes import Membership
 from bacalhau_spot.ui.diagnosis_text import diagnosis_text
-from bacalhau_spot.ui.json_output.values import Data, pools_data, problem_data, time_text
+from bacalhau_spot.ui.json_output.values import (
+    ConnectionTime,
+    Count,
+    Keywords,
+    PoolsOutput,
+    ProblemOutput,
+    Time,
+    optional_time,
+    pools_data,
+    problem_data,
+    time_text,
+)
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from bacalhau_spot.core.health.cluster_status import ClusterStatus, Load, NodeStatus, RegionStatus
     from bacalhau_spot.core.health.diagnosis import NodeDiagnosis
     from bacalhau_spot.core.health.observation import NodeObservation
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
 
 
-def status_data(status: ClusterStatus) -> Data:
+class CapacityOutput(TypedDict):
+    cpu: Annotated[float, Keywords(minimum=0)]
+    """cores"""
+    memory_bytes: Count
+    disk_bytes: Count
+    gpus: Count
+
+
+class LoadOutput(TypedDict):
+    """The use of the connected nodes by jobs."""
+
+    used: CapacityOutput
+    total: CapacityOutput
+    running: Count
+    """executions at each node's last handshake"""
+
+
+class NodeCountsOutput(TypedDict):
+    wanted: Count | None
+    """null if the configuration has no number"""
+    present: Count
+    """running or starting"""
+    good: Count
+    waiting: Count
+    unknown: Count
+    bad: Count
+    gone: Count
+    load: LoadOutput | None
+
+
+class _Region(TypedDict):
+    region: str
+
+
+class RegionStatusOutput(_Region, NodeCountsOutput):
+    pass
+
+
+class ChecksOutput(TypedDict):
+    """EC2's status checks."""
+
+    system: StatusCheck
+    instance: StatusCheck
+
+
+class SpotRequestOutput(TypedDict):
+    id: str
+    code: str
+    """AWS's status code"""
+    since: Time
+
+
+class BootOutput(TypedDict):
+    """From the node's console."""
+
+    step: Annotated[str, Keywords(enum=["", *STEPS])]
+    since: Time | None
+    failed: str
+    """why first boot failed"""
+    join_error: str
+    """Bacalhau's message about the failed connection"""
+    commands_failed: str
+
+
+class OrchestratorNodeOutput(TypedDict):
+    id: str
+    connected: bool
+    membership: Membership
+    engines: list[str]
+    version: str
+    last_heartbeat_at: Time | None
+    since: ConnectionTime | None
+    last_error: str
+
+
+class DiagnosisOutput(TypedDict):
+    kind: Diagnosis
+    """see [Verdicts](status.md#verdicts)"""
+    severity: Severity
+    text: str
+    why: str
+    seconds: Count | None
+    """ago, for, or until, as in `text`"""
+    hint: str
+
+
+class NodeStatusOutput(TypedDict):
+    id: str
+    """of the instance; without one, the node's name in the orchestrator"""
+    region: str
+    zone: str
+    type: str | None
+    state: State | None
+    launched_at: Time | None
+    public_ip: str | None
+    private_ip: str | None
+    termination_reason: str | None
+    """AWS's code"""
+    terminated_by: str | None
+    """the command on this machine that terminated it, from the audit log; null: another machine, AWS or a user"""
+    checks: ChecksOutput
+    spot_request: SpotRequestOutput | None
+    boot: BootOutput | None
+    """null if the console was not read"""
+    orchestrator_node: OrchestratorNodeOutput | None
+    """null if the orchestrator does not list the node, or without a query"""
+    load: LoadOutput | None
+    diagnosis: DiagnosisOutput
+
+
+class OrchestratorOutput(TypedDict):
+    api: ApiAvailability
+    address: str
+    """empty without an API"""
+    problem: ProblemOutput | None
+
+
+class StatusOutput(TypedDict):
+    """With `--watch -o ndjson`: one envelope per refresh, as `{"event": "result", …}`."""
+
+    cluster: str
+    taken_at: Time
+    matches_spec: bool
+    """the configured number of nodes runs, and every node is good"""
+    missing: Count | None
+    """null with `--cluster`"""
+    surplus: Count | None
+    """null with `--cluster`"""
+    total: NodeCountsOutput
+    regions: list[RegionStatusOutput]
+    nodes: list[NodeStatusOutput]
+    stale_nodes: list[str]
+    """ids of nodes that the orchestrator lists and whose instances no longer exist"""
+    pools: PoolsOutput
+    orchestrator: OrchestratorOutput
+    regions_scanned: list[str]
+    failed_regions: list[ProblemOutput]
+    """regions that could not be scanned"""
+    partial_failures: list[ProblemOutput]
+    """failed queries about the nodes of a region"""
+
+
+def status_data(status: ClusterStatus) -> StatusOutput:
     snapshot = status.snapshot
     failure = snapshot.api_failure
     return {
@@ -26,15 +181,15 @@ def status_data(status: ClusterStatus) -> Data:
         "matches_spec": status.matches_spec,
         "missing": status.missing,
         "surplus": status.surplus,
-        "total": _part(status.total),
+        "total": _counts(status.total),
         "regions": [
-            {"region": region_status.name, **_part(region_status)} for region_status in status.regions
+            {"region": region_status.name, **_counts(region_status)} for region_status in status.regions
         ],
         "nodes": [_node(node) for node in status.nodes],
         "stale_nodes": [node.id for node in status.stale_nodes],
         "pools": pools_data(status.pools),
         "orchestrator": {
-            "api": str(snapshot.api),
+            "api": snapshot.api,
             "address": snapshot.address,
             "problem": None if failure is None else problem_data(failure),
         },
@@ -44,16 +199,20 @@ def status_data(status: ClusterStatus) -> Data:
     }
 
 
-def _part(region_status: RegionStatus) -> Data:
+def _counts(region_status: RegionStatus) -> NodeCountsOutput:
     return {
         "wanted": region_status.wanted,
         "present": region_status.present,
-        **{str(severity): region_status.count(severity) for severity in Severity},
+        "good": region_status.count(Severity.GOOD),
+        "waiting": region_status.count(Severity.WAITING),
+        "unknown": region_status.count(Severity.UNKNOWN),
+        "bad": region_status.count(Severity.BAD),
+        "gone": region_status.count(Severity.GONE),
         "load": _load(region_status.load),
     }
 
 
-def _node(node: NodeStatus) -> Data:
+def _node(node: NodeStatus) -> NodeStatusOutput:
     observation = node.observation
     instance = observation.instance
     return {
@@ -61,59 +220,61 @@ def _node(node: NodeStatus) -> Data:
         "region": node.region,
         "zone": node.zone,
         "type": instance.type if instance else None,
-        "state": str(instance.state) if instance else None,
+        "state": instance.state if instance else None,
         "launched_at": time_text(instance.launched_at) if instance else None,
         "public_ip": instance.public_ip if instance else None,
         "private_ip": instance.private_ip if instance else None,
         "termination_reason": instance.termination_reason if instance else None,
         "terminated_by": observation.terminated_by or None,
-        "checks": {"system": str(observation.checks.system), "instance": str(observation.checks.instance)},
-        "spot_request": None
-        if observation.spot is None
-        else {
-            "id": observation.spot.request_id,
-            "code": observation.spot.code,
-            "since": time_text(observation.spot.updated_at),
-        },
+        "checks": {"system": observation.checks.system, "instance": observation.checks.instance},
+        "spot_request": _spot_request(observation),
         "boot": _boot(observation),
-        "orchestrator_node": _member(observation),
+        "orchestrator_node": _orchestrator_node(observation),
         "load": _load(node.load),
-        "diagnosis": _verdict(node.diagnosis),
+        "diagnosis": _diagnosis(node.diagnosis),
     }
 
 
-def _boot(observation: NodeObservation) -> Data | None:
-    if observation.boot is None:
+def _spot_request(observation: NodeObservation) -> SpotRequestOutput | None:
+    spot = observation.spot
+    if spot is None:
+        return None
+    return {"id": spot.request_id, "code": spot.code, "since": time_text(spot.updated_at)}
+
+
+def _boot(observation: NodeObservation) -> BootOutput | None:
+    boot = observation.boot
+    if boot is None:
         return None
     return {
-        "step": observation.boot.step,
-        "since": _time(observation.boot.step_at),
-        "failed": observation.boot.failed,
-        "join_error": observation.boot.join_error,
-        "commands_failed": observation.boot.commands_failed,
+        "step": boot.step,
+        "since": optional_time(boot.step_at),
+        "failed": boot.failed,
+        "join_error": boot.join_error,
+        "commands_failed": boot.commands_failed,
     }
 
 
-def _member(observation: NodeObservation) -> Data | None:
+def _orchestrator_node(observation: NodeObservation) -> OrchestratorNodeOutput | None:
     node = observation.member
     if node is None:
         return None
     return {
         "id": node.id,
         "connected": node.connected,
-        "membership": str(node.membership),
+        "membership": node.membership,
         "engines": list(node.engines),
         "version": node.version,
-        "last_heartbeat_at": _time(node.last_heartbeat_at),
-        "since": _time(node.since),
+        "last_heartbeat_at": optional_time(node.last_heartbeat_at),
+        "since": optional_time(node.since),
         "last_error": node.last_error,
     }
 
 
-def _verdict(diagnosis: NodeDiagnosis) -> Data:
+def _diagnosis(diagnosis: NodeDiagnosis) -> DiagnosisOutput:
     return {
-        "kind": str(diagnosis.diagnosis),
-        "severity": str(diagnosis.severity),
+        "kind": diagnosis.diagnosis,
+        "severity": diagnosis.severity,
         "text": diagnosis_text(diagnosis),
         "why": diagnosis.reason,
         "seconds": None if diagnosis.time is None else int(diagnosis.time.total_seconds()),
@@ -121,20 +282,16 @@ def _verdict(diagnosis: NodeDiagnosis) -> Data:
     }
 
 
-def _load(load: Load | None) -> Data | None:
+def _load(load: Load | None) -> LoadOutput | None:
     if load is None:
         return None
     return {"used": _capacity(load.used), "total": _capacity(load.total), "running": load.running}
 
 
-def _capacity(capacity: Capacity) -> Data:
+def _capacity(capacity: Capacity) -> CapacityOutput:
     return {
         "cpu": float(capacity.cpu),
         "memory_bytes": capacity.memory_bytes,
         "disk_bytes": capacity.disk_bytes,
         "gpus": capacity.gpus,
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else time_text(moment)
