@@ -222,7 +222,7 @@ def merge_edit(text: str, *, plain: str, edited: str, comments: Mapping[int, str
             shift = _margin(old[start]) - _margin(base[first]) if start < stop else 0
             kept_here = "\n".join(base[first:last])
             merged += [
-                comments[number]
+                " " * _margin(old[start]) + comments[number]
                 for number in range(start + 1, stop + 1)
                 if comments.get(number, "") not in kept_here
             ]
