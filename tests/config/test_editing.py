@@ -187,6 +187,21 @@ def test_no_comment_is_lost_with_the_line_it_stands_in() -> None:
         assert after.count(comment) == 1
 
 
+def test_a_number_sign_in_a_text_is_no_comment() -> None:
+    """A new line above moves the text; what is in it does not become a comment."""
+    before = (
+        "cluster:\n  name: x\n  tags: {\n    a: b,  # c\n    d: 'y'\n  }\n"
+        "instance: {additional_commands: 'a # b',\n  root_volume_gib: 20\n}\n"
+    )
+    values: dict[str, object] = {
+        "cluster.tags.a": "z", "cluster.creator": "me", "instance.root_volume_gib": 30
+    }  # fmt: skip
+    assert set_values(before, values) == (
+        "cluster:\n  creator: me\n  name: x\n  # c\n  tags: {a: z, d: 'y'}\n"
+        "instance: {additional_commands: 'a # b', root_volume_gib: 30}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

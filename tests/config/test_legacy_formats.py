@@ -189,6 +189,19 @@ regions:
     )
 
 
+def test_rewriting_keeps_quotes_blocks_and_indentation() -> None:
+    before = (
+        "max_instances: 6\ncluster: &c\n    name: 'blue'\ninstance:\n    additional_commands: | # at first boot\n"
+        '        echo a\n\n        # not a comment\nregions:\n-   us-east-1:\n        machine_type: "t3.medium"\n'
+    )
+    assert upgrade_text(before) == (
+        "nodes: 6\ncluster:\n    name: 'blue'\ninstance:\n    additional_commands: | # at first boot\n"
+        '        echo a\n\n        # not a comment\nregions:\n    us-east-1:\n        instance_types: ["t3.medium"]\n'
+    )
+    crlf = "\ufeffmax_instances: 6 # six\r\n# why\r\nusername: x\r\n"
+    assert upgrade_text(crlf) == "\ufeffnodes: 6  # six\r\n# why\r\nusername: x\r\n"
+
+
 def test_a_file_in_the_present_form_is_not_touched() -> None:
     text = "nodes:   3 # so\nregions: [ us-east-1 ]\n\n\n"
     assert upgrade_text(text) == text

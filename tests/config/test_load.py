@@ -18,6 +18,7 @@ from bacalhau_spot.config import (
     read_config_text,
     set_values,
     shown_values,
+    upgrade_text,
     write_config,
 )
 from bacalhau_spot.core.model import Arch, NodeFile, RegionSpec, Requirements, Secret, Spread, TlsMode
@@ -303,3 +304,11 @@ def test_an_anchor_given_again_is_no_warning(loading: Load) -> None:
     text = "cluster: {name: &a x, creator: &a y, vpc_name: *a}\n"
     assert loading(text).spec.naming.vpc_name == "y"
     assert set_values(text, {"cluster.name": "z"}).endswith("creator: &a y, vpc_name: *a}\n")
+
+
+def test_a_folded_text_has_no_marks_of_the_librarys(loading: Load) -> None:
+    """`>`: ruamel's scanner left U+0007 at each fold, which reached the nodes."""
+    text = "instance:\n  additional_commands: >\n    echo a\n    b\n\n    echo c\n"
+    assert loading(text).spec.instance.additional_commands == "echo a b\necho c\n"
+    assert loading(f"max_instances: 3\n{text}").spec.instance.additional_commands == "echo a b\necho c\n"
+    assert upgrade_text(f"max_instances: 3\n{text}") == f"nodes: 3\n{text}"

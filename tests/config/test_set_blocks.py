@@ -49,6 +49,13 @@ def test_what_stood_there_with_comments_stays_as_comments() -> None:
     )
 
 
+def test_the_next_keys_comments_are_not_commented_out_with_it() -> None:
+    text = "regions: [us-east-1] # x\r\n# y\r\n\r\n"
+    assert set_block(text, {"regions": ["us-west-2"]}) == (
+        "# regions: [us-east-1] # x\r\nregions: [us-west-2]\r\n# y\r\n\r\n"
+    )
+
+
 def test_plain_names_are_replaced() -> None:
     """On one line or on several, and `auto` too."""
     for old in ("[us-east-1]", "\n- us-east-1\n- eu-west-1", "[\n  us-east-1,\n]", "{auto: {count: 2}}"):

@@ -83,7 +83,7 @@ def set_value(text: str, path: KeyPath, value: object, *, file: str, block: bool
         raise _unable(path)
     try:
         changed = _changed(text, document, path, value, block=block)
-    except (YAMLError, ValueError):
+    except (YAMLError, ValueError, UnreadableError):
         raise _unable(path) from None
     # ruamel's tree has its own idea of some values: that exactly this key changed is checked, not assumed.
     for result in changed:
@@ -130,7 +130,7 @@ def _changed(text: str, document: Document, path: KeyPath, value: object, *, blo
     plain = round_trip.dump_tree(tree, indentation)
     _assign(tree, path, value, block=block)
     edited = round_trip.dump_tree(tree, indentation)
-    comments = {line: comment for line, comment, _ in find_comments(text, document)}
+    comments = {line: comment for line, comment, _ in find_comments(text, parse_yaml(text))}
     merged = round_trip.merge_edit(text, plain=plain, edited=edited, comments=comments)
     return [merged, edited] if all(comment in edited for comment in comments.values()) else [merged]
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 
 from bacalhau_spot.config import round_trip
 from bacalhau_spot.config.check import check_text
@@ -96,9 +95,9 @@ class _Writer:
                 node[key] = self._items(value, here, column=column + self._indentation.dash)
             else:
                 node[key] = None if value is None else self._on_line(value, here)
-            if isinstance(node[key], LiteralScalarString | FoldedScalarString):
-                beside = None  # ruamel keeps it with the text
             node.ca.items[key] = [None, above, beside, None]
+            if mark := getattr(node[key], "comment", None):  # beside the mark of a text in lines
+                node.ca.items[key] = [None, above, None, [mark]]
         return node
 
     def _items(self, value: list[object], path: KeyPath, *, column: int) -> CommentedSeq:

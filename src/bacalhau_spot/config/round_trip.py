@@ -115,12 +115,13 @@ def indentation_of(tree: object) -> Indentation:
     columns: dict[str, int] = {}
     for node in _collections(tree):
         for child_node in node.values() if isinstance(node, CommentedMap) else ():
-            if is_block(child_node):
+            # With an anchor, ruamel's column is the anchor's.
+            if is_block(child_node) and not child_node.yaml_anchor() and not node.yaml_anchor():
                 inside = child_node.lc.col - node.lc.col
                 if isinstance(child_node, CommentedSeq):
                     columns.setdefault("dash", inside)
                     columns.setdefault("item", max(2, child_node.lc.item(0)[1] - child_node.lc.col))
-                elif inside > 0:  # what an alias names may stand anywhere
+                else:
                     columns.setdefault("mapping", inside)
     return Indentation(**columns)
 
@@ -221,7 +222,7 @@ def merge_edit(text: str, *, plain: str, edited: str, comments: Mapping[int, str
             shift = _margin(old[start]) - _margin(base[first]) if start < stop else 0
             kept_here = "\n".join(base[first:last])
             merged += [
-                comments[number]
+                " " * _margin(old[start]) + comments[number]
                 for number in range(start + 1, stop + 1)
                 if comments.get(number, "") not in kept_here
             ]

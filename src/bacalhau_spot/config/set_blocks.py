@@ -59,7 +59,7 @@ def _end(lines: list[str], begin: int, document: Document) -> int:
     """The line after the last of a top-level key's value: comments and blanks before the next key are that key's."""
     others = [place.line - 1 for path, place in document.keys.items() if len(path) == 1]
     end = min((line for line in others if line > begin), default=len(lines))
-    while end > begin + 1 and (not lines[end - 1] or lines[end - 1].startswith("#")):
+    while end > begin + 1 and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     return end
 

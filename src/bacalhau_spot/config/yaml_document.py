@@ -231,7 +231,8 @@ class _Reader:
 
     def _scalar(self, node: ScalarNode, path: KeyPath) -> object:
         tag = _tag(node)
-        text = str(node.value)
+        # The library marks with \a where a `>` text was folded.
+        text = str(node.value).replace("\a", "") if node.style == ">" else str(node.value)
         self._check_text(text, path, node)
         if tag in _TEXT_TAGS:
             return text
