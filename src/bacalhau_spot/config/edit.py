@@ -157,13 +157,10 @@ def _assign(tree: CommentedMap, path: KeyPath, value: object, *, block: bool) ->
 def _with_line(text: str, document: Document, path: KeyPath, *, depth: int) -> str:
     """`text` with a line for a key that it lacks: the template's own, `#key: …` in its section, or one below the section's."""
     lines = text.split("\n")
-    begin, end = _section(lines, document, path[:-1])
-    indent = "  " * (len(path) - 1)
-    line = re.compile(rf"{indent}#{re.escape(str(path[-1]))}:(?: .*)?\r?")
-    for number in range(begin, end):
-        if line.fullmatch(lines[number]):
-            lines[number] = indent + _empty(path[-1])
-            return "\n".join(lines)
+    number = _commented_line(lines, document, path)
+    if number is not None:
+        lines[number] = "  " * (len(path) - 1) + _empty(path[-1])
+        return "\n".join(lines)
     if document.data is None:
         return text + ("" if text.endswith("\n") or not text else "\n") + _empty(path[0]) + "\n"
     if depth and round_trip.is_block(round_trip.node_at(round_trip.load_tree(text), path[:depth])):
@@ -174,6 +171,13 @@ def _with_line(text: str, document: Document, path: KeyPath, *, depth: int) -> s
         )
         lines.insert(document.keys[path[:depth]].line, " " * (column - 1) + _empty(path[depth]))
     return "\n".join(lines)
+
+
+def _commented_line(lines: list[str], document: Document, path: KeyPath) -> int | None:
+    """The template's own line for the key, which is a comment."""
+    begin, end = _section(lines, document, path[:-1])
+    line = re.compile(rf"{'  ' * (len(path) - 1)}#{re.escape(str(path[-1]))}:(?: .*)?\r?")
+    return next((number for number in range(begin, end) if line.fullmatch(lines[number])), None)
 
 
 def _empty(key: str | int) -> str:

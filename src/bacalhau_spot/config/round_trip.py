@@ -210,29 +210,58 @@ def merge_edit(text: str, *, plain: str, edited: str, comments: Mapping[int, str
 
     `comments`, by line number: those that the round trip lost in a line that changes go above it.
     """
-    end = "" if text.endswith("\n") else "\n"  # the round trip always has it
+    end = "" if text.endswith("\n") else "\n"  # the round trip always adds it
     old, base, new = (lines.split("\n") for lines in (text + end, plain, edited))
-    kept, ends = _kept(base, new)
-    merged: list[str] = []
-    written = 0  # lines of `new`
-    shift = 0  # columns that the lines to come stand further to the right in the file than in `new`
-    for (first, last), (start, stop) in _blocks(base, old):
-        places = [kept.get(number, -1) for number in range(first, last)]
-        if -1 in places or (places and places[-1] - places[0] != len(places) - 1):
-            shift = _margin(old[start]) - _margin(base[first]) if start < stop else 0
-            kept_here = "\n".join(base[first:last])
-            merged += [
-                " " * _margin(old[start]) + comments[number]
-                for number in range(start + 1, stop + 1)
-                if comments.get(number, "") not in kept_here
-            ]
-            continue
-        until = places[0] if places else ends[first]
-        merged += [_shifted(line, shift) for line in new[written:until]]
-        merged += old[start:stop]
-        written, shift = max(written, places[-1] + 1 if places else until), 0
-    merged += [_shifted(line, shift) for line in new[written:]]
-    return "\n".join(merged).removesuffix(end)
+    merge = _Merge(old, base, new, comments)
+    for block in _blocks(base, old):
+        merge.add(block)
+    merge.add_new(until=len(new))
+    return "\n".join(merge.lines).removesuffix(end)
+
+
+class _Merge:
+    """The file's own lines where the edit changes nothing, and the edited lines elsewhere.
+
+    `_written`: how many edited lines are in the result. `_shift`: by how many columns the file indents the next edited
+    lines more than the round trip does.
+    """
+
+    def __init__(self, old: list[str], base: list[str], new: list[str], comments: Mapping[int, str]) -> None:
+        self.lines: list[str] = []
+        self._old, self._base, self._new, self._comments = old, base, new, comments
+        self._kept, self._ends = _kept(base, new)
+        self._written = 0
+        self._shift = 0
+
+    def add(self, block: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        """A block of unedited lines, and the file's lines for it."""
+        (first, last), (start, stop) = block
+        places = [self._kept.get(number, -1) for number in range(first, last)]
+        if _is_edited(places):
+            self._shift = _margin(self._old[start]) - _margin(self._base[first]) if start < stop else 0
+            self._add_lost_comments(block)
+            return
+        until = places[0] if places else self._ends[first]
+        self.add_new(until=until)
+        self.lines += self._old[start:stop]
+        self._written, self._shift = max(self._written, places[-1] + 1 if places else until), 0
+
+    def add_new(self, *, until: int) -> None:
+        self.lines += [_shifted(line, self._shift) for line in self._new[self._written : until]]
+
+    def _add_lost_comments(self, block: tuple[tuple[int, int], tuple[int, int]]) -> None:
+        (first, last), (start, stop) = block
+        present = "\n".join(self._base[first:last])
+        self.lines += [
+            " " * _margin(self._old[start]) + self._comments[number]
+            for number in range(start + 1, stop + 1)
+            if self._comments.get(number, "") not in present
+        ]
+
+
+def _is_edited(places: list[int]) -> bool:
+    """Whether a block's lines are not together, unchanged, in the edited text. -1: a line that is not in it."""
+    return -1 in places or (bool(places) and places[-1] - places[0] != len(places) - 1)
 
 
 def _margin(line: str) -> int:
