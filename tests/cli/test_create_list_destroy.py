@@ -346,7 +346,7 @@ def test_throttling_is_waited_out(sandbox: Any, program: CliRunner) -> None:
     ]
     done = program("create", "--yes")
     assert done.code == 0
-    assert "RequestLimitExceeded; again in" in done.stderr
+    assert "RequestLimitExceeded; retrying in" in done.stderr
 
 
 def test_a_price_above_the_limit(program: CliRunner) -> None:

@@ -131,7 +131,7 @@ def test_it_is_told_in_words(sandbox: Any, program: CliRunner) -> None:
     done = program("nuke", "--force", "--regions", REGION)
     assert done.code == 1
     assert f"instance {machine} named corp-db" in " ".join(done.stdout.split())
-    command = f"free it: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n"
+    command = f"to unblock: aws ec2 terminate-instances --instance-ids {machine} --region {REGION}\n"
     assert done.stdout.count(command) == 1, "it keeps the subnet and its VPC, and is ended once"
 
 
@@ -203,7 +203,7 @@ def test_it_is_told_before_anybody_agrees(sandbox: Any, program: CliRunner) -> N
         f"unmanaged resources block VPC {scene.ours.vpc}, which will be retained: network interface {theirs}"
         in shown
     )
-    assert "not scanned, because not enabled in this account: af-south-1" in shown
+    assert "not scanned (not enabled in this account): af-south-1" in shown
 
 
 def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: CliRunner) -> None:
@@ -217,4 +217,6 @@ def test_what_may_not_be_read_is_not_taken_for_nothing(sandbox: Any, program: Cl
     done = nuked(program)
     assert done.code == 1
     left = {one["problem"]["message"] for one in done.data["outcomes"] if one["problem"]}
-    assert any("could not be read whole: DescribeNatGateways (UnauthorizedOperation)" in one for one in left)
+    assert any(
+        "could not be read completely: DescribeNatGateways (UnauthorizedOperation)" in one for one in left
+    )

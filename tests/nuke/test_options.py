@@ -55,7 +55,7 @@ def test_the_accounts_id_is_to_be_typed(program: CliRunner) -> None:
     assert f"account {ACCOUNT} as arn:aws:iam::{ACCOUNT}:user/sandbox" in shown
     assert "scanned" in shown
     assert "ap-northeast-1" in shown
-    assert "stops costing about $" in shown
+    assert "saves about $" in shown
     assert f"Type {ACCOUNT} to go on" in shown
     for word in ("instance", "VPC", "eu-west-1", "us-west-2"):
         assert word in shown
@@ -126,7 +126,7 @@ def test_some_regions_only(program: CliRunner) -> None:
     assert done.data["regions_scanned"] == ["eu-west-1"]
     assert listed(program) == 1
     looked = program("nuke", "--dry-run", "--regions", "eu-west-1")
-    assert "left out, as you wished: ap-northeast-1" in looked.stdout
+    assert "excluded by your options: ap-northeast-1" in looked.stdout
 
 
 NONSENSE = (
@@ -310,7 +310,7 @@ def test_what_we_may_not_delete_is_known_beforehand(sandbox: Any, program: CliRu
     sandbox.settings.deny = ["ec2:DeleteVpc"]
     looked = nuke(program, "--dry-run")
     assert (
-        "you may not DeleteVpc in eu-west-1 and us-west-2: resources that do not end by themselves"
+        "missing permission DeleteVpc in eu-west-1 and us-west-2: affected resources will remain"
         in looked.stdout
     )
     done = nuke(program, "--force", "-o", "json")

@@ -111,13 +111,13 @@ def nuke(
 
 
 @dataclass(frozen=True, kw_only=True)
-class NukeList(CleanupPreview):
-    """With the list that is shown."""
+class NukeCommandPreview(CleanupPreview):
+    """`details`: the list that is shown, and all that is known about it."""
 
-    listed: NukePreview
+    details: NukePreview
 
 
-class NukeCommand(CleanupCommand[NukeList]):
+class NukeCommand(CleanupCommand[NukeCommandPreview]):
     """Everything with our tag, in all regions or in those that were chosen."""
 
     name = "nuke"
@@ -136,7 +136,7 @@ class NukeCommand(CleanupCommand[NukeList]):
         return f"deleting all of {self._tagged.key}"
 
     @property
-    def _expects_nothing(self) -> bool:
+    def _accepts_empty_scan(self) -> bool:
         return bool(self._choice.adopt)
 
     def _scope(self, account: AccountContext) -> CleanupScope:
@@ -162,23 +162,23 @@ class NukeCommand(CleanupCommand[NukeList]):
             )
         return wanted
 
-    def _preview(self, scope: CleanupScope, scan: ScanResult) -> NukeList:
+    def _preview(self, scope: CleanupScope, scan: ScanResult) -> NukeCommandPreview:
         to_adopt = self._runner.run_readonly(self._to_adopt(scope.regions))
         options = self._options(scope.account, scan)
-        listed = self._runner.run_readonly(self._listed(scope, scan, options, to_adopt=to_adopt))
-        preview = NukeList(
-            view=views.nuke_preview_view(listed),
-            data=json_output.nuke_preview_data(listed),
-            empty=listed.empty,
-            failures=listed.failed_regions,
-            listed=listed,
+        details = self._runner.run_readonly(self._details(scope, scan, options, to_adopt=to_adopt))
+        preview = NukeCommandPreview(
+            view=views.nuke_preview_view(details),
+            data=json_output.nuke_preview_data(details),
+            empty=details.empty,
+            failures=details.failed_regions,
+            details=details,
             options=options,
         )
         if self._choice.plan_out is not None:
             nuke_plan_file.write_plan(
                 self._choice.plan_out,
-                listed.to_delete,
-                identity=listed.identity,
+                details.to_delete,
+                identity=details.identity,
                 scope=self._tagged,
                 now=self._context.runtime.clock.now(),
             )
@@ -196,7 +196,7 @@ class NukeCommand(CleanupCommand[NukeList]):
             )
         return regions_by_id
 
-    async def _listed(
+    async def _details(
         self,
         scope: CleanupScope,
         scan: ScanResult,
@@ -244,10 +244,10 @@ class NukeCommand(CleanupCommand[NukeList]):
             disable_protection=self._choice.disable_protection, excluded=first_match(rules)
         )
 
-    def _confirm(self, preview: NukeList) -> None:
+    def _confirm(self, preview: NukeCommandPreview) -> None:
         """By typing the account's id; and how many there are, when there are more than expected."""
-        listed, most = preview.listed, self._choice.max_resources
-        count = len(listed.to_delete) + len(listed.to_adopt)
+        details, most = preview.details, self._choice.max_resources
+        count = len(details.to_delete) + len(details.to_adopt)
         if most is not None and count > most:
             if self._force:
                 raise UserError(
@@ -261,15 +261,15 @@ class NukeCommand(CleanupCommand[NukeList]):
                 confirmed=False,
             )
         self._context.confirm_typed(
-            f"Delete {plural(count, 'resource')} in account {listed.identity.account_id}?",
-            word=listed.identity.account_id,
+            f"Delete {plural(count, 'resource')} in account {details.identity.account_id}?",
+            word=details.identity.account_id,
             confirmed=self._force,
         )
 
     async def _delete(
-        self, scope: CleanupScope, scan: ScanResult, preview: NukeList
+        self, scope: CleanupScope, scan: ScanResult, preview: NukeCommandPreview
     ) -> tuple[DeletionResult, None]:
-        adopted = preview.listed.to_adopt
+        adopted = preview.details.to_adopt
         if adopted:
             await engine.adopt(self._calls, adopted, tags=tags_for(self._naming, "adopted"))
         result = await engine.nuke_resources(

@@ -117,14 +117,14 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         return ""
 
     @property
-    def _expects_nothing(self) -> bool:
-        """Whether an empty scan is believed at once."""
+    def _accepts_empty_scan(self) -> bool:
+        """Whether one scan is enough that shows nothing."""
         return False
 
     def _scan(self, scope: CleanupScope) -> ScanResult:
         """That there is nothing takes two scans."""
         scan = self._runner.run_readonly(scan_regions(self._calls, scope.request, regions=scope.regions))
-        if not scan.empty or self._expects_nothing:
+        if not scan.empty or self._accepts_empty_scan:
             return scan
         self._context.print_status(views.looking_again_view(LAG_S))
         return self._runner.run_readonly(

@@ -37,7 +37,7 @@ _CREATED_BY_US = frozenset(row.kind for row in KIND_SPECS if row.created_by_us)
 
 
 @dataclass
-class _Gaps:
+class _ScanFailures:
     """What services refused to show during one scan of one region."""
 
     region: str
@@ -58,15 +58,6 @@ class _Gaps:
             replace(api_failure(error), region=self.region)
         )
 
-    def scan(self, resources: Iterable[Resource], *, children: frozenset[str]) -> RegionScan:
-        return RegionScan(
-            resources=tuple(resource for resource in resources if not resource.is_gone),
-            failures=tuple(self.failures),
-            partial_failures=tuple(self.partial_failures),
-            failed_kinds=self.failed_kinds,
-            children=children,
-        )
-
 
 class RegionScanner:
     """Asks the services of one region, or those of the whole account."""
@@ -82,24 +73,24 @@ class RegionScanner:
         The indexes are AWS's secondary ones, and may hide all of a region: DescribeInstances decides whether nothing runs.
         Raises CloudError when EC2 refuses, or the credentials are no longer valid.
         """
-        gaps = _Gaps(self._region, self._request.required)
+        failures = _ScanFailures(self._region, self._request.required)
         asked = frozenset(children)
-        tagged, instances = await self._index(gaps, children=asked)
+        tagged, instances = await self._index(failures, children=asked)
         candidates = (*tagged, *known)
         kinds = self._kinds_to_list(
             candidates, any_instance=not all(instance.is_gone for instance in instances)
         )
-        resources = await self._list(kinds - {ResourceKind.INSTANCE}, gaps, ids=_ids_by_kind(candidates))
+        resources = await self._list(kinds - {ResourceKind.INSTANCE}, failures, ids=_ids_by_kind(candidates))
         named = _children(resources) | asked
         # A launcher's instances may lack the tag.
         if named - asked - {instance.id for instance in instances}:
-            instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
+            instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
         unsupported = (
             Resource(kind=tag.kind, id=tag.id, region=self._region)
             for tag in tagged
             if not is_known_kind(tag.kind)
         )
-        scan = gaps.scan((*resources, *instances), children=named)
+        scan = _region_scan((*resources, *instances), failures, children=named)
         return replace(scan, unsupported=tuple(unsupported))
 
     async def scan_kinds(
@@ -109,16 +100,16 @@ class RegionScanner:
 
         Raises CloudError as `scan`.
         """
-        gaps = _Gaps(self._region, self._request.required)
+        failures = _ScanFailures(self._region, self._request.required)
         asked = frozenset(children)
         launch = not _LAUNCHERS.isdisjoint(kinds)
         first = frozenset(kinds) - ({ResourceKind.INSTANCE} if launch else set())
         ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(asked)}
-        resources = await self._list(first, gaps, ids=ids)
+        resources = await self._list(first, failures, ids=ids)
         named = _children(resources) | asked
         if launch and (ResourceKind.INSTANCE in kinds or named):
-            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), gaps)
-        return gaps.scan(resources, children=named)
+            resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
+        return _region_scan(resources, failures, children=named)
 
     def _kinds_to_list(
         self, candidates: Iterable[TaggedId], *, any_instance: bool
@@ -132,52 +123,66 @@ class RegionScanner:
         return kinds
 
     async def _index(
-        self, gaps: _Gaps, *, children: frozenset[str]
+        self, failures: _ScanFailures, *, children: frozenset[str]
     ) -> tuple[tuple[TaggedId, ...], tuple[Resource, ...]]:
         """What the tag indexes show, and the instances."""
         cloud, scope = self._calls.cloud, self._request.scope
         in_ec2, outside_ec2, instances = await asyncio.gather(
             self._calls.read(self._region, lambda: cloud.tagged(self._region, scope)),
-            self._tagged_outside_ec2(gaps),
-            self._instances(gaps, children=children),
+            self._tagged_outside_ec2(failures),
+            self._instances(failures, children=children),
         )
         return (*in_ec2, *outside_ec2), instances
 
-    async def _tagged_outside_ec2(self, gaps: _Gaps) -> tuple[TaggedId, ...]:
+    async def _tagged_outside_ec2(self, failures: _ScanFailures) -> tuple[TaggedId, ...]:
         cloud, scope = self._calls.cloud, self._request.scope
         try:
             return await self._calls.read(self._region, lambda: cloud.tagged_outside_ec2(self._region, scope))
         except CloudError as error:
-            gaps.add(error, TAG_INDEX)
+            failures.add(error, TAG_INDEX)
             return ()
 
-    async def _instances(self, gaps: _Gaps, *, children: frozenset[str]) -> tuple[Resource, ...]:
+    async def _instances(self, failures: _ScanFailures, *, children: frozenset[str]) -> tuple[Resource, ...]:
         if self._region == GLOBAL:
             return ()
-        return await self._list_kind(ResourceKind.INSTANCE, sorted(children), gaps)
+        return await self._list_kind(ResourceKind.INSTANCE, sorted(children), failures)
 
     async def _list(
         self,
         kinds: Collection[ResourceKind],
-        gaps: _Gaps,
+        failures: _ScanFailures,
         *,
         ids: Mapping[ResourceKind, Sequence[str]],
     ) -> list[Resource]:
         lists = await gather_all(
-            *(self._list_kind(kind, ids.get(kind, ()), gaps) for kind in _LISTING_ORDER if kind in kinds)
+            *(self._list_kind(kind, ids.get(kind, ()), failures) for kind in _LISTING_ORDER if kind in kinds)
         )
         return list(chain.from_iterable(lists))
 
-    async def _list_kind(self, kind: ResourceKind, ids: Sequence[str], gaps: _Gaps) -> tuple[Resource, ...]:
+    async def _list_kind(
+        self, kind: ResourceKind, ids: Sequence[str], failures: _ScanFailures
+    ) -> tuple[Resource, ...]:
         cloud, scope = self._calls.cloud, self._request.scope
         try:
             return await self._calls.read(
                 self._region, lambda: cloud.find(self._region, kind, scope, ids=ids)
             )
         except CloudError as error:
-            gaps.add(error, SPEC_BY_KIND[kind].service, named=bool(ids))
-            gaps.failed_kinds[kind] = api_failure(error)
+            failures.add(error, SPEC_BY_KIND[kind].service, named=bool(ids))
+            failures.failed_kinds[kind] = api_failure(error)
             return ()
+
+
+def _region_scan(
+    resources: Iterable[Resource], failures: _ScanFailures, *, children: frozenset[str]
+) -> RegionScan:
+    return RegionScan(
+        resources=tuple(resource for resource in resources if not resource.is_gone),
+        failures=tuple(failures.failures),
+        partial_failures=tuple(failures.partial_failures),
+        failed_kinds=failures.failed_kinds,
+        children=children,
+    )
 
 
 def _children(resources: Iterable[Resource]) -> frozenset[str]:

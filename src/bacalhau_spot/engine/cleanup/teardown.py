@@ -69,7 +69,7 @@ class _Teardown:
         return (*self._regions, *filter(None, (self._account,)))
 
     async def run(self, *, deadline_s: float) -> None:
-        busy = [region for region in self._regions if self._may_have_something(region)]
+        busy = [region for region in self._regions if self._is_busy(region)]
         while True:
             await asyncio.gather(*(self._delete(region, deadline_s=deadline_s) for region in busy))
             busy = await self._changed_during_lag()
@@ -79,7 +79,7 @@ class _Teardown:
             if not busy or self._calls.clock.monotonic_s() >= deadline_s:
                 return
 
-    def _may_have_something(self, region: RegionTeardown) -> bool:
+    def _is_busy(self, region: RegionTeardown) -> bool:
         scan = self._scan.by_region[region.name]
         return (
             bool(region.inventory.remaining or scan.unsupported) or region.name in self._request.with_children
