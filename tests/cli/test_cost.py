@@ -184,7 +184,7 @@ def test_a_budget_is_kept(story: Story) -> None:
     refused = program("create", "--yes")
     assert refused.code == 2
     # Two and one nodes in the dearest pools, 0.5 each, with 20 GiB and an address.
-    assert "it may come to $1.52 an hour, $1.02 too much" in refused.stderr
+    assert "it may cost $1.52 an hour, $1.02 too much" in refused.stderr
     assert story.sandbox.leftovers() == before
     # With a limit for each instance the dear pools cannot be: 3 * (0.02 + 0.0022 + 0.0050).
     assert program("create", "--yes", "--max-price", "0.02").code == 0

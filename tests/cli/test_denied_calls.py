@@ -44,7 +44,7 @@ LOOKS = (
     Look("status", "ec2:GetConsoleOutput", "", 1, "its console could not be read", "nothing on its console"),
     Look("destroy --dry-run", TAGS, "", 4, "all 6 regions", "nothing of"),
     Look("nuke --dry-run", TAGS, "", 4, "all 6 regions", "nothing carries"),
-    Look("nuke --dry-run", PRICES, HERE, 0, "savings unknown", "stops costing about"),
+    Look("nuke --dry-run", PRICES, HERE, 0, "savings unknown", "saves about"),
 )  # fmt: skip
 
 
