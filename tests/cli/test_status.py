@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aws_spot_sandbox.endpoint_file import AddressFile
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot import __version__
 from bacalhau_spot.cli import run
 from bacalhau_spot.cli.runtime.context import CommandContext
@@ -33,7 +34,7 @@ def user(sandbox: Any, program: CliRunner, monkeypatch: pytest.MonkeyPatch) -> C
     """Somebody whose orchestrator is the sandbox's, which shares its address, and no configuration could name that."""
 
     def orchestrator(_: CommandContext) -> HttpOrchestrator:
-        key = sandbox.settings.orchestrator_api_key
+        key = sandbox.world.settings_of(NodeSettings).orchestrator_api_key
         login = Login(Secret(f"{key}-of-long-ago") if key else None)
         return HttpOrchestrator(f"{sandbox.url}/_sandbox/orchestrator", login=login)
 
@@ -70,8 +71,8 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
     user, there = newcomer, "--sandbox"
     user.configure(nodes=30, regions=SIX)
     ghost, taken, noticed, refused, bare, stuck, broken, *rest = created(user, there)
-    sandbox.settings.stuck = {refused: "token", stuck: "docker"}
-    sandbox.settings.without_docker, sandbox.settings.impaired = [bare], [broken]
+    sandbox.world.settings_of(NodeSettings).stuck = {refused: "token", stuck: "docker"}
+    sandbox.world.settings_of(NodeSettings).without_docker, sandbox.settings.impaired = [bare], [broken]
     sandbox.clock.advance(60)
     assert set(kinds(user("status", there, "-o", "json")).values()) == {
         "joined", "never-joined", "booting", "no-docker", "impaired",
@@ -109,7 +110,7 @@ def test_thirty_nodes_in_six_regions(sandbox: Any, newcomer: CliRunner) -> None:
         "without docker",
         "interruption notice",
         "interrupted by AWS",
-        "orphan",
+        "stale node",
         "failed at first boot: docker",
     ):
         assert any(sentence in line for line in screen), screen
@@ -164,13 +165,13 @@ def test_a_cluster_as_asked_and_what_keeps_it_from_being_seen(sandbox: Any, user
     assert silent.code == 5 and silent.data["orchestrator"]["problem"]["code"]
     assert set(kinds(silent).values()) == {"joined-by-console"}
     sandbox.settings.faults = []
-    sandbox.settings.orchestrator_api_key = "sesame-open-sesame-open"
+    sandbox.world.settings_of(NodeSettings).orchestrator_api_key = "sesame-open-sesame-open"
     assert user("status", *HERE).code == 4
-    sandbox.settings.orchestrator_api_key = None
+    sandbox.world.settings_of(NodeSettings).orchestrator_api_key = None
 
     sandbox.settings.deny = ["ec2:DescribeInstanceStatus", "ec2:DescribeSpotInstanceRequests"]
     dim = user("status", *HERE)
-    assert dim.code == 5 and "status checks of us-west-2 not known" in dim.stdout
+    assert dim.code == 5 and "status checks of us-west-2 not available" in dim.stdout
     sandbox.settings.deny = []
 
     user.configure(nodes=4, regions="[us-west-2]")
@@ -187,7 +188,7 @@ def test_the_rest_of_a_notice_is_told(sandbox: Any, program: CliRunner) -> None:
     sandbox.clock.advance(200)
     sandbox.server.interrupt("us-west-2", node, notice_s=20)
     sandbox.clock.advance(5)
-    assert "ends in 15 s" in program("status", *HERE).stdout
+    assert "terminates in 15 s" in program("status", *HERE).stdout
 
 
 def test_without_an_api(sandbox: Any, program: CliRunner) -> None:

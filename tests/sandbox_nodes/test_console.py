@@ -6,6 +6,7 @@ import re
 from importlib import resources
 from typing import Any
 
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.core.model import Secrets
 from sandbox.ec2.clusters import image, refused
 from sandbox_nodes.machines import BOOT_S, PENDING_S, launch, spec
@@ -77,7 +78,7 @@ def test_the_words_are_the_programs_own() -> None:
 
 def test_a_refused_token(sandbox: Any) -> None:
     """`waiting` with Bacalhau's reason, and `failed` when join_s is over."""
-    sandbox.settings.orchestrator_token = "another"
+    sandbox.world.settings_of(NodeSettings).orchestrator_token = "another"
     one = launch(sandbox)[0]
     sandbox.clock.advance(PENDING_S + BOOT_S)
     assert ours(sandbox, one)[-1] == ("waiting", "nats: Authorization Violation")
@@ -92,12 +93,12 @@ def test_every_way_to_get_stuck_ends_in_its_own_words(sandbox: Any) -> None:
     """Each program gives up after a time of its own; before it, nothing follows the phase; `boot` never says a word of ours."""
     said = {}
     for phase in ("packages", "docker", "download", "start", "join", "boot"):
-        sandbox.settings.stuck[launch(sandbox)[0]] = phase
+        sandbox.world.settings_of(NodeSettings).stuck[launch(sandbox)[0]] = phase
     sandbox.clock.advance(PENDING_S + BOOT_S)
-    for one, phase in sandbox.settings.stuck.items():
+    for one, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
         assert "failed" not in dict(ours(sandbox, one)), phase
     sandbox.clock.advance(1000)
-    for one, phase in sandbox.settings.stuck.items():
+    for one, phase in sandbox.world.settings_of(NodeSettings).stuck.items():
         said[phase] = ours(sandbox, one)[-1:]
     assert said.pop("boot") == []
     assert {phase: lines[0][0] for phase, lines in said.items()} == dict.fromkeys(said, "failed")
@@ -114,7 +115,7 @@ def test_a_token_that_cannot_be_read(sandbox: Any) -> None:
 
 
 def test_without_docker_it_says_so(sandbox: Any) -> None:
-    sandbox.settings.without_docker = ["*"]
+    sandbox.world.settings_of(NodeSettings).without_docker = ["*"]
     one = launch(sandbox)[0]
     sandbox.clock.advance(60)
     assert ours(sandbox, one)[-2:] == [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 from bacalhau_spot.core.model import Secrets
 from bacalhau_spot.core.tags import token_parameter
 from bacalhau_spot.instance import user_data
@@ -91,7 +92,7 @@ def test_user_data_in_a_mime_archive_is_read_as_well(sandbox: Any) -> None:
 @pytest.mark.parametrize(("has", "joins"), [(TOKEN, True), ("another-token", False)])
 def test_the_token_that_came_along_decides(sandbox: Any, has: str, joins: bool) -> None:
     """A refused token is no node: nothing at the orchestrator shows that it tried."""
-    sandbox.settings.orchestrator_token = TOKEN
+    sandbox.world.settings_of(NodeSettings).orchestrator_token = TOKEN
     launch(sandbox, of=spec(token=has))
     boot(sandbox)
     assert summary(sandbox) == (CONNECTED if joins else [])
@@ -99,7 +100,7 @@ def test_the_token_that_came_along_decides(sandbox: Any, has: str, joins: bool) 
 
 def test_the_token_in_the_parameter_store_decides(sandbox: Any) -> None:
     """With `secrets: ssm` it is what the parameter held while the node booted, read by the instance's role."""
-    sandbox.settings.orchestrator_token = TOKEN
+    sandbox.world.settings_of(NodeSettings).orchestrator_token = TOKEN
     ssm = spec(token="never sent", secrets=Secrets.SSM)
     iam = sandbox.client("iam")
     iam.create_instance_profile(InstanceProfileName="nodes")
@@ -118,16 +119,21 @@ def test_the_token_in_the_parameter_store_decides(sandbox: Any) -> None:
 def test_switches_mean_nodes_by_any_name(sandbox: Any) -> None:
     """`stuck`, `without_docker` and `executions`: an instance, a pool, a zone, a type, a region or `*`; the narrowest wins."""
     bare, busy, late = launch(sandbox, 3)
-    sandbox.settings.stuck = {"t3.medium": "docker", bare: "", busy: "", late: "docker"}
-    sandbox.settings.without_docker = [bare]
-    sandbox.settings.executions = {"us-east-1a/t3.medium": 2, bare: 0}
+    sandbox.world.settings_of(NodeSettings).stuck = {
+        "t3.medium": "docker",
+        bare: "",
+        busy: "",
+        late: "docker",
+    }
+    sandbox.world.settings_of(NodeSettings).without_docker = [bare]
+    sandbox.world.settings_of(NodeSettings).executions = {"us-east-1a/t3.medium": 2, bare: 0}
     boot(sandbox)
     rows = {row["Info"]["Labels"]["instance-id"]: row["Info"]["ComputeNodeInfo"] for row in compute(sandbox)}
     assert set(rows) == {bare, busy}
     assert rows[bare]["ExecutionEngines"] == ["wasm"]
     assert rows[busy]["AvailableCapacity"]["CPU"] == 0.6
     assert rows[busy]["RunningExecutions"] == 0  # as of the handshake: heartbeats carry capacities only
-    sandbox.settings.stuck = {}
+    sandbox.world.settings_of(NodeSettings).stuck = {}
     assert len(compute(sandbox)) == 3
 
 
@@ -147,7 +153,7 @@ def test_an_interrupted_node_says_goodbye(sandbox: Any) -> None:
 
 def test_a_node_at_work_uses_its_notice(sandbox: Any) -> None:
     """The watcher lets work end for 75 s at most, and leaves 30 s of the notice."""
-    sandbox.settings.executions = {"*": 1}
+    sandbox.world.settings_of(NodeSettings).executions = {"*": 1}
     made = launch(sandbox)[0]
     boot(sandbox)
     sandbox.server.interrupt("us-east-1", made, notice_s=120)
@@ -224,7 +230,7 @@ def test_rejecting_and_approving(sandbox: Any) -> None:
 
 def test_manual_approval(sandbox: Any) -> None:
     """NodeManager.ManualApproval: new nodes are connected and PENDING."""
-    sandbox.settings.manual_approval = True
+    sandbox.world.settings_of(NodeSettings).manual_approval = True
     name = f"bacalhau-{launch(sandbox)[0]}"
     boot(sandbox)
     row = compute(sandbox, "?filter-approval=pending&filter-status=connected")[0]
@@ -236,7 +242,7 @@ def test_manual_approval(sandbox: Any) -> None:
 def test_filters_and_orders(sandbox: Any) -> None:
     """filter-approval, filter-status, labels as a Kubernetes selector, order_by, reverse, limit."""
     first, second = sorted(launch(sandbox, 2))
-    sandbox.settings.executions = {first: 1}
+    sandbox.world.settings_of(NodeSettings).executions = {first: 1}
     boot(sandbox)
 
     def found(query: str) -> list[str]:
@@ -269,7 +275,7 @@ def test_one_by_prefix(sandbox: Any) -> None:
 
 def test_what_is_open_and_what_needs_the_key(sandbox: Any) -> None:
     """agent/alive and agent/version never need one; nodes do when there is one; reading is not writing."""
-    sandbox.settings.orchestrator_api_key = "user:secret-key-of-the-api"
+    sandbox.world.settings_of(NodeSettings).orchestrator_api_key = "user:secret-key-of-the-api"
     assert ask(sandbox, "/agent/alive") == (200, {"Status": "OK"})
     assert ask(sandbox, "/agent/version")[1]["GitVersion"] == "v1.9.3"
     status, error = ask(sandbox, NODES)
@@ -279,7 +285,7 @@ def test_what_is_open_and_what_needs_the_key(sandbox: Any) -> None:
     assert ask(sandbox, NODES, authorization="Bearer user:secret-key-of-the-api")[0] == 200
     basic = {"authorization": "Basic dXNlcjpzZWNyZXQta2V5LW9mLXRoZS1hcGk="}
     assert ask(sandbox, NODES, **basic)[0] == 200
-    sandbox.settings.orchestrator_read_only = True
+    sandbox.world.settings_of(NodeSettings).orchestrator_read_only = True
     status, error = ask(sandbox, f"{NODES}/x", method="PUT", body={"Action": "delete"}, **basic)
     assert (status, error["Code"], error["Component"]) == (403, "Forbidden", "Authorizer")
 
@@ -311,5 +317,5 @@ def test_a_node_that_was_told_of_no_orchestrator(sandbox: Any) -> None:
     launch(sandbox, of=PLAIN)
     boot(sandbox)
     assert compute(sandbox) == []
-    sandbox.settings.assume_orchestrator = True
+    sandbox.world.settings_of(NodeSettings).assume_orchestrator = True
     assert summary(sandbox) == CONNECTED

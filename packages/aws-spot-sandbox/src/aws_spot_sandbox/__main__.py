@@ -22,12 +22,11 @@ _LOOK_EVERY_S = 1.0
 def main() -> None:
     arguments = _arguments()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    world = World()
-    settings_update.apply(world.settings, json.loads(arguments.settings))
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    sandbox = Sandbox(world, on_stop=ended.set)
+    sandbox = Sandbox(World(), on_stop=ended.set)  # loads the plug-ins and their switches
+    settings_update.apply(sandbox.world, json.loads(arguments.settings))
     file = AddressFile(os.getpid(), sandbox.start(arguments.port), __version__)
     file.write(arguments.state_dir)
     try:

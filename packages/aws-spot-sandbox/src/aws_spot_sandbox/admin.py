@@ -30,7 +30,6 @@ _REASONS = ("capacity", "price")
 # AWS's checkip service returns a public address. This one is in a range that AWS publishes as its own (ip-ranges.json),
 # so that a security group rule for it cannot admit a third party.
 CALLER_ADDRESS = b"52.94.76.1"
-_SECRETS = ("orchestrator_token", "orchestrator_api_key")
 
 
 class _NotThereError(Exception):
@@ -94,8 +93,12 @@ class Admin:
 
     def _settings(self) -> dict[str, Any]:
         """All switches, with secrets masked although they open only the sandbox: users share this output."""
-        shown = asdict(self._sandbox.world.settings)
-        return shown | {name: "***" for name in _SECRETS if shown[name] is not None}
+        shown: dict[str, Any] = {}
+        for settings in self._sandbox.world.all_settings():
+            values = asdict(settings)
+            secrets = getattr(settings, "secrets", ())
+            shown |= values | {name: "***" for name in secrets if values[name] is not None}
+        return shown
 
     def _status(self, http: Http, body: Any) -> dict[str, Any]:
         sandbox = self._sandbox
@@ -124,7 +127,7 @@ class Admin:
     def _set(self, _http: Http, body: Any) -> dict[str, Any]:
         if not isinstance(body, dict):
             raise TypeError("a mapping from switches to values is expected")
-        settings_update.apply(self._sandbox.world.settings, body)
+        settings_update.apply(self._sandbox.world, body)
         return self._settings()
 
     def _reset(self, _http: Http, _body: Any) -> dict[str, Any]:

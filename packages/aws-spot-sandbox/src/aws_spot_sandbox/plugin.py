@@ -6,7 +6,7 @@ A distribution registers its plug-in under the entry point group `aws_spot_sandb
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.state import World
 
 GROUP = "aws_spot_sandbox.plugins"
+
+
+class PluginSettings(Protocol):
+    """A plug-in's switches: a dataclass, which the plug-in takes from `World.settings_of` when it is created.
+
+    Its names must not be those of other switches. `secrets`: names whose values are masked in the output.
+    """
+
+    secrets: ClassVar[tuple[str, ...]]
+
+    def problem(self, name: str, value: object) -> str:
+        """Why a value of the right type is not valid; empty if it is."""
 
 
 class Plugin(Protocol):

@@ -39,7 +39,6 @@ PLEASANT = {
     "terminate_s": 1.5,
     "checks_s": 10.0,
     "boot_s": 6.0,
-    "assume_orchestrator": True,
 }
 
 

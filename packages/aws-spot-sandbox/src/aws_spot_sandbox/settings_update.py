@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import types
 import typing
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from aws_spot_sandbox.iam import policy_evaluator
@@ -12,16 +13,9 @@ from aws_spot_sandbox.state import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aws_spot_sandbox.state import World
+
 _MOST = 1e12  # beyond any date and any delay; JSON has no infinity
-_STUCK = (
-    "boot",
-    "packages",
-    "docker",
-    "download",
-    "start",
-    "join",
-    "token",
-)  # as in aws_spot_sandbox_bacalhau/boot.py, which imports moto
 _FAULT_NEEDS = {"match", "code"}
 _FAULT: Mapping[str, type] = {
     "match": str,
@@ -42,27 +36,38 @@ class BadSwitch(ValueError):  # noqa: N818 - as in its message
     """An unknown switch or an invalid value; the text is for the user."""
 
 
-def apply(settings: Settings, values: Mapping[str, Any]) -> None:
+def switches(world: World) -> dict[str, Any]:
+    """Each switch's name and the settings that have it: the sandbox's, then those of the plug-ins."""
+    return {item.name: settings for settings in world.all_settings() for item in fields(settings)}
+
+
+def apply(world: World, values: Mapping[str, Any]) -> None:
     """Apply all values, or none. Raises BadSwitch."""
-    kinds = typing.get_type_hints(Settings)
+    owners = switches(world)
     checked: dict[str, Any] = {}
     for name, value in values.items():
-        if name not in kinds:
-            raise BadSwitch(f"there is no switch {name!r}; there are {', '.join(Settings.names())}")
-        if not _fits(value, kinds[name]):
-            raise BadSwitch(f"{name} is {_spell(kinds[name])}, not {value!r}")
-        checked[name] = float(value) if kinds[name] is float else value
-    for fault in checked.get("faults", ()):
-        _check_fault(fault)
-    for step in checked.get("prices", ()):
-        _check_step(step)
-    for document in checked.get("policies", ()):
-        _check_policy(document)
-    for phase in checked.get("stuck", {}).values():
-        if phase and phase not in _STUCK:
-            raise BadSwitch(f"a node is stuck in one of {', '.join(_STUCK)}, not {phase!r}")
+        if name not in owners:
+            raise BadSwitch(f"unknown switch {name!r}; the switches are {', '.join(owners)}")
+        kind = typing.get_type_hints(type(owners[name]))[name]
+        if not _fits(value, kind):
+            raise BadSwitch(f"{name} is {_spell(kind)}, not {value!r}")
+        checked[name] = float(value) if kind is float else value
     for name, value in checked.items():
-        setattr(settings, name, value)
+        _check(owners[name], name, value)
+    for name, value in checked.items():
+        setattr(owners[name], name, value)
+
+
+def _check(settings: Any, name: str, value: Any) -> None:
+    """The rules beyond the type. Raises BadSwitch."""
+    if not isinstance(settings, Settings):
+        problem = settings.problem(name, value)
+        if problem:
+            raise BadSwitch(problem)
+        return
+    checks = {"faults": _check_fault, "prices": _check_step, "policies": _check_policy}
+    for item in value if name in checks else ():
+        checks[name](item)
 
 
 def _check_policy(document: Mapping[str, Any]) -> None:

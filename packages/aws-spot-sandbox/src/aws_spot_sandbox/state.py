@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 ACCOUNT_ID = "000000000000"  # not a valid AWS account, so that the sandbox is never mistaken for AWS
 ACCESS_KEY_ID = "AKIASANDBOXSANDBOXSB"
@@ -85,21 +87,8 @@ class Settings:
     # pool may also be a zone, a type, a region or "*"; the narrowest applies. They replace the generated ones from the
     # first step on.
     prices: list[dict[str, Any]] = field(default_factory=list)
-    # Nodes. The names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest applies.
-    stuck: dict[str, str] = field(default_factory=dict)  # the last phase of their boot: boot.STUCK
-    without_docker: list[str] = field(default_factory=list)  # they join with wasm as the only engine
-    impaired: list[str] = field(default_factory=list)  # they fail the instance status check
-    executions: dict[str, int] = field(default_factory=dict)  # number of running executions on each
-    # The orchestrator
-    orchestrator_token: str | None = None  # the nodes' token must equal this; null: any
-    orchestrator_api_key: str | None = None  # the API requires this key, or "user:password"; null: none
-    orchestrator_read_only: bool = False  # the key allows reading only
-    assume_orchestrator: bool = False  # nodes without a configured orchestrator join this one
-    manual_approval: bool = False  # new nodes are PENDING until approved
-
-    @classmethod
-    def names(cls) -> list[str]:
-        return [item.name for item in fields(cls)]
+    # The names are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest applies.
+    impaired: list[str] = field(default_factory=list)  # instances that fail the instance status check
 
 
 @dataclass
@@ -107,6 +96,7 @@ class World:
     """One sandbox. `now` and `sleep` are injected so that tests need no real time."""
 
     settings: Settings = field(default_factory=Settings)
+    plugin_settings: dict[type, Any] = field(default_factory=dict)  # switches of the plug-ins, by their class
     profiles: dict[str, float] = field(default_factory=dict)  # when EC2 sees an instance profile
     # Ids that a fleet does not find yet, by region: younger than half the read lag
     unseen_by_fleets: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -122,3 +112,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - repeatable, not cryptographic
+
+    def settings_of(self, kind: type[T]) -> T:
+        """The switches of a plug-in: a dataclass, with default values at first."""
+        return cast("T", self.plugin_settings.setdefault(kind, kind()))
+
+    def all_settings(self) -> list[Any]:
+        return [self.settings, *self.plugin_settings.values()]

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, unquote
 from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox_bacalhau import serializers
 from aws_spot_sandbox_bacalhau.node_registry import APPROVED, REJECTED
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -92,7 +93,7 @@ class Orchestrator:
         )
 
     def _authorize(self, call: Call) -> None:
-        settings = self._world.settings
+        settings = self._world.settings_of(NodeSettings)
         key = settings.orchestrator_api_key
         if key is None or call.http.path in _OPEN:
             return
@@ -119,7 +120,7 @@ class Orchestrator:
     def _rows(self) -> Rows:
         """All nodes including the orchestrator itself, by id."""
         self._ec2.settle()
-        now, settings = self._world.now(), self._world.settings
+        now, settings = self._world.now(), self._world.settings_of(NodeSettings)
         with self._roster.lock:
             rows = [serializers.state(entry, settings, now) for entry in self._roster.entries.values()]
         return sorted([*rows, serializers.orchestrator(self._roster.began)], key=_id)

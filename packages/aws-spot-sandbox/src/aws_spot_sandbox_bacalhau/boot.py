@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from aws_spot_sandbox.ec2 import catalog, selectors, ways_out
 from aws_spot_sandbox_bacalhau import user_data_parser
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 # Start of each phase, as a fraction of the time from running to joined
 WATCHES, PACKAGES, DOCKER, DOWNLOAD, START = 0.38, 0.4, 0.75, 0.85, 0.9
-# The phases at which a boot can be stopped (switch `stuck`). `token`: the orchestrator refuses the node's token.
-STUCK = ("boot", "packages", "docker", "download", "start", "join", "token")
 REFUSED = "nats: Authorization Violation"
 UNREACHABLE = "nats: no servers available for connection"
 LASTING_S = 11.0  # join_check.py reports a connection that has lasted this long
@@ -81,16 +80,18 @@ def fate(region: Region, machine: Machine) -> Fate:
 
 def _obstacle(region: Region, machine: Machine, about: Given) -> str:
     """The phase at which the boot stops; empty if the node joins."""
-    stuck = selectors.value(region.world.settings.stuck, selectors.names(region, machine), "")
+    stuck = selectors.value(
+        region.world.settings_of(NodeSettings).stuck, selectors.names(region, machine), ""
+    )
     if stuck:
         return stuck
     if not ways_out.reaches_internet(region, machine):
         return "packages"
     if about.parameter and machine.token is None:
         return "parameter"
-    if not about.orchestrators and not region.world.settings.assume_orchestrator:
+    if not about.orchestrators and not region.world.settings_of(NodeSettings).assume_orchestrator:
         return "nowhere"
-    wanted = region.world.settings.orchestrator_token
+    wanted = region.world.settings_of(NodeSettings).orchestrator_token
     has = machine.token if about.parameter else about.token
     return "token" if wanted is not None and has != wanted else ""
 
@@ -110,11 +111,15 @@ def _leaves_at(region: Region, machine: Machine) -> float | None:
 
 
 def executions(region: Region, machine: Machine) -> int:
-    return selectors.value(region.world.settings.executions, selectors.names(region, machine), 0)
+    return selectors.value(
+        region.world.settings_of(NodeSettings).executions, selectors.names(region, machine), 0
+    )
 
 
 def engines(region: Region, machine: Machine) -> list[str]:
-    bare = selectors.meant(region.world.settings.without_docker, selectors.names(region, machine))
+    bare = selectors.meant(
+        region.world.settings_of(NodeSettings).without_docker, selectors.names(region, machine)
+    )
     return ["wasm"] if bare else ["docker", "wasm"]
 
 

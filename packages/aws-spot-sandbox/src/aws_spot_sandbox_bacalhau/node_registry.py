@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from aws_spot_sandbox.ec2 import machine as machines
 from aws_spot_sandbox.ec2 import selectors
 from aws_spot_sandbox_bacalhau import boot
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,7 +159,7 @@ class Roster:
         return entry
 
     def _membership(self) -> str:
-        return PENDING if self._world.settings.manual_approval else APPROVED
+        return PENDING if self._world.settings_of(NodeSettings).manual_approval else APPROVED
 
 
 def _told(machine: Machine) -> Given:

@@ -13,6 +13,7 @@ from aws_spot_sandbox.http_types import AwsError, Call, Reply
 from aws_spot_sandbox.middleware.faults import Faults
 from aws_spot_sandbox_bacalhau import api, boot
 from aws_spot_sandbox_bacalhau.node_registry import Roster
+from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ class BacalhauPlugin:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._settings = world.settings_of(NodeSettings)
         self.roster = Roster(world)
         self._orchestrator: Handler | None = None
 
@@ -65,7 +67,7 @@ class BacalhauPlugin:
     def endpoint(self, base_url: str) -> dict[str, str | None]:
         return {
             "orchestrator_url": f"{base_url}{_ORCHESTRATOR}",
-            "orchestrator_key": self._world.settings.orchestrator_api_key,
+            "orchestrator_key": self._settings.orchestrator_api_key,
         }
 
     def _orchestrate(self, http: Http, body: bytes) -> Reply:

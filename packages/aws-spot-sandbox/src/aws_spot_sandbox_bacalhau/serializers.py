@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from aws_spot_sandbox.ec2 import catalog, selectors
 
 if TYPE_CHECKING:
-    from aws_spot_sandbox.state import Settings
     from aws_spot_sandbox_bacalhau.node_registry import Entry, Node
+    from aws_spot_sandbox_bacalhau.node_settings import NodeSettings
 
 VERSION = "v1.9.3"
 ORCHESTRATOR = "n-5a9d0000-0000-4000-8000-00000000be11"
@@ -45,7 +45,7 @@ def build(version: str) -> dict[str, Any]:
     }
 
 
-def state(entry: Entry, settings: Settings, now: float) -> dict[str, Any]:
+def state(entry: Entry, settings: NodeSettings, now: float) -> dict[str, Any]:
     """A compute node's current state."""
     entry.settle(now)
     connected = entry.connected(now)
@@ -113,7 +113,7 @@ def _state(
     }
 
 
-def _compute(node: Node, settings: Settings, *, connected: bool) -> dict[str, Any]:
+def _compute(node: Node, settings: NodeSettings, *, connected: bool) -> dict[str, Any]:
     bare = selectors.meant(settings.without_docker, node.meant_by)
     whole = _capacity(node)
     running = selectors.value(settings.executions, node.meant_by, 0)

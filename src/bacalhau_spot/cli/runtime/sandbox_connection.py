@@ -48,7 +48,7 @@ def sandbox_process() -> Iterator[ModuleType]:
 def connect_sandbox(runtime: Runtime) -> AwsConnection:
     """The way to the sandbox, which is started when it does not run."""
     with sandbox_process() as process:
-        endpoint = process.ensure_running(state_dir=runtime.state_dir)
+        endpoint = process.ensure_running(state_dir=runtime.state_dir, assume_orchestrator=True)
     return AwsConnection(
         endpoint_url=endpoint.url,
         access_key_id=endpoint.access_key_id,

@@ -23,7 +23,7 @@ def test_setting_a_switch(sandbox: Any) -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"latency": 1}, "there is no switch 'latency'; there are latency_s, "),
+        ({"latency": 1}, "unknown switch 'latency'; the switches are latency_s, "),
         ({"latency_s": "slow"}, "latency_s is a number, zero or more, not 'slow'"),
         ({"throttle": 1}, "throttle is true or false, not 1"),
         (

@@ -90,7 +90,7 @@ def test_what_the_sandbox_cannot_judge_allows_nothing(sandbox: Any, wrong: dict[
     with pytest.raises(ValueError, match=r"policy|Effect|operator"):
         judge([document], ASK)
     with pytest.raises(BadSwitch):
-        apply(sandbox.settings, {"policies": [document]})
+        apply(sandbox.world, {"policies": [document]})
     assert sandbox.settings.policies == []
 
 

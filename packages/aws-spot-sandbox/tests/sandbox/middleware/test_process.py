@@ -55,7 +55,7 @@ def test_the_life_of_a_sandbox(state_dir: Path) -> None:
 
     after = process.change(["pending_s=3", 'capacity={"us-east-1a": 0}'], state_dir=state_dir)
     assert (after["pending_s"], after["capacity"]) == (3.0, {"us-east-1a": 0})
-    with pytest.raises(SandboxError, match="there is no switch 'pending'"):
+    with pytest.raises(SandboxError, match="unknown switch 'pending'"):
         process.change(["pending=3"], state_dir=state_dir)
     with pytest.raises(SandboxError, match="sets nothing"):
         process.change(["pending_s"], state_dir=state_dir)

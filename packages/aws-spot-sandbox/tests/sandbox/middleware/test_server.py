@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import http.client
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from aws_spot_sandbox.admin_client import Refused, ask
 from aws_spot_sandbox.regions import OPT_IN
-from aws_spot_sandbox.state import Settings, World
+from aws_spot_sandbox.settings_update import switches
+from aws_spot_sandbox.state import World
 from sandbox.middleware.errors import refusal, refusal_in_full
 
 
@@ -104,11 +107,33 @@ def test_leftovers(sandbox: Any) -> None:
     assert sandbox.leftovers() == []
 
 
-@pytest.mark.parametrize("switch", Settings.names())
-def test_every_switch_is_documented(switch: str) -> None:
-    """docs/sandbox.md has a row for each, or a section."""
+def test_every_switch_is_documented(sandbox: Any) -> None:
+    """docs/sandbox.md has a row for each, or a section; the switches of the plug-ins included."""
     page = (Path(__file__).parents[5] / "docs" / "sandbox.md").read_text()
-    assert f"| `{switch}` |" in page or f"`{switch}` is a list" in page
+    names = [*switches(sandbox.world)]
+    assert len(names) > 40
+    assert [name for name in names if f"| `{name}` |" not in page and f"`{name}` is a list" not in page] == []
+
+
+@dataclass
+class _PluginSettings:
+    secrets: ClassVar[tuple[str, ...]] = ("password",)
+    password: str | None = None
+    color: str = "red"
+
+    def problem(self, name: str, value: object) -> str:
+        return "no such color" if (name, value) == ("color", "gray") else ""
+
+
+def test_a_plug_in_has_switches_of_its_own(sandbox: Any) -> None:
+    """Changed and checked as the sandbox's own, all or none; secrets are masked."""
+    sandbox.world.settings_of(_PluginSettings)
+    shown = ask(sandbox.url, "POST", "set", {"color": "blue", "password": "hidden", "latency_s": 0})
+    assert (shown["color"], shown["password"]) == ("blue", "***")
+    assert sandbox.world.settings_of(_PluginSettings) == _PluginSettings("hidden", "blue")
+    with pytest.raises(Refused, match="no such color"):
+        ask(sandbox.url, "POST", "set", {"password": "another", "color": "gray"})
+    assert sandbox.world.settings_of(_PluginSettings).password == "hidden"
 
 
 @pytest.mark.parametrize("region", OPT_IN)

@@ -1,0 +1,33 @@
+"""The plug-in's switches: the boot of the nodes, and their orchestrator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+# The phases at which a boot can stop; boot.py simulates them.
+STUCK = ("boot", "packages", "docker", "download", "start", "join", "token")
+
+
+@dataclass
+class NodeSettings:
+    """Keys are instances, "zone/type" pools, zones, types, regions, or "*"; the narrowest applies."""
+
+    secrets: ClassVar[tuple[str, ...]] = ("orchestrator_token", "orchestrator_api_key")
+
+    # Nodes
+    stuck: dict[str, str] = field(default_factory=dict)  # the last phase of their boot, one of STUCK
+    without_docker: list[str] = field(default_factory=list)  # they join with wasm as the only engine
+    executions: dict[str, int] = field(default_factory=dict)  # number of running executions on each
+    # The orchestrator
+    orchestrator_token: str | None = None  # the nodes' token must equal this; null: any
+    orchestrator_api_key: str | None = None  # the API requires this key, or "user:password"; null: none
+    orchestrator_read_only: bool = False  # the key allows reading only
+    assume_orchestrator: bool = False  # nodes without a configured orchestrator join this one
+    manual_approval: bool = False  # new nodes are PENDING until approved
+
+    def problem(self, name: str, value: object) -> str:
+        """Why a value of the right type is not valid; empty if it is."""
+        phases = value.values() if name == "stuck" and isinstance(value, dict) else ()
+        wrong = next((phase for phase in phases if phase and phase not in STUCK), None)
+        return f"a node is stuck in one of {', '.join(STUCK)}, not {wrong!r}" if wrong else ""
