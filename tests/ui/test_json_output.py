@@ -63,6 +63,13 @@ def test_yaml_says_the_same_as_json(data: dict[str, Any]) -> None:
     assert YAML(typ="safe").load(text) == data
 
 
+def test_every_name_of_the_package_exists() -> None:
+    """Those of a command are looked up when they are used."""
+    assert all(getattr(json_output, name) is not None for name in json_output.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        json_output.nonsense  # noqa: B018 - the lookup is the test
+
+
 @pytest.mark.parametrize("version", [(1, 1), (1, 2)])
 def test_yaml_strings_stay_strings_for_every_reader(version: tuple[int, int]) -> None:
     """YAML 1.1 reads more words as other types. Keys keep their order, long lines their length, values no anchors."""

@@ -39,8 +39,7 @@ def yaml_text(value: Any) -> str:
     yaml = YAML(typ="safe", pure=True)
     yaml.Representer = _Representer
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # the library annotates its default alone
-    yaml.allow_unicode = True
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel types it as None
     yaml.width = sys.maxsize
     yaml.indent(mapping=2, sequence=4, offset=2)
     stream = StringIO()
