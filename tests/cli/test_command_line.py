@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bacalhau_spot.cli.runtime.command_line import command_first, read_invocation
+from bacalhau_spot.cli.runtime.invocation import Invocation
 from support.cli_runner import CliResult, CliRunner
 
 
@@ -171,3 +173,89 @@ def test_the_next_command_takes_the_options_of_this_one(
     done = user("list", *words)
     assert done.code == 2
     assert f"`bacalhau-spot configure {shown}` writes a new one" in one_line(done)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-o json config schema",
+        "--output=json config schema",
+        "config --format json schema",
+        "config schema -o=json",
+        "--no-color -ojson --profile list config --debug schema",
+        "-o table config schema -o json",
+        "-o table -o json config schema",
+        "config schema -o table -o json",
+    ],
+)
+def test_a_shared_option_stands_before_the_command_or_after_it(user: CliRunner, line: str) -> None:
+    """In both forms, between a group and its command too; of a repeated one the last counts."""
+    done = user(*line.split())
+    assert (done.code, done.stderr) == (0, "")
+    assert done.envelope["command"] == "config schema"
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("-o json list --nope", "list"),
+        ("--output=json lst", "lst"),
+        ("-o json", ""),
+        ("--config x --format json config", "config"),
+        ("-o json --region b list", ""),
+        ("-o json list --profile", "list"),
+        ("--profile p -o json list --sandbox=maybe", "list"),
+        ("-o json -c", ""),
+    ],
+)
+def test_a_mistake_is_json_where_json_was_asked_for_before_the_command(
+    user: CliRunner, line: str, command: str
+) -> None:
+    done = user(*line.split())
+    assert (done.code, done.envelope["exit_code"], done.stderr) == (2, 2, "")
+    assert done.envelope["command"] == command
+
+
+@pytest.mark.parametrize(
+    ("line", "first"),
+    [
+        ("--sandbox list --nope", "bacalhau-spot list · sandbox: nothing here is AWS"),
+        ("--profile=far --debug destroy --nope", "bacalhau-spot destroy · not AWS: http://far:1 "),
+        ("--profile far --sandbox=false list --nope", "bacalhau-spot list · not AWS: http://far:1 "),
+        ("--profile far list --profile near --nope", "bacalhau-spot list · AWS"),
+    ],
+)
+def test_the_first_line_after_options_before_the_command(user: CliRunner, line: str, first: str) -> None:
+    (user.folder / "aws-config").write_text("[profile far]\nendpoint_url = http://far:1\n")
+    assert user(*line.split()).stderr.splitlines()[0].startswith(first)
+
+
+@pytest.mark.parametrize("line", ["--no-color list --help", "--no-color -h list", "--sandbox --help list"])
+def test_the_help_of_a_command_after_options_before_it(user: CliRunner, line: str) -> None:
+    done = user(*line.split())
+    assert (done.code, done.stderr) == (0, "")
+    assert "Usage: bacalhau-spot list" in done.stdout
+
+
+@pytest.mark.parametrize("line", ["-o json list --config c.yaml", "--config b.yaml -o json list -c c.yaml"])
+def test_the_last_configuration_counts(user: CliRunner, line: str) -> None:
+    done = user(*line.split())
+    assert "`bacalhau-spot configure --config c.yaml`" in done.envelope["errors"][0]["hint"]
+
+
+def test_the_command_on_a_node_stays_as_it_was_typed(user: CliRunner) -> None:
+    """Options of it that are ours elsewhere, and a second separator."""
+    words = ("--sandbox", "ssh", "i-1", "-o", "json", "--", "x", "--", "--config", "-o", "yaml")
+    assert read_invocation(words).remote_command == ("x", "--", "--config", "-o", "yaml")
+    assert command_first(words) == ["ssh", "--sandbox", *words[2:]]
+    assert read_invocation(words).common.output == "json"
+    assert read_invocation(words).common.config is None
+    assert read_invocation(["ssh", "--"]).remote_command == ()
+
+
+@pytest.mark.parametrize("line", ["list --config=-c", "--cluster=-q list"])
+def test_a_value_that_looks_like_an_option_goes_along_as_one_word(line: str) -> None:
+    common = read_invocation(line.split()).common
+    flags = Invocation(common=common, cluster="-q").context_flags
+    assert flags[-1] == "--cluster=-q"
+    assert ("--config=-c" in flags) == ("--config=-c" in line)

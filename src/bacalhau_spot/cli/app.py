@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from bacalhau_spot import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rich.console import Console
 
@@ -119,6 +119,13 @@ GROUPS: dict[str, tuple[str, Commands]] = {
         },
     ),
 }
+
+
+def command_names(chain: Sequence[str]) -> Collection[str]:
+    """The commands that may follow those of `chain`."""
+    if not chain:
+        return {**COMMANDS, **GROUPS}
+    return GROUPS[chain[0]][1] if chain[0] in GROUPS and len(chain) == 1 else ()
 
 
 def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
