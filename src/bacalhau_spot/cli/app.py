@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _HELP = "Run a Bacalhau compute cluster on AWS spot instances, in many regions, and leave nothing behind."
+_EPILOGUE = (
+    "Every command takes --config, --profile, --sandbox, --output, --debug and --no-color: "
+    "before the command or after it; of a repeated one, the last counts."
+)
 
 Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
 COMMANDS: Commands = {
@@ -138,6 +142,7 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
         name="bacalhau-spot",
         version=__version__,
         help=_HELP,
+        help_epilogue=_EPILOGUE,
         help_format="markdown",
         default_parameter=shown,
         console=console,

@@ -55,6 +55,8 @@ def shared_options(words: Sequence[str]) -> tuple[SharedOptions, list[str]]:
 
 def leading_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """The shared options before anything else, each with its value, and what follows. None where one of them is wrong."""
+    if not words or not words[0].startswith("-"):  # the library takes some milliseconds to find that out
+        return [], list(words)
     rest = _reader().parse_commands(words)[2]
     return list(words[: len(words) - len(rest)]), rest
 
