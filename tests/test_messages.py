@@ -15,7 +15,7 @@ SILENT_FLOORS = ("core", "cloud", "orchestrator")
 # What writes to a stream of the user's.
 WRITERS = {
     "cli/__init__.py": "the last words, where nothing else works any more",
-    "cli/runtime/argv.py": "the first line of every command, before anything is imported",
+    "cli/runtime/banner.py": "the first line of a command, before anything is imported",
     "cli/runtime/context.py": "the lines of --debug",
     "cli/runtime/reporting.py": "results and errors",
     "ui/json_output/envelope.py": "results for programs",

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bacalhau_spot.cli.runtime import aws_profile, safe_streams
+from bacalhau_spot.cli.runtime.command_line import read_invocation
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.runner import Runner
 from bacalhau_spot.cloud.authorization_messages import explained
@@ -165,9 +166,9 @@ def test_which_profile_is_meant() -> None:
     assert aws_profile.selected_profile("a", environ={"AWS_PROFILE": "b"}) == "a"
     assert aws_profile.selected_profile(None, environ={"AWS_PROFILE": "b", "AWS_DEFAULT_PROFILE": "c"}) == "c"
     assert aws_profile.selected_profile(None, environ={}) == ""
-    assert aws_profile.profile_option(["list", "--profile", "x"]) == "x"
-    assert aws_profile.profile_option(["list", "--profile=x"]) == "x"
-    assert aws_profile.profile_option(["list"]) is None
+    assert read_invocation(["list", "--profile", "x"]).common.profile == "x"
+    assert read_invocation(["list", "--profile=x"]).common.profile == "x"
+    assert read_invocation(["list"]).common.profile is None
 
 
 def test_what_other_regions_made_up_for_is_no_error(sandbox: Any, program: CliRunner) -> None:
@@ -225,7 +226,7 @@ def test_the_second_ctrl_c_names_a_command_that_can_be_copied(
     stderr = StringIO()
     world = Runtime(
         environ={}, cwd=program.folder, home=program.folder, stdin=StringIO(), stdout=StringIO(), stderr=stderr,
-        argv=("create", "--sandbox", "--config", "other.yaml"),
+        invocation=read_invocation(["create", "--sandbox", "--config", "other.yaml"]),
     )  # fmt: skip
     runner = Runner(world, AwsConnection(access_key_id="k", secret_access_key="s"), api_s=1)
     runner._interrupted()

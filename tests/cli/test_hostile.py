@@ -65,7 +65,7 @@ class Hostile:
             stdout, stderr = stream(), stream()
             runtime = Runtime(
                 environ={**self.program.environ, "TERM": "xterm"}, cwd=self.program.folder, home=self.program.folder,
-                stdin=StringIO(), stdout=stdout, stderr=stderr, clock=self.program.clock, argv=argv,
+                stdin=StringIO(), stdout=stdout, stderr=stderr, clock=self.program.clock,
             )  # fmt: skip
             run(list(argv), runtime=runtime)
             for text in (stdout.getvalue(), stderr.getvalue()):

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from bacalhau_spot.cli.runtime import argv, aws_profile
+from bacalhau_spot.cli.runtime import aws_profile
+from bacalhau_spot.cli.runtime.banner import print_banner
 from bacalhau_spot.cli.runtime.endpoint import other_endpoints
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cloud import credentials
@@ -112,7 +113,7 @@ def test_no_home_and_no_working_directory(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Path, "cwd", gone)
     monkeypatch.setattr(Path, "home", unknown)
     monkeypatch.setenv("PWD", "/deleted")
-    world = Runtime.real(())
+    world = Runtime.real()
     assert (world.cwd, world.home) == (Path("/deleted"), Path("~"))
 
 
@@ -152,7 +153,7 @@ def test_a_link_to_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("/usr/bin/bacalhau-spot", "bacalhau-spot"),
     ):
         monkeypatch.setattr(sys, "argv", [typed])
-        assert Runtime.real(()).program == said
+        assert Runtime.real().program == said
 
 
 def test_a_link_to_the_script_where_the_program_is_installed(tmp_path: Path) -> None:
@@ -206,5 +207,5 @@ def test_another_endpoint_is_not_called_aws(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     stderr = StringIO()
-    argv.print_banner(["destroy"], stderr)
+    print_banner(["destroy"], stderr)
     assert "not AWS: http://localhost:4566" in stderr.getvalue()

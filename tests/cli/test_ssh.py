@@ -124,7 +124,7 @@ def test_one_node(user: CliRunner) -> None:
     assert alias(notes(user)[0]) in {first, second, third}
     assert user("ssh", "us-west-2", answers="\n").code == 3
     nobody = user("ssh")
-    assert nobody.code == 3 and "3 nodes may be meant" in nobody.stderr
+    assert nobody.code == 3 and "3 nodes match" in nobody.stderr
     unknown = user("ssh", "i-nobody")
     assert unknown.code == 2 and all(one in unknown.stderr for one in (first, second, third))
     forgotten = user("ssh", first, "uptime")

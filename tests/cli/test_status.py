@@ -136,7 +136,6 @@ def look(user: CliRunner, *argv: str, width: int, height: int) -> list[str]:
     runtime = Runtime(
         environ={**user.environ, "COLUMNS": str(width), "LINES": str(height), "NO_COLOR": "1"},
         cwd=user.folder, home=user.folder, stdin=StringIO(), stdout=stdout, stderr=StringIO(), clock=user.clock,
-        argv=("status", *argv),
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("COLUMNS", str(width))

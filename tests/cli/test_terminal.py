@@ -147,7 +147,7 @@ def test_wide_on_a_terminal_has_every_column_and_a_row_a_node(
     argv = ("status", "--region", "us-west-2", "-o", "wide")
     world = Runtime(
         environ={**program.environ, "TERM": "xterm", "NO_COLOR": "1"}, cwd=program.folder, home=program.folder,
-        stdin=StringIO(), stdout=shown, stderr=StringIO(), clock=program.clock, argv=argv,
+        stdin=StringIO(), stdout=shown, stderr=StringIO(), clock=program.clock,
     )  # fmt: skip
     run(list(argv), runtime=world)
     lines = re.sub(r"\x1b\[[0-9;]*m", "", shown.getvalue()).splitlines()

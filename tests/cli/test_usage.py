@@ -9,7 +9,8 @@ import pytest
 from support.cli_runner import CliRunner
 
 NO_SUCH = "`bacalhau-spot --help` lists the options"
-BEHIND = "is an option before the command; options follow the command"
+BEFORE = "must follow the command; only the shared options may precede it"
+MISSING = "no command is given"
 
 
 @pytest.mark.parametrize(
@@ -18,12 +19,32 @@ BEHIND = "is an option before the command; options follow the command"
         ("frobnicate", 'unknown command "frobnicate"', NO_SUCH),
         ("lst", 'unknown command "lst". Did you mean "list"?', NO_SUCH),
         ("config shw", 'unknown command "shw". Did you mean "show"?', "`bacalhau-spot config --help`"),
-        ("list more", "nothing is expected there: more", "`bacalhau-spot list --help`"),
+        ("list more", "unexpected argument: more", "`bacalhau-spot list --help`"),
         ("create --yse", "unknown option: --yse", "`bacalhau-spot create --help`"),
-        ("--profile a list", f"--profile {BEHIND}", "`bacalhau-spot list --profile a`"),
-        ("--sandbox -c=a create -r b", f"--sandbox {BEHIND}", "`bacalhau-spot create --sandbox -c=a -r b`"),
-        ("--debug", f"--debug {BEHIND}", "`bacalhau-spot list --debug`"),
-        ("config -o json", f"-o {BEHIND}", "`bacalhau-spot config show -o json`"),
+        ("--profile a lst", 'unknown command "lst". Did you mean "list"?', NO_SUCH),
+        ("--region b list", f"--region {BEFORE}", "`bacalhau-spot list --region b`"),
+        (
+            "--sandbox -c=a -r=b list",
+            f"-r {BEFORE}",
+            "`bacalhau-spot list --sandbox --config a -r=b`",
+        ),
+        (
+            "sandbox --notice-s 5 interrupt i",
+            f"--notice-s {BEFORE}",
+            "`bacalhau-spot sandbox interrupt --notice-s 5 i`",
+        ),
+        ("--yse create", "unknown option: --yse", "`bacalhau-spot create --help`"),
+        (
+            "--install-completion",
+            "unknown option: --install-completion",
+            "`bacalhau-spot --help` lists the commands",
+        ),
+        ("--install-completion list", "unknown option: --install-completion", "`bacalhau-spot list --help`"),
+        ("--debug", MISSING, "`bacalhau-spot --help` lists the commands"),
+        ("config -o json", MISSING, "`bacalhau-spot config --help` lists the commands"),
+        ("--sandbox --profile", "parameter --profile requires an argument", NO_SUCH),
+        ("-o xml list", 'invalid value "xml" for -o', "`bacalhau-spot list --help`"),
+        ("-- list", f"-- {BEFORE}", "`bacalhau-spot list --`"),
     ],
 )
 def test_what_cannot_be_understood(sandbox: Any, program: CliRunner, line: str, what: str, hint: str) -> None:

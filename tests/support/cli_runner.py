@@ -81,7 +81,6 @@ class CliRunner:
             clock=self.clock,
             jitter=lambda: 0.5,
             run_id=f"run-{self.runs}",
-            argv=argv,
         )
         code = run(list(argv), runtime=runtime)
         done = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())

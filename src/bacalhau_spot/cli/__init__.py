@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from bacalhau_spot.cli.runtime import argv as options
 from bacalhau_spot.cli.runtime import safe_streams
 from bacalhau_spot.errors import ExitCode, UserError
 from bacalhau_spot.ui.filtered import filtered
@@ -46,31 +46,36 @@ def _has_live_threads() -> bool:
 
 def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
     """Run one command line; the exit code. `runtime` is the world outside, another one in tests."""
-    options.print_banner(argv, runtime.stderr if runtime else sys.stderr)
-    # Imported here: these lines run before the first word on the screen, and on every completion and --help.
+    # Imported here: the first word on the screen waits for nothing else.
+    from bacalhau_spot.cli.runtime.banner import print_banner  # noqa: PLC0415
+
+    print_banner(argv, runtime.stderr if runtime else sys.stderr)
     from cyclopts import CycloptsError  # noqa: PLC0415
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.command_line import check_words, command_first, read_invocation  # noqa: PLC0415
     from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
-    world = runtime or World.real(tuple(argv))
+    invocation = read_invocation(argv)
+    world = replace(runtime or World.real(), invocation=invocation)
     if runtime is None:  # what libraries print takes the same way out
         sys.stdout, sys.stderr = world.stdout, world.stderr
+    app = tree.build_app(argv, console=reporting.help_console(world))
     try:
-        options.check_words(argv)
-        app = tree.build_app(argv, console=reporting.help_console(argv, world))
-        command, bound, extra = app.parse_args(argv, exit_on_error=False, print_error=False)
+        check_words(argv)
+        command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)
             return ExitCode.DONE
+        world = replace(world, invocation=invocation.of_command(bound.arguments))
         result = command(*bound.args, **bound.kwargs, runtime=world)
-        return reporting.print_result(result, argv, world)
+        return reporting.print_result(result, world)
     except CycloptsError as error:
-        return reporting.print_error(usage_errors.usage_error(error, argv), argv, world)
+        return reporting.print_error(usage_errors.usage_error(error, app), world)
     except UserError as error:
-        return reporting.print_error(error, argv, world)
+        return reporting.print_error(error, world)
     except KeyboardInterrupt:
-        return reporting.print_error(reporting.interrupted(), argv, world)
+        return reporting.print_error(reporting.interrupted(), world)
     except Exception as error:  # noqa: BLE001 - the one boundary where anything becomes words instead of a traceback
-        return reporting.print_error(reporting.unexpected(error, argv, world), argv, world)
+        return reporting.print_error(reporting.unexpected(error, world), world)

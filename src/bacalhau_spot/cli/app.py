@@ -9,12 +9,16 @@ from cyclopts import App, Parameter
 from bacalhau_spot import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from rich.console import Console
 
 _HELP = (
     "Run a Bacalhau compute cluster on AWS spot instances in many regions, and delete it without leftovers."
+)
+_EPILOGUE = (
+    "--config, --profile, --sandbox, --output, --debug and --no-color are options of every command, "
+    "before or after its name. The last value counts."
 )
 
 Commands = dict[str, tuple[str, str]]  # name -> where, and in a line what; in the order of the help page
@@ -123,6 +127,13 @@ GROUPS: dict[str, tuple[str, Commands]] = {
 }
 
 
+def command_names(chain: Sequence[str]) -> Collection[str]:
+    """The commands that may follow those of `chain`."""
+    if not chain:
+        return {**COMMANDS, **GROUPS}
+    return GROUPS[chain[0]][1] if chain[0] in GROUPS and len(chain) == 1 else ()
+
+
 def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = None) -> App:
     """The tree, whose pages go to `console`.
 
@@ -133,6 +144,7 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
         name="bacalhau-spot",
         version=__version__,
         help=_HELP,
+        help_epilogue=_EPILOGUE,
         help_format="markdown",
         default_parameter=shown,
         console=console,

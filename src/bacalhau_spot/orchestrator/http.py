@@ -156,7 +156,7 @@ class HttpOrchestrator:
             return headers
         # The library's own words would repeat the header that holds the key.
         raise self._error(
-            "OrchestratorUnauthorized", "the key or password holds letters that no request can carry"
+            "OrchestratorUnauthorized", "the key or password contains characters that HTTP does not allow"
         )
 
     def _context(self) -> ssl.SSLContext:
@@ -237,7 +237,7 @@ def is_loopback(url: str) -> bool:
 
 def _in_words(error: TransportError) -> str:
     if error.failure is Failure.PROXY:
-        return f"the proxy that is set here: {error}"
+        return f"the configured proxy: {error}"
     if error.failure is Failure.NO_TLS:
         return "it does not use TLS, and the address begins with https"
     return str(error)

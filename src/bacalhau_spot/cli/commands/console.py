@@ -94,7 +94,7 @@ def _follow(
     context: CommandContext, runner: Runner, node: Instance, text: str, *, phases: bool, interval_s: float
 ) -> None:
     """Ctrl-C is the ordinary end."""
-    out, _ = consoles(list(context.runtime.argv), context.runtime)
+    out, _ = consoles(context.runtime)
     context.print_status(
         views.sentence_text(f"following {node.id} in {node.zone}, every {interval_s:g} s; Ctrl-C ends")
     )

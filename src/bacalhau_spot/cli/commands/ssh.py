@@ -14,7 +14,6 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from bacalhau_spot.cli.runtime import node_prompt, ssh_setup
-from bacalhau_spot.cli.runtime.argv import args_after_separator
 from bacalhau_spot.cli.runtime.context import CommandContext
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.result import Result
@@ -73,7 +72,7 @@ def ssh(
         Another cluster, by its tag value, instead of the configuration's.
     """
     context = CommandContext("ssh", common, runtime)
-    command = args_after_separator(list(runtime.argv))
+    command = runtime.invocation.remote_command
     said = _node(words[: len(words) - len(command)])
     collecting = every or not context.for_people
     if collecting and not command and not show:
@@ -83,7 +82,7 @@ def ssh(
             exit_code=ExitCode.USAGE,
         )
     spec, naming = context.spec(lenient=True), context.naming(cluster)
-    way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), tuple(command), closed=not spec.ssh_cidrs)
+    way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), command, closed=not spec.ssh_cidrs)
     with context.runner() as runner:
         inventory = node_prompt.reachable_instances(context, runner, naming)
         instances = _meant(context, inventory, naming, said, every=every)

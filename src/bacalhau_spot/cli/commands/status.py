@@ -186,7 +186,7 @@ def _watcher(context: CommandContext, *, interval_s: float) -> status_watch.Stat
     if context.common.output == "ndjson":
         return status_watch.JsonWatcher(context.runtime.stdout, endpoint=context.endpoint)
     wide = context.common.output == "wide"
-    out, _ = consoles(list(context.runtime.argv), context.runtime)
+    out, _ = consoles(context.runtime)
     if out.is_terminal:
         return status_watch.LiveWatcher(out, interval_s=interval_s, wide=wide)
     return status_watch.PlainWatcher(out, wide=wide)

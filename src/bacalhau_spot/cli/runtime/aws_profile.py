@@ -38,15 +38,6 @@ def _is_known(name: str, *, environ: Mapping[str, str]) -> bool:
     return parser is None or parser.has_section(name) or parser.has_section(f"profile {name}")
 
 
-def profile_option(argv: list[str]) -> str | None:
-    """--profile of a command line that may not have been understood."""
-    for index, word in enumerate(argv):
-        name, sign, value = word.partition("=")
-        if name == "--profile":
-            return value if sign else next(iter(argv[index + 1 : index + 2]), None)
-    return None
-
-
 def credential_precedence_note(option: str | None, *, environ: Mapping[str, str]) -> str:
     """What to know where both keys and a profile are set; empty where they are not.
 

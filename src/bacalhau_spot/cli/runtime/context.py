@@ -48,7 +48,7 @@ class CommandContext:
         self.command = command
         self.common = common
         self.runtime = runtime
-        _, self.err = consoles(list(runtime.argv), runtime)
+        _, self.err = consoles(runtime)
         self._loaded: configuration.Loaded | None = None
         self._variables_told = False
         self._access: AwsConnection | None = None
@@ -125,7 +125,7 @@ class CommandContext:
         """Keep the tracebacks of our own mistakes; what to say about them."""
         if not mistakes:
             return ()
-        return (f"internal error: {record(mistakes, self.runtime.argv, self.runtime)}",)
+        return (f"internal error: {record(mistakes, self.runtime)}",)
 
     @property
     def cache_dir(self) -> Path:

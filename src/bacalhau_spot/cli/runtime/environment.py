@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from bacalhau_spot.cli.runtime.invocation import Invocation
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.engine.aws_calls.clock import Clock, RealClock
 from bacalhau_spot.files import UNKNOWN_HOME
@@ -34,7 +35,7 @@ class Runtime:
     clock: Clock = field(default_factory=RealClock)
     jitter: Callable[[], float] = random.random
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    argv: tuple[str, ...] = ()
+    invocation: Invocation = field(default_factory=Invocation)
     program: str = "bacalhau-spot"  # what the user types to call us
     secrets: set[str] = field(default_factory=set)  # what this run has come to know and must not show
 
@@ -44,7 +45,7 @@ class Runtime:
         object.__setattr__(self, "stderr", filtered(self.stderr, hide=hide))
 
     @classmethod
-    def real(cls, argv: tuple[str, ...]) -> Runtime:
+    def real(cls) -> Runtime:
         return cls(
             environ=os.environ,
             cwd=_cwd(),
@@ -52,7 +53,6 @@ class Runtime:
             stdin=sys.stdin,
             stdout=sys.stdout,
             stderr=sys.stderr,
-            argv=argv,
             program=_program(sys.argv[0]),
         )
 

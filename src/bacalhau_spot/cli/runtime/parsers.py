@@ -6,9 +6,10 @@ import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
-from bacalhau_spot.cli.runtime.argv import _LONGEST
 from bacalhau_spot.core.model import MAX_PRICE_USD
 from bacalhau_spot.errors import ExitCode, UserError
+
+_LONGEST = 24  # of an amount: more digits than any price has
 
 
 def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | None:

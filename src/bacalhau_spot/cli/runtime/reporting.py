@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
 from bacalhau_spot.cli.runtime import aws_profile
-from bacalhau_spot.cli.runtime.argv import asked_endpoint, chosen_output, context_flags, has_flag
+from bacalhau_spot.cli.runtime.banner import asked_endpoint
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.sanitize import sanitized
@@ -26,20 +26,19 @@ if TYPE_CHECKING:
 _FOR_PEOPLE = ("table", terminal.WIDE, csv_output.FORM)
 
 
-def consoles(argv: list[str], runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
+def consoles(runtime: Runtime) -> tuple[terminal.Terminal, terminal.Terminal]:
     """Stdout's and stderr's, which know how this program was called."""
-    return _consoles(argv, runtime, stdout=runtime.stdout)
+    return _consoles(runtime, stdout=runtime.stdout)
 
 
-def help_console(argv: list[str], runtime: Runtime) -> terminal.Terminal:
+def help_console(runtime: Runtime) -> terminal.Terminal:
     """Where help pages go."""
-    return terminal.pages(runtime.stdout, environ=runtime.environ, no_color=has_flag(argv, "--no-color"))
+    plain = runtime.invocation.common.no_color
+    return terminal.pages(runtime.stdout, environ=runtime.environ, no_color=plain)
 
 
-def _consoles(
-    argv: list[str], runtime: Runtime, *, stdout: TextIO
-) -> tuple[terminal.Terminal, terminal.Terminal]:
-    plain, flags = has_flag(argv, "--no-color"), context_flags(argv)
+def _consoles(runtime: Runtime, *, stdout: TextIO) -> tuple[terminal.Terminal, terminal.Terminal]:
+    plain, flags = runtime.invocation.common.no_color, runtime.invocation.context_flags
     return (
         terminal.stream_console(
             stdout, environ=runtime.environ, no_color=plain, program=runtime.program, flags=flags
@@ -50,59 +49,65 @@ def _consoles(
     )
 
 
-def print_result(result: Result, argv: list[str], runtime: Runtime) -> int:
+def print_result(result: Result, runtime: Runtime) -> int:
     """Print a command's result; its exit code."""
-    output = chosen_output(argv)
-    # A file of the user's own, or a page of ours, is printed as it is.
-    stdout = filtered(runtime.stdout) if result.unredacted else runtime.stdout
     if result.already_printed:
         return int(result.exit_code) if result.subprocess_exit_code is None else result.subprocess_exit_code
-    if output in _FOR_PEOPLE:
-        out, talk = _consoles(argv, runtime, stdout=stdout)
-        if output == csv_output.FORM and result.rows is not None:
-            stdout.write(csv_output.csv_text(result.rows))
-        elif result.view is not None:
-            view = terminal.Unfolded(result.view) if output == terminal.WIDE else result.view
-            out.print(view, crop=False)
-        for warning in result.stderr_warnings:
-            talk.print(views.note("warning", warning), crop=False)
-        for error in result.errors:
-            talk.print(views.error_view(error), crop=False)
+    stdout = filtered(runtime.stdout) if result.unredacted else runtime.stdout
+    if runtime.invocation.common.output in _FOR_PEOPLE:
+        _print_for_people(result, runtime, stdout=stdout)
     else:
-        envelope = json_output.envelope(
-            command=result.command,
-            data=result.data,
-            exit_code=result.exit_code,
-            errors=result.errors,
-            warnings=result.warnings,
-            endpoint=asked_endpoint(argv),
-        )
-        json_output.write_envelope(stdout, _as_typed_here(envelope, argv, runtime), form=output)
+        _print_for_programs(result, runtime, stdout=stdout)
     return int(result.exit_code)
 
 
-def print_error(error: UserError, argv: list[str], runtime: Runtime) -> int:
+def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:
+    output = runtime.invocation.common.output
+    out, talk = _consoles(runtime, stdout=stdout)
+    if output == csv_output.FORM and result.rows is not None:
+        stdout.write(csv_output.csv_text(result.rows))
+    elif result.view is not None:
+        out.print(terminal.Unfolded(result.view) if output == terminal.WIDE else result.view, crop=False)
+    for warning in result.stderr_warnings:
+        talk.print(views.note("warning", warning), crop=False)
+    for error in result.errors:
+        talk.print(views.error_view(error), crop=False)
+
+
+def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> None:
+    envelope = json_output.envelope(
+        command=result.command,
+        data=result.data,
+        exit_code=result.exit_code,
+        errors=result.errors,
+        warnings=result.warnings,
+        endpoint=asked_endpoint(runtime.invocation),
+    )
+    form = runtime.invocation.common.output
+    json_output.write_envelope(stdout, _as_typed_here(envelope, runtime), form=form)
+
+
+def print_error(error: UserError, runtime: Runtime) -> int:
     """Tell an error that ended the command; its exit code."""
-    output = chosen_output(argv)
+    output = runtime.invocation.common.output
     if output in _FOR_PEOPLE:
-        _, talk = consoles(argv, runtime)
+        _, talk = consoles(runtime)
         talk.print(views.error_view(error), crop=False)
     else:
-        command = argv[0] if argv and not argv[0].startswith("-") else ""
         envelope = json_output.envelope(
-            command=command,
+            command=runtime.invocation.command,
             data=None,
             exit_code=error.exit_code,
             errors=(error,),
-            endpoint=asked_endpoint(argv),
+            endpoint=asked_endpoint(runtime.invocation),
         )
-        json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, argv, runtime), form=output)
+        json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, runtime), form=output)
     return int(error.exit_code)
 
 
-def _as_typed_here(envelope: json_output.Data, argv: list[str], runtime: Runtime) -> json_output.Data:
+def _as_typed_here(envelope: json_output.Data, runtime: Runtime) -> json_output.Data:
     """Commands in errors, warnings and hints take the options of this command line, as they do on a terminal."""
-    _, talk = consoles(argv, runtime)
+    _, talk = consoles(runtime)
     return dict(json_output.with_commands(envelope, talk.with_invocation_flags))
 
 
@@ -110,7 +115,7 @@ def interrupted() -> UserError:
     return UserError("interrupted; nothing was changed", exit_code=ExitCode.INTERRUPTED)
 
 
-def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError:
+def unexpected(error: Exception, runtime: Runtime) -> UserError:
     """AWS's refusals have a verdict; everything else is a mistake of ours, and its traceback goes into a file."""
     from bacalhau_spot.cloud.port import CloudError  # noqa: PLC0415 - most runs end well and need none of this
     from bacalhau_spot.engine.orchestrator.orchestrator_sync import orchestrator_failure  # noqa: PLC0415 - likewise
@@ -122,19 +127,20 @@ def unexpected(error: Exception, argv: list[str], runtime: Runtime) -> UserError
         failure = ApiFailure(
             code=error.code, message=error.message, operation=error.operation, region=error.region
         )
-        profile = aws_profile.selected_profile(aws_profile.profile_option(argv), environ=runtime.environ)
-        return views.error_from_failures([failure], profile="" if has_flag(argv, "--sandbox") else profile)
+        common = runtime.invocation.common
+        profile = aws_profile.selected_profile(common.profile, environ=runtime.environ)
+        return views.error_from_failures([failure], profile="" if common.sandbox else profile)
     return UserError(
         "internal error",
         why=f"{type(error).__name__}: {error}",
-        hint=f"{record((error,), argv, runtime)}; `bacalhau-spot list` shows the existing resources",
+        hint=f"{record((error,), runtime)}; `bacalhau-spot list` shows the existing resources",
     )
 
 
-def record(errors: Sequence[Exception], argv: Sequence[str], runtime: Runtime) -> str:
+def record(errors: Sequence[Exception], runtime: Runtime) -> str:
     """Write the tracebacks into a file, and on stderr with --debug; what the user can do with that, as half a sentence."""
     text = redacted("\n".join("".join(traceback.format_exception(error)) for error in errors), runtime)
-    if has_flag(list(argv), "--debug"):
+    if runtime.invocation.common.debug:
         runtime.stderr.write(text)
     log = runtime.state_dir / f"error-{runtime.run_id[:8]}.log"
     try:

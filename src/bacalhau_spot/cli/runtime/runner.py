@@ -126,7 +126,7 @@ class Runner:
     def _interrupted(self) -> None:
         if self.calls.stop.is_set:
             self._screen.close()
-            _, err = consoles(list(self._runtime.argv), self._runtime)
+            _, err = consoles(self._runtime)
             err.print(
                 Paragraph("stopped at once; `bacalhau-spot list` shows the instances", whole=True), crop=False
             )

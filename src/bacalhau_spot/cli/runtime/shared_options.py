@@ -1,4 +1,4 @@
-"""The options that every command takes."""
+"""The options that every command takes, before its name or after it. Of a repeated one the last counts."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Rows = Literal["table", "wide", "json", "yaml", "ndjson", "csv"]
 class CommonOptions:
     """Options of every command."""
 
-    config: Annotated[Path | None, Parameter(name=["--config", "-c"])] = None
+    config: Annotated[Path | None, Parameter(name=["--config", "-c"], allow_repeating=True)] = None
     """Configuration file (default: $BACALHAU_SPOT_CONFIG, then config.yaml in this folder or one above)."""
 
-    profile: Annotated[str | None, Parameter(name="--profile")] = None
+    profile: Annotated[str | None, Parameter(name="--profile", allow_repeating=True)] = None
     """AWS profile, as in ~/.aws/config. Default: the profile that the AWS CLI would use."""
 
-    sandbox: Annotated[bool, Parameter(name="--sandbox", negative="")] = False
+    sandbox: Annotated[bool, Parameter(name="--sandbox", negative="", allow_repeating=True)] = False
     """Use the sandbox, a local AWS: no machine is launched, nothing costs money."""
 
-    output: Annotated[Output, Parameter(name=["--output", "-o", "--format"])] = "table"
+    output: Annotated[Output, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"
     """Output format on stdout."""
 
-    debug: Annotated[bool, Parameter(name="--debug", negative="")] = False
+    debug: Annotated[bool, Parameter(name="--debug", negative="", allow_repeating=True)] = False
     """Show the traceback of an unexpected error, and every AWS call."""
 
-    no_color: Annotated[bool, Parameter(name="--no-color", negative="")] = False
+    no_color: Annotated[bool, Parameter(name="--no-color", negative="", allow_repeating=True)] = False
     """No colours; also $NO_COLOR."""
 
 
@@ -42,8 +42,18 @@ class CommonOptions:
 class TabularOptions(CommonOptions):
     """Options of a command whose result is rows, which a spreadsheet can take."""
 
-    output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"])] = "table"  # type: ignore[assignment]  # wider
+    output: Annotated[Rows, Parameter(name=["--output", "-o", "--format"], allow_repeating=True)] = "table"  # type: ignore[assignment]  # wider
     """Output format on stdout; `csv`: one row for each cost item."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SharedOptions(TabularOptions):
+    """What may stand before any command or after it, with every form of output that one of them has."""
+
+    page: Annotated[
+        bool, Parameter(name=["--help", "-h", "--version"], negative="", allow_repeating=True)
+    ] = False
 
 
 # What a command gets when none of these options is given.

@@ -177,7 +177,7 @@ class RegionTeardown:
     async def _may_delete(self, resource: Resource) -> bool:
         """Nothing starts it again, nothing that stays uses it, and it is not protected, or not any more."""
         if self._scheduler.would_be_relaunched(resource):
-            self._failures.by_us(resource, RELAUNCHED, "its launcher remains and would start another one")
+            self._failures.by_us(resource, RELAUNCHED, "its launcher remains and would start another one one")
             return False
         return not self._dependencies.is_in_use(resource) and await self._deleter.lift_protection(resource)
 

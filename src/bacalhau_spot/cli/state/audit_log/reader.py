@@ -72,12 +72,18 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
     for row in _readable(path):
         if row.data.get("account_id") != account_id:
             continue
-        run, argv = str(row.data.get("run")), row.data.get("argv")
-        if row.event == "command-started" and isinstance(argv, list) and argv:
-            commands[run] = str(argv[0])
+        run = str(row.data.get("run"))
+        if row.event == "command-started":
+            commands[run] = _command(row.data)
         for instance_id in row.ended():
             found[instance_id] = commands.get(run, "")
     return {name: command for name, command in found.items() if command in _DELETE}
+
+
+def _command(started: LogRow) -> str:
+    """Rows of earlier versions name it only as the first word of the command line."""
+    argv = started.get("argv")
+    return str(started.get("command") or (argv[0] if isinstance(argv, list) and argv else ""))
 
 
 def _readable(path: Path) -> Iterator[_Row]:

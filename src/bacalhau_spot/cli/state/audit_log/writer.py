@@ -50,7 +50,7 @@ class AuditLog:
             "arn": identity.arn,
             **({"cluster": cluster} if cluster else {}),
         }
-        self._write("command-started", argv=list(runtime.argv))
+        self._write("command-started", command=context.command, argv=list(runtime.invocation.argv))
 
     def emit(self, event: Event) -> None:
         """A listener like any other."""

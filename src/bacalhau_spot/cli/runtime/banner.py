@@ -1,0 +1,70 @@
+"""The first line of a command that takes a while: what is begun, and who is asked."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TextIO
+
+from bacalhau_spot.cli.runtime.endpoint import SANDBOX, asked_instead
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bacalhau_spot.cli.runtime.invocation import Invocation
+
+# Commands that talk to AWS, and so take longer than a blink.
+_SLOW = (
+    *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
+    *("cost", "prices", "offers", "doctor"),
+)
+
+
+# Read here by hand, and nowhere else: the line is out before the CLI library is imported.
+_VALUED = {
+    "-c": "config",
+    "--config": "config",
+    "--profile": "profile",
+    "-o": "output",
+    "--output": "output",
+    "--format": "output",
+}
+_PAGES = ("--help", "-h", "--version")
+
+
+def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
+    """Say what is begun, before anything is imported that takes time."""
+    words = argv[: argv.index("--")] if "--" in argv else argv
+    values, rest = _glance(words)
+    command = next((word for word in rest if not word.startswith("-")), "")
+    if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
+        return
+    endpoint = asked_instead(values.get("profile"), sandbox="--sandbox" in rest, environ=os.environ)
+    where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
+    if endpoint == SANDBOX:
+        where = "sandbox: not AWS"
+    stderr.write(f"bacalhau-spot {command} \N{MIDDLE DOT} {where}\n")
+    stderr.flush()
+
+
+def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """The values of the options that the line needs, the last of each, and the other words."""
+    values: dict[str, str] = {}
+    rest: list[str] = []
+    option = ""
+    for word in words:
+        name, sign, value = word.partition("=")
+        if option and not word.startswith("-"):
+            values[option], option = word, ""
+            continue
+        option = "" if sign else _VALUED.get(name, "")
+        if name in _VALUED and sign:
+            values[_VALUED[name]] = value
+        elif not option:
+            rest.append(word)
+    return values, rest
+
+
+def asked_endpoint(invocation: Invocation) -> str:
+    """`endpoint.asked_instead` for this command line."""
+    common = invocation.common
+    return asked_instead(common.profile, sandbox=common.sandbox, environ=os.environ)
