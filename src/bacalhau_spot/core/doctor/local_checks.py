@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, aws_message
 from bacalhau_spot.core.error_catalog.classifier import classify
+from bacalhau_spot.core.placeholders import is_placeholder, resembles_placeholder
 from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH
 
 if TYPE_CHECKING:
@@ -135,19 +136,6 @@ def _private(private: KeyFile, *, public: str | None) -> Finding:
 
 # --- The orchestrator
 
-# What examples have in a token's place, as a whole; and what may be one, or somebody's own.
-_PLACEHOLDER = re.compile(
-    r"<.*>|(your|my|the|a)[-_ ]?(bacalhau[-_ ]?)?(secret[-_ ]?|auth[-_ ]?)?token([-_ ]?here)?"
-    r"|(secret|example|sample|test)?[-_ ]?token|change[-_ ]?(me|it)|placeholder|example|x{3,}|todo|none|null",
-    re.IGNORECASE,
-)
-_DOUBTFUL = re.compile(r"(your|secret|example)[-_ ]?token|change[-_ ]?me|placeholder", re.IGNORECASE)
-
-
-def is_placeholder(text: str) -> bool:
-    """Whether a secret is what an example has in its place: nobody's, and a word that may stand anywhere."""
-    return _PLACEHOLDER.fullmatch(text) is not None
-
 
 def token(secret: Secret | None) -> Finding:
     if secret is None:
@@ -169,7 +157,7 @@ def token(secret: Secret | None) -> Finding:
         return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it contains spaces or line ends", fix)
     if is_placeholder(text):
         return Finding(AccountCheck.TOKEN, CheckStatus.FAIL, "it is a placeholder from an example", fix)
-    if _DOUBTFUL.search(text):
+    if resembles_placeholder(text):
         return Finding(AccountCheck.TOKEN, CheckStatus.WARN, "it looks like a placeholder", fix)
     return Finding(
         AccountCheck.TOKEN,
