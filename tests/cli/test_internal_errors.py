@@ -22,7 +22,7 @@ def test_a_mistake_in_one_region_stops_no_other(program: CliRunner, monkeypatch:
     monkeypatch.setattr(Aws, "create_vpc", broken)
     done = program("create", "--yes")
     assert done.code == 1
-    assert "internal error of this program in eu-west-1" in done.stderr
+    assert "internal error of bacalhau-spot in eu-west-1" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     (log,) = (program.folder / ".local" / "state" / "bacalhau-spot").glob("error-*.log")
     assert str(log) in done.stderr

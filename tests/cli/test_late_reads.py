@@ -25,7 +25,7 @@ def test_absence_takes_two_looks(sandbox: Any, program: CliRunner, command: tupl
         )
     done = program(*command)
     assert done.code == 0, done.stdout + done.stderr
-    assert "looking again in 12 s" in done.stderr
+    assert "checking again in 12 s" in done.stderr
     assert sandbox.leftovers() == before
 
 

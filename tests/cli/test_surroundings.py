@@ -170,8 +170,8 @@ def test_a_mistyped_variable_is_said_once(tmp_path: Path) -> None:
     for argv in (("config", "show"), ("config", "show", "-o", "json"), ("configure", "--set", "nodes=3")):
         done = program(*argv)
         assert done.code == 0, done.stderr
-        assert done.stderr.count("BACALHAU_SPOT_CONFG means nothing: did you mean BACALHAU_SPOT_CONFIG?") == 1
-        assert done.stderr.count("BACALHAU_SPOT_REGION means nothing: there are ") == 1
+        assert done.stderr.count("variable BACALHAU_SPOT_CONFG: did you mean BACALHAU_SPOT_CONFIG?") == 1
+        assert done.stderr.count("variable BACALHAU_SPOT_REGION: there are ") == 1
         assert "BACALHAU_SPOT_TOKEN" not in done.stderr
 
 

@@ -179,7 +179,9 @@ SECOND_FACTOR = [
 ]
 CASES = [
     Case(C.CONFIGURATION, F, "2 problems", "", change=("nodes: 2", "nodez: 2\nspread: never"), code=1),
-    Case(C.CONFIGURATION, F, "no config.yaml found", "bacalhau-spot configure", do="no config", code=1),
+    Case(
+        C.CONFIGURATION, F, "no config.yaml in this folder", "bacalhau-spot configure", do="no config", code=1
+    ),
     Case(C.CONFIGURATION, W, "with warnings", "config show", change=("192.0.2.0/24", "0.0.0.0/0")),
     Case(
         C.CREDENTIALS, F, "have expired", "get new ones", {"credentials_expire_after_calls": 0}, code=DENIED
@@ -313,7 +315,7 @@ CASES = [
     ),
     Case(C.QUOTAS, F, "VPCs are in use", "--service-code vpc", {"quotas": {"vpcs": 1}}, code=1),
     Case(C.QUOTAS, W, "could not be checked", "", {"deny": ["servicequotas:*"]}),
-    Case(C.SSH_KEYS, F, "may be read by others (0644)", "chmod 600", do="key mode", code=1),
+    Case(C.SSH_KEYS, F, "is readable by other users (0644)", "chmod 600", do="key mode", code=1),
     Case(C.SSH_KEYS, F, "are not a pair", "ssh-keygen -y", do="other key", code=1),
     Case(
         C.SSH_KEYS,
@@ -357,9 +359,15 @@ CASES = [
     Case(
         C.TOKEN, W, "looks like a placeholder", "token_env", change=("7f3a9c5e1b", "secret-token-0123456789")
     ),
-    Case(C.TOKEN, CheckStatus.PASS, "there is one", "", change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b")),
+    Case(
+        C.TOKEN,
+        CheckStatus.PASS,
+        "configured; only the orchestrator can verify it",
+        "",
+        change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b"),
+    ),
     Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
-    Case(C.ORCHESTRATOR, W, "does not answer from here (connection refused)", "firewall", do="deaf"),
+    Case(C.ORCHESTRATOR, W, "is unreachable from this machine (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
     Case(C.ORCHESTRATOR, F, " failed", "", do="deaf api", code=1),
     Case(C.ORCHESTRATOR, W, "its API is not configured", "bacalhau.api.host", do="no api"),

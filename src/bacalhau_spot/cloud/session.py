@@ -202,7 +202,7 @@ class Session:
         except (BotoCoreError, ClientError) as error:
             raise translate(error, operation="", region="") from error
         except ValueError as error:  # botocore's error for an invalid address
-            raise CloudError("InvalidEndpoint", str(error), operation="", region="") from error
+            raise CloudError("InvalidSetting", str(error), operation="", region="") from error
         reject_foreign_replies(client)
         return client
 
