@@ -10,7 +10,6 @@ import pytest
 from rich.console import RenderableType
 from syrupy.assertion import SnapshotAssertion
 
-from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.launch.create_result import CreateResult
 from bacalhau_spot.core.launch.plan import PoolExposure, build_plan
 from bacalhau_spot.core.model import (
@@ -25,6 +24,7 @@ from bacalhau_spot.core.model import (
     State,
     TypeInfo,
 )
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.offers import Offers, PoolOffer, RegionOffer
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.placement.region_selection import RegionDecision, RegionReason, selection_notes

@@ -8,7 +8,6 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bacalhau_spot.core.demand import node_demand, nodes_by_region, spread_over
 from bacalhau_spot.core.launch.plan import build_plan, market_problems, offers_from
 from bacalhau_spot.core.model import (
     Arch,
@@ -23,6 +22,7 @@ from bacalhau_spot.core.model import (
     Spread,
     State,
 )
+from bacalhau_spot.core.placement.demand import node_demand, nodes_by_region, spread_over
 
 BORN = datetime(2026, 11, 23, tzinfo=UTC)
 NAMES = ("us-east-1", "us-west-2", "eu-west-1", "ap-south-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.placeholders import is_placeholder
+from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, CheckStatus, Finding, aws_message
 from bacalhau_spot.core.error_catalog.classifier import classify
-from bacalhau_spot.core.placeholders import is_placeholder, resembles_placeholder
+from bacalhau_spot.core.orchestrator.token_placeholder import is_placeholder, resembles_placeholder
 from bacalhau_spot.core.ssh.ssh_command import INSTALL_OPENSSH
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.health.diagnosis import Diagnosis, NodeDiagnosis, Severity, diagnose
 from bacalhau_spot.core.health.observation import ApiAvailability, NodeObservation, StatusChecks
 from bacalhau_spot.core.orchestrator.orchestrator_nodes import Capacity
 from bacalhau_spot.core.orchestrator.prune import is_cluster_node, region_of
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.pool_distribution import PoolDistribution, pool_distribution
 from bacalhau_spot.errors import ExitCode
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from bacalhau_spot.core.demand import Demand
     from bacalhau_spot.core.health.boot_console import BootProgress
     from bacalhau_spot.core.health.observation import SpotStatus
     from bacalhau_spot.core.model import ClusterSpec, Instance, Timeouts
     from bacalhau_spot.core.orchestrator.orchestrator_nodes import OrchestratorNode
+    from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.problem import ApiFailure
 
 _NOT_CHECKED = StatusChecks()

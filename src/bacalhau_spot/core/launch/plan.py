@@ -21,8 +21,8 @@ from bacalhau_spot.core.pricing.estimate import estimate, sum_estimates
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bacalhau_spot.core.demand import Demand
     from bacalhau_spot.core.model import ClusterSpec, Image, Instance, Market
+    from bacalhau_spot.core.placement.demand import Demand
     from bacalhau_spot.core.placement.region_selection import RegionDecision
     from bacalhau_spot.core.pricing.estimate import Budget, Estimate
 

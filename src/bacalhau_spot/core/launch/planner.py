@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.launch.plan import Plan, build_plan
 from bacalhau_spot.core.launch.plan_warnings import plan_warnings
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool, pool_exposure
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.pricing.estimate import Budget, current_cost
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.error_catalog.categories import MORE_TYPES
 from bacalhau_spot.core.error_catalog.classifier import Category, classify, most_severe
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.pool_limits import nodes_per_pool, share_problems
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.core.placement.region_selection import RegionReason, data_gaps, explain_no_region
 from bacalhau_spot.errors import ExitCode
 

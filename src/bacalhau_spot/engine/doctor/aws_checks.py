@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.diagnostics import DRY_RUNS, SPOT_ROLE
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.demand import nodes_by_region
 from bacalhau_spot.core.doctor import account_checks
 from bacalhau_spot.core.doctor.account_checks import AccountCheck, Finding, SimulatedPermissions, aws_message
 from bacalhau_spot.core.error_catalog.classifier import Category, classify
@@ -19,6 +18,7 @@ from bacalhau_spot.core.launch import planner
 from bacalhau_spot.core.launch.plan import unsuitable_images, unsuitable_images_hint
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.partitions import partition_in
+from bacalhau_spot.core.placement.demand import nodes_by_region
 from bacalhau_spot.core.placement.region_selection import data_gaps
 from bacalhau_spot.core.tags import tags_for
 from bacalhau_spot.engine.aws_calls.caller import api_failure

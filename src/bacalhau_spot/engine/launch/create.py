@@ -9,13 +9,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bacalhau_spot.cloud.port import CloudError
-from bacalhau_spot.core.demand import spread_over
 from bacalhau_spot.core.error_catalog.classifier import Category, Recovery, classify, most_severe
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.launch.create_result import CreateResult, PoolFailure, RegionResult
 from bacalhau_spot.core.launch.pool_limits import max_per_pool, nodes_per_pool
 from bacalhau_spot.core.launch.refusals import unsuitable_markets
 from bacalhau_spot.core.model import Market, Spread
+from bacalhau_spot.core.placement.demand import spread_over
 from bacalhau_spot.core.placement.pool_distribution import pool_distribution
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.engine.aws_calls.caller import Cancelled, api_failure

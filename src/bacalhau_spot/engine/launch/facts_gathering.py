@@ -10,10 +10,10 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bacalhau_spot.core.demand import node_demand
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER
+from bacalhau_spot.core.placement.demand import node_demand
 from bacalhau_spot.engine.aws_calls.cache import NullCache
 from bacalhau_spot.engine.aws_calls.caller import most_severe_error
 from bacalhau_spot.engine.aws_calls.discovery import cluster_inventory, load_account
