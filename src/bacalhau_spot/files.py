@@ -100,9 +100,9 @@ def private_folder(path: Path) -> None:
         path.chmod(_FOLDER_MODE)
 
 
-def _check_owner(found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
-        raise OSError(errno.EPERM, f"it belongs to another user (id {found.st_uid})")
+def _check_owner(status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise OSError(errno.EPERM, f"it belongs to another user (id {status.st_uid})")
 
 
 def _check_regular(mode: int) -> None:

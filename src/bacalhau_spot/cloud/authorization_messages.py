@@ -43,13 +43,13 @@ def explained(text: str) -> str:
     The format of the text: STS API reference, DecodeAuthorizationMessage.
     """
     try:
-        told = json.loads(text)
+        details = json.loads(text)
     except ValueError:
         return text
-    context = told.get("context", {})
-    ids = [row.get("statementId", "") for row in told.get("matchedStatements", {}).get("items", ())]
+    context = details.get("context", {})
+    ids = [row.get("statementId", "") for row in details.get("matchedStatements", {}).get("items", ())]
     named = ", ".join(filter(None, ids))
-    why = "explicitly denied" if told.get("explicitDeny") else "nothing allows it"
+    why = "explicitly denied" if details.get("explicitDeny") else "nothing allows it"
     by = f" by statement {named}" if named else ""
     conditions = [
         f"{row.get('key')}={'|'.join(value.get('value', '') for value in row.get('values', {}).get('items', ()))}"

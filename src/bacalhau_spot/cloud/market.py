@@ -130,8 +130,8 @@ def _image(row: dict[str, Any]) -> Image:
         root_device="" if row.get("RootDeviceType") == "instance-store" else device,
         volume_gib=sizes.get(device, 0),
         encrypted=any(
-            one.get("DeviceName") == device and one.get("Ebs", {}).get("Encrypted", False)
-            for one in row.get("BlockDeviceMappings", ())
+            mapping.get("DeviceName") == device and mapping.get("Ebs", {}).get("Encrypted", False)
+            for mapping in row.get("BlockDeviceMappings", ())
         ),
     )
 

@@ -42,12 +42,12 @@ class AwsPrices:
     async def on_demand_prices(
         self, regions: Sequence[str], types: Sequence[str]
     ) -> dict[tuple[str, str], Decimal]:
-        found: dict[tuple[str, str], Decimal] = {}
+        prices: dict[tuple[str, str], Decimal] = {}
         for names in _values(types):
             filters = [*_terms(_ON_DEMAND), _any_of("instanceType", names)]
             for attributes, price in await self._products(regions, filters):
-                found[attributes.get("regionCode", ""), attributes.get("instanceType", "")] = price
-        return found
+                prices[attributes.get("regionCode", ""), attributes.get("instanceType", "")] = price
+        return prices
 
     async def volume_prices(self, regions: Sequence[str]) -> dict[str, Decimal]:
         rows = await self._products(regions, _terms(_VOLUME))
@@ -95,7 +95,7 @@ class AwsPrices:
         self, regions: Sequence[str], filters: list[dict[str, str]]
     ) -> list[tuple[dict[str, str], Decimal]]:
         """(attributes, USD per unit) of the matching products in the regions; those without a price are omitted."""
-        found: list[tuple[dict[str, str], Decimal]] = []
+        prices: list[tuple[dict[str, str], Decimal]] = []
         # The Price List API has the commercial partition's regions only (AWS Price List API endpoints).
         for names in _values([name for name in regions if partition_of(name) is COMMERCIAL]):
             rows: list[Any] = await self._session.pages(
@@ -106,8 +106,8 @@ class AwsPrices:
                 ServiceCode="AmazonEC2",
                 Filters=[_any_of("regionCode", names), *filters],
             )
-            found.extend(_priced(rows))
-        return found
+            prices.extend(_priced(rows))
+        return prices
 
 
 def _priced(rows: Sequence[str]) -> Iterator[tuple[dict[str, str], Decimal]]:

@@ -24,7 +24,7 @@ class AwsSecretStore:
     _session: Session
 
     async def parameter(self, region: str, name: str) -> Secret | None:
-        reply = await self._there("ssm", region, "get_parameter", Name=name, WithDecryption=True)
+        reply = await self._exists("ssm", region, "get_parameter", Name=name, WithDecryption=True)
         return None if reply is None else Secret(str(reply["Parameter"]["Value"]))
 
     async def put_parameter(
@@ -38,7 +38,7 @@ class AwsSecretStore:
         )
 
     async def role_policy(self, role: str) -> str | None:
-        reply = await self._there("iam", None, "get_role_policy", RoleName=role, PolicyName=POLICY)
+        reply = await self._exists("iam", None, "get_role_policy", RoleName=role, PolicyName=POLICY)
         return None if reply is None else json.dumps(reply["PolicyDocument"], sort_keys=True)
 
     async def create_role(self, name: str, *, path: str, principal: str, tags: Mapping[str, str]) -> None:
@@ -59,7 +59,7 @@ class AwsSecretStore:
         )
 
     async def profile_roles(self, name: str) -> tuple[str, ...] | None:
-        reply = await self._there("iam", None, "get_instance_profile", InstanceProfileName=name)
+        reply = await self._exists("iam", None, "get_instance_profile", InstanceProfileName=name)
         return None if reply is None else tuple(row["RoleName"] for row in reply["InstanceProfile"]["Roles"])
 
     async def create_profile(self, name: str, *, path: str, tags: Mapping[str, str]) -> None:
@@ -72,7 +72,7 @@ class AwsSecretStore:
             "iam", None, "add_role_to_instance_profile", InstanceProfileName=profile, RoleName=role
         )
 
-    async def _there(
+    async def _exists(
         self, service: str, region: str | None, operation: str, **kwargs: Any
     ) -> dict[str, Any] | None:
         """The reply, or None if the resource does not exist."""

@@ -170,13 +170,13 @@ class Session:
         self, error: BotoCoreError | ClientError, operation: str, region: str | None, asked: str
     ) -> CloudError:
         """The translated error, with AWS's decoded reason for a denial. `asked`: the client's region."""
-        told = translate(error, operation=operation, region=region or "")
-        if self._identified and told.code in REFUSED_TOKENS:
-            told.code, told.region = REFUSED_TOKENS[told.code], region or asked
+        translated = translate(error, operation=operation, region=region or "")
+        if self._identified and translated.code in REFUSED_TOKENS:
+            translated.code, translated.region = REFUSED_TOKENS[translated.code], region or asked
         proof = proof_of(error)
         if proof is not None:
-            told.message += self._denials.reason(proof, lambda: self._client("sts", None))
-        return told
+            translated.message += self._denials.reason(proof, lambda: self._client("sts", None))
+        return translated
 
     def _client(self, service: str, region: str | None, *, read_timeout_s: float | None = None) -> Any:
         timeout_s = read_timeout_s or _read_timeout_s(service)

@@ -35,10 +35,10 @@ def collect(text: str, document: Document, *, kept: Collection[KeyPath]) -> Comm
     comments = Comments()
     starts = _starts(document, kept)
     lines = sorted(starts)
-    found = find_comments(text, document)
+    comments_by_line = find_comments(text, document)
     if lines:
-        comments.head, found = _header(text, found, first=lines[0])
-    for line, comment, alone in found:
+        comments.head, comments_by_line = _header(text, comments_by_line, first=lines[0])
+    for line, comment, alone in comments_by_line:
         if not alone and line in starts:
             comments.beside[starts[line]] = comment
             continue
@@ -62,20 +62,22 @@ def _starts(document: Document, kept: Collection[KeyPath]) -> dict[int, KeyPath]
 
 def find_comments(text: str, document: Document) -> list[tuple[int, str, bool]]:
     """Every comment: its line from 1, its text, whether it has the line to itself."""
-    found: list[tuple[int, str, bool]] = []
+    comments_by_line: list[tuple[int, str, bool]] = []
     for match in _COMMENT.finditer(text):
         start = match.start()
         if not any(begin <= start < end for begin, end in document.scalars):
             before = text[text.rfind("\n", 0, start) + 1 : start]
-            found.append((text.count("\n", 0, start) + 1, match.group().rstrip(), not before.strip()))
-    return found
+            comments_by_line.append(
+                (text.count("\n", 0, start) + 1, match.group().rstrip(), not before.strip())
+            )
+    return comments_by_line
 
 
 def _header(
-    text: str, found: list[tuple[int, str, bool]], *, first: int
+    text: str, comments_by_line: list[tuple[int, str, bool]], *, first: int
 ) -> tuple[list[str], list[tuple[int, str, bool]]]:
     """What stands above the first key with a blank line between is about the file, not about the key."""
     lines = text.splitlines()
     blank = max((number for number in range(1, first) if not lines[number - 1].strip()), default=0)
-    head = [comment for line, comment, alone in found if alone and line < blank]
-    return head, [item for item in found if not (item[2] and item[0] < blank)]
+    head = [comment for line, comment, alone in comments_by_line if alone and line < blank]
+    return head, [item for item in comments_by_line if not (item[2] and item[0] < blank)]

@@ -260,10 +260,10 @@ def _region_key(tree: _Tree, done: Conversion, names: tuple[str, str, str]) -> N
         tree.drop(old)
         done.note(where, "`node_count: auto` is a region's default; the key is not needed")
     else:
-        one = old_key == "machine_type" and not isinstance(value, list)
-        tree.move(old, new, [value] if one else value)
+        single = old_key == "machine_type" and not isinstance(value, list)
+        tree.move(old, new, [value] if single else value)
         done.moved[new] = where
-        if one:
+        if single:
             done.singles.add(where)
         done.note(where, f"a region's `{old_key}` is now `{new_key}`")
 

@@ -136,24 +136,24 @@ def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
 
 
 def _sources(checked: Checked, file: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
 
     def walk(data: object, path: KeyPath) -> None:
         for key, value in data.items() if isinstance(data, dict) else ():
             here = (*path, key)
-            found[dotted(here)] = checked.where(file, checked.conversion.origin(here))
+            names[dotted(here)] = checked.where(file, checked.conversion.origin(here))
             walk(value, here)
 
     walk(checked.data, ())
     for key, prefix in (("token_env", "$"), ("token_file", "token file ")):
         name = lookup(checked.data, ("bacalhau", key))
         if name is not None:
-            found["bacalhau.token"] = f"{prefix}{name}"
+            names["bacalhau.token"] = f"{prefix}{name}"
     for key in ("key", "user", "password"):
         name = lookup(checked.data, ("bacalhau", "api", f"{key}_env"))
         if name is not None:
-            found[f"bacalhau.api.{key}"] = f"${name}"
-    return found
+            names[f"bacalhau.api.{key}"] = f"${name}"
+    return names
 
 
 def defaults() -> ClusterSpec:

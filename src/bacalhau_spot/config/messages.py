@@ -34,13 +34,13 @@ def path_of(error: Mapping[str, Any]) -> tuple[KeyPath, bool]:
 
 def validation_problems(failure: ValidationError) -> list[tuple[KeyPath, bool, str]]:
     """(path, the key is meant, message) of every error."""
-    found = []
+    problems = []
     for number, error in enumerate(failure.errors(include_url=False)):
         path, of_key = path_of(error)
         message = _message(error, path) if number < _MOST_WORDED else "is not allowed here"
         # An empty value stands nowhere that the user could see; its key does.
-        found.append((path, of_key or error["input"] is None, message))
-    return found
+        problems.append((path, of_key or error["input"] is None, message))
+    return problems
 
 
 def _message(error: Mapping[str, Any], path: KeyPath) -> str:

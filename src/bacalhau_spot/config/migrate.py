@@ -71,10 +71,10 @@ class _Writer:
         return "\n".join([*head, body + "\n".join([*self._comments.tail, ""])])
 
     def _origins(self, data: object, path: KeyPath) -> list[KeyPath]:
-        found = [self._checked.conversion.origin(path)] if path else []
+        origins = [self._checked.conversion.origin(path)] if path else []
         for key, value in _inside(data):
-            found += self._origins(value, (*path, key))
-        return found
+            origins += self._origins(value, (*path, key))
+        return origins
 
     def _place(self, path: KeyPath, value: object) -> Location:
         """Where a path, or the first thing inside it, stood."""

@@ -35,8 +35,8 @@ _MAY_BE_EMPTY: Final = {
 def rule_problems(data: dict[str, Any]) -> KeyMessages:
     """Everything that is wrong between keys."""
     either = _alternatives(data)
-    told = {path for path, _, _ in either}
-    pairs = [pair for pair in _pairs(data) if pair[0] not in told]
+    reported = {path for path, _, _ in either}
+    pairs = [pair for pair in _pairs(data) if pair[0] not in reported]
     return [
         *either,
         *pairs,

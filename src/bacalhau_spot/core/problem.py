@@ -31,7 +31,7 @@ def regions_by_failure(
     failures: Iterable[ApiFailure], key: Callable[[ApiFailure], GroupKey]
 ) -> dict[GroupKey, list[str]]:
     """The regions of each kind of refusal, both in order: the same refusal in twelve regions is one."""
-    found: dict[GroupKey, set[str]] = {}
+    groups: dict[GroupKey, set[str]] = {}
     for failure in failures:
-        found.setdefault(key(failure), set()).add(failure.region)
-    return {one: sorted(found[one]) for one in sorted(found)}
+        groups.setdefault(key(failure), set()).add(failure.region)
+    return {key: sorted(groups[key]) for key in sorted(groups)}

@@ -50,12 +50,12 @@ def cloud_config(spec: ClusterSpec, *, region: str, lean_programs: bool = False)
     """The user data as cloud-init reads it; with `lean_programs`, the node's programs have no comments."""
     values = _values(spec, region=region)
 
-    def value(found: re.Match[str]) -> str:
-        name = found["name"]
+    def value(match: re.Match[str]) -> str:
+        name = match["name"]
         inside = values[name] if name in values else _program(name, lean_programs=lean_programs)
         if inside is None:
             return ""
-        return f"{found['before']}{found['key']}: {json_in_yaml(inside)}\n"
+        return f"{match['before']}{match['key']}: {json_in_yaml(inside)}\n"
 
     # One pass: inserted text is not scanned again, so that a `${…}` of the user is unchanged.
     return _LINES.sub(lambda _: _user_files(spec), _VALUE.sub(value, _packaged(TEMPLATE)))

@@ -175,14 +175,14 @@ class HttpOrchestrator:
         status = answer.status
         if status == HTTPStatus.OK:
             return answer.body
-        said = _shortened(parsing.parse_message(answer.body))
+        message = _shortened(parsing.parse_message(answer.body))
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
             where = _shortened(answer.headers.get("location", "nowhere"))
             raise self._error("OrchestratorRedirect", f"HTTP {status}: {where}")
-        if status == HTTPStatus.BAD_REQUEST and _wants_tls(said):
+        if status == HTTPStatus.BAD_REQUEST and _wants_tls(message):
             raise self._error("OrchestratorScheme", "it uses TLS, and the address begins with http")
         raise self._error(
-            _CODES.get(status, _other_code(status)), f"HTTP {status}{f': {said}' if said else ''}"
+            _CODES.get(status, _other_code(status)), f"HTTP {status}{f': {message}' if message else ''}"
         )
 
     def _read(self, reading: Callable[[], T]) -> T:

@@ -22,8 +22,8 @@ class UnexpectedFormatError(ValueError):
 def parse_nodes(body: Any) -> tuple[OrchestratorNode, ...]:
     """The compute nodes in a list, by id. The list also has the orchestrator, as a Requester."""
     nodes = _field(_mapping(body, "the answer"), "Nodes", list, where="the answer", default=[])
-    found = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
-    return tuple(sorted((one for one in found if one is not None), key=lambda one: one.id))
+    members = [_member(_mapping(node, f"node {number}")) for number, node in enumerate(nodes, start=1)]
+    return tuple(sorted((node for node in members if node is not None), key=lambda node: node.id))
 
 
 def parse_version(body: Any) -> str:

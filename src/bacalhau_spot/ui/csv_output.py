@@ -65,6 +65,6 @@ def _charge_rows(cluster: str, charge: Charge) -> Sequence[tuple[str, ...]]:
     )
     return [
         (*whose, item, hours(charge.seconds), exact(usd) or "", exact(dear) or "")
-        for item, there, usd, dear in items
-        if there
+        for item, place, usd, dear in items
+        if place
     ]

@@ -92,8 +92,8 @@ def kind_label(name: str) -> str:
 
 def count_of_kind(count: int, name: str) -> str:
     """`1 spot request`, `3 security groups`: a kind of resource, counted."""
-    one = kind_label(name)
-    return f"{count} {one if count == 1 else _PLURALS.get(name, f'{one}s')}"
+    label = kind_label(name)
+    return f"{count} {label if count == 1 else _PLURALS.get(name, f'{label}s')}"
 
 
 def comma_list(names: Sequence[str]) -> str:

@@ -46,16 +46,16 @@ def title(text: str) -> str:
 
 def sections(text: str) -> tuple[Section, ...]:
     lines = text.splitlines()
-    found: list[tuple[int, int, str]] = []
+    headings: list[tuple[int, int, str]] = []
     fenced = False
     for number, line in enumerate(lines):
         fenced ^= line.startswith(_FENCE)
         heading = None if fenced else _HEADING.match(line)
         if heading is not None:
-            found.append((number, len(heading[1]), heading[2].strip()))
+            headings.append((number, len(heading[1]), heading[2].strip()))
     made = []
-    for index, (start, level, name) in enumerate(found):
-        end = next((at for at, deep, _ in found[index + 1 :] if deep <= level), len(lines))
+    for index, (start, level, name) in enumerate(headings):
+        end = next((at for at, deep, _ in headings[index + 1 :] if deep <= level), len(lines))
         body = [line for line in lines[start:end] if not _is_comment(line)]
         made.append(Section(_anchor(name), name, level, "\n".join(body).rstrip()))
     return tuple(made)

@@ -67,16 +67,16 @@ class Terminal(Console):
     def with_invocation_flags(self, text: str) -> str:
         """`text` with its `bacalhau-spot …` as the user would have to type them here."""
 
-        def said(found: re.Match[str]) -> str:
-            verb = found[1]
+        def with_flags(match: re.Match[str]) -> str:
+            verb = match[1]
             flags = self.flags if verb in _ABOUT_THE_CLUSTER | _ABOUT_THE_FILE else ()
             if verb in _ABOUT_THE_FILE:
                 flags = tuple(flag for flag in flags if flag.startswith(_FILE))
             if verb in _NOT_ABOUT_ANOTHER:
-                flags = tuple(one for one in flags if not one.startswith(_ANOTHER))
+                flags = tuple(flag for flag in flags if not flag.startswith(_ANOTHER))
             return " ".join((self.program, verb, *flags))
 
-        return _OURS.sub(said, text)
+        return _OURS.sub(with_flags, text)
 
 
 @dataclass(frozen=True)

@@ -55,15 +55,15 @@ def iam_policy(
     return Result("iam-policy", view=view, data=json_output.policy_data(made, commands=chosen))
 
 
-def _commands(asked: list[str] | None) -> tuple[str, ...]:
-    unknown = sorted(set(asked or ()) - {*COMMANDS, *OPT_IN_COMMANDS})
+def _commands(names: list[str] | None) -> tuple[str, ...]:
+    unknown = sorted(set(names or ()) - {*COMMANDS, *OPT_IN_COMMANDS})
     if unknown:
         raise UserError(
             f"--command {unknown[0]}: no such command, or it needs no AWS permission",
             hint=f"name one of {', '.join((*COMMANDS, *OPT_IN_COMMANDS))}",
             exit_code=ExitCode.USAGE,
         )
-    return tuple(dict.fromkeys(asked)) if asked else COMMANDS
+    return tuple(dict.fromkeys(names)) if names else COMMANDS
 
 
 def _one(made: tuple[Document, ...], part: int | None) -> Document:

@@ -73,7 +73,7 @@ def ssh(
     """
     context = CommandContext("ssh", common, runtime)
     command = runtime.invocation.remote_command
-    said = _node(words[: len(words) - len(command)])
+    word = _node(words[: len(words) - len(command)])
     collecting = every or not context.for_people
     if collecting and not command and not show:
         raise UserError(
@@ -85,7 +85,7 @@ def ssh(
     way = _SshTarget(ssh_setup.ssh_options(spec, naming, runtime), command, closed=not spec.ssh_cidrs)
     with context.runner() as runner:
         inventory = node_prompt.reachable_instances(context, runner, naming)
-        instances = _meant(context, inventory, naming, said, every=every)
+        instances = _meant(context, inventory, naming, word, every=every)
         if show:
             return _mark_partial(
                 context, way.shown(instances, unattended=every), inventory.failed_regions if every else ()
@@ -108,8 +108,8 @@ class _SshTarget:
     def line(self, node: Instance, *, unattended: bool) -> tuple[str, ...]:
         return ssh_command(node, self.access, remote=self.command, unattended=unattended)
 
-    def shown(self, found: Sequence[Instance], *, unattended: bool) -> Result:
-        made = [(instance, self.line(instance, unattended=unattended)) for instance in found]
+    def shown(self, nodes: Sequence[Instance], *, unattended: bool) -> Result:
+        made = [(instance, self.line(instance, unattended=unattended)) for instance in nodes]
         return Result(
             "ssh",
             view=views.raw("\n".join(shlex.join(line) for _, line in made)),
@@ -118,7 +118,7 @@ class _SshTarget:
 
 
 def _meant(
-    context: CommandContext, inventory: ClusterInventory, naming: Naming, said: str | None, *, every: bool
+    context: CommandContext, inventory: ClusterInventory, naming: Naming, word: str | None, *, every: bool
 ) -> tuple[Instance, ...]:
     """Of the nodes that run and have an address."""
     able = [
@@ -127,7 +127,7 @@ def _meant(
         if instance.state is State.RUNNING and ssh_address(instance)
     ]
     instances = node_prompt.resolve_nodes(
-        context, said, able, unseen=inventory.failed_regions, naming=naming, verb="reach"
+        context, word, able, unseen=inventory.failed_regions, naming=naming, verb="reach"
     )
     return instances if every else (node_prompt.pick_one(context, instances, verb="ssh"),)
 
@@ -154,7 +154,7 @@ def _run_on_all(
     context: CommandContext,
     runner: Runner,
     way: _SshTarget,
-    found: Sequence[Instance],
+    nodes: Sequence[Instance],
     *,
     at_once: int,
     timeout_s: float,
@@ -162,11 +162,11 @@ def _run_on_all(
     program = ssh_setup.program(context.runtime)
     context.print_status(
         views.sentence_text(
-            f"on {plural(len(found), 'node')}, {min(at_once, len(found))} at a time, {timeout_s:g} s at most: "
+            f"on {plural(len(nodes), 'node')}, {min(at_once, len(nodes))} at a time, {timeout_s:g} s at most: "
             f"{shlex.join(way.command)}"
         )
     )
-    jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in found]
+    jobs = [(instance, (program, *way.line(instance, unattended=True)[1:])) for instance in nodes]
     environ = _for_ssh(context.runtime.environ)
     return FanOutResult(
         way.command,

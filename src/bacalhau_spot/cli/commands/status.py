@@ -142,19 +142,19 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
     )
 
 
-def _watch(context: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
+def _watch(context: CommandContext, reader: _StatusReader, *, interval_s: float) -> Result:
     """Until Ctrl-C. The first look fails as a single one does; a later one is told, and the one before stands."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     try:
         with _ended_in_order(), context.runner() as runner:
-            found = one.now(runner)
+            found = reader.now(runner)
             watcher = _watcher(context, interval_s=interval_s)
             watcher.show(found)
             while True:
                 runner.run_readonly(context.runtime.clock.sleep(interval_s))
                 try:
-                    found = one.now(runner)
+                    found = reader.now(runner)
                     watcher.show(found)
                 except CloudError as error:
                     watcher.fail(f"{error.operation}: {error.code}")

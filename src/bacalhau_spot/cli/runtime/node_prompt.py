@@ -36,7 +36,7 @@ def reachable_instances(context: CommandContext, runner: Runner, naming: Naming)
 
 def resolve_nodes(
     context: CommandContext,
-    said: str | None,
+    word: str | None,
     among: Sequence[Instance],
     *,
     unseen: Sequence[ApiFailure],
@@ -51,10 +51,10 @@ def resolve_nodes(
             f"no node of {naming.tag_value} can be reached by {verb}",
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
-    instances = matching_nodes(said, among, prefix=naming.resource_prefix)
+    instances = matching_nodes(word, among, prefix=naming.resource_prefix)
     if not instances:
         raise UserError(
-            f"no node {'that can be seen' if unseen else 'here'} is called {said}",
+            f"no node {'that can be seen' if unseen else 'here'} is called {word}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=(
                 *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),
@@ -66,15 +66,15 @@ def resolve_nodes(
     return instances
 
 
-def pick_one(context: CommandContext, found: Sequence[Instance], *, verb: str) -> Instance:
+def pick_one(context: CommandContext, matches: Sequence[Instance], *, verb: str) -> Instance:
     """The only one, or the one that the user points at. Raises UserError (exit code 3) where nobody can be asked."""
-    if len(found) == 1:
-        return found[0]
+    if len(matches) == 1:
+        return matches[0]
     # Those that have ended can be asked for, and are seldom meant.
-    shown = sorted(found, key=lambda one: one.state is State.TERMINATED)
+    shown = sorted(matches, key=lambda instance: instance.state is State.TERMINATED)
     if not (context.runtime.interactive and context.for_people):
         raise UserError(
-            f"{len(found)} nodes match, and there is no terminal to choose one",
+            f"{len(matches)} nodes match, and there is no terminal to choose one",
             details=tuple(f"{instance.id}  {instance.zone}  {instance.state}" for instance in shown),
             hint=f"name one: `bacalhau-spot {verb} {shown[0].id}`",
             exit_code=ExitCode.DECLINED,

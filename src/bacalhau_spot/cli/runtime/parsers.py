@@ -17,16 +17,16 @@ def amount(text: str, *, flag: str, above: Decimal = Decimal(0)) -> Decimal | No
     if text.strip().lower() == "none":
         return None
     try:
-        found = Decimal(text[: _LONGEST + 1].strip().removeprefix("$"))
+        value = Decimal(text[: _LONGEST + 1].strip().removeprefix("$"))
     except InvalidOperation:
-        found = Decimal(0)
-    if len(text) > _LONGEST or not found.is_finite() or not above < found <= MAX_PRICE_USD:
+        value = Decimal(0)
+    if len(text) > _LONGEST or not value.is_finite() or not above < value <= MAX_PRICE_USD:
         raise UserError(
             f"{flag}: {text[:_LONGEST]!r} is not a valid amount of US dollars",
             hint=f"a number above {above} and up to {MAX_PRICE_USD}, such as 0.05, or `none` for no limit",
             exit_code=ExitCode.USAGE,
         )
-    return found
+    return value
 
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -47,7 +47,7 @@ def duration(text: str, *, flag: str) -> timedelta:
 def moment(text: str, *, flag: str, now: datetime) -> datetime:
     """`7d` (so long before `now`), `2026-11-20` or `2026-11-20T08:30`, in UTC unless it says otherwise. Raises UserError."""
     try:
-        found = datetime.fromisoformat(text.strip())
+        value = datetime.fromisoformat(text.strip())
     except ValueError:
         try:
             return now - duration(text, flag=flag)
@@ -57,7 +57,7 @@ def moment(text: str, *, flag: str, now: datetime) -> datetime:
                 hint="a date such as 2026-11-20 or 2026-11-20T08:30 (UTC), or a duration such as 24h or 7d",
                 exit_code=ExitCode.USAGE,
             ) from None
-    found = found if found.tzinfo else found.replace(tzinfo=UTC)
-    if found > now:
+    value = value if value.tzinfo else value.replace(tzinfo=UTC)
+    if value > now:
         raise UserError(f"{flag}: {text} is in the future", exit_code=ExitCode.USAGE)
-    return found
+    return value

@@ -23,13 +23,13 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 def program(runtime: Runtime) -> str:
     """The system's ssh. Raises UserError when there is none."""
-    found = shutil.which("ssh", path=runtime.environ.get("PATH"))
-    if found is None:
+    program_path = shutil.which("ssh", path=runtime.environ.get("PATH"))
+    if program_path is None:
         raise UserError(
             "there is no ssh program on this machine",
             hint=INSTALL_OPENSSH,
         )
-    return found
+    return program_path
 
 
 def ssh_options(spec: ClusterSpec, naming: Naming, runtime: Runtime) -> SshOptions:

@@ -50,10 +50,10 @@ class FileCache:
 
     def _entries(self, what: str) -> dict[str, dict[str, Any]]:
         try:
-            found = json.loads(files.read_text(self._path(what), max_bytes=_MAX_BYTES))
+            content = json.loads(files.read_text(self._path(what), max_bytes=_MAX_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
-        entries = found.items() if isinstance(found, dict) else ()
+        entries = content.items() if isinstance(content, dict) else ()
         return {key: entry for key, entry in entries if isinstance(entry, dict) and _whole(entry)}
 
     def _age(self, entry: dict[str, Any]) -> timedelta:

@@ -89,10 +89,10 @@ async def _used_by(search: _DependencySearch, resource: Resource) -> list[Depend
             dependencies += await _run_query(search, mapped, vpc_id)
     if kind is ResourceKind.GROUP:
         dependencies += await _rules(search, resource.id)
-    there = {dependency.id for dependency in dependencies}
+    known_ids = {dependency.id for dependency in dependencies}
     # An interface is deleted with its parent, which is listed already.
     return await _named(
-        search, [dependency for dependency in dependencies if dependency.parent_id not in there]
+        search, [dependency for dependency in dependencies if dependency.parent_id not in known_ids]
     )
 
 
@@ -100,24 +100,24 @@ def _query_users(resource: Resource, region: str) -> list[Dependency]:
     """The users named in the resource's own description."""
     command = _FIX_COMMANDS.get(ResourceKind(resource.kind), "")
     attachments = resource.attached_to or ("",)
-    found = []
+    results = []
     for number, holder in enumerate(resource.used_by):
         attachment = attachments[min(number, len(attachments) - 1)]
         free = command.format(id=resource.id, holder=holder, attachment=attachment)
-        found.append(
+        results.append(
             Dependency(
                 kind_of_id(holder), holder, fix_command=f"aws ec2 {free} --region {region}" if free else ""
             )
         )
-    return found
+    return results
 
 
 async def _run_query(search: _DependencySearch, query: DependencyQuery, value: str) -> list[Dependency]:
     """The dependencies from one list."""
-    asked: dict[str, Any] = dict(query.also)
+    parameters: dict[str, Any] = dict(query.also)
     if query.filter:
-        asked[query.filters] = [{"Name": query.filter, "Values": [value]}]
-    rows = await _list(search, query.operation, query.key, **asked)
+        parameters[query.filters] = [{"Name": query.filter, "Values": [value]}]
+    rows = await _list(search, query.operation, query.key, **parameters)
     held = [row for row in rows if query.counts(row) and query.belongs(row, value)]
     dependencies = [_dependency(query, row, search.region, value) for row in held]
     return dependencies + [address for row in held for address in _addresses(row, search.region)]
@@ -138,10 +138,10 @@ def _addresses(row: Row, region: str) -> list[Dependency]:
     ]
 
 
-async def _list(search: _DependencySearch, operation: str, key: str, **asked: Any) -> list[Row]:
+async def _list(search: _DependencySearch, operation: str, key: str, **parameters: Any) -> list[Row]:
     """Rows of a list. A list without read permission is recorded as a partial failure and does not affect the others."""
     try:
-        return await search.session.pages("ec2", search.region, operation, key, **asked)
+        return await search.session.pages("ec2", search.region, operation, key, **parameters)
     except CloudError as error:
         info = classify(error.code)
         if info.recovery is Recovery.RETRY or info.category is Category.CREDENTIALS:
@@ -218,15 +218,20 @@ def _owner(row: Row) -> str:
     return f"named {tags['Name']}" if tags.get("Name") else ""
 
 
-async def _named(search: _DependencySearch, found: Sequence[Dependency]) -> list[Dependency]:
+async def _named(search: _DependencySearch, results: Sequence[Dependency]) -> list[Dependency]:
     """Add the names of instances, by which users recognize their owner."""
     ids = sorted(
-        {one for dependency in found for one in (dependency.id, dependency.parent_id) if one.startswith("i-")}
+        {
+            instance_id
+            for dependency in results
+            for instance_id in (dependency.id, dependency.parent_id)
+            if instance_id.startswith("i-")
+        }
     )
     if not ids:
-        return list(found)
+        return list(results)
     rows = {row["InstanceId"]: row for row in await _instances(search, "instance-id", *ids)}
-    return [_with_instance(dependency, rows, search.region) for dependency in found]
+    return [_with_instance(dependency, rows, search.region) for dependency in results]
 
 
 # The tags of services that replace a terminated instance, and the command that stops both (Auto Scaling user guide,
@@ -270,7 +275,7 @@ def _instance_words(dependency: Dependency, row: Row) -> str:
 async def _rules(search: _DependencySearch, group_id: str) -> list[Dependency]:
     """Rules of other groups that reference this one. EC2 has no filter for them."""
     rows = await _list(search, "describe_security_group_rules", "SecurityGroupRules")
-    found = []
+    results = []
     for row in rows:
         other = row["GroupId"]
         if (row.get("ReferencedGroupInfo") or {}).get("GroupId") == group_id and other != group_id:
@@ -280,7 +285,7 @@ async def _rules(search: _DependencySearch, group_id: str) -> list[Dependency]:
                 f"aws ec2 revoke-security-group-{way} --group-id {other} --security-group-rule-ids {rule} "
                 f"--region {search.region}"
             )
-            found.append(
+            results.append(
                 Dependency(
                     kind="security-group-rule",
                     id=rule,
@@ -289,7 +294,7 @@ async def _rules(search: _DependencySearch, group_id: str) -> list[Dependency]:
                     fix_command=command,
                 )
             )
-    return found
+    return results
 
 
 async def _in_placement_group(search: _DependencySearch, resource: Resource) -> list[Dependency]:
@@ -308,7 +313,7 @@ async def _in_placement_group(search: _DependencySearch, resource: Resource) -> 
 async def _with_acl(search: _DependencySearch, resource: Resource) -> list[Dependency]:
     """Subnets that use it. The fix associates them with the default ACL of their VPC."""
     rows = await _list(search, "describe_network_acls", "NetworkAcls", NetworkAclIds=[resource.id])
-    found = []
+    results = []
     for row in rows:
         filters = [
             {"Name": "vpc-id", "Values": [row["VpcId"]]},
@@ -316,15 +321,17 @@ async def _with_acl(search: _DependencySearch, resource: Resource) -> list[Depen
         ]
         defaults = await _list(search, "describe_network_acls", "NetworkAcls", Filters=filters)
         default = defaults[0]["NetworkAclId"] if defaults else ""
-        for one in row.get("Associations") or ():
+        for association in row.get("Associations") or ():
             command = (
-                f"aws ec2 replace-network-acl-association --association-id {one['NetworkAclAssociationId']} "
+                f"aws ec2 replace-network-acl-association --association-id {association['NetworkAclAssociationId']} "
                 f"--network-acl-id {default} --region {search.region}"
             )
-            found.append(
-                Dependency(ResourceKind.SUBNET.value, one["SubnetId"], fix_command=command if default else "")
+            results.append(
+                Dependency(
+                    ResourceKind.SUBNET.value, association["SubnetId"], fix_command=command if default else ""
+                )
             )
-    return found
+    return results
 
 
 async def _with_role(search: _DependencySearch, resource: Resource) -> list[Dependency]:
@@ -356,12 +363,12 @@ _ENTITIES = (
 
 async def _with_policy(search: _DependencySearch, resource: Resource) -> list[Dependency]:
     """The entities that have the policy attached or as boundary."""
-    found = []
+    results = []
     for usage, take in _USAGES:
         reply = await search.session.all_pages(
             "iam", None, "list_entities_for_policy", PolicyArn=resource.handle, PolicyUsageFilter=usage
         )
-        found += [
+        results += [
             Dependency(
                 who,
                 row[name],
@@ -370,7 +377,7 @@ async def _with_policy(search: _DependencySearch, resource: Resource) -> list[De
             for key, who, name in _ENTITIES
             for row in reply.get(key, ())
         ]
-    return found
+    return results
 
 
 _OTHERWISE: dict[ResourceKind, Callable[[_DependencySearch, Resource], Awaitable[Sequence[Dependency]]]] = {

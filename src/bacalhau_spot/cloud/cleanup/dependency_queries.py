@@ -36,7 +36,7 @@ class DependencyQuery:
 
 def _own(row: Row) -> bool:
     """False for AWS's own resources, which are created and deleted with the VPC."""
-    main = any(one.get("Main") for one in row.get("Associations") or ())
+    main = any(association.get("Main") for association in row.get("Associations") or ())
     return not (row.get("GroupName") == "default" or row.get("IsDefault") or main)
 
 
@@ -163,7 +163,9 @@ _IN_A_VPC = (
         "EgressOnlyInternetGatewayId",
         "",
         "ec2 delete-egress-only-internet-gateway --egress-only-internet-gateway-id {id}",
-        belongs=lambda row, vpc: any(one.get("VpcId") == vpc for one in row.get("Attachments") or ()),
+        belongs=lambda row, vpc: any(
+            attachment.get("VpcId") == vpc for attachment in row.get("Attachments") or ()
+        ),
     ),
     DependencyQuery(
         "vpn-gateway",
@@ -173,8 +175,8 @@ _IN_A_VPC = (
         "attachment.vpc-id",
         "ec2 detach-vpn-gateway --vpn-gateway-id {id} --vpc-id {value}",
         belongs=lambda row, vpc: any(
-            one.get("VpcId") == vpc and one.get("State") != "detached"
-            for one in row.get("VpcAttachments") or ()
+            attachment.get("VpcId") == vpc and attachment.get("State") != "detached"
+            for attachment in row.get("VpcAttachments") or ()
         ),
     ),
     DependencyQuery(

@@ -41,7 +41,9 @@ _FLEETS = Ec2Listing(
     parent=True,
     more=lambda row: {
         "children": tuple(
-            one for group in row.get("Instances") or () for one in group.get("InstanceIds", ())
+            instance_id
+            for group in row.get("Instances") or ()
+            for instance_id in group.get("InstanceIds", ())
         ),
         "relaunches": row.get("Type", _MAINTAIN) == _MAINTAIN,
     },
@@ -51,8 +53,10 @@ _FLEETS = Ec2Listing(
 async def find_fleets(request: FindRequest) -> list[Resource]:
     """AWS lists fleets without a tag filter, and instant ones only by id (EC2 API reference, DescribeFleets)."""
     rows = await request.session.pages("ec2", request.region, "describe_fleets", "Fleets")
-    there = {row["FleetId"] for row in rows}
-    rows += await _fleets_by_id(request, [one for one in request.ids if one not in there])
+    listed = {row["FleetId"] for row in rows}
+    rows += await _fleets_by_id(
+        request, [resource_id for resource_id in request.ids if resource_id not in listed]
+    )
     return await _with_members(request, _FLEETS.resources(rows, request), "aws:ec2:fleet-id")
 
 
@@ -83,7 +87,7 @@ async def _fleets_by_id(request: FindRequest, ids: Sequence[str]) -> list[Row]:
     if len(ids) == 1:
         return []
     # One unknown id fails the whole call: query each separately.
-    return [row for one in ids for row in await _fleets_by_id(request, [one])]
+    return [row for resource_id in ids for row in await _fleets_by_id(request, [resource_id])]
 
 
 _SPOT_FLEETS = Ec2Listing(
@@ -133,7 +137,7 @@ def _group(row: Row, region: str) -> Resource:
         state=str(row.get("Status") or ""),
         tags=tags_of(row),
         created_at=row.get("CreatedTime"),
-        children=tuple(one["InstanceId"] for one in row.get("Instances") or ()),
+        children=tuple(instance["InstanceId"] for instance in row.get("Instances") or ()),
         relaunches=True,
         protection="" if protection == "none" else "deletion protection",
     )
@@ -195,8 +199,8 @@ async def find_instances(request: FindRequest) -> list[Resource]:
     """Instances with the tag, and those in `ids`, tagged or not: launched by managed fleets, groups and spot requests."""
     rows = await _instances(request, scope_filter(request.scope))
     rows = [row for row in rows if request.scope.matches(_INSTANCES.tags(row))]
-    there = {row["InstanceId"] for row in rows}
-    if children := [one for one in request.ids if one not in there]:
+    listed = {row["InstanceId"] for row in rows}
+    if children := [resource_id for resource_id in request.ids if resource_id not in listed]:
         # A filter ignores unknown ids.
         rows += await _instances(request, [{"Name": "instance-id", "Values": children}])
     return [await _instance(request, row) for row in rows if _INSTANCES.state(row) not in _INSTANCES.gone]

@@ -90,8 +90,8 @@ class Ec2Listing:
 
     async def __call__(self, request: FindRequest) -> list[Resource]:
         by_tag = {self.filters: scope_filter(request.scope)} if self.filters else {}
-        asked = {**by_tag, **(self.also or {})}
-        rows = await request.session.pages("ec2", request.region, self.operation, self.key, **asked)
+        parameters = {**by_tag, **(self.also or {})}
+        rows = await request.session.pages("ec2", request.region, self.operation, self.key, **parameters)
         return self.resources(rows, request)
 
     def resources(self, rows: Sequence[Row], request: FindRequest) -> list[Resource]:

@@ -30,7 +30,7 @@ async def _listed(request: FindRequest, operation: str, key: str, **extra: Any) 
     return [row for row in reply.get(key, ()) if not str(row["Path"]).startswith(_OF_AWS)]
 
 
-async def _asked(request: FindRequest, operation: str, key: str, **named: str) -> Row | None:
+async def _row(request: FindRequest, operation: str, key: str, **named: str) -> Row | None:
     """A resource with its tags, which lists omit; None if it was deleted in the meantime."""
     try:
         reply = await request.session.call("iam", None, operation, **named)
@@ -46,9 +46,9 @@ async def find_profiles(request: FindRequest) -> list[Resource]:
     found = []
     for listed in await _listed(request, "list_instance_profiles", "InstanceProfiles"):
         name = listed["InstanceProfileName"]
-        row = await _asked(request, "get_instance_profile", "InstanceProfile", InstanceProfileName=name)
+        row = await _row(request, "get_instance_profile", "InstanceProfile", InstanceProfileName=name)
         if row is not None:
-            roles = tuple(one["RoleName"] for one in row.get("Roles", ()))
+            roles = tuple(role["RoleName"] for role in row.get("Roles", ()))
             found.append(_resource(ResourceKind.PROFILE, name, row, attached_to=roles))
     return found
 
@@ -56,7 +56,7 @@ async def find_profiles(request: FindRequest) -> list[Resource]:
 async def find_roles(request: FindRequest) -> list[Resource]:
     found = []
     for listed in await _listed(request, "list_roles", "Roles"):
-        row = await _asked(request, "get_role", "Role", RoleName=listed["RoleName"])
+        row = await _row(request, "get_role", "Role", RoleName=listed["RoleName"])
         if row is not None:
             found.append(_resource(ResourceKind.ROLE, row["RoleName"], row))
     return found
@@ -65,7 +65,7 @@ async def find_roles(request: FindRequest) -> list[Resource]:
 async def find_policies(request: FindRequest) -> list[Resource]:
     found = []
     for listed in await _listed(request, "list_policies", "Policies", Scope="Local"):
-        row = await _asked(request, "get_policy", "Policy", PolicyArn=listed["Arn"])
+        row = await _row(request, "get_policy", "Policy", PolicyArn=listed["Arn"])
         if row is not None:
             found.append(_resource(ResourceKind.POLICY, row["PolicyName"], row, handle=row["Arn"]))
     return found

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bacalhau_spot.cloud.session import Session
     from bacalhau_spot.core.model import Resource
 
-_Asked = tuple[str, dict[str, Any]]
+_DetachCall = tuple[str, dict[str, Any]]
 
 _WITH_ITS_VPC = "AWS created it with its VPC, and deletes it with the VPC"
 _OF_THE_ACCOUNT = "it came with the account"
@@ -37,7 +37,9 @@ _OF_AWS = "AWS manages it"
 
 
 def _vpcs_attached(row: Row) -> dict[str, Any]:
-    vpcs = tuple(one["VpcId"] for one in row.get("Attachments") or () if one.get("VpcId"))
+    vpcs = tuple(
+        attachment["VpcId"] for attachment in row.get("Attachments") or () if attachment.get("VpcId")
+    )
     return {"attached_to": vpcs, "used_by": vpcs}
 
 
@@ -67,7 +69,9 @@ async def find_gateways(request: FindRequest) -> list[Resource]:
 
 
 def _tables(row: Row) -> dict[str, Any]:
-    associations = [one for one in row.get("Associations") or () if not one.get("Main")]
+    associations = [
+        association for association in row.get("Associations") or () if not association.get("Main")
+    ]
     main = len(associations) != len(row.get("Associations") or ())
     return {
         "attached_to": tuple(association["RouteTableAssociationId"] for association in associations),
@@ -107,14 +111,14 @@ _ADDRESSES = Ec2Listing(
 )
 
 
-def _let_go_first(delete: Ec2Delete, *, asked: Callable[[Resource, str], _Asked]) -> Delete:
+def _let_go_first(delete: Ec2Delete, *, detach_call: Callable[[Resource, str], _DetachCall]) -> Delete:
     """Detach the resource, then delete it. `asked`: the call that removes one attachment."""
 
     async def act(session: Session, region: str, resources: Sequence[Resource]) -> Deletion:
         replies = []
         for resource in resources:
             for attachment in resource.attached_to:
-                operation, arguments = asked(resource, attachment)
+                operation, arguments = detach_call(resource, attachment)
                 try:
                     replies.append(await session.call("ec2", region, operation, **arguments))
                 except CloudError as error:
@@ -181,20 +185,28 @@ HANDLERS: dict[ResourceKind, Handler] = {
         _INTERFACE,
         act=_let_go_first(
             _INTERFACE,
-            asked=lambda _one, to: ("detach_network_interface", {"AttachmentId": to, "Force": True}),
+            detach_call=lambda _resource, to: (
+                "detach_network_interface",
+                {"AttachmentId": to, "Force": True},
+            ),
         ),
     ),
     ResourceKind.ADDRESS: ec2(
         _ADDRESSES,
         _ADDRESS,
-        act=_let_go_first(_ADDRESS, asked=lambda _one, to: ("disassociate_address", {"AssociationId": to})),
+        act=_let_go_first(
+            _ADDRESS, detach_call=lambda _resource, to: ("disassociate_address", {"AssociationId": to})
+        ),
     ),
     ResourceKind.GATEWAY: ec2(
         find_gateways,
         _GATEWAY,
         act=_let_go_first(
             _GATEWAY,
-            asked=lambda one, to: ("detach_internet_gateway", {"InternetGatewayId": one.id, "VpcId": to}),
+            detach_call=lambda gateway, to: (
+                "detach_internet_gateway",
+                {"InternetGatewayId": gateway.id, "VpcId": to},
+            ),
         ),
     ),
     ResourceKind.EGRESS_GATEWAY: ec2(
@@ -232,7 +244,9 @@ HANDLERS: dict[ResourceKind, Handler] = {
             ResourceKind.ROUTE_TABLE, "describe_route_tables", "RouteTables", "RouteTableId", more=_tables
         ),
         _TABLE,
-        act=_let_go_first(_TABLE, asked=lambda _one, to: ("disassociate_route_table", {"AssociationId": to})),
+        act=_let_go_first(
+            _TABLE, detach_call=lambda _resource, to: ("disassociate_route_table", {"AssociationId": to})
+        ),
     ),
     ResourceKind.ACL: ec2(
         Ec2Listing(
@@ -242,7 +256,7 @@ HANDLERS: dict[ResourceKind, Handler] = {
             "NetworkAclId",
             more=lambda row: {
                 "retained": _WITH_ITS_VPC if row.get("IsDefault") else "",
-                "used_by": tuple(one["SubnetId"] for one in row.get("Associations") or ()),
+                "used_by": tuple(association["SubnetId"] for association in row.get("Associations") or ()),
             },
         ),
         Ec2Delete("delete_network_acl", "NetworkAclId"),

@@ -37,11 +37,11 @@ async def revoke_mutual_rules(
         "SecurityGroupRules",
         Filters=[{"Name": "group-id", "Values": sorted(holders)}],
     )
-    doomed: dict[tuple[str, bool], list[str]] = {}
+    to_revoke: dict[tuple[str, bool], list[str]] = {}
     for row in rules:
         other = (row.get("ReferencedGroupInfo") or {}).get("GroupId")
         if row["GroupId"] in holders and other in holders and other != row["GroupId"]:
-            doomed.setdefault((row["GroupId"], bool(row.get("IsEgress"))), []).append(
+            to_revoke.setdefault((row["GroupId"], bool(row.get("IsEgress"))), []).append(
                 row["SecurityGroupRuleId"]
             )
     replies = [
@@ -52,6 +52,6 @@ async def revoke_mutual_rules(
             GroupId=group_id,
             SecurityGroupRuleIds=ids,
         )
-        for (group_id, egress), ids in doomed.items()
+        for (group_id, egress), ids in to_revoke.items()
     ]
     return deletion(*replies)

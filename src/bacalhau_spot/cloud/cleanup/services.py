@@ -35,15 +35,15 @@ def from_candidates(
 
     async def find(request: FindRequest) -> list[Resource]:
         found = []
-        for one in dict.fromkeys(request.ids):
+        for resource_id in dict.fromkeys(request.ids):
             try:
-                resource = await inspect(request, one)
+                resource = await inspect(request, resource_id)
             except CloudError as error:
                 if not is_gone_error(error):
                     raise
                 continue
             if resource is not None and request.scope.matches(resource.tags):
-                found.append(replace(resource, arn=one))
+                found.append(replace(resource, arn=resource_id))
         return found
 
     return find
@@ -303,17 +303,19 @@ HANDLERS: dict[ResourceKind, Handler] = {
     ResourceKind.RULE: Handler(find=from_candidates(_rule), delete=delete_rules),
     ResourceKind.ALARM: Handler(
         find=from_candidates(_alarm),
-        delete=_one("cloudwatch", "delete_alarms", lambda one: {"AlarmNames": [one.id]}),
+        delete=_one("cloudwatch", "delete_alarms", lambda alarm: {"AlarmNames": [alarm.id]}),
     ),
     ResourceKind.QUEUE: Handler(
-        find=from_candidates(_queue), delete=_one("sqs", "delete_queue", lambda one: {"QueueUrl": one.handle})
+        find=from_candidates(_queue),
+        delete=_one("sqs", "delete_queue", lambda queue: {"QueueUrl": queue.handle}),
     ),
     ResourceKind.TOPIC: Handler(
-        find=from_candidates(_topic), delete=_one("sns", "delete_topic", lambda one: {"TopicArn": one.handle})
+        find=from_candidates(_topic),
+        delete=_one("sns", "delete_topic", lambda topic: {"TopicArn": topic.handle}),
     ),
     ResourceKind.LOG_GROUP: Handler(
         find=from_candidates(_log_group),
-        delete=_one("logs", "delete_log_group", lambda one: {"logGroupName": one.id}),
+        delete=_one("logs", "delete_log_group", lambda group: {"logGroupName": group.id}),
         unprotect=_unprotect_log_group,
     ),
     ResourceKind.BUCKET: Handler(find=from_candidates(_bucket), delete=delete_buckets),

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 def _volume(row: Row) -> dict[str, Any]:
     return {
-        "used_by": tuple(one["InstanceId"] for one in row.get("Attachments", ()) if one.get("InstanceId")),
+        "used_by": tuple(
+            attachment["InstanceId"]
+            for attachment in row.get("Attachments", ())
+            if attachment.get("InstanceId")
+        ),
         "type": str(row.get("VolumeType", "")),
         "zone": str(row.get("AvailabilityZone", "")),
         "size_gib": int(row.get("Size", 0)),

@@ -184,16 +184,16 @@ def prerequisites(kind: ResourceKind) -> frozenset[ResourceKind]:
 
 def levels() -> tuple[tuple[ResourceKind, ...], ...]:
     """The kinds in the order in which they go: all of a wave at once, each wave when what it waits for is gone."""
-    found: list[tuple[ResourceKind, ...]] = []
+    waves: list[tuple[ResourceKind, ...]] = []
     for everywhere in (False, True):
         left = {row.kind for row in KIND_SPECS if row.is_global is everywhere}
         while left:
             wave = tuple(
                 kind for kind in SPEC_BY_KIND if kind in left and not SPEC_BY_KIND[kind].after & left
             )
-            found.append(wave)
+            waves.append(wave)
             left -= set(wave)
-    return tuple(found)
+    return tuple(waves)
 
 
 def unblocked_kinds(resources: Iterable[Resource]) -> frozenset[ResourceKind]:

@@ -34,15 +34,15 @@ def creation_times(resources: Iterable[Resource], *, tag_key: str) -> Mapping[Re
         for place in {resource.region, GLOBAL}:
             group = (place, resource.tags.get(tag_key, ""))
             youngest[group] = max(youngest.get(group, resource.created_at), resource.created_at)
-    found: dict[ResourceKey, datetime] = {}
+    times: dict[ResourceKey, datetime] = {}
     for resource in every:
         neighbour = youngest.get((resource.region, resource.tags.get(tag_key, "")))
         moment = (
             neighbour if resource.created_at is None or resource.region == GLOBAL else resource.created_at
         )
         if moment is not None:
-            found[resource_key(resource)] = moment
-    return found
+            times[resource_key(resource)] = moment
+    return times
 
 
 def min_age_rule(
@@ -62,13 +62,13 @@ def min_age_rule(
 
 
 def plan_file_rule(plan: Collection[ResourceKey]) -> Callable[[Resource], str]:
-    return lambda one: "" if resource_key(one) in plan else "it is not in the plan"
+    return lambda resource: "" if resource_key(resource) in plan else "it is not in the plan"
 
 
 def first_match(rules: Iterable[Callable[[Resource], str]]) -> Callable[[Resource], str]:
     """What spares by any of the rules."""
     every = tuple(rules)
-    return lambda one: next(filter(None, (rule(one) for rule in every)), "")
+    return lambda resource: next(filter(None, (rule(resource) for rule in every)), "")
 
 
 def split_excluded(

@@ -103,13 +103,13 @@ def failure_finding(
     """
     info = classify(failure.code, failure.message)
     serious = info.category in _SETUP_ADVICE if needed else info.category is Category.CREDENTIALS
-    told = info.message(failure.region) if serious else aws_message(failure)
+    message = info.message(failure.region) if serious else aws_message(failure)
     if info.category is not Category.CREDENTIALS:
-        told = f"{blind}: {told}"
+        message = f"{blind}: {message}"
     return Finding(
         check,
         CheckStatus.FAIL if serious else CheckStatus.WARN,
-        told,
+        message,
         info.hint_for(failure.region or "us-east-1", action=action_of(failure), profile=profile),
         (aws_message(failure),) if serious else (),
         denied=serious and info.category in {Category.CREDENTIALS, Category.PERMISSION},

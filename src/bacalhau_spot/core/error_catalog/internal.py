@@ -55,8 +55,8 @@ ROWS = {
         "launcher",
         Category.CONFIG,
         Recovery.DONE,
-        "what replaces an instance that ends (a maintain fleet, a persistent spot request or an Auto Scaling group) is left, "
-        "and would start another",
+        "the launcher of an instance (a maintain fleet, a persistent spot request or an Auto Scaling group) remains, and would "
+        "start a new one",
         "first remove the resource that blocks the launcher, which the report names; then run the same command again",
     ),
 }

@@ -78,14 +78,14 @@ def boot_lines_only(text: str) -> str:
 
 def console_lines(text: str) -> tuple[ConsoleLine, ...]:
     """Our lines of a console's output; what is cut off or mixed with others' beyond reading is left out."""
-    found = []
+    events = []
     for match in _LINE.finditer(text):
         try:
             at = datetime.fromisoformat(match[1])
         except ValueError:
             continue
-        found.append(ConsoleLine(at, match[2], (match[3] or "").strip()))
-    return tuple(found)
+        events.append(ConsoleLine(at, match[2], (match[3] or "").strip()))
+    return tuple(events)
 
 
 def parse_boot(text: Iterable[ConsoleLine]) -> BootProgress:

@@ -341,7 +341,7 @@ def _observations(
 
 def _by_instance(nodes: Iterable[OrchestratorNode]) -> dict[str, OrchestratorNode]:
     """Of several that name the same instance the one that is connected."""
-    ordered = sorted(nodes, key=lambda one: one.connected)
+    ordered = sorted(nodes, key=lambda node: node.connected)
     return {node.instance_id: node for node in ordered if node.instance_id}
 
 

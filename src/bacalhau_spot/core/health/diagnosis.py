@@ -2,7 +2,7 @@
 
 Rules:
 1. The first row that fits decides. The last one fits always, so there is always exactly one verdict.
-2. What has ended is judged by AWS alone; what AWS takes back is told before everything else about it.
+2. What has ended is judged by AWS alone; what AWS takes back is reported before everything else.
 3. The orchestrator's word counts more than the console's: Bacalhau goes on trying after first boot has given up.
 4. What is only late is bad; what is not late yet is waited for. The deadlines are the configuration's `timeouts`, counted
    from the launch, because EC2 does not tell since when an instance runs.
@@ -258,7 +258,7 @@ _NAME_API = "`bacalhau-spot configure --set bacalhau.api.host=HOST` lets `status
 RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.STRAY, Severity.BAD, "connected to the orchestrator with the cluster's label, without an instance",
-        lambda it: it.instance is None and it.member is not None and it.member.connected,
+        lambda obs: obs.instance is None and obs.member is not None and obs.member.connected,
         "connected as a node of this cluster, but has no instance",
         (
             "AWS may list the instance in a minute; otherwise the node belongs to another account with the same cluster "
@@ -267,9 +267,9 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.ORPHAN, Severity.GONE, "listed by the orchestrator only",
-        lambda it: it.instance is None,
+        lambda obs: obs.instance is None,
         "stale node in the orchestrator{span}: its instance is terminated", _PRUNE,
-        lambda it: MessageArgs(time=_terminated_since(it).time),
+        lambda obs: MessageArgs(time=_terminated_since(obs).time),
     ),
     DiagnosisRule(
         Diagnosis.INTERRUPTED, Severity.GONE, "terminated, with an interruption code on the spot request or the instance",
@@ -278,17 +278,17 @@ RULES: tuple[DiagnosisRule, ...] = (
     DiagnosisRule(
         Diagnosis.LOST, Severity.GONE, "terminated, with a reason that begins with `Server.`",
         _lost, "lost by AWS{ago}{why}", _REPLACE,
-        lambda it: MessageArgs(reason=_state_reason(it), time=_interruption_args(it).time),
+        lambda obs: MessageArgs(reason=_state_reason(obs), time=_interruption_args(obs).time),
     ),
     DiagnosisRule(
         Diagnosis.STOPPED, Severity.BAD, "stopped or stopping",
-        lambda it: _state(it, State.STOPPED, State.STOPPING),
+        lambda obs: _state(obs, State.STOPPED, State.STOPPING),
         "stopped: it runs no jobs, and its disk still costs money", _TERMINATE,
     ),
     DiagnosisRule(
         Diagnosis.ENDING, Severity.GONE, "shutting down for any other reason",
-        lambda it: _state(it, State.SHUTTING_DOWN), "shutting down{why}", "",
-        lambda it: MessageArgs(reason=f"terminated {_by_us(it)}" if it.terminated_by else ""),
+        lambda obs: _state(obs, State.SHUTTING_DOWN), "shutting down{why}", "",
+        lambda obs: MessageArgs(reason=f"terminated {_by_us(obs)}" if obs.terminated_by else ""),
     ),
     DiagnosisRule(
         Diagnosis.ENDED, Severity.GONE, "terminated for any other reason",
@@ -301,29 +301,30 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.STARTING, Severity.WAITING, "pending, for no longer than `fulfilment_s`",
-        lambda it: _state(it, State.PENDING) and not it.start_overdue, "starting{span}", "", lambda it: MessageArgs(time=it.age),
+        lambda obs: _state(obs, State.PENDING) and not obs.start_overdue, "starting{span}", "",
+        lambda obs: MessageArgs(time=obs.age),
     ),
     DiagnosisRule(
         Diagnosis.NOT_STARTING, Severity.BAD, "pending for longer",
-        lambda it: _state(it, State.PENDING), "not starting{span}", _TERMINATE, lambda it: MessageArgs(time=it.age),
+        lambda obs: _state(obs, State.PENDING), "not starting{span}", _TERMINATE, lambda obs: MessageArgs(time=obs.age),
     ),
     DiagnosisRule(
         Diagnosis.IMPAIRED, Severity.BAD, "an EC2 status check is impaired",
-        lambda it: bool(it.checks.impaired), "status check impaired{why}", _TERMINATE, _checks,
+        lambda obs: bool(obs.checks.impaired), "status check impaired{why}", _TERMINATE, _checks,
     ),
     DiagnosisRule(
         Diagnosis.REJECTED, Severity.BAD, "the orchestrator has rejected it",
-        lambda it: _is_registered(it, Membership.REJECTED), "rejected by the orchestrator",
+        lambda obs: _is_registered(obs, Membership.REJECTED), "rejected by the orchestrator",
         _APPROVE,
     ),
     DiagnosisRule(
         Diagnosis.DISCONNECTED, Severity.BAD, "listed by the orchestrator, not connected",
-        lambda it: it.member is not None and not it.member.connected,
+        lambda obs: obs.member is not None and not obs.member.connected,
         "disconnected from the orchestrator{span}{why}", _CHECK, _terminated_since,
     ),
     DiagnosisRule(
         Diagnosis.NOT_APPROVED, Severity.BAD, "connected, waiting for approval on the orchestrator",
-        lambda it: _is_registered(it, Membership.PENDING), "joined, not approved", _APPROVE,
+        lambda obs: _is_registered(obs, Membership.PENDING), "joined, not approved", _APPROVE,
     ),
     DiagnosisRule(
         Diagnosis.NO_DOCKER, Severity.BAD, "joined, and does not offer the engine `docker`",
@@ -332,7 +333,7 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.JOINED, Severity.GOOD, "connected, approved, with docker",
-        lambda it: it.member is not None, "joined",
+        lambda obs: obs.member is not None, "joined",
     ),
     DiagnosisRule(
         Diagnosis.NEVER_JOINED, Severity.BAD,
@@ -341,20 +342,20 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.FAILED, Severity.BAD, "not in the orchestrator; its console reports a failed first boot",
-        lambda it: it.boot is not None and bool(it.boot.failed), "failed at first boot{why}",
+        lambda obs: obs.boot is not None and bool(obs.boot.failed), "failed at first boot{why}",
         f"{_READ}; {_TERMINATE}", _failure,
     ),
     DiagnosisRule(
         Diagnosis.UNLISTED, Severity.BAD, "its console reports that it joined, but the orchestrator does not list it",
-        lambda it: it.api is ApiAvailability.AVAILABLE and it.boot is not None and it.boot.joined and not _is_starting(it),
+        lambda obs: obs.api is ApiAvailability.AVAILABLE and obs.boot is not None and obs.boot.joined and not _is_starting(obs),
         "joined{ago} according to its console, but the orchestrator does not list it",
         "check that `bacalhau.api.host` and `bacalhau.orchestrators` are the same orchestrator", _step,
     ),
     DiagnosisRule(
         Diagnosis.COMMANDS_FAILED, Severity.BAD, "joined according to its console, with failed commands",
-        lambda it: _console_joined(it) and it.boot is not None and bool(it.boot.commands_failed),
+        lambda obs: _console_joined(obs) and obs.boot is not None and bool(obs.boot.commands_failed),
         "joined (console), but{what}", _READ,
-        lambda it: MessageArgs(what=f" {it.boot.commands_failed.partition(';')[0]}" if it.boot else ""),
+        lambda obs: MessageArgs(what=f" {obs.boot.commands_failed.partition(';')[0]}" if obs.boot else ""),
     ),
     DiagnosisRule(
         Diagnosis.CONSOLE_JOINED, Severity.GOOD, "joined according to its console only",
@@ -362,21 +363,21 @@ RULES: tuple[DiagnosisRule, ...] = (
     ),
     DiagnosisRule(
         Diagnosis.BOOTING, Severity.WAITING, "running, not joined, for no longer than `join_s` since its launch",
-        lambda it: it.running and _is_starting(it), "booting: {what}", "", _step,
+        lambda obs: obs.running and _is_starting(obs), "booting: {what}", "", _step,
     ),
     DiagnosisRule(
         Diagnosis.STUCK, Severity.BAD, "running, not joined in time; its console shows the current step",
-        lambda it: it.boot is not None and bool(it.boot.step), "stuck in {what}{span}", _READ, _step,
+        lambda obs: obs.boot is not None and bool(obs.boot.step), "stuck in {what}{span}", _READ, _step,
     ),
     DiagnosisRule(
         Diagnosis.SILENT, Severity.BAD, "running, not joined in time; its console is empty or cannot be read",
-        lambda it: it.api is ApiAvailability.AVAILABLE, "running{span}, never joined; its console {what}",
-        f"{_READ}; {_TERMINATE}", lambda it: MessageArgs(what="could not be read" if it.boot is None else "is empty", time=it.age),  # noqa: E501 - a row of a table
+        lambda obs: obs.api is ApiAvailability.AVAILABLE, "running{span}, never joined; its console {what}",
+        f"{_READ}; {_TERMINATE}", lambda obs: MessageArgs(what="could not be read" if obs.boot is None else "is empty", time=obs.age),  # noqa: E501 - a row of a table
     ),
     DiagnosisRule(
         Diagnosis.UNKNOWN, Severity.UNKNOWN, "running; neither the orchestrator nor the console has a status",
         lambda _: True, "running{span}; join status unknown",
-        _NAME_API, lambda it: MessageArgs(time=it.age),
+        _NAME_API, lambda obs: MessageArgs(time=obs.age),
     ),
 )  # fmt: skip
 

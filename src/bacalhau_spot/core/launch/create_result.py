@@ -166,9 +166,9 @@ class CreateResult:
     def _misconfigured(self) -> bool:
         """Nothing was launched, for nothing but what the configuration asks for: only to change it helps."""
         categories = [
-            classify(one.code, one.message).category
+            classify(pool_failure.code, pool_failure.message).category
             for region in self.regions
-            for one in (*region.pool_failures, *([region.problem] if region.problem else ()))
+            for pool_failure in (*region.pool_failures, *([region.problem] if region.problem else ()))
         ]
         return not self.launched and not self.not_removed and set(categories) == {Category.CONFIG}
 

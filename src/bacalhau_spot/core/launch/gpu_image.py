@@ -26,13 +26,13 @@ def image_warning(spec: ClusterSpec, types: Mapping[str, Iterable[str]]) -> str 
 
     `types`: by region, those that may be launched, listed or matched by requirements.
     """
-    found: set[str] = set()
+    gpu_names: set[str] = set()
     for region in spec.regions:
         if (region.image or spec.image) == "auto":
-            found.update(gpu_types(types.get(region.name, ())))
-    if not found:
+            gpu_names.update(gpu_types(types.get(region.name, ())))
+    if not gpu_names:
         return None
-    names = sorted(found)
+    names = sorted(gpu_names)
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return (
         f"the image `auto` has no GPU driver: nodes of type {', '.join(names[:_NAMED])}{more} would join without their GPU; "

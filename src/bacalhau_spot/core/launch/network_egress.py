@@ -86,7 +86,8 @@ def chosen_subnets(
     """One subnet per zone, as a fleet wants it: of those that lead out the one with most free addresses."""
     fitting = [subnet for subnet in subnets if has_egress(subnet, public_ip=public_ip, account=account)]
     return {
-        one.zone: one.id for one in sorted(fitting, key=lambda subnet: (subnet.free_addresses, subnet.id))
+        subnet.zone: subnet.id
+        for subnet in sorted(fitting, key=lambda subnet: (subnet.free_addresses, subnet.id))
     }
 
 

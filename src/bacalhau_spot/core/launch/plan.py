@@ -220,7 +220,9 @@ def _arch_problems(market: Market, *, image: str) -> Iterator[str]:
 
 def unsuitable_images(spec: ClusterSpec, market: Market) -> tuple[str, ...]:
     """`market_problems` of a region with what is configured for it, or for all."""
-    region = next((one for one in spec.regions if one.name == market.region), RegionSpec(market.region))
+    region = next(
+        (region for region in spec.regions if region.name == market.region), RegionSpec(market.region)
+    )
     types = region.instance_types or spec.instance_types or ("the types that meet the requirements",)
     return market_problems(
         market,

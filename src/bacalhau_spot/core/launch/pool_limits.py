@@ -40,7 +40,7 @@ def max_per_pool(spec: ClusterSpec) -> int | None:
 def wanted_nodes(spec: ClusterSpec) -> int:
     """All regions together; a region's own number is part of `nodes`, or makes it up."""
     fixed = [region.nodes for region in spec.regions]
-    return sum(one or 0 for one in fixed) if fixed and None not in fixed else spec.nodes
+    return sum(number or 0 for number in fixed) if fixed and None not in fixed else spec.nodes
 
 
 def nodes_per_pool(instances: Iterable[Instance]) -> dict[Pool, int]:

@@ -156,7 +156,7 @@ def pool_offers(market: RegionMarketData, data: GlobalMarketData) -> tuple[PoolO
         moves.setdefault((point.type, point.zone), []).append(point)
     return tuple(
         _pool_offer(
-            market, data, pool, sorted(moves.get((pool.type, pool.zone), ()), key=lambda one: one.since)
+            market, data, pool, sorted(moves.get((pool.type, pool.zone), ()), key=lambda point: point.since)
         )
         for pool in market.pools
         if pool.type in data.type_infos and data.type_infos[pool.type].archs
@@ -216,11 +216,11 @@ def region_offer(market: RegionMarketData, data: GlobalMarketData, pools: Sequen
 
 def _cheapest_of_zones(pools: Sequence[PoolOffer]) -> list[PoolOffer]:
     """Of each zone the cheapest pool; zones without any price are left out."""
-    found: dict[str, PoolOffer] = {}
+    by_type: dict[str, PoolOffer] = {}
     for pool in sorted(pools, key=_price_key):
         if pool.usd_per_hour is not None:
-            found.setdefault(pool.pool.zone, pool)
-    return [found[zone] for zone in sorted(found)]
+            by_type.setdefault(pool.pool.zone, pool)
+    return [by_type[zone] for zone in sorted(by_type)]
 
 
 def _mean(values: Sequence[Decimal | None]) -> Decimal | None:
@@ -293,11 +293,11 @@ def _price_key(offer: PoolOffer) -> tuple[bool, Decimal, str, str]:
 
 # What offers are sorted by: what is best comes first. `rank` is the order of regions above.
 SORTS: Mapping[str, Callable[[OfferMetrics], Decimal | int | None]] = {
-    "price": lambda one: one.usd_per_hour,
-    "saving": lambda one: None if one.saving is None else -one.saving,
-    "score": lambda one: None if one.score is None else -one.score,
-    "interruption": lambda one: one.interruption,
-    "room": lambda one: None if one.quota_headroom is None else -one.quota_headroom,
+    "price": lambda metrics: metrics.usd_per_hour,
+    "saving": lambda metrics: None if metrics.saving is None else -metrics.saving,
+    "score": lambda metrics: None if metrics.score is None else -metrics.score,
+    "interruption": lambda metrics: metrics.interruption,
+    "room": lambda metrics: None if metrics.quota_headroom is None else -metrics.quota_headroom,
 }
 
 

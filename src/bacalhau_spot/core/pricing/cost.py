@@ -224,18 +224,18 @@ def _on_demand(usage: Usage, rates: Rates) -> Decimal | None:
 
 
 def sum_charges(charges: Iterable[Charge]) -> CostTotal:
-    found = tuple(charges)
-    instances = [one for one in found if one.usage.type]
+    all_charges = tuple(charges)
+    instances = [charge for charge in all_charges if charge.usage.type]
     return CostTotal(
         instances=len(instances),
         running=sum(map(_is_running, instances)),
         seconds=sum((instance.seconds for instance in instances), Decimal(0)),
-        instance_usd=sum((one.instance_usd for one in found), Decimal(0)),
-        volume_usd=sum((one.volume_usd for one in found), Decimal(0)),
-        address_usd=sum((one.address_usd for one in found), Decimal(0)),
-        on_demand_usd=_on_demand_total(found),
-        current_usd_per_hour=_sum_known(one.current_usd_per_hour for one in found),
-        unpriced_s=sum((one.unpriced_s for one in found), Decimal(0)),
+        instance_usd=sum((charge.instance_usd for charge in all_charges), Decimal(0)),
+        volume_usd=sum((charge.volume_usd for charge in all_charges), Decimal(0)),
+        address_usd=sum((charge.address_usd for charge in all_charges), Decimal(0)),
+        on_demand_usd=_on_demand_total(all_charges),
+        current_usd_per_hour=_sum_known(charge.current_usd_per_hour for charge in all_charges),
+        unpriced_s=sum((charge.unpriced_s for charge in all_charges), Decimal(0)),
     )
 
 
@@ -261,6 +261,6 @@ def sum_charges_by(
 ) -> dict[tuple[str, ...], CostTotal]:
     """By what `key` makes of a life, in its order."""
     groups: dict[tuple[str, ...], list[Charge]] = {}
-    for one in charges:
-        groups.setdefault(key(one.usage), []).append(one)
+    for charge in charges:
+        groups.setdefault(key(charge.usage), []).append(charge)
     return {name: sum_charges(groups[name]) for name in sorted(groups)}

@@ -132,13 +132,13 @@ def sum_estimates(estimates: Iterable[Estimate]) -> Estimate:
     whole = Estimate(
         PriceRange(Decimal(0), Decimal(0)), Decimal(0), Decimal(0), PriceRange(Decimal(0), Decimal(0))
     )
-    for one in estimates:
+    for part in estimates:
         whole = replace(
             whole,
-            instances=_add(whole.instances, one.instances),
-            volumes_usd=whole.volumes_usd + one.volumes_usd,
-            addresses_usd=whole.addresses_usd + one.addresses_usd,
-            on_demand=_add(whole.on_demand, one.on_demand),
+            instances=_add(whole.instances, part.instances),
+            volumes_usd=whole.volumes_usd + part.volumes_usd,
+            addresses_usd=whole.addresses_usd + part.addresses_usd,
+            on_demand=_add(whole.on_demand, part.on_demand),
         )
     return whole
 

@@ -55,7 +55,8 @@ def usd_per_hour(
     """What stops costing when they are gone; None while an instance has no price. A kind that has none counts as nothing."""
     every = list(resources)
     if any(
-        one.kind == ResourceKind.INSTANCE and (one.region, one.type, one.zone) not in spot for one in every
+        resource.kind == ResourceKind.INSTANCE and (resource.region, resource.type, resource.zone) not in spot
+        for resource in every
     ):
         return None
     return sum((_one(resource, spot) for resource in every), Decimal(0))

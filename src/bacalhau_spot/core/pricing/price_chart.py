@@ -86,7 +86,7 @@ def price_chart_of(
 
 def _lines(region: str, points: Iterable[PricePoint], *, since: datetime) -> list[PriceLine]:
     steps: dict[tuple[str, str], list[tuple[datetime, Decimal]]] = {}
-    for point in sorted(points, key=lambda one: one.since):
+    for point in sorted(points, key=lambda point: point.since):
         # The price that was in force at the beginning came before it: its line begins there.
         steps.setdefault((point.zone, point.type), []).append((max(point.since, since), point.usd_per_hour))
     return [PriceLine(region, zone, type_name, tuple(found)) for (zone, type_name), found in steps.items()]

@@ -75,17 +75,17 @@ def usage_history(
 ) -> UsageHistory:
     """Every life that is known, by region and id."""
     logged_by_id = {usage.id: usage for usage in logged}
-    found = _listed_usages(inventory, logged_by_id, now=now)
-    only_logged = [usage for usage in logged_by_id.values() if usage.id not in found]
-    found |= {usage.id: _usage_of_log(usage) for usage in only_logged}
+    usages_by_id = _listed_usages(inventory, logged_by_id, now=now)
+    only_logged = [usage for usage in logged_by_id.values() if usage.id not in usages_by_id]
+    usages_by_id |= {usage.id: _usage_of_log(usage) for usage in only_logged}
     sizes = _gib_by_instance(inventory.volumes)
     instances = [
-        replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib)) for usage, _ in found.values()
+        replace(usage, volume_gib=sizes.get(usage.id, root_volume_gib)) for usage, _ in usages_by_id.values()
     ]
-    usages = (*instances, *_detached_volumes(inventory.volumes, found))
+    usages = (*instances, *_detached_volumes(inventory.volumes, usages_by_id))
     return UsageHistory(
         usages=tuple(sorted(usages, key=lambda life: (life.region, life.started_at, life.id))),
-        unknown_end_ids=tuple(sorted(usage.id for usage, known in found.values() if not known)),
+        unknown_end_ids=tuple(sorted(usage.id for usage, known in usages_by_id.values() if not known)),
         assumed_volumes=sum(usage.id not in sizes for usage in instances),
         log_only=len(only_logged),
     )
@@ -109,9 +109,9 @@ def _listed_usages(
 def ended_usages(instances: Iterable[Instance], spots: Iterable[SpotStatus] = ()) -> tuple[Usage, ...]:
     """Those that are over and of which AWS says when they ended, itself or by their spot requests."""
     usages: list[Usage] = []
-    told = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
+    ended_at = {spot.instance_id: spot.updated_at for spot in spots if spot.code.startswith(_TERMINATED)}
     for instance in instances:
-        ended = instance.terminated_at or told.get(instance.id)
+        ended = instance.terminated_at or ended_at.get(instance.id)
         if not instance.alive and ended is not None:
             usage, _ = _usage_of_instance(replace(instance, terminated_at=ended), None, None, now=ended)
             usages.append(usage)

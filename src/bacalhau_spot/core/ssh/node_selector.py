@@ -20,20 +20,20 @@ _ID = "i-"
 
 def matching_nodes(text: str | None, instances: Iterable[Instance], *, prefix: str) -> tuple[Instance, ...]:
     """Those that `text` may mean, in the regions' order. `prefix`: what Bacalhau's node names begin with."""
-    there = sorted(instances, key=lambda one: (one.region, one.zone, one.id))
+    ordered = sorted(instances, key=lambda instance: (instance.region, instance.zone, instance.id))
     if text is None:
-        return tuple(there)
+        return tuple(ordered)
     word = text.strip()
     readings: tuple[Callable[[Instance], bool], ...] = (
-        lambda one: word in {one.id, f"{prefix}{one.id}"},
-        lambda one: one.zone == word,
-        lambda one: one.region == word,
-        lambda one: bool(word) and word != _ID and _has_prefix(one, word, prefix=prefix),
+        lambda instance: word in {instance.id, f"{prefix}{instance.id}"},
+        lambda instance: instance.zone == word,
+        lambda instance: instance.region == word,
+        lambda instance: bool(word) and word != _ID and _has_prefix(instance, word, prefix=prefix),
     )
     for meant in readings:
-        found = tuple(instance for instance in there if meant(instance))
-        if found:
-            return found
+        matches = tuple(instance for instance in ordered if meant(instance))
+        if matches:
+            return matches
     return ()
 
 

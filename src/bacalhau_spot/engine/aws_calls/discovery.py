@@ -122,27 +122,27 @@ async def cluster_listing(
     """
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
 
-    async def one(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
+    async def scan(region: str) -> tuple[tuple[Instance, ...], tuple[TaggedId, ...]]:
         instances, tagged = await asyncio.gather(
             calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
             calls.read(region, lambda: calls.cloud.tagged(region, scope)),
         )
-        held = {one.spot_request_id for one in instances if one.state is not State.TERMINATED}
-        if all(found.id in held for found in tagged if found.kind == ResourceKind.SPOT_REQUEST):
+        held = {instance.spot_request_id for instance in instances if instance.state is not State.TERMINATED}
+        if all(resource.id in held for resource in tagged if resource.kind == ResourceKind.SPOT_REQUEST):
             return instances, tagged
         over = await _tagged_instances(calls, region, key=key, value=value)
-        return instances, tuple(found for found in tagged if found.id not in over)
+        return instances, tuple(resource for resource in tagged if resource.id not in over)
 
-    answers, unseen = await in_all_regions(regions, one)
+    answers, unseen = await in_all_regions(regions, scan)
     check_permitted(answers, unseen)
     return Listing(
         cluster=cluster,
         instances=tuple(instance for instances, _ in answers.values() for instance in instances),
         others=tuple(
-            Resource(kind=found.kind, id=found.id, region=region)
+            Resource(kind=resource.kind, id=resource.id, region=region)
             for region, (_, tagged) in answers.items()
-            for found in tagged
-            if found.kind != ResourceKind.INSTANCE
+            for resource in tagged
+            if resource.kind != ResourceKind.INSTANCE
         ),
         regions_scanned=tuple(answers),
         failed_regions=unseen,
@@ -166,7 +166,7 @@ def check_permitted(answers: Mapping[str, object], unseen: Sequence[ApiFailure])
         or any(classify(failure.code).category is not Category.PERMISSION for failure in unseen)
     ):
         return
-    first = min(unseen, key=lambda one: (one.operation, one.region))
+    first = min(unseen, key=lambda failure: (failure.operation, failure.region))
     raise CloudError(
         first.code,
         first.message,

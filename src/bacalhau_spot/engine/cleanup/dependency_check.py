@@ -49,7 +49,7 @@ class DependencyCheck:
             dependencies, hidden = await self._calls.read(
                 self._region, partial(self._calls.cloud.dependencies, self._region, resource)
             )
-            staying = [one for one in dependencies if self._keeps(one, resource)]
+            staying = [dependency for dependency in dependencies if self._keeps(dependency, resource)]
             self._failures.add_dependencies(resource, staying, reasons=self._reasons)
             self._failures.add_unreadable(resource, hidden)
 

@@ -63,12 +63,14 @@ async def nuke_resources(
 async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[ApiFailure, ...]:
     """What we may not delete, asked of EC2 with one dry run a region and kind. Changes nothing."""
 
-    async def ask(one: Resource) -> ApiFailure | None:
+    async def ask(resource: Resource) -> ApiFailure | None:
         try:
-            error = await calls.read(one.region, partial(calls.cloud.dry_run_delete, one.region, one))
+            error = await calls.read(
+                resource.region, partial(calls.cloud.dry_run_delete, resource.region, resource)
+            )
         except CloudError as failure:
             error = failure
-        return None if error is None else replace(api_failure(error), region=one.region)
+        return None if error is None else replace(api_failure(error), region=resource.region)
 
     examples = {(resource.region, resource.kind): resource for resource in resources}
     answers = await gather_all(*(ask(resource) for resource in examples.values()))
@@ -81,15 +83,17 @@ async def foreign_resources(
     """What is in a VPC that is to go and is not among `ours`, nor hangs on one of those; and what AWS would not say of it."""
     silent: list[ApiFailure] = []
 
-    async def ask(one: Resource) -> list[tuple[Resource, Dependency]]:
+    async def ask(resource: Resource) -> list[tuple[Resource, Dependency]]:
         try:
-            found, hidden = await calls.read(one.region, partial(calls.cloud.dependencies, one.region, one))
+            found, hidden = await calls.read(
+                resource.region, partial(calls.cloud.dependencies, resource.region, resource)
+            )
         except CloudError as error:
             silent.append(api_failure(error))  # it is asked again when something stays
             return []
         silent.extend(map(api_failure, hidden))
         return [
-            (one, dependency)
+            (resource, dependency)
             for dependency in found
             if dependency.id not in ours and dependency.parent_id not in ours
         ]
@@ -128,15 +132,15 @@ async def account_alias(calls: AwsCalls) -> str:
 async def locate_by_id(calls: AwsCalls, ids: Sequence[str], *, regions: Sequence[str]) -> dict[str, str]:
     """Where each of `ids` is, of what is to be adopted: id -> region. Those that no region knows are absent."""
 
-    async def ask(region: str, one: str) -> tuple[str, str] | None:
-        there = await calls.read(region, partial(calls.cloud.exists, region, one))
-        return (one, region) if there else None
+    async def ask(region: str, resource_id: str) -> tuple[str, str] | None:
+        is_here = await calls.read(region, partial(calls.cloud.exists, region, resource_id))
+        return (resource_id, region) if is_here else None
 
-    answers = await gather_all(*(ask(region, one) for one in ids for region in regions))
+    answers = await gather_all(*(ask(region, resource_id) for resource_id in ids for region in regions))
     return dict(answer for answer in answers if answer is not None)
 
 
 async def adopt(calls: AwsCalls, to_adopt: Mapping[str, str], *, tags: Mapping[str, str]) -> None:
     """Give them our tags, so that they are found and deleted like all else. Raises CloudError, Stopped."""
-    for one, region in to_adopt.items():
-        await calls.write(region, partial(calls.cloud.adopt, region, one, tags=tags))
+    for resource_id, region in to_adopt.items():
+        await calls.write(region, partial(calls.cloud.adopt, region, resource_id, tags=tags))

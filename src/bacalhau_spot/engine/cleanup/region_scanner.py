@@ -74,16 +74,16 @@ class RegionScanner:
         Raises CloudError when EC2 refuses, or the credentials are no longer valid.
         """
         failures = _ScanFailures(self._region, self._request.required)
-        asked = frozenset(children)
-        tagged, instances = await self._index(failures, children=asked)
+        parents = frozenset(children)
+        tagged, instances = await self._index(failures, children=parents)
         candidates = (*tagged, *known)
         kinds = self._kinds_to_list(
             candidates, any_instance=not all(instance.is_gone for instance in instances)
         )
         resources = await self._list(kinds - {ResourceKind.INSTANCE}, failures, ids=_ids_by_kind(candidates))
-        named = _children(resources) | asked
+        named = _children(resources) | parents
         # A launcher's instances may lack the tag.
-        if named - asked - {instance.id for instance in instances}:
+        if named - parents - {instance.id for instance in instances}:
             instances = await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
         unsupported = (
             Resource(kind=tag.kind, id=tag.id, region=self._region)
@@ -101,12 +101,12 @@ class RegionScanner:
         Raises CloudError as `scan`.
         """
         failures = _ScanFailures(self._region, self._request.required)
-        asked = frozenset(children)
+        parents = frozenset(children)
         launch = not _LAUNCHERS.isdisjoint(kinds)
         first = frozenset(kinds) - ({ResourceKind.INSTANCE} if launch else set())
-        ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(asked)}
+        ids = {**_ids_by_kind(known), ResourceKind.INSTANCE: sorted(parents)}
         resources = await self._list(first, failures, ids=ids)
-        named = _children(resources) | asked
+        named = _children(resources) | parents
         if launch and (ResourceKind.INSTANCE in kinds or named):
             resources += await self._list_kind(ResourceKind.INSTANCE, sorted(named), failures)
         return _region_scan(resources, failures, children=named)

@@ -250,29 +250,33 @@ async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -
         answers = await asyncio.gather(
             *(calls.read("", partial(calls.cloud.simulate, principal, query)) for query in queries)
         )
-        told, refused = _tally(queries, answers)
-        told, why = told | dry, why or account_checks.UNCERTAIN
+        answered, refused = _tally(queries, answers)
+        answered, why = answered | dry, why or account_checks.UNCERTAIN
         for action in refused:
             missing.setdefault(action, "")
     except CloudError as error:
         fault = classify(error.code, error.message).category
         if fault is Category.CREDENTIALS:
             raise
-        told, why = dry, aws_message(api_failure(error))
+        answered, why = dry, aws_message(api_failure(error))
         if fault is Category.PERMISSION:
             why = f"{error.operation}: {error.code}"
             missing[f"iam:{error.operation}"] = error.code
-    told = told - set(doubtful)
-    unasked = tuple(sorted(actions - told - set(missing)))
+    answered = answered - set(doubtful)
+    unasked = tuple(sorted(actions - answered - set(missing)))
     rights = SimulatedPermissions(
-        required=len(told - set(missing)), missing=missing, unknown=unasked, reason=why
+        required=len(answered - set(missing)), missing=missing, unknown=unasked, reason=why
     )
     return (account_checks.permissions(rights),)
 
 
-def _tally(asked: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]]) -> tuple[set[str], set[str]]:
+def _tally(
+    queried: Sequence[SimulationQuery], answers: Sequence[dict[str, bool]]
+) -> tuple[set[str], set[str]]:
     """The actions of which every question had its answer, and those that some answer refuses."""
-    pairs = [(action, answer) for one, answer in zip(asked, answers, strict=True) for action in one.actions]
+    pairs = [
+        (action, answer) for query, answer in zip(queried, answers, strict=True) for action in query.actions
+    ]
     silent = {action for action, answer in pairs if action not in answer}
     refused = {action for action, answer in pairs if not answer.get(action, True)}
     return {action for action, _ in pairs} - silent, refused
@@ -293,9 +297,9 @@ async def _dry_runs(
     tags = tags_for(spec.naming, "doctor")
     missing: dict[str, str] = {}
     doubtful: dict[str, str] = {}
-    asked = [action for action in DRY_RUNS if action in actions]
+    queried = [action for action in DRY_RUNS if action in actions]
 
-    async def one(region: str, action: str) -> None:
+    async def dry_run(region: str, action: str) -> None:
         refused = await calls.read(region, partial(calls.cloud.dry_run_create, region, action, tags=tags))
         info = None if refused is None else classify(refused.code)
         fault = None if info is None else info.category
@@ -306,8 +310,8 @@ async def _dry_runs(
         elif refused is not None and fault in _NO_ANSWER:
             doubtful.setdefault(action, aws_message(api_failure(refused)))
 
-    await asyncio.gather(*(one(region.name, action) for region in spec.regions for action in asked))
-    return missing, set(asked) if spec.regions else set(), doubtful
+    await asyncio.gather(*(dry_run(region.name, action) for region in spec.regions for action in queried))
+    return missing, set(queried) if spec.regions else set(), doubtful
 
 
 # --- A region

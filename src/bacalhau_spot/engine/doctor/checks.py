@@ -98,7 +98,7 @@ async def _token(spec: ClusterSpec) -> Sequence[Finding]:
 
 
 def _addresses(inputs: DoctorInput) -> list[Coroutine[object, object, Sequence[Finding]]]:
-    async def one(address: str) -> Sequence[Finding]:
+    async def address_finding(address: str) -> Sequence[Finding]:
         return (local_checks.orchestrator_address(address, error=await local_probes.tcp_error(address)),)
 
     async def none() -> Sequence[Finding]:
@@ -106,7 +106,7 @@ def _addresses(inputs: DoctorInput) -> list[Coroutine[object, object, Sequence[F
 
     if inputs.addresses is None:
         return []
-    return [one(address) for address in inputs.addresses] or [none()]
+    return [address_finding(address) for address in inputs.addresses] or [none()]
 
 
 async def _api(inputs: DoctorInput) -> Sequence[Finding]:

@@ -54,8 +54,8 @@ async def run_check(
     calls: AwsCalls, check: AccountCheck, part: Awaitable[Sequence[Finding]]
 ) -> tuple[Finding, ...]:
     """The findings of `part`, or why there are none. Only for what does not look in turn: its deadline would come first."""
-    found, why = await try_fetch(calls, check, part)
-    return why if found is None else tuple(found)
+    findings, why = await try_fetch(calls, check, part)
+    return why if findings is None else tuple(findings)
 
 
 async def run_checks_together(*looks: Awaitable[Sequence[Finding]]) -> tuple[Finding, ...]:

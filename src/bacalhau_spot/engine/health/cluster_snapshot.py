@@ -57,11 +57,11 @@ async def cluster_snapshot(
     What cannot be read is told in the result. Raises CloudError only when the credentials are refused everywhere.
     """
 
-    async def one(region: str) -> _RegionData:
+    async def region_data(region: str) -> _RegionData:
         return await _region(calls, naming, region)
 
     (seen, unseen), word = await asyncio.gather(
-        in_all_regions(regions, one), _orchestrator_data(orchestrator)
+        in_all_regions(regions, region_data), _orchestrator_data(orchestrator)
     )
     check_permitted(seen, unseen)
     instances = tuple(instance for region in seen.values() for instance in region.instances)
@@ -69,7 +69,9 @@ async def cluster_snapshot(
     return ClusterSnapshot(
         taken_at=calls.clock.now(),
         instances=instances,
-        checks={one: checks for region in seen.values() for one, checks in region.checks.items()},
+        checks={
+            instance_id: checks for region in seen.values() for instance_id, checks in region.checks.items()
+        },
         spots=tuple(spot for region in seen.values() for spot in region.spots),
         boots=boots,
         members=word.members,
@@ -125,11 +127,11 @@ async def _consoles(
         return instance.id, None if text is None else parse_boot(console_lines(text)), problem
 
     wanted = [
-        one
-        for one in instances
-        if needs_console(one, api=orchestrator.api, node=member_of(one, orchestrator.members))
+        instance
+        for instance in instances
+        if needs_console(instance, api=orchestrator.api, node=member_of(instance, orchestrator.members))
     ]
-    answers = await asyncio.gather(*(read(one) for one in wanted))
+    answers = await asyncio.gather(*(read(instance) for instance in wanted))
     problems = {(failure.region, failure.code): failure for _, _, failure in answers if failure is not None}
     return {name: found for name, found, _ in answers if found is not None}, tuple(problems.values())
 

@@ -79,7 +79,7 @@ async def apply_plan(calls: AwsCalls, facts: LaunchFacts, plan: Plan, *, wait: b
     removed = await _remove(work)
     await _launch_rounds(work)
     await _follow_all(work, timeout_s=facts.spec.timeouts.fulfilment_s if wait else 0)
-    regions = dict.fromkeys((*(one.region for one in plan.regions), *work.problems))
+    regions = dict.fromkeys((*(region.region for region in plan.regions), *work.problems))
     return CreateResult(
         cluster=facts.spec.name,
         wanted=plan.wanted,
@@ -107,14 +107,14 @@ async def _remove(work: _Work) -> tuple[str, ...]:
     for instance in work.plan.remove:
         by_region.setdefault(instance.region, []).append(instance.id)
 
-    async def one(region: str) -> tuple[str, ...]:
+    async def terminate(region: str) -> tuple[str, ...]:
         ids = by_region[region]
         done = await _contained(
             work, region, lambda: work.calls.write(region, lambda: work.calls.cloud.terminate(region, ids))
         )
         return tuple(ids) if done else ()
 
-    ended = await asyncio.gather(*(one(region) for region in by_region))
+    ended = await asyncio.gather(*(terminate(region) for region in by_region))
     return tuple(instance_id for ids in ended for instance_id in ids)
 
 
@@ -162,7 +162,7 @@ async def _launch_rounds(work: _Work) -> None:
 async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
     """How many each region could not take, of those that another region may take."""
 
-    async def one(region: str) -> int:
+    async def launch(region: str) -> int:
         count = todo[region]
         work.calls.emit(events.RegionStarted(region=region, requested=count))
         site = _region_launch(work, region)
@@ -182,7 +182,7 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
         launched = sum(len(result.launched) for result in site.results[before:])
         return count - launched
 
-    missing = await asyncio.gather(*(one(region) for region in todo))
+    missing = await asyncio.gather(*(launch(region) for region in todo))
     return {
         region: count
         for region, count in zip(todo, missing, strict=True)
@@ -192,8 +192,8 @@ async def _launch_round(work: _Work, todo: dict[str, int]) -> dict[str, int]:
 
 def _region_launch(work: _Work, region: str) -> RegionLaunch:
     if region not in work.sites:
-        named = {one.name: one for one in work.spec.regions}
-        before = [one for one in work.facts.instances if one.region == region]
+        named = {region.name: region for region in work.spec.regions}
+        before = [instance for instance in work.facts.instances if instance.region == region]
         work.sites[region] = RegionLaunch(
             region=region,
             market=work.markets[region],
@@ -253,12 +253,12 @@ async def _launchable(work: _Work, regions: Sequence[str]) -> list[str]:
 
 async def _gather_region(work: _Work, region: str) -> None:
     """The facts of one more region, kept only where nothing in them refuses a launch."""
-    found = await markets(work.calls, work.spec, regions=[region])
-    if unsuitable_markets(work.spec, found.values()) is not None:
+    gathered = await markets(work.calls, work.spec, regions=[region])
+    if unsuitable_markets(work.spec, gathered.values()) is not None:
         return
-    networks = await check_networks(work.calls, work.spec, found)
+    networks = await check_networks(work.calls, work.spec, gathered)
     if networks[region].problem is None:
-        work.markets.update(found)
+        work.markets.update(gathered)
         work.networks.update(networks)
 
 
@@ -295,7 +295,7 @@ def _codes(work: _Work, region: str) -> list[str]:
 async def _follow_all(work: _Work, *, timeout_s: int) -> None:
     deadline_s = work.calls.clock.monotonic_s() + timeout_s
 
-    async def one(region: str, site: RegionLaunch) -> None:
+    async def follow(region: str, site: RegionLaunch) -> None:
         ids = [launched.id for result in site.results for launched in result.launched]
         if ids:
             work.instances[region] = await wait_until_running(
@@ -305,12 +305,14 @@ async def _follow_all(work: _Work, *, timeout_s: int) -> None:
             await close_requests(work.calls, work.spec.naming, region=region)
 
     await asyncio.gather(
-        *(_contained(work, region, partial(one, region, site)) for region, site in work.sites.items())
+        *(_contained(work, region, partial(follow, region, site)) for region, site in work.sites.items())
     )
 
 
 def _region_receipt(work: _Work, region: str) -> RegionResult:
-    launch = next((one.launch for one in work.plan.regions if one.region == region), 0)
+    launch = next(
+        (region_plan.launch for region_plan in work.plan.regions if region_plan.region == region), 0
+    )
     site = work.sites.get(region)
     results = site.results if site else []
     return RegionResult(
@@ -333,9 +335,9 @@ def _region_receipt(work: _Work, region: str) -> RegionResult:
 
 def _not_allowed(region: str, results: Sequence[FleetResult]) -> ApiFailure | None:
     """A fleet tells what its caller may not do beside what it had no capacity for; no other pool or region can mend that."""
-    pool_errors = [one for result in results for one in result.pool_errors]
+    pool_errors = [pool_error for result in results for pool_error in result.pool_errors]
     code = most_severe(refusal.code for refusal in pool_errors)
     if code is None or classify(code).category not in {Category.CREDENTIALS, Category.PERMISSION}:
         return None
-    pool_error = next(one for one in pool_errors if one.code == code)
+    pool_error = next(pool_error for pool_error in pool_errors if pool_error.code == code)
     return ApiFailure(code=code, message=pool_error.message, operation="CreateFleet", region=region)

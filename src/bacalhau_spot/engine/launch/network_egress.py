@@ -37,7 +37,7 @@ async def check_networks(
 
 async def _check_network(calls: AwsCalls, spec: ClusterSpec, market: Market) -> NetworkCheck:
     region, public_ip = market.region, spec.instance.public_ip
-    vpc_id = next((one.vpc_id for one in spec.regions if one.name == region), None)
+    vpc_id = next((configured.vpc_id for configured in spec.regions if configured.name == region), None)
     account, warning = await _public_access(calls, region)
     if vpc_id is None:
         return NetworkCheck(own_vpc_problem(region, public_ip=public_ip, account=account), warning=warning)

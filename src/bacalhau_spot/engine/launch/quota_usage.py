@@ -37,14 +37,14 @@ class QuotaUsage:
 async def quota_usage(calls: AwsCalls, facts: LaunchFacts, result: CreateResult) -> tuple[QuotaUsage, ...]:
     """Of the regions that a quota stopped, as far as AWS says; nothing else depends on it, so nothing is raised."""
 
-    async def one(region: RegionResult) -> Sequence[QuotaUsage]:
+    async def usage_in(region: RegionResult) -> Sequence[QuotaUsage]:
         try:
             return await _usage_of(calls, facts, region)
         except CloudError:
             return ()
 
-    found = await asyncio.gather(*(one(region) for region in result.regions if region.code is not None))
-    return tuple(quota for quotas in found for quota in quotas)
+    usages = await asyncio.gather(*(usage_in(region) for region in result.regions if region.code is not None))
+    return tuple(quota for quotas in usages for quota in quotas)
 
 
 async def _usage_of(calls: AwsCalls, facts: LaunchFacts, result: RegionResult) -> Sequence[QuotaUsage]:

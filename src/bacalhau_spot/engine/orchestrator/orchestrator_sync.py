@@ -37,15 +37,19 @@ async def instances_by_id(
     Raises CloudError when the credentials are refused everywhere.
     """
 
-    async def one(region: str) -> list[Instance]:
+    async def instances_in(region: str) -> list[Instance]:
         found: list[Instance] = []
         for start in range(0, len(ids), _A_FILTER):
             some = ids[start : start + _A_FILTER]
             found += await calls.read(region, partial(calls.cloud.instances_by_id, region, some))
         return found
 
-    answers, unseen = await in_all_regions(regions, one)
-    return {instance.id: instance for found in answers.values() for instance in found}, tuple(answers), unseen
+    answers, unseen = await in_all_regions(regions, instances_in)
+    return (
+        {instance.id: instance for answer in answers.values() for instance in answer},
+        tuple(answers),
+        unseen,
+    )
 
 
 async def remove_nodes(
@@ -72,7 +76,7 @@ async def remove_nodes(
     return PruneResult(
         address=orchestrator.address,
         removed=tuple(sorted(removed)),
-        failed=tuple(sorted(failed, key=lambda one: one[0])),
+        failed=tuple(sorted(failed, key=lambda failure: failure[0])),
         not_removed=tuple(sorted(waiting)),
         interrupted=stop.by_user,
     )

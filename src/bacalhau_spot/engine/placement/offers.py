@@ -92,12 +92,12 @@ async def all_offers(
     )
     seen, blind = answers
     known = GlobalMarketData(infos, on_demand, interruptions, scores)
-    pools = {region: pool_offers(one, known) for region, one in seen.items()}
+    pools = {region: pool_offers(data, known) for region, data in seen.items()}
     return Offers(
         nodes=query.nodes,
-        pools=tuple(offer for found in pools.values() for offer in found),
+        pools=tuple(offer for pool in pools.values() for offer in pool),
         regions=ranked(
-            (region_offer(one, known, pools[region]) for region, one in seen.items() if pools[region]),
+            (region_offer(data, known, pools[region]) for region, data in seen.items() if pools[region]),
             nodes=query.nodes,
         ),
         regions_scanned=tuple(seen),

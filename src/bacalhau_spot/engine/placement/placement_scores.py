@@ -81,14 +81,14 @@ async def placement_scores(
     if fresh is not None:
         return Scores(fill_missing_scores(fresh, regions))
     try:
-        found = await calls.read(
+        scores = await calls.read(
             "", partial(calls.cloud.placement_scores, names, target=target, regions=named)
         )
     except CloudError as error:
         old = cache.get(_WHAT, key, max_age=_STALE) or {}
         return Scores(fill_missing_scores(old, regions), api_failure(error))
-    cache.put(_WHAT, key, found)
-    return Scores(fill_missing_scores(found, regions))
+    cache.put(_WHAT, key, scores)
+    return Scores(fill_missing_scores(scores, regions))
 
 
 def _key(account: str, types: Sequence[str], regions: Sequence[str], target: int) -> str:

@@ -57,9 +57,9 @@ async def cluster_usage(
     check_permitted(answers, unseen)
     window = Window(now=calls.clock.now().replace(microsecond=0), since=since)
     seen = AwsInventory(
-        instances=tuple(instance for found in answers.values() for instance in found.instances),
-        requests=tuple(request for found in answers.values() for request in found.requests),
-        volumes=tuple(resource for found in answers.values() for resource in found.volumes),
+        instances=tuple(instance for answer in answers.values() for instance in answer.instances),
+        requests=tuple(request for answer in answers.values() for request in answer.requests),
+        volumes=tuple(resource for answer in answers.values() for resource in answer.volumes),
     )
     lives = usage_history(seen, logged, root_volume_gib=root_volume_gib, now=window.now)
     usages = tuple(usage for usage in lives.usages if since is None or usage.end(window.now) >= since)
@@ -97,7 +97,7 @@ async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInvento
     """One call where there is nothing of the cluster, four elsewhere."""
     key, value, scope = naming.tag_key, naming.tag_value, cluster_scope(naming)
     tagged = await calls.read(region, lambda: calls.cloud.tagged(region, scope))
-    if not any(one.kind in _OF_INTEREST for one in tagged):
+    if not any(resource.kind in _OF_INTEREST for resource in tagged):
         return AwsInventory()
     instances, requests, volumes = await asyncio.gather(
         calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value)),
@@ -108,11 +108,11 @@ async def _inventory(calls: AwsCalls, naming: Naming, region: str) -> AwsInvento
 
 
 def _pools(usages: Sequence[Usage]) -> dict[str, list[tuple[str, str]]]:
-    found: dict[str, list[tuple[str, str]]] = {}
+    results: dict[str, list[tuple[str, str]]] = {}
     for usage in usages:
         if usage.spot:
-            found.setdefault(usage.region, []).append((usage.type, usage.zone))
-    return found
+            results.setdefault(usage.region, []).append((usage.type, usage.zone))
+    return results
 
 
 def _first_start(usages: Sequence[Usage], window: Window) -> dict[str, datetime]:
@@ -120,7 +120,7 @@ def _first_start(usages: Sequence[Usage], window: Window) -> dict[str, datetime]
     earliest = window.now - timedelta(days=HISTORY_DAYS)
     if window.since is not None:
         earliest = max(earliest, window.since - timedelta(hours=1))
-    found: dict[str, datetime] = {}
+    results: dict[str, datetime] = {}
     for usage in usages:
-        found[usage.region] = min(found.get(usage.region, window.now), usage.started_at)
-    return {region: max(begun, earliest) for region, begun in found.items()}
+        results[usage.region] = min(results.get(usage.region, window.now), usage.started_at)
+    return {region: max(begun, earliest) for region, begun in results.items()}

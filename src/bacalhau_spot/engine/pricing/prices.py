@@ -54,8 +54,8 @@ async def rates(
 
 async def pool_prices(calls: AwsCalls, region: str, types: Collection[str]) -> Prices:
     """What the pools of these types cost now. Raises CloudError."""
-    found = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
-    return {(region, name, zone): usd for (name, zone), usd in found.items()}
+    answers = await calls.read(region, partial(calls.cloud.spot_prices, region, sorted(types)))
+    return {(region, name, zone): usd for (name, zone), usd in answers.items()}
 
 
 async def prices_now(calls: AwsCalls, instances: Sequence[Instance]) -> Prices:
@@ -80,7 +80,7 @@ async def history(
     """
     failures: list[ApiFailure] = []
 
-    async def one(region: str) -> tuple[PricePoint, ...]:
+    async def region_history(region: str) -> tuple[PricePoint, ...]:
         types = sorted({type_name for type_name, _ in pools[region]})
         zones = sorted({zone for _, zone in pools[region]} - {""})
         ask = partial(calls.cloud.spot_history, region, types, since=since[region], until=now, zones=zones)
@@ -90,5 +90,5 @@ async def history(
             failures.append(api_failure(error))
             return ()
 
-    found = await gather_all(*(one(region) for region in pools))
-    return dict(zip(pools, found, strict=True)), tuple(failures)
+    answers = await gather_all(*(region_history(region) for region in pools))
+    return dict(zip(pools, answers, strict=True)), tuple(failures)

@@ -32,13 +32,13 @@ async def run_all(
     """Run each job's command line to its end. When this is cancelled, whatever runs is ended before it returns."""
     room = asyncio.Semaphore(at_once)
 
-    async def one(instance: Instance, command: Sequence[str]) -> CommandResult:
+    async def run_one(instance: Instance, command: Sequence[str]) -> CommandResult:
         async with room:
             return await _run(instance, command, environ=environ, timeout_s=timeout_s)
 
     # A group waits for all of its tasks when it is cancelled; `gather` would leave at the first that has ended.
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(instance, command)) for instance, command in jobs]
+        tasks = [group.create_task(run_one(instance, command)) for instance, command in jobs]
     return tuple(task.result() for task in tasks)
 
 

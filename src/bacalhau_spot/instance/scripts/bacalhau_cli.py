@@ -54,10 +54,10 @@ class BacalhauCli:
         """Bacalhau does not stop its containers when it ends. They get SIGTERM, and SIGKILL after 5 s."""
         try:
             listing = ["docker", "ps", "--quiet", "--filter", "label=bacalhau-executor"]
-            found = output(listing, timeout_s=10).stdout.split()
+            lines = output(listing, timeout_s=10).stdout.split()
         except CommandFailedError as why:
             return str(why)
-        return _problem(["docker", "stop", "-t", "5", *found], timeout_s=20) if found else ""
+        return _problem(["docker", "stop", "-t", "5", *lines], timeout_s=20) if lines else ""
 
 
 def _problem(command: list[str], *, timeout_s: float) -> str:

@@ -84,7 +84,8 @@ def _unpack(archive: IO[bytes], program: Path) -> None:
     new = program.with_suffix(".new")
     with tarfile.open(fileobj=archive, mode="r:gz") as tar:
         member = next(
-            (one for one in tar if one.isfile() and PurePosixPath(one.name).name == "bacalhau"), None
+            (member for member in tar if member.isfile() and PurePosixPath(member.name).name == "bacalhau"),
+            None,
         )
         source = tar.extractfile(member) if member else None
         if source is None:

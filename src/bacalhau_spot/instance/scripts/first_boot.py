@@ -100,8 +100,8 @@ def instance_labels(metadata: Metadata) -> dict[str, str]:
     why = ""
     for _ in range(_METADATA_TRIES):
         try:
-            found = {label: metadata.get(path) for label, path in _LABELS.items()}
-            return {label: value.strip() for label, value in found.items() if value}
+            labels = {label: metadata.get(path) for label, path in _LABELS.items()}
+            return {label: value.strip() for label, value in labels.items() if value}
         except OSError as error:  # noqa: PERF203 -- ten rounds, two seconds apart
             why = str(error)
             time.sleep(2)

@@ -76,9 +76,9 @@ class InterruptionWatcher:
         if text is None:
             return None
         try:
-            said = json.loads(text)
-            at = dt.datetime.strptime(said["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)
-            return Notice(str(said["action"]), at.timestamp())
+            notice = json.loads(text)
+            at = dt.datetime.strptime(notice["time"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=dt.timezone.utc)
+            return Notice(str(notice["action"]), at.timestamp())
         except (ValueError, KeyError, TypeError):
             return Notice("terminate", self.clock.now() + NOTICE_S)
 

@@ -34,24 +34,24 @@ def ports(orchestrators: Sequence[str]) -> set[int]:
 
 def connections(pid: int, to: set[int], *, proc: str = "/proc") -> set[str]:
     """A process's established sockets to one of the ports."""
-    found = set()
+    addresses = set()
     for table in ("tcp", "tcp6"):
         for line in _lines(Path(proc, "net", table)):
             fields = line.split()
             port = int(fields[2].rpartition(":")[2], 16)
             if fields[3] == _ESTABLISHED and port in to:
-                found.add(f"socket:[{fields[9]}]")
-    return found & _sockets(Path(proc, str(pid), "fd")) if found else found
+                addresses.add(f"socket:[{fields[9]}]")
+    return addresses & _sockets(Path(proc, str(pid), "fd")) if addresses else addresses
 
 
 def _sockets(descriptors: Path) -> set[str]:
-    found = set()
+    addresses = set()
     try:
         for link in descriptors.iterdir():
-            found.add(str(link.readlink()))
+            addresses.add(str(link.readlink()))
     except OSError:  # closed in the meantime, or the process has ended: the next check decides
         pass
-    return found
+    return addresses
 
 
 def _lines(table: Path) -> list[str]:
@@ -104,7 +104,7 @@ def wait_for_join(
     bacalhau = service or Service()
     until = bacalhau.now() + seconds
     since: dict[str, float] = {}
-    error = told = ""
+    error = reported = ""
     while bacalhau.now() <= until:
         now = bacalhau.now()
         since = {socket: since.get(socket, now) for socket in bacalhau.sockets(to)}
@@ -113,9 +113,9 @@ def wait_for_join(
             return lasted
         if not since:
             error = bacalhau.error()
-        if error and error != told:
+        if error and error != reported:
             say("waiting", error)
-            told = error
+            reported = error
         bacalhau.sleep(LOOK_S)
     raise CommandFailedError(
         f"not joined after {seconds:.0f} s: {error or 'no lasting connection to an orchestrator'}"

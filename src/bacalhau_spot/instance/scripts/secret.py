@@ -89,9 +89,9 @@ def signed(
     }
     names = ";".join(headers)  # already in alphabetical order
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    asked = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
+    canonical_request = f"POST\n/\n\n{lines}\n{names}\n{hashlib.sha256(body).hexdigest()}"
     scope = f"{moment[:8]}/{region}/ssm/aws4_request"
-    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
+    text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical_request.encode()).hexdigest()}"
     key = f"AWS4{credentials['SecretAccessKey']}".encode()
     for part in scope.split("/"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()
@@ -103,9 +103,9 @@ def signed(
 def _reason(error: urllib.error.HTTPError) -> str:
     """AWS's code and message; never the request, which has credentials."""
     try:
-        told = json.loads(error.read())
-        kind = str(told.get("__type", "")).rpartition("#")[2]
-        return f"{kind}: {told.get('message') or told.get('Message') or ''}"
+        reply = json.loads(error.read())
+        kind = str(reply.get("__type", "")).rpartition("#")[2]
+        return f"{kind}: {reply.get('message') or reply.get('Message') or ''}"
     except (OSError, ValueError, AttributeError):
         return f"HTTP {error.code}"
 

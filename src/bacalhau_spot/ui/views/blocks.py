@@ -68,14 +68,14 @@ def folded(text: str, *, width: int) -> list[str]:
         # A new line that somebody else wrote begins no sentence of ours.
         before = " " * (max(len(line) - len(words), _GOES_ON if number else 0))
         wrapped = textwrap.wrap(
-            _QUOTED.sub(lambda found: found[0].replace(" ", _HELD), words),
+            _QUOTED.sub(lambda match: match[0].replace(" ", _HELD), words),
             width,
             initial_indent=before,
             subsequent_indent=before + " " * _GOES_ON,
             break_long_words=False,
             break_on_hyphens=False,
         )
-        lines.extend(one.replace(_HELD, " ") for one in wrapped or [""])
+        lines.extend(part.replace(_HELD, " ") for part in wrapped or [""])
     return lines
 
 
@@ -121,7 +121,7 @@ def failed_regions_text(failures: Sequence[ApiFailure]) -> list[Paragraph]:
     """Regions that could not be scanned, with the reason; one line a reason."""
     return [
         Paragraph(f"not scanned: {comma_list(regions)} ({reason})", style="yellow")
-        for reason, regions in regions_by_failure(failures, lambda one: error_label(one.code)).items()
+        for reason, regions in regions_by_failure(failures, lambda failure: error_label(failure.code)).items()
     ]
 
 
@@ -152,7 +152,7 @@ class TextTable:
         for head in self.spare:
             if self._width(kept, folded=False) <= options.max_width:
                 break
-            kept = [one for one in kept if one != head]
+            kept = [column for column in kept if column != head]
         width = max(options.max_width, self._width(kept, folded=True))
         # The blanks behind a short row would be folded into an empty line where there is no room, and are in a pipe's text.
         for line in console.render_lines(self._table(kept), options.update(max_width=width), pad=False):
@@ -225,13 +225,13 @@ def tree_view(data: Mapping[str, Any]) -> TextTable:
 
 
 def _flat(data: Mapping[str, Any], prefix: str) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    match: list[tuple[str, str]] = []
     for name, value in data.items():
         if isinstance(value, dict) and value:
-            found.extend(_flat(value, f"{prefix}{name}."))
+            match.extend(_flat(value, f"{prefix}{name}."))
         else:
-            found.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
-    return found
+            match.append((f"{prefix}{name}", value if isinstance(value, str) else json.dumps(value)))
+    return match
 
 
 def unsupported_text(resource: Resource) -> str:

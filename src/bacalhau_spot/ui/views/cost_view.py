@@ -41,10 +41,10 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
     """A row for each of what is asked, the sum, the sentence that matters, and what is not in it."""
     parts: list[RenderableType] = []
     if report.charges:
-        also = [one for one in ("type", "zone") if one != by] if wide else []
+        also = [grouping for grouping in ("type", "zone") if grouping != by] if wide else []
         parts += [_table(report, by), *_total(report)]
-        for one in also:
-            parts += [Paragraph(""), _table(report, one)]
+        for grouping in also:
+            parts += [Paragraph(""), _table(report, grouping)]
     else:
         parts.append(Paragraph(_empty(report)))
         parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())

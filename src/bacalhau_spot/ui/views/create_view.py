@@ -164,9 +164,9 @@ def _resolved_by_code(result: CreateResult) -> dict[str, list[RegionResult]]:
 
 def _message(code: str, regions: Sequence[RegionResult]) -> str:
     """AWS's words beside the code."""
-    told = [(failure.code, failure.message) for region in regions for failure in region.pool_failures]
-    told += [(region.problem.code, region.problem.message) for region in regions if region.problem]
-    return next((message for known, message in told if known == code), "")
+    messages = [(failure.code, failure.message) for region in regions for failure in region.pool_failures]
+    messages += [(region.problem.code, region.problem.message) for region in regions if region.problem]
+    return next((message for known, message in messages if known == code), "")
 
 
 def _spot_quota(code: str, regions: Sequence[RegionResult]) -> str:

@@ -42,7 +42,10 @@ def deletion_preview_view(
     if resources:
         shown = TextTable(
             ("region", "to delete"),
-            [(region, _kinds(found)) for region, found in resources_by_region(resources).items()],
+            [
+                (region, _kinds(has_outcomes))
+                for region, has_outcomes in resources_by_region(resources).items()
+            ],
         )
         parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
     else:
@@ -70,7 +73,7 @@ def deletion_result_view(result: DeletionResult, *, naming: Naming, command: str
     parts.extend(_unknown(result.unsupported))
     parts.extend(failed_regions_text(result.failed_regions))
     parts.extend(_partial_failures(result.partial_failures))
-    parts.extend(_ending(result, naming, found=bool(result.outcomes), command=command))
+    parts.extend(_ending(result, naming, has_outcomes=bool(result.outcomes), command=command))
     return Group(*parts)
 
 
@@ -88,7 +91,10 @@ def _table(result: DeletionResult) -> TextTable:
     regions: dict[str, list[DeletionOutcome]] = {}
     for outcome in result.outcomes:
         regions.setdefault(outcome.resource.region, []).append(outcome)
-    rows = [(region, *_counts(found), _deleted(found)) for region, found in sorted(regions.items())]
+    rows = [
+        (region, *_counts(has_outcomes), _deleted(has_outcomes))
+        for region, has_outcomes in sorted(regions.items())
+    ]
     every = f"{len(result.deleted)} in all"
     total = ("total", *_counts(result.outcomes), every) if len(regions) > 1 else None
     return TextTable(("region", *_HEADS, "deleted"), rows, right=tuple(_HEADS), total=total)
@@ -195,11 +201,13 @@ def _why(outcome: DeletionOutcome) -> str:
     words = (
         outcome.problem.code if outcome.dependencies or outcome.problem.operation else outcome.problem.message
     )
-    asked = f", request {outcome.problem.request_id}" if outcome.problem.request_id else ""
-    return f" ({words}{asked})"
+    request = f", request {outcome.problem.request_id}" if outcome.problem.request_id else ""
+    return f" ({words}{request})"
 
 
-def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str) -> list[RenderableType]:
+def _ending(
+    result: DeletionResult, naming: Naming, *, has_outcomes: bool, command: str
+) -> list[RenderableType]:
     tag = naming.tag_key if command == "nuke" else f"{naming.tag_key}={naming.tag_value}"
     where = plural(len(result.regions_scanned), "region")
     if result.interrupted or result.remaining:
@@ -219,6 +227,6 @@ def _ending(result: DeletionResult, naming: Naming, *, found: bool, command: str
         ]
     if result.failed_regions:
         return [Paragraph("the scan is incomplete", style="bold yellow")]
-    if not found:
+    if not has_outcomes:
         return [Paragraph(f"nothing to delete: nothing carries {tag} in {where}", style="bold green")]
     return [Paragraph(f"verified: nothing with {tag} is left in {where}", style="bold green")]

@@ -46,7 +46,7 @@ def checkup_view(findings: Sequence[Finding]) -> Group:
         if finding.hint:
             command = finding.hint.startswith(_COMMANDS)
             lines.append(Paragraph(finding.hint, prefix=f"{_BELOW}fix: ", style="cyan", whole=command))
-    counted = Counter(one.status for one in findings)
+    counted = Counter(finding.status for finding in findings)
     lines.append(
         Paragraph(
             f"{counted[CheckStatus.PASS]} passed, {plural(counted[CheckStatus.WARN], 'warning')}, "

@@ -30,7 +30,9 @@ def listing_view(listing: Listing, *, wide: bool, now: datetime, configured: boo
     """
     parts: list[RenderableType] = []
     if listing.instances:
-        ordered = sorted(listing.instances, key=lambda one: (one.region, one.zone, one.id))
+        ordered = sorted(
+            listing.instances, key=lambda instance: (instance.region, instance.zone, instance.id)
+        )
         shown = TextTable(
             _WIDE if wide else _NARROW,
             [_row(instance, wide=wide, now=now) for instance in ordered],

@@ -46,8 +46,8 @@ def nuke_preview_view(preview: NukePreview) -> Group:
     elif not preview.to_adopt:
         parts.append(Paragraph(_nothing(preview)))
     parts += [
-        Paragraph(f"{one} in {region} is adopted: it is tagged, then deleted", style="yellow")
-        for one, region in sorted(preview.to_adopt.items())
+        Paragraph(f"{resource_id} in {region} is adopted: it is tagged, then deleted", style="yellow")
+        for resource_id, region in sorted(preview.to_adopt.items())
     ]
     parts += _excluded(preview)
     parts += [Paragraph(unsupported_text(resource), style="yellow") for resource in preview.unsupported]
@@ -149,12 +149,13 @@ def _excluded(preview: NukePreview) -> list[RenderableType]:
     for resource, why in preview.excluded:
         reasons.setdefault(why, []).append(resource)
     return [
-        Paragraph(
-            f"stays: {first_few([f'{kind_label(one.kind)} {one.id}' for one in sort_resources(resources)], at_most=6)} ({why})",
-            style="dim",
-        )
+        Paragraph(f"stays: {first_few(_names(resources), at_most=6)} ({why})", style="dim")
         for why, resources in sorted(reasons.items())
     ]
+
+
+def _names(resources: list[Resource]) -> list[str]:
+    return [f"{kind_label(resource.kind)} {resource.id}" for resource in sort_resources(resources)]
 
 
 def _foreign(preview: NukePreview) -> list[RenderableType]:
@@ -176,7 +177,7 @@ def _foreign(preview: NukePreview) -> list[RenderableType]:
             )
         )
     reasons = regions_by_failure(
-        preview.partial_failures, lambda one: f"{one.operation}: {error_label(one.code)}"
+        preview.partial_failures, lambda failed: f"{failed.operation}: {error_label(failed.code)}"
     )
     lines += [
         Paragraph(
@@ -196,7 +197,7 @@ def _denied(preview: NukePreview) -> list[RenderableType]:
             f"missing permission {action} in {comma_list(regions)}: affected resources will remain",
             style="bold yellow",
         )
-        for action, regions in regions_by_failure(preview.denied, lambda one: one.operation).items()
+        for action, regions in regions_by_failure(preview.denied, lambda failure: failure.operation).items()
     ]
 
 
@@ -204,7 +205,7 @@ def _cost(preview: NukePreview) -> list[RenderableType]:
     if not preview.to_delete:
         return []
     counts = Counter(resource.kind for resource in preview.to_delete)
-    regions = len({one.region for one in preview.to_delete if one.region != GLOBAL})
+    regions = len({resource.region for resource in preview.to_delete if resource.region != GLOBAL})
     what = ", ".join(count_of_kind(count, name) for name, count in sorted(counts.items()))
     whose = f" of {comma_list(_clusters(preview))}" if _clusters(preview) else ""
     lines: list[RenderableType] = [

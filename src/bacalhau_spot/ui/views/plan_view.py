@@ -119,11 +119,11 @@ def _totals(plan: Plan) -> list[RenderableType]:
     ]
 
 
-def _on_demand(plan: Plan, one: Estimate) -> str:
-    if one.on_demand_total is None:
+def _on_demand(plan: Plan, estimate: Estimate) -> str:
+    if estimate.on_demand_total is None:
         why = _no_list(plan) or "not in AWS's price list"
         return f"on demand: unknown, {why}"
-    known = f"on demand: {_span(one.on_demand_total)} an hour, so {_saved(one.saving)} saved"
+    known = f"on demand: {_span(estimate.on_demand_total)} an hour, so {_saved(estimate.saving)} saved"
     return f"{known}; {_no_list(plan)}" if plan.list_prices_missing else known
 
 
@@ -137,9 +137,9 @@ def _budget(plan: Plan) -> list[RenderableType]:
     budget = plan.budget
     if budget is None or not budget.satisfied or budget.total_usd is None:
         return []
-    there = f", {usd(budget.existing_usd)}, of which already running" if budget.existing_usd else ""
+    existing = f", {usd(budget.existing_usd)}, of which already running" if budget.existing_usd else ""
     return [
-        Paragraph(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{there}")
+        Paragraph(f"budget: at most {usd(budget.total_usd)} of {usd(budget.usd_per_hour)} an hour{existing}")
     ]
 
 

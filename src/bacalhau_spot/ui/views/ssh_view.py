@@ -133,11 +133,16 @@ def _unreachable(nodes: Sequence[Instance], *, closed: bool) -> list[RenderableT
 
 
 def _lines(result: CommandResult) -> RenderableType:
-    said = without_sequences(result.stdout).splitlines() + without_sequences(result.stderr).splitlines()
+    output_lines = (
+        without_sequences(result.stdout).splitlines() + without_sequences(result.stderr).splitlines()
+    )
     more = ["… output truncated"] if result.truncated else []
     # Never folded: each line stays one line, for grep.
     return Group(
-        *(Text(f"{result.instance.id}: {line}", no_wrap=True, overflow="ignore") for line in (*said, *more))
+        *(
+            Text(f"{result.instance.id}: {line}", no_wrap=True, overflow="ignore")
+            for line in (*output_lines, *more)
+        )
     )
 
 

@@ -130,8 +130,8 @@ def _part(region_status: RegionStatus, *, seen: bool = True) -> list[str]:
         str(region_status.present) if seen else _NOT_SEEN,
         str(region_status.count(Severity.GOOD)) if seen else _NOT_SEEN,
         *(
-            _unless_zero(region_status.count(one))
-            for one in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
+            _unless_zero(region_status.count(severity))
+            for severity in (Severity.WAITING, Severity.UNKNOWN, Severity.BAD, Severity.GONE)
         ),
         *_load(load, nothing=""),
     ]
@@ -308,10 +308,10 @@ def _to_do(status: ClusterStatus, *, ghosts: Sequence[NodeStatus]) -> list[Rende
 def _by_remedy(nodes: Iterable[NodeStatus]) -> dict[str, list[NodeStatus]]:
     """Nodes of one verdict and one reason have one remedy, in the words for the first of them."""
     first: dict[tuple[str, str], str] = {}
-    found: dict[str, list[NodeStatus]] = {}
+    by_hint: dict[str, list[NodeStatus]] = {}
     for node in nodes:
         diagnosis: NodeDiagnosis = node.diagnosis
         hint = first.setdefault((diagnosis.diagnosis, diagnosis.reason), diagnosis.hint)
         if hint:
-            found.setdefault(hint, []).append(node)
-    return found
+            by_hint.setdefault(hint, []).append(node)
+    return by_hint

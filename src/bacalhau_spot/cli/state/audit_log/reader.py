@@ -51,7 +51,7 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
         return AuditRows()
     except OSError as error:
         return AuditRows(trouble=f"the audit log {path} cannot be read: {error.strerror or error}")
-    found: dict[str, LoggedInstance] = {}
+    by_id: dict[str, LoggedInstance] = {}
     skipped = 0
     for line in filter(str.strip, lines):
         try:
@@ -61,14 +61,14 @@ def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LA
             skipped += 1
             continue
         if row.data.get("account_id") == account_id:
-            _add(found, seen if row.data.get("cluster") == cluster else (), ended, row.moment)
-    return AuditRows(tuple(found[name] for name in sorted(found)), skipped)
+            _add(by_id, seen if row.data.get("cluster") == cluster else (), ended, row.moment)
+    return AuditRows(tuple(by_id[name] for name in sorted(by_id)), skipped)
 
 
 def terminations(path: Path, *, account_id: str) -> dict[str, str]:
     """By instance, the command of this machine that had it terminated in that account."""
     commands: dict[str, str] = {}
-    found: dict[str, str] = {}
+    by_id: dict[str, str] = {}
     for row in _readable(path):
         if row.data.get("account_id") != account_id:
             continue
@@ -76,8 +76,8 @@ def terminations(path: Path, *, account_id: str) -> dict[str, str]:
         if row.event == "command-started":
             commands[run] = _command(row.data)
         for instance_id in row.ended():
-            found[instance_id] = commands.get(run, "")
-    return {name: command for name, command in found.items() if command in _DELETE}
+            by_id[instance_id] = commands.get(run, "")
+    return {name: command for name, command in by_id.items() if command in _DELETE}
 
 
 def _command(started: LogRow) -> str:
@@ -102,14 +102,14 @@ def _readable(path: Path) -> Iterator[_Row]:
 
 
 def _add(
-    found: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
+    by_id: dict[str, LoggedInstance], seen: Iterable[LoggedInstance], ended: Iterable[str], moment: datetime
 ) -> None:
     for logged in seen:
-        found[logged.id] = _joined(found.get(logged.id), logged)
+        by_id[logged.id] = _joined(by_id.get(logged.id), logged)
     # Whoever ended it need not have named the cluster: `nuke` takes them all.
     for instance_id in ended:
-        if instance_id in found and found[instance_id].ended_at is None:
-            found[instance_id] = replace(found[instance_id], ended_at=moment, seen_at=moment)
+        if instance_id in by_id and by_id[instance_id].ended_at is None:
+            by_id[instance_id] = replace(by_id[instance_id], ended_at=moment, seen_at=moment)
 
 
 class _Row:
@@ -145,8 +145,8 @@ class _Row:
             return (_logged_instance(data, begun=begun, seen=ended, ended=ended, taken_back=lost),)
         if self.event == "created":
             return tuple(
-                _logged_instance(one, begun=self._time(one["launched_at"]), seen=self.moment)
-                for one in data.get("instances", ())
+                _logged_instance(row, begun=self._time(row["launched_at"]), seen=self.moment)
+                for row in data.get("instances", ())
             )
         return ()
 
@@ -155,7 +155,7 @@ class _Row:
         if self.event in {"deleting", "deleted"} and self.data.get("kind") == ResourceKind.INSTANCE:
             return (_text(self.data["id"]),)
         if self.event == "created":
-            return tuple(_text(one) for one in self.data.get("removed", ()))
+            return tuple(_text(instance_id) for instance_id in self.data.get("removed", ()))
         return ()
 
 
