@@ -11,6 +11,7 @@ from bacalhau_spot.cloud import archive
 from bacalhau_spot.cloud.public_ip import caller_address
 from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource
 from bacalhau_spot.engine.launch.facts_gathering import FactSources
+from bacalhau_spot.orchestrator.nats_probe import probe_orchestrators
 
 if TYPE_CHECKING:
     from bacalhau_spot.cli.runtime.context import CommandContext
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def fact_sources(context: CommandContext) -> FactSources:
     return FactSources(
         archive=ArchiveSource(archive.digest, context.connection.archive_url),
+        nats_checks=partial(probe_orchestrators, addresses=context.addresses() or ()),
         caller_address=partial(caller_address, context.connection.checkip_url),
         launched_in=partial(known_usages.launched_in, context),
         cache=FileCache(context.cache_dir, clock=context.runtime.clock),
