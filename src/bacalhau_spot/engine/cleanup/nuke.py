@@ -78,7 +78,9 @@ async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[Api
 async def foreign_resources(
     calls: AwsCalls, resources: Sequence[Resource], *, ours: Collection[str]
 ) -> tuple[tuple[tuple[Resource, Dependency], ...], tuple[ApiFailure, ...]]:
-    """Resources in a VPC that is to be deleted which are neither in `ours` nor part of one; and the failed lists."""
+    """Resources in the VPCs to be deleted that are neither in `ours` nor part of one of these; and the lists that AWS
+    refused.
+    """
     silent: list[ApiFailure] = []
 
     async def ask(one: Resource) -> list[tuple[Resource, Dependency]]:

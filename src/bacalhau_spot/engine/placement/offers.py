@@ -79,7 +79,7 @@ async def all_offers(
     cache: Cache,
     rates: Callable[[], Awaitable[Rates | None]],
 ) -> Offers:
-    """Everything about all pools and regions. Raises CloudError only when no region can be scanned for one reason."""
+    """Everything about all pools and regions. Raises CloudError only when the credentials are refused in every region."""
     look = _MarketScan(calls, query, account, cache)
     types, infos, unseen = await _select_types(look, regions)
     answers, on_demand, scores, interruptions = await asyncio.gather(
