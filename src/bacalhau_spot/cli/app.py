@@ -158,9 +158,7 @@ def build_app(chosen: Sequence[str] | None = None, *, console: Console | None = 
 
 
 def _add(app: App, commands: Commands, chosen: Sequence[str] | None) -> None:
-    """A command's module is imported only if the command is chosen; otherwise the list of commands uses the text given
-    here.
-    """
+    """A command's module is imported only if the command is chosen; otherwise its help is the text given here."""
     for number, (name, (where, text)) in enumerate(commands.items()):
         app.command(
             where, name=name, sort_key=number, help=None if chosen is None or name in chosen else text

@@ -185,9 +185,7 @@ class DestroyCommand(CleanupCommand[DestroyPreview]):
     async def _delete(
         self, scope: CleanupScope, scan: ScanResult, preview: DestroyPreview
     ) -> tuple[DeletionResult, PruneResult | None]:
-        """Delete from AWS, then remove the nodes of deleted instances from the orchestrator. Its failures are only
-        warnings.
-        """
+        """Delete from AWS, then remove the deleted nodes from the orchestrator. Failures of the latter are warnings."""
         result = await delete_resources(
             self._calls,
             scope.request,
@@ -212,9 +210,7 @@ def _is_running_node(resource: Resource) -> bool:
 
 
 def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
-    """`named`: a cluster that may differ from the configuration's. All services that a cluster may use are then
-    required.
-    """
+    """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
     needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
     return ScanRequest(
         cluster_scope(naming),

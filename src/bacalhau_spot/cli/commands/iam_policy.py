@@ -68,9 +68,7 @@ def _commands(asked: list[str] | None) -> tuple[str, ...]:
 
 
 def _one(made: tuple[Document, ...], part: int | None) -> Document:
-    """The selected document. Raises UserError if there are several and none is selected: a part would look like a whole
-    policy.
-    """
+    """The selected document. Raises UserError if one must be selected: a part would look like a whole policy."""
     count = len(made)
     if part is None and count > 1:
         lines = [

@@ -245,7 +245,7 @@ class NukeCommand(CleanupCommand[NukeCommandPreview]):
         )
 
     def _confirm(self, preview: NukeCommandPreview) -> None:
-        """The user types the account's id; before that their number, if there are more than expected."""
+        """The user types the account's id; before that, the number of resources if it exceeds --max."""
         details, most = preview.details, self._choice.max_resources
         count = len(details.to_delete) + len(details.to_adopt)
         if most is not None and count > most:

@@ -211,9 +211,7 @@ def _for_ssh(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _run_foreground(command: Sequence[str], *, environ: dict[str, str]) -> int:
-    """Run on this process's streams. Ctrl-C reaches both processes and only the program reacts; SIGTERM is passed on to
-    it.
-    """
+    """Run on this process's streams. Only the program reacts to Ctrl-C; SIGTERM is passed on to it."""
     with subprocess.Popen(command, env=environ) as running:  # noqa: S603 - the system's ssh, with this program's arguments
 
         def pass_on(number: int, _: object) -> None:

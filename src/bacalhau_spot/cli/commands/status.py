@@ -143,9 +143,7 @@ def _result(context: CommandContext, found: ClusterStatus, *, warnings: tuple[st
 
 
 def _watch(context: CommandContext, one: _StatusReader, *, interval_s: float) -> Result:
-    """Until Ctrl-C. The first check fails as a single one does; after a later failure the previous result stays on
-    screen.
-    """
+    """Until Ctrl-C. The first check may raise; after a later failure the previous result remains on screen."""
     found: ClusterStatus | None = None
     watcher: status_watch.StatusWatcher | None = None
     try:

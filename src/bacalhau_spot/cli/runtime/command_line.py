@@ -35,8 +35,7 @@ def read_invocation(argv: Sequence[str]) -> Invocation:
 
 
 def command_first(words: Sequence[str], *, chain: tuple[str, ...] = ()) -> list[str]:
-    """`words` with the shared options moved after the command, or after the word in its place, where the library
-    expects them.
+    """`words` with the shared options after the command, or the word in its place, where the library expects them.
 
     `chain`: the commands before `words`.
     """

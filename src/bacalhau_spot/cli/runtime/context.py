@@ -82,9 +82,7 @@ class CommandContext:
         danger: prompts.Impact = prompts.Impact.ERASES,
         name: str = "",
     ) -> None:
-        """As `confirm`, for irreversible changes: the user types `word`, which is the `name` of the thing to be
-        deleted.
-        """
+        """As `confirm`, for irreversible changes: the user types `word`, the `name` of the thing to be deleted."""
         decision = prompts.confirmation_decision(
             tty=self.runtime.interactive and self.for_people, yes=confirmed
         )
@@ -102,9 +100,7 @@ class CommandContext:
         return prompts.ask_secret(question, console=self.err, stdin=self.runtime.stdin)
 
     def screen(self, regions: Sequence[str], *, title: str) -> Screen:
-        """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson, nothing for JSON
-        and YAML.
-        """
+        """The progress display: a live frame on a terminal, lines elsewhere, JSON lines for ndjson; otherwise none."""
         if self.common.output == "ndjson":
             return Ndjson(self.runtime.stdout, now=self.runtime.clock.now)
         if not self.for_people:
@@ -274,9 +270,7 @@ class CommandContext:
         return HttpOrchestrator(spec.api_host, login=login, ca_pem=spec.api_ca_pem)
 
     def addresses(self) -> tuple[str, ...] | None:
-        """The orchestrator addresses of the cluster's nodes. None in the sandbox, whose nodes join its own
-        orchestrator.
-        """
+        """The nodes' orchestrator addresses. None in the sandbox, whose nodes join its own orchestrator."""
         return None if self.common.sandbox else self.spec(lenient=True).bacalhau.orchestrators
 
     def _trace(self, line: str) -> None:

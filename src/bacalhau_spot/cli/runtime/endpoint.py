@@ -27,9 +27,7 @@ def is_aws(url: str) -> bool:
 
 
 def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The configured endpoints outside AWS's own domains, without duplicates. `option`: the profile of the command
-    line.
-    """
+    """The configured endpoints outside AWS's domains, without duplicates. `option`: the profile of the command line."""
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return ()
     urls = [

@@ -77,9 +77,7 @@ class Runtime:
 
 
 def _program(script: str) -> str:
-    """The command that runs this program again. uv cannot run the script through a link, or by its bare name from
-    another folder.
-    """
+    """The command that runs this program again. uv cannot run a link, or a bare name from another folder."""
     own = os.path.realpath(script)
     if Path(own).name != "deploy_spot.py":
         return "bacalhau-spot"

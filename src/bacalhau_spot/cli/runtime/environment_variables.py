@@ -19,9 +19,7 @@ VARIABLES: Final = {
 
 
 def unknown_variables(names: Iterable[str], *, configured: str) -> Iterator[str]:
-    """A warning for each unused variable with the prefix. `configured`: the configuration's text, which may use some
-    itself.
-    """
+    """A warning for each unused variable with the prefix. `configured`: the configuration, which may use some itself."""
     for name in sorted(names):
         if not name.startswith(PREFIX) or name in VARIABLES or name in configured:
             continue

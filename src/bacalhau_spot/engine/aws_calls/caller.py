@@ -42,9 +42,7 @@ class Cancelled(Exception):  # noqa: N818 - not an error: the user or a fatal re
 
 
 class CancelSignal:
-    """Signals that no further work may start: the user pressed Ctrl-C, or AWS returned an error that every other call
-    would return too.
-    """
+    """No further work may start: the user pressed Ctrl-C, or AWS returned an error that applies to every call."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
@@ -63,9 +61,7 @@ class CancelSignal:
 
 
 class AwsCalls:
-    """Shared by all parts of the engine: the cloud, the clock, the event listener, the cancel signal and the rate
-    limits.
-    """
+    """Shared by the whole engine: the cloud, the clock, the event listener, the cancel signal, the rate limits."""
 
     def __init__(
         self,

@@ -96,9 +96,7 @@ async def instances_of(calls: AwsCalls, naming: Naming, *, regions: Sequence[str
 
 
 async def count_other_clusters(calls: AwsCalls, naming: Naming, *, regions: Sequence[str]) -> dict[str, int]:
-    """The number of instances in each other cluster with our tag key and our `CreatedBy` tag. Regions that refuse are
-    omitted.
-    """
+    """The instances in each other cluster with our tag key and `CreatedBy` tag. Regions that refuse are omitted."""
     scope = account_scope(naming)
 
     async def ask(region: str) -> Sequence[Resource]:
@@ -152,9 +150,7 @@ async def cluster_listing(
 
 
 async def _tagged_instances(calls: AwsCalls, region: str, *, key: str, value: str) -> frozenset[str]:
-    """The spot requests that have ended; empty if AWS refuses. An ended request in the listing is better than a missing
-    open one.
-    """
+    """The spot requests that have ended; empty if AWS refuses, because a listing must not omit an open one."""
     try:
         requests = await calls.read(region, lambda: calls.cloud.spot_requests(region, key=key, value=value))
     except CloudError:

@@ -49,9 +49,7 @@ class DeletionFailures:
         self._note(resource, self._problem(code, message), stuck=True)
 
     def in_use(self, resource: Resource, used_by: Sequence[str], *, reasons: Mapping[str, str]) -> None:
-        """A remaining resource uses it; `explain` asks later how to free it. `reasons`: why managed resources remain,
-        by id.
-        """
+        """A remaining resource uses it; the remedy is queried later. `reasons`: why managed resources remain, by id."""
         self._note(
             resource, self._problem(IN_USE, f"{', '.join(used_by)} uses it and is retained"), stuck=False
         )
@@ -94,9 +92,7 @@ class DeletionFailures:
 
     @property
     def busy(self) -> list[LocalKey]:
-        """Resources in use, according to AWS or to this program. Their users, and the way to free them, are not known
-        yet.
-        """
+        """Resources in use, by AWS's answer or this program's. Their users and the remedy must still be queried."""
         return [
             key for key, failure in self.problems.items() if classify(failure.code).category is Category.BUSY
         ]

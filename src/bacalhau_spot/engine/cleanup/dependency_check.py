@@ -40,9 +40,7 @@ class DependencyCheck:
         return bool(staying)
 
     async def explain(self) -> None:
-        """Ask AWS for the dependencies of each resource that was refused or waits for its owner. Raises CloudError when
-        AWS refuses.
-        """
+        """Query the dependencies of resources that were refused or wait for their owner. Raises CloudError."""
         remaining = self._inventory.remaining
         for waiting in remaining.values():
             if is_deleting_or_detaching(waiting) and not is_deleting(waiting):
@@ -56,9 +54,7 @@ class DependencyCheck:
             self._failures.add_unreadable(resource, hidden)
 
     def _keeps(self, dependency: Dependency, resource: Resource) -> bool:
-        """It remains, and does not itself wait for `resource`: a managed VPC does not prevent the deletion of its
-        gateway.
-        """
+        """It remains, and does not wait for `resource`: a managed VPC does not prevent the deletion of its gateway."""
         return (
             not self._waits_for(dependency, resource)
             and self._stays(dependency.id)

@@ -78,9 +78,7 @@ async def preflight(calls: AwsCalls, resources: Sequence[Resource]) -> tuple[Api
 async def foreign_resources(
     calls: AwsCalls, resources: Sequence[Resource], *, ours: Collection[str]
 ) -> tuple[tuple[tuple[Resource, Dependency], ...], tuple[ApiFailure, ...]]:
-    """Resources in the VPCs to be deleted that are neither in `ours` nor part of one of these; and the lists that AWS
-    refused.
-    """
+    """Resources in the VPCs to be deleted that are not in `ours`, nor part of one of these; and AWS's refusals."""
     silent: list[ApiFailure] = []
 
     async def ask(one: Resource) -> list[tuple[Resource, Dependency]]:

@@ -104,9 +104,7 @@ class RegionDeleter:
         return True
 
     async def revoke_group_rules(self, inventory: RegionInventory) -> None:
-        """Revoke the rules by which managed groups refer to each other or to their VPC's default group, and block their
-        deletion.
-        """
+        """Revoke the rules that block deletion: between managed groups, or with the default group of their VPC."""
         refused = [
             key
             for key in self._failures.with_code(ResourceKind.GROUP, "DependencyViolation")

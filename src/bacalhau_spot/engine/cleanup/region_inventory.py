@@ -33,9 +33,7 @@ class Changes:
 
 
 class RegionInventory:
-    """`skipped`: why a resource is not to be deleted. `last_scan`: its resources may be outdated, its failures are
-    current.
-    """
+    """`skipped`: why a resource is not to be deleted. `last_scan`: its failures are current, its resources are not."""
 
     def __init__(self, *, excluded: Callable[[Resource], str]) -> None:
         self._excluded = excluded

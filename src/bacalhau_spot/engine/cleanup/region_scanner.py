@@ -68,8 +68,7 @@ class RegionScanner:
         self._region = region
 
     async def scan(self, *, known: Sequence[TaggedId] = (), children: Iterable[str] = ()) -> RegionScan:
-        """Everything, by both indexes and then by kind. `known`: resources found before, which the indexes may now
-        omit.
+        """Everything, by both indexes and then by kind. `known`: resources found before, even if the indexes omit them.
 
         AWS's tag indexes are only eventually consistent and may omit every resource of a region: DescribeInstances
         decides whether instances exist. Raises CloudError when EC2 refuses, or the credentials are no longer valid.
@@ -118,10 +117,8 @@ class RegionScanner:
         if self._region == GLOBAL:
             return frozenset(kinds_of(GLOBAL))
         regional = frozenset(kinds_of(self._region))
-        kinds = regional & {
-            ResourceKind.SCALING_GROUP,
-            *_ids_by_kind(candidates),
-        }  # scaling groups are in no index
+        # No tag index lists scaling groups.
+        kinds = regional & {ResourceKind.SCALING_GROUP, *_ids_by_kind(candidates)}
         if any_instance or self._region in self._request.with_children or kinds & _CREATED_BY_US:
             kinds |= _CREATED_BY_US & regional
         return kinds

@@ -73,9 +73,7 @@ class RegionTeardown:
         return self._scheduler.is_blocked
 
     async def run(self, *, deadline_s: float) -> None:
-        """Until two scans, some seconds apart, find nothing; or nothing that remains can be deleted; or the deadline
-        has passed.
-        """
+        """Until two scans, seconds apart, are empty; or no remaining resource can be deleted; or the deadline passes."""
         while True:
             await self._delete_until_idle(deadline_s=deadline_s)
             await self._calls.pause(SETTLE_S)
@@ -109,9 +107,7 @@ class RegionTeardown:
         self._scheduler.retry_empty_launchers()
 
     async def _delete_until_idle(self, *, deadline_s: float) -> None:
-        """Until nothing that remains can be deleted. Resources without progress are given up, so that those behind them
-        are tried.
-        """
+        """Until no remaining resource can be deleted. One without progress is given up, so that the next are tried."""
         moved_s, pause_s = self._now_s, POLL_S
         while not self.is_blocked and self._now_s < deadline_s:
             moved = await self._step()

@@ -37,8 +37,6 @@ async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequen
 async def look_after_lag(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
-    """A second scan, which may list resources created moments before the first. Raises CloudError as `scan_regions`;
-    Cancelled.
-    """
+    """A second scan, for resources created moments before the first. Raises CloudError as `scan_regions`; Cancelled."""
     await calls.pause(max(0.0, first.settled_s - calls.clock.monotonic_s()))
     return replace(await scan_regions(calls, request, regions=regions), settled_s=first.settled_s)

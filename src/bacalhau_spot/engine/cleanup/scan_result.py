@@ -56,9 +56,7 @@ class RegionScan:
 
 @dataclass(frozen=True, slots=True)
 class ScanResult:
-    """All regions, and GLOBAL. `failed_regions`: those that could not be scanned at all, and why. `at_s`: when, by the
-    monotonic clock.
-    """
+    """All regions, and GLOBAL. `failed_regions`: regions without a scan, and why. `at_s`: its time (monotonic)."""
 
     by_region: Mapping[str, RegionScan] = field(default_factory=dict)
     failed_regions: tuple[ApiFailure, ...] = ()

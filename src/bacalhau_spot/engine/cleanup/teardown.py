@@ -43,9 +43,7 @@ async def delete_resources(
     timeout_s: float,
     options: DeletionOptions | None = None,
 ) -> DeletionResult:
-    """Delete the resources of `scan` and those that appear meanwhile. Never raises for a refusal by AWS: the result
-    contains it.
-    """
+    """Delete the resources of `scan` and those that appear meanwhile. AWS's refusals are in the result, not raised."""
     teardown = _Teardown(calls, request, scan, options=options or DeletionOptions())
     await teardown.run(deadline_s=calls.clock.monotonic_s() + timeout_s)
     return teardown.result(cluster)

@@ -101,9 +101,7 @@ async def account_findings(
     over_budget: Callable[[Plan], UserError],
     endpoint: str = "",
 ) -> tuple[Finding, ...]:
-    """All checks of the account. Without valid credentials, only their check runs. `spec` None: only the checks that
-    need no configuration.
-    """
+    """All checks of the account, or only the credentials if invalid. `spec` None: only those without configuration."""
     who = _identity(calls)
     blind = "AWS did not confirm the identity"
     known, why = await try_fetch(calls, AccountCheck.CREDENTIALS, who, blind=blind, needed=True)
@@ -241,9 +239,7 @@ async def _simulated_permissions(
 
 
 async def _permissions(calls: AwsCalls, spec: ClusterSpec, identity: Identity) -> Sequence[Finding]:
-    """IAM's simulator for every action, and dry runs in every region. Dry runs also include policies other than the
-    identity's.
-    """
+    """IAM's simulator for every action, and dry runs in every region, which include policies beyond the identity's."""
     queries = simulation_queries(
         spec, commands=COMMANDS, account=identity.account_id, partition=partition_in(identity.arn).id
     )
@@ -294,9 +290,7 @@ async def _principal(calls: AwsCalls, identity: Identity) -> str:
 async def _dry_runs(
     calls: AwsCalls, spec: ClusterSpec, actions: set[str]
 ) -> tuple[dict[str, str], set[str], dict[str, str]]:
-    """The actions that EC2 denies, and in which region; the actions tested; the actions without a clear answer, and
-    why.
-    """
+    """The actions that EC2 denies, and in which region; the tested actions; those without an answer, and why."""
     tags = tags_for(spec.naming, "doctor")
     missing: dict[str, str] = {}
     doubtful: dict[str, str] = {}

@@ -39,11 +39,10 @@ _CONFIGURE_FIRST = "correct the configuration first, then run `bacalhau-spot doc
 
 @dataclass(frozen=True)
 class DoctorInput:
-    """The subject of the checks. `spec` None: the configuration is invalid, so the checks that depend on it are
-    skipped.
+    """The subject of the checks. `spec` None: the configuration is invalid, and checks that need it are skipped.
 
-    `addresses`: the orchestrator addresses of the nodes, to be tested from this machine. None: not those configured, so
-    nothing is tested.
+    `addresses`: the orchestrator addresses of the nodes, to be tested from this machine. None: the nodes use others
+    than the configured ones (sandbox), so none is tested.
     """
 
     calls: AwsCalls

@@ -1,6 +1,4 @@
-"""The probes of `doctor` on this machine and of the connection to the orchestrator. They return failures and do not
-raise.
-"""
+"""Probes of this machine and of the connection to the orchestrator, for `doctor`. They return failures."""
 
 from __future__ import annotations
 

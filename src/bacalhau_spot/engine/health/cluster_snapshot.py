@@ -50,8 +50,7 @@ class _OrchestratorData:
 async def cluster_snapshot(
     calls: AwsCalls, naming: Naming, *, regions: Sequence[str], orchestrator: Orchestrator | None
 ) -> ClusterSnapshot:
-    """The current state. Three calls per region with instances, one per region without, and one per console that is
-    needed.
+    """The current state. Three calls per region with instances, one per other region, one per console that is needed.
 
     Failed reads are in the result. Raises CloudError only when the credentials are refused everywhere, or no region
     permits the call.
@@ -86,9 +85,7 @@ async def cluster_snapshot(
 
 
 async def _region(calls: AwsCalls, naming: Naming, region: str) -> _RegionData:
-    """The instances with their status checks and spot requests. A failure of the latter two does not hide the
-    instances.
-    """
+    """The instances with their status checks and spot requests, which are optional: failures are in the result."""
     key, value = naming.tag_key, naming.tag_value
     instances = await calls.read(region, lambda: calls.cloud.instances(region, key=key, value=value))
     if not instances:

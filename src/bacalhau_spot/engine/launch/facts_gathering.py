@@ -55,9 +55,7 @@ class FactSources:
 
 
 async def gather_facts(calls: AwsCalls, spec: ClusterSpec, sources: FactSources) -> LaunchFacts:
-    """Read-only. Raises CloudError for a call that every plan needs, UserError for a configuration that is invalid for
-    every node.
-    """
+    """Read-only. Raises CloudError for a call that every plan needs, UserError for an invalid configuration."""
     account = await load_account(calls)
     launched_in = () if spec.auto_regions is None else sources.launched_in(account.identity)
     facts = LaunchFacts(spec=spec, account=account, launched_in=launched_in)

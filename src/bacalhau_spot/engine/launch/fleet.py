@@ -1,5 +1,4 @@
-"""Requests one fleet. Repeats the request if AWS's answer is caused by lag or belongs to an earlier launch, and lists
-the fleet's instances if the answer may be incomplete.
+"""Requests one fleet, again after lag or an earlier launch's answer, and completes answers that may be incomplete.
 
 Sources: EC2 developer guide, "Ensuring idempotency": a repeated token "completes without performing any further
 actions", with the old answer; runs-on#251: AWS remembers the token of a fleet that launched nothing;
@@ -121,9 +120,7 @@ async def _earlier_launch(calls: AwsCalls, launch: FleetLaunch, *, code: str) ->
 
 
 async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedInstance, ...]:
-    """Running or pending instances of the cluster that were not in `known`: the earlier launch with the token created
-    them.
-    """
+    """Running or pending instances of the cluster outside `known`: an earlier launch with the token created them."""
     key, value = launch.naming.tag_key, launch.naming.tag_value
     instances = await calls.read(
         launch.region, lambda: calls.cloud.instances(launch.region, key=key, value=value)
@@ -134,12 +131,9 @@ async def _unexpected(calls: AwsCalls, launch: FleetLaunch) -> tuple[LaunchedIns
 async def _without_dead(
     calls: AwsCalls, launch: FleetLaunch, result: FleetResult, *, within: timedelta
 ) -> FleetResult:
-    """The answer to an earlier launch lists instances that may have terminated days ago: only running or pending ones
-    count.
-    """
-    if (
-        not launch.repeatable or not result.fleet_id
-    ):  # without a fleet id they were listed as running or pending a moment ago
+    """An earlier launch's answer may list instances terminated days ago: only running or pending ones count."""
+    # Without a fleet id, the instances were listed as running or pending a moment ago.
+    if not launch.repeatable or not result.fleet_id:
         return result
     if not await _is_earlier(calls, launch.region, result, within=within):
         return result

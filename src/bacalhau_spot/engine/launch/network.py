@@ -37,9 +37,7 @@ def subnet_cidr(zone: str) -> str:
 
 
 class NetworkBuilder:
-    """Creates the missing parts of a region's network. Created parts are remembered, even if reads do not list them
-    yet.
-    """
+    """Creates the missing parts of a region's network, and remembers them even if reads do not list them yet."""
 
     def __init__(
         self, calls: AwsCalls, region: str, naming: Naming, *, cidrs: Sequence[str], own: bool

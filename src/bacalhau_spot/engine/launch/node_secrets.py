@@ -44,9 +44,7 @@ def node_secrets(calls: AwsCalls, facts: LaunchFacts) -> NodeSecrets | None:
 
 
 def policy(identity: Identity, parameter: str) -> str:
-    """Permits reading this one parameter in any region; JSON with sorted keys. Partitions differ: aws, aws-cn,
-    aws-us-gov.
-    """
+    """Permits reading this one parameter in any region. JSON with sorted keys; partitions: aws, aws-cn, aws-us-gov."""
     statement = {
         "Effect": "Allow",
         "Action": "ssm:GetParameter",

@@ -126,9 +126,7 @@ async def _launch_fleets(
 async def _launch_batches(
     calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int, most: int
 ) -> None:
-    """One fleet after the other, each so small that any pool may take it all: the next depends on AWS's choice for this
-    one.
-    """
+    """One fleet after the other, each small enough for any one pool: the next depends on AWS's choice for this one."""
     open_pools = set(_pools(region_launch))
     while count > 0:
         batch = next_batch(count, headroom(open_pools, region_launch.pool_counts, most))
@@ -191,9 +189,7 @@ async def _profile(region_launch: RegionLaunch, secrets: NodeSecrets | None) -> 
 
 
 async def _template(calls: AwsCalls, spec: ClusterSpec, region_launch: RegionLaunch, *, count: int) -> str:
-    """The cluster's template in the region, created if missing. Raises CloudError if its name is taken but it is not
-    listed.
-    """
+    """The cluster's template in the region, created if missing. Raises CloudError if its name is taken but not listed."""
     name = template_name(spec.naming)
     look = partial(
         calls.read, region_launch.region, partial(calls.cloud.template, region_launch.region, name)
@@ -248,9 +244,7 @@ async def _until(
     *,
     wait_s: float,
 ) -> T:
-    """The result of `look` once it is `done`, or after `wait_s`: another create is in progress, or its resources are
-    not listed yet.
-    """
+    """The result of `look` when `done`, or after `wait_s`: another create is in progress, or lists lag behind it."""
     deadline_s = calls.clock.monotonic_s() + wait_s
     attempt = 0
     while not done(shown := await look()) and calls.clock.monotonic_s() < deadline_s:

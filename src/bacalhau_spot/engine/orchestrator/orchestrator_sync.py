@@ -51,9 +51,7 @@ async def instances_by_id(
 async def remove_nodes(
     orchestrator: Orchestrator, names: Sequence[str], *, stop: CancelSignal
 ) -> PruneResult:
-    """Remove the nodes. Never raises for a refusal by the orchestrator. After a refusal that would apply to every node,
-    no further removal is started.
-    """
+    """Remove the nodes. Refusals are in the result; after one that applies to every node, no removal is started."""
     removed: list[str] = []
     failed: list[tuple[str, ApiFailure]] = []
     waiting = list(reversed(names))
@@ -88,9 +86,7 @@ async def find_stale(
     regions: Sequence[str],
     identity: Identity | None = None,
 ) -> PrunePlan:
-    """Which of the nodes may be removed. Calls AWS only if an instance must be checked. Raises CloudError as
-    `instances_by_id`.
-    """
+    """Which nodes may be removed. Calls AWS only to check instances. Raises CloudError as `instances_by_id`."""
     ids = instances_to_check(nodes, cluster=cluster)
     if not ids:
         return plan_prune(nodes, cluster=cluster, instances={}, regions_scanned=())

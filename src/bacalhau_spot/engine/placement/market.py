@@ -70,9 +70,7 @@ async def acceptable_types(
 
 
 async def matching_types(calls: AwsCalls, requirements: Requirements, region: str) -> Types:
-    """The types that meet the requirements, and the cheapest of them; the first in alphabetical order if none has a
-    price.
-    """
+    """The types that meet the requirements, and the cheapest of them; without prices, the alphabetically first."""
     names = await calls.read(region, partial(calls.cloud.matching_types, region, requirements))
     if len(names) <= MAX_TYPES:
         return Types(names, names)

@@ -110,9 +110,7 @@ async def all_offers(
 async def region_offers(
     calls: AwsCalls, query: OffersQuery, *, regions: Sequence[str], account: str, cache: Cache
 ) -> Offers:
-    """Only the data by which regions are chosen: current prices, quotas and scores. Three calls per region and two for
-    all. Raises as `all_offers`.
-    """
+    """Only prices, quotas and scores, to choose regions. Three calls per region, two for all. Raises as `all_offers`."""
     look = _MarketScan(calls, query, account, cache)
     types, infos, unseen = await _select_types(look, regions)
     (seen, blind), scores = await asyncio.gather(
@@ -136,9 +134,7 @@ async def region_offers(
 async def _select_types(
     scan: _MarketScan, regions: Sequence[str]
 ) -> tuple[dict[str, Types], dict[str, TypeInfo], tuple[ApiFailure, ...]]:
-    """The acceptable types of each region that answered, the description of each type, and the failures of the other
-    regions.
-    """
+    """The acceptable types of each region that answered, their descriptions, and the failures of the other regions."""
     types, unseen = await in_all_regions(regions, partial(_types, scan))
     infos, blind = await _infos(scan, types)
     dark = {failure.region for failure in blind}
@@ -157,8 +153,7 @@ async def _types(scan: _MarketScan, region: str) -> Types:
 async def _infos(
     scan: _MarketScan, types: Mapping[str, Types]
 ) -> tuple[dict[str, TypeInfo], tuple[ApiFailure, ...]]:
-    """The types by name, without those that do not meet the requirements; and the failures of regions without a
-    described type.
+    """The types by name that meet the requirements; and the failures of regions without a described type.
 
     A type is the same everywhere: the first region describes its types, the other regions describe the rest.
     """
@@ -199,9 +194,7 @@ async def _region_data(
     *,
     span: timedelta | None,
 ) -> RegionMarketData:
-    """With a `span`, the price history of that length and every pool; otherwise the current prices and the priced
-    pools.
-    """
+    """With a `span`, its price history and every pool; otherwise the current prices and the priced pools."""
     here = {name: infos[name] for name in names if name in infos}
     if not here:
         return RegionMarketData(region)

@@ -30,9 +30,7 @@ _OF_INTEREST = frozenset({ResourceKind.INSTANCE, ResourceKind.SPOT_REQUEST, Reso
 
 @dataclass(frozen=True, slots=True)
 class ClusterUsage:
-    """The cluster's instances over time. `market_data`: usage that overlaps the window; `log_entries`: whether the
-    audit log has any.
-    """
+    """`history`: all usage; `market_data`: usage within the window; `log_entries`: whether the audit log has any."""
 
     cluster: str
     window: Window

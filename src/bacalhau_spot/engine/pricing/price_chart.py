@@ -35,8 +35,7 @@ async def price_chart(
     regions: Sequence[str] | None = None,
     types: Sequence[str] | None = None,
 ) -> tuple[PriceChart, tuple[ApiFailure, ...]]:
-    """Of the pools that the cluster has used since `since`. Without any, or with `regions` or `types`, of all that
-    match.
+    """Of the pools used by the cluster since `since`; without any, or with `regions` or `types`, of all that match.
 
     Raises CloudError when the credentials are refused.
     """

@@ -36,7 +36,7 @@ async def run_all(
         async with room:
             return await _run(instance, command, environ=environ, timeout_s=timeout_s)
 
-    # A cancelled TaskGroup waits for all of its tasks; `gather` would return before the programs are terminated.
+    # A cancelled TaskGroup waits for all of its tasks; a cancelled `gather` would return after the first that ends.
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(instance, command)) for instance, command in jobs]
     return tuple(task.result() for task in tasks)

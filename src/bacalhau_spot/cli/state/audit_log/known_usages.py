@@ -1,6 +1,4 @@
-"""Records terminations in the audit log while AWS lists them: AWS removes an instance after an hour, and `cost` needs
-it.
-"""
+"""Records terminations in the audit log, for `cost`, because AWS lists a terminated instance for only an hour."""
 
 from __future__ import annotations
 

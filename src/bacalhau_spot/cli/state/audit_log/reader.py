@@ -1,5 +1,4 @@
-"""Reads this machine's audit log: the cluster's instances, for `cost`, because AWS lists a terminated one for only an
-hour.
+"""Reads this machine's audit log, for `cost`, because AWS lists a terminated instance for only an hour.
 
 `create` records each instance that it observes and, at its end, AWS's launch times. `destroy`, `nuke` and `create
 --allow-removal` record the terminations that they request. `cost`, `status` and `list` record terminated instances that
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 LogRow = dict[str, Any]
 
 _TAKEN_BACK = "Server.Spot"
-# The commands that terminate instances.
 _DELETE = frozenset({"create", "destroy", "nuke"})
 _EARLIEST: Final = datetime(2006, 8, 1, tzinfo=UTC)  # EC2's first month
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
@@ -43,8 +41,9 @@ class AuditRows(NamedTuple):
 
 
 def audit_rows(path: Path, *, account_id: str, cluster: str, now: datetime = _LATEST) -> AuditRows:
-    """One record for each instance of the cluster in that account, by id. Rows later than `now`, or not in the log's
-    format, are skipped and counted.
+    """One record for each instance of the cluster in that account, by id.
+
+    Rows later than `now`, or not in the log's format, are skipped and counted.
     """
     try:
         lines = files.read(path, max_bytes=_MAX_BYTES).decode("utf-8", "replace").splitlines()
