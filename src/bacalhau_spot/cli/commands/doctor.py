@@ -1,4 +1,4 @@
-"""`doctor`: everything that a cluster needs, looked at before it is needed. Makes and changes nothing."""
+"""`doctor`: checks all prerequisites of a cluster before its creation. Creates and changes nothing."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def doctor(
 
 
 def _configuration(context: CommandContext) -> tuple[ClusterSpec | None, Finding]:
-    """The configuration, if it can be used, and what is to be said of it."""
+    """The configuration, if it is valid, and the finding about it."""
     try:
         loaded = context.loaded()
     except UserError as error:

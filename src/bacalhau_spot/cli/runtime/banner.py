@@ -1,4 +1,4 @@
-"""The first line of a command that takes a while: what is begun, and who is asked."""
+"""The first line of a slow command: its name, and the endpoint that it uses."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from bacalhau_spot.cli.runtime.invocation import Invocation
 
-# Commands that talk to AWS, and so take longer than a blink.
+# Commands that call AWS, and therefore take noticeable time.
 _SLOW = (
     *("create", "list", "status", "ssh", "console", "destroy", "nuke", "prune"),
     *("cost", "prices", "offers", "doctor"),
 )
 
 
-# Read here by hand, and nowhere else: the line is out before the CLI library is imported.
+# Parsed by hand only here: the line appears before the CLI library is imported.
 _VALUED = {
     "-c": "config",
     "--config": "config",
@@ -32,7 +32,7 @@ _PAGES = ("--help", "-h", "--version")
 
 
 def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
-    """Say what is begun, before anything is imported that takes time."""
+    """Print the line before any slow import."""
     words = argv[: argv.index("--")] if "--" in argv else argv
     values, rest = _glance(words)
     command = next((word for word in rest if not word.startswith("-")), "")
@@ -47,7 +47,7 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
 
 
 def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """The values of the options that the line needs, the last of each, and the other words."""
+    """The last value of each option that the line needs, and the other words."""
     values: dict[str, str] = {}
     rest: list[str] = []
     option = ""

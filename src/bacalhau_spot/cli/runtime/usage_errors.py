@@ -1,4 +1,4 @@
-"""What is wrong with a command line that could not be understood, and how it is typed."""
+"""The error for an invalid command line, with a correct example."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bacalhau_spot.errors import ExitCode, UserError
 if TYPE_CHECKING:
     from cyclopts import App
 
-# What a mistyped option is never taken for: each of these agrees to something.
+# Never suggested for a mistyped option: each of these confirms a change.
 _NEVER_SUGGESTED = ("--yes", "--force", "--allow-removal")
-# The library lists the commands in one line and cuts it; the help page has them all.
+# The library's list of commands is one truncated line; the help page has all of them.
 _LIST = re.compile(r" Available commands: .*")
 
 
 def usage_error(error: CycloptsError, app: App) -> UserError:
-    """In one line, without a suggestion that agrees to something. `app` checks the suggestions."""
+    """One line, without suggesting an option that confirms a change. `app` checks the suggestions."""
     words = [str(word) for word in error.unused_tokens or ()]
     chain = tuple(error.command_chain or ())
     if isinstance(error, UnknownCommandError) and words[0].startswith("-"):
@@ -36,7 +36,7 @@ def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:
 
 
 def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> UserError:
-    """`words` begin with an option where a command is expected behind those of `chain`."""
+    """`words` start with an option where a command is expected after those of `chain`."""
     try:
         shared_options(words)
     except CycloptsError as error:
@@ -63,7 +63,7 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
 def _what(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument: {' '.join(map(str, error.unused_tokens or ()))}"
-    error.verbose = False  # without the place in our source
+    error.verbose = False  # without the location in the source code
     text = _LIST.sub("", " ".join(str(error).split())).rstrip(".")
     for option in _NEVER_SUGGESTED:
         text = re.sub(rf"\.? Did you mean {option}\b.*", "", text)

@@ -1,4 +1,4 @@
-"""What `doctor` looks at on this machine and on the way to the orchestrator. Nothing here raises for what it finds."""
+"""Probes of this machine and of the connection to the orchestrator, for `doctor`. They return failures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from bacalhau_spot.core.doctor.local_checks import KeyFile
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# NATS' own port, where an address names none.
+# NATS's default port, for an address without one.
 _NATS_PORT = 4222
 _CONNECT_S = 5.0
 _PIP_S = 15.0
-# What a private key may have; a large RSA key has a twelfth of it.
+# The limit for a private key file; a large RSA key has a twelfth of it.
 _MAX_BYTES = 65536
 
 
 def read_key_file(path: str) -> KeyFile:
-    """The private key as it lies there."""
+    """The private key file with its text and mode, or the reason why it cannot be read."""
     where = Path(path)  # the configuration has expanded it
     try:
         text = files.read(where, max_bytes=_MAX_BYTES).decode("utf-8", "replace")
@@ -37,7 +37,7 @@ def read_key_file(path: str) -> KeyFile:
 
 
 async def tcp_error(address: str) -> str:
-    """Why a TCP connection to `nats://host:port` does not come about within five seconds; empty when it does."""
+    """Why a TCP connection to `nats://host:port` fails within five seconds; empty if it succeeds."""
     parts = urlsplit(address if "://" in address else f"nats://{address}")
     try:
         opening = asyncio.open_connection(parts.hostname, parts.port or _NATS_PORT)
@@ -57,7 +57,7 @@ def has_ssh(environ: Mapping[str, str]) -> bool:
 
 
 async def newest_version(name: str, *, environ: Mapping[str, str]) -> tuple[str | None, str]:
-    """The newest version that pip would install, asked of pip, as it is configured here; else None and why not."""
+    """The newest version that pip, as configured on this machine, would install; otherwise None and the reason."""
     pip = shutil.which("pip", path=environ.get("PATH", ""))
     if pip is None:
         return None, "pip is not on the PATH"
