@@ -204,7 +204,7 @@ def test_what_is_protected_is_left_or_lifted(sandbox: Any, program: CliRunner) -
     done = nuke(program, "--force")
     assert done.code == 1
     assert f"left: instance {made} in eu-west-1 (termination protection is on)" in done.stdout
-    assert "ours: termination protection is on" in " ".join(done.stdout.split())
+    assert "managed: termination protection is on" in " ".join(done.stdout.split())
     assert "to go on: bacalhau-spot nuke" in done.stdout
     assert listed(program) == 1
     assert "will be lifted" in nuke(program, "--dry-run", "--disable-protection").stdout

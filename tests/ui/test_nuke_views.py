@@ -117,7 +117,7 @@ VIEWS: dict[str, RenderableType] = {
                     DeletionStatus.BLOCKED,
                     ApiFailure("HeldByAnother", f"{SUBNET.id} uses it and is retained", "", "us-east-1"),
                     dependencies=(
-                        Dependency("subnet", SUBNET.id, owner="ours: The subnet has dependencies."),
+                        Dependency("subnet", SUBNET.id, owner="managed: The subnet has dependencies."),
                     ),
                 ),
                 DeletionOutcome(resource(ResourceKind.VPC, 2), DeletionStatus.FAILED, DENIED),

@@ -170,7 +170,7 @@ def test_what_is_excluded_is_not_touched_nor_what_it_needs(cloud: RecordingCloud
         "role": DeletionStatus.NOT_ATTEMPTED,
     }
     blocked = next(outcome for outcome in result.outcomes if outcome.resource.id == "vpc")
-    assert [(one.id, one.owner) for one in blocked.dependencies] == [("subnet-a", "ours: not planned")]
+    assert [(one.id, one.owner) for one in blocked.dependencies] == [("subnet-a", "managed: not planned")]
     assert result.exit_code is ExitCode.FAILED
 
 

@@ -108,4 +108,4 @@ class DeletionFailures:
 
 def _with_reason(dependency: Dependency, reasons: Mapping[str, str]) -> Dependency:
     why = reasons.get(dependency.parent_id) or reasons.get(dependency.id)
-    return replace(dependency, owner=f"ours: {why}", fix_command="") if why else dependency
+    return replace(dependency, owner=f"managed: {why}", fix_command="") if why else dependency
