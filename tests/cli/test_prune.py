@@ -60,7 +60,7 @@ def fates(done: CliResult) -> dict[str, tuple[str, str]]:
 
 
 def scene(sandbox: Any, user: CliRunner, there: StandIn) -> tuple[str, str, str, str]:
-    """Four nodes of managed: one lives, one's instance has ended, two are disconnected only. And ghosts, and strangers."""
+    """Four nodes of ours: one lives, one's instance has ended, two are disconnected only. And ghosts, and strangers."""
     instances = created(user)
     alive, ended, *unplugged = sorted(
         instances, key=lambda instance: (instances[instance] != "us-west-1", instance)

@@ -1,4 +1,4 @@
-"""The whole life against a plain emulator that is not managed: the product leans on AWS's API and not on the sandbox.
+"""The whole life against a plain emulator that is not ours: the product leans on AWS's API and not on the sandbox.
 
 The endpoint comes from the environment (`AWS_ENDPOINT_URL`), as it would for any other AWS program; nothing else is said.
 It runs in a process of its own, because an emulator keeps its world in module state, and so does the sandbox.

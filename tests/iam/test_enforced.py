@@ -250,7 +250,7 @@ def test_what_a_launcher_of_ours_launched_without_our_tag_is_named_and_stays(
 
 
 def test_in_a_vpc_of_the_users_the_policy_suffices_too(sandbox: Any, user: CliRunner) -> None:
-    """It and its subnets carry no tag of managed: it is named in the policy, and nothing of another VPC is enough."""
+    """It and its subnets carry no tag of ours: it is named in the policy, and nothing of another VPC is enough."""
     ec2 = sandbox.client("ec2", REGION)
     vpcs = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
     user.configure(nodes=1, regions=f"{{{REGION}: {{vpc_id: {vpcs[0]['VpcId']}}}}}")

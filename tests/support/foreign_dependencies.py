@@ -15,7 +15,7 @@ REGION = "eu-west-1"
 class ForeignScene:
     """A network of ours, and somebody else's hands."""
 
-    def __init__(self, sandbox: Any, managed: ResourceFixture | None = None) -> None:
+    def __init__(self, sandbox: Any, ours: ResourceFixture | None = None) -> None:
         self.sandbox = sandbox
         self.ec2 = sandbox.client("ec2", REGION)
         if ours is None:

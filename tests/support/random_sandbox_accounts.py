@@ -42,7 +42,7 @@ class RandomSandboxAccount:
     scope: Scope
     lift: bool
     full: dict[str, str] = field(default_factory=dict)
-    managed: set[str] = field(default_factory=set)
+    ours: set[str] = field(default_factory=set)
     births: list[int] = field(default_factory=list)
     tangled: bool = False
 

@@ -94,7 +94,7 @@ def test_a_node_of_another_origin_is_not_even_looked_at(stranger: OrchestratorNo
 
 
 def test_aws_is_asked_only_when_a_node_of_ours_is_disconnected() -> None:
-    """Then about all of managed: the connected ones show whether this is their account."""
+    """Then about all of ours: the connected ones show whether this is their account."""
     assert instances_to_check([member(1, connected=True), member(3, cluster="d")], cluster="c") == ()
     asked = instances_to_check([member(2), member(1, connected=True), member(3, cluster="d")], cluster="c")
     assert asked == (f"i-{1:017x}", f"i-{2:017x}")

@@ -1,4 +1,4 @@
-"""What `doctor` makes of the keys, the token, the orchestrator and this machine."""
+"""The findings of `doctor` on keys, token, orchestrator and this machine."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def orchestrator_api(where: str | None, *, version: str = "", failure: ApiFailur
 
 
 def unpublished(mine: str) -> Finding:
-    """No package index has this program, so nothing newer can be asked for."""
+    """The program is on no package index, so there is no newer version."""
     return Finding(AccountCheck.VERSION, CheckStatus.PASS, mine)
 
 
