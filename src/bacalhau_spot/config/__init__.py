@@ -1,4 +1,4 @@
-"""config.yaml: finding, reading, checking, writing. Pydantic and the YAML library stay inside this package."""
+"""config.yaml: finding, reading, validating, writing. Pydantic and the YAML library are used only in this package."""
 
 from bacalhau_spot.config.edit import set_values, write_config
 from bacalhau_spot.config.field_types import bounds

@@ -1,4 +1,4 @@
-"""Changing single keys of a file by ruamel's round trip, and writing files. What is not changed stays as it is."""
+"""Changes single keys of a file by ruamel's round trip, and writes files. The rest of the file is unchanged."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def set_values(text: str, values: Mapping[str, object], *, file: str = "config.yaml") -> str:
     """`text` with the keys set: `{"nodes": 5, "cluster.tag_value": "blue"}`.
 
-    Text values are read as YAML where the key takes something other than text. An older file is brought to the present
-    form first. Raises UserError (exit code 2) when there is no such key, or when the result would not be good.
+    Text values are parsed as YAML for keys that are not text. A file in an earlier format is converted first. Raises
+    UserError (exit code 2) for an unknown key, and for an invalid result.
     """
     form = TextForm.of(text)
     text = upgrade_text(form.without(text), file=file)
@@ -121,7 +121,7 @@ def _put(data: dict[str, Any], path: KeyPath, value: object) -> bool:
 
 
 def _changed(text: str, document: Document, path: KeyPath, value: object, *, block: bool) -> list[str]:
-    """The file with the key set; and, for what cannot be merged, in ruamel's own form throughout if no comment is lost."""
+    """The file with the key set; if it cannot be merged, in ruamel's own format, provided that no comment is lost."""
     depth = max(length for length in range(len(path) + 1) if length == 0 or path[:length] in document.keys)
     if depth < len(path):
         text = _with_line(text, document, path, depth=depth)
@@ -136,7 +136,7 @@ def _changed(text: str, document: Document, path: KeyPath, value: object, *, blo
 
 
 def _assign(tree: CommentedMap, path: KeyPath, value: object, *, block: bool) -> None:
-    """Sets the key in the tree; sections that are not there come in braces, those that are empty get a line."""
+    """Sets the key in the tree; a missing section is written in braces, an empty one gets a line."""
     parent: Any = tree
     for number, part in enumerate(path):
         key = round_trip.child(parent, part)
@@ -185,7 +185,7 @@ def _empty(key: str | int) -> str:
 
 
 def _section(lines: list[str], document: Document, section: KeyPath) -> tuple[int, int]:
-    """The lines of a section written as the template writes it: two blanks a level. Empty when it is not there."""
+    """The lines of a section as the template writes it: two blanks for each level. Empty for a missing section."""
     if not section:
         return 0, len(lines)
     place = document.keys.get(section)
@@ -213,6 +213,6 @@ def write_config(path: Path, text: str, *, overwrite: bool = False) -> None:
     except OSError as error:
         raise UserError(f"{path} cannot be written", why=error.strerror or str(error)) from None
     if text.removeprefix(BOM).startswith(json_schema.MODELINE):
-        # Only editors want it: the configuration is as good without.
+        # Only editors use the schema: the configuration works without it.
         with contextlib.suppress(OSError):
             files.write(path.with_name(json_schema.SCHEMA_NAME), json_schema.packaged())

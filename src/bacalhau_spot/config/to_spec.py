@@ -1,4 +1,4 @@
-"""The checked shape and what was read -> core's values. Pure, and total: everything that can be wrong was found before."""
+"""Converts the validated schema into core's values. Pure and total: every error was found before."""
 
 from __future__ import annotations
 

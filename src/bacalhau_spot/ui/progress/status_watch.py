@@ -1,4 +1,4 @@
-"""`status --watch`: look after look, as a frame of the window's height, as blocks of lines, or as JSON lines."""
+"""`status --watch`: repeated checks as a frame, as blocks of lines, or as JSON lines."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _BESIDE = 2
 
 
 class StatusWatcher(Protocol):
-    """Shows one look after the other."""
+    """Shows the checks one after the other."""
 
     def show(self, status: ClusterStatus) -> None: ...
     def fail(self, why: str) -> None:
-        """A look failed; the last one stands."""
+        """A check failed; the previous one stays on the screen."""
 
     def close(self) -> None:
         """Give the terminal back."""
 
 
 class StatusFrame:
-    """What is on the screen: exactly as many lines, whatever there is to show."""
+    """The content of the screen: always the same number of lines."""
 
     def __init__(self, *, interval_s: float, wide: bool) -> None:
         self._interval_s = interval_s
@@ -75,7 +75,7 @@ class StatusFrame:
 
 
 class LiveWatcher:
-    """A frame on the terminal from now until `close`; redrawn once a look, in one go, so that nothing flickers."""
+    """A frame on the terminal until `close`; redrawn once for each check, at once, so that it does not flicker."""
 
     def __init__(self, console: Console, *, interval_s: float, wide: bool) -> None:
         self._frame = StatusFrame(interval_s=interval_s, wide=wide)
@@ -83,7 +83,7 @@ class LiveWatcher:
             self._frame,
             console=console,
             auto_refresh=False,
-            # The last look is printed for good when it ends.
+            # The last check is printed permanently at the end.
             transient=True,
             redirect_stdout=False,
             redirect_stderr=False,
@@ -104,7 +104,7 @@ class LiveWatcher:
 
 
 class PlainWatcher:
-    """A block a look, its time above it. For pipes and logs."""
+    """One block for each check, with its time above it. For pipes and logs."""
 
     def __init__(self, console: Console, *, wide: bool) -> None:
         self._console = console
@@ -123,7 +123,7 @@ class PlainWatcher:
 
 
 class JsonWatcher:
-    """An envelope a look, each on a line."""
+    """One envelope for each check, on one line."""
 
     def __init__(self, stream: TextIO, *, endpoint: str = "") -> None:
         self._stream = stream
@@ -138,7 +138,7 @@ class JsonWatcher:
         self._stream.flush()
 
     def fail(self, why: str) -> None:
-        """The next line's time tells that a look is missing; a line without data would be no look."""
+        """The time of the next line shows that a check is missing; there is no line without data."""
         del why
 
     def close(self) -> None:

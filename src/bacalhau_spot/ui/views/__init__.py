@@ -1,4 +1,4 @@
-"""What is shown: values in, renderables out. Nothing here prints."""
+"""Values in, renderables out. Nothing here prints."""
 
 from bacalhau_spot.ui.error_messages import error_from_failures
 from bacalhau_spot.ui.views.blocks import (
