@@ -17,7 +17,7 @@ from bacalhau_spot.cli.runtime import aws_profile, safe_streams
 from bacalhau_spot.cli.runtime.command_line import read_invocation
 from bacalhau_spot.cli.runtime.environment import Runtime
 from bacalhau_spot.cli.runtime.runner import Runner
-from bacalhau_spot.cloud.authorization_messages import explained
+from bacalhau_spot.cloud.authorization_messages import with_denial_reason
 from bacalhau_spot.cloud.aws import Aws
 from bacalhau_spot.cloud.connection import AwsConnection
 from bacalhau_spot.core.iam.permissions import action_of
@@ -155,10 +155,10 @@ def test_what_aws_decodes() -> None:
     text = """{"allowed": false, "explicitDeny": true, "matchedStatements": {"items": [{"statementId": "NoVpcs"}]},
       "context": {"action": "ec2:CreateVpc", "resource": "arn:aws:ec2:eu-west-1:1:vpc/*",
       "conditions": {"items": [{"key": "ec2:Region", "values": {"items": [{"value": "eu-west-1"}]}}]}}}"""
-    assert explained(text) == (
+    assert with_denial_reason(text) == (
         "explicitly denied by statement NoVpcs: ec2:CreateVpc on arn:aws:ec2:eu-west-1:1:vpc/*, ec2:Region=eu-west-1"
     )
-    assert explained("?") == "?"
+    assert with_denial_reason("?") == "?"
 
 
 def test_which_profile_is_meant() -> None:

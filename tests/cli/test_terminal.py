@@ -88,7 +88,7 @@ LINES = (
 )
 
 
-class Shown:
+class EffectiveValue:
     """What tables and sentences were asked to show, and what of it was left out or folded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ class Shown:
 def test_a_pipe_has_no_width(user: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     """A2: no column goes and no line is folded in any command, whatever COLUMNS says; with `-o wide` neither."""
     monkeypatch.setenv("COLUMNS", "20")
-    shown = Shown(monkeypatch)
+    shown = EffectiveValue(monkeypatch)
     for line in LINES:
         for form in ("table", "wide"):
             shown.cells.clear()

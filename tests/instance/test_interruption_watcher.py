@@ -101,7 +101,7 @@ def test_short_work_may_end(scene: Scene) -> None:
     scene.at(30, lambda: setattr(scene.node, "work", 0))
     scene.watcher.run()
     assert dict(scene.node.done)["cordon"] == 5
-    assert 30 <= dict(scene.node.done)["stop bacalhau"] <= 30 + interruption_watcher.LOOK_S
+    assert 30 <= dict(scene.node.done)["stop bacalhau"] <= 30 + interruption_watcher.CHECK_INTERVAL_S
 
 
 @pytest.mark.parametrize("work", [3, None])
@@ -120,7 +120,7 @@ def test_a_late_notice_leaves_less_time(scene: Scene) -> None:
     scene.watcher.run()
     assert (
         dict(scene.node.done)["stop bacalhau"]
-        <= 5 + 45 - interruption_watcher.MARGIN_S + interruption_watcher.LOOK_S
+        <= 5 + 45 - interruption_watcher.MARGIN_S + interruption_watcher.CHECK_INTERVAL_S
     )
 
 

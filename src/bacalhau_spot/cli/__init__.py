@@ -54,7 +54,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
 
     from bacalhau_spot.cli import app as tree  # noqa: PLC0415
     from bacalhau_spot.cli.runtime import reporting, usage_errors  # noqa: PLC0415
-    from bacalhau_spot.cli.runtime.command_line import check_words, command_first, read_invocation  # noqa: PLC0415
+    from bacalhau_spot.cli.runtime.command_line import command_first, read_invocation, validate_arguments  # noqa: PLC0415
     from bacalhau_spot.cli.runtime.environment import Runtime as World  # noqa: PLC0415
 
     invocation = read_invocation(argv)
@@ -63,7 +63,7 @@ def run(argv: list[str], *, runtime: Runtime | None = None) -> int:
         sys.stdout, sys.stderr = world.stdout, world.stderr
     app = tree.build_app(argv, console=reporting.help_console(world))
     try:
-        check_words(argv)
+        validate_arguments(argv)
         command, bound, extra = app.parse_args(command_first(argv), exit_on_error=False, print_error=False)
         if "runtime" not in extra:
             command(*bound.args, **bound.kwargs)

@@ -8,15 +8,15 @@ from bacalhau_spot.config.load import Loaded, defaults, load, load_text, read_co
 from bacalhau_spot.config.locations import MigrationNote
 from bacalhau_spot.config.migrate import upgrade_notes, upgrade_text
 from bacalhau_spot.config.set_blocks import regions_like, set_block
-from bacalhau_spot.config.show import Shown, shown_values
+from bacalhau_spot.config.show import EffectiveValue, shown_values
 from bacalhau_spot.config.template import template
 
 __all__ = [
     "NAME",
     "ConfigLocation",
+    "EffectiveValue",
     "Loaded",
     "MigrationNote",
-    "Shown",
     "bounds",
     "config_schema",
     "defaults",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Checked:
+class ValidationResult:
     """`config` is None for an invalid structure; `problems` has the reasons. `data` is in the current format."""
 
     document: Document
@@ -48,20 +48,22 @@ class Checked:
         return f"{file}:{place.line}" if place else file
 
 
-def check_text(text: str) -> Checked:
+def check_text(text: str) -> ValidationResult:
     """Raises Unreadable when the text is no YAML. An empty text is a configuration of defaults."""
     document = parse_yaml(text)
     if document.data is None:
         document.data = {}
     if not isinstance(document.data, dict):
-        sort = messages.sort_of(document.data)
+        sort = messages.value_type(document.data)
         problem = ConfigProblem(
             f"found {sort}; a configuration is a mapping of keys to values", location=document.values.get(())
         )
         problems = [*document.problems, problem]
-        return Checked(document, {}, legacy_formats.Conversion(), problems=problems, structural=problems)
+        return ValidationResult(
+            document, {}, legacy_formats.Conversion(), problems=problems, structural=problems
+        )
     conversion = legacy_formats.convert(document.data)
-    checked = Checked(document, document.data, conversion, problems=list(document.problems))
+    checked = ValidationResult(document, document.data, conversion, problems=list(document.problems))
     for path, message in conversion.problems:
         checked.problems.append(ConfigProblem(message, dotted(path), document.location(path, of_key=True)))
     checked.structural = list(checked.problems)

@@ -173,7 +173,7 @@ def _leftover(tree: _Tree, done: Conversion) -> None:
             messages = wording.unknown_older_keys(inside, known)
             done.problems += [((*path, key), text) for key, text in zip(inside, messages, strict=True)]
         elif inside is not None:
-            message = f"found {wording.sort_of(inside)}; must be a mapping of keys to values"
+            message = f"found {wording.value_type(inside)}; must be a mapping of keys to values"
             done.problems.append((path, message))
         tree.drop(path)
 
@@ -272,7 +272,7 @@ def _fixed_numbers(tree: _Tree, done: Conversion) -> None:
     """The old total was a ceiling; now it is the number. Where every region had its own number, their sum counts."""
     old = done.moved.get(("nodes",))
     total = tree.data.get("nodes")
-    numbers = rules.own_numbers(tree.data)
+    numbers = rules.region_node_counts(tree.data)
     if old is None or type(total) is not int or not numbers or None in numbers:
         return
     own_total = sum(number or 0 for number in numbers)

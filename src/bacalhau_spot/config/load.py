@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bacalhau_spot import files
 from bacalhau_spot.config import external_files, field_types, rules, schema
-from bacalhau_spot.config.check import Checked, check_text
+from bacalhau_spot.config.check import ValidationResult, check_text
 from bacalhau_spot.config.locations import (
     ConfigProblem,
     KeyPath,
@@ -111,7 +111,7 @@ def _decode(raw: bytes) -> str:
         raise UnreadableError(ConfigProblem(f"line {line} is not UTF-8 text")) from None
 
 
-def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
+def _remarks(checked: ValidationResult, file: str) -> list[MigrationNote]:
     """Warnings about valid settings."""
     notes: list[MigrationNote] = []
 
@@ -135,7 +135,7 @@ def _remarks(checked: Checked, file: str) -> list[MigrationNote]:
     return notes
 
 
-def _sources(checked: Checked, file: str) -> dict[str, str]:
+def _sources(checked: ValidationResult, file: str) -> dict[str, str]:
     names: dict[str, str] = {}
 
     def walk(data: object, path: KeyPath) -> None:

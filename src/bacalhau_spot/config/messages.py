@@ -46,14 +46,14 @@ def validation_problems(failure: ValidationError) -> list[tuple[KeyPath, bool, s
 def _message(error: Mapping[str, Any], path: KeyPath) -> str:
     word = _WORDS.get(error["type"])
     # An error type without a sentence still gets one, without the library's vocabulary or the value.
-    return word(error, path) if word else f"found {sort_of(error['input'])}; this is not allowed here"
+    return word(error, path) if word else f"found {value_type(error['input'])}; this is not allowed here"
 
 
 def _must(error: Mapping[str, Any], _path: KeyPath) -> str:
     context = error.get("ctx") or {}
     allowed = context.get("allowed", error["msg"])
     value = error["input"]
-    what = sort_of(value) if context.get("secret") else value_text(value)
+    what = value_type(value) if context.get("secret") else value_text(value)
     return f"found {what}; must be {allowed}{_quoting(value, allowed)}"
 
 
@@ -120,11 +120,11 @@ def _unknown_older_key(key: str, known: Mapping[str, str]) -> str:
 def _section(error: Mapping[str, Any], path: KeyPath) -> str:
     known = json_schema.keys_at(path)
     of = f" with the keys {', '.join(known)}" if known else " of keys to values"
-    return f"found {sort_of(error['input'])}; must be a mapping{of}"
+    return f"found {value_type(error['input'])}; must be a mapping{of}"
 
 
 def _list(error: Mapping[str, Any], _path: KeyPath) -> str:
-    return f"found {sort_of(error['input'])}; must be a list, such as [a, b]"
+    return f"found {value_type(error['input'])}; must be a list, such as [a, b]"
 
 
 def _too_many(error: Mapping[str, Any], _path: KeyPath) -> str:
@@ -132,7 +132,7 @@ def _too_many(error: Mapping[str, Any], _path: KeyPath) -> str:
 
 
 def _empty(error: Mapping[str, Any], _path: KeyPath) -> str:
-    return f"found {sort_of(error['input'])} that is empty; give at least one, or leave the key out"
+    return f"found {value_type(error['input'])} that is empty; give at least one, or leave the key out"
 
 
 _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], KeyPath], str]]] = {
@@ -148,7 +148,7 @@ _WORDS: Final[Mapping[str, Callable[[Mapping[str, Any], KeyPath], str]]] = {
 }
 
 
-def sort_of(value: object) -> str:
+def value_type(value: object) -> str:
     """The type of a value, without its content."""
     if value is None:
         return "nothing"
@@ -168,4 +168,4 @@ def value_text(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
         shown = str(value)
         return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-    return sort_of(value)
+    return value_type(value)

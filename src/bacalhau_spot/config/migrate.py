@@ -16,7 +16,7 @@ from bacalhau_spot.config.yaml_document import UnreadableError
 if TYPE_CHECKING:
     from ruamel.yaml.tokens import CommentToken
 
-    from bacalhau_spot.config.check import Checked
+    from bacalhau_spot.config.check import ValidationResult
 
 _LAST = Location(1 << 30, 0)
 _WIDTH: Final = 100
@@ -41,7 +41,7 @@ def upgrade_notes(text: str, *, file: str = "config.yaml") -> tuple[MigrationNot
     return _checked(text, file).notes(file)
 
 
-def _checked(text: str, file: str) -> Checked:
+def _checked(text: str, file: str) -> ValidationResult:
     try:
         checked = check_text(text)
     except UnreadableError as error:
@@ -54,7 +54,7 @@ def _checked(text: str, file: str) -> Checked:
 class _Writer:
     """The converted data in the old file's order, each key with the comments of its old place and its value's old quotes."""
 
-    def __init__(self, text: str, checked: Checked) -> None:
+    def __init__(self, text: str, checked: ValidationResult) -> None:
         self._checked = checked
         try:
             self._old = round_trip.load_tree(text)

@@ -118,7 +118,7 @@ def _empty(data: object, path: KeyPath) -> KeyMessages:
     return messages
 
 
-def own_numbers(data: dict[str, Any]) -> list[int | None]:
+def region_node_counts(data: dict[str, Any]) -> list[int | None]:
     """Each region's own number of nodes; None for one that shares. Empty when regions are not a mapping."""
     regions = data.get("regions")
     if not isinstance(regions, dict) or "auto" in regions:
@@ -129,7 +129,7 @@ def own_numbers(data: dict[str, Any]) -> list[int | None]:
 
 def _numbers(data: dict[str, Any]) -> KeyMessages:
     """`nodes` is the total; the regions' own numbers are part of it."""
-    own = own_numbers(data)
+    own = region_node_counts(data)
     fixed = [number for number in own if number is not None]
     nodes = data.get("nodes")
     if min(fixed, default=-1) < 0:  # none, or one that another rule reports

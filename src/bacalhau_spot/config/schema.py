@@ -301,7 +301,7 @@ class InstanceSection(_Section):
     )
 
 
-class Waits(_Section):
+class TimeoutsSection(_Section):
     """Timeouts. Nothing waits for ever."""
 
     api_s: field_types.CallSeconds = Field(
@@ -387,4 +387,4 @@ class Config(_Section):
     instance: InstanceSection | None = Field(
         default=None, description="A node's properties other than its type."
     )
-    timeouts: Waits | None = Field(default=None, description="Timeouts.")
+    timeouts: TimeoutsSection | None = Field(default=None, description="Timeouts.")

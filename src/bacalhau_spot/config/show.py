@@ -15,7 +15,7 @@ HIDDEN: Final = "***"
 DEFAULT: Final = "default"
 
 
-class Shown(NamedTuple):
+class EffectiveValue(NamedTuple):
     """`source` is `config.yaml:5`, `default`, `$VARIABLE` or `token file …`."""
 
     key: str
@@ -23,11 +23,11 @@ class Shown(NamedTuple):
     source: str
 
 
-def shown_values(loaded: Loaded) -> tuple[Shown, ...]:
+def shown_values(loaded: Loaded) -> tuple[EffectiveValue, ...]:
     """Every key of the configuration with its value as text, in the file's order of sections."""
     spec = loaded.spec
     rows = [*_cluster(spec), *_top(spec), *_bacalhau(spec.bacalhau), *_rest(spec)]
-    return tuple(Shown(key, value, _source(key, loaded.sources)) for key, value in rows)
+    return tuple(EffectiveValue(key, value, _source(key, loaded.sources)) for key, value in rows)
 
 
 _Rows = list[tuple[str, str]]

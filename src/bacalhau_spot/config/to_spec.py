@@ -56,7 +56,7 @@ def to_spec(
         ssh_cidrs=_ssh(config.ssh_cidrs),
         bacalhau=_bacalhau(config.bacalhau or schema.BacalhauSection(), texts),
         instance=_instance(config.instance or schema.InstanceSection(), texts),
-        timeouts=Timeouts(**(config.timeouts or schema.Waits()).model_dump()),
+        timeouts=Timeouts(**(config.timeouts or schema.TimeoutsSection()).model_dump()),
     )
 
 

@@ -82,7 +82,7 @@ class Terminal(Console):
 
 
 @dataclass(frozen=True)
-class Unfolded:
+class UnwrappedOutput:
     """As in a pipe: each row on one line, with all columns. The terminal itself folds or crops what does not fit."""
 
     shown: RenderableType

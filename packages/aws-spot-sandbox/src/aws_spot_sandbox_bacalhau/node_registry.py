@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.state import World
     from aws_spot_sandbox_bacalhau.user_data_parser import Given
 
-BEAT_S, LOOK_S, SILENCE_S = 15.0, 20.0, 60.0
+BEAT_S, CHECK_INTERVAL_S, SILENCE_S = 15.0, 20.0, 60.0
 APPROVED, PENDING, REJECTED = "APPROVED", "PENDING", "REJECTED"
 # Reasons of a disconnection, in the orchestrator's words
 GOODBYE, TIMEOUT, BANNED = "graceful shutdown", "heartbeat timeout", "node rejected"
@@ -78,7 +78,7 @@ def beat(first: float, now: float) -> float:
 def _noticed(entry: Entry) -> float:
     """The first check of the orchestrator at which the last heartbeat is too old."""
     overdue = beat(entry.since, entry.silent_at or 0.0) + SILENCE_S
-    return (math.floor(overdue / LOOK_S) + 1) * LOOK_S
+    return (math.floor(overdue / CHECK_INTERVAL_S) + 1) * CHECK_INTERVAL_S
 
 
 def _next_beat(first: float, after: float) -> float:

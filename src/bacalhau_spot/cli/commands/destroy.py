@@ -21,7 +21,7 @@ from bacalhau_spot.engine.cleanup.region_teardown import DeletionOptions
 from bacalhau_spot.engine.cleanup.scan_result import ScanRequest
 from bacalhau_spot.engine.cleanup.teardown import delete_resources
 from bacalhau_spot.engine.orchestrator import orchestrator_sync
-from bacalhau_spot.instance.user_data import in_ssm
+from bacalhau_spot.instance.user_data import uses_ssm_token
 from bacalhau_spot.ui import json_output, views
 from bacalhau_spot.ui.formatting import plural
 from bacalhau_spot.ui.prompts import Impact
@@ -211,7 +211,7 @@ def _is_running_node(resource: Resource) -> bool:
 
 def _request(spec: ClusterSpec, naming: Naming, *, named: bool) -> ScanRequest:
     """`named`: a cluster that may differ from the configuration's. All services that it may use are then required."""
-    needed = {"ec2", "ssm", "iam"} if named or in_ssm(spec) else {"ec2"}
+    needed = {"ec2", "ssm", "iam"} if named or uses_ssm_token(spec) else {"ec2"}
     return ScanRequest(
         cluster_scope(naming),
         with_children=frozenset(region.name for region in spec.regions),

@@ -51,10 +51,10 @@ def doctor(
     code = doctor_exit_code(findings)
     return Result(
         "doctor",
-        view=views.checkup_view(findings),
-        data=json_output.checkup_data(findings),
+        view=views.findings_view(findings),
+        data=json_output.doctor_data(findings),
         exit_code=code,
-        errors=views.checkup_errors(findings, exit_code=code),
+        errors=views.doctor_errors(findings, exit_code=code),
         warnings=mistakes,
         stderr_warnings=mistakes,
     )

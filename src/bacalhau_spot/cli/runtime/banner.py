@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TextIO
 
-from bacalhau_spot.cli.runtime.endpoint import SANDBOX, asked_instead
+from bacalhau_spot.cli.runtime.endpoint import SANDBOX, endpoint_override_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     command = next((word for word in rest if not word.startswith("-")), "")
     if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
         return
-    endpoint = asked_instead(values.get("profile"), sandbox="--sandbox" in rest, environ=os.environ)
+    endpoint = endpoint_override_label(values.get("profile"), sandbox="--sandbox" in rest, environ=os.environ)
     where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
     if endpoint == SANDBOX:
         where = "sandbox: not AWS"
@@ -64,7 +64,7 @@ def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     return values, rest
 
 
-def asked_endpoint(invocation: Invocation) -> str:
+def requested_endpoint(invocation: Invocation) -> str:
     """`endpoint.asked_instead` for this command line."""
     common = invocation.common
-    return asked_instead(common.profile, sandbox=common.sandbox, environ=os.environ)
+    return endpoint_override_label(common.profile, sandbox=common.sandbox, environ=os.environ)

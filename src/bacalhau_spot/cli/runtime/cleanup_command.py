@@ -11,7 +11,7 @@ from bacalhau_spot.cli.runtime.result import Result
 from bacalhau_spot.cli.state.audit_log.writer import AuditLog
 from bacalhau_spot.engine.aws_calls import discovery
 from bacalhau_spot.engine.aws_calls.consistency import LAG_S
-from bacalhau_spot.engine.cleanup.resource_scan import look_after_lag, scan_regions
+from bacalhau_spot.engine.cleanup.resource_scan import rescan_after_delay, scan_regions
 from bacalhau_spot.ui import json_output, views
 
 if TYPE_CHECKING:
@@ -126,9 +126,9 @@ class CleanupCommand(ABC, Generic[PreviewT]):
         scan = self._runner.run_readonly(scan_regions(self._calls, scope.request, regions=scope.regions))
         if not scan.empty or self._accepts_empty_scan:
             return scan
-        self._context.print_status(views.looking_again_view(LAG_S))
+        self._context.print_status(views.rescan_notice_view(LAG_S))
         return self._runner.run_readonly(
-            look_after_lag(self._calls, scope.request, scan, regions=scope.regions)
+            rescan_after_delay(self._calls, scope.request, scan, regions=scope.regions)
         )
 
     def _dry_run_result(self, preview: PreviewT) -> Result:

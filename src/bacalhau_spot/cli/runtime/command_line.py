@@ -92,7 +92,7 @@ def _alone(hint: object, words: Sequence[str]) -> Any:
     return app.parse_known_args(words)[1].arguments["value"]
 
 
-def check_words(argv: Sequence[str]) -> None:
+def validate_arguments(argv: Sequence[str]) -> None:
     """Raises UserError for a word that is not valid text: no AWS call, file or message could contain it."""
     for number, word in enumerate(argv, start=1):
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.runtime import aws_profile, environment_variables
-from bacalhau_spot.cli.runtime.endpoint import asked_instead
+from bacalhau_spot.cli.runtime.endpoint import endpoint_override_label
 from bacalhau_spot.cli.runtime.environment_variables import unknown_variables
 from bacalhau_spot.cli.runtime.redaction import secrets_of
 from bacalhau_spot.cli.runtime.reporting import consoles, record
@@ -62,7 +62,7 @@ class CommandContext:
     def print_status(self, shown: RenderableType) -> None:
         if self.for_people:
             wide = self.common.output == terminal.WIDE
-            self.err.print(terminal.Unfolded(shown) if wide else shown, crop=False)
+            self.err.print(terminal.UnwrappedOutput(shown) if wide else shown, crop=False)
 
     def confirm(self, question: str, *, impact: prompts.Impact, confirmed: bool) -> None:
         """Raises UserError (exit code 3) unless the user agrees."""
@@ -245,7 +245,7 @@ class CommandContext:
     @property
     def endpoint(self) -> str:
         """The endpoint used instead of AWS: the sandbox, or addresses from the user's settings; empty for AWS itself."""
-        return asked_instead(self.common.profile, sandbox=self.common.sandbox, environ=os.environ)
+        return endpoint_override_label(self.common.profile, sandbox=self.common.sandbox, environ=os.environ)
 
     def _home_region(self) -> str:
         """Of the configured regions' partition: credentials are valid in only one partition."""

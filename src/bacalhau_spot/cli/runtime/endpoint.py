@@ -39,7 +39,7 @@ def other_endpoints(option: str | None, *, environ: Mapping[str, str]) -> tuple[
     return tuple(dict.fromkeys(url for url in urls if url and not is_aws(url)))
 
 
-def asked_instead(option: str | None, *, sandbox: bool, environ: Mapping[str, str]) -> str:
+def endpoint_override_label(option: str | None, *, sandbox: bool, environ: Mapping[str, str]) -> str:
     """The endpoint used instead of AWS, for display: the sandbox, or addresses; empty for AWS itself."""
     return SANDBOX if sandbox else ", ".join(map(shown, other_endpoints(option, environ=environ)))
 

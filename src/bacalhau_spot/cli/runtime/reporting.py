@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from bacalhau_spot import files
 from bacalhau_spot.cli.runtime import aws_profile
-from bacalhau_spot.cli.runtime.banner import asked_endpoint
+from bacalhau_spot.cli.runtime.banner import requested_endpoint
 from bacalhau_spot.cli.runtime.redaction import redacted
 from bacalhau_spot.core.problem import ApiFailure
 from bacalhau_spot.core.sanitize import sanitized
@@ -67,7 +67,9 @@ def _print_for_people(result: Result, runtime: Runtime, *, stdout: TextIO) -> No
     if output == csv_output.FORM and result.rows is not None:
         stdout.write(csv_output.csv_text(result.rows))
     elif result.view is not None:
-        out.print(terminal.Unfolded(result.view) if output == terminal.WIDE else result.view, crop=False)
+        out.print(
+            terminal.UnwrappedOutput(result.view) if output == terminal.WIDE else result.view, crop=False
+        )
     for warning in result.stderr_warnings:
         talk.print(views.note("warning", warning), crop=False)
     for error in result.errors:
@@ -81,7 +83,7 @@ def _print_for_programs(result: Result, runtime: Runtime, *, stdout: TextIO) -> 
         exit_code=result.exit_code,
         errors=result.errors,
         warnings=result.warnings,
-        endpoint=asked_endpoint(runtime.invocation),
+        endpoint=requested_endpoint(runtime.invocation),
     )
     form = runtime.invocation.common.output
     json_output.write_envelope(stdout, _as_typed_here(envelope, runtime), form=form)
@@ -99,7 +101,7 @@ def print_error(error: UserError, runtime: Runtime) -> int:
             data=None,
             exit_code=error.exit_code,
             errors=(error,),
-            endpoint=asked_endpoint(runtime.invocation),
+            endpoint=requested_endpoint(runtime.invocation),
         )
         json_output.write_envelope(runtime.stdout, _as_typed_here(envelope, runtime), form=output)
     return int(error.exit_code)

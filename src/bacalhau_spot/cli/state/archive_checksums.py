@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bacalhau_spot import config as configuration
 from bacalhau_spot.cli.state.cache import FileCache
 from bacalhau_spot.cloud import archive
-from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, named_archs, with_sums
+from bacalhau_spot.engine.launch.archive_checksums import ArchiveSource, architectures_from_names, with_sums
 from bacalhau_spot.errors import UserError
 from bacalhau_spot.ui.views import sentence_text
 
@@ -78,7 +78,7 @@ def _fetched(
     memory = FileCache(context.cache_dir, clock=context.runtime.clock)
     sums: list[tuple[Arch, str]] = []
     warnings: list[str] = []
-    for arch in named_archs(spec) if bacalhau.verify_archive else ():
+    for arch in architectures_from_names(spec) if bacalhau.verify_archive else ():
         if arch in dict(bacalhau.sha256):
             continue
         context.print_status(

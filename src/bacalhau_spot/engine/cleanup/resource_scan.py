@@ -34,7 +34,7 @@ async def scan_regions(calls: AwsCalls, request: ScanRequest, *, regions: Sequen
     return ScanResult(by_region=scans, failed_regions=failed, at_s=at_s, settled_s=at_s + LAG_S)
 
 
-async def look_after_lag(
+async def rescan_after_delay(
     calls: AwsCalls, request: ScanRequest, first: ScanResult, *, regions: Sequence[str]
 ) -> ScanResult:
     """A second scan, for resources created moments before the first. Raises CloudError as `scan_regions`; Cancelled."""

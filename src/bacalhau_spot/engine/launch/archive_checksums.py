@@ -51,7 +51,7 @@ async def with_sums(
     return replace(bacalhau, sha256=tuple(sorted(sums.items())))
 
 
-def named_archs(spec: ClusterSpec) -> tuple[Arch, ...]:
+def architectures_from_names(spec: ClusterSpec) -> tuple[Arch, ...]:
     """The architectures of the configured instance types, by their names, without a call to AWS."""
     wanted = spec.requirements
     if wanted is not None:

@@ -17,7 +17,7 @@ from bacalhau_spot.core.kinds import GLOBAL, ResourceKind
 from bacalhau_spot.core.launch import events
 from bacalhau_spot.core.partitions import partition_in
 from bacalhau_spot.core.tags import iam_path, role_name, tags_for, token_parameter
-from bacalhau_spot.instance.user_data import in_ssm
+from bacalhau_spot.instance.user_data import uses_ssm_token
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,7 +38,7 @@ class Profile:
 def node_secrets(calls: AwsCalls, facts: LaunchFacts) -> NodeSecrets | None:
     """None if the token is in the user data, or if there is none."""
     token = facts.spec.bacalhau.token
-    if token is None or not in_ssm(facts.spec):
+    if token is None or not uses_ssm_token(facts.spec):
         return None
     return NodeSecrets(calls, facts.spec, facts.account.identity, token=token)
 

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.text import Text
 
 from bacalhau_spot.ui import json_output
-from bacalhau_spot.ui.terminal import NO_WIDTH, Unfolded
+from bacalhau_spot.ui.terminal import NO_WIDTH, UnwrappedOutput
 from bacalhau_spot.ui.views.blocks import Paragraph
 from bacalhau_spot.ui.views.status_view import StatusView
 
@@ -59,7 +59,7 @@ class StatusFrame:
         view = StatusView(self.status, wide=self._wide)
         if not self._wide:
             return console.render_lines(view.fitted(console, options, room=room), options, pad=False)
-        lines = console.render_lines(Unfolded(view), options.update(max_width=NO_WIDTH), pad=False)
+        lines = console.render_lines(UnwrappedOutput(view), options.update(max_width=NO_WIDTH), pad=False)
         # A line that the terminal folds would push the frame off the screen.
         return [Segment.adjust_line_length(line, options.max_width, pad=False) for line in lines]
 
@@ -113,7 +113,7 @@ class PlainWatcher:
     def show(self, status: ClusterStatus) -> None:
         self._console.print(f"--- {status.snapshot.taken_at:%Y-%m-%d %H:%M:%S} UTC", soft_wrap=True)
         view = StatusView(status, wide=self._wide)
-        self._console.print(Unfolded(view) if self._wide else view, crop=False)
+        self._console.print(UnwrappedOutput(view) if self._wide else view, crop=False)
 
     def fail(self, why: str) -> None:
         self._console.print(Paragraph(f"--- the check failed: {why}", whole=True), crop=False)

@@ -143,7 +143,7 @@ def _for_cluster(command: str, name: str) -> str:
     }[command]
 
 
-def looking_again_view(lag_s: float) -> RenderableType:
+def rescan_notice_view(lag_s: float) -> RenderableType:
     """Why nothing happens for some seconds."""
     return Paragraph(
         f"nothing found yet; checking again in {lag_s:.0f} s, because AWS may list new resources late",

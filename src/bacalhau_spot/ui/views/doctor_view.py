@@ -28,7 +28,7 @@ _COMMANDS = ("aws ", "bacalhau-spot ", "chmod ", "pip ", "ssh-keygen ")
 _DOCS = "docs/doctor.md"
 
 
-def checkup_view(findings: Sequence[Finding]) -> Group:
+def findings_view(findings: Sequence[Finding]) -> Group:
     lines: list[RenderableType] = []
     for same in _alike(findings):
         finding, names = same[0], [each.check.value for each in same]
@@ -66,7 +66,7 @@ def _alike(findings: Sequence[Finding]) -> list[list[Finding]]:
     ]
 
 
-def checkup_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
+def doctor_errors(findings: Sequence[Finding], *, exit_code: ExitCode) -> tuple[UserError, ...]:
     """The failed checks, for readers of stderr; the details are in the list above."""
     failed = [finding for finding in findings if finding.status is CheckStatus.FAIL]
     if not failed:
