@@ -197,9 +197,55 @@ def test_a_number_sign_in_a_text_is_no_comment() -> None:
         "cluster.tags.a": "z", "cluster.creator": "me", "instance.root_volume_gib": 30
     }  # fmt: skip
     assert set_values(before, values) == (
-        "cluster:\n  creator: me\n  name: x\n  # c\n  tags: {a: z, d: 'y'}\n"
-        "instance: {additional_commands: 'a # b', root_volume_gib: 30}\n"
+        "cluster:\n  creator: me\n  name: x\n  tags: {\n    a: z,  # c\n    d: 'y'\n  }\n"
+        "instance: {additional_commands: 'a # b',\n  root_volume_gib: 30\n}\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value", "after"),
+    [
+        (
+            "regions:\n- us-east-1\nnodes: 4\ninstance_types:\n  - t3.medium\n",
+            "instance_types",
+            "[t3a.medium]",
+            "regions:\n- us-east-1\nnodes: 4\ninstance_types: [t3a.medium]\n",
+        ),
+        (
+            "regions:\n- us-east-1\nssh_cidrs:\n  - 10.0.0.0/8\n",
+            "ssh_cidrs",
+            "none",
+            "regions:\n- us-east-1\nssh_cidrs: none\n",
+        ),
+        (
+            "regions:\n  - us-east-1\nbacalhau:\n  orchestrators: # oo\n  - nats://192.0.2.1:4222 # n\n# end\n",
+            "bacalhau.orchestrators",
+            '["nats://192.0.2.9:4222"]',
+            "regions:\n  - us-east-1\nbacalhau:\n  orchestrators: [nats://192.0.2.9:4222] # oo\n# end\n",
+        ),
+        (
+            'instance: {additional_commands: "a\n\n  b", root_volume_gib: 20}\n',
+            "instance.root_volume_gib",
+            "30",
+            'instance: {additional_commands: "a\n\n  b", root_volume_gib: 30}\n',
+        ),
+        (
+            "{\n  # c1\n  nodes: 4, # how many\n  regions: [us-east-1],  # where\n}\n",
+            "nodes",
+            "5",
+            "{\n  # c1\n  nodes: 5, # how many\n  regions: [us-east-1],  # where\n}\n",
+        ),
+        (
+            "regions: [us-east-1, # e\n  us-west-2, # w\n]\ninstance_types: [\n  t3.medium,\n  # more\n  t3a.medium ]\n",
+            "instance_types",
+            "[m5.large]",
+            "regions: [us-east-1, # e\n  us-west-2, # w\n]\n# more\ninstance_types: [m5.large]\n",
+        ),
+    ],
+)
+def test_a_value_is_replaced_where_it_is(text: str, key: str, value: str, after: str) -> None:
+    """Two indentations of lists, flow style over several lines: a round trip would move or refuse what nobody changed."""
+    assert set_values(text, {key: value}) == after
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from bacalhau_spot.config.comments import find_comments
 from bacalhau_spot.config.locations import DOCS, KeyPath, dotted, raise_problems
 from bacalhau_spot.config.migrate import upgrade_text
 from bacalhau_spot.config.round_trip import TextForm
-from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, parse_yaml
+from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, ValueSpan, parse_yaml
 from bacalhau_spot.errors import ExitCode, UserError
 
 if TYPE_CHECKING:
@@ -81,15 +81,53 @@ def set_value(text: str, path: KeyPath, value: object, *, file: str, block: bool
     wanted = deepcopy(document.data) if isinstance(document.data, dict) else {}
     if not _put(wanted, path, value):
         raise _unable(path)
+    spliced = None if block else _spliced(text, document, path, value)
+    if spliced is not None and _has(spliced, wanted):
+        return spliced
     try:
         changed = _changed(text, document, path, value, block=block)
     except (YAMLError, ValueError, UnreadableError):
         raise _unable(path) from None
     # ruamel's tree has its own idea of some values: that exactly this key changed is checked, not assumed.
     for result in changed:
-        if _parsed(result, file).data == wanted:
+        if _has(result, wanted):
             return result
     raise _unable(path)
+
+
+def _has(text: str, wanted: object) -> bool:
+    try:
+        return parse_yaml(text).data == wanted
+    except UnreadableError:
+        return False
+
+
+def _spliced(text: str, document: Document, path: KeyPath, value: object) -> str | None:
+    """The text with another value in the same place, everything else unchanged; None where only a round trip can do it."""
+    span = document.spans.get(path)
+    if span is None:
+        return None
+    new, after = round_trip.inline(value), text[span.end :]
+    if span.block:
+        # The comment on the key's line stays there, or else that of the last item; the others go with their items.
+        beside = text[span.key_end : span.start].partition(":")[2].partition("\n")[0].rstrip()
+        after = _ITEM_COMMENT.sub("", after, count=1) if beside else after
+        return f"{text[: span.key_end]}: {new}{beside}{after}"
+    above = _comments_in(text, document, span)
+    start = text.rfind("\n", 0, span.start) + 1
+    indent = " " * (len(text[start:]) - len(text[start:].lstrip(" ")))
+    lines = "".join(f"{indent}{comment}\n" for comment in above)
+    return f"{text[:start]}{lines}{text[start : span.start]}{new}{after}"
+
+
+# The rest of the last item's line.
+_ITEM_COMMENT = re.compile(r"\A[ \t]+#[^\n]*")
+
+
+def _comments_in(text: str, document: Document, span: ValueSpan) -> list[str]:
+    """The comments within a value of several lines."""
+    first, last = (text.count("\n", 0, offset) + 1 for offset in (span.start, span.end))
+    return [comment for line, comment, _ in find_comments(text, document) if first <= line < last]
 
 
 def _parsed(text: str, file: str) -> Document:

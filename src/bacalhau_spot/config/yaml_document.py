@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ruamel.yaml import YAML
 from ruamel.yaml.composer import Composer, MaxDepthExceededError
@@ -40,10 +40,22 @@ class UnreadableError(Exception):
         self.problem = problem
 
 
+class ValueSpan(NamedTuple):
+    """Offsets in the text without its BOM: the end of the key, and the begin and end of its value.
+
+    `block`: the value is a mapping or list in lines. Block texts (`|`, `>`) and aliases have no span.
+    """
+
+    key_end: int
+    start: int
+    end: int
+    block: bool
+
+
 @dataclass(slots=True)
 class Document:
     """A file as plain data. `values` and `keys`: the position of each path's value and key; `scalars`: begin and end of
-    each key and each text or number, as offsets in the text.
+    each key and each text or number, as offsets in the text; `spans`: of values that can be replaced where they are.
     """
 
     data: object = None
@@ -51,6 +63,7 @@ class Document:
     keys: dict[KeyPath, Location] = field(default_factory=dict)
     problems: list[ConfigProblem] = field(default_factory=list)
     scalars: list[tuple[int, int]] = field(default_factory=list)
+    spans: dict[KeyPath, ValueSpan] = field(default_factory=dict)
 
     def location(self, path: KeyPath, *, of_key: bool = False) -> Location | None:
         """The position of `path`, or of its nearest parent in the file."""
@@ -153,6 +166,25 @@ _SYNTAX: Final = (
 )
 
 
+def _end(node: Node) -> int | None:
+    """The offset after the last character of a value; None for a block text, whose end the marks do not show."""
+    end: int = node.end_mark.index
+    if isinstance(node, ScalarNode):
+        return None if node.style in {"|", ">"} else end
+    if _is_flow(node):
+        return end
+    last = node.value[-1] if node.value else None
+    if isinstance(last, tuple):
+        last = last[1]
+    last_end = None if last is None else _end(last)
+    # The end of an alias is where its anchor is.
+    return last_end if last_end is not None and last_end > node.start_mark.index else None
+
+
+def _is_flow(node: Node) -> bool:
+    return isinstance(node, SequenceNode | MappingNode) and bool(node.flow_style)
+
+
 class _Reader:
     """Walks the node tree once and fills the document."""
 
@@ -215,6 +247,10 @@ class _Reader:
             return
         self._document.keys[here] = _start(key_node)
         self._document.scalars.append((key_node.start_mark.index, key_node.end_mark.index))
+        key_end, end = key_node.end_mark.index, _end(value_node)
+        if end is not None and value_node.start_mark.index > key_end:  # otherwise an alias
+            block = not isinstance(value_node, ScalarNode) and not _is_flow(value_node)
+            self._document.spans[here] = ValueSpan(key_end, value_node.start_mark.index, end, block)
         found[key] = self.value(value_node, here)
 
     def _merge(self, found: dict[str, object], source: Node, path: KeyPath) -> None:

@@ -109,7 +109,7 @@ _MODULES = {
     "nuke_preview_data": "deletion",
     "order_data": "deletion",
     "resources_data": "deletion",
-    "checkup_data": "doctor",
+    "doctor_data": "doctor",
     "documentation_page_data": "explain",
     "documentation_pages_data": "explain",
     "policy_data": "iam_policy",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aws_spot_sandbox.ec2.region import Region
     from aws_spot_sandbox.http_types import Handler
 
-EffectiveValue = dict[str, dict[str, str]]  # ARN -> tags
+TagsByArn = dict[str, dict[str, str]]  # ARN -> tags
 _PAGE = 100
 
 
@@ -51,7 +51,7 @@ def _wanted(shown: Mapping[str, str], asked: Iterable[Mapping[str, Any]]) -> boo
     )
 
 
-def _everything(region: Region, moto: Handler) -> EffectiveValue:
+def _everything(region: Region, moto: Handler) -> TagsByArn:
     now = {**_of_ec2(region), **_events(region), **_beside(region, moto)}
     stale_s = region.world.settings.tagging_stale_s
     for arn, shown in region.indexed.items():
@@ -66,9 +66,9 @@ def _everything(region: Region, moto: Handler) -> EffectiveValue:
     return {**old, **now}
 
 
-def _of_ec2(region: Region) -> EffectiveValue:
+def _of_ec2(region: Region) -> TagsByArn:
     """From the index of DescribeTags; moto's lacks half of the resource types."""
-    shown: EffectiveValue = {}
+    shown: TagsByArn = {}
     token = None
     while True:
         page = tags.describe_tags(region, {"NextToken": token})
@@ -80,7 +80,7 @@ def _of_ec2(region: Region) -> EffectiveValue:
             return shown
 
 
-def _events(region: Region) -> EffectiveValue:
+def _events(region: Region) -> TagsByArn:
     """EventBridge's rules and buses, which moto omits."""
     backend = get_backend("events")[ACCOUNT_ID][region.name]
     buses = backend.event_buses.values()
@@ -98,8 +98,8 @@ def _bucket_here(region: Region, arn: str) -> bool:
     return name in buckets and buckets[name].region_name == region.name
 
 
-def _beside(region: Region, moto: Handler) -> EffectiveValue:
-    shown: EffectiveValue = {}
+def _beside(region: Region, moto: Handler) -> TagsByArn:
+    shown: TagsByArn = {}
     token = ""
     while True:
         body = json.dumps({"ResourcesPerPage": _PAGE, **({"PaginationToken": token} if token else {})})
