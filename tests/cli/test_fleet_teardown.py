@@ -75,12 +75,14 @@ def test_a_region_with_many_dead_members_is_seen_and_deleted(
 ) -> None:
     """F4: the record of an instant fleet names them all; over 200 filter values EC2 answers FilterLimitExceeded."""
     fleet = next(iter(sandbox.server._ec2._regions["us-east-1"].fleets.values()))
-    pool = next(pool for pool in fleet.pools if pool.made)
+    pool = next(pool for pool in fleet.pools if pool.machines)
     dead: list[Any] = [
-        SimpleNamespace(id=f"i-{number:017x}", type=pool.made[0].type, state=machine.TERMINATED, alive=False)
+        SimpleNamespace(
+            id=f"i-{number:017x}", type=pool.machines[0].type, state=machine.TERMINATED, alive=False
+        )
         for number in range(300)
     ]
-    pool.made = [*pool.made, *dead]
+    pool.machines = [*pool.machines, *dead]
     done = cluster(*command)
     assert done.code == 0, done.stdout + done.stderr
     assert left(sandbox) == set()

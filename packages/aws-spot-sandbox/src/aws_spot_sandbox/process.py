@@ -33,7 +33,7 @@ _LOG_TAIL_LINES = 12
 _RESTART = "stop it, then run the same command again"
 
 # Settings for new users: quick, but slow enough to watch
-PLEASANT = {
+PROCESS_SETTINGS = {
     "latency_s": 0.03,
     "pending_s": 1.5,
     "terminate_s": 1.5,
@@ -54,15 +54,15 @@ class Endpoint:
 
 
 def ensure_running(*, state_dir: Path, idle_s: float = 3600.0, **settings: Any) -> Endpoint:
-    """The running sandbox, or a new one with PLEASANT settings changed by `settings`. Raises SandboxError."""
+    """The running sandbox, or a new one with PROCESS_SETTINGS changed by `settings`. Raises SandboxError."""
     running = _running(state_dir)
     if running is None:
         with _lock(state_dir):  # concurrent commands share one sandbox
-            running = _running(state_dir) or _start(state_dir, idle_s, {**PLEASANT, **settings})
-    said = _ask(running, "GET", "endpoint")
+            running = _running(state_dir) or _start(state_dir, idle_s, {**PROCESS_SETTINGS, **settings})
+    reply = _ask(running, "GET", "endpoint")
     return Endpoint(
         running.url,
-        plugged_in={name: value for name, value in said.items() if name != "url"},
+        plugged_in={name: value for name, value in reply.items() if name != "url"},
     )
 
 
@@ -99,8 +99,8 @@ def change(assignments: Sequence[str], *, state_dir: Path) -> dict[str, Any]:
 
 def interrupt(instance_id: str, *, notice_s: float, state_dir: Path, reason: str = "capacity") -> str:
     """Interrupt a spot instance, and return its region. Raises SandboxError."""
-    asked = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
-    return str(_ask(_needed(state_dir), "POST", "interrupt", asked)["region"])
+    request = {"instance_id": instance_id, "notice_s": notice_s, "reason": reason}
+    return str(_ask(_needed(state_dir), "POST", "interrupt", request)["region"])
 
 
 def reset(*, state_dir: Path) -> None:
@@ -120,10 +120,10 @@ def _found(state_dir: Path) -> AddressFile | None:
     if file is None:
         return None
     try:
-        said = admin_client.ask(file.url, "GET", "ping")
+        reply = admin_client.ask(file.url, "GET", "ping")
     except (admin_client.Unreachable, admin_client.Refused):
         return None  # stale: it was killed, or another process uses the port after a restart
-    return file if isinstance(said, dict) and said.get("pid") == file.pid else None
+    return file if isinstance(reply, dict) and reply.get("pid") == file.pid else None
 
 
 def _running(state_dir: Path) -> AddressFile | None:
@@ -220,9 +220,11 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
 
 def _environment() -> dict[str, str]:
     """The environment without variables that direct moto to the user's AWS account, and with this package's path."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))
+    }
     here = str(Path(__file__).resolve().parents[1])
-    return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (here, kept.get("PYTHONPATH"))))}
+    return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))}
 
 
 def _gone(running: AddressFile, state_dir: Path) -> bool:
