@@ -73,19 +73,19 @@ def memory_dir(state_dir: Path) -> Path:
 
 def status(*, state_dir: Path) -> dict[str, Any] | None:
     """The sandbox's status; None if it is not running."""
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     return None if running is None else dict(_ask(running, "GET", "status"))
 
 
 def stop(*, state_dir: Path) -> bool:
     """Stop the sandbox and discard its state. False if it was not running."""
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     if running is None:
         return False
     _ask(running, "POST", "stop")
-    if not _gone(running, state_dir):
+    if not _has_stopped(running, state_dir):
         os.kill(running.pid, signal.SIGTERM)  # the ping returned this pid
-        if not _gone(running, state_dir):
+        if not _has_stopped(running, state_dir):
             raise SandboxError(
                 f"the sandbox does not stop (process {running.pid})", hint=f"kill {running.pid}"
             )
@@ -114,7 +114,7 @@ def leftovers(*, state_dir: Path) -> list[str]:
     return list(_ask(_needed(state_dir), "GET", "leftovers"))
 
 
-def _found(state_dir: Path) -> AddressFile | None:
+def _saved_address(state_dir: Path) -> AddressFile | None:
     """The sandbox in the file, if it answers with the same pid."""
     file = AddressFile.read(state_dir)
     if file is None:
@@ -127,7 +127,7 @@ def _found(state_dir: Path) -> AddressFile | None:
 
 
 def _running(state_dir: Path) -> AddressFile | None:
-    file = _found(state_dir)
+    file = _saved_address(state_dir)
     if file is not None and file.version != __version__:
         raise SandboxError(
             f"the sandbox that runs is of version {file.version}, this is {__version__}",
@@ -138,7 +138,7 @@ def _running(state_dir: Path) -> AddressFile | None:
 
 
 def _needed(state_dir: Path) -> AddressFile:
-    running = _found(state_dir)
+    running = _saved_address(state_dir)
     if running is None:
         raise SandboxError(
             "no sandbox is running",
@@ -207,7 +207,7 @@ def _start(state_dir: Path, idle_s: float, settings: dict[str, Any]) -> AddressF
         )
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and started.poll() is None:
-        file = _found(state_dir)
+        file = _saved_address(state_dir)
         if file is not None and file.pid == started.pid:
             return file
         time.sleep(_POLL_S)
@@ -227,10 +227,10 @@ def _environment() -> dict[str, str]:
     return {**environment, "PYTHONPATH": os.pathsep.join(filter(None, (here, environment.get("PYTHONPATH"))))}
 
 
-def _gone(running: AddressFile, state_dir: Path) -> bool:
+def _has_stopped(running: AddressFile, state_dir: Path) -> bool:
     deadline = time.monotonic() + _STOP_S
     while time.monotonic() < deadline:
-        file = _found(state_dir)
+        file = _saved_address(state_dir)
         if file is None or file.pid != running.pid:
             return True
         time.sleep(_POLL_S)

@@ -78,7 +78,7 @@ class Orchestrator:
             return plain[method, path](parse_qs(call.http.query, keep_blank_values=True))
         match = _NODE.fullmatch(path)
         if match and method == "GET":
-            return {"Node": self._one(unquote(match[1]))}
+            return {"Node": self._find_node(unquote(match[1]))}
         if match and method == "PUT":
             return self._put(unquote(match[1]), call.body)
         known = match or path in {known for _, known in plain}
@@ -139,7 +139,7 @@ class Orchestrator:
         limit = _limit(query.get("limit", ["0"])[0])
         return {"NextToken": "", "Nodes": rows[:limit] if limit else rows}
 
-    def _one(self, prefix: str) -> dict[str, Any]:
+    def _find_node(self, prefix: str) -> dict[str, Any]:
         rows = [row for row in self._rows() if _id(row).startswith(prefix)]
         if not rows:
             raise Refusal(HTTPStatus.NOT_FOUND, "NotFound", f"node not found: {prefix}", "NodesManager")
@@ -167,7 +167,7 @@ class Orchestrator:
             raise Refusal(
                 HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "Internal server error", "Unknown"
             )
-        name = _id(self._one(prefix))
+        name = _id(self._find_node(prefix))
         with self._registry.lock:
             entry = self._registry.entries.get(name)
             if entry is not None:  # the orchestrator's own node cannot be changed

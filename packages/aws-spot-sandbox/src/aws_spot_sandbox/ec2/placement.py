@@ -39,7 +39,7 @@ def scores(region: Region, args: Args) -> Answer:
     rows = [
         row
         for name in regions
-        for row in (_zones if args.get("SingleAvailabilityZone") else _whole)(region, name, names, target)
+        for row in (_zones if args.get("SingleAvailabilityZone") else _regional)(region, name, names, target)
     ]
     rows.sort(key=lambda row: (-row["Score"], row["Region"], row.get("AvailabilityZoneId", "")))
     shown, token = paging.page(rows[:_BEST], args, smallest=10)
@@ -94,7 +94,7 @@ def _count(region: Region, args: Args) -> None:
         known[question] = now
 
 
-def _whole(region: Region, name: str, types: Sequence[str], target: int) -> Iterable[dict[str, Any]]:
+def _regional(region: Region, name: str, types: Sequence[str], target: int) -> Iterable[dict[str, Any]]:
     """A region's score: slightly above its best zone's, if all zones together have the capacity."""
     pools = catalog.pools_of(region, name)
     best = max((_preference(zone, types, offered) for zone, offered in pools.items()), default=0.0)

@@ -89,7 +89,7 @@ class Asker:
             return list(self._ec2(call))
         if call.service == "s3":
             return _s3(call)
-        return list(_beside(call))
+        return list(_other_services(call))
 
     def behind(self, call: Call) -> list[Ask]:
         """The permissions for a fleet's launches: the caller launches, tags and passes the role."""
@@ -250,7 +250,7 @@ def _members(call: Call) -> Args:
     return args
 
 
-def _beside(call: Call) -> Iterator[Ask]:
+def _other_services(call: Call) -> Iterator[Ask]:
     name, args = action_of(call), _members(call)
     about = non_ec2_arns.ABOUT.get(name)
     if name in {"iam:CreateRole", "iam:CreateInstanceProfile"}:

@@ -112,7 +112,7 @@ def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Context) -> boo
     # Condition keys are case-insensitive, tag keys included (IAM User Guide, "aws:ResourceTag/tag-key").
     known = {key.lower(): values for key, values in context.items()}
     return all(
-        _one(operator, [str(value) for value in _list(wanted)], known.get(key.lower()))
+        _condition_holds(operator, [str(value) for value in _list(wanted)], known.get(key.lower()))
         for operator, block in conditions.items()
         for key, wanted in block.items()
     )
@@ -144,7 +144,7 @@ def _test_of(operator: str) -> Callable[[str, str], bool] | None:
     return test
 
 
-def _one(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
+def _condition_holds(operator: str, wanted: Sequence[str], values: Sequence[str] | None) -> bool:
     test = _test_of(operator)
     if test is None:
         return (values is None) == (wanted[0].lower() == "true")

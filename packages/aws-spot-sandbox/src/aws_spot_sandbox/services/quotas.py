@@ -93,12 +93,12 @@ def answer(world: World, call: Call) -> Reply:
 
 
 def _applied_one(settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    quota = _one(request)
+    quota = _requested_quota(request)
     return {"Quota": _row(quota, region, _applied(quota, settings, region))}
 
 
 def _default_one(_settings: Settings, region: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    quota = _one(request)
+    quota = _requested_quota(request)
     return {"Quota": _row(quota, region, quota.default)}
 
 
@@ -118,7 +118,7 @@ def _all(request: Mapping[str, Any]) -> list[Quota]:
     return [quota for quota in quotas if code in (None, quota.code)]
 
 
-def _one(request: Mapping[str, Any]) -> Quota:
+def _requested_quota(request: Mapping[str, Any]) -> Quota:
     quotas = [quota for quota in _all(request) if quota.code == request.get("QuotaCode")]
     if not quotas:
         raise _nothing("quota")

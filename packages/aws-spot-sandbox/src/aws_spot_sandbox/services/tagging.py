@@ -54,7 +54,7 @@ def _wanted(shown: Mapping[str, str], conditions: Iterable[Mapping[str, Any]]) -
 
 
 def _everything(region: Region, moto: Handler) -> EffectiveValue:
-    now = {**_of_ec2(region), **_events(region), **_beside(region, moto)}
+    now = {**_of_ec2(region), **_events(region), **_other_services(region, moto)}
     stale_s = region.world.settings.tagging_stale_s
     for arn, shown in region.indexed.items():
         if arn not in now:
@@ -100,7 +100,7 @@ def _bucket_here(region: Region, arn: str) -> bool:
     return name in buckets and buckets[name].region_name == region.name
 
 
-def _beside(region: Region, moto: Handler) -> EffectiveValue:
+def _other_services(region: Region, moto: Handler) -> EffectiveValue:
     shown: EffectiveValue = {}
     token = ""
     while True:

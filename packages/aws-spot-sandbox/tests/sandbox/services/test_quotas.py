@@ -69,12 +69,12 @@ def test_the_row_and_the_lists(sandbox: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("request", "code"),
+    ("query", "code"),
     [
         ({"ServiceCode": "ec2", "QuotaCode": "L-00000000"}, "NoSuchResourceException"),
         ({"ServiceCode": "nothing", "QuotaCode": STANDARD}, "NoSuchResourceException"),
     ],
 )
-def test_what_is_not_there(sandbox: Any, request: dict[str, str], code: str) -> None:
+def test_what_is_not_there(sandbox: Any, query: dict[str, str], code: str) -> None:
     with pytest.raises(ClientError, match=code):
-        sandbox.client("service-quotas").get_service_quota(**request)
+        sandbox.client("service-quotas").get_service_quota(**query)
