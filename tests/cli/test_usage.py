@@ -49,10 +49,10 @@ MISSING = "no command is given"
 )
 def test_what_cannot_be_understood(sandbox: Any, program: CliRunner, line: str, what: str, hint: str) -> None:
     """One sentence with the word that is wrong, never one that agrees to something; and what to type instead."""
-    done = program(*line.split())
-    assert done.code == 2
-    said = done.stderr + done.stdout
-    assert what in said
-    assert hint in said
-    assert "--yes" not in said
+    result = program(*line.split())
+    assert result.code == 2
+    output = result.stderr + result.stdout
+    assert what in output
+    assert hint in output
+    assert "--yes" not in output
     assert sandbox.world.calls == []

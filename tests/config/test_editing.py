@@ -340,14 +340,14 @@ def test_a_one_key_edit_of_any_file_is_one_change(text: str, key: str, data: st.
     assert after.startswith("\ufeff") == text.startswith("\ufeff")
     assert ("\r\n" in text) <= (after.count("\r\n") == after.count("\n"))
     change = changes(text, after)
-    gone = [line[1:] for line in change if line[0] == "-"]
+    removed = [line[1:] for line in change if line[0] == "-"]
     come = [line[1:] for line in change if line[0] == "+"]
     lines = {_line_of(line) for line in come}
-    assert len(lines - {_line_of(line) for line in gone}) <= 1
+    assert len(lines - {_line_of(line) for line in removed}) <= 1
     if not isinstance(old, list | dict):
-        assert len(gone) <= 2  # with the last line's end, where the file has no final newline
-    if gone and not isinstance(old, list | dict):
-        for line in gone:
+        assert len(removed) <= 2  # with the last line's end, where the file has no final newline
+    if removed and not isinstance(old, list | dict):
+        for line in removed:
             comment = line.partition(" #")[2].strip()
             assert comment in after
 
@@ -360,10 +360,10 @@ def test_a_choice_in_any_file_loses_no_line(text: str, names: list[str]) -> None
     before = parse_yaml(text).data
     assert isinstance(before, dict)
     assert parse_yaml(after).data == {**before, "regions": names}
-    kept = after.removeprefix("\ufeff").splitlines()
+    lines = after.removeprefix("\ufeff").splitlines()
     for line in text.removeprefix("\ufeff").splitlines():
         if "#" in line:
-            assert line in kept or f"# {line}" in kept
+            assert line in lines or f"# {line}" in lines
 
 
 def test_every_commented_line_of_the_template_takes_its_value() -> None:

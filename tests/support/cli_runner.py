@@ -83,9 +83,9 @@ class CliRunner:
             run_id=f"run-{self.runs}",
         )
         code = run(list(argv), runtime=runtime)
-        done = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        result = CliResult(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
         if argv[:1] != ("sandbox",) and argv[:2] != ("config", "upgrade"):
             # The one tells how to reach it, with keys that open nothing else; the other prints the user's own file.
-            for stream in (done.stdout, done.stderr):
+            for stream in (result.stdout, result.stderr):
                 planted_secrets.check(stream, where=" ".join(argv))
-        return done
+        return result
