@@ -30,7 +30,7 @@ def one_line(result: CliResult) -> str:
     [
         ("list -o json --nope", "list", "unknown option: --nope"),
         ("list --nope --output=json", "list", "unknown option: --nope"),
-        ("list more --format json", "list", "nothing is expected there: more"),
+        ("list more --format json", "list", "unexpected argument: more"),
         ("list -o json -c", "list", 'command "list" parameter -c requires an argument'),
         (
             "status --profile -o json",

@@ -225,7 +225,7 @@ def test_regions_that_may_not_be_seen_are_no_regions_without_nodes(sandbox: Any,
     assert (some.code, [node["id"] for node in some.data["nodes"]]) == (5, instance_ids)
     assert [error["regions"] for error in some.envelope["errors"]] == [["us-east-1"]]
     other = user("console", "i-0123")
-    assert (other.code, "that can be seen is called" in other.stderr) == (5, True)
+    assert (other.code, "no scanned node matches i-0123" in other.stderr) == (5, True)
 
 
 class Follower(EngineClock):

@@ -387,3 +387,20 @@ def test_every_commented_line_of_the_template_takes_its_value() -> None:
 def test_writing_the_same_value_again_changes_nothing(tmp_path: Path) -> None:
     text = set_values(template(), {"nodes": 5, "cluster.tag_value": "blue"})
     assert set_values(text, {"nodes": 5, "cluster.tag_value": "blue"}) == text
+
+
+def test_a_mapping_is_set_from_text() -> None:
+    """The type of labels is a list of types in the schema, which no set can hold."""
+    assert set_values("nodes: 2\n", {"bacalhau.labels": "{a: b}"}) == "nodes: 2\nbacalhau: {labels: {a: b}}\n"
+
+
+def test_an_anchor_that_would_be_lost_is_refused() -> None:
+    text = "instance_types: &t [t3.medium]\nregions: {us-east-1: {instance_types: *t}}\n"
+    with pytest.raises(UserError, match="without touching other keys"):
+        set_block(text, {"instance_types": None, "requirements": {"vcpus": "2.."}})
+
+
+def test_a_password_in_an_address_is_not_quoted(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as refused:
+        set_values("nodes: 2\n", {"bacalhau.api.host": "http://user:top-secret@127.0.0.1:1"})
+    assert "top-secret" not in f"{refused.value.what} {refused.value.details} {refused.value.hint}"

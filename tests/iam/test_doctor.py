@@ -278,7 +278,7 @@ CASES = [
         "us-west-2: could not be checked: DescribeSpotPriceHistory: InternalError",
         "",
         {"faults": [{"match": "ec2:DescribeSpotPriceHistory", "code": "InternalError", "status": 500}]},
-        code=0,
+        code=1,  # the check of `create` fails, as `create` does
     ),
     Case(C.MARKET, F, "no enabled region offers", "instance_types", change=NOWHERE, code=1),
     Case(

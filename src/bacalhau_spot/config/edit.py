@@ -64,7 +64,7 @@ def _known(key: str) -> KeyPath:
 
 
 def _typed(path: KeyPath, value: object) -> object:
-    if not isinstance(value, str) or {node.get("type") for node in json_schema.at(path)} == {"string"}:
+    if not isinstance(value, str) or all(node.get("type") == "string" for node in json_schema.at(path)):
         return value
     try:
         return parse_yaml(value).data
@@ -80,19 +80,19 @@ def set_value(text: str, path: KeyPath, value: object, *, file: str, block: bool
     document = _parsed(text, file)
     wanted = deepcopy(document.data) if isinstance(document.data, dict) else {}
     if not _put(wanted, path, value):
-        raise _unable(path)
+        raise unable(path)
     spliced = None if block else _spliced(text, document, path, value)
     if spliced is not None and _has(spliced, wanted):
         return spliced
     try:
         changed = _changed(text, document, path, value, block=block)
     except (YAMLError, ValueError, UnreadableError):
-        raise _unable(path) from None
+        raise unable(path) from None
     # ruamel's tree has its own idea of some values: that exactly this key changed is checked, not assumed.
     for result in changed:
         if _has(result, wanted):
             return result
-    raise _unable(path)
+    raise unable(path)
 
 
 def _has(text: str, wanted: object) -> bool:
@@ -137,7 +137,7 @@ def _parsed(text: str, file: str) -> Document:
         raise raise_problems(file, [error.problem]) from None
 
 
-def _unable(path: KeyPath) -> UserError:
+def unable(path: KeyPath) -> UserError:
     return UserError(
         f"`{dotted(path)}` cannot be set in this file without touching other keys",
         hint="open the file in an editor and set it there",

@@ -140,6 +140,11 @@ Orchestrator = Annotated[
 
 def _api_host(value: str) -> str:
     _not_placeholder(value)
+    if "@" in value:
+        # Not quoted: the part before the @ is a secret.
+        raise say(
+            "has a user or a key in the address; they belong in user_env and password_env, or in key_env"
+        )
     if not _API_HOST.fullmatch(value):
         raise ValueError(value)
     return value.rstrip("/")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bacalhau_spot.config.edit import set_value, set_values
+from bacalhau_spot.config.edit import set_value, set_values, unable
 from bacalhau_spot.config.migrate import upgrade_text
 from bacalhau_spot.config.round_trip import TextForm
-from bacalhau_spot.config.yaml_document import Document, parse_yaml
+from bacalhau_spot.config.yaml_document import Document, UnreadableError, parse_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +22,11 @@ def set_block(text: str, values: Mapping[str, object], *, file: str = "config.ya
     text = upgrade_text(form.without(text), file=file)
     # Removals come first: some keys cannot be combined.
     for key, value in sorted(values.items(), key=lambda item: item[1] is not None):
-        if _data(text).get(key) != value:
-            text = _put(text, key, value, file=file)
+        try:
+            if _data(text).get(key) != value:
+                text = _put(text, key, value, file=file)
+        except UnreadableError:  # such as the alias of an anchor in a removed value
+            raise unable((key,)) from None
     return form.onto(set_values(text, {}, file=file))
 
 
@@ -36,8 +39,8 @@ def regions_like(text: str, names: list[str], *, file: str = "config.yaml") -> o
 
 
 def _data(text: str) -> dict[str, Any]:
-    found = parse_yaml(text).data
-    return found if isinstance(found, dict) else {}
+    data = parse_yaml(text).data
+    return data if isinstance(data, dict) else {}
 
 
 def _put(text: str, key: str, value: object, *, file: str) -> str:

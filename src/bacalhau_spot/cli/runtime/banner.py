@@ -38,12 +38,18 @@ def print_banner(argv: Sequence[str], stderr: TextIO) -> None:
     command = next((word for word in rest if not word.startswith("-")), "")
     if command not in _SLOW or values.get("output", "table") not in {"table", "wide"} or {*_PAGES} & {*rest}:
         return
-    endpoint = endpoint_override_label(values.get("profile"), sandbox="--sandbox" in rest, environ=os.environ)
+    endpoint = endpoint_override_label(values.get("profile"), sandbox=_sandbox(rest), environ=os.environ)
     where = f"not AWS: {endpoint} (endpoint_url or AWS_ENDPOINT_URL)" if endpoint else "AWS"
     if endpoint == SANDBOX:
         where = "sandbox: not AWS"
     stderr.write(f"bacalhau-spot {command} \N{MIDDLE DOT} {where}\n")
     stderr.flush()
+
+
+def _sandbox(words: Sequence[str]) -> bool:
+    """Of `--sandbox`, `--sandbox=true` and `--sandbox=false`, the last one counts."""
+    given = [word.partition("=")[2].lower() for word in words if word.partition("=")[0] == "--sandbox"]
+    return bool(given) and given[-1] in {"", "true", "t", "yes", "y", "1"}
 
 
 def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -55,6 +61,9 @@ def _glance(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
         name, sign, value = word.partition("=")
         if option and not word.startswith("-"):
             values[option], option = word, ""
+            continue
+        if word.startswith("-o") and len(word) > len("-o"):  # -ojson
+            values["output"] = word.removeprefix("-o").removeprefix("=")
             continue
         option = "" if sign else _VALUED.get(name, "")
         if name in _VALUED and sign:

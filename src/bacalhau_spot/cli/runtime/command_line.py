@@ -76,8 +76,11 @@ def _each_alone(words: Sequence[str]) -> SharedOptions:
     """The valid shared options: an invalid one does not affect the others."""
     values = {}
     for name, hint in get_type_hints(SharedOptions, include_extras=True).items():
-        with suppress(CycloptsError):
-            values[name] = _alone(hint, words)
+        # The last value that can be read: that of the longest beginning of the line that is valid.
+        for length in range(len(words), -1, -1):
+            with suppress(CycloptsError):
+                values[name] = _alone(hint, words[:length])
+                break
     return SharedOptions(**values)
 
 

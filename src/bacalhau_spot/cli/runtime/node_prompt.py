@@ -50,13 +50,13 @@ def resolve_nodes(
         if unseen:
             raise context.errors_of(unseen, exit_code=ExitCode.INCOMPLETE)[0]
         raise UserError(
-            f"no node of {naming.tag_value} can be reached by {verb}",
+            f"{naming.tag_value} has no node to {verb}",
             hint="`bacalhau-spot status` shows the nodes, `bacalhau-spot create` launches them",
         )
     instances = matching_nodes(word, among, prefix=naming.resource_prefix)
     if not instances:
         raise UserError(
-            f"no node {'that can be seen' if unseen else 'here'} is called {word}",
+            f"no {'scanned ' if unseen else ''}node matches {word}",
             why="it may be an instance's id, its beginning, a node's name, a zone or a region",
             details=(
                 *(f"{instance.id}  {instance.zone}" for instance in matching_nodes(None, among, prefix="")),

@@ -53,9 +53,10 @@ def _command_missing(words: list[str], app: App, *, chain: tuple[str, ...]) -> U
         app.parse_args(line, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         return usage_error(error, app)
+    _, own = shared_options(line)  # printed commands get the shared options of this run
     return UserError(
         f"{option} must follow the command; only the shared options may precede it",
-        hint=f"for example: `bacalhau-spot {shlex.join(line)}`",
+        hint=f"for example: `bacalhau-spot {shlex.join(own)}`",
         exit_code=ExitCode.USAGE,
     )
 

@@ -104,6 +104,7 @@ def failure_finding(
     """
     info = classify(failure.code, failure.message)
     serious = info.category in _SETUP_ADVICE if needed else info.category is Category.CREDENTIALS
+    serious = serious or check is AccountCheck.CREATE  # it would fail in the same call
     message = info.message(failure.region) if serious else aws_message(failure)
     if info.category is not Category.CREDENTIALS:
         message = f"{blind}: {message}"

@@ -7,9 +7,11 @@ after each stage, so that an impossible launch is refused with as few calls as p
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from bacalhau_spot.cloud.port import CloudError
 from bacalhau_spot.core.launch.facts import LaunchFacts
 from bacalhau_spot.core.launch.refusals import Refusal, refusal
 from bacalhau_spot.core.model import CALLER
@@ -28,7 +30,6 @@ from bacalhau_spot.instance.user_data import render
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
-    from bacalhau_spot.cloud.port import CloudError
     from bacalhau_spot.core.model import ClusterSpec, Identity
     from bacalhau_spot.core.pricing.list_prices import Prices
     from bacalhau_spot.engine.aws_calls.cache import Cache
@@ -140,7 +141,14 @@ async def _prices(calls: AwsCalls, facts: LaunchFacts, sources: FactSources) -> 
 
 
 async def _existing_prices(calls: AwsCalls, facts: LaunchFacts) -> Prices:
-    return await prices_now(calls, [instance for instance in facts.instances if instance.alive])
+    """Raises CloudError only for a configured region: nodes elsewhere may be removed, and then have no price in the plan."""
+    configured = {region.name for region in facts.spec.regions}
+    alive = [instance for instance in facts.instances if instance.alive]
+    prices = await prices_now(calls, [instance for instance in alive if instance.region in configured])
+    for region in {instance.region for instance in alive} - configured:
+        with suppress(CloudError):
+            prices |= await prices_now(calls, [instance for instance in alive if instance.region == region])
+    return prices
 
 
 def _check_user_data(spec: ClusterSpec, regions: Iterable[str]) -> None:
