@@ -11,6 +11,7 @@ from bacalhau_spot.cli.runtime.banner import print_banner
 from support.cli_runner import CliRunner
 
 NO_SUCH = "`bacalhau-spot --help` lists the options"
+COMMANDS = "`bacalhau-spot --help` lists the commands"
 BEFORE = "must follow the command; only the shared options may precede it"
 MISSING = "no command is given"
 
@@ -18,12 +19,12 @@ MISSING = "no command is given"
 @pytest.mark.parametrize(
     ("line", "what", "hint"),
     [
-        ("frobnicate", 'unknown command "frobnicate"', NO_SUCH),
-        ("lst", 'unknown command "lst". Did you mean "list"?', NO_SUCH),
+        ("frobnicate", 'unknown command "frobnicate"', COMMANDS),
+        ("lst", 'unknown command "lst". Did you mean "list"?', COMMANDS),
         ("config shw", 'unknown command "shw". Did you mean "show"?', "`bacalhau-spot config --help`"),
         ("list more", "unexpected argument: more", "`bacalhau-spot list --help`"),
         ("create --yse", "unknown option: --yse", "`bacalhau-spot create --help`"),
-        ("--profile a lst", 'unknown command "lst". Did you mean "list"?', NO_SUCH),
+        ("--profile a lst", 'unknown command "lst". Did you mean "list"?', COMMANDS),
         ("--region b list", f"--region {BEFORE}", "`bacalhau-spot list --region b`"),
         (
             "--sandbox -c=a -r=b list",

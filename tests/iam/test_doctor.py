@@ -368,7 +368,7 @@ CASES = [
         "",
         change=("7f3a9c5e1b", "yourco-prod-7f3a9c5e1b"),
     ),
-    Case(C.TOKEN, W, "none is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
+    Case(C.TOKEN, W, "no token is configured", "token_file", change=("  token: 7f3a9c5e1b\n", "")),
     Case(C.ORCHESTRATOR, W, "is unreachable from this machine (connection refused)", "firewall", do="deaf"),
     Case(C.ORCHESTRATOR, F, "no orchestrator is configured", "configure --set", do="no orchestrator", code=1),
     Case(C.ORCHESTRATOR, F, " failed", "", do="deaf api", code=1),

@@ -14,7 +14,7 @@ from bacalhau_spot import files
 from bacalhau_spot.config import json_schema, round_trip
 from bacalhau_spot.config.check import check_text
 from bacalhau_spot.config.comments import find_comments
-from bacalhau_spot.config.locations import DOCS, KeyPath, dotted, raise_problems
+from bacalhau_spot.config.locations import DOCS, ConfigProblem, KeyPath, dotted, raise_problems
 from bacalhau_spot.config.migrate import upgrade_text
 from bacalhau_spot.config.round_trip import TextForm
 from bacalhau_spot.config.yaml_document import BOM, Document, UnreadableError, ValueSpan, parse_yaml
@@ -43,8 +43,26 @@ def set_values(text: str, values: Mapping[str, object], *, file: str = "config.y
     except UnreadableError as error:
         raise raise_problems(file, [error.problem]) from None
     if checked.problems:
-        raise raise_problems(file, checked.problems)
+        raise _new_values_problem(checked.problems, values) or raise_problems(file, checked.problems)
     return form.onto(text)
+
+
+def _new_values_problem(problems: list[ConfigProblem], values: Mapping[str, object]) -> UserError | None:
+    """The problems of the new values, without a line: the user typed a value, and the file has no such line yet."""
+    new = [problem for problem in problems if any(_inside(problem.key, key) for key in values)]
+    if not new:
+        return None
+    return UserError(
+        "a new value is invalid" if len(new) == 1 else f"{len(new)} new values are invalid",
+        details=tuple(f"{problem.key}: {problem.message}" for problem in new),
+        hint="correct the value and run the same command again; the file is unchanged",
+        docs=DOCS,
+        exit_code=ExitCode.USAGE,
+    )
+
+
+def _inside(key: str, section: str) -> bool:
+    return key == section or key.startswith((f"{section}.", f"{section}["))
 
 
 def _known(key: str) -> KeyPath:

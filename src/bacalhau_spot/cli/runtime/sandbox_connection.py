@@ -28,8 +28,8 @@ def sandbox_process() -> Iterator[ModuleType]:
         errors = importlib.import_module("aws_spot_sandbox.errors")
     except ImportError as error:
         raise UserError(
-            "the sandbox is not installed: it is the extra `sandbox`",
-            hint=f"`{INSTALL}` in the checkout installs it; `uv run -s deploy_spot.py` brings it",
+            "the sandbox is not installed: this installation is without the extra `sandbox`",
+            hint=f"`{INSTALL}` in the program's folder installs it; `uv run -s deploy_spot.py` includes it",
             exit_code=ExitCode.USAGE,
         ) from error
     try:

@@ -27,7 +27,8 @@ def usage_error(error: CycloptsError, app: App) -> UserError:
     chain = tuple(error.command_chain or ())
     if isinstance(error, UnknownCommandError) and words[0].startswith("-"):
         return _command_missing(words, app, chain=chain)
-    return _usage(_what(error), chain=chain, shown="options")
+    shown = "commands" if isinstance(error, UnknownCommandError) else "options"
+    return _usage(_what(error), chain=chain, shown=shown)
 
 
 def _usage(what: str, *, chain: tuple[str, ...], shown: str) -> UserError:

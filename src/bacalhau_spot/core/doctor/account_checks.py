@@ -170,7 +170,7 @@ _ORIGINS = {
     "assume-role-with-web-identity": "with a web identity",
     "container-role": "from the container",
     "iam-role": "from this EC2 instance",
-    "explicit": "supplied for this run",
+    "explicit": "set by this command",
     "custom-process": "from a program named in ~/.aws/config",
 }
 
@@ -180,7 +180,7 @@ def credentials(identity: Identity, *, origin: str, endpoint: str = "") -> Findi
     how = _ORIGINS.get(origin, f"({origin})" if origin else "")
     text = f"account {identity.account_id} as {identity.arn}"
     if endpoint:
-        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint} not from AWS"
+        text = f"{text}, from {'the sandbox' if endpoint == 'sandbox' else endpoint}, not from AWS"
     if identity.arn.endswith(":root"):
         return Finding(
             AccountCheck.CREDENTIALS,
@@ -210,7 +210,7 @@ def clock(*, here: datetime, at_aws: datetime) -> Finding:
         )
     if abs(off_s) >= _NOTICED_S:
         return Finding(AccountCheck.CLOCK, CheckStatus.WARN, text, fix)
-    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "agrees with AWS's")
+    return Finding(AccountCheck.CLOCK, CheckStatus.PASS, "matches the clock of AWS")
 
 
 def regions(configured: Sequence[str], known: Sequence[Region]) -> Finding:

@@ -50,7 +50,7 @@ def cost_view(report: CostReport, *, by: str, wide: bool = False) -> Group:
         parts.extend(next_commands(("bacalhau-spot create",)) if not report.failed_regions else ())
     if report.charges:
         parts += _listed("Assumptions:", assumptions(report))
-    parts += _listed("Not in it:", gaps(report))
+    parts += _listed("Not included:", gaps(report))
     parts.extend(failed_regions_text(report.failed_regions))
     return Group(*parts)
 

@@ -47,7 +47,7 @@ def deletion_preview_view(
                 for region, has_outcomes in resources_by_region(resources).items()
             ],
         )
-        parts += [Paragraph(f"everything of {cluster}:", style="bold"), shown]
+        parts += [Paragraph(f"resources of cluster {cluster}:", style="bold"), shown]
     else:
         where = " in the scanned regions" if unseen else ""
         parts.append(Paragraph(f"nothing of {cluster} was found{where}"))
