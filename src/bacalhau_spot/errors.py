@@ -23,8 +23,8 @@ class ExitCode(IntEnum):
 class UserError(Exception):
     """An error that the user can act on: what happened, why, what to do next.
 
-    `what`: one sentence without a full stop; `why`: AWS's code, once; `hint`: a command or an instruction to be
-    followed as it is; `docs`: the path of a documentation page; `details`: further lines, one problem each.
+    `what`: one sentence without a full stop; `why`: AWS's code, once; `hint`: a command or an instruction, ready to
+    follow; `docs`: the path of a documentation page; `details`: further lines, one problem each.
     """
 
     def __init__(

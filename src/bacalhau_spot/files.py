@@ -1,7 +1,7 @@
 """Reads files that users name, and writes private files.
 
-Reading never waits for a pipe and is limited in size. Writing sets mode 0600 whatever the umask, never follows a
-symbolic link, and leaves the whole file or none. Every function raises OSError with a readable `strerror`.
+Reading never waits for a pipe and is limited in size. Writing sets mode 0600 regardless of the umask, never follows a
+symbolic link, and writes the whole file or nothing. Every function raises OSError with a readable `strerror`.
 """
 
 from __future__ import annotations
